@@ -1,0 +1,142 @@
+/// What went wrong with a lock, and what can be done about it.
+///
+/// Switch over ``code``, or match it in a `catch`:
+///
+/// ```swift
+/// do {
+///   try await locker.withLock("invoices") { _ in try await bill() }
+/// } catch LockError.Code.timeout {
+///   // Somebody else holds the lock.
+/// } catch LockError.Code.lost {
+///   // The lock was lost while the body ran; its task was cancelled.
+/// }
+/// ```
+///
+/// Cancelling a task is not a `LockError`: it throws `CancellationError`.
+public struct LockError: Error, Sendable, Hashable {
+  /// The kind of failure.
+  public var code: Code
+  /// One sentence that names the value and the rule, without any secret.
+  public var message: String
+  /// The keys of the call that failed; empty where no key is involved.
+  public var keys: [String]
+  /// The step that failed, if the failure belongs to one.
+  public var phase: Phase?
+  /// How long the call had waited when it failed.
+  public var waited: Duration?
+  /// Who held the lock when last asked, if that is known.
+  public var holder: LockHolder?
+  /// The first word of the server's error reply, such as `NOPERM`, if there was one.
+  public var serverCode: String?
+  /// Whether the same call may succeed later without anything being changed first.
+  public var isRetryable: Bool
+
+  package init(
+    _ code: Code,
+    _ message: String,
+    keys: [String] = [],
+    phase: Phase? = nil,
+    waited: Duration? = nil,
+    holder: LockHolder? = nil,
+    serverCode: String? = nil,
+    isRetryable: Bool? = nil
+  ) {
+    self.code = code
+    self.message = message
+    self.keys = keys
+    self.phase = phase
+    self.waited = waited
+    self.holder = holder
+    self.serverCode = serverCode
+    self.isRetryable = isRetryable ?? code.isUsuallyRetryable
+  }
+
+  /// Matches an error by its code, so that a `catch` can name the code alone.
+  public static func ~= (code: Code, error: LockError) -> Bool { error.code == code }
+}
+
+extension LockError {
+  /// The kinds of failure; new ones may be added in a minor version.
+  public struct Code: Sendable, Hashable, CustomStringConvertible {
+    private enum Value: String {
+      case invalidOptions, invalidKey, invalidURL, tlsUnavailable
+      case timeout, lost, wouldDeadlock
+      case unreachable, refused, closed
+    }
+
+    private let value: Value
+
+    private init(_ value: Value) { self.value = value }
+
+    /// An option is out of its range; nothing was sent.
+    public static let invalidOptions = Self(.invalidOptions)
+    /// A key is empty, or no key was given; nothing was sent.
+    public static let invalidKey = Self(.invalidKey)
+    /// A server URL, or the configuration made from it, is malformed.
+    public static let invalidURL = Self(.invalidURL)
+    /// TLS was asked for, and it is not built in.
+    public static let tlsUnavailable = Self(.tlsUnavailable)
+    /// Somebody else held the lock for as long as the call was allowed to wait.
+    public static let timeout = Self(.timeout)
+    /// The lock was lost while it was needed.
+    public static let lost = Self(.lost)
+    /// The task would wait for a lock that it holds itself.
+    public static let wouldDeadlock = Self(.wouldDeadlock)
+    /// The server could not be reached, or did not answer in time.
+    public static let unreachable = Self(.unreachable)
+    /// The server answered with an error, see ``LockError/serverCode``.
+    public static let refused = Self(.refused)
+    /// The locker was closed.
+    public static let closed = Self(.closed)
+
+    /// The code's name, as in the source.
+    public var description: String { value.rawValue }
+
+    fileprivate var isUsuallyRetryable: Bool {
+      self == .timeout || self == .lost || self == .unreachable
+    }
+
+    /// Matches any error that is a ``LockError`` with this code.
+    public static func ~= (code: Code, error: any Error) -> Bool {
+      (error as? LockError)?.code == code
+    }
+  }
+
+  /// The steps in the life of a lock in which a call can fail.
+  public enum Phase: String, Sendable, Hashable {
+    /// Connecting to the server, with authentication.
+    case connect
+    /// Taking the lock, or waiting for it.
+    case acquire
+    /// Prolonging the lock.
+    case extend
+    /// Giving the lock back.
+    case release
+    /// Asking about a lock.
+    case inspect
+    /// Taking a lock away from whoever holds it.
+    case forceRelease
+  }
+}
+
+extension LockError: CustomStringConvertible {
+  /// The error in one line, for logs.
+  public var description: String {
+    var text = "\(code)"
+    if let phase { text += " (\(phase.rawValue))" }
+    text += ": \(message)"
+    if !keys.isEmpty { text += " [keys: \(keys.map(\.abbreviatedForMessage).joined(separator: ", "))]" }
+    if let waited { text += " [waited: \(waited)]" }
+    if let holder { text += " [holder: \(holder)]" }
+    return text
+  }
+}
+
+extension String {
+  /// The string quoted and cut to a length that is fit for a message.
+  package var abbreviatedForMessage: String {
+    let head = prefix(64)
+    let ellipsis = head.endIndex == endIndex ? "" : "… (\(utf8.count) bytes)"
+    return head.debugDescription + ellipsis
+  }
+}

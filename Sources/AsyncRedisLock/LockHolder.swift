@@ -1,0 +1,38 @@
+/// Who holds a lock, as far as the value stored in its key tells.
+///
+/// Holders that use this library describe themselves in the value; of any other client only
+/// ``value`` is known.
+public struct LockHolder: Sendable, Hashable {
+  /// The value of the key: the holder's token.
+  public let value: String
+  /// The name of the holder's host.
+  public let host: String?
+  /// The process id of the holder on its host.
+  public let processID: Int32?
+  /// The label that the holder's ``LockerConfiguration/label`` gave itself.
+  public let label: String?
+  /// The random identity of the holder's ``Locker``.
+  public let lockerID: String?
+
+  /// Whether the holder wakes waiters when it releases; other holders have to be polled.
+  package let notifiesWaiters: Bool
+
+  /// Describes the holder whose key holds `value`.
+  package init(value: String) {
+    let token = LockToken(parsing: value)
+    self.value = value
+    self.host = token?.host
+    self.processID = token?.processID
+    self.label = token?.label
+    self.lockerID = token?.lockerID
+    self.notifiesWaiters = token?.notifiesWaiters ?? false
+  }
+}
+
+extension LockHolder: CustomStringConvertible {
+  /// The holder's label, host and process, or the bare value of a foreign client.
+  public var description: String {
+    guard let host, let processID else { return value.abbreviatedForMessage }
+    return (label.map { "\($0) on " } ?? "") + "\(host), process \(processID)"
+  }
+}

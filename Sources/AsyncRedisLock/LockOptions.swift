@@ -1,0 +1,78 @@
+/// How a lock is waited for, how long it is valid, and whether it is kept alive.
+///
+/// The defaults are those of the Rust crate of the same name. All durations are cut down to whole
+/// milliseconds before they are sent, since that is the server's unit.
+public struct LockOptions: Sendable, Hashable {
+  /// How often a held lock is asked for again; 100 ms by default.
+  ///
+  /// Each pause is a random share, between half and all of this, so that waiters do not ask in step.
+  public var retry: Duration
+  /// How long to wait for the lock at the most, or `nil` to wait for ever; 1 s by default.
+  public var timeout: Duration?
+  /// How long the lock outlives its last extension; 3 s by default.
+  ///
+  /// This is how long others wait when the holder's process dies.
+  public var ttl: Duration
+  /// How often the lock is extended in the background, or `nil` for never; 1 s by default.
+  ///
+  /// It has to be shorter than ``ttl``. A third of it leaves room for two failed extensions.
+  public var extend: Duration?
+
+  /// Creates options; every argument has the default of the property of its name.
+  public init(
+    retry: Duration = .milliseconds(100),
+    timeout: Duration? = .seconds(1),
+    ttl: Duration = .seconds(3),
+    extend: Duration? = .seconds(1)
+  ) {
+    self.retry = retry
+    self.timeout = timeout
+    self.ttl = ttl
+    self.extend = extend
+  }
+
+  /// The shortest ttl that is accepted: below it, the allowance for clock drift (1 % of the ttl and
+  /// 2 ms) and one round trip would leave nothing to work in.
+  static let minimumTTL = Duration.milliseconds(10)
+
+  /// Checks every option against its rule.
+  ///
+  /// - Throws: ``LockError/Code/invalidOptions``, naming the value and the rule.
+  func validate() throws(LockError) {
+    try retry.validate(as: "retry", atLeast: .milliseconds(1))
+    try timeout?.validate(as: "timeout", atLeast: .milliseconds(1))
+    try ttl.validate(as: "ttl", atLeast: Self.minimumTTL)
+    if let extend {
+      try extend.validate(as: "extend", atLeast: .milliseconds(1))
+      guard extend < ttl else {
+        throw LockError(
+          .invalidOptions, "extend (\(extend)) has to be shorter than ttl (\(ttl))")
+      }
+    }
+  }
+}
+
+extension Duration {
+  /// Checks that the duration can be sent to the server as a positive number of milliseconds.
+  ///
+  /// A ttl of zero or less would delete the key that it is meant to prolong, and some servers take
+  /// one that overflows as an endless one.
+  func validate(
+    as name: String, atLeast minimum: Duration, code: LockError.Code = .invalidOptions
+  ) throws(LockError) {
+    guard self >= minimum else {
+      throw LockError(code, "\(name) (\(self)) has to be at least \(minimum)")
+    }
+    guard self <= Self.longest else {
+      throw LockError(code, "\(name) (\(self)) has to be at most 10 years")
+    }
+  }
+
+  /// Ten years: far from every overflow here and on the server, and longer than any sane lock.
+  static let longest = Duration.seconds(10 * 365 * 24 * 60 * 60)
+
+  /// Whole milliseconds, rounded down.
+  package var wholeMilliseconds: Int64 {
+    components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+  }
+}

@@ -1,0 +1,20 @@
+/// A password that no description, dump or mirror shows.
+public struct Password: Sendable, Hashable, ExpressibleByStringLiteral {
+  /// The password itself, for the one place that sends it.
+  let value: String
+
+  /// Wraps a password.
+  public init(_ value: String) { self.value = value }
+
+  /// Wraps a password given as a literal.
+  public init(stringLiteral value: String) { self.value = value }
+}
+
+extension Password: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// A placeholder, never the password.
+  public var description: String { "<redacted>" }
+  /// A placeholder, never the password.
+  public var debugDescription: String { description }
+  /// A mirror without children, so that `dump` has nothing to show.
+  public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
