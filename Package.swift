@@ -19,6 +19,9 @@ let settings: [SwiftSetting] = [
   .strictMemorySafety(),
 ]
 
+/// The Lua scripts that run on the server, compiled into the library.
+let scripts = ["acquire", "extend", "fence", "force-release", "inspect", "release"]
+
 let package = Package(
   name: "async-redis-lock",
   platforms: [.macOS(.v15)],
@@ -42,12 +45,13 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ],
-      resources: [.embedInCode("Protocol/Scripts")],
+      resources: scripts.map { .embedInCode("Protocol/Scripts/\($0).lua") },
       swiftSettings: settings
     ),
+    .target(name: "PrivateRedis", path: "Tests/PrivateRedis", swiftSettings: settings),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock"],
+      dependencies: ["AsyncRedisLock", "PrivateRedis"],
       swiftSettings: settings
     ),
   ]

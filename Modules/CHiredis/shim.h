@@ -1,2 +1,35 @@
 #pragma once
+
 #include <hiredis/hiredis.h>
+
+/* No reply that this library asks for has more elements than this. */
+#define ARL_MAX_REPLY_ELEMENTS 1024
+
+/* What the bounds of a reader need for as long as the reader lives. */
+typedef struct {
+  redisReplyObjectFunctions bounded;
+  redisReplyObjectFunctions original;
+} arl_reader_functions;
+
+#if HIREDIS_MAJOR < 1
+static inline void *arl_create_bounded_array(const redisReadTask *task, int elements) {
+  if (elements > ARL_MAX_REPLY_ELEMENTS) return NULL; /* hiredis turns this into an error */
+  return ((redisReplyObjectFunctions *)task->privdata)->createArray(task, elements);
+}
+#endif
+
+/* Bounds the length of arrays: a reply of 13 bytes that announces 2^31 elements keeps redisFree
+   busy for seconds. hiredis 1.x has a field for it, 0.x only a function to replace. Neither the field
+   nor the type of the function exists in both, so Swift cannot do this. */
+static inline void arl_reader_bound_arrays(redisReader *reader, arl_reader_functions *functions) {
+#if HIREDIS_MAJOR >= 1
+  (void)functions;
+  reader->maxelements = ARL_MAX_REPLY_ELEMENTS;
+#else
+  functions->original = *reader->fn;
+  functions->bounded = *reader->fn;
+  functions->bounded.createArray = arl_create_bounded_array;
+  reader->fn = &functions->bounded;
+  reader->privdata = &functions->original;
+#endif
+}

@@ -70,7 +70,7 @@ extension LockError {
 
     /// An option is out of its range; nothing was sent.
     public static let invalidOptions = Self(.invalidOptions)
-    /// A key is empty, or no key was given; nothing was sent.
+    /// A key is empty or too long, or no key was given; nothing was sent.
     public static let invalidKey = Self(.invalidKey)
     /// A server URL, or the configuration made from it, is malformed.
     public static let invalidURL = Self(.invalidURL)
@@ -125,7 +125,10 @@ extension LockError: CustomStringConvertible {
     var text = "\(code)"
     if let phase { text += " (\(phase.rawValue))" }
     text += ": \(message)"
-    if !keys.isEmpty { text += " [keys: \(keys.map(\.abbreviatedForMessage).joined(separator: ", "))]" }
+    if !keys.isEmpty {
+      let shown = keys.prefix(3).map(\.abbreviatedForMessage).joined(separator: ", ")
+      text += " [keys: \(shown)\(keys.count > 3 ? " and \(keys.count - 3) more" : "")]"
+    }
     if let waited { text += " [waited: \(waited)]" }
     if let holder { text += " [holder: \(holder)]" }
     return text
@@ -133,10 +136,19 @@ extension LockError: CustomStringConvertible {
 }
 
 extension String {
-  /// The string quoted and cut to a length that is fit for a message.
+  /// The string quoted, escaped and cut to a length that is fit for a message.
   package var abbreviatedForMessage: String {
-    let head = prefix(64)
+    let head = unicodeScalars.prefix(64)
     let ellipsis = head.endIndex == endIndex ? "" : "… (\(utf8.count) bytes)"
-    return head.debugDescription + ellipsis
+    return "\"" + head.map(Self.escape).joined() + "\"" + ellipsis
+  }
+
+  /// Escapes what would break a line, hide text or reverse it.
+  private static func escape(_ scalar: Unicode.Scalar) -> String {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
+      scalar.escaped(asASCII: true)
+    default: scalar.escaped(asASCII: false)
+    }
   }
 }

@@ -44,7 +44,7 @@ public struct LockOptions: Sendable, Hashable {
     try ttl.validate(as: "ttl", atLeast: Self.minimumTTL)
     if let extend {
       try extend.validate(as: "extend", atLeast: .milliseconds(1))
-      guard extend < ttl else {
+      guard extend.wholeMilliseconds < ttl.wholeMilliseconds else {
         throw LockError(
           .invalidOptions, "extend (\(extend)) has to be shorter than ttl (\(ttl))")
       }
@@ -71,7 +71,7 @@ extension Duration {
   /// Ten years: far from every overflow here and on the server, and longer than any sane lock.
   static let longest = Duration.seconds(10 * 365 * 24 * 60 * 60)
 
-  /// Whole milliseconds, rounded down.
+  /// Whole milliseconds, rounded down; of a duration that has been validated.
   package var wholeMilliseconds: Int64 {
     components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
   }

@@ -1,10 +1,17 @@
 /// A password that no description, dump or mirror shows.
+///
+/// Passwords are equal when their bytes are, as for the server.
 public struct Password: Sendable, Hashable, ExpressibleByStringLiteral {
   /// The password itself, for the one place that sends it.
   let value: String
 
   /// Wraps a password.
   public init(_ value: String) { self.value = value }
+
+  /// Whether two passwords are the same bytes.
+  public static func == (first: Self, second: Self) -> Bool {
+    first.value.utf8.elementsEqual(second.value.utf8)
+  }
 
   /// Wraps a password given as a literal.
   public init(stringLiteral value: String) { self.value = value }

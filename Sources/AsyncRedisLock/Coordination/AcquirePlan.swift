@@ -1,0 +1,132 @@
+/// How an acquisition goes on: when to ask, how long to pause, when to give up.
+///
+/// A pure state machine: the time is an argument, and what is to be done is returned.
+struct AcquirePlan {
+  /// What to do next.
+  enum Action {
+    /// Ask the store for the keys; `isFirst` tells the quick question from the repeated one.
+    case ask(isFirst: Bool, by: Instant)
+    /// Ask again at an instant.
+    case pause(until: Instant)
+    /// The keys are ours.
+    case take(sentAt: Instant, fencingToken: UInt64?)
+    /// The keys are ours, but too late to be of use: give them back and ask again.
+    case giveBack
+    /// Somebody else holds them, and the caller does not want to wait.
+    case leave
+    case fail(LockError)
+    case cancel
+  }
+
+  private let keys: [String]
+  private let options: LockOptions
+  private let waits: Bool
+  private let start: Instant
+  /// When to give up; nil for never.
+  private let end: Instant?
+  /// How long one question may take.
+  private let patience: Duration
+  private var hasAsked = false
+  private var holder: String?
+  /// Why the last question had no answer; nil when it had one.
+  private var trouble: StoreFailure?
+
+  /// Kept free at the end for a last question.
+  private static let lastWord = Duration.milliseconds(2)
+
+  init(
+    keys: [String], options: LockOptions, waits: Bool, operationTimeout: Duration, now: Instant
+  ) {
+    self.keys = keys
+    self.options = options
+    self.waits = waits
+    start = now
+    patience = min(operationTimeout, options.ttl)
+    end = waits ? options.timeout.map { now + $0 } : now + patience
+  }
+
+  /// The next question, or the failure when the time is up.
+  mutating func next(at now: Instant) -> Action {
+    if let end, now >= end { return .fail(timeoutError(at: now)) }
+    defer { hasAsked = true }
+    return .ask(isFirst: !hasAsked, by: min(now + patience, end ?? now + patience))
+  }
+
+  /// What to do with an answer.
+  mutating func answered(
+    _ acquisition: Acquisition, at now: Instant, roundTrip: Duration,
+    using generator: inout some RandomNumberGenerator
+  ) -> Action {
+    trouble = nil
+    switch acquisition {
+    case .held(let sentAt, let fencingToken):
+      let isValid = now < LeaseState.validity(of: options.ttl, sentAt: sentAt)
+      return isValid ? .take(sentAt: sentAt, fencingToken: fencingToken) : .giveBack
+    case .contended(let state):
+      holder = state.holder ?? holder
+      guard waits else { return .leave }
+      // The repeated question says more: who holds the keys, and for how long.
+      guard let remaining = state.remaining else {
+        return hasAskedTwice ? pause(options.retry, at: now, roundTrip, &generator) : repeated(at: now)
+      }
+      // A key that expires tells nobody, so nobody waits longer than it can last.
+      let longest = min(options.retry, remaining + .milliseconds(1))
+      return pause(longest, at: now, roundTrip, &generator)
+    }
+  }
+
+  /// What to do without an answer.
+  mutating func failed(
+    _ failure: StoreFailure, at now: Instant, roundTrip: Duration,
+    using generator: inout some RandomNumberGenerator
+  ) -> Action {
+    switch failure {
+    case .cancelled: return .cancel
+    case .closed: return .fail(error(for: failure, at: now))
+    case .refused(_, _, let isTransient):
+      guard isTransient else { return .fail(error(for: failure, at: now)) }
+      trouble = failure
+    case .unreachable:
+      trouble = failure
+    }
+    return pause(min(options.retry, Self.troublePause), at: now, roundTrip, &generator)
+  }
+
+  /// A server in trouble is asked again after this at the latest.
+  private static let troublePause = Duration.milliseconds(100)
+
+  private var hasAskedTwice = false
+
+  private mutating func repeated(at now: Instant) -> Action {
+    hasAskedTwice = true
+    return next(at: now)
+  }
+
+  /// A random share of a pause, so that waiters do not ask in step, clipped to leave time for a last
+  /// question.
+  private mutating func pause(
+    _ longest: Duration, at now: Instant, _ roundTrip: Duration,
+    _ generator: inout some RandomNumberGenerator
+  ) -> Action {
+    let until = now + longest * Double.random(in: 0.5...1, using: &generator)
+    guard let end else { return .pause(until: until) }
+    let last = end - max(roundTrip * 2, Self.lastWord)
+    if until <= last { return .pause(until: until) }
+    return .pause(until: now < last ? last : end)
+  }
+
+  // MARK: Errors
+
+  private func timeoutError(at now: Instant) -> LockError {
+    if let trouble { return error(for: trouble, at: now) }
+    let allowed = options.timeout.map { "\($0)" } ?? "any time"
+    return LockError(
+      .timeout, "the lock was held by somebody else for all of the timeout (\(allowed))",
+      keys: keys, phase: .acquire, waited: start.duration(to: now),
+      holder: holder.map(LockHolder.init(value:)))
+  }
+
+  private func error(for failure: StoreFailure, at now: Instant) -> LockError {
+    LockError(failure, keys: keys, phase: .acquire, waited: start.duration(to: now))
+  }
+}

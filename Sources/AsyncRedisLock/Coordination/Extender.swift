@@ -1,0 +1,227 @@
+internal import Dispatch
+internal import Synchronization
+
+/// Keeps the leases of one locker alive, notices when they end, and wakes who waits for an instant.
+///
+/// One timer and one heap for all of them, on a queue of its own and off the cooperative pool: a program
+/// that blocks every thread of the pool keeps its locks.
+final class Extender: Sendable {
+  /// What can be due.
+  private enum Item: Sendable {
+    case lease(Lease)
+    case wake(Promise<Bool>)
+    /// Wake when the lease has no more than this left.
+    case warn(Promise<Bool>, Lease, margin: Duration)
+  }
+
+  private struct State {
+    var timetable = Timetable<Item>()
+    var armedFor: Instant?
+    var isClosed = false
+  }
+
+  /// Extensions that are due this soon go out with those that are due now.
+  private static let slack = Duration.milliseconds(5)
+  /// The timer's clock stops while the machine sleeps, and that of the leases does not.
+  private static let farthestAlarm = Duration.seconds(1)
+
+  private let store: any LockStore
+  private let operationTimeout: Duration
+  private let timer: Mutex<(any DispatchSourceTimer)?>
+  private let state = Mutex(State())
+
+  init(store: any LockStore, operationTimeout: Duration) {
+    self.store = store
+    self.operationTimeout = operationTimeout
+    // High priority, because a host program that blocks all default queues must not stop its locks.
+    let queue = DispatchQueue(label: "async-redis-lock.extender", qos: .userInteractive)
+    timer = Mutex(nil)
+    timer.withLock { timer in
+      let source = DispatchSource.makeTimerSource(queue: queue)
+      source.setEventHandler { @Sendable [weak self] in self?.fire() }
+      // A source that was never activated must not be released.
+      source.activate()
+      timer = source
+    }
+  }
+
+  deinit { timer.withLock { $0?.cancel() } }
+
+  // MARK: What is asked of it
+
+  /// Looks after a lease that was taken by a command sent at `sentAt`; false when closed.
+  func add(_ lease: Lease, sentAt: Instant) -> Bool {
+    lease.plan(sentAt: sentAt, roundTrip: store.roundTrip)
+    guard let due = lease.nextEntry() else { return true }
+    return enter(.lease(lease), due: due, unlessClosed: true)
+  }
+
+  /// Fulfils the promise at an instant, or at once when closed.
+  func wake(_ promise: Promise<Bool>, at instant: Instant) {
+    if !enter(.wake(promise), due: instant, unlessClosed: true) { promise.fulfil(true) }
+  }
+
+  /// Fulfils the promise when a lease has no more than `margin` left.
+  func warn(_ promise: Promise<Bool>, of lease: Lease, margin: Duration) {
+    let state = lease.state
+    let due = state.validUntil - margin
+    guard due > .now, !state.hasEnded else {
+      promise.fulfil(true)
+      return
+    }
+    enter(.warn(promise, lease, margin: margin), due: due)
+  }
+
+  /// Prolongs a lease now, by more than its ttl if asked to.
+  func extend(
+    _ lease: Lease, by ttl: Duration, completion: @escaping @Sendable (ExtensionOutcome) -> Void
+  ) {
+    let extending = makeExtension(of: lease, by: ttl) { outcome in
+      if case .extended(let sentAt) = outcome { lease.extended(by: ttl, sentAt: sentAt) }
+      completion(outcome)
+    }
+    store.extend([extending])
+  }
+
+  /// Ends a lease and gives its keys back; the promise is nil when the lease is another handle's.
+  func release(
+    _ lease: Lease, generation: UInt64
+  ) -> Promise<Result<ReleaseOutcome, StoreFailure>>? {
+    switch lease.beginRelease(generation: generation) {
+    case .notOurs: return nil
+    case .wait(let promise): return promise
+    case .ask(let promise):
+      state.withLock { $0.timetable.noteEnd(hasEnded: Self.hasEnded) }
+      giveBack(lease) { result in
+        if case .failure = result { lease.forgetRelease() }
+        promise.fulfil(result)
+      }
+      return promise
+    }
+  }
+
+  /// Wakes all who wait, refuses what comes later, and returns the leases that are still held.
+  func close() -> [Lease] {
+    let items = state.withLock { state in
+      state.isClosed = true
+      return Array(state.timetable.items)
+    }
+    var leases: [Lease] = []
+    for item in items {
+      switch item {
+      case .wake(let promise): promise.fulfil(true)
+      case .warn: break
+      case .lease(let lease): if !lease.state.hasEnded { leases.append(lease) }
+      }
+    }
+    return leases
+  }
+
+  // MARK: The timer
+
+  private func fire() {
+    let now = ContinuousClock.now
+    let due = state.withLock { state in
+      state.armedFor = nil
+      return state.timetable.removeDue(by: now + Self.slack)
+    }
+    var extensions: [Extension] = []
+    for entry in due {
+      switch entry.item {
+      case .wake(let promise):
+        if entry.due <= now { promise.fulfil(true) } else { enter(entry.item, due: entry.due) }
+      case .warn(let promise, let lease, let margin):
+        warn(promise, of: lease, margin: margin)
+      case .lease(let lease):
+        switch lease.tick(at: now, slack: Self.slack) {
+        case .none, .lose: break
+        case .extend: extensions.append(backgroundExtension(of: lease))
+        }
+        schedule(lease, after: entry.due)
+      }
+    }
+    if !extensions.isEmpty { store.extend(extensions) }
+    arm()
+  }
+
+  private func backgroundExtension(of lease: Lease) -> Extension {
+    let ttl = lease.claim.ttl
+    return makeExtension(of: lease, by: ttl) { [weak self] outcome in
+      guard let self else { return }
+      switch outcome {
+      case .extended(let sentAt):
+        lease.extended(by: ttl, sentAt: sentAt)
+        lease.endExtension()
+        lease.plan(sentAt: sentAt, roundTrip: store.roundTrip)
+        schedule(lease)
+      case .unknown:
+        lease.retryExtension(at: .now)
+        schedule(lease)
+      case .notOurs:
+        lose(lease)
+      }
+    }
+  }
+
+  /// Ends a lease of which the server said that it is not ours.
+  func lose(_ lease: Lease) {
+    // One key lost is the lock lost; the others must not stay behind.
+    if lease.lose(.takenAway), lease.claim.keys.count > 1 { giveBack(lease) { _ in } }
+  }
+
+  private func makeExtension(
+    of lease: Lease, by ttl: Duration, completion: @escaping @Sendable (ExtensionOutcome) -> Void
+  ) -> Extension {
+    let deadline = min(.now + min(operationTimeout, lease.claim.ttl), lease.state.validUntil)
+    return Extension(claim: lease.claim, ttl: ttl, deadline: deadline, completion: completion)
+  }
+
+  private func giveBack(
+    _ lease: Lease,
+    completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
+  ) {
+    store.release(
+      lease.claim, validUntil: lease.state.validUntil,
+      by: .now + min(operationTimeout, lease.claim.ttl), completion: completion)
+  }
+
+  // MARK: The timetable
+
+  private static func hasEnded(_ item: Item) -> Bool {
+    if case .lease(let lease) = item { lease.state.hasEnded } else { false }
+  }
+
+  /// Enters a lease for what is due next, unless an entry that serves is there.
+  private func schedule(_ lease: Lease, after firedAt: Instant? = nil) {
+    if let due = lease.nextEntry(after: firedAt) { enter(.lease(lease), due: due) }
+  }
+
+  /// Enters an item; false when it was refused because of closing.
+  @discardableResult
+  private func enter(_ item: Item, due: Instant, unlessClosed: Bool = false) -> Bool {
+    let isEntered = state.withLock { state in
+      guard !(unlessClosed && state.isClosed) else { return false }
+      state.timetable.add(item, due: due)
+      return true
+    }
+    if isEntered { arm() }
+    return isEntered
+  }
+
+  /// Sets the timer for what is due next, unless it is set for an earlier instant.
+  private func arm() {
+    let pause: Duration? = state.withLock { state in
+      guard let due = state.timetable.nextDue else { return nil }
+      if let armed = state.armedFor, armed <= due { return nil }
+      let now = ContinuousClock.now
+      let alarm = min(due, now + Self.farthestAlarm)
+      state.armedFor = alarm
+      return now.duration(to: alarm)
+    }
+    guard let pause else { return }
+    let nanoseconds = Int(clamping: Int64(max(pause, .zero) / .nanoseconds(1)))
+    timer.withLock { timer in
+      timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
+    }
+  }
+}

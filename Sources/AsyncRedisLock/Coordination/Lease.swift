@@ -1,0 +1,128 @@
+internal import Synchronization
+
+/// A lock that the store granted: its state, and who wants to know of its end.
+final class Lease: Sendable {
+  private struct Guarded {
+    var state: LeaseState
+    var watchers: [Promise<Bool>] = []
+    var release: Promise<Result<ReleaseOutcome, StoreFailure>>?
+    /// The instant of the entry in the timetable that counts.
+    var scheduledFor: Instant?
+  }
+
+  let claim: Claim
+  let fencingToken: UInt64?
+  private let guarded: Mutex<Guarded>
+
+  init(_ claim: Claim, fencingToken: UInt64?, extend: Duration?, sentAt: Instant) {
+    self.claim = claim
+    self.fencingToken = fencingToken
+    guarded = Mutex(Guarded(state: LeaseState(ttl: claim.ttl, extend: extend, sentAt: sentAt)))
+  }
+
+  /// A copy of the state, for looking at.
+  var state: LeaseState { guarded.withLock { $0.state } }
+
+  /// Whether the lease can be relied on now.
+  var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: .now) } }
+
+  // MARK: Being due
+
+  /// Plans the next extension and says when the lease is due again.
+  func plan(sentAt: Instant, roundTrip: Duration) {
+    guarded.withLock {
+      $0.state.planExtension(sentAt: sentAt, roundTrip: roundTrip, share: .random(in: 0...1))
+    }
+  }
+
+  /// Looks what is due.
+  func tick(at now: Instant, slack: Duration) -> LeaseState.Action {
+    act { $0.tick(at: now, slack: slack) }
+  }
+
+  /// The instant for a new entry in the timetable; nil when the one there still serves, or when
+  /// nothing will be due any more.
+  ///
+  /// `firedAt` is the instant of an entry that was just taken out.
+  func nextEntry(after firedAt: Instant? = nil) -> Instant? {
+    guarded.withLock { guarded in
+      if let firedAt, guarded.scheduledFor == firedAt { guarded.scheduledFor = nil }
+      guard let next = guarded.state.nextEvent else { return nil }
+      // An entry that comes too early looks again; one that comes too late would be missed.
+      if let scheduled = guarded.scheduledFor, scheduled <= next { return nil }
+      guarded.scheduledFor = next
+      return next
+    }
+  }
+
+  // MARK: Outcomes
+
+  /// Notes an extension that the store confirmed.
+  func extended(by ttl: Duration, sentAt: Instant) {
+    _ = act { $0.extended(by: ttl, sentAt: sentAt, at: .now) }
+  }
+
+  /// Notes that the background extension has an outcome.
+  func endExtension() { guarded.withLock { $0.state.endExtension() } }
+
+  /// Notes that the background extension has to be repeated.
+  func retryExtension(at now: Instant) { guarded.withLock { $0.state.retryExtension(at: now) } }
+
+  /// Ends the lease as lost; false when it had ended before.
+  func lose(_ reason: LossReason) -> Bool { act { $0.lose(reason) } == .lose(reason) }
+
+  /// What a call to release has to do.
+  enum Release {
+    /// Ask the store, and keep the promise with its answer.
+    case ask(Promise<Result<ReleaseOutcome, StoreFailure>>)
+    /// Somebody has asked, or the answer is there.
+    case wait(Promise<Result<ReleaseOutcome, StoreFailure>>)
+    /// The lease belongs to another handle by now.
+    case notOurs
+  }
+
+  /// Ends the lease because a handle of this generation gives it back.
+  func beginRelease(generation: UInt64) -> Release {
+    let (release, watchers): (Release, [Promise<Bool>]) = guarded.withLock { guarded in
+      guard guarded.state.release(generation: generation, at: .now) else { return (.notOurs, []) }
+      if let promise = guarded.release { return (.wait(promise), []) }
+      let promise = Promise<Result<ReleaseOutcome, StoreFailure>>()
+      guarded.release = promise
+      defer { guarded.watchers = [] }
+      return (.ask(promise), guarded.watchers)
+    }
+    for watcher in watchers { watcher.fulfil(true) }
+    return release
+  }
+
+  /// Forgets an attempt to release that failed, so that the next call asks again.
+  func forgetRelease() { guarded.withLock { $0.release = nil } }
+
+  // MARK: Watching
+
+  /// Fulfils the promise when the lease ends, at once if it has ended.
+  func addWatcher(_ watcher: Promise<Bool>) {
+    let hasEnded = guarded.withLock { guarded in
+      guard !guarded.state.hasEnded else { return true }
+      guarded.watchers.append(watcher)
+      return false
+    }
+    if hasEnded { watcher.fulfil(true) }
+  }
+
+  /// Forgets a watcher.
+  func removeWatcher(_ watcher: Promise<Bool>) {
+    guarded.withLock { guarded in guarded.watchers.removeAll { $0 === watcher } }
+  }
+
+  private func act(_ decide: (inout LeaseState) -> LeaseState.Action) -> LeaseState.Action {
+    let (action, watchers): (LeaseState.Action, [Promise<Bool>]) = guarded.withLock { guarded in
+      let action = decide(&guarded.state)
+      guard case .lose = action else { return (action, []) }
+      defer { guarded.watchers = [] }
+      return (action, guarded.watchers)
+    }
+    for watcher in watchers { watcher.fulfil(true) }
+    return action
+  }
+}

@@ -1,0 +1,21 @@
+/// How long to wait before the next attempt to connect: at once after a connection that worked, then
+/// from 10 ms doubling to 1 s, each a random share between half and all of that.
+struct Backoff: Sendable {
+  private static let shortest = Duration.milliseconds(10)
+  /// Doublings until the longest pause: 10 ms × 2^7 is over a second.
+  private static let mostDoublings = 7
+  private static let longest = Duration.seconds(1)
+
+  private var failures = 0
+
+  /// Notes that a connection worked.
+  mutating func reset() { failures = 0 }
+
+  /// Notes that a connection failed; returns the pause before the next.
+  mutating func pause(using generator: inout some RandomNumberGenerator) -> Duration {
+    defer { failures = min(failures + 1, Self.mostDoublings + 1) }
+    guard failures > 0 else { return .zero }
+    let full = min(Self.shortest * (1 << (failures - 1)), Self.longest)
+    return full * Double.random(in: 0.5...1, using: &generator)
+  }
+}

@@ -1,0 +1,20 @@
+/// One command for the server, as the strings it consists of.
+struct Command: Sendable, Equatable {
+  let arguments: [String]
+  /// The source of the script that an `EVALSHA` names by its digest.
+  private let scriptSource: String?
+
+  init(_ arguments: String...) { self.init(arguments) }
+
+  init(_ arguments: [String], scriptSource: String? = nil) {
+    self.arguments = arguments
+    self.scriptSource = scriptSource
+  }
+
+  /// The same command with a script's source in the place of its digest, for a server that does not
+  /// know the script, or may not when it gets the command.
+  var bySource: Command {
+    guard let scriptSource else { return self }
+    return Command(["EVAL", scriptSource] + arguments.dropFirst(2))
+  }
+}

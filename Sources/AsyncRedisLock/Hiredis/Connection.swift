@@ -1,0 +1,100 @@
+internal import Dispatch
+internal import Synchronization
+
+/// One connection to the server, shared by any number of tasks.
+///
+/// Requests gather in a mailbox; a serial queue takes all of them at once, writes them in one go and
+/// hands out the replies as they are parsed. While replies are due the queue's block waits for the
+/// socket and for new requests; when nothing is due it returns and no thread is held.
+final class Connection: Sendable {
+  /// High priority, because a host program that blocks all default queues must not stop its locks.
+  private let queue = DispatchQueue(label: "async-redis-lock.connection", qos: .userInteractive)
+  private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
+  private let opener: SocketOpener
+  private let mailbox = Mutex(Mailbox())
+  private let wakePipe: WakePipe
+  /// Only ever locked by the one block that runs on the queue.
+  private let driver: Mutex<ConnectionDriver>
+  private let smoothedRoundTrip = Atomic<Int64>(0)
+
+  /// Creates a connection that connects when there is something to send.
+  init(_ configuration: LockerConfiguration, greeting: Login.Greeting? = nil) throws(TransportError)
+  {
+    opener = SocketOpener(address: configuration.address)
+    do {
+      wakePipe = try WakePipe()
+    } catch {
+      throw .unreachable("\(error)")
+    }
+    driver = Mutex(ConnectionDriver(configuration, login: Login(configuration, greeting: greeting)))
+  }
+
+  /// How long the server takes to answer, averaged over the last replies; zero before the first.
+  var roundTrip: Duration { .nanoseconds(smoothedRoundTrip.load(ordering: .relaxed)) }
+
+  /// Sends a request behind all that were submitted before.
+  func submit(_ request: Request) { submit(contentsOf: CollectionOfOne(request)) }
+
+  /// Sends requests in their order behind all that were submitted before.
+  func submit(contentsOf requests: some Collection<Request>) {
+    guard let notice = mailbox.withLock({ $0.add(requests) }) else {
+      for request in requests { request.fail(.closed) { _ in } }
+      return
+    }
+    act(on: notice)
+  }
+
+  /// Sends a request when some time has passed.
+  func submit(_ request: Request, after pause: Duration) {
+    let milliseconds = Int(pause.wholeMilliseconds)
+    openerQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { @Sendable in
+      self.submit(request)
+    }
+  }
+
+  /// Ends a request whose caller has given up, and takes back what it may have done.
+  func abandon(_ request: Request) { request.fail(.cancelled) { submit($0) } }
+
+  /// Fails everything that is not answered, and refuses what comes later.
+  func close() { act(on: mailbox.withLock { $0.close() }) }
+
+  private func act(on notice: Mailbox.Notice) {
+    switch notice {
+    case .none: break
+    case .wake: wakePipe.wake()
+    case .start: queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
+    }
+  }
+}
+
+/// What the driver asks of its connection.
+extension Connection {
+  func takeMail() -> Mailbox.Contents { mailbox.withLock { $0.take() } }
+
+  func stopWorking() -> Bool { mailbox.withLock { $0.stop() } }
+
+  /// Waits until something is submitted, a descriptor is ready, or the deadline passes.
+  func wait(for socket: inout SocketReadiness?, until deadline: Instant?) {
+    guard mailbox.withLock({ $0.beginWaiting() }) else { return }
+    if SocketReadiness.wait(&socket, orFor: wakePipe.fileDescriptor, until: deadline) {
+      wakePipe.drain()
+    }
+  }
+
+  /// Opens a socket off the queue and puts the outcome into the mailbox.
+  func open(by deadline: Instant) {
+    openerQueue.async { @Sendable in
+      let result = Result { () throws(TransportError) in try self.opener.open(by: deadline) }
+      self.act(on: self.mailbox.withLock { $0.add(result) })
+    }
+  }
+
+  /// Notes how long an answer took.
+  func noteRoundTrip(_ duration: Duration) {
+    let sample = Int64(duration / .nanoseconds(1))
+    let former = smoothedRoundTrip.load(ordering: .relaxed)
+    // The weight that TCP gives a new sample (RFC 6298).
+    let next = former == 0 ? sample : former + (sample - former) / 8
+    smoothedRoundTrip.store(next, ordering: .relaxed)
+  }
+}

@@ -1,0 +1,126 @@
+internal import CHiredis
+
+/// The one owner of a `redisContext`: encodes, writes, reads and parses on a non-blocking socket.
+///
+/// After the first error the context is of no further use, as hiredis documents it.
+@safe struct HiredisContext: ~Copyable {
+  /// How many bytes hiredis reads at a time.
+  private static let readSize = 16 * 1024
+  /// More than any reply this library asks for.
+  private static let maximumReplySize = 1 << 20
+  /// hiredis before 1.2.1 frees nested replies recursively and can exhaust the stack.
+  private static let maximumDepth = 8
+
+  private let context: UnsafeMutablePointer<redisContext>
+  private let functions: UnsafeMutablePointer<arl_reader_functions>
+  private var bytes: [CChar] = []
+  private var lengths: [Int] = []
+  private var pointers: [UnsafePointer<CChar>?] = unsafe []
+  /// Whether commands wait to be written.
+  private(set) var hasUnsentBytes = false
+
+  /// Takes over a connected socket.
+  init(adopting socket: consuming FileDescriptor) throws(TransportError) {
+    let descriptor = socket.release()
+    guard let context = unsafe redisConnectFd(descriptor) else {
+      _ = FileDescriptor(adopting: descriptor)
+      throw .unreachable("out of memory")
+    }
+    unsafe self.context = context
+    unsafe functions = .allocate(capacity: 1)
+    unsafe context.pointee.flags &= ~REDIS_BLOCK
+    unsafe arl_reader_bound_arrays(context.pointee.reader, functions)
+  }
+
+  deinit {
+    unsafe redisFree(context)
+    unsafe functions.deallocate()
+  }
+
+  var fileDescriptor: CInt { unsafe context.pointee.fd }
+
+  /// Whether something of a reply has been read that has not been handed out.
+  var hasUnparsedBytes: Bool {
+    unsafe context.pointee.reader.pointee.pos < context.pointee.reader.pointee.len
+      || context.pointee.reader.pointee.ridx > 0
+  }
+
+  /// Encodes a command behind those that wait to be written.
+  mutating func append(_ command: Command) throws(TransportError) {
+    bytes.removeAll(keepingCapacity: bytes.capacity <= Self.readSize)
+    lengths.removeAll(keepingCapacity: true)
+    unsafe pointers.removeAll(keepingCapacity: true)
+    for argument in command.arguments {
+      let start = bytes.count
+      for byte in argument.utf8 { bytes.append(CChar(bitPattern: byte)) }
+      lengths.append(bytes.count - start)
+    }
+    let status = unsafe bytes.withUnsafeBufferPointer { buffer in
+      var start = buffer.baseAddress
+      for length in lengths {
+        unsafe pointers.append(start)
+        unsafe start = start.map { unsafe $0 + length }
+      }
+      return unsafe redisAppendCommandArgv(context, CInt(lengths.count), &pointers, lengths)
+    }
+    guard status == REDIS_OK else { throw failure() }
+    hasUnsentBytes = true
+  }
+
+  /// Writes what the socket takes.
+  mutating func write() throws(TransportError) {
+    var isDone: CInt = 0
+    let status = SIGPIPEGuard.run { unsafe redisBufferWrite(context, &isDone) }
+    guard status == REDIS_OK else { throw failure() }
+    hasUnsentBytes = isDone == 0
+  }
+
+  /// Reads what the socket has, at most as much as hiredis takes at a time.
+  ///
+  /// - Returns: whether there may be more.
+  mutating func read() throws(TransportError) -> Bool {
+    let reader = unsafe context.pointee.reader
+    let former = unsafe reader?.pointee.len ?? 0
+    guard unsafe redisBufferRead(context) == REDIS_OK else { throw failure() }
+    let length = unsafe reader?.pointee.len ?? 0
+    return length - former >= Self.readSize
+  }
+
+  /// The next complete reply, or nil when more has to be read first.
+  mutating func nextReply() throws(TransportError) -> Reply? {
+    var object: UnsafeMutableRawPointer?
+    guard unsafe redisGetReplyFromReader(context, &object) == REDIS_OK else { throw failure() }
+    guard let object = unsafe object else {
+      try checkBounds()
+      return nil
+    }
+    defer { unsafe freeReplyObject(object) }
+    guard let reply = unsafe Reply(copying: object.assumingMemoryBound(to: redisReply.self)) else {
+      throw .protocolViolation("a reply of a type that was not asked for")
+    }
+    return reply
+  }
+
+  /// Refuses a reply that grows past what this library asks for.
+  private func checkBounds() throws(TransportError) {
+    guard let reader = unsafe context.pointee.reader else { return }
+    if unsafe Int(reader.pointee.ridx) > Self.maximumDepth {
+      throw .protocolViolation("a reply nested too deeply")
+    }
+    if unsafe reader.pointee.len - reader.pointee.pos > Self.maximumReplySize {
+      throw .protocolViolation("a reply of over \(Self.maximumReplySize) bytes")
+    }
+  }
+
+  /// The context's error.
+  private func failure() -> TransportError {
+    let text = unsafe withUnsafeBytes(of: &context.pointee.errstr) { buffer in
+      unsafe String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
+    }
+    switch unsafe context.pointee.err {
+    case REDIS_ERR_PROTOCOL: return .protocolViolation(text)
+    case REDIS_ERR_OOM: return .protocolViolation("a reply that is too large (\(text))")
+    default: return .connectionLost(text.isEmpty ? "connection error" : text)
+    }
+  }
+}

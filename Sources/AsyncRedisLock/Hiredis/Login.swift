@@ -1,0 +1,42 @@
+/// The commands that make a new connection usable, and what their replies mean.
+struct Login: Sendable {
+  /// Commands of the connection's user that go out with the login, before any request.
+  struct Greeting: Sendable {
+    let commands: @Sendable () -> [Command]
+    /// Gets the replies on the connection's queue, before the reply to any request.
+    let received: @Sendable ([Reply]) -> Void
+  }
+
+  private let required: [Command]
+  private let optional: [Command]
+  private let greeting: Greeting?
+
+  init(_ configuration: LockerConfiguration, greeting: Greeting?) {
+    var required: [Command] = []
+    if let password = configuration.password?.value {
+      required.append(Command(["AUTH"] + [configuration.username, password].compactMap { $0 }))
+    }
+    if configuration.database != 0 {
+      required.append(Command("SELECT", String(configuration.database)))
+    }
+    self.required = required
+    // A restricted user may not be allowed to name the connection, and can do without.
+    self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
+    self.greeting = greeting
+  }
+
+  /// The commands to send, to be asked for once per connection.
+  func commands() -> [Command] { required + optional + (greeting?.commands() ?? []) }
+
+  /// Judges the replies to ``commands()`` and passes the greeting's on.
+  func check(_ replies: [Reply]) throws(TransportError) {
+    // A full server says so before it was asked anything, in the place of the first reply.
+    for case .error(let error) in replies where error.code == .maxClients {
+      throw .unreachable(error.message)
+    }
+    for case .error(let error) in replies.prefix(required.count) {
+      throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)
+    }
+    greeting?.received(Array(replies.dropFirst(required.count + optional.count)))
+  }
+}

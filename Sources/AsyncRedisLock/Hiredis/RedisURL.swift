@@ -1,0 +1,211 @@
+extension LockerConfiguration {
+  /// Creates a configuration from the URL of a server.
+  ///
+  /// - `redis://[[user]:password@]host[:port][/database][?query]`, also as `valkey://`; an IPv6
+  ///   address is put in brackets.
+  /// - `unix://[[user]:password@]/path/of/socket[?query]`, also as `redis+unix://`.
+  ///
+  /// User, password, path and the values of the query are percent-decoded once. A password needs
+  /// escapes for `/` (`%2F`), `?` (`%3F`), `#` (`%23`), `%` (`%25`), white space, and for a `:` or
+  /// `@` in the user before it.
+  ///
+  /// The query takes these parameters, each at most once:
+  ///
+  /// - `db`: ``database``
+  /// - `client_name`: ``clientName``
+  /// - `connect_timeout`, `socket_connect_timeout` or `dial_timeout`: ``connectTimeout``
+  /// - `operation_timeout`, `timeout`, `socket_timeout` or `read_timeout`: ``operationTimeout``
+  /// - `label`: ``label``
+  /// - `key_prefix`: ``keyPrefix``
+  /// - `fencing`: ``isFencingEnabled``, as `true` or `false`
+  ///
+  /// A timeout is written `500ms`, `1.5s` or `1m`; a number alone counts seconds.
+  ///
+  /// - Parameter url: The URL, of at most 8 KiB.
+  /// - Throws: ``LockError/Code/invalidURL``, naming the part and the rule but never the password,
+  ///   or ``LockError/Code/tlsUnavailable`` for `rediss://` and `valkeys://`.
+  public init(url: String) throws(LockError) {
+    let url = try RedisURL(url)
+    self.init()
+    address = try url.address
+    (username, password) = try url.credentials
+    let pathDatabase = try url.pathDatabase
+    if let pathDatabase { database = pathDatabase }
+    // Before the query: messages may quote from it, and what follows an authority that makes no
+    // sense may be the rest of a password.
+    try validate()
+    try apply(query: url.query, isDatabaseSet: pathDatabase != nil)
+  }
+}
+
+/// A server URL cut into its parts, which are decoded and checked when they are asked for.
+///
+/// No message quotes the authority or the path: with an `@` or the host forgotten, or with a `/` or
+/// `?` not escaped, a password would come to stand there.
+struct RedisURL {
+  private let isSocket: Bool
+  private let userInfo: ArraySlice<UInt8>?
+  private let hostAndPort: ArraySlice<UInt8>
+  private let path: ArraySlice<UInt8>
+  /// What follows the first `?`, if there is one.
+  let query: ArraySlice<UInt8>
+
+  private static let longest = 8 << 10
+
+  /// Cuts up a URL.
+  init(_ url: String) throws(LockError) {
+    guard url.utf8.count <= Self.longest else {
+      throw LockError(
+        .invalidURL, "URL has to be at most \(Self.longest) bytes long, not \(url.utf8.count)")
+    }
+    let bytes = Array(url.utf8)[...]
+    let authorityStart: Int
+    (isSocket, authorityStart) = try Self.scheme(of: bytes)
+    guard !url.hasControlCharacters, !url.unicodeScalars.contains(where: \.properties.isWhitespace)
+    else {
+      throw LockError(
+        .invalidURL, "URL has white space or a control character in it; a space is written %20")
+    }
+    guard !bytes.contains(UInt8(ascii: "#")) else {
+      throw LockError(
+        .invalidURL,
+        "URL has a fragment (#), which means nothing here; a # in a password is "
+          + "written %23")
+    }
+
+    let pathStart =
+      bytes[authorityStart...].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
+      ?? bytes.endIndex
+    let authority = bytes[authorityStart..<pathStart]
+    // Without an authority there is no password, and sockets may well have an @ in their path.
+    guard isSocket && authority.isEmpty || !bytes[pathStart...].contains(UInt8(ascii: "@")) else {
+      throw LockError(
+        .invalidURL,
+        "URL has an @ after a / or ?; in a password a / is written %2F and a ? %3F, "
+          + "and an @ after the host is written %40")
+    }
+    // The last @, since many passwords hold one that nobody escaped, and hosts never do.
+    let at = authority.lastIndex(of: UInt8(ascii: "@"))
+    userInfo = at.map { authority[..<$0] }
+    hostAndPort = at.map { authority[($0 + 1)...] } ?? authority
+    let queryMark = bytes[pathStart...].firstIndex(of: UInt8(ascii: "?"))
+    path = bytes[pathStart..<(queryMark ?? bytes.endIndex)]
+    query = queryMark.map { bytes[($0 + 1)...] } ?? []
+  }
+
+  /// Whether the scheme is one of a socket, and where the authority begins.
+  private static func scheme(
+    of bytes: ArraySlice<UInt8>
+  ) throws(LockError) -> (isSocket: Bool, authorityStart: Int) {
+    // Up to the first colon, so that what may be a password is never taken for a scheme.
+    let name = bytes.prefix { $0 != UInt8(ascii: ":") }
+    guard bytes[name.endIndex...].starts(with: "://".utf8), name.allSatisfy(isSchemeByte) else {
+      throw LockError(.invalidURL, "scheme is missing: URL has to begin with redis:// or unix://")
+    }
+    let scheme = String(decoding: name, as: UTF8.self).lowercased()
+    let authorityStart = name.endIndex + 3
+    switch scheme {
+    case "redis", "valkey":
+      return (false, authorityStart)
+    case "unix", "redis+unix":
+      return (true, authorityStart)
+    case "rediss", "valkeys":
+      throw LockError(.tlsUnavailable, "TLS is not built in, so scheme \(scheme) cannot be used")
+    default:
+      throw LockError(
+        .invalidURL,
+        "scheme (\(scheme.abbreviatedForMessage)) has to be redis, valkey, unix or "
+          + "redis+unix")
+    }
+  }
+
+  private static func isSchemeByte(_ byte: UInt8) -> Bool {
+    byte.isASCIILetterOrDigit || "+-.".utf8.contains(byte)
+  }
+
+  /// The user and the password.
+  var credentials: (username: String?, password: Password?) {
+    get throws(LockError) {
+      guard let userInfo else { return (nil, nil) }
+      let username = userInfo.prefix { $0 != UInt8(ascii: ":") }
+      guard username.endIndex < userInfo.endIndex else {
+        // That this is an error is one of the rules of `validate()`.
+        return (try username.percentDecoded(as: "user"), nil)
+      }
+      let password = userInfo[(username.endIndex + 1)...]
+      return (
+        username.isEmpty ? nil : try username.percentDecoded(as: "user"),
+        Password(try password.percentDecoded(as: "password"))
+      )
+    }
+  }
+
+  /// Where the server listens.
+  var address: LockerConfiguration.Address {
+    get throws(LockError) {
+      guard isSocket else { return try tcpAddress }
+      guard hostAndPort.isEmpty else {
+        throw LockError(
+          .invalidURL,
+          "host has no place in the URL of a socket: its path is absolute, as in "
+            + "unix:///path or unix://:password@/path")
+      }
+      return .unixSocket(path: try path.percentDecoded(as: "path"))
+    }
+  }
+
+  private var tcpAddress: LockerConfiguration.Address {
+    get throws(LockError) {
+      let host: String
+      let portPart: ArraySlice<UInt8>
+      if hostAndPort.first == UInt8(ascii: "[") {
+        guard let end = hostAndPort.firstIndex(of: UInt8(ascii: "]")) else {
+          throw LockError(.invalidURL, "host begins with [ and has to end with ]")
+        }
+        host = try Self.ipv6(hostAndPort[(hostAndPort.startIndex + 1)..<end])
+        portPart = hostAndPort[(end + 1)...]
+      } else {
+        let name = hostAndPort.prefix { $0 != UInt8(ascii: ":") }
+        host = String(decoding: name, as: UTF8.self)
+        portPart = hostAndPort[name.endIndex...]
+      }
+      guard let colon = portPart.first else { return .tcp(host: host) }
+      guard
+        colon == UInt8(ascii: ":"),
+        let port = UInt16(exactly: Int(digits: portPart.dropFirst()) ?? -1)
+      else {
+        throw LockError(
+          .invalidURL,
+          "port has to be a number from 1 to 65535; a password is followed by @ and "
+            + "the host, and an IPv6 address is put in brackets")
+      }
+      return .tcp(host: host, port: port)
+    }
+  }
+
+  /// The address within brackets, with its zone, if it has one, as the resolver takes it.
+  private static func ipv6(_ literal: ArraySlice<UInt8>) throws(LockError) -> String {
+    guard literal.contains(UInt8(ascii: ":")) else {
+      throw LockError(.invalidURL, "host has to be an IPv6 address if it is put in brackets")
+    }
+    // RFC 6874 wants the zone's % escaped; most people write it as it is.
+    let address = literal.prefix { $0 != UInt8(ascii: "%") }
+    let zone = literal[address.endIndex...]
+    let isEscaped = zone.starts(with: "%25".utf8)
+    return String(decoding: address, as: UTF8.self) + (isEscaped ? "%" : "")
+      + String(decoding: zone.dropFirst(isEscaped ? 3 : 0), as: UTF8.self)
+  }
+
+  /// The database that the path names, if it names one.
+  var pathDatabase: Int? {
+    get throws(LockError) {
+      // A path of a TCP URL is empty or begins with the / that ended the authority.
+      guard !isSocket, path.count > 1 else { return nil }
+      let number = try path.dropFirst().percentDecoded(as: "database")
+      guard let database = Int(digits: number.utf8) else {
+        throw LockError(.invalidURL, "database in the path has to be a number in decimal digits")
+      }
+      return database
+    }
+  }
+}

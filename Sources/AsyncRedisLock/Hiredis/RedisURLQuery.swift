@@ -1,0 +1,139 @@
+extension LockerConfiguration {
+  /// Sets what the query of a URL asks for, percent-decoded; an empty query changes nothing.
+  ///
+  /// `isDatabaseSet` tells that the URL has named the database already, in its path.
+  mutating func apply(query: ArraySlice<UInt8>, isDatabaseSet: Bool) throws(LockError) {
+    guard !query.isEmpty else { return }
+    var seen: Set<QueryParameter> = isDatabaseSet ? [.database] : []
+    for pair in query.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false) {
+      let nameBytes = pair.prefix { $0 != UInt8(ascii: "=") }
+      guard nameBytes.endIndex < pair.endIndex else {
+        throw LockError(.invalidURL, "query has to be made of name=value, separated by single &")
+      }
+      let name = String(decoding: nameBytes, as: UTF8.self)
+      guard let parameter = QueryParameter(name: name) else {
+        throw QueryParameter.unknown(name)
+      }
+      let part = "query parameter \(name)"
+      guard seen.insert(parameter).inserted else {
+        throw LockError(.invalidURL, "\(part) sets the \(parameter.rawValue) a second time")
+      }
+      let value = try pair[(nameBytes.endIndex + 1)...].percentDecoded(as: part)
+      try set(parameter, to: value, as: part)
+    }
+  }
+
+  /// Sets one parameter; `part` names it in messages.
+  private mutating func set(
+    _ parameter: QueryParameter, to value: String, as part: String
+  ) throws(LockError) {
+    switch parameter {
+    case .database:
+      guard let number = Int(digits: value.utf8) else {
+        throw LockError(
+          .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be in decimal digits")
+      }
+      database = number
+      try Self.check(database: number, as: part)
+    case .clientName:
+      clientName = value
+      try Self.check(clientName: value, as: part)
+    case .connectTimeout:
+      connectTimeout = try Self.timeout(value, as: part)
+    case .operationTimeout:
+      operationTimeout = try Self.timeout(value, as: part)
+    case .label:
+      label = value
+      try Self.check(label: value, as: part)
+    case .keyPrefix:
+      keyPrefix = value
+      try Self.check(keyPrefix: value, as: part)
+    case .fencing:
+      guard value == "true" || value == "false" else {
+        throw LockError(
+          .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be true or false")
+      }
+      isFencingEnabled = value == "true"
+    }
+  }
+
+  private static func timeout(_ value: String, as part: String) throws(LockError) -> Duration {
+    guard let timeout = Duration(urlValue: value) else {
+      throw LockError(
+        .invalidURL,
+        "\(part) (\(value.abbreviatedForMessage)) has to be a number of seconds, or "
+          + "a number with a unit such as 500ms, 1.5s or 1m, and at most 10 years")
+    }
+    try timeout.validate(as: part, atLeast: minimumTimeout, code: .invalidURL)
+    return timeout
+  }
+}
+
+/// What a parameter of a URL's query sets, whichever of its names it goes by.
+private enum QueryParameter: String {
+  case database
+  case clientName = "client name"
+  case connectTimeout = "connect timeout"
+  case operationTimeout = "operation timeout"
+  case label
+  case keyPrefix = "key prefix"
+  case fencing
+
+  init?(name: String) {
+    switch name {
+    case "db": self = .database
+    case "client_name": self = .clientName
+    case "connect_timeout", "socket_connect_timeout", "dial_timeout": self = .connectTimeout
+    case "operation_timeout", "timeout", "socket_timeout", "read_timeout": self = .operationTimeout
+    case "label": self = .label
+    case "key_prefix": self = .keyPrefix
+    case "fencing": self = .fencing
+    default: return nil
+    }
+  }
+
+  /// The error for a name that is none of these.
+  ///
+  /// It is quoted only if it looks like the name of a parameter: in `redis://user:1?Xy4=`, whose
+  /// writer forgot the host and to escape the `?`, it is a part of the password.
+  static func unknown(_ name: String) -> LockError {
+    let isShown =
+      (1...32).contains(name.utf8.count)
+      && name.utf8.allSatisfy {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+      }
+    return LockError(
+      .invalidURL,
+      "query parameter \(isShown ? name : "(name not shown)") is unknown; there are "
+        + "db, client_name, connect_timeout, operation_timeout, label, key_prefix and fencing")
+  }
+}
+
+extension Duration {
+  /// Reads `500ms`, `1.5s`, `1m`, or a bare number of seconds; cut down to billionths of the unit.
+  init?(urlValue text: String) {
+    let number = text.utf8.prefix { $0.isASCIIDigit || $0 == UInt8(ascii: ".") }
+    let unit: Duration
+    switch text[number.endIndex...] {
+    case "ms": unit = .milliseconds(1)
+    case "", "s": unit = .seconds(1)
+    case "m": unit = .seconds(60)
+    default: return nil
+    }
+
+    let parts = number.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    // The limit keeps the products below far from overflow; it is some 30,000 years.
+    guard parts.count <= 2, let whole = Int(digits: parts[0]), whole < 1_000_000_000_000 else {
+      return nil
+    }
+    self = unit * whole
+    guard parts.count == 2 else { return }
+    let decimals = parts[1].prefix(9)
+    guard let fraction = Int(digits: decimals), parts[1].allSatisfy(\.isASCIIDigit) else {
+      return nil
+    }
+    var scale = 1
+    for _ in decimals { scale *= 10 }
+    self += unit * fraction / scale
+  }
+}

@@ -1,0 +1,113 @@
+import Synchronization
+
+/// A point in time by a clock that goes on while the machine sleeps, as a lease does.
+package typealias Instant = ContinuousClock.Instant
+
+/// Commands that are sent together, and what becomes of their answer.
+final class Request: Sendable {
+  /// The replies, one per command, and the instant just before the first command was sent.
+  struct Answer: Sendable {
+    let replies: [Reply]
+    let sentAt: Instant
+    /// Whether the commands had been sent before on a connection that broke, and may have been executed
+    /// then.
+    var isOfRepetition = false
+
+    /// Whether the server does not know a script by its digest.
+    var isMissingScript: Bool { replies.contains { $0.error?.code == .noScript } }
+  }
+
+  private enum Phase: UInt8, AtomicRepresentable {
+    case queued
+    case sent
+    case finished
+  }
+
+  private let commands: [Command]
+  /// When the caller stops waiting.
+  let deadline: Instant
+  /// Whether the request is sent again on the next connection when one breaks under it, instead of
+  /// failing: only for commands that do no harm when the server executes them twice.
+  let isRepeatable: Bool
+  /// Makes the request that takes back what this one may have done, for when nobody learns its
+  /// outcome. What it works on is never used again.
+  let undo: (@Sendable () -> Request)?
+
+  private let completion: @Sendable (Result<Answer, RequestFailure>) -> Void
+  private let phase = Atomic<Phase>(.queued)
+  private let isBySource = Atomic<Bool>(false)
+  private let isRepeated = Atomic<Bool>(false)
+
+  /// Creates a request; `completion` is called exactly once, on the connection's queue or on the
+  /// thread that gives the request up, and must not block.
+  init(
+    _ commands: [Command], deadline: Instant, isRepeatable: Bool = false,
+    undo: (@Sendable () -> Request)? = nil,
+    completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
+  ) {
+    self.commands = commands
+    self.deadline = deadline
+    self.isRepeatable = isRepeatable
+    self.undo = undo
+    self.completion = completion
+  }
+
+  /// How many replies are due.
+  var commandCount: Int { commands.count }
+
+  /// The commands as they have to be sent now.
+  var commandsToSend: [Command] {
+    isBySource.load(ordering: .relaxed) ? commands.map(\.bySource) : commands
+  }
+
+  /// The commands as the server understands them whatever it has forgotten.
+  var commandsBySource: [Command] { commands.map(\.bySource) }
+
+  /// Whether nobody waits for an answer any more.
+  var isFinished: Bool { phase.load(ordering: .acquiring) == .finished }
+
+  /// Marks the request as about to be sent; false when the caller has given up.
+  func beginSending() -> Bool {
+    phase.compareExchange(expected: .queued, desired: .sent, ordering: .acquiringAndReleasing)
+      .exchanged
+  }
+
+  /// Puts a sent request back to be sent again, because its connection broke; false when the caller has
+  /// given up.
+  func beginRepeating() -> Bool {
+    isRepeated.store(true, ordering: .relaxed)
+    return returnToQueue()
+  }
+
+  /// Puts a sent request back to be sent with its scripts' sources, because the server knew a digest no
+  /// more; false when that has been done before, or when the caller has given up: what it worked on
+  /// must not be touched again then.
+  func beginRepeatingBySource() -> Bool {
+    !isBySource.exchange(true, ordering: .relaxed) && returnToQueue()
+  }
+
+  private func returnToQueue() -> Bool {
+    phase.compareExchange(expected: .sent, desired: .queued, ordering: .acquiringAndReleasing)
+      .exchanged
+  }
+
+  /// Hands the replies to the caller, unless it has given up.
+  func succeed(_ answer: Answer) {
+    guard phase.exchange(.finished, ordering: .acquiringAndReleasing) != .finished else { return }
+    var answer = answer
+    answer.isOfRepetition = isRepeated.load(ordering: .relaxed)
+    completion(.success(answer))
+  }
+
+  /// Ends the request without an answer, unless it has ended before.
+  ///
+  /// `send` gets the request's undo, when there is something to take back, before the caller learns
+  /// of the failure: what the caller sends next then comes after it.
+  func fail(_ cause: TransportError, send: (Request) -> Void) {
+    let former = phase.exchange(.finished, ordering: .acquiringAndReleasing)
+    guard former != .finished else { return }
+    let mayHaveExecuted = former == .sent
+    if mayHaveExecuted, let undo { send(undo()) }
+    completion(.failure(RequestFailure(cause: cause, mayHaveExecuted: mayHaveExecuted)))
+  }
+}

@@ -1,0 +1,100 @@
+internal import Dispatch
+internal import Synchronization
+
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// Looks up the addresses of a server, bounded in time though the system's look-up is not.
+///
+/// A look-up that hangs goes on in its own thread, and the addresses found last are used meanwhile.
+final class Resolver: Sendable {
+  private let queue = DispatchQueue(label: "async-redis-lock.resolver", qos: .userInteractive)
+  private let known = Mutex<[SocketAddress]>([])
+
+  /// The server's addresses, in the order to try them.
+  func resolve(
+    _ address: LockerConfiguration.Address, by deadline: Instant
+  ) throws(TransportError) -> [SocketAddress] {
+    switch address {
+    case .unixSocket(let path):
+      guard let address = SocketAddress(path: path) else {
+        throw .unreachable("the socket's path is too long")
+      }
+      return [address]
+    case .tcp(let host, let port):
+      // An address needs no look-up, so it must not wait behind one that hangs.
+      if let numeric = try? Self.lookUp(host, port, flags: AI_NUMERICHOST).get() { return numeric }
+      return try lookUp(host, port, by: deadline)
+    }
+  }
+
+  private func lookUp(
+    _ host: String, _ port: UInt16, by deadline: Instant
+  ) throws(TransportError) -> [SocketAddress] {
+    let outcome = LookUp()
+    queue.async { @Sendable in outcome.finish(Self.lookUp(host, port, flags: 0)) }
+    let former = known.withLock { $0 }
+    // With addresses to fall back on, half of the time is kept for connecting to them.
+    let left = ContinuousClock.now.duration(to: deadline)
+    switch outcome.wait(for: former.isEmpty ? left : left / 2) {
+    case .success(let found)?:
+      known.withLock { $0 = found }
+      return found
+    case .failure(let failure)?:
+      throw failure
+    case nil:
+      guard !former.isEmpty else { throw .unreachable("looking up \(host) took too long") }
+      return former
+    }
+  }
+
+  private static func lookUp(
+    _ host: String, _ port: UInt16, flags: CInt
+  ) -> Result<[SocketAddress], TransportError> {
+    var hints = unsafe addrinfo()
+    unsafe hints.ai_family = AF_UNSPEC
+    #if canImport(Darwin)
+      unsafe hints.ai_socktype = SOCK_STREAM
+    #else
+      unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+    #endif
+    unsafe hints.ai_flags = flags
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
+    guard status == 0 else {
+      let reason = unsafe gai_strerror(status).map { unsafe String(cString: $0) }
+      return .failure(.unreachable("looking up \(host): \(reason ?? "error \(status)")"))
+    }
+    defer { unsafe freeaddrinfo(list) }
+    var found: [SocketAddress] = []
+    var next = unsafe list
+    while let entry = unsafe next {
+      if let address = unsafe entry.pointee.ai_addr {
+        unsafe found.append(
+          SocketAddress(copying: address, length: entry.pointee.ai_addrlen))
+      }
+      unsafe next = entry.pointee.ai_next
+    }
+    return .success(found)
+  }
+}
+
+/// One look-up's outcome, handed from the thread that looks to the one that waits.
+private final class LookUp: Sendable {
+  private let result = Mutex<Result<[SocketAddress], TransportError>?>(nil)
+  private let isDone = DispatchSemaphore(value: 0)
+
+  func finish(_ result: Result<[SocketAddress], TransportError>) {
+    self.result.withLock { $0 = result }
+    isDone.signal()
+  }
+
+  /// The outcome, or nil when there is none in time.
+  func wait(for duration: Duration) -> Result<[SocketAddress], TransportError>? {
+    _ = isDone.wait(timeout: .now() + .milliseconds(Int(duration.wholeMilliseconds)))
+    return result.withLock { $0 }
+  }
+}

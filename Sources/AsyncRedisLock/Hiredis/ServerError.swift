@@ -1,0 +1,82 @@
+/// An error reply of the server.
+struct ServerError: Error, Sendable, Equatable {
+  /// The reply's text as the server sent it.
+  let message: String
+  /// The kind of error.
+  let code: Code
+
+  init(message: String) {
+    self.message = message
+    self.code = Code(message: message)
+  }
+
+  /// What to do about an error.
+  enum Remedy {
+    /// The same command may succeed in a moment.
+    case retry
+    /// The server is the wrong one by now: look it up again, then retry.
+    case reconnect
+    /// Repeating does not help.
+    case fail
+  }
+
+  var remedy: Remedy {
+    switch code {
+    case .loading, .busy, .tryAgain, .clusterDown, .noReplicas, .noScript: .retry
+    case .readOnly, .masterDown, .maxClients: .reconnect
+    default: .fail
+    }
+  }
+}
+
+extension ServerError {
+  /// The first word of an error reply, which Redis and Valkey keep stable.
+  struct Code: RawRepresentable, Sendable, Hashable {
+    let rawValue: String
+
+    init(rawValue: String) { self.rawValue = rawValue }
+
+    static let generic = Self(rawValue: "ERR")
+    static let noScript = Self(rawValue: "NOSCRIPT")
+    static let loading = Self(rawValue: "LOADING")
+    static let busy = Self(rawValue: "BUSY")
+    static let readOnly = Self(rawValue: "READONLY")
+    static let masterDown = Self(rawValue: "MASTERDOWN")
+    static let noReplicas = Self(rawValue: "NOREPLICAS")
+    static let clusterDown = Self(rawValue: "CLUSTERDOWN")
+    static let tryAgain = Self(rawValue: "TRYAGAIN")
+    static let outOfMemory = Self(rawValue: "OOM")
+    static let misconfigured = Self(rawValue: "MISCONF")
+    static let noAuth = Self(rawValue: "NOAUTH")
+    static let wrongPass = Self(rawValue: "WRONGPASS")
+    static let noPerm = Self(rawValue: "NOPERM")
+    static let wrongType = Self(rawValue: "WRONGTYPE")
+    /// Not a word of the server's: it says `ERR max number of clients reached`.
+    static let maxClients = Self(rawValue: "MAXCLIENTS")
+
+    /// Codes that older servers wrap into an `ERR Error running script …` when a script meets them.
+    private static let wrapped: [Self] = [
+      .noScript, .loading, .busy, .readOnly, .masterDown, .noReplicas, .clusterDown, .tryAgain,
+      .outOfMemory, .misconfigured, .noAuth, .noPerm, .wrongType,
+    ]
+
+    /// Finds the code of an error reply.
+    fileprivate init(message: String) {
+      let firstWord = message.prefix { $0 != " " }
+      guard firstWord == Self.generic.rawValue else {
+        self.init(rawValue: String(firstWord))
+        return
+      }
+      // A refusal within a script has no code of its own: Redis 6 and 7, then Valkey.
+      if message.contains("executing the script can't") || message.contains("ACL failure in script")
+      {
+        self = .noPerm
+      } else if message.contains("max number of clients") {
+        self = .maxClients
+      } else {
+        let words = message.split { !($0.isUppercase && $0.isASCII) }
+        self = Self.wrapped.first { code in words.contains(code.rawValue[...]) } ?? .generic
+      }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/// Why a request was not answered.
+enum TransportError: Error, Sendable, Equatable {
+  /// No answer came by the request's deadline.
+  case timedOut
+  /// The caller gave up.
+  case cancelled
+  /// The connection broke while the answer was due.
+  case connectionLost(String)
+  /// The server could not be reached by the request's deadline; the text is the last reason.
+  case unreachable(String)
+  /// The server refused the connection's login or database.
+  case refused(ServerError)
+  /// The server sent something that is not an answer to what was asked.
+  case protocolViolation(String)
+  /// The connection was closed by its owner.
+  case closed
+}
+
+/// A failed request, with the one bit that decides what is safe to do next.
+struct RequestFailure: Error, Sendable, Equatable {
+  let cause: TransportError
+  /// Whether any of the request's commands may have been executed by the server, now or later.
+  let mayHaveExecuted: Bool
+}

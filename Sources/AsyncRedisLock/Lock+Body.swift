@@ -1,0 +1,81 @@
+extension Lock {
+  /// Runs a body in a child task that is cancelled when the lock is lost, then releases the lock.
+  func run<R>(
+    isolation: isolated (any Actor)?, _ body: (Lock) async throws -> sending R
+  ) async throws -> sending R {
+    let outcome: Result<UnsafeTransfer<R>, any Error> = await withoutActuallyEscaping(body) { body in
+      await self.outcome(of: UnsafeTransfer(body), isolation: isolation)
+    }
+    let lostError = await releaseAfterBody()
+    switch outcome {
+    case .success(let box):
+      if let lostError { throw lostError }
+      return box.value
+    case .failure(let error):
+      if let lostError, error is CancellationError, !Task.isCancelled { throw lostError }
+      throw error
+    }
+  }
+
+  /// Releases the lock; returns the error to throw when it had been lost while the body ran.
+  private func releaseAfterBody() async -> LockError? {
+    // Read first, because the release ends the lease one way or the other.
+    let knownLoss = lossReason == nil ? nil : notHeldError(nil)
+    // A release that fails goes on in the background, and is no reason to hide the body's outcome.
+    let outcome = try? await release()
+    guard knownLoss == nil else { return knownLoss }
+    switch outcome {
+    case .released, nil: return nil
+    case .expired, .takenByAnother:
+      return LockError(
+        .lost, "the lock was lost: \(LossReason.takenAway.explanation)", keys: keys)
+    }
+  }
+
+  private func outcome<R>(
+    of body: UnsafeTransfer<(Lock) async throws -> sending R>,
+    isolation: isolated (any Actor)?
+  ) async -> Result<UnsafeTransfer<R>, any Error> {
+    await withTaskGroup(
+      of: Result<UnsafeTransfer<R>, any Error>?.self, isolation: isolation
+    ) { group in
+      let held = HeldLocks.current
+      group.addTask {
+        await HeldLocks.$inherited.withValue(held.adding(self.lease)) {
+          await self.call(body, isolation: isolation)
+        }
+      }
+      group.addTask {
+        try? await self.waitUntilLost()
+        return nil
+      }
+      while let outcome = await group.next(isolation: isolation) {
+        // A body that releases its lock early is not disturbed.
+        if outcome != nil || lossReason != nil { group.cancelAll() }
+        if let outcome { return outcome }
+      }
+      preconditionFailure("The body's child task ends with an outcome.")
+    }
+  }
+
+  /// Calls the body on the actor it belongs to.
+  private func call<R>(
+    _ body: UnsafeTransfer<(Lock) async throws -> sending R>, isolation: isolated (any Actor)?
+  ) async -> Result<UnsafeTransfer<R>, any Error> {
+    do {
+      return .success(UnsafeTransfer(try await body.value(self)))
+    } catch {
+      return .failure(error)
+    }
+  }
+}
+
+/// Carries a value into a child task or out of it.
+///
+/// Safe here, because the parent does nothing with the value while the child runs, both run on the same
+/// actor, and the child has ended when the parent goes on.
+private struct UnsafeTransfer<Value>: @unchecked Sendable {
+  let value: Value
+
+  init(_ value: Value) { self.value = value }
+}

@@ -1,0 +1,137 @@
+/// A lock that is held, until it is released or lost.
+///
+/// Release it with ``release()``; a handle that goes out of scope releases its lock too, without saying
+/// how that went. Beware of `_ = try await locker.acquire("key")`: it drops the handle, and with it the
+/// lock, at once. ``Locker/withLock(_:options:isolation:_:)`` has no such trap.
+///
+/// The lock belongs to its handle, not to a task or a thread, and any task may use the handle.
+public final class Lock: Sendable {
+  private let coordinator: Coordinator
+  let lease: Lease
+  private let generation: UInt64
+
+  init(_ lease: Lease, coordinator: Coordinator) {
+    self.lease = lease
+    self.coordinator = coordinator
+    generation = lease.state.generation
+  }
+
+  deinit { _ = coordinator.extender.release(lease, generation: generation) }
+
+  /// The locked keys, without duplicates, sorted by their bytes.
+  public var keys: [String] { lease.claim.keys }
+
+  /// The value of the locked keys on the server, used for this acquisition alone.
+  public var token: String { lease.claim.token }
+
+  /// A number greater than that of every lock taken before on the same server; nil when fencing is off.
+  ///
+  /// Pass it on to what the lock protects, and have that refuse a number below the largest it has seen:
+  /// then a holder that was paused past the end of its lock can do no harm.
+  public var fencingToken: UInt64? { lease.fencingToken }
+
+  /// Whether the lock can be relied on at this instant.
+  ///
+  /// Decided here without asking the server: false from the instant at which the lock may have expired,
+  /// even if the server cannot be reached.
+  public var isHeld: Bool { lease.isHeld }
+
+  /// How much longer the lock can be relied on if no further extension succeeds; zero once it is lost
+  /// or released.
+  public var remaining: Duration {
+    let now = ContinuousClock.now
+    let state = lease.state
+    return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
+  }
+
+  /// Why the lock was lost; nil while it is held, and after a release.
+  public var lossReason: LossReason? { lease.state.lossReason(at: .now) }
+
+  /// Waits until the lock is lost or released.
+  ///
+  /// Returns at once when the server says that the lock is gone, and at the end of its validity when the
+  /// server says nothing. ``lossReason`` tells whether it was lost.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled.
+  public func waitUntilLost() async throws(CancellationError) {
+    try await waitForEnd { _ in }
+  }
+
+  /// Waits until the lock is lost or released, or will be lost so soon that it is time to stop.
+  ///
+  /// - Parameter margin: How long before the end of the validity to return; each extension that succeeds
+  ///   puts that off.
+  /// - Throws: `CancellationError` when the task is cancelled.
+  public func waitUntilLost(within margin: Duration) async throws(CancellationError) {
+    try await waitForEnd { coordinator.extender.warn($0, of: lease, margin: margin) }
+  }
+
+  private func waitForEnd(
+    _ arrange: (Promise<Bool>) -> Void
+  ) async throws(CancellationError) {
+    let promise = Promise<Bool>()
+    lease.addWatcher(promise)
+    defer { lease.removeWatcher(promise) }
+    arrange(promise)
+    try await promise.wait()
+  }
+
+  /// Prolongs the lock so that it lasts at least this long from now; never shortens it.
+  ///
+  /// Automatic extension goes on as before. A failed call leaves the lock as valid as it was.
+  ///
+  /// - Parameter duration: At least 10 ms.
+  /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
+  ///   `refused` when the server did not do it within the operation timeout, `invalidOptions` for a
+  ///   duration out of range; `CancellationError` when the task is cancelled.
+  public func extend(by duration: Duration) async throws {
+    try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
+    guard isHeld else { throw notHeldError(.extend) }
+    let promise = Promise<ExtensionOutcome>()
+    coordinator.extender.extend(lease, by: duration) { promise.fulfil($0) }
+    let outcome = await withTaskCancellationHandler {
+      await promise.value
+    } onCancel: {
+      promise.fulfil(.unknown(.cancelled))
+    }
+    switch outcome {
+    case .extended:
+      guard isHeld else { throw notHeldError(.extend) }
+    case .notOurs:
+      coordinator.extender.lose(lease)
+      throw notHeldError(.extend)
+    case .unknown(.cancelled):
+      throw CancellationError()
+    case .unknown(let failure):
+      guard isHeld else { throw notHeldError(.extend) }
+      throw LockError(failure, keys: keys, phase: .extend)
+    }
+  }
+
+  /// Releases the lock, if it is still held.
+  ///
+  /// The lock counts as released from the moment of the call. Calling again does nothing and tells the
+  /// same outcome. Cancelling the task does not keep the lock from being released.
+  ///
+  /// - Returns: Whether the lock was released, had expired, or was another's.
+  /// - Throws: ``LockError`` with the code `unreachable` or `refused` when the server did not answer
+  ///   within the operation timeout; the release then goes on in the background, and the lock ends with
+  ///   its ttl at the latest. A further call tries again.
+  @discardableResult
+  public func release() async throws -> ReleaseOutcome {
+    guard let promise = coordinator.extender.release(lease, generation: generation) else {
+      return .released
+    }
+    do {
+      return try await promise.value.get()
+    } catch {
+      throw LockError(error, keys: keys, phase: .release)
+    }
+  }
+
+  /// The error for a lock that is not held though it should be.
+  func notHeldError(_ phase: LockError.Phase?) -> LockError {
+    let why = lossReason.map { "the lock was lost: \($0.explanation)" }
+    return LockError(.lost, why ?? "the lock was released", keys: keys, phase: phase)
+  }
+}

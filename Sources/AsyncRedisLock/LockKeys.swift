@@ -1,0 +1,48 @@
+/// The keys that one lock covers: at least one, each once, in the order of their bytes.
+///
+/// The order is the same in every process, so that two locks on the same keys cannot block each
+/// other for good. Keys are the same when their bytes are, as on the server; Swift's strings are
+/// also equal when they only look the same, such as the two ways of writing "é".
+package struct LockKeys: Sendable, Hashable {
+  /// The keys as they are sent.
+  package let names: [String]
+
+  /// Checks and sorts `keys`; the longest string that servers accept by default
+  /// (`proto-max-bulk-len`) is the longest key.
+  ///
+  /// - Throws: ``LockError/Code/invalidKey``, for no keys, an empty one, or one that is too long.
+  package init(_ keys: [String], longest: Int = 512 << 20) throws(LockError) {
+    guard !keys.isEmpty else { throw LockError(.invalidKey, "at least one key has to be given") }
+    for key in keys {
+      guard !key.isEmpty else {
+        throw LockError(.invalidKey, "a key must not be empty", keys: keys)
+      }
+      guard key.utf8.count <= longest else {
+        throw LockError(
+          .invalidKey,
+          "a key (\(key.abbreviatedForMessage)) has to be at most \(longest) bytes long",
+          keys: keys)
+      }
+    }
+    // By far the most locks have one key.
+    names = keys.count == 1 ? keys : Self.sortedUnique(keys)
+  }
+
+  private static func sortedUnique(_ keys: [String]) -> [String] {
+    var unique: [String] = []
+    unique.reserveCapacity(keys.count)
+    for key in keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+      if let last = unique.last, last.utf8.elementsEqual(key.utf8) { continue }
+      unique.append(key)
+    }
+    return unique
+  }
+
+  /// Compares the bytes.
+  package static func == (lhs: LockKeys, rhs: LockKeys) -> Bool {
+    lhs.names.elementsEqual(rhs.names) { $0.utf8.elementsEqual($1.utf8) }
+  }
+
+  /// Strings with the same bytes are equal in Swift too, so their own hash serves, and is faster.
+  package func hash(into hasher: inout Hasher) { hasher.combine(names) }
+}

@@ -1,0 +1,76 @@
+extension Locker {
+  /// Waits for a lock, runs a body while it is held, and releases it.
+  ///
+  /// The lock is released when the body returns or throws, and when the task is cancelled. When the lock
+  /// is lost, the body's task is cancelled at once, and what the body returns after that is dropped.
+  ///
+  /// - Parameters:
+  ///   - key: The key to lock, as it is on the server.
+  ///   - options: How to wait, and how to keep the lock.
+  ///   - isolation: The actor that the body runs on; the caller's, unless given.
+  ///   - body: What to do while the lock is held.
+  /// - Returns: What the body returns.
+  /// - Throws: What the body throws; ``LockError`` with the code `lost` when the lock was lost before the
+  ///   body returned, also in place of the `CancellationError` that this caused; and as
+  ///   ``acquire(_:options:)-(String,_)``.
+  public func withLock<R>(
+    _ key: String, options: LockOptions = .init(),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (Lock) async throws -> sending R
+  ) async throws -> sending R {
+    try await withLock([key], options: options, isolation: isolation, body)
+  }
+
+  /// Waits for several locks, runs a body while all are held, and releases them.
+  ///
+  /// - Parameters:
+  ///   - keys: The keys to lock; duplicates count once.
+  ///   - options: How to wait, and how to keep the lock.
+  ///   - isolation: The actor that the body runs on; the caller's, unless given.
+  ///   - body: What to do while the lock is held.
+  /// - Returns: What the body returns.
+  /// - Throws: As ``withLock(_:options:isolation:_:)-(String,_,_,_)``.
+  public func withLock<R>(
+    _ keys: [String], options: LockOptions = .init(),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (Lock) async throws -> sending R
+  ) async throws -> sending R {
+    let lock = try await acquire(keys, options: options)
+    return try await lock.run(isolation: isolation, body)
+  }
+
+  /// Runs a body under a lock if nobody else holds it, without waiting.
+  ///
+  /// - Parameters:
+  ///   - key: The key to lock, as it is on the server.
+  ///   - options: How to keep the lock.
+  ///   - isolation: The actor that the body runs on; the caller's, unless given.
+  ///   - body: What to do while the lock is held.
+  /// - Returns: What the body returns, or nil when somebody else holds the lock and the body did not run.
+  /// - Throws: As ``withLock(_:options:isolation:_:)-(String,_,_,_)``, but never `timeout`.
+  public func withLockIfAvailable<R>(
+    _ key: String, options: LockOptions = .init(),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (Lock) async throws -> sending R
+  ) async throws -> sending R? {
+    try await withLockIfAvailable([key], options: options, isolation: isolation, body)
+  }
+
+  /// Runs a body under several locks if nobody else holds any of them, without waiting.
+  ///
+  /// - Parameters:
+  ///   - keys: The keys to lock; duplicates count once.
+  ///   - options: How to keep the lock.
+  ///   - isolation: The actor that the body runs on; the caller's, unless given.
+  ///   - body: What to do while the lock is held.
+  /// - Returns: What the body returns, or nil when somebody else holds a key and the body did not run.
+  /// - Throws: As ``withLock(_:options:isolation:_:)-(String,_,_,_)``, but never `timeout`.
+  public func withLockIfAvailable<R>(
+    _ keys: [String], options: LockOptions = .init(),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (Lock) async throws -> sending R
+  ) async throws -> sending R? {
+    guard let lock = try await acquireIfAvailable(keys, options: options) else { return nil }
+    return try await lock.run(isolation: isolation, body)
+  }
+}

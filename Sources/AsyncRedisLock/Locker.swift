@@ -1,0 +1,168 @@
+/// Takes locks on one server, over one connection that any number of tasks share.
+///
+/// ```swift
+/// let locker = try await Locker(url: "redis://127.0.0.1:6379")
+/// try await locker.withLock("invoices") { lock in
+///   try await bill(fence: lock.fencingToken)
+/// }
+/// ```
+public final class Locker: Sendable {
+  let coordinator: Coordinator
+
+  /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
+  ///
+  /// - Parameter url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad
+  ///   URL, `unreachable` when there is no connection within the connect timeout, `refused` when the
+  ///   server refuses the login or the database; `CancellationError` when the task is cancelled.
+  public convenience init(url: String) async throws {
+    try await self.init(configuration: LockerConfiguration(url: url))
+  }
+
+  /// Connects to a server.
+  ///
+  /// - Parameter configuration: Where the server is, and how to use it.
+  /// - Throws: As ``init(url:)``.
+  public init(configuration: LockerConfiguration) async throws {
+    try configuration.validate()
+    do throws(StoreFailure) {
+      let store = try RedisLockStore(configuration)
+      coordinator = Coordinator(
+        store: store, operationTimeout: configuration.operationTimeout)
+      try await store.connect(by: .now + configuration.connectTimeout)
+    } catch .cancelled {
+      throw CancellationError()
+    } catch {
+      throw LockError(error, keys: [], phase: .connect)
+    }
+  }
+
+  // MARK: Handles
+
+  /// Waits for a lock and takes it.
+  ///
+  /// - Parameters:
+  ///   - key: The key to lock, as it is on the server.
+  ///   - options: How to wait, and how to keep the lock.
+  /// - Returns: The lock, held until it is released, lost, or its handle goes out of scope.
+  /// - Throws: ``LockError`` with the code `timeout` when somebody else held the lock for all of
+  ///   ``LockOptions/timeout``, `unreachable` or `refused` when the server was no help for as long,
+  ///   `refused` at once where waiting cannot help, `wouldDeadlock` when the task holds the key by
+  ///   `withLock`, `invalidKey`, `invalidOptions`, or `closed`; `CancellationError` when the task is
+  ///   cancelled. In every case no lock stays behind.
+  public func acquire(_ key: String, options: LockOptions = .init()) async throws -> Lock {
+    try await acquire([key], options: options)
+  }
+
+  /// Waits for several locks and takes all of them, or none.
+  ///
+  /// - Parameters:
+  ///   - first: A key to lock.
+  ///   - second: A further key to lock.
+  ///   - others: More keys to lock; duplicates count once.
+  ///   - options: How to wait, and how to keep the lock.
+  /// - Returns: One lock for all keys.
+  /// - Throws: As ``acquire(_:options:)-(String,_)``.
+  public func acquire(
+    _ first: String, _ second: String, _ others: String..., options: LockOptions = .init()
+  ) async throws -> Lock {
+    try await acquire([first, second] + others, options: options)
+  }
+
+  /// Waits for several locks and takes all of them, or none.
+  ///
+  /// - Parameters:
+  ///   - keys: The keys to lock; duplicates count once.
+  ///   - options: How to wait, and how to keep the lock.
+  /// - Returns: One lock for all keys.
+  /// - Throws: As ``acquire(_:options:)-(String,_)``.
+  public func acquire(_ keys: [String], options: LockOptions = .init()) async throws -> Lock {
+    let names = try LockKeys(keys).names
+    try HeldLocks.current.check(names, of: coordinator)
+    guard let lock = try await take(names, options, waits: true) else {
+      preconditionFailure("An acquisition that waits ends with a lock or an error.")
+    }
+    return lock
+  }
+
+  /// Takes a lock if nobody holds it, without waiting for a holder.
+  ///
+  /// - Parameters:
+  ///   - key: The key to lock, as it is on the server.
+  ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  /// - Returns: The lock, or nil when somebody else holds it.
+  /// - Throws: As ``acquire(_:options:)-(String,_)``, but never `timeout` or `wouldDeadlock`.
+  public func acquireIfAvailable(
+    _ key: String, options: LockOptions = .init()
+  ) async throws -> Lock? {
+    try await acquireIfAvailable([key], options: options)
+  }
+
+  /// Takes several locks if nobody holds any of them, without waiting for a holder.
+  ///
+  /// - Parameters:
+  ///   - keys: The keys to lock; duplicates count once.
+  ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  /// - Returns: One lock for all keys, or nil when somebody else holds one of them.
+  /// - Throws: As ``acquire(_:options:)-(String,_)``, but never `timeout` or `wouldDeadlock`.
+  public func acquireIfAvailable(
+    _ keys: [String], options: LockOptions = .init()
+  ) async throws -> Lock? {
+    try await take(LockKeys(keys).names, options, waits: false)
+  }
+
+  private func take(_ keys: [String], _ options: LockOptions, waits: Bool) async throws -> Lock? {
+    try options.validate()
+    let lease = try await coordinator.acquire(keys, options: options, waits: waits)
+    return lease.map { Lock($0, coordinator: coordinator) }
+  }
+
+  // MARK: Looking and intervening
+
+  /// Asks the server who holds a key.
+  ///
+  /// - Parameter key: The key, as it is on the server.
+  /// - Returns: The holder and the time left, or nil when the key is free.
+  /// - Throws: ``LockError`` with the code `unreachable` or `refused`, also for a key that is no lock;
+  ///   `invalidKey` or `closed`; `CancellationError` when the task is cancelled.
+  public func inspect(_ key: String) async throws -> LockStatus? {
+    let name = try LockKeys([key]).names[0]
+    return try await ask(.inspect, about: name) { store, deadline throws(StoreFailure) in
+      try await store.inspect(name, by: deadline).map { LockStatus(key: name, state: $0) }
+    }
+  }
+
+  /// Frees a key, whoever holds it; the holder notices at its next extension.
+  ///
+  /// Until then two may believe that they hold the lock, so this is for holders that are known to be
+  /// gone. A key that holds no string is no lock and is left alone.
+  ///
+  /// - Parameter key: The key, as it is on the server.
+  /// - Returns: Who held the key, or nil when it was free.
+  /// - Throws: As ``inspect(_:)``.
+  @discardableResult
+  public func forceRelease(_ key: String) async throws -> LockHolder? {
+    let name = try LockKeys([key]).names[0]
+    return try await ask(.forceRelease, about: name) { store, deadline throws(StoreFailure) in
+      try await store.forceRelease(name, by: deadline).map(LockHolder.init(value:))
+    }
+  }
+
+  private func ask<Answer>(
+    _ phase: LockError.Phase, about key: String,
+    _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
+  ) async throws -> Answer {
+    do throws(StoreFailure) {
+      return try await question(coordinator.store, .now + coordinator.operationTimeout)
+    } catch .cancelled {
+      throw CancellationError()
+    } catch {
+      throw LockError(error, keys: [key], phase: phase)
+    }
+  }
+
+  /// Releases what is held, wakes who waits with an error of the code `closed`, and disconnects.
+  ///
+  /// Takes no longer than the operation timeout, and may be called twice.
+  public func close() async { await coordinator.close() }
+}

@@ -1,0 +1,132 @@
+extension LockerConfiguration {
+  /// Checks every property against its rule.
+  ///
+  /// Host, path and user are never quoted: people put whole URLs there, with the password in them.
+  ///
+  /// - Throws: ``LockError/Code/invalidURL``, or ``LockError/Code/invalidOptions`` for a timeout.
+  func validate() throws(LockError) {
+    try address.validate()
+    try validateCredentials()
+    try Self.check(database: database, as: "database")
+    try Self.check(clientName: clientName, as: "clientName")
+    try connectTimeout.validate(as: "connectTimeout", atLeast: Self.minimumTimeout)
+    try operationTimeout.validate(as: "operationTimeout", atLeast: Self.minimumTimeout)
+    try Self.check(keyPrefix: keyPrefix, as: "keyPrefix")
+    if let label { try Self.check(label: label, as: "label") }
+  }
+
+  static let minimumTimeout = Duration.milliseconds(1)
+
+  private func validateCredentials() throws(LockError) {
+    if let username {
+      guard !username.isEmpty else {
+        throw LockError(.invalidURL, "user has to be left out if it is empty")
+      }
+      try Self.check(username, hasNoNULAs: "user")
+      guard password != nil else {
+        throw LockError(
+          .invalidURL, "user needs a password; in a URL a password alone is written :password@host")
+      }
+    }
+    if let password {
+      guard !password.value.isEmpty else {
+        throw LockError(.invalidURL, "password has to be left out if it is empty")
+      }
+      try Self.check(password.value, hasNoNULAs: "password")
+    }
+  }
+
+  static func check(database: Int, as part: String) throws(LockError) {
+    // Not quoted: in a URL without its host, this is the second half of a password like 1/23.
+    guard (0...Int(Int32.max)).contains(database) else {
+      throw LockError(.invalidURL, "\(part) has to be from 0 to \(Int32.max)")
+    }
+  }
+
+  /// `CLIENT SETNAME` refuses every other character, non-ASCII ones among them, and takes an empty name for none.
+  static func check(clientName: String, as part: String) throws(LockError) {
+    guard clientName.utf8.allSatisfy((UInt8(ascii: "!")...UInt8(ascii: "~")).contains) else {
+      throw LockError(
+        .invalidURL,
+        "\(part) (\(clientName.abbreviatedForMessage)) has to be ASCII without spaces and control "
+          + "characters")
+    }
+  }
+
+  static func check(keyPrefix: String, as part: String) throws(LockError) {
+    guard (1...128).contains(keyPrefix.utf8.count) else {
+      throw LockError(
+        .invalidURL, "\(part) has to be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
+    }
+    try check(keyPrefix, hasNoNULAs: part)
+  }
+
+  static func check(label: String, as part: String) throws(LockError) {
+    guard label.utf8.count <= 64 else {
+      throw LockError(
+        .invalidURL, "\(part) (\(label.abbreviatedForMessage)) has to be at most 64 bytes long")
+    }
+    guard !label.hasControlCharacters else {
+      throw LockError(
+        .invalidURL, "\(part) (\(label.abbreviatedForMessage)) has a control character in it")
+    }
+  }
+
+  fileprivate static func check(_ text: String, hasNoNULAs part: String) throws(LockError) {
+    guard !text.utf8.contains(0) else {
+      throw LockError(.invalidURL, "\(part) has a NUL character in it")
+    }
+  }
+}
+
+extension LockerConfiguration.Address {
+  fileprivate func validate() throws(LockError) {
+    switch self {
+    case .tcp(let host, let port):
+      guard !host.isEmpty else { throw LockError(.invalidURL, "host is missing") }
+      guard Self.isHost(host) else {
+        throw LockError(
+          .invalidURL,
+          "host has to be a name in ASCII, an IPv4 address or an IPv6 address, "
+            + "without its port")
+      }
+      guard port > 0 else { throw LockError(.invalidURL, "port has to be from 1 to 65535") }
+    case .unixSocket(let path):
+      guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else {
+        throw LockError(.invalidURL, "path of the socket has to be absolute, as in unix:///path")
+      }
+      // The smaller of the two systems' limits, so that a configuration is valid on both or none.
+      guard path.utf8.count <= 103 else {
+        throw LockError(
+          .invalidURL,
+          "path of the socket has to be at most 103 bytes long, not "
+            + "\(path.utf8.count): a socket's address has room for 103 on macOS, 107 on Linux")
+      }
+      try LockerConfiguration.check(path, hasNoNULAs: "path of the socket")
+    }
+  }
+
+  /// Whether the host is made of the characters of a name or an address; the rest is up to the
+  /// resolver.
+  private static func isHost(_ host: String) -> Bool {
+    guard host.utf8.contains(UInt8(ascii: ":")) else { return host.utf8.allSatisfy(isNameByte) }
+    let parts = host.utf8.split(
+      separator: UInt8(ascii: "%"), maxSplits: 1, omittingEmptySubsequences: false)
+    let isAddress =
+      parts[0].count { $0 == UInt8(ascii: ":") } >= 2
+      && parts[0].allSatisfy { $0.hexDigitValue != nil || ":.".utf8.contains($0) }
+    return isAddress
+      && parts.dropFirst().allSatisfy { !$0.isEmpty && $0.allSatisfy(isNameByte) }
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    byte.isASCIILetterOrDigit || "-._".utf8.contains(byte)
+  }
+}
+
+extension String {
+  /// Whether any of the characters of Unicode's category Cc is in the text, NUL among them.
+  var hasControlCharacters: Bool {
+    unicodeScalars.contains { $0.properties.generalCategory == .control }
+  }
+}

@@ -1,0 +1,29 @@
+/// A script that the server runs in one step.
+struct Script: Sendable {
+  private let source: String
+  private let digest: String
+
+  static let acquire = Self(PackageResources.acquire_lua)
+  static let extend = Self(PackageResources.extend_lua)
+  static let release = Self(PackageResources.release_lua)
+  static let fence = Self(PackageResources.fence_lua)
+  static let inspect = Self(PackageResources.inspect_lua)
+  static let forceRelease = Self(PackageResources.force_release_lua)
+
+  private init(_ source: [UInt8]) {
+    self.source = String(decoding: source, as: UTF8.self)
+    digest = SHA1.hexadecimalDigest(of: source)
+  }
+
+  /// The command that runs the script by its digest.
+  func command(keys: [String], arguments: [String] = []) -> Command {
+    var words: [String] = []
+    words.reserveCapacity(3 + keys.count + arguments.count)
+    words.append("EVALSHA")
+    words.append(digest)
+    words.append(String(keys.count))
+    words += keys
+    words += arguments
+    return Command(words, scriptSource: source)
+  }
+}

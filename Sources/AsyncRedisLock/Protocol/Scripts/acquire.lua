@@ -1,0 +1,21 @@
+-- Takes all keys for a token, or none.
+-- KEYS: the lock's keys, then the fence counter if a number is to be drawn.
+-- ARGV: token, ttl in ms, how many of KEYS are the lock's.
+-- Returns {1, fence or ''}, or {0, the holder's value, PTTL} of the first key that is held.
+-- Keys that hold the token already are prolonged: asking again must be safe.
+local token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
+for i = 1, count do
+  local holder = redis.call('GET', KEYS[i])
+  if holder and holder ~= token then
+    return {0, string.sub(holder, 1, 512), redis.call('PTTL', KEYS[i])}
+  end
+end
+local fence = ''
+if KEYS[count + 1] then
+  -- As text with all its digits: Lua's own conversion loses some.
+  fence = string.format('%.0f', redis.call('INCR', KEYS[count + 1]))
+end
+for i = 1, count do
+  redis.call('SET', KEYS[i], token, 'PX', ttl)
+end
+return {1, fence}

@@ -1,0 +1,17 @@
+-- Raises the fence counter to the server's time in microseconds and to the largest number that the
+-- caller has seen, so that a lost counter hands out no number twice; then draws a number.
+-- KEYS: the counter, then the keys of a lock. ARGV: largest number seen, the lock's token.
+-- Returns the number as text, or false if a key of the lock does not hold the token.
+for i = 2, #KEYS do
+  if redis.call('GET', KEYS[i]) ~= ARGV[2] then
+    return false
+  end
+end
+local time = redis.call('TIME')
+local counter = tonumber(redis.call('GET', KEYS[1]) or 0)
+local floor = math.max(counter, tonumber(ARGV[1]), time[1] * 1000000 + time[2])
+if floor > counter then
+  -- As text with all its digits: Lua's own conversion loses some.
+  redis.call('SET', KEYS[1], string.format('%.0f', floor))
+end
+return string.format('%.0f', redis.call('INCR', KEYS[1]))

@@ -1,0 +1,13 @@
+/// What became of a lock that was released.
+public enum ReleaseOutcome: Sendable, Hashable {
+  /// The lock was held until now, and is free.
+  case released
+  /// The lock had expired, or had been deleted, and was free already.
+  ///
+  /// Of a lock with several keys this is said when at least one was free.
+  case expired
+  /// Somebody else holds the lock, and keeps it.
+  ///
+  /// Of a lock with several keys this is said when at least one is another's; the others are released.
+  case takenByAnother
+}

@@ -1,0 +1,218 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Keys")
+struct LockKeysTests {
+  @Test(
+    "none at all, and empty ones, are refused", arguments: [[], [""], ["a", ""], ["", "", "b"]])
+  func refused(_ keys: [String]) {
+    let error = #expect(throws: LockError.self) { try LockKeys(keys) }
+    #expect(error?.code == .invalidKey)
+    #expect(error?.keys == keys)
+    #expect(error?.isRetryable == false)
+  }
+
+  @Test("of any bytes are taken as they are", arguments: oddTexts)
+  func anyBytes(_ sample: SampleText) throws {
+    let key = sample.text
+    let keys = try LockKeys([key])
+    #expect(keys.names.map { Array($0.utf8) } == [Array(key.utf8)])
+    let withOther = try LockKeys([key, "other"])
+    #expect(withOther.names.contains { $0.utf8.elementsEqual(key.utf8) })
+    #expect(withOther.names.count == 2)
+  }
+
+  @Test("that are given twice are taken once, in the order of their bytes")
+  func sorted() throws {
+    #expect(try LockKeys(["b", "a", "b", "a"]).names == ["a", "b"])
+    #expect(try LockKeys(["a", "a"]).names == ["a"])
+    #expect(try LockKeys(["aa", "a", "B", "a\0"]).names == ["B", "a", "a\0", "aa"])
+    #expect(try LockKeys(["a", "b"]) == LockKeys(["b", "a", "a"]))
+    // Swift puts the decomposed é, and the full-width A after the emoji, elsewhere than bytes do.
+    #expect(try LockKeys(["é", "f", "e\u{301}"]).names.map(\.utf8.first) == [0x65, 0x66, 0xc3])
+    #expect(try LockKeys(["🔒", "\u{ff21}"]).names == ["\u{ff21}", "🔒"])
+  }
+
+  @Test("that only look the same are different keys")
+  func canonicallyEquivalent() throws {
+    let composed = "caf\u{e9}"
+    let decomposed = "cafe\u{301}"
+    try #require(composed == decomposed)
+    let both = try LockKeys([composed, decomposed, composed])
+    #expect(both.names.map { Array($0.utf8) } == [Array(decomposed.utf8), Array(composed.utf8)])
+    #expect(try LockKeys([composed]) != LockKeys([decomposed]))
+    #expect(
+      try Set([LockKeys([composed]), LockKeys([decomposed]), LockKeys([composed])]).count == 2)
+  }
+
+  @Test("that are longer than the server's longest string are refused")
+  func tooLong() throws {
+    let longest = String(repeating: "é", count: 512)
+    #expect(try LockKeys([longest, "a"], longest: 1024).names == ["a", longest])
+    for keys in [[longest + "a"], ["a", longest + "a"]] {
+      let error = try #require(throws: LockError.self) { try LockKeys(keys, longest: 1024) }
+      #expect(error.code == .invalidKey)
+      #expect(error.keys == keys)
+      #expect(error.message.contains("at most 1024 bytes"))
+      #expect(error.description.utf8.count < 1000)
+    }
+  }
+}
+
+/// Text that a test runner can name whatever is in it.
+struct SampleText: Sendable, ExpressibleByStringLiteral, CustomTestStringConvertible {
+  let text: String
+
+  init(_ text: String) { self.text = text }
+
+  init(stringLiteral text: String) { self.text = text }
+
+  var testDescription: String { text.abbreviatedForMessage }
+}
+
+private let oddTexts: [SampleText] = [
+  " ", "a b", "\0", "a\0b", "\n", "a\r\nb", "%s%n", "é", "e\u{301}", "锁🔒", "{tag}:a", "\u{feff}",
+  SampleText(String(repeating: "k", count: 1 << 20)),
+  SampleText(String(repeating: "é", count: 1 << 19)),
+]
+
+@Suite("Options")
+struct BadOptionsTests {
+  @Test(
+    "within their ranges are accepted",
+    arguments: [
+      LockOptions(),
+      LockOptions(timeout: nil),
+      LockOptions(extend: nil),
+      LockOptions(retry: .milliseconds(1), timeout: .milliseconds(1)),
+      LockOptions(ttl: .milliseconds(10), extend: .milliseconds(1)),
+      LockOptions(ttl: .seconds(315_360_000)),
+      LockOptions(retry: .seconds(315_360_000), timeout: .seconds(315_360_000)),
+      LockOptions(ttl: .seconds(1), extend: .seconds(1) - .milliseconds(1)),
+    ])
+  func accepted(_ options: LockOptions) {
+    #expect(throws: Never.self) { try options.validate() }
+  }
+
+  @Test("out of their ranges are refused by name", arguments: badOptions)
+  func refused(_ row: BadOptions) {
+    let error = #expect(throws: LockError.self) { try row.options.validate() }
+    #expect(error?.code == .invalidOptions)
+    #expect(error?.message.hasPrefix("\(row.name) (") == true)
+    #expect(error?.isRetryable == false)
+  }
+}
+
+/// Options with one that has to be refused, and its name.
+struct BadOptions: Sendable {
+  let name: String
+  let options: LockOptions
+}
+
+private let badOptions: [BadOptions] =
+  badDurations.flatMap { duration in
+    [
+      BadOptions(name: "retry", options: LockOptions(retry: duration)),
+      BadOptions(name: "timeout", options: LockOptions(timeout: duration)),
+      BadOptions(name: "ttl", options: LockOptions(ttl: duration, extend: nil)),
+      BadOptions(
+        name: "extend", options: LockOptions(ttl: .seconds(315_360_000), extend: duration)),
+    ]
+  } + [
+    BadOptions(name: "ttl", options: LockOptions(ttl: .milliseconds(9), extend: .milliseconds(1))),
+    BadOptions(name: "extend", options: LockOptions(ttl: .seconds(1), extend: .seconds(1))),
+    BadOptions(name: "extend", options: LockOptions(ttl: .seconds(1), extend: .seconds(2))),
+    BadOptions(
+      name: "extend", options: LockOptions(ttl: .seconds(1), extend: .seconds(315_360_000))),
+  ]
+
+private let badDurations: [Duration] = [
+  .zero, .nanoseconds(1), .microseconds(999), .milliseconds(-1), .seconds(-5),
+  .seconds(315_360_000) + .nanoseconds(1), .milliseconds(Int64.max), .seconds(Int64.max),
+  .seconds(Int64.min),
+  // Their seconds no longer fit into 64 bits.
+  .seconds(Int64.max) * 9, .seconds(Int64.min) * 9,
+]
+
+@Suite("A configuration")
+struct BadConfigurationTests {
+  @Test(
+    "within the rules is accepted",
+    arguments: [
+      LockerConfiguration(),
+      .init(address: .tcp(host: "::1", port: 1)),
+      .init(address: .tcp(host: "fe80::1%en0.1")),
+      .init(address: .unixSocket(path: "/" + String(repeating: "é", count: 51))),
+      .init(username: "u", password: "p"),
+      .init(password: " \n:@/é"),
+      .init(database: Int(Int32.max)),
+      .init(clientName: ""),
+      .init(clientName: "!web-1/a:b@c~"),
+      .init(connectTimeout: .milliseconds(1), operationTimeout: .milliseconds(1)),
+      .init(connectTimeout: .seconds(315_360_000), operationTimeout: .seconds(315_360_000)),
+      .init(keyPrefix: String(repeating: "k", count: 128)),
+      .init(keyPrefix: " \n"),
+      .init(label: ""),
+      .init(label: String(repeating: "é", count: 32)),
+    ])
+  func accepted(_ configuration: LockerConfiguration) {
+    #expect(throws: Never.self) { try configuration.validate() }
+  }
+
+  @Test("against a rule is refused by name", arguments: badConfigurations)
+  func refused(_ row: BadConfiguration) {
+    let error = #expect(throws: LockError.self) { try row.configuration.validate() }
+    #expect(error?.code == row.code)
+    #expect(error?.message.contains(row.word) == true)
+    #expect(error?.isRetryable == false)
+  }
+}
+
+/// A configuration that has to be refused, with the code and a word of the message.
+struct BadConfiguration: Sendable {
+  let configuration: LockerConfiguration
+  let word: String
+  let code: LockError.Code
+
+  init(_ configuration: LockerConfiguration, _ word: String, _ code: LockError.Code = .invalidURL) {
+    self.configuration = configuration
+    self.word = word
+    self.code = code
+  }
+}
+
+private let badConfigurations: [BadConfiguration] =
+  [
+    "h:6379", "[::1]", "[::1]:6379", "redis://h", "u:p@h", "a b", "a/b", "a?", "a#", "h\0", "h\n",
+    "é", "::g", "::1%", "::1%a%b", "%eth0", ":", "h::", "a\\b",
+  ].map { BadConfiguration(.init(address: .tcp(host: $0)), "host") }
+  + [
+    "", "/", "s", "./s", "~/s", "/a\0b", "unix:///s", "/" + String(repeating: "é", count: 52),
+    "/" + String(repeating: "p", count: 103),
+  ].map { BadConfiguration(.init(address: .unixSocket(path: $0)), "path of the socket") }
+  + ["a b", "a\n", "\0", "\u{7f}", "é", "\u{85}", " "].map {
+    BadConfiguration(.init(clientName: $0), "clientName")
+  }
+  + ["", "a\0", String(repeating: "k", count: 129), String(repeating: "é", count: 65)].map {
+    BadConfiguration(.init(keyPrefix: $0), "keyPrefix")
+  }
+  + ["a\n", "\0", "\u{7f}", "\u{85}", String(repeating: "é", count: 33)].map {
+    BadConfiguration(.init(label: $0), "label")
+  }
+  + [-1, Int(Int32.max) + 1, .max, .min].map { BadConfiguration(.init(database: $0), "database") }
+  + badDurations.flatMap {
+    [
+      BadConfiguration(.init(connectTimeout: $0), "connectTimeout", .invalidOptions),
+      BadConfiguration(.init(operationTimeout: $0), "operationTimeout", .invalidOptions),
+    ]
+  }
+  + [
+    BadConfiguration(.init(address: .tcp(host: "")), "host is missing"),
+    BadConfiguration(.init(address: .tcp(host: "h", port: 0)), "port"),
+    BadConfiguration(.init(username: "u"), "user needs a password"),
+    BadConfiguration(.init(username: "", password: "p"), "user"),
+    BadConfiguration(.init(username: "u\0", password: "p"), "user"),
+    BadConfiguration(.init(password: ""), "password"),
+    BadConfiguration(.init(password: "p\0"), "password"),
+  ]

@@ -1,0 +1,162 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("A lease")
+struct LeaseStateTests {
+  let start = ContinuousClock.now
+
+  /// A lease of 3 s, extended every second, taken at the start.
+  func makeLease(extend: Duration? = .seconds(1)) -> LeaseState {
+    var lease = LeaseState(ttl: .seconds(3), extend: extend, sentAt: start)
+    lease.planExtension(sentAt: start, roundTrip: .milliseconds(1), share: 0)
+    return lease
+  }
+
+  @Test("is valid for its ttl less 1 % and 2 ms, from before the command was sent")
+  func validity() {
+    let lease = makeLease()
+    #expect(lease.validUntil == start + .milliseconds(2968))
+    #expect(lease.isHeld(at: start + .milliseconds(2967)))
+    #expect(!lease.isHeld(at: start + .milliseconds(2968)))
+    #expect(lease.lossReason(at: start + .milliseconds(2968)) == .expired)
+  }
+
+  @Test("is extended on time, once at a time")
+  func extends() {
+    var lease = makeLease()
+    #expect(lease.nextEvent == start + .seconds(1))
+    #expect(lease.tick(at: start + .milliseconds(900), slack: .milliseconds(5)) == .none)
+    #expect(lease.tick(at: start + .milliseconds(996), slack: .milliseconds(5)) == .extend)
+    #expect(lease.tick(at: start + .milliseconds(1100), slack: .milliseconds(5)) == .none)
+    #expect(lease.nextEvent == lease.validUntil)
+  }
+
+  @Test("is extended before a quarter of its ttl is left, however long the interval")
+  func extendsInTime() {
+    let lease = makeLease(extend: .milliseconds(2999))
+    #expect(lease.nextEvent == lease.validUntil - .milliseconds(750))
+  }
+
+  @Test("leaves two round trips for its extension")
+  func roundTrips() {
+    var lease = makeLease(extend: .milliseconds(2999))
+    lease.planExtension(sentAt: start, roundTrip: .milliseconds(600), share: 0)
+    #expect(lease.nextEvent == lease.validUntil - .milliseconds(1200))
+  }
+
+  @Test("is extended up to a tenth earlier, so that many do not go in step")
+  func stagger() {
+    var lease = makeLease()
+    lease.planExtension(sentAt: start, roundTrip: .zero, share: 1)
+    #expect(lease.nextEvent == start + .milliseconds(900))
+  }
+
+  @Test("is valid from when the extension was sent, not from its reply")
+  func countsFromSending() {
+    var lease = makeLease()
+    let sentAt = start + .seconds(1)
+    #expect(lease.extended(by: .seconds(3), sentAt: sentAt, at: sentAt + .seconds(1)) == .none)
+    #expect(lease.validUntil == sentAt + .milliseconds(2968))
+  }
+
+  @Test("is never shortened")
+  func neverShortened() {
+    var lease = makeLease()
+    _ = lease.extended(by: .seconds(60), sentAt: start, at: start)
+    let longest = lease.validUntil
+    _ = lease.extended(by: .seconds(3), sentAt: start + .seconds(1), at: start + .seconds(1))
+    #expect(lease.validUntil == longest)
+  }
+
+  @Test("that is over does not come back, though the server confirms an extension late")
+  func lateExtension() {
+    var lease = makeLease()
+    let late = start + .seconds(3)
+    #expect(
+      lease.extended(by: .seconds(3), sentAt: start + .seconds(2), at: late) == .lose(.expired))
+    #expect(!lease.isHeld(at: late))
+    #expect(lease.hasEnded)
+  }
+
+  @Test("is retried quickly after an unknown outcome, and ends at its validity")
+  func retries() {
+    var lease = makeLease()
+    var now = start + .seconds(1)
+    var attempts = 0
+    while lease.tick(at: now, slack: .zero) == .extend {
+      attempts += 1
+      lease.retryExtension(at: now)
+      now = lease.nextEvent ?? now
+    }
+    #expect(attempts >= 10)
+    #expect(now == lease.validUntil)
+    #expect(lease.lossReason(at: now) == .expired)
+  }
+
+  @Test("is lost once and for good")
+  func lostOnce() {
+    var lease = makeLease()
+    #expect(lease.lose(.takenAway) == .lose(.takenAway))
+    #expect(lease.lose(.expired) == .none)
+    #expect(lease.lossReason(at: start) == .takenAway)
+    #expect(lease.nextEvent == nil)
+    #expect(lease.extended(by: .seconds(3), sentAt: start, at: start) == .none)
+    #expect(!lease.isHeld(at: start))
+  }
+
+  @Test("is released by its own handle only")
+  func generations() {
+    var lease = makeLease()
+    let isForeign = !lease.release(generation: lease.generation + 1, at: start)
+    #expect(isForeign)
+    #expect(lease.isHeld(at: start))
+    let isOwn = lease.release(generation: lease.generation, at: start)
+    #expect(isOwn)
+    #expect(!lease.isHeld(at: start))
+    #expect(lease.lossReason(at: start) == nil)
+    #expect(lease.tick(at: start + .seconds(9), slack: .zero) == .none)
+  }
+
+  @Test("that is released too late counts as lost")
+  func releasedTooLate() {
+    var lease = makeLease()
+    let isOwn = lease.release(generation: lease.generation, at: start + .seconds(3))
+    #expect(isOwn)
+    #expect(lease.lossReason(at: start + .seconds(4)) == .expired)
+  }
+
+  @Test("that is not extended has only its end ahead")
+  func withoutExtension() {
+    let lease = makeLease(extend: nil)
+    #expect(lease.nextEvent == lease.validUntil)
+  }
+
+  /// Random events against the rules, whatever the order.
+  @Test("keeps its promises under any order of events", arguments: 0..<2000)
+  func anyOrder(seed: Int) {
+    var generator = SeededGenerator(seed: UInt64(seed))
+    var lease = makeLease()
+    var now = start
+    var bound = lease.validUntil
+    var wasOver = false
+    for _ in 0..<60 {
+      now += .milliseconds(Int.random(in: 0...700, using: &generator))
+      let sentAt = now - .milliseconds(Int.random(in: 0...2000, using: &generator))
+      switch Int.random(in: 0..<6, using: &generator) {
+      case 0:
+        _ = lease.extended(by: .seconds(3), sentAt: sentAt, at: now)
+        if !wasOver { bound = max(bound, LeaseState.validity(of: .seconds(3), sentAt: sentAt)) }
+      case 1: lease.retryExtension(at: now)
+      case 2: lease.endExtension()
+      case 3: lease.planExtension(sentAt: sentAt, roundTrip: .zero, share: 0.5)
+      case 4 where Int.random(in: 0..<10, using: &generator) == 0: _ = lease.lose(.takenAway)
+      default: _ = lease.tick(at: now, slack: .milliseconds(5))
+      }
+      let isHeld = lease.isHeld(at: now)
+      #expect(!(wasOver && isHeld), "held again after it was over")
+      #expect(!isHeld || now < bound, "held past what the server confirmed")
+      wasOver = wasOver || !isHeld
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Small parts")
+struct SmallPartsTests {
+  @Test(
+    "SHA-1 agrees with the vectors of FIPS 180-4",
+    arguments: [
+      ("", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+      ("abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+      (
+        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+        "84983e441c3bd26ebaae4aa1f95129e5e54670f1"
+      ),
+      (String(repeating: "a", count: 55), "c1c8bbdc22796e28c0e15163d20899b65621d65a"),
+      (String(repeating: "a", count: 64), "0098ba824b5c16427bd7a1122a5a442a25ec644d"),
+    ])
+  func sha1(message: String, digest: String) {
+    #expect(SHA1.hexadecimalDigest(of: Array(message.utf8)) == digest)
+  }
+
+  @Test("Reconnecting starts at once, slows down, and never waits for more than a second")
+  func backoff() {
+    var generator = SeededGenerator(seed: 7)
+    var backoff = Backoff()
+    #expect(backoff.pause(using: &generator) == .zero)
+    var pauses: [Duration] = []
+    for _ in 0..<1000 { pauses.append(backoff.pause(using: &generator)) }
+    #expect(pauses[0] >= .milliseconds(5) && pauses[0] <= .milliseconds(10))
+    #expect(pauses.allSatisfy { $0 <= .seconds(1) })
+    #expect(pauses[500...].allSatisfy { $0 >= .milliseconds(500) })
+    #expect(Set(pauses[500...]).count > 400, "the pauses have no jitter")
+    backoff.reset()
+    #expect(backoff.pause(using: &generator) == .zero)
+  }
+
+  @Test("A fencing token has to grow, and to be drawn after the counter was raised")
+  func fences() {
+    let fences = FenceGuard()
+    #expect(!fences.accept(5), "drawn from a counter that may have been lost")
+    #expect(fences.accept(6, isRaised: true))
+    #expect(fences.accept(7))
+    #expect(!fences.accept(7))
+    #expect(!fences.accept(3))
+    fences.connectionChanged()
+    #expect(!fences.accept(8))
+    #expect(fences.accept(9, isRaised: true))
+    #expect(fences.largest == 9)
+  }
+
+  @Test("A mailbox wakes its worker when it waits, starts it when it stopped, and loses nothing")
+  func mailbox() {
+    func request() -> Request { Request([], deadline: .now) { _ in } }
+    var mailbox = Mailbox()
+    var notices = [mailbox.add([request()]), mailbox.add([request()])]
+    #expect(notices == [.start, Mailbox.Notice.none])
+    var answers = [mailbox.beginWaiting(), mailbox.stop()]
+    #expect(answers == [false, false], "there is mail")
+    var counts = [mailbox.take().requests.count]
+    answers = [mailbox.beginWaiting()]
+    #expect(answers == [true])
+    notices = [mailbox.add([request()]), mailbox.add([request()])]
+    #expect(notices == [.wake, Mailbox.Notice.none])
+    counts.append(mailbox.take().requests.count)
+    #expect(counts == [2, 2])
+    answers = [mailbox.stop()]
+    notices = [mailbox.close()]
+    #expect(answers == [true] && notices == [.start])
+    answers = [mailbox.stop(), mailbox.take().isClosed, mailbox.stop()]
+    #expect(answers == [false, true, true], "the news of closing would be lost")
+    notices = [mailbox.add([request()])]
+    #expect(notices == [nil])
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import PrivateRedis
+import Testing
+
+/// Starts one server for the suite or test it is put on, and stops it when that has ended.
+///
+/// All tests of the suite, those of suites inside it included, share the server; they find it as
+/// ``PrivateRedis/RedisServer/current``.
+struct RedisServerTrait: SuiteTrait, TestTrait, TestScoping {
+  let arguments: [String]
+  let listener: RedisServer.Listener
+
+  /// Asks for a scope around the suite or the test as a whole, not around the cases of a test.
+  ///
+  /// The trait is not recursive, so this is not called for the tests of its suite.
+  func scopeProvider(for test: Test, testCase: Test.Case?) -> Self? {
+    testCase == nil ? self : nil
+  }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?,
+    performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    let server = try await start()
+    defer { server.stop() }
+    try await RedisServer.$ofScope.withValue(server) {
+      try await function()
+    }
+  }
+
+  /// Starts on a thread of its own: all the pool's threads together are as few as the machine's cores.
+  private func start() async throws -> RedisServer {
+    try await withCheckedThrowingContinuation { continuation in
+      Thread.detachNewThread {
+        continuation.resume(
+          with: Result { try RedisServer(arguments: arguments, listen: listener) })
+      }
+    }
+  }
+}
+
+extension Trait where Self == RedisServerTrait {
+  /// A server that the suite's tests share, or that the test has to itself.
+  static func redisServer(
+    _ arguments: String..., listen listener: RedisServer.Listener = .unixSocket
+  ) -> Self {
+    Self(arguments: arguments, listener: listener)
+  }
+}
+
+extension RedisServer {
+  @TaskLocal fileprivate static var ofScope: RedisServer?
+
+  /// The server of the innermost suite or test with the trait `redisServer`.
+  static var current: RedisServer {
+    guard let ofScope else { preconditionFailure("The suite lacks the trait .redisServer()") }
+    return ofScope
+  }
+}
+
+/// Makes up a key, or anything else that needs a name, that no other test uses.
+///
+/// - Parameter name: What the key begins with; by default the name of the test.
+/// - Returns: The key.
+func uniqueKey(_ name: String = #function) -> String {
+  let readable = name.prefix { $0 != "(" }.map { $0.isLetter || $0.isNumber ? $0 : "-" }
+  return String(readable) + "-" + String(UInt64.random(in: .min ... .max), radix: 36)
+}

@@ -1,0 +1,111 @@
+import Foundation
+
+/// A child of this process that runs a shell script, and whatever that turns into by `exec`.
+///
+/// Not Foundation's `Process`: that one cannot tell when its child has stopped, and needs a run loop.
+struct ChildProcess: Sendable {
+  /// What one of the three standard streams is connected to.
+  enum Stream {
+    case null
+    case descriptor(Int32)
+    case newFile(String)
+  }
+
+  let id: pid_t
+
+  /// Starts `/bin/sh` with the script; `$1` and so on are the arguments.
+  ///
+  /// The child has a process group of its own, so a Ctrl-C at the terminal does not reach it, and
+  /// inherits no descriptor but the three streams.
+  ///
+  /// - Throws: ``RedisError/start(_:)`` if the child cannot be started.
+  init(
+    script: String, arguments: [String], input: Stream, output: Stream, errors: Stream
+  ) throws {
+    #if canImport(Darwin)
+      var actions: posix_spawn_file_actions_t?
+      var attributes: posix_spawnattr_t?
+      let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_CLOEXEC_DEFAULT
+    #else
+      var actions = unsafe posix_spawn_file_actions_t()
+      var attributes = posix_spawnattr_t()
+      let flags = POSIX_SPAWN_SETPGROUP
+    #endif
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+
+    unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
+    for (target, stream) in zip(Int32(0)..., [input, output, errors]) {
+      switch stream {
+      case .null:
+        unsafe posix_spawn_file_actions_addopen(&actions, target, "/dev/null", O_RDWR, 0)
+      case .descriptor(let source):
+        unsafe posix_spawn_file_actions_adddup2(&actions, source, target)
+      case .newFile(let path):
+        let mode = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
+        unsafe posix_spawn_file_actions_addopen(&actions, target, path, mode, 0o600)
+      }
+    }
+    #if os(Linux)
+      // A socket that a test opened without close-on-exec would stay open in the server.
+      let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+      for descriptor in open.compactMap(Int32.init) where descriptor > 2 {
+        unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
+      }
+    #endif
+
+    let environment = ProcessInfo.processInfo.environment.map { "\($0)=\($1)" }
+    var id: pid_t = 0
+    let error = unsafe withCStrings(["sh", "-c", script, "sh"] + arguments) { words in
+      unsafe withCStrings(environment) { variables in
+        unsafe posix_spawn(&id, "/bin/sh", &actions, &attributes, words, variables)
+      }
+    }
+    guard error == 0 else { throw RedisError.start("posix_spawn: \(errorText(error))") }
+    self.id = id
+  }
+
+  /// Sends a signal; to be called only as long as no wait has said that the process has ended.
+  func signal(_ number: Int32) {
+    _ = kill(id, number)
+  }
+
+  /// Waits until the process has ended.
+  func waitForEnd() {
+    _ = hasEnded(options: 0)
+  }
+
+  /// Waits until the process has stopped or ended.
+  ///
+  /// - Returns: Whether it has ended.
+  func waitForStop() -> Bool {
+    hasEnded(options: WUNTRACED)
+  }
+
+  /// Says whether the process has ended, without waiting.
+  func hasEnded() -> Bool {
+    hasEnded(options: WNOHANG)
+  }
+
+  private func hasEnded(options: Int32) -> Bool {
+    while true {
+      var status: Int32 = 0
+      switch unsafe waitpid(id, &status, options) {
+      case 0: return false
+      case id: return status & 0x7f != 0x7f  // WIFSTOPPED, a macro that Swift does not see
+      default: if errno != EINTR { return true }
+      }
+    }
+  }
+}
+
+/// Calls the body with C copies of the strings, and a null behind them.
+private func withCStrings<Result>(
+  _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+) -> Result {
+  let copies = unsafe strings.map { unsafe strdup($0) }
+  defer { unsafe copies.forEach { unsafe free($0) } }
+  return unsafe body(copies + [nil])
+}

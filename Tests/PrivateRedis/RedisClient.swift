@@ -1,0 +1,40 @@
+import Synchronization
+
+/// A tiny blocking client, for a second opinion on what is on the server.
+///
+/// It shares no code with the library under test. It connects by itself, also after the server was
+/// restarted, and calls from several threads take turns. A call blocks its thread, 10 s at the most.
+public final class RedisClient: Sendable {
+  private let endpoint: Endpoint
+  private let connection = Mutex<RedisConnection?>(nil)
+
+  /// Makes a client of the server, which need not run yet.
+  public convenience init(_ server: RedisServer) {
+    self.init(server.endpoint)
+  }
+
+  init(_ endpoint: Endpoint) {
+    self.endpoint = endpoint
+  }
+
+  /// Sends a command and waits for the answer.
+  ///
+  /// - Parameter arguments: The command's name and its arguments.
+  /// - Returns: The answer.
+  /// - Throws: ``RedisError/server(_:)`` if the answer is an error, ``RedisError/connection(_:)`` if
+  ///   there is none.
+  @discardableResult
+  public func callAsFunction(_ arguments: String...) throws -> RedisValue {
+    let answer = try connection.withLock { connection in
+      if connection?.isStale ?? true { connection = nil }
+      var open = try connection ?? RedisConnection(endpoint, timeout: 10)
+      // After an error the answer might still come, so that socket is not used again.
+      connection = nil
+      let answer = try open.answer(to: arguments)
+      connection = open
+      return answer
+    }
+    if case .error(let text) = answer { throw RedisError.server(text) }
+    return answer
+  }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Synchronization
+
+/// A `redis-server` of a test's own, in a temporary folder of its own.
+///
+/// The program is the one that the environment variable `REDIS_SERVER` names, or else the first
+/// `redis-server` in the path. It keeps nothing on disk unless told to, and takes `DEBUG` commands.
+/// However the test process ends, the server is killed and its folder removed.
+///
+/// All methods may block their thread for some milliseconds, and starting for up to 10 s.
+public final class RedisServer: Sendable {
+  /// What a server listens on.
+  public enum Listener: Sendable {
+    /// A Unix socket in the server's folder.
+    case unixSocket
+    /// A free TCP port at 127.0.0.1.
+    case tcp
+  }
+
+  private struct State {
+    var arguments: [String]
+    var process: ChildProcess?
+    var isPaused = false
+    /// `nil` once the server was stopped for good.
+    var guardian: Guardian?
+  }
+
+  /// The folder in which the server runs; it stays the same across restarts.
+  public let directory: String
+  let endpoint: Endpoint
+  private let state: Mutex<State>
+
+  /// Starts a server, and returns as soon as it answers.
+  ///
+  /// - Parameters:
+  ///   - arguments: Further arguments, such as `["--requirepass", "secret"]`.
+  ///   - listener: What it listens on.
+  /// - Throws: ``RedisError/start(_:)`` with the server's log.
+  public init(arguments: [String] = [], listen listener: Listener = .unixSocket) throws {
+    let guardian = try Guardian()
+    let launch = ServerLaunch(arguments: arguments, guardian: guardian)
+    let process: ChildProcess
+    switch listener {
+    case .unixSocket:
+      endpoint = .unixSocket(path: guardian.directory + "/socket")
+      process = try launch.run(at: endpoint)
+    case .tcp:
+      (endpoint, process) = try launch.runAtFreePort()
+    }
+    directory = guardian.directory
+    state = Mutex(State(arguments: arguments, process: process, guardian: guardian))
+  }
+
+  deinit {
+    stop()
+  }
+
+  /// The address, as the library takes it.
+  public var url: String { endpoint.url }
+
+  /// The path of the socket, or `nil` of a TCP server.
+  public var socketPath: String? {
+    if case .unixSocket(let path) = endpoint { path } else { nil }
+  }
+
+  /// The port at 127.0.0.1, or `nil` of a server on a Unix socket.
+  public var port: Int? {
+    if case .tcp(let port) = endpoint { Int(port) } else { nil }
+  }
+
+  /// The number of the server's process, or `nil` when it was killed or stopped.
+  public var processID: Int32? {
+    state.withLock { $0.process?.id }
+  }
+
+  /// What the server has logged since it was last started.
+  public var log: String {
+    ServerLaunch.log(in: directory)
+  }
+
+  /// Stops the process with SIGSTOP, and returns when it has stopped.
+  public func pause() {
+    state.withLock { state in
+      guard let process = state.process, !state.isPaused else { return }
+      process.signal(SIGSTOP)
+      state.isPaused = true
+      if process.waitForStop() { Self.forget(&state) }
+    }
+  }
+
+  /// Lets a paused server go on.
+  public func resume() {
+    state.withLock { state in
+      state.process?.signal(SIGCONT)
+      state.isPaused = false
+    }
+  }
+
+  /// Kills the process with SIGKILL, and returns when it is gone.
+  ///
+  /// The folder, and with it what an append-only server has written, stays for ``restart(adding:)``.
+  public func kill() {
+    state.withLock { Self.kill(&$0) }
+  }
+
+  /// Starts the server again, at the same address and in the same folder, killing it first.
+  ///
+  /// - Parameter arguments: Arguments to add to the first ones, for all later restarts as well.
+  /// - Throws: ``RedisError/start(_:)`` with the server's log.
+  public func restart(adding arguments: [String] = []) throws {
+    try state.withLock { state in
+      Self.kill(&state)
+      guard let guardian = state.guardian else {
+        throw RedisError.start("the server was stopped for good")
+      }
+      state.arguments += arguments
+      let launch = ServerLaunch(arguments: state.arguments, guardian: guardian)
+      state.process = try launch.run(at: endpoint)
+    }
+  }
+
+  /// Kills the server for good and removes its folder.
+  public func stop() {
+    state.withLock { state in
+      Self.kill(&state)
+      state.guardian = nil
+    }
+  }
+
+  private static func kill(_ state: inout State) {
+    guard let process = state.process else { return }
+    process.signal(SIGKILL)
+    process.waitForEnd()
+    forget(&state)
+  }
+
+  private static func forget(_ state: inout State) {
+    state.guardian?.forget()
+    state.process = nil
+    state.isPaused = false
+  }
+}
