@@ -27,6 +27,8 @@ struct AcquirePlan {
   /// How long one question may take.
   private let patience: Duration
   private var hasAsked = false
+  private var hasAskedTwice = false
+  private var askedAt: Instant
   private var holder: String?
   /// Why the last question had no answer; nil when it had one.
   private var trouble: StoreFailure?
@@ -41,6 +43,7 @@ struct AcquirePlan {
     self.options = options
     self.waits = waits
     start = now
+    askedAt = now
     patience = min(operationTimeout, options.ttl)
     end = waits ? options.timeout.map { now + $0 } : now + patience
   }
@@ -49,6 +52,7 @@ struct AcquirePlan {
   mutating func next(at now: Instant) -> Action {
     if let end, now >= end { return .fail(timeoutError(at: now)) }
     defer { hasAsked = true }
+    askedAt = now
     return .ask(isFirst: !hasAsked, by: min(now + patience, end ?? now + patience))
   }
 
@@ -63,7 +67,7 @@ struct AcquirePlan {
       let isValid = now < LeaseState.validity(of: options.ttl, sentAt: sentAt)
       return isValid ? .take(sentAt: sentAt, fencingToken: fencingToken) : .giveBack
     case .contended(let state):
-      holder = state.holder ?? holder
+      holder = state.holder ?? holder ?? ""
       guard waits else { return .leave }
       // The repeated question says more: who holds the keys, and for how long.
       guard let remaining = state.remaining else {
@@ -87,15 +91,18 @@ struct AcquirePlan {
       guard isTransient else { return .fail(error(for: failure, at: now)) }
       trouble = failure
     case .unreachable:
-      trouble = failure
+      // A last question that the deadline cut short says nothing against a server that has answered.
+      let wasCutShort = askedAt.duration(to: now) < max(roundTrip * 10, Self.fairChance)
+      if trouble != nil || holder == nil || !wasCutShort { trouble = failure }
     }
     return pause(min(options.retry, Self.troublePause), at: now, roundTrip, &generator)
   }
 
+  /// A server that does not answer for this long is in trouble.
+  private static let fairChance = Duration.milliseconds(50)
+
   /// A server in trouble is asked again after this at the latest.
   private static let troublePause = Duration.milliseconds(100)
-
-  private var hasAskedTwice = false
 
   private mutating func repeated(at now: Instant) -> Action {
     hasAskedTwice = true
@@ -123,7 +130,7 @@ struct AcquirePlan {
     return LockError(
       .timeout, "the lock was held by somebody else for all of the timeout (\(allowed))",
       keys: keys, phase: .acquire, waited: start.duration(to: now),
-      holder: holder.map(LockHolder.init(value:)))
+      holder: holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) })
   }
 
   private func error(for failure: StoreFailure, at now: Instant) -> LockError {

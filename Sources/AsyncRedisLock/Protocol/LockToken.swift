@@ -46,7 +46,8 @@ struct LockToken: Sendable, Equatable {
     notifiesWaiters: Bool, host: String, processID: Int32, label: String?, lockerID: UInt64
   ) -> String {
     let mark = notifiesWaiters ? Mark.notifying : Mark.silent
-    let host = String(host.prefix(64))
+    // A scalar has four bytes at the most.
+    let host = host.utf8.count <= 64 ? host : String(host.unicodeScalars.prefix(16))
     let fields = [mark, encode(host), String(processID), encode(label ?? ""), hexadecimal(lockerID)]
     return fields.joined(separator: ":") + ":"
   }

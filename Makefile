@@ -1,0 +1,42 @@
+# Everything a contributor needs; `make` alone lists it. Works with GNU make 3.81 and later.
+
+SWIFT = swift
+# Swift 6.4's new build system refuses this flag as soon as there are dependencies.
+STRICT = --build-system native -Xswiftc -warnings-as-errors
+SWIFT_SOURCES = Package.swift Sources Tests Examples
+
+.PHONY: help build test demo tsan lint format clean dependencies swift
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
+
+build: dependencies ## build for debugging and for release, with warnings as errors
+	$(SWIFT) build --scratch-path .build-strict $(STRICT) --build-tests
+	$(SWIFT) build --scratch-path .build-strict $(STRICT) -c release
+
+test: dependencies ## run the tests, on servers of their own
+	$(SWIFT) test
+
+demo: dependencies ## run the demo, on a server of its own
+	$(SWIFT) run -c release Demo
+
+tsan: dependencies ## run the tests under the thread sanitizer
+	$(SWIFT) test --scratch-path .build-tsan --sanitize=thread
+
+lint: swift ## check the formatting, and that no file names a folder of somebody's machine
+	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
+	  echo 'The lines above name a folder of one machine.' >&2; exit 1; fi
+
+format: swift ## format the sources
+	$(SWIFT) format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+dependencies: swift ## install what is missing: hiredis and redis-server
+	@.ci/install-dependencies
+
+clean: ## remove everything that was built
+	rm -rf .build .build-strict .build-tsan
+
+swift:
+	@command -v $(SWIFT) >/dev/null 2>&1 || \
+	  { echo 'Swift is missing, see https://www.swift.org/install' >&2; exit 1; }

@@ -1,0 +1,66 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+@Suite("Fencing tokens", .redisServer())
+struct FencingTests {
+  @Test("grow in the order of holding, across lockers and for one key or several")
+  func grow() async throws {
+    let lockers = [try await Locker(on: .current), try await Locker(on: .current)]
+    let keys = [uniqueKey("a"), uniqueKey("b")]
+    var largest: UInt64 = 0
+    for round in 0..<200 {
+      let lock = try await lockers[round % 2].acquire(round % 3 == 0 ? keys : [keys[0]])
+      let number = try #require(lock.fencingToken)
+      #expect(number > largest)
+      // The counter starts at the time in microseconds, where Lua's own conversion loses digits.
+      #expect(number > 1_000_000_000_000_000)
+      largest = number
+      try await lock.release()
+    }
+  }
+
+  @Test("grow past a lost counter, with and without a lost connection", .redisServer())
+  func lostCounter() async throws {
+    let client = RedisClient(.current)
+    let locker = try await Locker(on: .current)
+    var largest: UInt64 = 0
+    for round in 0..<20 {
+      let lock = try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(5)))
+      let number = try #require(lock.fencingToken)
+      #expect(number > largest)
+      largest = number
+      try await lock.release()
+      switch round % 4 {
+      case 0: _ = try client("DEL", "redis-lock:fence")
+      case 1: _ = try client("FLUSHALL")
+      case 2: _ = try client("SET", "redis-lock:fence", "7")
+      default:
+        _ = try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        _ = try client("SET", "redis-lock:fence", "7")
+      }
+    }
+  }
+
+  @Test("can be turned off")
+  func off() async throws {
+    let locker = try await Locker(on: .current) { $0.isFencingEnabled = false }
+    for keys in [[uniqueKey()], [uniqueKey(), uniqueKey()]] {
+      let lock = try await locker.acquire(keys)
+      #expect(lock.fencingToken == nil)
+      #expect(try await locker.acquireIfAvailable(keys) == nil)
+      await expectError(.timeout) {
+        try await locker.acquire(keys, options: LockOptions(timeout: .milliseconds(100)))
+      }
+      #expect(try await lock.release() == .released)
+    }
+  }
+
+  @Test("come from a counter under the configured prefix")
+  func prefix() async throws {
+    let locker = try await Locker(on: .current) { $0.keyPrefix = "elsewhere/" }
+    let lock = try await locker.acquire(uniqueKey())
+    let number = try #require(lock.fencingToken)
+    #expect(try RedisClient(.current)("GET", "elsewhere/fence").string == String(number))
+  }
+}

@@ -1,0 +1,212 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+@Suite("withLock", .redisServer())
+struct WithLockTests {
+  /// Not `Sendable`, to be captured and returned.
+  final class Counter {
+    var count = 0
+  }
+
+  struct Failure: Error, Equatable {}
+
+  static let quick = LockOptions(
+    timeout: .seconds(5), ttl: .milliseconds(600), extend: .milliseconds(50))
+
+  @Test("holds the lock while its body runs, and returns what the body returns")
+  func holds() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let counter = Counter()
+    let result = try await locker.withLock(key) { lock in
+      #expect(lock.isHeld)
+      #expect(lock.keys == [key])
+      let other = try await locker.inspect(key)
+      #expect(other?.holder.value == lock.token)
+      counter.count += 1
+      let result = Counter()
+      result.count = 7
+      return result
+    }
+    result.count += 1
+    #expect(counter.count == 1 && result.count == 8)
+    #expect(try await locker.inspect(key) == nil)
+  }
+
+  @Test("releases the lock when its body throws, and passes the error on")
+  func throwsError() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    await #expect(throws: Failure()) {
+      try await locker.withLock(key) { _ in throw Failure() }
+    }
+    #expect(try await locker.inspect(key) == nil)
+  }
+
+  @Test("cancels its body with its task, and releases the lock")
+  func cancelled() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let entered = AsyncStream<Void>.makeStream()
+    let task = Task {
+      try await locker.withLock(key) { _ in
+        entered.continuation.finish()
+        try await Task.sleep(for: .seconds(60))
+      }
+    }
+    for await _ in entered.stream {}
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(try await locker.inspect(key) == nil)
+  }
+
+  @Test("cancels its body when the lock is lost, and throws lost", arguments: [nil, "theirs"])
+  func lost(value: String?) async throws {
+    let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
+    await expectError(.lost) {
+      try await locker.withLock(key, options: Self.quick) { lock in
+        _ = try value.map { try client("SET", key, $0) } ?? client("DEL", key)
+        try await Task.sleep(for: .seconds(60))
+      }
+    }
+    #expect(try client("GET", key).string == value)
+  }
+
+  @Test("does not return what its body returns after the loss")
+  func valueAfterLoss() async throws {
+    let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
+    await expectError(.lost) {
+      try await locker.withLock(key, options: Self.quick) { lock in
+        _ = try client("DEL", key)
+        try? await lock.waitUntilLost()
+        return 7
+      }
+    }
+    // Also when the loss shows only at the release.
+    await expectError(.lost) {
+      try await locker.withLock(key) { _ in
+        _ = try client("DEL", key)
+        return 7
+      }
+    }
+  }
+
+  @Test("passes on an error of the body that the loss did not cause")
+  func errorAfterLoss() async throws {
+    let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
+    await #expect(throws: Failure()) {
+      try await locker.withLock(key, options: Self.quick) { lock in
+        _ = try client("DEL", key)
+        try? await lock.waitUntilLost()
+        throw Failure()
+      }
+    }
+  }
+
+  @Test("lets its body release the lock early, undisturbed")
+  func earlyRelease() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let result = try await locker.withLock(key) { lock in
+      try await lock.release()
+      // The same key is free for the same task then.
+      try await locker.withLock(key) { _ in }
+      try await Task.sleep(for: .milliseconds(50))
+      return Task.isCancelled
+    }
+    #expect(result == false)
+  }
+
+  @Test("throws at once instead of waiting for its own task, also through another lock")
+  func deadlock() async throws {
+    let locker = try await Locker(on: .current)
+    let (first, second) = (uniqueKey("a"), uniqueKey("b"))
+    let forEver = LockOptions(timeout: nil)
+    try await locker.withLock(first, options: forEver) { _ in
+      await expectError(.wouldDeadlock) { try await locker.withLock(first, options: forEver) { _ in } }
+      try await locker.withLock(second, options: forEver) { _ in
+        await expectError(.wouldDeadlock) {
+          try await locker.withLock([first, second], options: forEver) { _ in }
+        }
+        await expectError(.wouldDeadlock) { try await locker.acquire(first, options: forEver) }
+        let ran: Bool? = try await locker.withLockIfAvailable(first) { _ in true }
+        #expect(ran == nil)
+      }
+    }
+  }
+
+  @Test("lets another task wait, even one that the body has started")
+  func otherTask() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let order = Recorder<Int>()
+    let task = try await locker.withLock(key) { _ in
+      let task = Task {
+        try await locker.withLock(key, options: LockOptions(timeout: .seconds(9))) { _ in
+          order.record(2)
+        }
+      }
+      try await Task.sleep(for: .milliseconds(100))
+      order.record(1)
+      return task
+    }
+    try await task.value
+    #expect(order.values == [1, 2])
+  }
+
+  @Test("IfAvailable does not run its body when somebody else holds the lock")
+  func ifAvailable() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let lock = try await locker.acquire(key)
+    let refused: Int? = try await locker.withLockIfAvailable(key) { _ in 7 }
+    #expect(refused == nil)
+    try await lock.release()
+    let granted: Int? = try await locker.withLockIfAvailable(key) { _ in 7 }
+    #expect(granted == 7)
+    let both: Int? = try await locker.withLockIfAvailable([key, uniqueKey()]) { $0.keys.count }
+    #expect(both == 2)
+  }
+
+  // MARK: Isolation
+
+  @TaskLocal static var mark = 0
+
+  @MainActor
+  @Test("runs its body on the main actor when called there")
+  func mainActor() async throws {
+    let (locker, counter) = (try await Locker(on: .current), Counter())
+    let result = try await Self.$mark.withValue(3) {
+      try await locker.withLock(uniqueKey()) { _ in
+        MainActor.assertIsolated()
+        await Task.yield()
+        MainActor.assertIsolated()
+        counter.count += Self.mark
+        return counter.count
+      }
+    }
+    #expect(result == 3 && counter.count == 3)
+  }
+
+  actor Account {
+    var balance = 0
+
+    func deposit(_ locker: Locker, _ key: String) async throws -> Int {
+      try await locker.withLock(key) { _ in
+        self.assertIsolated()
+        balance += 1
+        await Task.yield()
+        self.assertIsolated()
+        return balance
+      }
+    }
+  }
+
+  @Test("runs its body on the actor it is called on")
+  func anotherActor() async throws {
+    let account = Account()
+    #expect(try await account.deposit(Locker(on: .current), uniqueKey()) == 1)
+  }
+
+  @Test("runs its body off every actor when called there")
+  nonisolated func nonisolatedBody() async throws {
+    let locker = try await Locker(on: .current)
+    let isolation = try await locker.withLock(uniqueKey()) { _ in #isolation == nil }
+    #expect(isolation)
+  }
+}

@@ -1,0 +1,10 @@
+import Synchronization
+
+/// Notes values from any task, in the order they come.
+final class Recorder<Value: Sendable>: Sendable {
+  private let recorded = Mutex<[Value]>([])
+
+  var values: [Value] { recorded.withLock { $0 } }
+
+  func record(_ value: Value) { recorded.withLock { $0.append(value) } }
+}
