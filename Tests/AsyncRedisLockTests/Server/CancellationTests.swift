@@ -1,0 +1,162 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+/// Each test has a server to itself, to look at all its keys afterwards.
+@Suite("Cancelling a task")
+struct CancellationTests {
+  /// Longer than the test: a key that is gone was deleted, and has not expired.
+  static let long = LockOptions(timeout: .seconds(30), ttl: .seconds(120))
+
+  /// Waits until no key but the fence counter is on the server.
+  func expectNoKeys(sourceLocation: SourceLocation = #_sourceLocation) async {
+    let client = RedisClient(.current)
+    await eventually("no key is left", sourceLocation: sourceLocation) {
+      try client("KEYS", "*").array?.allSatisfy { $0.string == "redis-lock:fence" } == true
+    }
+  }
+
+  @Test("before the acquisition keeps it from being sent", .redisServer())
+  func before() async throws {
+    let locker = try await Locker(on: .current)
+    let client = RedisClient(.current)
+    _ = try client("CONFIG", "RESETSTAT")
+    let task = Task {
+      unsafe withUnsafeCurrentTask { task in unsafe task?.cancel() }
+      return try await locker.acquire("key")
+    }
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(try client("INFO", "commandstats").string?.contains("cmdstat_set:") == false)
+  }
+
+  @Test("that acquires leaves no key, a thousand times at any instant", .redisServer())
+  func inFlight() async throws {
+    let locker = try await Locker(on: .current)
+    let bystander = Task {
+      var pairs = 0
+      while !Task.isCancelled {
+        let lock = try await locker.acquire("bystander", options: Self.long)
+        try await lock.release()
+        pairs += 1
+      }
+      return pairs
+    }
+    var cancelled = 0
+    for round in 0..<1000 {
+      let task = Task { try await locker.acquire("key-\(round)", options: Self.long) }
+      try await Task.sleep(for: .microseconds(Int.random(in: 0...400)))
+      task.cancel()
+      do {
+        _ = try await task.value
+      } catch is CancellationError {
+        cancelled += 1
+      }
+    }
+    #expect(cancelled > 50, "the test has to hit acquisitions that are in flight")
+    bystander.cancel()
+    do {
+      #expect(try await bystander.value > 100, "the others on the connection go on")
+    } catch is CancellationError {}
+    await expectNoKeys()
+  }
+
+  @Test("that waits ends the wait at once and leaves no key, with hundreds waiting", .redisServer())
+  func waiting() async throws {
+    let locker = try await Locker(on: .current)
+    let holder = try await locker.acquire("key", options: Self.long)
+    let tasks = (0..<500).map { _ in
+      Task { try await locker.acquire("key", options: LockOptions(timeout: nil)) }
+    }
+    try await Task.sleep(for: .milliseconds(200))
+    let start = ContinuousClock.now
+    for task in tasks { task.cancel() }
+    for task in tasks {
+      await #expect(throws: CancellationError.self) { try await task.value }
+    }
+    #expect(ContinuousClock.now - start < .seconds(1))
+    #expect(holder.isHeld)
+    try await holder.release()
+    await expectNoKeys()
+  }
+
+  @Test("at any instant of a contended withLock leaves no key and hangs nobody", .redisServer())
+  func anyInstant() async throws {
+    let locker = try await Locker(on: .current)
+    let options = LockOptions(
+      retry: .milliseconds(2), timeout: .seconds(30), ttl: .seconds(120), extend: .milliseconds(5))
+    for _ in 0..<50 {
+      let tasks = (0..<20).map { index in
+        Task {
+          try await locker.withLock("key-\(index % 3)", options: options) { _ in
+            try await Task.sleep(for: .milliseconds(1))
+          }
+        }
+      }
+      for task in tasks {
+        try await Task.sleep(for: .microseconds(Int.random(in: 0...300)))
+        task.cancel()
+      }
+      for task in tasks {
+        do { try await task.value } catch is CancellationError {}
+      }
+    }
+    await expectNoKeys()
+  }
+
+  @Test("that releases does not keep the lock, at any instant", .redisServer())
+  func releasing() async throws {
+    let locker = try await Locker(on: .current)
+    for round in 0..<300 {
+      let lock = try await locker.acquire("key-\(round)", options: Self.long)
+      let task = Task { try await lock.release() }
+      try await Task.sleep(for: .microseconds(Int.random(in: 0...100)))
+      task.cancel()
+      #expect(try await task.value == .released)
+    }
+    await expectNoKeys()
+  }
+
+  @Test("that waits for a server that does not answer ends the wait at once", .redisServer())
+  func hangingServer() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server)
+    server.pause()
+    let task = Task { try await locker.acquire("key", options: LockOptions(timeout: nil)) }
+    try await Task.sleep(for: .milliseconds(100))
+    let start = ContinuousClock.now
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(ContinuousClock.now - start < .milliseconds(500))
+    server.resume()
+    await expectNoKeys()
+  }
+
+  @Test("with a short deadline does not disturb the others on the connection", .redisServer())
+  func shortDeadlines() async throws {
+    let locker = try await Locker(on: .current)
+    let client = RedisClient(.current)
+    let connections = try client("INFO", "stats").string
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<20 {
+        group.addTask {
+          for round in 0..<50 {
+            let isHasty = (index + round) % 2 == 0
+            let options = LockOptions(
+              timeout: isHasty ? .milliseconds(1) : .seconds(30), ttl: .seconds(120))
+            do {
+              try await locker.acquire("key-\(index)", options: options).release()
+            } catch let error as LockError where isHasty {
+              #expect(error.code == .unreachable || error.code == .timeout)
+            }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    func received(_ info: String?) -> Substring? {
+      info?.split(separator: "\r\n").first { $0.hasPrefix("total_connections_received") }
+    }
+    #expect(try received(client("INFO", "stats").string) == received(connections))
+    await expectNoKeys()
+  }
+}

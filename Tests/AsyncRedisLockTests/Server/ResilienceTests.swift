@@ -1,0 +1,149 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+@Suite("Without losing a lock that is valid, and without giving it twice, a locker survives")
+struct ResilienceTests {
+  static let options = LockOptions(
+    timeout: .seconds(10), ttl: .seconds(2), extend: .milliseconds(300))
+
+  /// Does something to the server while a lock is held, and checks that it is kept.
+  func expectKept(
+    for time: Duration = .seconds(3), sourceLocation: SourceLocation = #_sourceLocation,
+    _ disturb: (RedisClient) async throws -> Void
+  ) async throws {
+    let server = RedisServer.current
+    let (locker, other) = (try await Locker(on: server), try await Locker(on: server))
+    let lock = try await locker.acquire(["a", "b"], options: Self.options)
+    try await disturb(RedisClient(server))
+    let end = ContinuousClock.now + time
+    while ContinuousClock.now < end {
+      #expect(lock.isHeld, sourceLocation: sourceLocation)
+      let second = try? await other.acquireIfAvailable("b")
+      #expect(second == nil, "given twice", sourceLocation: sourceLocation)
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    #expect(try await lock.release() == .released, sourceLocation: sourceLocation)
+    #expect(try await other.acquire("a").isHeld, sourceLocation: sourceLocation)
+  }
+
+  @Test("a dropped connection", .redisServer())
+  func droppedConnection() async throws {
+    try await expectKept { client in
+      for _ in 0..<5 {
+        _ = try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        try await Task.sleep(for: .milliseconds(50))
+      }
+    }
+  }
+
+  @Test("a restart of the server within the ttl", .redisServer("--appendonly", "yes", "--appendfsync", "always"))
+  func restart() async throws {
+    let server = RedisServer.current
+    try await expectKept { _ in
+      server.kill()
+      try server.restart()
+    }
+  }
+
+  @Test("a script cache that is flushed again and again", .redisServer())
+  func scriptFlush() async throws {
+    try await expectKept { client in
+      for _ in 0..<50 {
+        _ = try client("SCRIPT", "FLUSH")
+        try await Task.sleep(for: .milliseconds(20))
+      }
+    }
+  }
+
+  @Test("a server that is slow, within the ttl", .redisServer())
+  func slow() async throws {
+    try await expectKept { client in _ = try client("CLIENT", "PAUSE", "700", "ALL") }
+  }
+
+  @Test("a server that stops for longer than the operation timeout, within the ttl", .redisServer())
+  func stopped() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
+    let lock = try await locker.acquire("key", options: Self.options)
+    server.pause()
+    try await Task.sleep(for: .milliseconds(1100))
+    server.resume()
+    try await Task.sleep(for: .seconds(2))
+    #expect(lock.isHeld)
+    #expect(try await lock.release() == .released)
+  }
+
+  @Test("connections that are killed at any instant, while many take turns", .redisServer())
+  func takingTurns() async throws {
+    let server = RedisServer.current
+    let client = RedisClient(server)
+    let lockers = [try await Locker(on: server), try await Locker(on: server)]
+    let holder = Recorder<Int>()
+    let killer = Task {
+      while !Task.isCancelled {
+        _ = try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        try? await Task.sleep(for: .milliseconds(3))
+      }
+    }
+    let options = LockOptions(
+      retry: .milliseconds(5), timeout: .seconds(30), ttl: .seconds(20), extend: .milliseconds(10))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<6 {
+        group.addTask {
+          for _ in 0..<25 {
+            let lock = try await lockers[index % 2].acquire("turn", options: options)
+            holder.record(index)
+            try await Task.sleep(for: .microseconds(200))
+            holder.record(-1 - index)
+            _ = try await lock.release()
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    killer.cancel()
+    try await killer.value
+    let log = holder.values
+    #expect(log.count == 6 * 25 * 2)
+    for turn in stride(from: 0, to: log.count, by: 2) {
+      #expect(log[turn + 1] == -1 - log[turn], "two held the lock at once")
+    }
+    await eventually { try !server.hasKey("turn") }
+  }
+
+  @Test("its own closing: waiters get an error, held locks are released, later calls are refused", .redisServer())
+  func close() async throws {
+    let server = RedisServer.current
+    let (locker, other) = (try await Locker(on: server), try await Locker(on: server))
+    let foreign = try await other.acquire("foreign", options: LockOptions(ttl: .seconds(60)))
+    let locks = [try await locker.acquire("a"), try await locker.acquire("b", "c")]
+    let waiting = Task { try await locker.acquire("foreign", options: LockOptions(timeout: nil)) }
+    try await Task.sleep(for: .milliseconds(150))
+    await locker.close()
+    await expectError(.closed) { try await waiting.value }
+    for lock in locks {
+      #expect(!lock.isHeld)
+      #expect(try await lock.release() == .released)
+    }
+    #expect(try RedisClient(server)("EXISTS", "a", "b", "c").integer == 0)
+    #expect(foreign.isHeld)
+    await expectError(.closed) { try await locker.acquire("a") }
+    await expectError(.closed) { try await locker.inspect("a") }
+    await locker.close()
+  }
+
+  @Test("being closed while the server hangs, within the operation timeout", .redisServer())
+  func closeHanging() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
+    let lock = try await locker.acquire("key", options: LockOptions(ttl: .seconds(60)))
+    server.pause()
+    let start = ContinuousClock.now
+    await locker.close()
+    #expect(ContinuousClock.now - start < .milliseconds(900))
+    #expect(!lock.isHeld)
+    server.resume()
+    await eventually("what was written before is done") { try !server.hasKey("key") }
+  }
+}
