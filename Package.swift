@@ -49,9 +49,13 @@ let package = Package(
       swiftSettings: settings
     ),
     .target(name: "PrivateRedis", path: "Tests/PrivateRedis", swiftSettings: settings),
+    .executableTarget(
+      name: "LockTaker", dependencies: ["AsyncRedisLock"], path: "Tests/LockTaker",
+      swiftSettings: settings
+    ),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock", "PrivateRedis"],
+      dependencies: ["AsyncRedisLock", "LockTaker", "PrivateRedis"],
       swiftSettings: settings
     ),
   ]

@@ -19,12 +19,13 @@ extension Lock {
 
   /// Releases the lock; returns the error to throw when it had been lost while the body ran.
   private func releaseAfterBody() async -> LockError? {
-    // Read first, because the release ends the lease one way or the other.
-    let knownLoss = lossReason == nil ? nil : notHeldError(nil)
+    if lossReason != nil {
+      // Nothing to wait for, least of all when the server is gone; what is left of it is cleaned up.
+      beginRelease()
+      return notHeldError(nil)
+    }
     // A release that fails goes on in the background, and is no reason to hide the body's outcome.
-    let outcome = try? await release()
-    guard knownLoss == nil else { return knownLoss }
-    switch outcome {
+    switch try? await release() {
     case .released, nil: return nil
     case .expired, .takenByAnother:
       return LockError(

@@ -16,7 +16,7 @@ public final class Lock: Sendable {
     generation = lease.state.generation
   }
 
-  deinit { _ = coordinator.extender.release(lease, generation: generation) }
+  deinit { beginRelease() }
 
   /// The locked keys, without duplicates, sorted by their bytes.
   public var keys: [String] { lease.claim.keys }
@@ -128,6 +128,9 @@ public final class Lock: Sendable {
       throw LockError(error, keys: keys, phase: .release)
     }
   }
+
+  /// Hands the release to the connection's queue, without waiting.
+  func beginRelease() { _ = coordinator.extender.release(lease, generation: generation) }
 
   /// The error for a lock that is not held though it should be.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {

@@ -128,9 +128,9 @@ struct LockTests {
   @Test("is not extended when that is turned off")
   func noExtension() async throws {
     let locker = try await Locker(on: .current)
+    let start = ContinuousClock.now
     let lock = try await locker.acquire(
       uniqueKey(), options: LockOptions(ttl: .milliseconds(300), extend: nil))
-    let start = ContinuousClock.now
     try await lock.waitUntilLost()
     #expect(ContinuousClock.now - start >= .milliseconds(250))
     #expect(lock.lossReason == .expired)

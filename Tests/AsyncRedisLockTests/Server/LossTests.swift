@@ -14,7 +14,7 @@ struct LossTests {
     _ = try value.map { try client("SET", lock.keys[0], $0) } ?? client("DEL", lock.keys[0])
     let start = ContinuousClock.now
     try await lock.waitUntilLost()
-    #expect(ContinuousClock.now - start < .milliseconds(400))
+    #expect(ContinuousClock.now - start < .milliseconds(700))
     #expect(!lock.isHeld && lock.lossReason == .takenAway && lock.remaining == .zero)
     #expect(try client("GET", lock.keys[0]).string == value)
   }
@@ -48,9 +48,10 @@ struct LossTests {
     try await lock.waitUntilLost()
     let lost = ContinuousClock.now
     #expect(!lock.isHeld && lock.lossReason == .expired)
-    #expect(lost - last < .milliseconds(850))
+    #expect(lost - last < .seconds(2))
+    // The body's task does not wait for the release of what is lost.
     await expectError(.lost) { try await body.value }
-    #expect(ContinuousClock.now - last < .milliseconds(1500))
+    #expect(ContinuousClock.now - last < .seconds(2))
     if how == "paused" { server.resume() }
   }
 

@@ -1,0 +1,34 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+@Suite("A lock of another process", .redisServer())
+struct ProcessTests {
+  @Test("is kept while it runs, and frees itself after its ttl when it is killed")
+  func killed() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let holder = try LockTakerProcess(.current, "hold", key: key, ttl: 600, extend: 100)
+    await eventually { holder.hasSaid("held") }
+    await expectError(.timeout) { try await locker.acquire(key) }
+    #expect(try await locker.inspect(key)?.holder.processID != nil)
+    holder.kill()
+    let start = ContinuousClock.now
+    let lock = try await locker.acquire(key, options: LockOptions(timeout: .seconds(5)))
+    #expect(ContinuousClock.now - start < .milliseconds(900))
+    #expect(lock.isHeld)
+  }
+
+  @Test("is extended while every thread of the cooperative pool is blocked")
+  func blockedPool() async throws {
+    let key = uniqueKey()
+    let holder = try LockTakerProcess(.current, "block-pool", key: key, ttl: 500, extend: 150)
+    await eventually { holder.hasSaid("held") }
+    let client = RedisClient(.current)
+    await eventually(within: .seconds(10)) {
+      let isThere = try client("EXISTS", key).integer == 1
+      #expect(isThere || holder.hasSaid("kept"))
+      return holder.hasSaid("kept") || holder.hasSaid("lost")
+    }
+    #expect(holder.hasSaid("kept"))
+  }
+}
