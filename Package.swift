@@ -50,6 +50,10 @@ let package = Package(
     ),
     .target(name: "PrivateRedis", path: "Tests/PrivateRedis", swiftSettings: settings),
     .executableTarget(
+      name: "Demo", dependencies: ["AsyncRedisLock", "PrivateRedis"], path: "Examples/Demo",
+      swiftSettings: settings
+    ),
+    .executableTarget(
       name: "LockTaker", dependencies: ["AsyncRedisLock"], path: "Tests/LockTaker",
       swiftSettings: settings
     ),

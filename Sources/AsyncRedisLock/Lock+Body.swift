@@ -3,7 +3,8 @@ extension Lock {
   func run<R>(
     isolation: isolated (any Actor)?, _ body: (Lock) async throws -> sending R
   ) async throws -> sending R {
-    let outcome: Result<UnsafeTransfer<R>, any Error> = await withoutActuallyEscaping(body) { body in
+    let outcome: Result<UnsafeTransfer<R>, any Error> = await withoutActuallyEscaping(body) {
+      body in
       await self.outcome(of: UnsafeTransfer(body), isolation: isolation)
     }
     let lostError = await releaseAfterBody()

@@ -71,7 +71,8 @@ struct AcquirePlan {
       guard waits else { return .leave }
       // The repeated question says more: who holds the keys, and for how long.
       guard let remaining = state.remaining else {
-        return hasAskedTwice ? pause(options.retry, at: now, roundTrip, &generator) : repeated(at: now)
+        return hasAskedTwice
+          ? pause(options.retry, at: now, roundTrip, &generator) : repeated(at: now)
       }
       // A key that expires tells nobody, so nobody waits longer than it can last.
       let longest = min(options.retry, remaining + .milliseconds(1))

@@ -18,7 +18,9 @@ struct Backlog {
   /// Puts requests that have been sent before in front of the others.
   mutating func prepend(contentsOf returned: [Request]) {
     requests.prepend(contentsOf: returned)
-    for request in returned { nextDeadline = min(nextDeadline ?? request.deadline, request.deadline) }
+    for request in returned {
+      nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
+    }
   }
 
   mutating func popFirst() -> Request? {

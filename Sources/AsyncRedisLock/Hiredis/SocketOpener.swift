@@ -30,7 +30,8 @@ struct SocketOpener: Sendable {
     throw lastFailure
   }
 
-  private func connect(to target: SocketAddress, by deadline: Instant) throws(TransportError) -> CInt
+  private func connect(to target: SocketAddress, by deadline: Instant) throws(TransportError)
+    -> CInt
   {
     let number = socket(target.family, Self.streamType, 0)
     guard number >= 0 else { throw unreachable(.current) }

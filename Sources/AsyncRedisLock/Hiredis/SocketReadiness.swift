@@ -43,7 +43,8 @@ struct SocketReadiness {
     return entries.0.revents != 0
   }
 
-  private static let peekFlags = CInt(truncatingIfNeeded: MSG_PEEK) | CInt(truncatingIfNeeded: MSG_DONTWAIT)
+  private static let peekFlags =
+    CInt(truncatingIfNeeded: MSG_PEEK) | CInt(truncatingIfNeeded: MSG_DONTWAIT)
 
   /// Whether an idle socket is still connected and silent, without taking anything from it.
   static func isIdle(_ socket: CInt) -> Bool {

@@ -48,7 +48,9 @@ struct LockToken: Sendable, Equatable {
     let mark = notifiesWaiters ? Mark.notifying : Mark.silent
     // A scalar has four bytes at the most.
     let host = host.utf8.count <= 64 ? host : String(host.unicodeScalars.prefix(16))
-    let fields = [mark, encode(host), String(processID), encode(label ?? ""), hexadecimal(lockerID)]
+    let fields = [
+      mark, encode(host), String(processID), encode(label ?? ""), hexadecimal(lockerID),
+    ]
     return fields.joined(separator: ":") + ":"
   }
 

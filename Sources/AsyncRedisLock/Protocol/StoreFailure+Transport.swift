@@ -17,7 +17,8 @@ extension StoreFailure {
 
   private init(_ error: ServerError, isTransient: Bool) {
     // A server may repeat what it was sent, and has been known to repeat a password.
-    let message = error.code == .generic && error.message.contains("AUTH")
+    let message =
+      error.code == .generic && error.message.contains("AUTH")
       ? "ERR AUTH was refused" : error.message
     self = .refused(code: error.code.rawValue, message: message, isTransient: isTransient)
   }

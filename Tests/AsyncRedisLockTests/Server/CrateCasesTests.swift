@@ -11,7 +11,9 @@ struct CrateCasesTests {
     (0..<count).map { _ in uniqueKey(name) }
   }
 
-  @Test("is exclusive: a second acquisition times out, and succeeds after the release", arguments: keyCounts)
+  @Test(
+    "is exclusive: a second acquisition times out, and succeeds after the release",
+    arguments: keyCounts)
   func exclusive(count: Int) async throws {
     let keys = makeKeys(count)
     let (first, second) = (try await Locker(), try await Locker())

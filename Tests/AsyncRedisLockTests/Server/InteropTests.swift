@@ -56,7 +56,9 @@ struct InteropTests {
     #expect(lock.isHeld)
   }
 
-  @Test("counts keys with any bytes as they are", arguments: ["a\0b", "line\nfeed\r\n", "schlüssel 🔑", "%s %n"])
+  @Test(
+    "counts keys with any bytes as they are",
+    arguments: ["a\0b", "line\nfeed\r\n", "schlüssel 🔑", "%s %n"])
   func anyBytes(name: String) async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let key = name + uniqueKey()

@@ -7,7 +7,9 @@ struct LossTests {
   static let quick = LockOptions(
     timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(200))
 
-  @Test("by deletion or to another is noticed at the next extension", .redisServer(), arguments: [nil, "x"])
+  @Test(
+    "by deletion or to another is noticed at the next extension", .redisServer(),
+    arguments: [nil, "x"])
   func takenAway(value: String?) async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let lock = try await locker.acquire(uniqueKey(), options: Self.quick)
@@ -88,7 +90,8 @@ struct LossTests {
     server.resume()
   }
 
-  @Test("or released ends every wait for its loss, and a cancelled task ends its own", .redisServer())
+  @Test(
+    "or released ends every wait for its loss, and a cancelled task ends its own", .redisServer())
   func waitsEnd() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey())

@@ -37,7 +37,9 @@ struct ResilienceTests {
     }
   }
 
-  @Test("a restart of the server within the ttl", .redisServer("--appendonly", "yes", "--appendfsync", "always"))
+  @Test(
+    "a restart of the server within the ttl",
+    .redisServer("--appendonly", "yes", "--appendfsync", "always"))
   func restart() async throws {
     let server = RedisServer.current
     try await expectKept { _ in
@@ -112,7 +114,9 @@ struct ResilienceTests {
     await eventually { try !server.hasKey("turn") }
   }
 
-  @Test("its own closing: waiters get an error, held locks are released, later calls are refused", .redisServer())
+  @Test(
+    "its own closing: waiters get an error, held locks are released, later calls are refused",
+    .redisServer())
   func close() async throws {
     let server = RedisServer.current
     let (locker, other) = (try await Locker(on: server), try await Locker(on: server))

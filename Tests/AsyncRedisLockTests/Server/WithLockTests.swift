@@ -120,7 +120,9 @@ struct WithLockTests {
     let (first, second) = (uniqueKey("a"), uniqueKey("b"))
     let forEver = LockOptions(timeout: nil)
     try await locker.withLock(first, options: forEver) { _ in
-      await expectError(.wouldDeadlock) { try await locker.withLock(first, options: forEver) { _ in } }
+      await expectError(.wouldDeadlock) {
+        try await locker.withLock(first, options: forEver) { _ in }
+      }
       try await locker.withLock(second, options: forEver) { _ in
         await expectError(.wouldDeadlock) {
           try await locker.withLock([first, second], options: forEver) { _ in }

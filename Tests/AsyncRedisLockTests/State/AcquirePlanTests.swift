@@ -54,7 +54,8 @@ struct AcquirePlanTests {
     }
   }
 
-  @Test("pauses between half and all of retry, no longer than the holder can last", arguments: 0..<200)
+  @Test(
+    "pauses between half and all of retry, no longer than the holder can last", arguments: 0..<200)
   func pauses(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     var plan = makePlan()
@@ -62,7 +63,9 @@ struct AcquirePlanTests {
     func pause(_ remaining: Duration) -> Duration? {
       let action = plan.answered(
         contended(remaining), at: start, roundTrip: .zero, using: &generator)
-      return if case .pause(until: let instant) = action { start.duration(to: instant) } else { nil }
+      return if case .pause(until: let instant) = action { start.duration(to: instant) } else {
+        nil
+      }
     }
     let long = pause(.seconds(3))
     #expect(long.map { $0 >= .milliseconds(50) && $0 <= .milliseconds(100) } == true)
