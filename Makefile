@@ -21,7 +21,8 @@ demo: dependencies ## run the demo, on a server of its own
 	$(SWIFT) run -c release Demo
 
 tsan: dependencies ## run the tests under the thread sanitizer
-	$(SWIFT) test --scratch-path .build-tsan --sanitize=thread
+	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
+	  --scratch-path .build-tsan --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
 
 lint: swift ## check the formatting, and that no file names a folder of somebody's machine
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)

@@ -193,16 +193,6 @@ struct RedisServerTraitTests {
     #expect(uniqueKey() != uniqueKey())
   }
 
-  @Test("comes with a wait that gives up")
-  func givesUp() async {
-    await eventually { true }
-    await withKnownIssue {
-      await eventually(within: .milliseconds(20), "never") { false }
-    } matching: { issue in
-      issue.comments.contains { $0.rawValue.contains("“never” was false") }
-    }
-  }
-
   private func check() throws {
     let server = RedisServer.current
     #expect(try RedisClient(server)("PING").string == "PONG")

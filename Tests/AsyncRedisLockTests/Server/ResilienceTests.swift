@@ -98,7 +98,8 @@ struct ResilienceTests {
             holder.record(index)
             try await Task.sleep(for: .microseconds(200))
             holder.record(-1 - index)
-            _ = try await lock.release()
+            // One that has no answer in time goes on in the background.
+            _ = try? await lock.release()
           }
         }
       }

@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import AsyncRedisLock
@@ -7,13 +6,7 @@ import Testing
 struct PipelineTests {
   let start = ContinuousClock.now
 
-  /// Notes how a request ended.
-  final class Outcome: Sendable {
-    let result = Mutex<Result<Request.Answer, RequestFailure>?>(nil)
-    var failure: RequestFailure? {
-      if case .failure(let failure)? = result.withLock({ $0 }) { failure } else { nil }
-    }
-  }
+  typealias Outcome = Recorder<Result<Request.Answer, RequestFailure>>
 
   func makeRequest(
     _ outcome: Outcome = Outcome(), commands: Int = 1, deadline: Duration = .seconds(1),
@@ -21,7 +14,7 @@ struct PipelineTests {
   ) -> Request {
     let request = Request(
       Array(repeating: Command("PING"), count: commands), deadline: start + deadline, undo: undo
-    ) { result in outcome.result.withLock { $0 = result } }
+    ) { result in outcome.record(result) }
     return request
   }
 
@@ -89,11 +82,11 @@ struct PipelineTests {
       request.fail(.cancelled) { undo in
         undone += 1
         #expect(undo === undoing)
-        #expect(outcome.failure == nil)
+        #expect(outcome.values.isEmpty)
       }
       #expect(undone == (wasSent ? 1 : 0))
-      #expect(
-        outcome.failure == RequestFailure(cause: .cancelled, mayHaveExecuted: wasSent))
+      let expected = RequestFailure(cause: .cancelled, mayHaveExecuted: wasSent)
+      #expect(throws: expected) { try outcome.values[0].get() }
     }
   }
 
@@ -103,7 +96,8 @@ struct PipelineTests {
     let request = makeRequest(outcome)
     request.fail(.cancelled) { _ in }
     request.succeed(Request.Answer(replies: [], sentAt: start))
-    #expect(outcome.failure?.cause == .cancelled)
+    #expect(outcome.values.count == 1)
+    #expect(throws: RequestFailure.self) { try outcome.values[0].get() }
     #expect(!request.beginSending())
   }
 

@@ -1,4 +1,8 @@
-import Synchronization
+#if THREAD_SANITIZER
+  @testable import AsyncRedisLock
+#else
+  import Synchronization
+#endif
 
 /// Notes values from any task, in the order they come.
 final class Recorder<Value: Sendable>: Sendable {

@@ -1,0 +1,32 @@
+#if THREAD_SANITIZER && !canImport(Darwin)
+  internal import Glibc
+
+  /// Takes the place of the standard library's `Mutex` in builds for the thread sanitizer.
+  ///
+  /// On Linux that one is a futex in a library without instrumentation: the sanitizer does not see its
+  /// locking and reports every access under it. It does see pthread's.
+  @safe struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
+    private let handle = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
+
+    init(_ value: consuming sending Value) {
+      unsafe pthread_mutex_init(handle, nil)
+      unsafe self.value.initialize(to: value)
+    }
+
+    deinit {
+      unsafe value.deinitialize(count: 1)
+      unsafe value.deallocate()
+      unsafe pthread_mutex_destroy(handle)
+      unsafe handle.deallocate()
+    }
+
+    borrowing func withLock<Result: ~Copyable, Failure: Error>(
+      _ body: (inout sending Value) throws(Failure) -> sending Result
+    ) throws(Failure) -> sending Result {
+      unsafe pthread_mutex_lock(handle)
+      defer { unsafe pthread_mutex_unlock(handle) }
+      return try unsafe body(&value.pointee)
+    }
+  }
+#endif
