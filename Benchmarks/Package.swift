@@ -1,0 +1,35 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .strictMemorySafety(),
+]
+
+let package = Package(
+  name: "async-redis-lock-benchmarks",
+  platforms: [.macOS(.v15)],
+  dependencies: [
+    .package(name: "async-redis-lock", path: ".."),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CFloor", path: "Modules/CFloor"),
+    // A link to the tests' target, which is no product of the package.
+    .target(name: "PrivateRedis", swiftSettings: settings),
+    .executableTarget(
+      name: "lock-bench",
+      dependencies: [
+        .product(name: "AsyncRedisLock", package: "async-redis-lock"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "CFloor", "PrivateRedis",
+      ],
+      swiftSettings: settings
+    ),
+  ]
+)
