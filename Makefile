@@ -3,9 +3,9 @@
 SWIFT = swift
 # Swift 6.4's new build system refuses this flag as soon as there are dependencies.
 STRICT = --build-system native -Xswiftc -warnings-as-errors
-SWIFT_SOURCES = Package.swift Sources Tests Examples
+SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test demo tsan lint format clean dependencies swift
+.PHONY: help build test demo bench tsan lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ test: dependencies ## run the tests, on servers of their own
 
 demo: dependencies ## run the demo, on a server of its own
 	$(SWIFT) run -c release Demo
+
+bench: dependencies ## measure, beside plain blocking hiredis, on a server of its own
+	$(SWIFT) run -c release --package-path Benchmarks lock-bench
 
 tsan: dependencies ## run the tests under the thread sanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
@@ -36,7 +39,7 @@ dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
 
 clean: ## remove everything that was built
-	rm -rf .build .build-strict .build-tsan
+	rm -rf .build .build-strict .build-tsan Benchmarks/.build
 
 swift:
 	@command -v $(SWIFT) >/dev/null 2>&1 || \

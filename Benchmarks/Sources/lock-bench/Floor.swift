@@ -36,7 +36,9 @@ import Foundation
 
   /// Sends a command, waits for its reply, and gives it as text.
   private func call(_ arguments: String...) throws -> String {
-    var pointers = unsafe arguments.map { unsafe UnsafePointer<CChar>(strdup($0)) as UnsafePointer? }
+    var pointers = unsafe arguments.map { argument in
+      unsafe UnsafePointer<CChar>(strdup(argument)) as UnsafePointer?
+    }
     defer { unsafe pointers.forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) } }
     let lengths = arguments.map(\.utf8.count)
     guard

@@ -29,8 +29,9 @@ final class Request: Sendable {
   /// Whether the request is sent again on the next connection when one breaks under it, instead of
   /// failing: only for commands that do no harm when the server executes them twice.
   let isRepeatable: Bool
-  /// Makes the request that takes back what this one may have done, for when nobody learns its
-  /// outcome. What it works on is never used again.
+  /// Makes the request that takes back what this one may have done, when nobody learns its outcome.
+  ///
+  /// What it works on is never used again.
   let undo: (@Sendable () -> Request)?
 
   private let completion: @Sendable (Result<Answer, RequestFailure>) -> Void

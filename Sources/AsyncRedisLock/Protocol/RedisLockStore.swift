@@ -283,10 +283,10 @@ extension RedisLockStore {
     }.get()
   }
 
-  /// Sends commands and waits for what `read` makes of the replies, on the connection's queue and in
-  /// the order of the replies. Cancelling the task gives the request up.
+  /// Sends commands and waits for what `read` makes of the replies.
   ///
-  /// With `claim`, everything but a success of `read` takes the claim back.
+  /// It reads on the connection's queue and in the order of the replies. Cancelling the task gives the
+  /// request up. With `claim`, everything but a success of `read` takes the claim back.
   private func perform<Value: Sendable>(
     _ commands: [Command], by deadline: Instant, undoing claim: Claim? = nil,
     read: @escaping @Sendable (Request.Answer) -> Result<Value, StoreFailure>

@@ -1,0 +1,73 @@
+import AsyncRedisLock
+
+// The code of the README, compiled: `ReadmeTests` looks up each of its blocks in here.
+
+struct Report: Sendable {}
+struct Overtaken: Error {}
+struct Database: Sendable {
+  func update(balance: Int, fence: Int64) async throws -> Int { 1 }
+}
+
+func bill(fence: UInt64?) async throws {}
+func sumUp() async throws -> Int { 0 }
+func makeReport() async throws -> Report { Report() }
+func transfer() async throws {}
+func lead(for duration: Duration) async throws {}
+
+func firstScreen() async throws {
+  let locker = try await Locker(url: "redis://127.0.0.1:6379")
+
+  try await locker.withLock("invoices") { lock in
+    try await bill(fence: lock.fencingToken)
+  }
+}
+
+func scoped(_ locker: Locker) async throws -> (Int, Report?) {
+  let total = try await locker.withLock("invoices") { _ in
+    try await sumUp()
+  }
+
+  // Once, without waiting: nil when somebody else is at it.
+  let report: Report? = try await locker.withLockIfAvailable("nightly-report") { _ in
+    try await makeReport()
+  }
+  return (total, report)
+}
+
+func byHandle(_ locker: Locker) async throws {
+  let lock = try await locker.acquire("from-account", "to-account")
+  try await transfer()
+  switch try await lock.release() {
+  case .released: break
+  case .expired, .takenByAnother: print("the lock was lost before it was released")
+  }
+}
+
+func watched(_ locker: Locker) async throws {
+  let lock = try await locker.acquire("leader")
+  while lock.isHeld {
+    try await lead(for: .seconds(1))
+  }
+  print("lost: \(lock.lossReason.map { "\($0)" } ?? "released")")
+}
+
+func errors(_ locker: Locker) async throws {
+  do {
+    try await locker.withLock("invoices") { _ in try await transfer() }
+  } catch LockError.Code.timeout {
+    print("somebody else is at it")
+  } catch LockError.Code.lost {
+    print("the lock was lost while the body ran")
+  } catch let error as LockError where error.isRetryable {
+    print("try again later: \(error)")
+  }
+}
+
+func fenced(_ locker: Locker, _ database: Database) async throws {
+  try await locker.withLock("account-42") { lock in
+    let fence = Int64(clamping: lock.fencingToken ?? 0)
+    // UPDATE account SET balance = $1, fence = $2 WHERE id = 42 AND fence <= $2
+    let rows = try await database.update(balance: 100, fence: fence)
+    guard rows == 1 else { throw Overtaken() }
+  }
+}
