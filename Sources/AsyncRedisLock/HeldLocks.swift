@@ -2,37 +2,47 @@
 struct HeldLocks: Sendable {
   /// The locks of the task that runs the innermost body; its child tasks inherit this too, and hold
   /// nothing.
-  @TaskLocal static var inherited = HeldLocks(owner: nil, leases: [])
+  @TaskLocal static var inherited = HeldLocks(owner: nil, held: [])
+
+  /// A lock, and the server and database that it is on.
+  private struct Held {
+    let lease: Lease
+    let place: String
+  }
 
   private let owner: Int?
-  private let leases: [Lease]
+  private let held: [Held]
 
-  private init(owner: Int?, leases: [Lease]) {
+  private init(owner: Int?, held: [Held]) {
     self.owner = owner
-    self.leases = leases
+    self.held = held
   }
 
   /// What the task that asks holds itself.
   static var current: HeldLocks {
     let inherited = inherited
     guard inherited.owner != nil, inherited.owner == taskIdentity else {
-      return HeldLocks(owner: nil, leases: [])
+      return HeldLocks(owner: nil, held: [])
     }
     return inherited
   }
 
   /// The same with one more lock, held by the task that asks.
-  func adding(_ lease: Lease) -> HeldLocks {
-    HeldLocks(owner: Self.taskIdentity, leases: leases.filter { $0.isHeld } + [lease])
+  func adding(_ lease: Lease, at place: String) -> HeldLocks {
+    let stillHeld = held.filter { $0.lease.isHeld }
+    return HeldLocks(owner: Self.taskIdentity, held: stillHeld + [Held(lease: lease, place: place)])
   }
 
   /// Checks that none of the keys is held.
   ///
   /// - Throws: ``LockError/Code/wouldDeadlock``.
-  func check(_ keys: [String], of coordinator: Coordinator) throws(LockError) {
-    guard !leases.isEmpty else { return }
-    for lease in leases where lease.isHeld {
-      guard let key = lease.claim.keys.first(where: keys.contains) else { continue }
+  func check(_ keys: [String], at place: String) throws(LockError) {
+    for one in held where one.place == place && one.lease.isHeld {
+      // Byte by byte, as the server compares.
+      let key = keys.first { key in
+        one.lease.claim.keys.contains { $0.utf8.elementsEqual(key.utf8) }
+      }
+      guard let key else { continue }
       throw LockError(
         .wouldDeadlock,
         "the task holds \(key.abbreviatedForMessage) already, and would wait for itself",

@@ -25,10 +25,13 @@ extension Lock {
       beginRelease()
       return notHeldError(nil)
     }
+    let validUntil = lease.state.validUntil
     // A release that fails goes on in the background, and is no reason to hide the body's outcome.
     switch try? await release() {
     case .released, nil: return nil
     case .expired, .takenByAnother:
+      // An answer after the end of the validity says nothing about the time of the body.
+      guard ContinuousClock.now < validUntil else { return nil }
       return LockError(
         .lost, "the lock was lost: \(LossReason.takenAway.explanation)", keys: keys)
     }
@@ -43,7 +46,7 @@ extension Lock {
     ) { group in
       let held = HeldLocks.current
       group.addTask {
-        await HeldLocks.$inherited.withValue(held.adding(self.lease)) {
+        await HeldLocks.$inherited.withValue(held.adding(self.lease, at: self.coordinator.place)) {
           await self.call(body, isolation: isolation)
         }
       }

@@ -6,7 +6,7 @@
 ///
 /// The lock belongs to its handle, not to a task or a thread, and any task may use the handle.
 public final class Lock: Sendable {
-  private let coordinator: Coordinator
+  let coordinator: Coordinator
   let lease: Lease
   private let generation: UInt64
 
@@ -88,7 +88,8 @@ public final class Lock: Sendable {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
     guard isHeld else { throw notHeldError(.extend) }
     let promise = Promise<ExtensionOutcome>()
-    coordinator.extender.extend(lease, by: duration) { promise.fulfil($0) }
+    let ttl = Duration.milliseconds(duration.wholeMilliseconds)
+    coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
     let outcome = await withTaskCancellationHandler {
       await promise.value
     } onCancel: {

@@ -8,6 +8,7 @@
 /// ```
 public final class Locker: Sendable {
   let coordinator: Coordinator
+  private let keyPrefix: String
 
   /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
   ///
@@ -28,7 +29,9 @@ public final class Locker: Sendable {
     do throws(StoreFailure) {
       let store = try RedisLockStore(configuration)
       coordinator = Coordinator(
-        store: store, operationTimeout: configuration.operationTimeout)
+        store: store, place: "\(configuration.address)/\(configuration.database)",
+        operationTimeout: configuration.operationTimeout)
+      keyPrefix = configuration.keyPrefix
       try await store.connect(by: .now + configuration.connectTimeout)
     } catch .cancelled {
       throw CancellationError()
@@ -77,8 +80,8 @@ public final class Locker: Sendable {
   /// - Returns: One lock for all keys.
   /// - Throws: As ``acquire(_:options:)-(String,_)``.
   public func acquire(_ keys: [String], options: LockOptions = .init()) async throws -> Lock {
-    let names = try LockKeys(keys).names
-    try HeldLocks.current.check(names, of: coordinator)
+    let names = try check(keys)
+    try HeldLocks.current.check(names, at: coordinator.place)
     guard let lock = try await take(names, options, waits: true) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
@@ -108,11 +111,26 @@ public final class Locker: Sendable {
   public func acquireIfAvailable(
     _ keys: [String], options: LockOptions = .init()
   ) async throws -> Lock? {
-    try await take(LockKeys(keys).names, options, waits: false)
+    try await take(check(keys), options, waits: false)
+  }
+
+  /// Checks and sorts the keys of a call.
+  private func check(_ keys: [String]) throws(LockError) -> [String] {
+    let names = try LockKeys(keys).names
+    for name in names where name.utf8.starts(with: keyPrefix.utf8) {
+      throw LockError(
+        .invalidKey,
+        "the key \(name.abbreviatedForMessage) must not begin with the prefix of the locker's own keys"
+      )
+    }
+    return names
   }
 
   private func take(_ keys: [String], _ options: LockOptions, waits: Bool) async throws -> Lock? {
     try options.validate()
+    var options = options
+    // What the server gets is what the validity is counted from.
+    options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
     let lease = try await coordinator.acquire(keys, options: options, waits: waits)
     return lease.map { Lock($0, coordinator: coordinator) }
   }
@@ -126,7 +144,7 @@ public final class Locker: Sendable {
   /// - Throws: ``LockError`` with the code `unreachable` or `refused`, also for a key that is no lock;
   ///   `invalidKey` or `closed`; `CancellationError` when the task is cancelled.
   public func inspect(_ key: String) async throws -> LockStatus? {
-    let name = try LockKeys([key]).names[0]
+    let name = try check([key])[0]
     return try await ask(.inspect, about: name) { store, deadline throws(StoreFailure) in
       try await store.inspect(name, by: deadline).map { LockStatus(key: name, state: $0) }
     }
@@ -142,7 +160,7 @@ public final class Locker: Sendable {
   /// - Throws: As ``inspect(_:)``.
   @discardableResult
   public func forceRelease(_ key: String) async throws -> LockHolder? {
-    let name = try LockKeys([key]).names[0]
+    let name = try check([key])[0]
     return try await ask(.forceRelease, about: name) { store, deadline throws(StoreFailure) in
       try await store.forceRelease(name, by: deadline).map(LockHolder.init(value:))
     }

@@ -10,7 +10,7 @@ struct AcquirePlan {
     case pause(until: Instant)
     /// The keys are ours.
     case take(sentAt: Instant, fencingToken: UInt64?)
-    /// The keys are ours, but too late to be of use: give them back and ask again.
+    /// The keys are ours, but too late to be of use: give them back.
     case giveBack
     /// Somebody else holds them, and the caller does not want to wait.
     case leave
@@ -78,6 +78,14 @@ struct AcquirePlan {
       let longest = min(options.retry, remaining + .milliseconds(1))
       return pause(longest, at: now, roundTrip, &generator)
     }
+  }
+
+  /// What to do after keys were given back that came too late to be of use.
+  mutating func gaveBack(
+    at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
+  ) -> Action {
+    trouble = .unreachable("the answer took longer than the lock would have been valid")
+    return pause(options.retry, at: now, roundTrip, &generator)
   }
 
   /// What to do without an answer.

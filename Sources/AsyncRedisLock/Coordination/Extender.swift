@@ -16,8 +16,24 @@ final class Extender: Sendable {
 
   private struct State {
     var timetable = Timetable<Item>()
+    /// What was taken out of the timetable and has not been dealt with.
+    var firing: [Timetable<Item>.Entry] = []
+    var timer: (any DispatchSourceTimer)?
     var armedFor: Instant?
     var isClosed = false
+
+    /// Sets the timer for what is due next, unless it is set for an earlier instant.
+    ///
+    /// Under the lock, so that a later alarm never replaces an earlier one.
+    mutating func arm() {
+      guard let due = timetable.nextDue else { return }
+      if let armedFor, armedFor <= due { return }
+      let now = ContinuousClock.now
+      let alarm = min(due, now + Extender.farthestAlarm)
+      armedFor = alarm
+      let nanoseconds = Int(max(now.duration(to: alarm), .zero) / .nanoseconds(1))
+      timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
+    }
   }
 
   /// Extensions that are due this soon go out with those that are due now.
@@ -27,7 +43,6 @@ final class Extender: Sendable {
 
   private let store: any LockStore
   private let operationTimeout: Duration
-  private let timer: Mutex<(any DispatchSourceTimer)?>
   private let state = Mutex(State())
 
   init(store: any LockStore, operationTimeout: Duration) {
@@ -35,17 +50,16 @@ final class Extender: Sendable {
     self.operationTimeout = operationTimeout
     // High priority, because a host program that blocks all default queues must not stop its locks.
     let queue = DispatchQueue(label: "async-redis-lock.extender", qos: .userInteractive)
-    timer = Mutex(nil)
-    timer.withLock { timer in
+    state.withLock { state in
       let source = DispatchSource.makeTimerSource(queue: queue)
       source.setEventHandler { @Sendable [weak self] in self?.fire() }
       // A source that was never activated must not be released.
       source.activate()
-      timer = source
+      state.timer = source
     }
   }
 
-  deinit { timer.withLock { $0?.cancel() } }
+  deinit { state.withLock { $0.timer?.cancel() } }
 
   // MARK: What is asked of it
 
@@ -90,9 +104,9 @@ final class Extender: Sendable {
     switch lease.beginRelease(generation: generation) {
     case .notOurs: return nil
     case .wait(let promise): return promise
-    case .ask(let promise):
+    case .ask(let release, let promise):
       state.withLock { $0.timetable.noteEnd(hasEnded: Self.hasEnded) }
-      giveBack(lease) { result in
+      giveBack(release) { result in
         if case .failure = result { lease.forgetRelease() }
         promise.fulfil(result)
       }
@@ -104,7 +118,7 @@ final class Extender: Sendable {
   func close() -> [Lease] {
     let items = state.withLock { state in
       state.isClosed = true
-      return Array(state.timetable.items)
+      return state.timetable.items + state.firing.map(\.item)
     }
     var leases: [Lease] = []
     for item in items {
@@ -123,7 +137,8 @@ final class Extender: Sendable {
     let now = ContinuousClock.now
     let due = state.withLock { state in
       state.armedFor = nil
-      return state.timetable.removeDue(by: now + Self.slack)
+      state.firing = state.timetable.removeDue(by: now + Self.slack)
+      return state.firing
     }
     var extensions: [Extension] = []
     for entry in due {
@@ -141,7 +156,10 @@ final class Extender: Sendable {
       }
     }
     if !extensions.isEmpty { store.extend(extensions) }
-    arm()
+    state.withLock { state in
+      state.firing = []
+      state.arm()
+    }
   }
 
   private func backgroundExtension(of lease: Lease) -> Extension {
@@ -166,29 +184,39 @@ final class Extender: Sendable {
   /// Ends a lease of which the server said that it is not ours.
   func lose(_ lease: Lease) {
     // One key lost is the lock lost; the others must not stay behind.
-    if lease.lose(.takenAway), lease.claim.keys.count > 1 { giveBack(lease) { _ in } }
+    if lease.lose(.takenAway), lease.claim.keys.count > 1 { giveBack(lease.remainder) { _ in } }
   }
 
   private func makeExtension(
     of lease: Lease, by ttl: Duration, completion: @escaping @Sendable (ExtensionOutcome) -> Void
   ) -> Extension {
     let deadline = min(.now + min(operationTimeout, lease.claim.ttl), lease.state.validUntil)
+    lease.willExtend(by: ttl, deadline: deadline)
     return Extension(claim: lease.claim, ttl: ttl, deadline: deadline, completion: completion)
   }
 
   private func giveBack(
-    _ lease: Lease,
+    _ release: Release,
     completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
   ) {
-    store.release(
-      lease.claim, validUntil: lease.state.validUntil,
-      by: .now + min(operationTimeout, lease.claim.ttl), completion: completion)
+    let deadline = ContinuousClock.now + min(operationTimeout, release.claim.ttl)
+    store.release(release, by: deadline, completion: completion)
+  }
+
+  /// Gives back what was granted and is of no use.
+  func giveBack(_ claim: Claim) {
+    let end = ContinuousClock.now + claim.ttl
+    let release = Release(claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false)
+    giveBack(release) { _ in }
   }
 
   // MARK: The timetable
 
   private static func hasEnded(_ item: Item) -> Bool {
-    if case .lease(let lease) = item { lease.state.hasEnded } else { false }
+    switch item {
+    case .lease(let lease), .warn(_, let lease, margin: _): lease.state.hasEnded
+    case .wake: false
+    }
   }
 
   /// Enters a lease for what is due next, unless an entry that serves is there.
@@ -199,29 +227,11 @@ final class Extender: Sendable {
   /// Enters an item; false when it was refused because of closing.
   @discardableResult
   private func enter(_ item: Item, due: Instant, unlessClosed: Bool = false) -> Bool {
-    let isEntered = state.withLock { state in
+    state.withLock { state in
       guard !(unlessClosed && state.isClosed) else { return false }
       state.timetable.add(item, due: due)
+      state.arm()
       return true
-    }
-    if isEntered { arm() }
-    return isEntered
-  }
-
-  /// Sets the timer for what is due next, unless it is set for an earlier instant.
-  private func arm() {
-    let pause: Duration? = state.withLock { state in
-      guard let due = state.timetable.nextDue else { return nil }
-      if let armed = state.armedFor, armed <= due { return nil }
-      let now = ContinuousClock.now
-      let alarm = min(due, now + Self.farthestAlarm)
-      state.armedFor = alarm
-      return now.duration(to: alarm)
-    }
-    guard let pause else { return }
-    let nanoseconds = Int(clamping: Int64(max(pause, .zero) / .nanoseconds(1)))
-    timer.withLock { timer in
-      timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
     }
   }
 }

@@ -6,6 +6,8 @@ final class Lease: Sendable {
     var state: LeaseState
     var watchers: [Promise<Bool>] = []
     var release: Promise<Result<ReleaseOutcome, StoreFailure>>?
+    /// Whether the lease was valid when it was first given back; nil before.
+    var wasValid: Bool?
     /// The instant of the entry in the timetable that counts.
     var scheduledFor: Instant?
   }
@@ -62,6 +64,11 @@ final class Lease: Sendable {
     _ = act { $0.extended(by: ttl, sentAt: sentAt, at: .now) }
   }
 
+  /// Notes that an extension is about to be sent.
+  func willExtend(by ttl: Duration, deadline: Instant) {
+    guarded.withLock { $0.state.willExtend(by: ttl, deadline: deadline) }
+  }
+
   /// Notes that the background extension has an outcome.
   func endExtension() { guarded.withLock { $0.state.endExtension() } }
 
@@ -72,9 +79,9 @@ final class Lease: Sendable {
   func lose(_ reason: LossReason) -> Bool { act { $0.lose(reason) } == .lose(reason) }
 
   /// What a call to release has to do.
-  enum Release {
+  enum Releasing {
     /// Ask the store, and keep the promise with its answer.
-    case ask(Promise<Result<ReleaseOutcome, StoreFailure>>)
+    case ask(Release, Promise<Result<ReleaseOutcome, StoreFailure>>)
     /// Somebody has asked, or the answer is there.
     case wait(Promise<Result<ReleaseOutcome, StoreFailure>>)
     /// The lease belongs to another handle by now.
@@ -82,17 +89,29 @@ final class Lease: Sendable {
   }
 
   /// Ends the lease because a handle of this generation gives it back.
-  func beginRelease(generation: UInt64) -> Release {
-    let (release, watchers): (Release, [Promise<Bool>]) = guarded.withLock { guarded in
-      guard guarded.state.release(generation: generation, at: .now) else { return (.notOurs, []) }
+  func beginRelease(generation: UInt64) -> Releasing {
+    let now = ContinuousClock.now
+    let (releasing, watchers): (Releasing, [Promise<Bool>]) = guarded.withLock { guarded in
+      let isHeld = guarded.state.isHeld(at: now)
+      guard guarded.state.release(generation: generation, at: now) else { return (.notOurs, []) }
       if let promise = guarded.release { return (.wait(promise), []) }
       let promise = Promise<Result<ReleaseOutcome, StoreFailure>>()
       guarded.release = promise
+      let release = Release(
+        claim: claim, keysLastUntil: guarded.state.keysLastUntil,
+        wasValid: guarded.wasValid ?? isHeld, isRepetition: guarded.wasValid != nil)
+      guarded.wasValid = release.wasValid
       defer { guarded.watchers = [] }
-      return (.ask(promise), guarded.watchers)
+      return (.ask(release, promise), guarded.watchers)
     }
     for watcher in watchers { watcher.fulfil(true) }
-    return release
+    return releasing
+  }
+
+  /// What gives the keys back that are still the claim's, of a lease that is lost.
+  var remainder: Release {
+    Release(
+      claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false)
   }
 
   /// Forgets an attempt to release that failed, so that the next call asks again.

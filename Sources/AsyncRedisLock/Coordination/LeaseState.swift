@@ -22,16 +22,25 @@ struct LeaseState {
   private(set) var generation: UInt64 = 0
   private(set) var validUntil: Instant
   private var phase = Phase.held
-  private var isExtending = false
   private var extendAt: Instant?
+  /// While an extension is under way: when to look again whether the validity has ended.
+  private var lookAt: Instant?
+  /// Until when the keys can exist, counting extensions whose outcome is unknown.
+  private(set) var keysLastUntil: Instant
 
   /// The share of the extension interval by which leases that were taken together are spread.
   private static let stagger = 0.1
+
+  /// How often to look at a lease with an extension under way; often enough that no more than a few
+  /// entries per lease wait in the timetable, however long the ttl.
+  private static let lookInterval = Duration.seconds(1)
 
   init(ttl: Duration, extend: Duration?, sentAt: Instant) {
     self.ttl = ttl
     self.extend = extend
     validUntil = Self.validity(of: ttl, sentAt: sentAt)
+    // The command was sent not long ago, so it has been executed not long ago.
+    keysLastUntil = sentAt + ttl * 2
   }
 
   /// Until when a lease is valid that was taken or prolonged by a command sent at `sentAt`.
@@ -63,8 +72,7 @@ struct LeaseState {
   /// When something is due at the latest; nil once the lease has ended.
   var nextEvent: Instant? {
     guard phase == .held else { return nil }
-    guard !isExtending, let extendAt else { return validUntil }
-    return min(extendAt, validUntil)
+    return min(lookAt ?? extendAt ?? validUntil, validUntil)
   }
 
   // MARK: Events
@@ -82,10 +90,12 @@ struct LeaseState {
   mutating func tick(at now: Instant, slack: Duration) -> Action {
     guard phase == .held else { return .none }
     guard now < validUntil else { return lose(.expired) }
-    guard !isExtending, let extend, let extendAt, extendAt - min(slack, extend / 4) <= now else {
+    if let lookAt {
+      if lookAt <= now { self.lookAt = now + Self.lookInterval }
       return .none
     }
-    isExtending = true
+    guard let extend, let extendAt, extendAt - min(slack, extend / 4) <= now else { return .none }
+    lookAt = now + Self.lookInterval
     return .extend
   }
 
@@ -99,12 +109,17 @@ struct LeaseState {
   }
 
   /// Notes that the background extension has an outcome.
-  mutating func endExtension() { isExtending = false }
+  mutating func endExtension() { lookAt = nil }
+
+  /// Notes that an extension by `ttl` is about to be sent, by `deadline` at the latest.
+  mutating func willExtend(by ttl: Duration, deadline: Instant) {
+    keysLastUntil = max(keysLastUntil, deadline + ttl)
+  }
 
   /// Notes that nobody knows whether the background extension worked: it is repeated soon, twenty times
   /// within a ttl at the most, and until the validity ends.
   mutating func retryExtension(at now: Instant) {
-    isExtending = false
+    lookAt = nil
     extendAt = now + min(max(ttl / 20, .milliseconds(1)), .milliseconds(250))
   }
 

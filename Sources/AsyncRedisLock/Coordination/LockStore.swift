@@ -28,13 +28,10 @@ package protocol LockStore: Sendable {
 
   /// Gives the keys of a claim back as far as they are still the claim's.
   ///
-  /// When the call comes before `validUntil`, the reply to a first attempt is lost, and a second one
-  /// finds the keys gone, the first is taken to have released them.
-  ///
   /// Without an outcome by the deadline the completion gets the failure, and the store goes on trying
-  /// in the background for as long as the claim's ttl can last.
+  /// in the background for as long as the keys can exist.
   func release(
-    _ claim: Claim, validUntil: Instant, by deadline: Instant,
+    _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void)
 
   /// Who holds a key; nil when it is free.
@@ -43,7 +40,10 @@ package protocol LockStore: Sendable {
   /// Frees a key whoever holds it; the former holder's value, or nil when it was free.
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String?
 
-  /// Fails what is unanswered and refuses what comes later.
+  /// Fails what is unanswered and refuses what comes later, but for what gives back and cleans up.
+  func stop()
+
+  /// Does what ``stop()`` does, and ends when what was given back before is done or has had its time.
   func close()
 }
 
@@ -76,6 +76,18 @@ package struct Extension: Sendable {
   package let ttl: Duration
   package let deadline: Instant
   package let completion: @Sendable (ExtensionOutcome) -> Void
+}
+
+/// A claim to be given back.
+package struct Release: Sendable {
+  package let claim: Claim
+  /// Until when the claim's keys can exist if nobody deletes them.
+  package let keysLastUntil: Instant
+  /// Whether the claim was valid when it was first given back: what a repeated attempt finds gone, or
+  /// another's, the one before it has released then.
+  package let wasValid: Bool
+  /// Whether there was an attempt before this one, whose outcome is not known.
+  package let isRepetition: Bool
 }
 
 /// What became of an extension.

@@ -5,11 +5,13 @@ internal import Synchronization
 /// Waiting does not end when a task is cancelled: whoever promises has to keep the promise.
 final class Promise<Value: Sendable>: Sendable {
   private enum State {
-    case pending([CheckedContinuation<Value, Never>])
+    case pending
+    /// One waiter is the rule, and needs no array.
+    case awaited(CheckedContinuation<Value, Never>, others: [CheckedContinuation<Value, Never>])
     case kept(Value)
   }
 
-  private let state = Mutex(State.pending([]))
+  private let state = Mutex(State.pending)
 
   /// The value, as soon as it is there.
   var value: Value {
@@ -18,8 +20,11 @@ final class Promise<Value: Sendable>: Sendable {
         let kept: Value? = state.withLock { state in
           switch state {
           case .kept(let value): return value
-          case .pending(let waiters):
-            state = .pending(waiters + [continuation])
+          case .pending:
+            state = .awaited(continuation, others: [])
+            return nil
+          case .awaited(let first, let others):
+            state = .awaited(first, others: others + [continuation])
             return nil
           }
         }
@@ -30,11 +35,13 @@ final class Promise<Value: Sendable>: Sendable {
 
   /// Hands the value to all who wait and will wait; only the first value counts.
   func fulfil(_ value: Value) {
-    let waiters: [CheckedContinuation<Value, Never>] = state.withLock { state in
-      guard case .pending(let waiters) = state else { return [] }
-      state = .kept(value)
-      return waiters
+    let former = state.withLock { state in
+      let former = state
+      if case .kept = former {} else { state = .kept(value) }
+      return former
     }
-    for waiter in waiters { waiter.resume(returning: value) }
+    guard case .awaited(let first, let others) = former else { return }
+    first.resume(returning: value)
+    for waiter in others { waiter.resume(returning: value) }
   }
 }

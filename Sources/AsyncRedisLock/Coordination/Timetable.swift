@@ -21,7 +21,7 @@ struct Timetable<Item> {
   var nextDue: Instant? { heap.min?.due }
 
   /// All items, in no order.
-  var items: some Sequence<Item> { heap.unordered.lazy.map(\.item) }
+  var items: [Item] { heap.unordered.map(\.item) }
 
   mutating func add(_ item: Item, due: Instant) { heap.insert(Entry(due: due, item: item)) }
 

@@ -12,7 +12,7 @@ final class Connection: Sendable {
   private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
   private let opener: SocketOpener
   private let mailbox = Mutex(Mailbox())
-  private let wakePipe: WakePipe
+  private let wakePair: WakePair
   /// Only ever locked by the one block that runs on the queue.
   private let driver: Mutex<ConnectionDriver>
   private let smoothedRoundTrip = Atomic<Int64>(0)
@@ -22,7 +22,7 @@ final class Connection: Sendable {
   {
     opener = SocketOpener(address: configuration.address)
     do {
-      wakePipe = try WakePipe()
+      wakePair = try WakePair()
     } catch {
       throw .unreachable("\(error)")
     }
@@ -37,11 +37,9 @@ final class Connection: Sendable {
 
   /// Sends requests in their order behind all that were submitted before.
   func submit(contentsOf requests: some Collection<Request>) {
-    guard let notice = mailbox.withLock({ $0.add(requests) }) else {
-      for request in requests { request.fail(.closed) { _ in } }
-      return
-    }
-    act(on: notice)
+    var refused: [Request] = []
+    act(on: mailbox.withLock { $0.add(requests, refused: &refused) })
+    for request in refused { request.fail(.closed) { _ in } }
   }
 
   /// Sends a request when some time has passed.
@@ -55,13 +53,17 @@ final class Connection: Sendable {
   /// Ends a request whose caller has given up, and takes back what it may have done.
   func abandon(_ request: Request) { request.fail(.cancelled) { submit($0) } }
 
-  /// Fails everything that is not answered, and refuses what comes later.
-  func close() { act(on: mailbox.withLock { $0.close() }) }
+  /// Fails and refuses from now on everything but what gives back and cleans up.
+  func stop() { act(on: mailbox.withLock { $0.reduce(to: .stopped) }) }
+
+  /// Does what ``stop()`` does, and disconnects when what was submitted is done, after the operation
+  /// timeout at the latest.
+  func close() { act(on: mailbox.withLock { $0.reduce(to: .closing) }) }
 
   private func act(on notice: Mailbox.Notice) {
     switch notice {
     case .none: break
-    case .wake: wakePipe.wake()
+    case .wake: wakePair.wake()
     case .start: queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
     }
   }
@@ -73,11 +75,16 @@ extension Connection {
 
   func stopWorking() -> Bool { mailbox.withLock { $0.stop() } }
 
+  /// Takes nothing any more.
+  func end() { _ = mailbox.withLock { $0.reduce(to: .closed) } }
+
   /// Waits until something is submitted, a descriptor is ready, or the deadline passes.
+  ///
+  /// With mail to take first it only looks: who submits without pause must not stop the reading.
   func wait(for socket: inout SocketReadiness?, until deadline: Instant?) {
-    guard mailbox.withLock({ $0.beginWaiting() }) else { return }
-    if SocketReadiness.wait(&socket, orFor: wakePipe.fileDescriptor, until: deadline) {
-      wakePipe.drain()
+    let deadline = mailbox.withLock { $0.beginWaiting() } ? deadline : .now
+    if SocketReadiness.wait(&socket, orFor: wakePair.fileDescriptor, until: deadline) {
+      wakePair.drain()
     }
   }
 

@@ -21,31 +21,45 @@ struct ConnectionDriver: ~Copyable {
   private var backoff = Backoff()
   private var generator = SystemRandomNumberGenerator()
   /// Why there is no connection, for those who have waited for one in vain.
-  private var lastFailure = TransportError.timedOut
+  private var lastFailure = TransportError.unreachable("the connection was not made in time")
   /// The server is the wrong one: reconnect when all replies are in.
   private var mustReconnect = false
+  private let longestDrain: Duration
+  private var openness = Mailbox.Openness.open
+  /// When to end though something is left to do; nil while the connection is not being closed.
+  private var end: Instant?
 
   init(_ configuration: LockerConfiguration, login: Login) {
     self.login = login
     connectTimeout = configuration.connectTimeout
     link = .down(until: .now)
     pipeline = Pipeline(longestSilence: configuration.operationTimeout)
+    longestDrain = configuration.operationTimeout
   }
+
+  /// How much is encoded before it is written and replies are read: enough to make a batch, and not so
+  /// much that the server waits for it.
+  private static let batchSize = 256 * 1024
 
   /// Works until nothing is due.
   mutating func run(on connection: Connection) {
     while true {
       let mail = connection.takeMail()
       backlog.append(contentsOf: mail.requests)
-      if mail.isClosed {
-        shutDown(on: connection, opened: mail.opened)
+      let now = ContinuousClock.now
+      if mail.openness == .closed {
+        discard(mail)
         if connection.stopWorking() { return }
         continue
       }
-      let now = ContinuousClock.now
+      if mail.openness > openness { refuse(mail.openness, at: now, on: connection) }
       do throws(TransportError) {
         if let opened = mail.opened { try adopt(opened, at: now) }
         failOverdue(at: now, on: connection)
+        if let end, hasNothingToDo || end <= now {
+          shutDown(on: connection)
+          continue
+        }
         try advance(at: now, on: connection)
         if isIdle, connection.stopWorking() { return }
         try exchange(on: connection)
@@ -55,11 +69,12 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
+  private var hasNothingToDo: Bool { backlog.isEmpty && pipeline.isEmpty }
+
   /// Whether there is nothing to wait for on this thread.
   private var isIdle: Bool {
-    guard backlog.isEmpty, pipeline.isEmpty else { return false }
     if case .loggingIn = link { return false }
-    return true
+    return hasNothingToDo
   }
 
   // MARK: Connecting
@@ -86,7 +101,7 @@ struct ConnectionDriver: ~Copyable {
   ) throws(TransportError) {
     context = try HiredisContext(adopting: FileDescriptor(adopting: opened.get()))
     let commands = login.commands()
-    for command in commands { try context?.append(command) }
+    for command in commands { _ = try context?.append(command) }
     link = .loggingIn(replies: [], expected: commands.count, deadline: now + connectTimeout)
     try context?.write()
   }
@@ -106,24 +121,27 @@ struct ConnectionDriver: ~Copyable {
   // MARK: Sending and receiving
 
   private mutating func send(at now: Instant, on connection: Connection) throws(TransportError) {
-    guard !backlog.isEmpty else { return }
+    // With something left to write, the socket is asked first whether it takes it.
+    guard !backlog.isEmpty, context?.hasUnsentBytes == false else { return }
+    if mustReconnect {
+      guard pipeline.isEmpty else { return }
+      throw .connectionLost("the server is not the master any more")
+    }
     if pipeline.isEmpty {
       // What the server said or did while nobody listened must not pass for an answer.
-      guard !mustReconnect, let socket = context?.fileDescriptor, SocketReadiness.isIdle(socket)
-      else {
+      guard let socket = context?.fileDescriptor, SocketReadiness.isIdle(socket) else {
         throw .connectionLost("the idle connection was closed")
       }
-    } else if mustReconnect {
-      return
     }
-    while let request = backlog.popFirst() {
+    var size = 0
+    while size < Self.batchSize, let request = backlog.popFirst() {
       guard request.beginSending() else { continue }
       guard request.commandCount > 0 else {
         request.succeed(Request.Answer(replies: [], sentAt: now))
         continue
       }
       pipeline.append(request, sentAt: now)
-      for command in request.commandsToSend { try context?.append(command) }
+      for command in request.commandsToSend { size += try context?.append(command) ?? 0 }
     }
     if context?.hasUnsentBytes == true { try context?.write() }
   }
@@ -135,11 +153,19 @@ struct ConnectionDriver: ~Copyable {
       readiness = SocketReadiness(
         socket: socket, wantsToWrite: context?.hasUnsentBytes == true)
     }
-    connection.wait(for: &readiness, until: nextEvent)
+    connection.wait(for: &readiness, until: hasMoreToSend ? .now : nextEvent)
     guard let readiness else { return }
     if readiness.canWrite { try context?.write() }
     if readiness.canRead { try receive(on: connection) }
     if pipeline.isSilent(at: .now) { throw .timedOut }
+  }
+
+  /// Whether a further batch can be written at once.
+  private var hasMoreToSend: Bool {
+    mutating get {
+      guard case .ready = link, !mustReconnect, !backlog.isEmpty else { return false }
+      return context?.hasUnsentBytes == false
+    }
   }
 
   private mutating func receive(on connection: Connection) throws(TransportError) {
@@ -175,13 +201,18 @@ struct ConnectionDriver: ~Copyable {
 
   /// When something has to be done even if nothing arrives.
   private var nextEvent: Instant? {
-    var events = [backlog.nextDeadline, pipeline.nextEvent]
+    var next = end
+    func consider(_ event: Instant?) {
+      if let event { next = min(next ?? event, event) }
+    }
+    consider(backlog.nextDeadline)
+    consider(pipeline.nextEvent)
     switch link {
-    case .down(let earliest): if !backlog.isEmpty { events.append(earliest) }
-    case .loggingIn(_, _, let deadline): events.append(deadline)
+    case .down(let earliest): if !backlog.isEmpty { consider(earliest) }
+    case .loggingIn(_, _, let deadline): consider(deadline)
     case .opening, .ready: break
     }
-    return events.lazy.compactMap { $0 }.min()
+    return next
   }
 
   // MARK: Giving up
@@ -222,13 +253,25 @@ struct ConnectionDriver: ~Copyable {
     guard !undos.isEmpty else { return }
     // A socket that is broken already takes nothing, and needs no more than the attempt.
     do throws(TransportError) {
-      for command in undos.lazy.flatMap(\.commandsBySource) { try context?.append(command) }
+      for command in undos.lazy.flatMap(\.commandsBySource) { _ = try context?.append(command) }
       try context?.write()
     } catch {}
   }
 
-  private mutating func shutDown(on connection: Connection, opened: Result<CInt, TransportError>?) {
-    if case .success(let socket)? = opened { _ = FileDescriptor(adopting: socket) }
+  /// Fails everything but what gives back and cleans up.
+  private mutating func refuse(
+    _ openness: Mailbox.Openness, at now: Instant, on connection: Connection
+  ) {
+    self.openness = openness
+    if openness == .closing { end = now + longestDrain }
+    let refused =
+      pipeline.requests.filter { !$0.isRepeatable } + backlog.removeAll { !$0.isRepeatable }
+    for request in refused { request.fail(.closed) { connection.submit($0) } }
+  }
+
+  /// Ends for good.
+  private mutating func shutDown(on connection: Connection) {
+    connection.end()
     let unanswered = pipeline.removeAll()
     takeBack(unanswered)
     context = nil
@@ -236,5 +279,11 @@ struct ConnectionDriver: ~Copyable {
     for request in unanswered + backlog.removeAll(where: { _ in true }) {
       request.fail(.closed) { _ in }
     }
+  }
+
+  /// Drops what came too late.
+  private func discard(_ mail: Mailbox.Contents) {
+    if case .success(let socket)? = mail.opened { _ = FileDescriptor(adopting: socket) }
+    for request in mail.requests { request.fail(.closed) { _ in } }
   }
 }

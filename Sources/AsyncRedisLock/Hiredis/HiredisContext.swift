@@ -13,7 +13,7 @@ internal import CHiredis
 
   private let context: UnsafeMutablePointer<redisContext>
   private let functions: UnsafeMutablePointer<arl_reader_functions>
-  private var bytes: [CChar] = []
+  private var bytes: [UInt8] = []
   private var lengths: [Int] = []
   private var pointers: [UnsafePointer<CChar>?] = unsafe []
   /// Whether commands wait to be written.
@@ -45,18 +45,17 @@ internal import CHiredis
       || context.pointee.reader.pointee.ridx > 0
   }
 
-  /// Encodes a command behind those that wait to be written.
-  mutating func append(_ command: Command) throws(TransportError) {
+  /// Encodes a command behind those that wait to be written; returns the bytes of its arguments.
+  mutating func append(_ command: Command) throws(TransportError) -> Int {
     bytes.removeAll(keepingCapacity: bytes.capacity <= Self.readSize)
     lengths.removeAll(keepingCapacity: true)
     unsafe pointers.removeAll(keepingCapacity: true)
     for argument in command.arguments {
-      let start = bytes.count
-      for byte in argument.utf8 { bytes.append(CChar(bitPattern: byte)) }
-      lengths.append(bytes.count - start)
+      bytes.append(contentsOf: argument.utf8)
+      lengths.append(argument.utf8.count)
     }
-    let status = unsafe bytes.withUnsafeBufferPointer { buffer in
-      var start = buffer.baseAddress
+    let status = unsafe bytes.withUnsafeBytes { buffer in
+      var start = unsafe buffer.assumingMemoryBound(to: CChar.self).baseAddress
       for length in lengths {
         unsafe pointers.append(start)
         unsafe start = start.map { unsafe $0 + length }
@@ -65,6 +64,7 @@ internal import CHiredis
     }
     guard status == REDIS_OK else { throw failure() }
     hasUnsentBytes = true
+    return bytes.count
   }
 
   /// Writes what the socket takes.

@@ -10,6 +10,7 @@ struct Login: Sendable {
   private let required: [Command]
   private let optional: [Command]
   private let greeting: Greeting?
+  private let hasPassword: Bool
 
   init(_ configuration: LockerConfiguration, greeting: Greeting?) {
     var required: [Command] = []
@@ -19,6 +20,7 @@ struct Login: Sendable {
     if configuration.database != 0 {
       required.append(Command("SELECT", String(configuration.database)))
     }
+    hasPassword = configuration.password != nil
     self.required = required
     // A restricted user may not be allowed to name the connection, and can do without.
     self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
@@ -34,8 +36,12 @@ struct Login: Sendable {
     for case .error(let error) in replies where error.code == .maxClients {
       throw .unreachable(error.message)
     }
-    for case .error(let error) in replies.prefix(required.count) {
-      throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)
+    for (index, reply) in replies.enumerated() {
+      guard let error = reply.error, index < required.count || error.code == .noAuth else {
+        continue
+      }
+      let shown = index == 0 && hasPassword ? ServerError.withoutText(error) : error
+      throw shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
     }
     greeting?.received(Array(replies.dropFirst(required.count + optional.count)))
   }

@@ -10,17 +10,39 @@ struct Mailbox {
     case wake
   }
 
+  /// How far the connection is from its end.
+  enum Openness: Int, Comparable {
+    case open
+    /// Takes only what gives back and cleans up.
+    case stopped
+    /// The same, and ends as soon as that is done.
+    case closing
+    /// Takes nothing.
+    case closed
+
+    static func < (first: Self, second: Self) -> Bool { first.rawValue < second.rawValue }
+  }
+
   private var requests: [Request] = []
   private var opened: Result<CInt, TransportError>?
-  private var isClosed = false
-  private var isCloseNews = false
+  private var openness = Openness.open
+  private var isOpennessNews = false
   private var isWorking = false
   private var isWaiting = false
 
-  /// Adds requests; nil when the connection is closed, and they are not taken.
-  mutating func add(_ new: some Sequence<Request>) -> Notice? {
-    guard !isClosed else { return nil }
-    requests.append(contentsOf: new)
+  /// Adds requests; those that are not taken any more are put into `refused`.
+  mutating func add(_ new: some Sequence<Request>, refused: inout [Request]) -> Notice {
+    switch openness {
+    case .open:
+      requests.append(contentsOf: new)
+    case .stopped, .closing:
+      for request in new {
+        if request.isRepeatable { requests.append(request) } else { refused.append(request) }
+      }
+    case .closed:
+      refused.append(contentsOf: new)
+      return .none
+    }
     return notice()
   }
 
@@ -30,10 +52,11 @@ struct Mailbox {
     return notice()
   }
 
-  /// Refuses everything from now on.
-  mutating func close() -> Notice {
-    isClosed = true
-    isCloseNews = true
+  /// Takes less from now on; there is no way back.
+  mutating func reduce(to openness: Openness) -> Notice {
+    guard openness > self.openness else { return .none }
+    self.openness = openness
+    isOpennessNews = true
     return notice()
   }
 
@@ -50,20 +73,19 @@ struct Mailbox {
   /// What the worker takes out at once.
   struct Contents {
     let requests: [Request]
-    /// The outcome of opening a socket.
     let opened: Result<CInt, TransportError>?
-    let isClosed: Bool
+    let openness: Openness
   }
 
   /// Takes everything; the worker is busy until it waits or stops.
   mutating func take() -> Contents {
     isWaiting = false
-    isCloseNews = false
+    isOpennessNews = false
     defer {
       requests = []
       opened = nil
     }
-    return Contents(requests: requests, opened: opened, isClosed: isClosed)
+    return Contents(requests: requests, opened: opened, openness: openness)
   }
 
   /// Announces that the worker waits in `poll(2)`; false when there is something to take first.
@@ -80,5 +102,5 @@ struct Mailbox {
     return true
   }
 
-  private var hasNothingNew: Bool { requests.isEmpty && opened == nil && !isCloseNews }
+  private var hasNothingNew: Bool { requests.isEmpty && opened == nil && !isOpennessNews }
 }

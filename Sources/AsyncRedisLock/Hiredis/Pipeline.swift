@@ -87,6 +87,9 @@ struct Pipeline {
     return min(nextDeadline ?? silent, silent)
   }
 
+  /// The requests that are not answered.
+  var requests: some Sequence<Request> { slots.lazy.map(\.request) }
+
   /// Takes out all requests, because the connection is given up.
   mutating func removeAll() -> [Request] {
     defer { self = Self(longestSilence: longestSilence) }

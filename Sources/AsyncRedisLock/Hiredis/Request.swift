@@ -108,7 +108,8 @@ final class Request: Sendable {
     let former = phase.exchange(.finished, ordering: .acquiringAndReleasing)
     guard former != .finished else { return }
     let mayHaveExecuted = former == .sent
-    if mayHaveExecuted, let undo { send(undo()) }
+    // What gives back has to go on in any case, sent or not.
+    if mayHaveExecuted || isRepeatable, let undo { send(undo()) }
     completion(.failure(RequestFailure(cause: cause, mayHaveExecuted: mayHaveExecuted)))
   }
 }

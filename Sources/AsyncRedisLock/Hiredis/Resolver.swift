@@ -12,7 +12,12 @@ internal import Synchronization
 /// A look-up that hangs goes on in its own thread, and the addresses found last are used meanwhile.
 final class Resolver: Sendable {
   private let queue = DispatchQueue(label: "async-redis-lock.resolver", qos: .userInteractive)
-  private let known = Mutex<[SocketAddress]>([])
+  private struct State {
+    var known: [SocketAddress] = []
+    var current: LookUp?
+  }
+
+  private let state = Mutex(State())
 
   /// The server's addresses, in the order to try them.
   func resolve(
@@ -34,20 +39,35 @@ final class Resolver: Sendable {
   private func lookUp(
     _ host: String, _ port: UInt16, by deadline: Instant
   ) throws(TransportError) -> [SocketAddress] {
-    let outcome = LookUp()
-    queue.async { @Sendable in outcome.finish(Self.lookUp(host, port, flags: 0)) }
-    let former = known.withLock { $0 }
+    let former = state.withLock { $0.known }
     // With addresses to fall back on, half of the time is kept for connecting to them.
     let left = ContinuousClock.now.duration(to: deadline)
-    switch outcome.wait(for: former.isEmpty ? left : left / 2) {
+    switch currentLookUp(host, port).wait(for: former.isEmpty ? left : left / 2) {
     case .success(let found)?:
-      known.withLock { $0 = found }
       return found
     case .failure(let failure)?:
-      throw failure
+      guard !former.isEmpty else { throw failure }
     case nil:
       guard !former.isEmpty else { throw .unreachable("looking up \(host) took too long") }
-      return former
+    }
+    return former
+  }
+
+  /// The look-up that goes on, or a new one: while one hangs, no further ones are started.
+  private func currentLookUp(_ host: String, _ port: UInt16) -> LookUp {
+    state.withLock { state in
+      if let current = state.current { return current }
+      let lookUp = LookUp()
+      state.current = lookUp
+      queue.async { @Sendable in
+        let result = Self.lookUp(host, port, flags: 0)
+        self.state.withLock { state in
+          state.current = nil
+          if case .success(let found) = result { state.known = found }
+        }
+        lookUp.finish(result)
+      }
+      return lookUp
     }
   }
 

@@ -10,6 +10,12 @@ struct ServerError: Error, Sendable, Equatable {
     self.code = Code(message: message)
   }
 
+  /// The error of a command that carried a secret, which the server may have repeated in its text.
+  static func withoutText(_ error: ServerError) -> ServerError {
+    let word = error.message.prefix { $0.isASCII && $0.isUppercase }
+    return ServerError(message: "\(word.count <= 16 ? word : "ERR") the server refused the login")
+  }
+
   /// What to do about an error.
   enum Remedy {
     /// The same command may succeed in a moment.

@@ -29,6 +29,15 @@ struct SocketAddress: Sendable {
     family = AF_UNIX
   }
 
+  /// Not inherited by child processes from the start, where the system can do that.
+  static var streamType: CInt {
+    #if canImport(Darwin)
+      SOCK_STREAM
+    #else
+      CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    #endif
+  }
+
   /// Calls `connect(2)` with this address.
   func connect(_ socket: CInt) -> CInt {
     unsafe bytes.withUnsafeBytes { buffer in

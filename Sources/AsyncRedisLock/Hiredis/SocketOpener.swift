@@ -33,7 +33,7 @@ struct SocketOpener: Sendable {
   private func connect(to target: SocketAddress, by deadline: Instant) throws(TransportError)
     -> CInt
   {
-    let number = socket(target.family, Self.streamType, 0)
+    let number = socket(target.family, SocketAddress.streamType, 0)
     guard number >= 0 else { throw unreachable(.current) }
     // hiredis 0.14 never closes descriptor 0.
     guard number > 0 else {
@@ -100,14 +100,6 @@ struct SocketOpener: Sendable {
 
   private func unreachable(_ error: SystemError) -> TransportError {
     .unreachable("\(address): \(error)")
-  }
-
-  private static var streamType: CInt {
-    #if canImport(Darwin)
-      SOCK_STREAM
-    #else
-      CInt(SOCK_STREAM.rawValue)
-    #endif
   }
 }
 

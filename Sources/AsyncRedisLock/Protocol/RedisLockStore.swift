@@ -42,6 +42,8 @@ final class RedisLockStore: LockStore {
     try await perform([], by: deadline) { _ in .success(()) }.get()
   }
 
+  func stop() { connection.stop() }
+
   func close() { connection.close() }
 }
 
@@ -89,7 +91,15 @@ extension RedisLockStore {
     let taking = try await perform(commands, by: deadline, undoing: claim, read: read).get()
     switch taking {
     case .done(let acquisition): return acquisition
-    case .needsNumber(let sentAt): return try await drawNumber(claim, sentAt: sentAt, by: deadline)
+    case .needsNumber(let sentAt):
+      do throws(StoreFailure) {
+        let acquisition = try await drawNumber(claim, sentAt: sentAt, by: deadline)
+        if case .contended = acquisition { connection.submit(cleanUp(claim)) }
+        return acquisition
+      } catch {
+        connection.submit(cleanUp(claim))
+        throw error
+      }
     }
   }
 
@@ -146,16 +156,16 @@ extension RedisLockStore {
     }
   }
 
-  /// Raises the fence counter and draws a number for keys that are ours already.
+  /// Raises the fence counter and draws a number for keys that are ours already; when there is none, the
+  /// keys are still ours.
   private func drawNumber(
     _ claim: Claim, sentAt: Instant, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     guard let fenceKey else { return .held(sentAt: sentAt, fencingToken: nil) }
     let command = Self.raiseCommand(
       fenceKey, above: fences.largest, keys: claim.keys, token: claim.token)
-    let result: Result<Acquisition?, StoreFailure> = await perform(
-      [command], by: deadline, undoing: claim
-    ) { [fences] answer in
+    let result: Result<Acquisition?, StoreFailure> = await perform([command], by: deadline) {
+      [fences] answer in
       switch answer.replies[0] {
       case .null: return .success(.contended(.init()))
       case .error(let error): return .failure(StoreFailure(error))
@@ -207,37 +217,38 @@ extension RedisLockStore {
   }
 
   func release(
-    _ claim: Claim, validUntil: Instant, by deadline: Instant,
+    _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
   ) {
-    let wasValid = ContinuousClock.now < validUntil
+    let claim = release.claim
     let request = Request(
-      [Script.release.command(keys: claim.keys, arguments: [claim.token])], deadline: deadline,
-      isRepeatable: true, undo: { [self] in cleanUp(claim) }
+      [Self.releaseCommand(claim)], deadline: deadline, isRepeatable: true,
+      undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
     ) { result in
-      completion(Self.readRelease(result, wasValid: wasValid))
+      completion(Self.readRelease(result, of: release))
     }
     connection.submit(request)
   }
 
   private static func readRelease(
-    _ result: Result<Request.Answer, RequestFailure>, wasValid: Bool
+    _ result: Result<Request.Answer, RequestFailure>, of release: Release
   ) -> Result<ReleaseOutcome, StoreFailure> {
     switch result {
     case .failure(let failure): return .failure(StoreFailure(failure.cause))
     case .success(let answer):
+      let isExplained = release.wasValid && (release.isRepetition || answer.isOfRepetition)
       switch answer.replies[0] {
       case .integer(1): return .success(.released)
-      // Not the first attempt: what it finds gone, or another's, the first has released.
-      case .integer(0) where answer.isOfRepetition && wasValid,
-        .integer(-1) where answer.isOfRepetition && wasValid:
-        return .success(.released)
-      case .integer(0): return .success(.expired)
-      case .integer(-1): return .success(.takenByAnother)
+      case .integer(0): return .success(isExplained ? .released : .expired)
+      case .integer(-1): return .success(isExplained ? .released : .takenByAnother)
       case .error(let error): return .failure(StoreFailure(error))
       case let reply: return .failure(.unexpected(reply))
       }
     }
+  }
+
+  private static func releaseCommand(_ claim: Claim) -> Command {
+    Script.release.command(keys: claim.keys, arguments: [claim.token])
   }
 
   /// Makes the request that takes a claim back when nobody knows whether it was granted; from now on
@@ -245,9 +256,8 @@ extension RedisLockStore {
   private func cleanUp(_ claim: Claim) -> Request { cleanUp(claim, until: .now + claim.ttl) }
 
   private func cleanUp(_ claim: Claim, until end: Instant) -> Request {
-    let command = Script.release.command(keys: claim.keys, arguments: [claim.token]).bySource
     // Holds the store, so that the connection lives until this is done.
-    return Request([command], deadline: end, isRepeatable: true) { [self] result in
+    Request([Self.releaseCommand(claim)], deadline: end, isRepeatable: true) { [self] result in
       guard case .success(let answer) = result, let error = answer.replies[0].error,
         error.remedy != .fail, ContinuousClock.now < end
       else { return }
@@ -299,10 +309,10 @@ extension RedisLockStore {
       case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure.cause)))
       case .success(let answer):
         let value = read(answer)
-        // When the first command was refused, nothing was done.
-        if case .failure = value, let undo, answer.replies.first?.error == nil {
-          connection.submit(undo())
-        }
+        // A server that could not do the first command just then has done nothing. A script that failed
+        // for good may have come half-way.
+        let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
+        if case .failure = value, let undo, !hasDoneNothing { connection.submit(undo()) }
         promise.fulfil(value)
       }
     }

@@ -16,10 +16,6 @@ extension StoreFailure {
   init(_ error: ServerError) { self.init(error, isTransient: error.remedy != .fail) }
 
   private init(_ error: ServerError, isTransient: Bool) {
-    // A server may repeat what it was sent, and has been known to repeat a password.
-    let message =
-      error.code == .generic && error.message.contains("AUTH")
-      ? "ERR AUTH was refused" : error.message
-    self = .refused(code: error.code.rawValue, message: message, isTransient: isTransient)
+    self = .refused(code: error.code.rawValue, message: error.message, isTransient: isTransient)
   }
 }

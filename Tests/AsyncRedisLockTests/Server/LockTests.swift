@@ -136,6 +136,26 @@ struct LockTests {
     #expect(lock.lossReason == .expired)
   }
 
+  @Test("is released when its handle and its locker go out of scope together")
+  func droppedTogether() async throws {
+    let server = RedisServer.current
+    let keys = (0..<100).map { _ in uniqueKey() }
+    for key in keys {
+      let locker = try await Locker(on: server)
+      let lock = try await locker.acquire(key, options: LockOptions(ttl: .seconds(60)))
+      #expect(lock.isHeld)
+    }
+    let client = RedisClient(server)
+    await eventually { try keys.allSatisfy { try client("EXISTS", $0).integer == 0 } }
+  }
+
+  @Test("cannot be one of the library's own keys")
+  func reservedKeys() async throws {
+    let locker = try await Locker(on: .current)
+    await expectError(.invalidKey) { try await locker.acquire("redis-lock:fence") }
+    await expectError(.invalidKey) { try await locker.forceRelease("redis-lock:fence") }
+  }
+
   @Test("survives its locker, and is released by its handle then")
   func outlivesLocker() async throws {
     let key = uniqueKey()

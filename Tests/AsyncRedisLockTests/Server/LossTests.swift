@@ -16,7 +16,7 @@ struct LossTests {
     _ = try value.map { try client("SET", lock.keys[0], $0) } ?? client("DEL", lock.keys[0])
     let start = ContinuousClock.now
     try await lock.waitUntilLost()
-    #expect(ContinuousClock.now - start < .milliseconds(700))
+    #expect(ContinuousClock.now - start < .seconds(2))
     #expect(!lock.isHeld && lock.lossReason == .takenAway && lock.remaining == .zero)
     #expect(try client("GET", lock.keys[0]).string == value)
   }

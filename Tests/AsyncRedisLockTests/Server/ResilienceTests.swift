@@ -138,6 +138,102 @@ struct ResilienceTests {
     await locker.close()
   }
 
+  @Test("being closed in the middle of acquisitions, of which nothing stays", .redisServer())
+  func closeWhileAcquiring() async throws {
+    let server = RedisServer.current
+    let client = RedisClient(server)
+    for round in 0..<20 {
+      let locker = try await Locker(on: server)
+      let tasks = (0..<200).map { index in
+        Task {
+          let lock = try await locker.acquire(
+            "\(round)-\(index)", options: LockOptions(timeout: .seconds(20), ttl: .seconds(120)))
+          #expect(!lock.isHeld || lock.remaining > .seconds(60))
+        }
+      }
+      try await Task.sleep(for: .microseconds(Int.random(in: 0...3000)))
+      await locker.close()
+      for task in tasks {
+        do {
+          try await task.value
+        } catch let error as LockError {
+          #expect(error.code == .closed)
+        }
+      }
+    }
+    await eventually("no key is left") {
+      try client("KEYS", "*").array?.allSatisfy { $0.string == "redis-lock:fence" } == true
+    }
+  }
+
+  @Test(
+    "a release while the server cannot be reached, which is made up for", .redisServer(listen: .tcp)
+  )
+  func releaseWhileDown() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
+    let lock = try await locker.acquire("key", options: LockOptions(ttl: .seconds(60)))
+    server.pause()
+    await expectError(.unreachable) { try await lock.release() }
+    server.resume()
+    await eventually { try !server.hasKey("key") }
+    #expect(try await lock.release() == .released, "nobody else can have taken it")
+  }
+
+  @Test(
+    "a user that may take keys but not draw fencing tokens, without leaving the keys",
+    .redisServer())
+  func noFence() async throws {
+    let server = RedisServer.current
+    let client = RedisClient(server)
+    _ = try client("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-time")
+    let locker = try await Locker(on: server) {
+      $0.username = "u"
+      $0.password = "p"
+    }
+    for keys in [["a"], ["a", "b"]] {
+      await expectError(.refused) { try await locker.acquire(keys) }
+      await eventually { try client("EXISTS", "a", "b").integer == 0 }
+    }
+  }
+
+  @Test("a hand-made extension of which nobody knows whether it worked", .redisServer())
+  func unknownExtension() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(200) }
+    let lock = try await locker.acquire(
+      "key", options: LockOptions(ttl: .seconds(2), extend: nil))
+    server.pause()
+    await expectError(.unreachable) { try await lock.extend(by: .seconds(60)) }
+    await expectError(.unreachable) { try await lock.release() }
+    // For longer than the ttl that the lock was taken with.
+    try await Task.sleep(for: .seconds(4))
+    server.resume()
+    await eventually { try !server.hasKey("key") }
+  }
+
+  @Test("twenty thousand handles dropped at once", .redisServer())
+  func burst() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server)
+    let bystander = try await locker.acquire("bystander")
+    var locks: [Lock] = []
+    try await withThrowingTaskGroup(of: Lock.self) { group in
+      for index in 0..<20_000 {
+        group.addTask {
+          try await locker.acquire(
+            "key-\(index)", options: LockOptions(timeout: nil, ttl: .seconds(60)))
+        }
+      }
+      for try await lock in group { locks.append(lock) }
+    }
+    locks = []
+    await eventually(within: .seconds(20)) {
+      try RedisClient(server)("DBSIZE").integer == 2
+    }
+    #expect(bystander.isHeld)
+  }
+
   @Test("being closed while the server hangs, within the operation timeout", .redisServer())
   func closeHanging() async throws {
     let server = RedisServer.current

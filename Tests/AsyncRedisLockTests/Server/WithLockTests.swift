@@ -134,6 +134,19 @@ struct WithLockTests {
     }
   }
 
+  @Test("does not mistake another database, or a key that only looks the same, for its own")
+  func noDeadlock() async throws {
+    let (locker, elsewhere) = (
+      try await Locker(on: .current), try await Locker(on: .current) { $0.database = 1 }
+    )
+    let key = uniqueKey("é")
+    try await locker.withLock(key) { _ in
+      try await elsewhere.withLock(key) { _ in }
+      // The same letter, of two scalars: other bytes for the server.
+      try await locker.withLock("e\u{301}" + key.dropFirst()) { _ in }
+    }
+  }
+
   @Test("lets another task wait, even one that the body has started")
   func otherTask() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())

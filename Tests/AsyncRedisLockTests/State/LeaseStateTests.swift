@@ -29,6 +29,9 @@ struct LeaseStateTests {
     #expect(lease.tick(at: start + .milliseconds(900), slack: .milliseconds(5)) == .none)
     #expect(lease.tick(at: start + .milliseconds(996), slack: .milliseconds(5)) == .extend)
     #expect(lease.tick(at: start + .milliseconds(1100), slack: .milliseconds(5)) == .none)
+    // Looked at again while the extension is under way, for its validity may end.
+    #expect(lease.nextEvent == start + .milliseconds(1996))
+    #expect(lease.tick(at: start + .milliseconds(1996), slack: .milliseconds(5)) == .none)
     #expect(lease.nextEvent == lease.validUntil)
   }
 
@@ -77,6 +80,16 @@ struct LeaseStateTests {
       lease.extended(by: .seconds(3), sentAt: start + .seconds(2), at: late) == .lose(.expired))
     #expect(!lease.isHeld(at: late))
     #expect(lease.hasEnded)
+  }
+
+  @Test("may leave keys for as long as the longest extension that was tried")
+  func keysLast() {
+    var lease = makeLease()
+    #expect(lease.keysLastUntil >= start + .seconds(3))
+    lease.willExtend(by: .seconds(60), deadline: start + .seconds(1))
+    lease.willExtend(by: .seconds(3), deadline: start + .seconds(2))
+    #expect(lease.keysLastUntil == start + .seconds(61))
+    #expect(lease.validUntil < start + .seconds(3))
   }
 
   @Test("is retried quickly after an unknown outcome, and ends at its validity")

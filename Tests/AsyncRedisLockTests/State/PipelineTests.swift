@@ -90,6 +90,17 @@ struct PipelineTests {
     }
   }
 
+  @Test("that give back go on in any case, sent or not")
+  func undoOfRepeatable() {
+    let undoing = makeRequest()
+    let request = Request(
+      [Command("PING")], deadline: start, isRepeatable: true, undo: { undoing }
+    ) { _ in }
+    var undone = 0
+    request.fail(.timedOut) { _ in undone += 1 }
+    #expect(undone == 1)
+  }
+
   @Test("end once, whoever ends them first")
   func endOnce() {
     let outcome = Outcome()

@@ -51,25 +51,43 @@ struct SmallPartsTests {
 
   @Test("A mailbox wakes its worker when it waits, starts it when it stopped, and loses nothing")
   func mailbox() {
-    func request() -> Request { Request([], deadline: .now) { _ in } }
+    let request = Request([], deadline: .now) { _ in }
+    let repeatable = Request([], deadline: .now, isRepeatable: true) { _ in }
+    var refused: [Request] = []
     var mailbox = Mailbox()
-    var notices = [mailbox.add([request()]), mailbox.add([request()])]
-    #expect(notices == [.start, Mailbox.Notice.none])
+    var notices: [Mailbox.Notice] = []
+    func add(_ request: Request) { notices.append(mailbox.add([request], refused: &refused)) }
+
+    add(request)
+    add(request)
     var answers = [mailbox.beginWaiting(), mailbox.stop()]
     #expect(answers == [false, false], "there is mail")
     var counts = [mailbox.take().requests.count]
     answers = [mailbox.beginWaiting()]
     #expect(answers == [true])
-    notices = [mailbox.add([request()]), mailbox.add([request()])]
-    #expect(notices == [.wake, Mailbox.Notice.none])
+    add(request)
+    add(request)
     counts.append(mailbox.take().requests.count)
     #expect(counts == [2, 2])
     answers = [mailbox.stop()]
-    notices = [mailbox.close()]
-    #expect(answers == [true] && notices == [.start])
-    answers = [mailbox.stop(), mailbox.take().isClosed, mailbox.stop()]
-    #expect(answers == [false, true, true], "the news of closing would be lost")
-    notices = [mailbox.add([request()])]
-    #expect(notices == [nil])
+    #expect(answers == [true])
+    #expect(notices == [.start, .none, .wake, .none])
+
+    notices = [mailbox.reduce(to: .stopped)]
+    answers = [mailbox.stop()]
+    #expect(answers == [false], "the news of stopping would be lost")
+    _ = mailbox.take()
+    add(request)
+    add(repeatable)
+    #expect(refused.count == 1 && refused.first === request)
+    let contents = mailbox.take()
+    #expect(contents.requests.first === repeatable && contents.openness == .stopped)
+    notices = [mailbox.reduce(to: .closed), mailbox.reduce(to: .open)]
+    add(repeatable)
+    #expect(refused.count == 2)
+    let end = mailbox.take()
+    #expect(end.requests.isEmpty && end.openness == .closed)
+    answers = [mailbox.stop()]
+    #expect(answers == [true])
   }
 }

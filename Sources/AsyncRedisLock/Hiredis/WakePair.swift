@@ -4,14 +4,16 @@
   internal import Glibc
 #endif
 
-/// A pipe that ends a `poll(2)` of another thread.
-struct WakePipe: ~Copyable, Sendable {
+/// A pair of sockets that ends a `poll(2)` of another thread; `pipe(2)` cannot close on exec at once.
+struct WakePair: ~Copyable, Sendable {
   private let readEnd: FileDescriptor
   private let writeEnd: FileDescriptor
 
   init() throws(SystemError) {
     var ends: [CInt] = [-1, -1]
-    guard unsafe pipe(&ends) == 0 else { throw .current }
+    guard unsafe socketpair(AF_UNIX, SocketAddress.streamType, 0, &ends) == 0 else {
+      throw .current
+    }
     readEnd = FileDescriptor(adopting: ends[0])
     writeEnd = FileDescriptor(adopting: ends[1])
   }
