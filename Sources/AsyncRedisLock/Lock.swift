@@ -86,26 +86,32 @@ public final class Lock: Sendable {
   ///   duration out of range; `CancellationError` when the task is cancelled.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
-    guard isHeld else { throw notHeldError(.extend) }
-    let promise = Promise<ExtensionOutcome>()
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
-    coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
-    let outcome = await withTaskCancellationHandler {
-      await promise.value
-    } onCancel: {
-      promise.fulfil(.unknown(.cancelled))
-    }
-    switch outcome {
-    case .extended:
+    let deadline = ContinuousClock.now + coordinator.operationTimeout
+    while true {
       guard isHeld else { throw notHeldError(.extend) }
-    case .notOurs:
-      coordinator.extender.lose(lease)
-      throw notHeldError(.extend)
-    case .unknown(.cancelled):
-      throw CancellationError()
-    case .unknown(let failure):
-      guard isHeld else { throw notHeldError(.extend) }
-      throw LockError(failure, keys: keys, phase: .extend)
+      let promise = Promise<ExtensionOutcome>()
+      coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
+      let outcome = await withTaskCancellationHandler {
+        await promise.value
+      } onCancel: {
+        promise.fulfil(.unknown(.cancelled))
+      }
+      switch outcome {
+      case .extended:
+        guard isHeld else { throw notHeldError(.extend) }
+        return
+      case .notOurs:
+        coordinator.extender.lose(lease)
+        throw notHeldError(.extend)
+      case .unknown(.cancelled):
+        throw CancellationError()
+      case .unknown(let failure) where failure.isTransient(until: deadline):
+        try await Task.sleep(for: StoreFailure.transientPause)
+      case .unknown(let failure):
+        guard isHeld else { throw notHeldError(.extend) }
+        throw LockError(failure, keys: keys, phase: .extend)
+      }
     }
   }
 

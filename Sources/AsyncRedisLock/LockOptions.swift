@@ -71,6 +71,11 @@ extension Duration {
   /// Ten years: far from every overflow here and on the server, and longer than any sane lock.
   static let longest = Duration.seconds(10 * 365 * 24 * 60 * 60)
 
+  /// Whole nanoseconds, rounded down; of a duration that fits.
+  package var wholeNanoseconds: Int64 {
+    components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+  }
+
   /// Whole milliseconds, rounded down; of a duration that has been validated.
   package var wholeMilliseconds: Int64 {
     components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000

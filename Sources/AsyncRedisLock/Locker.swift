@@ -170,12 +170,18 @@ public final class Locker: Sendable {
     _ phase: LockError.Phase, about key: String,
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
-    do throws(StoreFailure) {
-      return try await question(coordinator.store, .now + coordinator.operationTimeout)
-    } catch .cancelled {
-      throw CancellationError()
-    } catch {
-      throw LockError(error, keys: [key], phase: phase)
+    let deadline = ContinuousClock.now + coordinator.operationTimeout
+    while true {
+      do throws(StoreFailure) {
+        return try await question(coordinator.store, deadline)
+      } catch .cancelled {
+        throw CancellationError()
+      } catch {
+        guard error.isTransient(until: deadline) else {
+          throw LockError(error, keys: [key], phase: phase)
+        }
+        try await Task.sleep(for: StoreFailure.transientPause)
+      }
     }
   }
 

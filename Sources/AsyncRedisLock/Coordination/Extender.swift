@@ -31,7 +31,7 @@ final class Extender: Sendable {
       let now = ContinuousClock.now
       let alarm = min(due, now + Extender.farthestAlarm)
       armedFor = alarm
-      let nanoseconds = Int(max(now.duration(to: alarm), .zero) / .nanoseconds(1))
+      let nanoseconds = Int(max(now.duration(to: alarm), .zero).wholeNanoseconds)
       timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
     }
   }
@@ -44,6 +44,7 @@ final class Extender: Sendable {
   private let store: any LockStore
   private let operationTimeout: Duration
   private let state = Mutex(State())
+  private let planned = Atomic<UInt64>(0)
 
   init(store: any LockStore, operationTimeout: Duration) {
     self.store = store
@@ -65,7 +66,7 @@ final class Extender: Sendable {
 
   /// Looks after a lease that was taken by a command sent at `sentAt`; false when closed.
   func add(_ lease: Lease, sentAt: Instant) -> Bool {
-    lease.plan(sentAt: sentAt, roundTrip: store.roundTrip)
+    plan(lease, sentAt: sentAt)
     guard let due = lease.nextEntry() else { return true }
     return enter(.lease(lease), due: due, unlessClosed: true)
   }
@@ -170,7 +171,7 @@ final class Extender: Sendable {
       case .extended(let sentAt):
         lease.extended(by: ttl, sentAt: sentAt)
         lease.endExtension()
-        lease.plan(sentAt: sentAt, roundTrip: store.roundTrip)
+        plan(lease, sentAt: sentAt)
         schedule(lease)
       case .unknown:
         lease.retryExtension(at: .now)
@@ -208,6 +209,14 @@ final class Extender: Sendable {
     let end = ContinuousClock.now + claim.ttl
     let release = Release(claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false)
     giveBack(release) { _ in }
+  }
+
+  /// Plans the next extension; each lease has its own share of the stagger, spread evenly.
+  private func plan(_ lease: Lease, sentAt: Instant) {
+    // Multiples of the golden ratio never come close to each other.
+    let share = planned.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+    lease.plan(
+      sentAt: sentAt, roundTrip: store.roundTrip, share: Double(share >> 11) / Double(1 << 53))
   }
 
   // MARK: The timetable

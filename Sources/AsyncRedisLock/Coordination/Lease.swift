@@ -31,9 +31,9 @@ final class Lease: Sendable {
   // MARK: Being due
 
   /// Plans the next extension and says when the lease is due again.
-  func plan(sentAt: Instant, roundTrip: Duration) {
+  func plan(sentAt: Instant, roundTrip: Duration, share: Double) {
     guarded.withLock {
-      $0.state.planExtension(sentAt: sentAt, roundTrip: roundTrip, share: .random(in: 0...1))
+      $0.state.planExtension(sentAt: sentAt, roundTrip: roundTrip, share: share)
     }
   }
 

@@ -110,4 +110,13 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case unreachable(String)
   /// The store refused; `isTransient` tells whether asking again may help.
   case refused(code: String, message: String, isTransient: Bool)
+
+  /// The pause before a store is asked again that could not do something just then.
+  static let transientPause = Duration.milliseconds(50)
+
+  /// Whether it makes sense to ask again before a deadline.
+  func isTransient(until deadline: Instant) -> Bool {
+    guard case .refused(_, _, isTransient: true) = self else { return false }
+    return ContinuousClock.now + Self.transientPause < deadline
+  }
 }

@@ -42,12 +42,10 @@ final class Connection: Sendable {
     for request in refused { request.fail(.closed) { _ in } }
   }
 
-  /// Sends a request when some time has passed.
-  func submit(_ request: Request, after pause: Duration) {
+  /// Does something when some time has passed, off the cooperative pool.
+  func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
     let milliseconds = Int(pause.wholeMilliseconds)
-    openerQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { @Sendable in
-      self.submit(request)
-    }
+    openerQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds), execute: body)
   }
 
   /// Ends a request whose caller has given up, and takes back what it may have done.
@@ -98,7 +96,7 @@ extension Connection {
 
   /// Notes how long an answer took.
   func noteRoundTrip(_ duration: Duration) {
-    let sample = Int64(duration / .nanoseconds(1))
+    let sample = duration.wholeNanoseconds
     let former = smoothedRoundTrip.load(ordering: .relaxed)
     // The weight that TCP gives a new sample (RFC 6298).
     let next = former == 0 ? sample : former + (sample - former) / 8

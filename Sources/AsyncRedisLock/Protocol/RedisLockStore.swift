@@ -5,9 +5,6 @@ final class RedisLockStore: LockStore {
   private let tokens: TokenSource
   private let fenceKey: String?
 
-  /// The pause before a clean-up is sent again that the server could not do just then.
-  private static let cleanUpPause = Duration.milliseconds(50)
-
   init(_ configuration: LockerConfiguration) throws(StoreFailure) {
     let fences = FenceGuard()
     let fenceKey = configuration.isFencingEnabled ? configuration.keyPrefix + "fence" : nil
@@ -224,10 +221,29 @@ extension RedisLockStore {
     let request = Request(
       [Self.releaseCommand(claim)], deadline: deadline, isRepeatable: true,
       undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
-    ) { result in
-      completion(Self.readRelease(result, of: release))
+    ) { [self] result in
+      guard Self.isTransient(result) else {
+        completion(Self.readRelease(result, of: release))
+        return
+      }
+      if ContinuousClock.now + StoreFailure.transientPause < deadline {
+        connection.afterPause(StoreFailure.transientPause) {
+          self.release(release, by: deadline, completion: completion)
+        }
+      } else {
+        connection.submit(cleanUp(claim, until: release.keysLastUntil))
+        completion(Self.readRelease(result, of: release))
+      }
     }
     connection.submit(request)
+  }
+
+  /// Whether the server could not do the command just then.
+  private static func isTransient(_ result: Result<Request.Answer, RequestFailure>) -> Bool {
+    guard case .success(let answer) = result, let error = answer.replies[0].error else {
+      return false
+    }
+    return error.remedy != .fail
   }
 
   private static func readRelease(
@@ -258,10 +274,10 @@ extension RedisLockStore {
   private func cleanUp(_ claim: Claim, until end: Instant) -> Request {
     // Holds the store, so that the connection lives until this is done.
     Request([Self.releaseCommand(claim)], deadline: end, isRepeatable: true) { [self] result in
-      guard case .success(let answer) = result, let error = answer.replies[0].error,
-        error.remedy != .fail, ContinuousClock.now < end
-      else { return }
-      connection.submit(cleanUp(claim, until: end), after: Self.cleanUpPause)
+      guard Self.isTransient(result), ContinuousClock.now < end else { return }
+      connection.afterPause(StoreFailure.transientPause) {
+        self.connection.submit(self.cleanUp(claim, until: end))
+      }
     }
   }
 }
