@@ -137,18 +137,24 @@ extension LockError: CustomStringConvertible {
 
 extension String {
   /// The string quoted, escaped and cut to a length that is fit for a message.
-  package var abbreviatedForMessage: String {
-    let head = unicodeScalars.prefix(64)
+  package var abbreviatedForMessage: String { escaped(upTo: 64, isQuoted: true) }
+
+  /// The string escaped and cut, as a part of a message.
+  package func escaped(upTo limit: Int, isQuoted: Bool = false) -> String {
+    let head = unicodeScalars.prefix(limit)
+    let text = head.map { Self.escape($0, isQuoted: isQuoted) }.joined()
     let ellipsis = head.endIndex == endIndex ? "" : "… (\(utf8.count) bytes)"
-    return "\"" + head.map(Self.escape).joined() + "\"" + ellipsis
+    return (isQuoted ? "\"\(text)\"" : text) + ellipsis
   }
 
   /// Escapes what would break a line, hide text or reverse it.
-  private static func escape(_ scalar: Unicode.Scalar) -> String {
+  private static func escape(_ scalar: Unicode.Scalar, isQuoted: Bool) -> String {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
       scalar.escaped(asASCII: true)
-    default: scalar.escaped(asASCII: false)
+    default:
+      isQuoted && (scalar == "\"" || scalar == "\\")
+        ? scalar.escaped(asASCII: false) : String(scalar)
     }
   }
 }

@@ -68,8 +68,8 @@ struct AcquirePlan {
       return isValid ? .take(sentAt: sentAt, fencingToken: fencingToken) : .giveBack
     case .contended(let state):
       holder = state.holder ?? holder ?? ""
-      guard waits else { return .leave }
-      // The repeated question says more: who holds the keys, and for how long.
+      // The repeated question says more: who holds the keys, for how long, and whether they are locks.
+      guard waits || (state.holder == nil && !hasAskedTwice) else { return .leave }
       guard let remaining = state.remaining else {
         return hasAskedTwice
           ? pause(options.retry, at: now, roundTrip, &generator) : repeated(at: now)
@@ -98,6 +98,8 @@ struct AcquirePlan {
     case .closed: return .fail(error(for: failure, at: now))
     case .refused(_, _, let isTransient):
       guard isTransient else { return .fail(error(for: failure, at: now)) }
+      trouble = failure
+    case .unintelligible:
       trouble = failure
     case .unreachable:
       // A last question that the deadline cut short says nothing against a server that has answered.

@@ -4,7 +4,7 @@ extension LockError {
     switch failure {
     case .closed:
       self.init(.closed, "the locker is closed", keys: keys, phase: phase, waited: waited)
-    case .unreachable(let reason):
+    case .unreachable(let reason), .unintelligible(let reason):
       self.init(.unreachable, reason, keys: keys, phase: phase, waited: waited)
     case .cancelled:
       // Callers throw CancellationError for this; here only what is not the task's doing arrives.

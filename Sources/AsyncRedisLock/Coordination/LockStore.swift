@@ -108,6 +108,8 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case closed
   /// No answer in time; the text says why.
   case unreachable(String)
+  /// The store answered something that is no answer to what was asked.
+  case unintelligible(String)
   /// The store refused; `isTransient` tells whether asking again may help.
   case refused(code: String, message: String, isTransient: Bool)
 

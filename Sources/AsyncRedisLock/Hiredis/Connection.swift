@@ -15,6 +15,7 @@ final class Connection: Sendable {
   private let wakePair: WakePair
   /// Only ever locked by the one block that runs on the queue.
   private let driver: Mutex<ConnectionDriver>
+  private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
 
   /// Creates a connection that connects when there is something to send.
@@ -41,6 +42,11 @@ final class Connection: Sendable {
     act(on: mailbox.withLock { $0.add(requests, refused: &refused) })
     for request in refused { request.fail(.closed) { _ in } }
   }
+
+  /// Gives the connection up, because an answer made no sense: nobody knows whose the next one is.
+  ///
+  /// To be called while the answer is handed out, before anybody gets the next.
+  func distrust() { isDistrusted.store(true, ordering: .relaxed) }
 
   /// Does something when some time has passed, off the cooperative pool.
   func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
@@ -85,6 +91,9 @@ extension Connection {
       wakePair.drain()
     }
   }
+
+  /// Whether the connection has to be given up; asked once.
+  func takeDistrust() -> Bool { isDistrusted.exchange(false, ordering: .relaxed) }
 
   /// Opens a socket off the queue and puts the outcome into the mailbox.
   func open(by deadline: Instant) {

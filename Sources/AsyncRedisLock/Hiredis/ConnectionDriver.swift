@@ -187,6 +187,7 @@ struct ConnectionDriver: ~Copyable {
           backlog.append(contentsOf: [answered.request])
         } else {
           answered.request.succeed(answered.answer)
+          if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong kind") }
         }
       }
       if let slowest {

@@ -1,5 +1,11 @@
 internal import CHiredis
 
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
 /// The one owner of a `redisContext`: encodes, writes, reads and parses on a non-blocking socket.
 ///
 /// After the first error the context is of no further use, as hiredis documents it.
@@ -16,6 +22,8 @@ internal import CHiredis
   private var bytes: [UInt8] = []
   private var lengths: [Int] = []
   private var pointers: [UnsafePointer<CChar>?] = unsafe []
+  /// How much has been read of the reply that is not complete.
+  private var bytesOfReply = 0
   /// Whether commands wait to be written.
   private(set) var hasUnsentBytes = false
 
@@ -71,7 +79,7 @@ internal import CHiredis
   mutating func write() throws(TransportError) {
     var isDone: CInt = 0
     let status = SIGPIPEGuard.run { unsafe redisBufferWrite(context, &isDone) }
-    guard status == REDIS_OK else { throw failure() }
+    guard status == REDIS_OK else { throw failure(after: lastWords()) }
     hasUnsentBytes = isDone == 0
   }
 
@@ -82,8 +90,9 @@ internal import CHiredis
     let reader = unsafe context.pointee.reader
     let former = unsafe reader?.pointee.len ?? 0
     guard unsafe redisBufferRead(context) == REDIS_OK else { throw failure() }
-    let length = unsafe reader?.pointee.len ?? 0
-    return length - former >= Self.readSize
+    let count = unsafe (reader?.pointee.len ?? 0) - former
+    bytesOfReply += count
+    return count >= Self.readSize
   }
 
   /// The next complete reply, or nil when more has to be read first.
@@ -95,6 +104,7 @@ internal import CHiredis
       return nil
     }
     defer { unsafe freeReplyObject(object) }
+    bytesOfReply = 0
     guard let reply = unsafe Reply(copying: object.assumingMemoryBound(to: redisReply.self)) else {
       throw .protocolViolation("a reply of a type that was not asked for")
     }
@@ -107,20 +117,33 @@ internal import CHiredis
     if unsafe Int(reader.pointee.ridx) > Self.maximumDepth {
       throw .protocolViolation("a reply nested too deeply")
     }
-    if unsafe reader.pointee.len - reader.pointee.pos > Self.maximumReplySize {
+    if bytesOfReply > Self.maximumReplySize {
       throw .protocolViolation("a reply of over \(Self.maximumReplySize) bytes")
     }
   }
 
+  /// What the server said before it hung up, if it did: hiredis reads no more after an error.
+  private func lastWords() -> String {
+    let room = 512
+    let words = unsafe withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
+      let count = unsafe recv(fileDescriptor, buffer.baseAddress, room, 0)
+      return unsafe String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
+    }
+    guard words.hasPrefix("-"), let line = words.dropFirst().split(separator: "\r\n").first else {
+      return ""
+    }
+    return ", after the server said: \(String(line).escaped(upTo: 256))"
+  }
+
   /// The context's error.
-  private func failure() -> TransportError {
+  private func failure(after lastWords: String = "") -> TransportError {
     let text = unsafe withUnsafeBytes(of: &context.pointee.errstr) { buffer in
       unsafe String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
     }
     switch unsafe context.pointee.err {
     case REDIS_ERR_PROTOCOL: return .protocolViolation(text)
     case REDIS_ERR_OOM: return .protocolViolation("a reply that is too large (\(text))")
-    default: return .connectionLost(text.isEmpty ? "connection error" : text)
+    default: return .connectionLost((text.isEmpty ? "connection error" : text) + lastWords)
     }
   }
 }

@@ -1,13 +1,14 @@
 /// An error reply of the server.
 struct ServerError: Error, Sendable, Equatable {
-  /// The reply's text as the server sent it.
+  /// The reply's text, escaped and cut.
   let message: String
   /// The kind of error.
   let code: Code
 
   init(message: String) {
-    self.message = message
-    self.code = Code(message: message)
+    // Longer than any error of a server, and harmless on a terminal.
+    self.message = message.escaped(upTo: 256)
+    self.code = Code(message: self.message)
   }
 
   /// The error of a command that carried a secret, which the server may have repeated in its text.
@@ -70,7 +71,7 @@ extension ServerError {
     fileprivate init(message: String) {
       let firstWord = message.prefix { $0 != " " }
       guard firstWord == Self.generic.rawValue else {
-        self.init(rawValue: String(firstWord))
+        self.init(rawValue: String(firstWord.prefix(32)))
         return
       }
       // A refusal within a script has no code of its own: Redis 6 and 7, then Valkey.

@@ -191,8 +191,10 @@ extension RedisLockStore {
     let requests = extensions.map { one in
       let command = Script.extend.command(
         keys: one.claim.keys, arguments: [one.claim.token, String(one.ttl.wholeMilliseconds)])
-      return Request([command], deadline: one.deadline) { result in
-        one.completion(Self.readExtension(result))
+      return Request([command], deadline: one.deadline) { [connection] result in
+        let outcome = Self.readExtension(result)
+        if case .unknown(.unintelligible) = outcome { connection.distrust() }
+        one.completion(outcome)
       }
     }
     connection.submit(contentsOf: requests)
@@ -223,7 +225,9 @@ extension RedisLockStore {
       undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
     ) { [self] result in
       guard Self.isTransient(result) else {
-        completion(Self.readRelease(result, of: release))
+        let outcome = Self.readRelease(result, of: release)
+        if case .failure(.unintelligible) = outcome { connection.distrust() }
+        completion(outcome)
         return
       }
       if ContinuousClock.now + StoreFailure.transientPause < deadline {
@@ -290,7 +294,9 @@ extension RedisLockStore {
       switch answer.replies[0] {
       case .null: return .success(nil)
       case .array(let fields):
-        guard let state = KeyState(fields[...]) else { return .failure(.unexpected(fields[0])) }
+        guard let state = KeyState(fields[...]) else {
+          return .failure(.unexpected(answer.replies[0]))
+        }
         return .success(state)
       case .error(let error): return .failure(StoreFailure(error))
       case let reply: return .failure(.unexpected(reply))
@@ -325,6 +331,7 @@ extension RedisLockStore {
       case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure.cause)))
       case .success(let answer):
         let value = read(answer)
+        if case .failure(.unintelligible) = value { connection.distrust() }
         // A server that could not do the first command just then has done nothing. A script that failed
         // for good may have come half-way.
         let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
@@ -369,6 +376,6 @@ extension KeyState {
 
 extension StoreFailure {
   fileprivate static func unexpected(_ reply: Reply) -> Self {
-    .unreachable("the server sent an unexpected reply: \(reply)")
+    .unintelligible("the server sent an unexpected reply: \("\(reply)".abbreviatedForMessage)")
   }
 }

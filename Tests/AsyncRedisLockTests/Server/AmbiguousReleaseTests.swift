@@ -1,0 +1,250 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Synchronization
+import Testing
+
+/// Keys live for a minute, so that only the library can have removed those that are gone.
+@Suite("A lock whose server does not answer", .redisServer(), .serialized)
+struct AmbiguousReleaseTests {
+  private static let options = LockOptions(
+    timeout: .seconds(10), ttl: .seconds(60), extend: nil)
+
+  private let client = RedisClient(.current)
+
+  /// A lock, taken over a proxy.
+  private struct Held {
+    let proxy: FaultProxy
+    let locker: Locker
+    let lock: Lock
+    var key: String { lock.keys[0] }
+  }
+
+  private func hold(
+    _ options: LockOptions = options, operationTimeout: Duration = .seconds(5)
+  ) async throws -> Held {
+    let proxy = try FaultProxy(to: .current)
+    let locker = try await Locker(url: proxy.url) { $0.operationTimeout = operationTimeout }
+    // The server knows the scripts after this.
+    try await locker.acquire(uniqueKey(), options: options).release()
+    return Held(
+      proxy: proxy, locker: locker,
+      lock: try await locker.acquire(uniqueKey(), options: options))
+  }
+
+  // MARK: Release
+
+  @Test(
+    "is released when the line breaks at any byte of that",
+    arguments: FaultProxy.Direction.allCases, AmbiguousTests.Break.allCases)
+  func releaseBrokenAtEveryByte(
+    _ direction: FaultProxy.Direction, _ way: AmbiguousTests.Break
+  ) async throws {
+    var position = 0
+    while true {
+      let held = try await hold()
+      defer { held.proxy.stop() }
+      let hasBroken = held.proxy.setFault(direction, afterMore: position) { way.verdict(after: $0) }
+      #expect(try await held.lock.release() == .released, "byte \(position)")
+      guard hasBroken() else { break }
+      #expect(try client("EXISTS", held.key) == .integer(0))
+      #expect(held.lock.lossReason == nil)
+      position += 1
+    }
+    #expect(position > 4, "The sweep did not reach the release.")
+  }
+
+  @Test("says that it was released also when another took it before that was known")
+  func takenMeanwhile() async throws {
+    let held = try await hold()
+    defer { held.proxy.stop() }
+    let (client, key) = (client, held.key)
+    held.proxy.setScript { chunk in
+      if chunk.connection == 0 { return chunk.direction == .replies ? .cut(after: 0) : .forward }
+      _ = try? client("SET", key, "another's", "NX")
+      return .forward
+    }
+    #expect(try await held.lock.release() == .released)
+    #expect(try client("GET", key).string == "another's")
+  }
+
+  @Test("does not say that it was released when it had been taken away before")
+  func takenBefore() async throws {
+    let held = try await hold()
+    defer { held.proxy.stop() }
+    try client("SET", held.key, "another's")
+    #expect(try await held.lock.release() == .takenByAnother)
+    #expect(try client("GET", held.key).string == "another's")
+  }
+
+  @Test("fails to be released in time, and is released all the same", arguments: [false, true])
+  func releaseUnanswered(requestArrives: Bool) async throws {
+    let held = try await hold(operationTimeout: .milliseconds(200))
+    defer { held.proxy.stop() }
+    let hasBroken = held.proxy.setFault(requestArrives ? .replies : .requests) { _ in
+      .blackhole(after: 0)
+    }
+    let attempt = await Attempt { try await held.lock.release() }
+    #expect(hasBroken())
+    try await expectBackgroundRelease(of: held, after: attempt)
+  }
+
+  @Test("fails to be released while nobody can be reached, and is released later")
+  func releaseWhileAway() async throws {
+    let held = try await hold(operationTimeout: .milliseconds(200))
+    defer { held.proxy.stop() }
+    held.proxy.setScript { _ in .cut(after: 0) }
+    // Uses the connection up, so that the release is never sent.
+    await #expect(throws: LockError.self) { try await held.locker.inspect(held.key) }
+    let attempt = await Attempt { try await held.lock.release() }
+    #expect(try client("EXISTS", held.key) == .integer(1))
+    held.proxy.setScript(nil)
+    try await expectBackgroundRelease(of: held, after: attempt)
+  }
+
+  private func expectBackgroundRelease(
+    of held: Held, after attempt: Attempt<ReleaseOutcome>
+  ) async throws {
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.phase == .release)
+    #expect(attempt.duration < .inTime)
+    #expect(!held.lock.isHeld)
+    let (client, key) = (client, held.key)
+    await eventually("the key is gone") { try client("EXISTS", key) == .integer(0) }
+    // Nobody but this lock has freed the key.
+    #expect(try await held.lock.release() == .released)
+  }
+
+  @Test("and was dropped together with its locker is released")
+  func droppedWithLocker() async throws {
+    let keys = (0..<10).map { _ in uniqueKey() }
+    for key in keys {
+      let locker = try await Locker(url: RedisServer.current.url)
+      _ = try await locker.acquire(key, options: Self.options)
+    }
+    await eventually { try keys.allSatisfy { try client("EXISTS", $0) == .integer(0) } }
+  }
+
+  @Test("is given back when its locker is closed while it is being taken", arguments: 0..<10)
+  func closedMeanwhile(_ round: Int) async throws {
+    let keys = (0..<50).map { _ in uniqueKey() }
+    let locker = try await Locker(url: RedisServer.current.url)
+    await withTaskGroup { group in
+      for key in keys {
+        group.addTask {
+          // Kept until all is over, so that it is not the end of the handle that releases it.
+          try? await locker.acquire(key, options: Self.options)
+        }
+      }
+      group.addTask {
+        try? await Task.sleep(for: .microseconds(200 * round))
+        await locker.close()
+        return nil
+      }
+      var locks: [Lock?] = []
+      for await lock in group { locks.append(lock) }
+      await eventually { try keys.allSatisfy { try client("EXISTS", $0) == .integer(0) } }
+      #expect(locks.allSatisfy { $0?.isHeld != true })
+    }
+  }
+
+  // MARK: Extension
+
+  @Test(
+    "is as valid as before when the line breaks at any byte of an extension",
+    arguments: FaultProxy.Direction.allCases)
+  func extensionBrokenAtEveryByte(_ direction: FaultProxy.Direction) async throws {
+    var position = 0
+    while true {
+      let held = try await hold()
+      defer { held.proxy.stop() }
+      let former = held.lock.remaining
+      let hasBroken = held.proxy.setFault(direction, afterMore: position) { .cut(after: $0) }
+      let attempt = await Attempt { try await held.lock.extend(by: .seconds(600)) }
+      guard hasBroken() else {
+        #expect(held.lock.remaining > former)
+        break
+      }
+      // The last byte of a reply may have come through, but then there was an answer.
+      if attempt.error != nil {
+        #expect(attempt.error?.code == .unreachable)
+        #expect(held.lock.remaining <= former, "byte \(position)")
+      }
+      #expect(held.lock.isHeld)
+      #expect(try client("GET", held.key).string == held.lock.token)
+      try await held.lock.extend(by: .seconds(600))
+      #expect(held.lock.remaining > .seconds(590))
+      #expect(try await held.lock.release() == .released)
+      position += 3
+    }
+    #expect(position > 3, "The sweep did not reach the extension.")
+  }
+
+  @Test("survives extensions whose answers are lost")
+  func survives() async throws {
+    let options = LockOptions(ttl: .seconds(2), extend: .milliseconds(100))
+    let held = try await hold(options, operationTimeout: .milliseconds(300))
+    defer { held.proxy.stop() }
+    let firstEnd = ContinuousClock.now + .seconds(2)
+    // The first three connections break under the first answer, each in another way.
+    held.proxy.setScript { chunk in
+      guard chunk.direction == .replies, chunk.commands.contains(where: { $0.name == "EVALSHA" })
+      else { return .forward }
+      switch chunk.connection {
+      case 0: return .cut(after: 0)
+      case 1: return .reset(after: 2)
+      case 2: return .blackhole(after: 0)
+      default: return .forward
+      }
+    }
+    await eventually { ContinuousClock.now + held.lock.remaining > firstEnd + .milliseconds(100) }
+    #expect(held.lock.isHeld)
+    #expect(held.lock.lossReason == nil)
+    #expect(held.proxy.connectionCount >= 4)
+    #expect(try await held.lock.release() == .released)
+  }
+
+  @Test(
+    "is lost at the end of its validity when no extension is answered", arguments: [false, true])
+  func lost(requestArrives: Bool) async throws {
+    let options = LockOptions(ttl: .milliseconds(400), extend: .milliseconds(100))
+    let held = try await hold(options, operationTimeout: .milliseconds(150))
+    defer { held.proxy.stop() }
+    let end = ContinuousClock.now + held.lock.remaining
+    held.proxy.setScript { chunk in
+      let isAffected = chunk.direction == (requestArrives ? .replies : .requests)
+      return isAffected ? .swallow : .forward
+    }
+    try await held.lock.waitUntilLost()
+    let late = end.duration(to: .now)
+    #expect(!held.lock.isHeld)
+    #expect(held.lock.lossReason == .expired)
+    #expect(late >= .milliseconds(-1))
+    #expect(late < .inTime)
+  }
+}
+
+extension FaultProxy {
+  /// Lets a fault happen, once, to the chunk that reaches a byte after those that came so far on the
+  /// first connection; returns whether it has.
+  fileprivate func setFault(
+    _ direction: Direction, afterMore count: Int = 0,
+    _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Verdict
+  ) -> @Sendable () -> Bool {
+    let start = received(direction, on: 0).count + count
+    let hasHappened = Happened()
+    setScript { chunk in
+      guard chunk.direction == direction, chunk.connection == 0,
+        chunk.offset + chunk.bytes.count >= start
+      else { return .forward }
+      hasHappened.value.withLock { $0 = true }
+      return fault(max(0, start - chunk.offset))
+    }
+    return { hasHappened.value.withLock { $0 } }
+  }
+}
+
+/// A mark that two threads share.
+private final class Happened: Sendable {
+  let value = Mutex(false)
+}

@@ -1,0 +1,198 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Synchronization
+import Testing
+
+/// What is left on the server of an acquisition whose outcome nobody knows.
+///
+/// Keys live for a minute, so that only the library can have removed those that are gone.
+@Suite("An acquisition without an answer", .redisServer(), .serialized)
+struct AmbiguousTests {
+  private static let ttl = Duration.seconds(60)
+
+  /// How a line breaks.
+  enum Break: String, CaseIterable, Sendable {
+    case hangUp, reset
+
+    func verdict(after count: Int) -> FaultProxy.Verdict {
+      switch self {
+      case .hangUp: .cut(after: count)
+      case .reset: .reset(after: count)
+      }
+    }
+  }
+
+  @Test(
+    "because the line broke at any byte ends with a lock, and with no other",
+    arguments: FaultProxy.Direction.allCases, Break.allCases)
+  func brokenAtEveryByte(_ direction: FaultProxy.Direction, _ way: Break) async throws {
+    for keyCount in 1...2 {
+      let options = LockOptions(
+        retry: .milliseconds(1), timeout: .seconds(10), ttl: Self.ttl, extend: nil)
+      try await sweep(direction, keyCount: keyCount, options) {
+        way.verdict(after: $0)
+      } check: { attempt in
+        let lock = try attempt.result.get()
+        for key in lock.keys {
+          #expect(try RedisClient(.current)("GET", key).string == lock.token)
+        }
+      }
+    }
+  }
+
+  @Test(
+    "because the line broke at any byte, and no time for another, leaves no lock that nobody holds",
+    arguments: FaultProxy.Direction.allCases, Break.allCases)
+  func brokenAtEveryByteInAHurry(_ direction: FaultProxy.Direction, _ way: Break) async throws {
+    let options = LockOptions(timeout: .milliseconds(8), ttl: Self.ttl, extend: nil)
+    try await sweep(direction, stride: 3, options) { way.verdict(after: $0) }
+  }
+
+  @Test(
+    "because all fell silent at any byte leaves no lock that nobody holds",
+    arguments: FaultProxy.Direction.allCases)
+  func silentAtEveryByte(_ direction: FaultProxy.Direction) async throws {
+    let options = LockOptions(timeout: .milliseconds(30), ttl: Self.ttl, extend: nil)
+    try await sweep(direction, stride: 12, options) { .blackhole(after: $0) }
+  }
+
+  /// Lets a fault happen behind each byte of the first acquisition over a connection, one by one.
+  private func sweep(
+    _ direction: FaultProxy.Direction, keyCount: Int = 1, stride: Int = 1, _ options: LockOptions,
+    fault: @escaping @Sendable (_ bytesToPass: Int) -> FaultProxy.Verdict,
+    check: (Attempt<Lock>) throws -> Void = { _ in }
+  ) async throws {
+    let client = RedisClient(.current)
+    var position = 0
+    var isThrough = false
+    while !isThrough {
+      try #require(position < 1000, "The sweep does not come to an end.")
+      let proxy = try FaultProxy(to: .current)
+      defer { proxy.stop() }
+      let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(200) }
+      let start = proxy.received(direction, on: 0).count + position
+      let hasHappened = Mutex(false)
+      proxy.setScript { chunk in
+        guard chunk.direction == direction, chunk.connection == 0,
+          chunk.offset + chunk.bytes.count >= start
+        else { return .forward }
+        hasHappened.withLock { $0 = true }
+        return fault(max(0, start - chunk.offset))
+      }
+      let keys = (0..<keyCount).map { _ in uniqueKey() }
+      let attempt = await Attempt { try await locker.acquire(keys, options: options) }
+      // On a busy machine the time can be up before there is anything to break.
+      isThrough = !hasHappened.withLock { $0 } && attempt.value != nil
+      if attempt.value == nil {
+        #expect(attempt.error?.code == .unreachable, "byte \(position): \(attempt.result)")
+      }
+      if !isThrough { try check(attempt) }
+      // Over a line that is silent only now, it goes on in the background.
+      _ = try? await attempt.value?.release()
+      proxy.setScript(nil)
+      try await locker.acquire(keys, options: LockOptions(timeout: .seconds(10))).release()
+      await eventually("nothing is left of byte \(position)") {
+        try keys.allSatisfy { try client("EXISTS", $0) == .integer(0) }
+      }
+      position += stride
+    }
+    #expect(position > 20, "The sweep did not reach the acquisition.")
+  }
+
+  @Test("because one reply was lost is a typed error and no lock, and the next call works")
+  func swallowed() async throws {
+    let client = RedisClient(.current)
+    for round in 0..<3 {
+      let proxy = try FaultProxy(to: .current)
+      defer { proxy.stop() }
+      let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(300) }
+      // Either at once, or when the line has been in use.
+      for _ in 0..<round { try await locker.acquire(uniqueKey()).release() }
+      let isSwallowed = Mutex(false)
+      proxy.setScript { chunk in
+        guard chunk.direction == .replies else { return .forward }
+        return isSwallowed.withLock { isSwallowed in
+          defer { isSwallowed = true }
+          return isSwallowed ? .forward : .swallow
+        }
+      }
+      let key = uniqueKey()
+      let options = LockOptions(timeout: .milliseconds(100), ttl: Self.ttl, extend: nil)
+      let attempt = await Attempt { try await locker.acquire(key, options: options) }
+      #expect(attempt.error?.code == .unreachable)
+      try await locker.acquire(key, options: LockOptions(timeout: .seconds(5))).release()
+      await eventually { try client("EXISTS", key) == .integer(0) }
+    }
+  }
+
+  @Test(
+    "because the request came late is taken back behind it",
+    arguments: [Duration.milliseconds(30), .seconds(1)])
+  func late(operationTimeout: Duration) async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let (client, key) = (RedisClient(.current), uniqueKey())
+    for round in 0..<10 {
+      let locker = try await Locker(url: proxy.url) { $0.operationTimeout = operationTimeout }
+      let connection = proxy.connectionCount - 1
+      let isLate = Mutex(true)
+      proxy.setScript { chunk in
+        guard chunk.connection == connection, chunk.direction == .requests else { return .forward }
+        return isLate.withLock { isLate in
+          defer { isLate = false }
+          return isLate ? .delay(.milliseconds(150)) : .forward
+        }
+      }
+      let options = LockOptions(timeout: .milliseconds(25), ttl: Self.ttl, extend: nil)
+      let attempt = await Attempt { try await locker.acquire(key, options: options) }
+      #expect(attempt.error?.code == .unreachable)
+      await eventually("the request arrives") {
+        proxy.received(.replies, on: connection).count > 100
+      }
+      await eventually("round \(round)") { try client("EXISTS", key) == .integer(0) }
+    }
+  }
+
+  @Test(
+    "because the server was stopped leaves nothing when it goes on", .redisServer(),
+    arguments: [Duration.milliseconds(30), .seconds(1)])
+  func stopped(operationTimeout: Duration) async throws {
+    let server = RedisServer.current
+    let client = RedisClient(server)
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = operationTimeout }
+    let options = LockOptions(timeout: .milliseconds(25), ttl: Self.ttl, extend: nil)
+    let keys = (0..<30).map { "\(uniqueKey())-\($0)" }
+    for key in keys {
+      server.pause()
+      let attempt = await Attempt { try await locker.acquire(key, options: options) }
+      server.resume()
+      #expect(attempt.error?.code == .unreachable)
+      try await locker.acquire(key, options: LockOptions(timeout: .seconds(10))).release()
+    }
+    await eventually { try client("EXISTS", "redis-lock:fence") == .integer(1) }
+    await eventually { try client("DBSIZE") == .integer(1) }
+  }
+
+  @Test("because it was cancelled leaves nothing", arguments: [0, 2, 4, 8, 16])
+  func cancelled(milliseconds: Int) async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let (client, key) = (RedisClient(.current), uniqueKey())
+    let locker = try await Locker(url: proxy.url)
+    proxy.setScript { _ in .delay(.milliseconds(4)) }
+    let options = LockOptions(ttl: Self.ttl, extend: nil)
+    for _ in 0..<10 {
+      let task = Task { try await locker.acquire(key, options: options) }
+      try await Task.sleep(for: .milliseconds(milliseconds))
+      task.cancel()
+      do {
+        try await task.value.release()
+      } catch is CancellationError {
+      }
+    }
+    // Sent behind everything else, so that whatever is left is left for good.
+    try await locker.acquire(key).release()
+    await eventually { try client("EXISTS", key) == .integer(0) }
+  }
+}

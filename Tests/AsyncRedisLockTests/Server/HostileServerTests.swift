@@ -1,0 +1,177 @@
+import AsyncRedisLock
+import Foundation
+import Testing
+
+@Suite("A hostile server")
+struct HostileServerTests {
+  // MARK: Time
+
+  /// What is asked of the server once a lock is held, and the rest.
+  enum Operation: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case acquire, acquireIfAvailable, inspect, forceRelease, extend, release
+
+    var testDescription: String { rawValue }
+  }
+
+  @Test("cannot stretch a timeout by answering in drips", arguments: Operation.allCases)
+  func drip(_ operation: Operation) async throws {
+    // Complete after 10 s.
+    let slow = "*2\r\n$85\r\n\(String(repeating: "x", count: 85))\r\n:100\r\n"
+    try await expectTimeout(of: operation) { .drip(slow, every: .milliseconds(100)) }
+  }
+
+  @Test("cannot stretch a timeout by not answering at all", arguments: Operation.allCases)
+  func silence(_ operation: Operation) async throws {
+    try await expectTimeout(of: operation) { .silence }
+  }
+
+  private func expectTimeout(
+    of operation: Operation, _ answer: @escaping @Sendable () -> FakeAnswer
+  ) async throws {
+    let key = uniqueKey()
+    let server = try FakeServer { command, _, _ in
+      let isAffected =
+        operation == .acquire || operation == .acquireIfAvailable
+        ? command.name == "SET" : command.name == "EVALSHA"
+      return isAffected ? answer() : nil
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = .milliseconds(300) }
+    let options = LockOptions(timeout: .milliseconds(300), extend: nil)
+    let attempt: Attempt<Void>
+    switch operation {
+    case .acquire: attempt = await Attempt { _ = try await locker.acquire(key, options: options) }
+    case .acquireIfAvailable:
+      attempt = await Attempt { _ = try await locker.acquireIfAvailable(key, options: options) }
+    case .inspect: attempt = await Attempt { _ = try await locker.inspect(key) }
+    case .forceRelease: attempt = await Attempt { _ = try await locker.forceRelease(key) }
+    case .extend:
+      let lock = try await locker.acquire(key, options: options)
+      attempt = await Attempt { try await lock.extend(by: .seconds(5)) }
+      #expect(lock.isHeld)
+    case .release:
+      let lock = try await locker.acquire(key, options: options)
+      attempt = await Attempt { _ = try await lock.release() }
+      #expect(!lock.isHeld)
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(attempt.duration >= .milliseconds(299))
+    #expect(attempt.duration < .inTime)
+  }
+
+  @Test("that accepts and says nothing ends the connecting in time")
+  func neverAnswers() async throws {
+    let server = try FakeServer { _, _, _ in .silence }
+    defer { server.stop() }
+    let attempt = await Attempt {
+      try await Locker(url: server.url) { $0.connectTimeout = .milliseconds(200) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.phase == .connect)
+    #expect(attempt.duration < .inTime)
+  }
+
+  // MARK: Answers that are not one's own
+
+  @Test("whose reply comes after the timeout finds nobody who takes it for his answer")
+  func lateReply() async throws {
+    let (late, next) = (uniqueKey("late"), uniqueKey("next"))
+    let server = try FakeServer { command, _, _ in
+      // The others' replies queue up behind this one.
+      command.name == "SET" && command.words[1] == late
+        ? FakeAnswer(.pause(.milliseconds(300))) + "+OK\r\n" : nil
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    let attempt = await Attempt {
+      try await locker.acquire(late, options: LockOptions(timeout: .milliseconds(50)))
+    }
+    #expect(attempt.error?.code == .unreachable)
+    let lock = try await locker.acquire(next)
+    #expect(server.connectionCount == 1)
+    let attempts = server.commands[0].filter { $0.name == "SET" && $0.words[1] == next }
+    #expect(attempts.map { $0.words[2] } == [lock.token])
+    let given = server.commands[0].filter { $0.name == "SET" && $0.words[1] == late }
+    await eventually("what may be left of the first is taken back") {
+      given.allSatisfy { server.hasTakenBack($0.words[2]) }
+    }
+  }
+
+  @Test("whose reply comes after the caller was cancelled gives it to nobody else")
+  func cancelledReply() async throws {
+    let (late, next) = (uniqueKey("late"), uniqueKey("next"))
+    let server = try FakeServer { command, _, _ in
+      guard command.name == "EVALSHA" else { return nil }
+      let isLate = command.words[3] == late
+      let answer = "*2\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n"
+      return isLate ? FakeAnswer(.pause(.milliseconds(200))) + answer : answer
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    let first = Task { try await locker.inspect(late) }
+    await eventually { server.commands[0].last?.words.last == late }
+    first.cancel()
+    await #expect(throws: CancellationError.self) { try await first.value }
+    #expect(try await locker.inspect(next)?.holder.value == "holder of \(next)")
+    #expect(server.connectionCount == 1)
+  }
+
+  @Test("that answers twice loses the connection, and no answer is the wrong one's")
+  func duplicate() async throws {
+    let (first, second) = (uniqueKey("first"), uniqueKey("second"))
+    let server = try FakeServer { command, _, _ in
+      guard command.name == "EVALSHA" else { return nil }
+      let answer = "*2\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n"
+      return command.words[3] == first ? answer + answer : answer
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    #expect(try await locker.inspect(first)?.holder.value == "holder of \(first)")
+    #expect(try await locker.inspect(second)?.holder.value == "holder of \(second)")
+    await eventually("the connection is dropped") { server.isOver(0) }
+    #expect(server.connectionCount == 2)
+  }
+
+  @Test(
+    "is not listened to when it speaks unasked", arguments: ["+OK\r\n", "$5\r\nhe", "\r\n", "*"])
+  func unsolicited(_ text: String) async throws {
+    let server = try FakeServer()
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    try await locker.acquire(uniqueKey()).release()
+    server.perform(.send(text), on: 0)
+    let lock = try await locker.acquire(uniqueKey())
+    try #require(server.connectionCount == 2)
+    #expect(server.commands[1].contains { $0.words.contains(lock.token) })
+    await eventually("the connection is dropped") { server.isOver(0) }
+    #expect(server.connectionCount == 2)
+  }
+
+  @Test("that speaks before it is asked is not believed to have logged anybody in")
+  func unsolicitedWelcome() async throws {
+    let server = try FakeServer { command, _, _ in
+      command.name == "AUTH" ? "-WRONGPASS invalid username-password pair\r\n" : nil
+    } welcome: { _ in
+      "+OK\r\n"
+    }
+    defer { server.stop() }
+    let attempt = await Attempt {
+      let locker = try await Locker(url: server.url) {
+        $0.password = "wrong"
+        $0.connectTimeout = .milliseconds(300)
+      }
+      _ = try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .milliseconds(300)))
+    }
+    let code = try #require(attempt.error?.code)
+    #expect(code == .unreachable || code == .refused)
+    #expect(attempt.duration < .inTime)
+  }
+}
+
+extension FakeServer {
+  /// Whether the script was sent that gives a token back: the one that has it for its last argument.
+  func hasTakenBack(_ token: String) -> Bool {
+    commands.joined().contains { $0.name.hasPrefix("EVAL") && $0.words.last == token }
+  }
+}

@@ -1,0 +1,183 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+/// What a user of the server has to be allowed so that the library works.
+@Suite("A restricted user", .redisServer(), .serialized)
+struct PermissionTests {
+  /// All commands that the library uses, with a database other than 0 and the connection's name apart.
+  private static let commands = [
+    "set", "get", "getrange", "del", "pexpire", "pttl", "incr", "time", "eval", "evalsha",
+  ]
+  /// Those that it uses when no fencing tokens are wanted.
+  private static let unfencedCommands = [
+    "set", "get", "del", "pexpire", "pttl", "eval", "evalsha",
+  ]
+
+  private let admin = RedisClient(.current)
+
+  // MARK: Enough
+
+  @Test("who may do no more than is needed can do everything", arguments: [true, false])
+  func enough(isFencingEnabled: Bool) async throws {
+    let patterns = isFencingEnabled ? ["~locks:*", "~redis-lock:*"] : ["~locks:*"]
+    let user = try makeUser(
+      isFencingEnabled ? Self.commands : Self.unfencedCommands, patterns: patterns)
+    try await exercise(connect(as: user) { $0.isFencingEnabled = isFencingEnabled })
+  }
+
+  @Test("who may do one thing less cannot do everything", arguments: commands)
+  func tooFew(_ missing: String) async throws {
+    let user = try makeUser(Self.commands.filter { $0 != missing })
+    let attempt = await Attempt { try await exercise(connect(as: user)) }
+    #expect(attempt.value == nil)
+  }
+
+  @Test("who wants no fencing tokens needs all of what is left", arguments: unfencedCommands)
+  func tooFewUnfenced(_ missing: String) async throws {
+    let user = try makeUser(Self.unfencedCommands.filter { $0 != missing }, patterns: ["~locks:*"])
+    let attempt = await Attempt {
+      try await exercise(connect(as: user) { $0.isFencingEnabled = false })
+    }
+    #expect(attempt.value == nil)
+  }
+
+  @Test("can use another prefix for the keys of the library")
+  func prefix() async throws {
+    let user = try makeUser(Self.commands, patterns: ["~locks:*", "~our-locks:*"])
+    try await exercise(connect(as: user) { $0.keyPrefix = "our-locks:" })
+  }
+
+  @Test("names the connection only when that is allowed", arguments: [true, false])
+  func clientName(isAllowed: Bool) async throws {
+    let user = try makeUser(Self.commands + (isAllowed ? ["client|setname"] : []))
+    let locker = try await connect(as: user) { $0.clientName = "restricted" }
+    try await locker.acquire("locks:" + uniqueKey("name")).release()
+    let list = try admin("CLIENT", "LIST").string
+    #expect(list?.contains(" name=restricted ") == isAllowed)
+  }
+
+  @Test("needs SELECT for another database than the first", arguments: [true, false])
+  func database(isAllowed: Bool) async throws {
+    let user = try makeUser(Self.commands + (isAllowed ? ["select"] : []))
+    let attempt = await Attempt { try await connect(as: user) { $0.database = 2 } }
+    if isAllowed {
+      try await attempt.result.get().acquire("locks:" + uniqueKey("database")).release()
+    } else {
+      #expect(attempt.error?.code == .refused)
+      #expect(attempt.error?.serverCode == "NOPERM")
+      #expect(attempt.error?.phase == .connect)
+    }
+  }
+
+  // MARK: Not enough
+
+  @Test(
+    "who may not do what it takes is told so at once, and leaves no key",
+    // Several keys are taken by a script, and that does without GETRANGE.
+    arguments: [("set", 1...2), ("incr", 1...2), ("getrange", 1...1)])
+  func refused(_ missing: String, keyCounts: ClosedRange<Int>) async throws {
+    let user = try makeUser(Self.commands.filter { $0 != missing })
+    await expectRefusal(as: user, "locks:" + uniqueKey("refused"), keyCounts)
+  }
+
+  @Test("may not use a key that does not belong to him, and is told so at once")
+  func foreignKey() async throws {
+    let user = try makeUser(Self.commands)
+    let key = uniqueKey("foreign")
+    await expectRefusal(as: user, key)
+    let locker = try await connect(as: user)
+    for call in [{ _ = try await locker.inspect(key) }, { try await locker.forceRelease(key) }] {
+      let attempt = await Attempt(call)
+      #expect(attempt.error?.serverCode == "NOPERM")
+    }
+  }
+
+  @Test("who may not use the fence counter is told so at once, and leaves no key")
+  func foreignPrefix() async throws {
+    let user = try makeUser(Self.commands, patterns: ["~locks:*"])
+    await expectRefusal(as: user, "locks:" + uniqueKey("fence"))
+  }
+
+  private func expectRefusal(
+    as user: String, _ key: String, _ keyCounts: ClosedRange<Int> = 1...2
+  ) async {
+    let options = LockOptions(timeout: .seconds(30), ttl: .seconds(60))
+    for keys in keyCounts.map({ Array([key, key + "2"].prefix($0)) }) {
+      let attempt = await Attempt { try await connect(as: user).acquire(keys, options: options) }
+      #expect(attempt.error?.code == .refused)
+      #expect(attempt.error?.serverCode == "NOPERM")
+      #expect(attempt.error?.isRetryable == false)
+      #expect(attempt.duration < .inTime)
+      await eventually { try admin("EXISTS", key, key + "2") == .integer(0) }
+    }
+  }
+
+  @Test("from whom a right is taken while he holds a lock loses it when its validity ends")
+  func takenAway() async throws {
+    let user = try makeUser(Self.commands)
+    let options = LockOptions(ttl: .milliseconds(500), extend: .milliseconds(100))
+    let lock = try await connect(as: user).acquire("locks:" + uniqueKey("taken"), options: options)
+    try admin("ACL", "SETUSER", user, "-evalsha")
+    let end = ContinuousClock.now + lock.remaining
+    try await lock.waitUntilLost()
+    #expect(ContinuousClock.now >= end - .milliseconds(1))
+    #expect(lock.lossReason == .expired)
+  }
+
+  // MARK: Helpers
+
+  private func makeUser(
+    _ commands: [String], patterns: [String] = ["~locks:*", "~redis-lock:*"]
+  ) throws -> String {
+    let name = uniqueKey("user")
+    try admin("ACL", "SETUSER", name, "on", ">pw", "-@all", "resetkeys", "resetchannels")
+    for rule in patterns + commands.map({ "+\($0)" }) { try admin("ACL", "SETUSER", name, rule) }
+    return name
+  }
+
+  private func connect(
+    as user: String, _ configure: (inout LockerConfiguration) -> Void = { _ in }
+  ) async throws -> Locker {
+    try await Locker {
+      $0.username = user
+      $0.password = "pw"
+      configure(&$0)
+    }
+  }
+
+  /// What did not work.
+  private struct Failure: Error {
+    let step: String
+  }
+
+  /// Does all that the library can do, on a server that knows no script yet; throws when anything fails.
+  private func exercise(_ locker: Locker) async throws {
+    func check(_ step: String, _ isRight: Bool) throws {
+      if !isRight { throw Failure(step: step) }
+    }
+    try admin("SCRIPT", "FLUSH")
+    let keys = (0..<3).map { _ in "locks:" + uniqueKey("exercise") }
+    let options = LockOptions(
+      retry: .milliseconds(10), timeout: .milliseconds(100), ttl: .milliseconds(600),
+      extend: .milliseconds(100))
+    let lock = try await locker.acquire(keys[0], options: options)
+    let waiter = await Attempt { _ = try await locker.acquire(keys[0], options: options) }
+    try check("waiting", waiter.error?.code == .timeout)
+    let firstEnd = ContinuousClock.now + lock.remaining
+    while lock.isHeld, ContinuousClock.now + lock.remaining <= firstEnd {
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    try await lock.extend(by: .seconds(10))
+    let status = try await locker.inspect(keys[0])
+    try check("inspecting", status?.holder.value == lock.token)
+    try check("releasing", try await lock.release() == .released)
+    let both = try await locker.acquire(keys, options: options)
+    try check("force", try await locker.forceRelease(keys[1])?.value == both.token)
+    try check("releasing both", try await both.release() == .expired)
+    // The counter is lost, and has to be raised.
+    try admin("DEL", "redis-lock:fence", "our-locks:fence")
+    try await locker.acquire(keys[2], options: options).release()
+  }
+}

@@ -1,0 +1,162 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+@Suite("A server that refuses for the moment", .serialized)
+struct ServerErrorBehaviourTests {
+  // MARK: Loading and busy
+
+  @Test("because it loads its data is asked until it is ready", .redisServer())
+  func loading() async throws {
+    let server = RedisServer.current
+    let admin = RedisClient(server)
+    // Between two keys of a kilobyte it answers, every millisecond and for 2 s in all.
+    try admin("CONFIG", "SET", "rdbcompression", "no")
+    try admin("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
+    try admin("CONFIG", "SET", "key-load-delay", "1000")
+    try admin("DEBUG", "POPULATE", "2000", "key", "1000")
+    try await expectPatience(with: "LOADING") {
+      Thread.detachNewThread { _ = try? RedisClient(server)("DEBUG", "RELOAD") }
+      await Self.wait(until: admin, says: "LOADING")
+    } end: {
+      // Ends by itself.
+    }
+  }
+
+  @Test(
+    "because a script hangs is asked until that is killed", .redisServer("--lua-time-limit", "50"))
+  func busy() async throws {
+    let server = RedisServer.current
+    let admin = RedisClient(server)
+    try await expectPatience(with: "BUSY") {
+      Thread.detachNewThread { _ = try? RedisClient(server)("EVAL", "while true do end", "0") }
+      await Self.wait(until: admin, says: "BUSY")
+    } end: {
+      try admin("SCRIPT", "KILL")
+    }
+  }
+
+  // MARK: Replication
+
+  @Test("because it became a replica is asked until it is a master again", .redisServer())
+  func readOnly() async throws {
+    let admin = RedisClient(.current)
+    let nobody = try FakeListener(.tcp, isOpen: false) { _ in }
+    defer { nobody.stop() }
+    try await expectPatience(with: "READONLY") {
+      try admin("REPLICAOF", "127.0.0.1", nobody.port)
+    } end: {
+      try admin("REPLICAOF", "NO", "ONE")
+    }
+  }
+
+  @Test(
+    "because it is a replica without its master is asked until it is a master",
+    .redisServer("--replica-serve-stale-data", "no"))
+  func masterDown() async throws {
+    let admin = RedisClient(.current)
+    let nobody = try FakeListener(.tcp, isOpen: false) { _ in }
+    defer { nobody.stop() }
+    try await expectPatience(with: "MASTERDOWN") {
+      try admin("REPLICAOF", "127.0.0.1", nobody.port)
+    } end: {
+      try admin("REPLICAOF", "NO", "ONE")
+    }
+  }
+
+  @Test("because it lacks replicas is asked until it has enough", .redisServer())
+  func noReplicas() async throws {
+    let admin = RedisClient(.current)
+    try await expectPatience(with: "NOREPLICAS") {
+      try admin("CONFIG", "SET", "min-replicas-to-write", "1")
+    } end: {
+      try admin("CONFIG", "SET", "min-replicas-to-write", "0")
+    }
+  }
+
+  /// Goes through the life of locks while the server refuses for the moment.
+  private func expectPatience(
+    with code: String, begin: () async throws -> Void, end: () async throws -> Void
+  ) async throws {
+    let client = RedisClient(.current)
+    let locker = try await Locker()
+    let (heldKey, droppedKey, newKey) = (uniqueKey("held"), uniqueKey("given"), uniqueKey("new"))
+    let held = try await locker.acquire(
+      heldKey, options: LockOptions(ttl: .seconds(30), extend: .milliseconds(200)))
+    let dropped = try await locker.acquire(
+      droppedKey, options: LockOptions(ttl: .seconds(60), extend: nil))
+    try await begin()
+
+    // Who has no time gets the reason, and the hint that it may pass.
+    let attempt = await Attempt {
+      try await locker.acquire(newKey, options: LockOptions(timeout: .milliseconds(200)))
+    }
+    #expect(attempt.error?.code == .refused)
+    #expect(attempt.error?.serverCode == code)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(attempt.error?.waited ?? .zero >= .milliseconds(199))
+
+    // Who has time waits, whether connected before or not.
+    async let early = locker.acquire(newKey, options: LockOptions(timeout: .seconds(30)))
+    async let late = Locker().acquire(
+      uniqueKey("late"), options: LockOptions(timeout: .seconds(30)))
+    let release = await Attempt { try await dropped.release() }
+    #expect(release.value == .released || release.error?.isRetryable == true)
+    #expect(held.isHeld)
+
+    let firstEnd = ContinuousClock.now + held.remaining
+    try await end()
+    let number = try #require(held.fencingToken)
+    #expect(try await early.fencingToken ?? 0 > number)
+    #expect(try await late.fencingToken ?? 0 > number)
+    await eventually("the lock is extended again") {
+      ContinuousClock.now + held.remaining > firstEnd
+    }
+    #expect(try await held.release() == .released)
+    await eventually("what was given back then is released") {
+      try client("EXISTS", droppedKey) == .integer(0)
+    }
+  }
+
+  private static func wait(until client: RedisClient, says code: String) async {
+    await eventually("the server says \(code)") {
+      do {
+        try client("PING")
+        return false
+      } catch RedisError.server(let text) {
+        return text.hasPrefix(code)
+      }
+    }
+  }
+
+  // MARK: Clients
+
+  @Test(
+    "because it has too many clients is asked until it has fewer",
+    arguments: [RedisServer.Listener.unixSocket, .tcp])
+  func maxClients(_ listener: RedisServer.Listener) async throws {
+    let server = try RedisServer(arguments: ["--maxclients", "1"], listen: listener)
+    defer { server.stop() }
+    let admin = RedisClient(server)
+    try admin("PING")
+    let attempt = await Attempt {
+      try await Locker(on: server) { $0.connectTimeout = .milliseconds(300) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.phase == .connect)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(attempt.error?.message.contains("max number of clients") == true)
+    #expect(attempt.duration < .inTime)
+    async let locker = Locker(on: server) { $0.connectTimeout = .seconds(30) }
+    try admin("CONFIG", "SET", "maxclients", "10")
+    try await locker.acquire(uniqueKey()).release()
+  }
+}
+
+extension FakeListener {
+  /// The port at 127.0.0.1.
+  fileprivate var port: String {
+    if case .tcp(let port) = address { "\(port)" } else { "0" }
+  }
+}

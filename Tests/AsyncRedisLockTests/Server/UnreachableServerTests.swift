@@ -1,0 +1,146 @@
+import AsyncRedisLock
+import Foundation
+import Synchronization
+import Testing
+
+@Suite("An unreachable server")
+struct UnreachableServerTests {
+  @Test("that hangs up on an idle connection kills nobody by SIGPIPE, and the next call works")
+  func finThenReset() async {
+    await #expect(processExitsWith: .success) {
+      let server = try FakeServer()
+      defer { server.stop() }
+      let locker = try await Locker(url: server.url)
+      for round in 0..<3 {
+        try await locker.acquire(uniqueKey()).release()
+        server.perform(
+          FakeAnswer(.finish, .pause(.milliseconds(50)), .reset), on: round)
+        await eventually { server.isOver(round) }
+      }
+      try await locker.acquire(uniqueKey()).release()
+      #expect(server.connectionCount == 4)
+    }
+  }
+
+  @Test("that hangs up as soon as it accepts kills nobody by SIGPIPE")
+  func hangsUpAtOnce() async {
+    await #expect(processExitsWith: .success) {
+      // A Unix socket breaks under the first write already.
+      let server = try FakeServer(
+        .unixSocket, welcome: { $0 < 10 ? FakeAnswer(.hangUp) : .silence })
+      defer { server.stop() }
+      let locker = try await Locker(url: server.url) { $0.connectTimeout = .seconds(10) }
+      try await locker.acquire(uniqueKey()).release()
+      #expect(server.connectionCount == 11)
+    }
+  }
+
+  @Test("that resets its connections under load kills nobody by SIGPIPE")
+  func resetsUnderLoad() async {
+    await #expect(processExitsWith: .success) {
+      let server = try FakeServer { _, _, index in index == 20 ? FakeAnswer(.reset) : nil }
+      defer { server.stop() }
+      let locker = try await Locker(url: server.url)
+      let outcomes = await withTaskGroup(of: Bool.self, returning: [Bool].self) { group in
+        for _ in 0..<8 {
+          group.addTask {
+            var isAsExpected = true
+            for _ in 0..<25 {
+              let attempt = await Attempt { _ = try await locker.inspect(uniqueKey()) }
+              if attempt.error?.code != .unreachable, attempt.value == nil { isAsExpected = false }
+            }
+            return isAsExpected
+          }
+        }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(outcomes == Array(repeating: true, count: 8))
+      #expect(server.connectionCount > 8)
+    }
+  }
+
+  @Test(
+    "because it is full is asked again until it has room",
+    arguments: [FakeListener.Kind.tcp, .unixSocket])
+  func full(_ kind: FakeListener.Kind) async throws {
+    let refusal = "-ERR max number of clients reached\r\n" + FakeAnswer(.hangUp)
+    let isFull = Mutex(true)
+    let server = try FakeServer(kind, welcome: { _ in isFull.withLock { $0 } ? refusal : .silence })
+    defer { server.stop() }
+    let attempt = await Attempt {
+      try await Locker(url: server.url) {
+        $0.connectTimeout = .milliseconds(300)
+        $0.password = "secret"
+      }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(attempt.error?.message.contains("max number of clients") == true)
+    #expect(attempt.duration < .inTime)
+    #expect(server.connectionCount > 1)
+
+    async let locker = Locker(url: server.url) { $0.connectTimeout = .seconds(10) }
+    let former = server.connectionCount
+    await eventually { server.connectionCount > former }
+    isFull.withLock { $0 = false }
+    try await locker.acquire(uniqueKey()).release()
+  }
+
+  @Test("because nobody listens there is a typed error, in time")
+  func refused() async throws {
+    let listener = try FakeListener(.tcp, isOpen: false) { _ in }
+    defer { listener.stop() }
+    let attempt = await Attempt {
+      try await Locker(url: listener.address.url) { $0.connectTimeout = .milliseconds(200) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.phase == .connect)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(attempt.error?.message.contains("refused") == true)
+    #expect(attempt.duration < .inTime)
+  }
+
+  @Test("because its socket does not exist is a typed error, in time")
+  func noSuchSocket() async {
+    let attempt = await Attempt {
+      try await Locker(url: "unix:///nosuch/\(uniqueKey())") {
+        $0.connectTimeout = .milliseconds(200)
+      }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.message.contains("No such file") == true)
+    #expect(attempt.duration < .inTime)
+  }
+
+  @Test("because its name is unknown is a typed error, in time")
+  func unknownHost() async {
+    let attempt = await Attempt {
+      try await Locker(url: "redis://nosuch.invalid") { $0.connectTimeout = .milliseconds(500) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.message.contains("nosuch.invalid") == true)
+    #expect(attempt.duration < .inTime)
+  }
+
+  @Test("that goes away fails the next call in time, and not the one after it has come back")
+  func goesAway() async throws {
+    let isDown = Mutex(false)
+    let server = try FakeServer(welcome: { _ in
+      isDown.withLock { $0 } ? FakeAnswer(.reset) : .silence
+    })
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    isDown.withLock { $0 = true }
+    server.perform(FakeAnswer(.reset), on: 0)
+    await eventually { server.isOver(0) }
+    let attempt = await Attempt {
+      try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .milliseconds(200)))
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.phase == .acquire)
+    #expect(attempt.error?.waited ?? .zero >= .milliseconds(199))
+    #expect(attempt.duration < .inTime)
+    isDown.withLock { $0 = false }
+    try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(5))).release()
+  }
+}

@@ -1,0 +1,268 @@
+import Foundation
+import Synchronization
+
+/// A server in the test process that answers what a test tells it to, however wrong that is.
+///
+/// Every connection has a thread of its own, which reads commands and carries out the answers one after
+/// the other. What the test does not care about is answered as a server with a free key would.
+final class FakeServer: Sendable {
+  /// Says what to do about a command; nil for what a good server would.
+  typealias Script =
+    @Sendable (_ command: FakeCommand, _ connection: Int, _ index: Int) -> FakeAnswer?
+
+  let url: String
+  private let listener: FakeListener
+  private let hall: Hall
+
+  /// Starts to listen.
+  ///
+  /// - Parameters:
+  ///   - kind: What to listen on.
+  ///   - script: What to do about each command, given its number within its connection.
+  ///   - welcome: What to do as soon as a connection is made, given the connection's number.
+  /// - Throws: `POSIXError`.
+  init(
+    _ kind: FakeListener.Kind = .tcp,
+    script: @escaping Script = { _, _, _ in nil },
+    welcome: @escaping @Sendable (_ connection: Int) -> FakeAnswer = { _ in .silence }
+  ) throws {
+    let hall = Hall()
+    self.hall = hall
+    listener = try FakeListener(kind) { wire in
+      let number = hall.enter(wire)
+      Thread.detachNewThread {
+        hall.talk(over: wire, number, welcome: welcome, script: script)
+      }
+    }
+    url = listener.address.url
+  }
+
+  deinit { stop() }
+
+  /// How many connections have been made so far.
+  var connectionCount: Int { hall.state.withLock { $0.guests.count } }
+
+  /// The commands received so far, connection by connection.
+  var commands: [[FakeCommand]] { hall.state.withLock { $0.guests.map(\.commands) } }
+
+  /// How many bytes the system has taken for a connection.
+  func bytesSent(on connection: Int) -> Int {
+    hall.state.withLock { $0.guests[connection].bytesSent }
+  }
+
+  /// Whether a connection is over, from the server's point of view.
+  func isOver(_ connection: Int) -> Bool { hall.state.withLock { $0.guests[connection].isOver } }
+
+  /// Does something on a connection that nobody asked for.
+  func perform(_ answer: FakeAnswer, on connection: Int) {
+    guard let wire = hall.state.withLock({ $0.guests[connection].wire }) else { return }
+    _ = hall.perform(answer, over: wire, connection)
+  }
+
+  /// Hangs up on everybody and listens no more.
+  func stop() {
+    listener.stop()
+    hall.hangUpAll()
+  }
+}
+
+/// A command as a server reads it.
+struct FakeCommand: Sendable, Equatable {
+  let words: [String]
+
+  /// The command's name in capital letters.
+  var name: String { words.first?.uppercased() ?? "" }
+}
+
+/// What a fake server does about a command, step by step.
+struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
+  /// One step.
+  enum Step: Sendable {
+    case send([UInt8])
+    /// Sends so many bytes at a time.
+    case drip([UInt8], count: Int, every: Duration)
+    case pause(Duration)
+    /// Sends FIN and goes on reading.
+    case finish
+    case hangUp
+    /// Sends RST, on TCP.
+    case reset
+  }
+
+  private(set) var steps: [Step]
+
+  init(_ steps: Step...) { self.steps = steps }
+
+  /// Sends the text.
+  init(stringLiteral text: String) { self.init(.send(Array(text.utf8))) }
+
+  static let silence = Self()
+
+  static func send(_ text: String) -> Self { Self(.send(Array(text.utf8))) }
+
+  static func bulk(_ text: String) -> Self { .send("$\(text.utf8.count)\r\n\(text)\r\n") }
+
+  static func drip(_ text: String, _ count: Int = 1, every pause: Duration) -> Self {
+    Self(.drip(Array(text.utf8), count: count, every: pause))
+  }
+
+  /// Sends the first bytes of the text, then hangs up.
+  static func cut(_ text: String, after count: Int) -> Self {
+    Self(.send(Array(text.utf8.prefix(count))), .hangUp)
+  }
+
+  /// Does one thing after the other.
+  static func + (first: Self, second: Self) -> Self {
+    var both = first
+    both.steps += second.steps
+    return both
+  }
+}
+
+/// Takes commands out of what a client sends.
+struct FakeCommandParser {
+  private var bytes: ArraySlice<UInt8> = []
+
+  mutating func feed(_ new: [UInt8]) { bytes += new }
+
+  /// The next complete command; nil when more has to arrive first.
+  mutating func next() -> FakeCommand? {
+    var rest = bytes
+    guard let count = Self.number(after: "*", in: &rest) else { return nil }
+    var words: [String] = []
+    for _ in 0..<count {
+      guard let length = Self.number(after: "$", in: &rest), rest.count >= length + 2 else {
+        return nil
+      }
+      words.append(String(decoding: rest.prefix(length), as: UTF8.self))
+      rest = rest.dropFirst(length + 2)
+    }
+    bytes = rest
+    return FakeCommand(words: words)
+  }
+
+  private static func number(after mark: Character, in rest: inout ArraySlice<UInt8>) -> Int? {
+    guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+    let line = String(decoding: rest[..<end], as: UTF8.self)
+    guard line.first == mark else { return nil }
+    rest = rest[(end + 1)...]
+    return Int(line.dropFirst().dropLast(line.hasSuffix("\r") ? 1 : 0))
+  }
+}
+
+/// The connections of a fake server, apart from it so that their threads do not keep it alive.
+private final class Hall: Sendable {
+  struct Guest {
+    var wire: FakeWire?
+    var commands: [FakeCommand] = []
+    var bytesSent = 0
+    var isOver = false
+  }
+
+  struct State {
+    var guests: [Guest] = []
+    var manners = Manners()
+  }
+
+  let state = Mutex(State())
+
+  func enter(_ wire: FakeWire) -> Int {
+    state.withLock { state in
+      state.guests.append(Guest(wire: wire))
+      return state.guests.count - 1
+    }
+  }
+
+  func hangUpAll() {
+    for guest in state.withLock({ $0.guests }) { guest.wire?.hangUp() }
+  }
+
+  /// Serves a connection until it is over.
+  func talk(
+    over wire: FakeWire, _ number: Int, welcome: (Int) -> FakeAnswer, script: FakeServer.Script
+  ) {
+    var goesOn = perform(welcome(number), over: wire, number)
+    var parser = FakeCommandParser()
+    var index = 0
+    while goesOn, let bytes = wire.receive() {
+      parser.feed(bytes)
+      while goesOn, let command = parser.next() {
+        let usual = state.withLock { state in
+          state.guests[number].commands.append(command)
+          return state.manners.answer(to: command, on: number)
+        }
+        goesOn = perform(script(command, number, index) ?? usual, over: wire, number)
+        index += 1
+      }
+    }
+    state.withLock { state in
+      state.guests[number].wire = nil
+      state.guests[number].isOver = true
+    }
+  }
+
+  /// Carries an answer out; false when the connection is over by that.
+  func perform(_ answer: FakeAnswer, over wire: FakeWire, _ number: Int) -> Bool {
+    for step in answer.steps {
+      switch step {
+      case .send(let bytes):
+        guard send(bytes, over: wire, number) else { return false }
+      case .drip(let bytes, let count, let pause):
+        for start in stride(from: 0, to: bytes.count, by: count) {
+          if start > 0 { Thread.sleep(forTimeInterval: pause / .seconds(1)) }
+          let part = Array(bytes[start..<min(start + count, bytes.count)])
+          guard send(part, over: wire, number) else { return false }
+        }
+      case .pause(let duration): Thread.sleep(forTimeInterval: duration / .seconds(1))
+      case .finish: wire.finish()
+      case .hangUp:
+        wire.hangUp()
+        return false
+      case .reset:
+        wire.reset()
+        return false
+      }
+    }
+    return true
+  }
+
+  private func send(_ bytes: [UInt8], over wire: FakeWire, _ number: Int) -> Bool {
+    let count = wire.send(bytes)
+    state.withLock { $0.guests[number].bytesSent += count }
+    return count == bytes.count
+  }
+}
+
+/// How a good server answers, as far as this library asks: every key is free, every lock is held.
+private struct Manners {
+  private var tokens: [Int: String] = [:]
+  private var counter = 1_000_000
+
+  mutating func answer(to command: FakeCommand, on connection: Int) -> FakeAnswer {
+    switch command.name {
+    case "SET":
+      tokens[connection] = command.words[2]
+      return "+OK\r\n"
+    case "INCR":
+      counter += 1
+      return .send(":\(counter)\r\n")
+    case "GETRANGE": return .bulk(tokens[connection] ?? "")
+    case "EVAL", "EVALSHA": return answer(toScript: command)
+    default: return "+OK\r\n"
+    }
+  }
+
+  private mutating func answer(toScript command: FakeCommand) -> FakeAnswer {
+    let arguments = command.words.dropFirst(3 + (Int(command.words[2]) ?? 0))
+    switch arguments.count {
+    case 0: return "$-1\r\n"  // inspect, force-release: nobody holds it
+    case 2 where Int(arguments.first ?? "") != nil:  // fence
+      counter += 1
+      return .bulk("\(counter)")
+    case 3:  // acquire
+      counter += 1
+      return "*2\r\n:1\r\n" + .bulk("\(counter)")
+    default: return ":1\r\n"  // extend, release
+    }
+  }
+}
