@@ -5,11 +5,11 @@
   ///
   /// On Linux that one is a futex in a library without instrumentation: the sanitizer does not see its
   /// locking and reports every access under it. It does see pthread's.
-  @safe struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
+  @safe package struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     private let handle = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
 
-    init(_ value: consuming sending Value) {
+    package init(_ value: consuming sending Value) {
       unsafe pthread_mutex_init(handle, nil)
       unsafe self.value.initialize(to: value)
     }
@@ -21,7 +21,7 @@
       unsafe handle.deallocate()
     }
 
-    borrowing func withLock<Result: ~Copyable, Failure: Error>(
+    package borrowing func withLock<Result: ~Copyable, Failure: Error>(
       _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
       unsafe pthread_mutex_lock(handle)

@@ -1,3 +1,4 @@
+import AsyncRedisLock
 import Foundation
 import Synchronization
 import Testing

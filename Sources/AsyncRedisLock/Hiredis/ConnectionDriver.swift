@@ -229,7 +229,7 @@ struct ConnectionDriver: ~Copyable {
   /// Closes the connection; what is unanswered fails, or waits for the next connection.
   private mutating func disconnect(because cause: TransportError, on connection: Connection) {
     let unanswered = pipeline.removeAll()
-    takeBack(unanswered)
+    takeBack(unanswered, on: connection)
     context = nil
     mustReconnect = false
     lastFailure = cause
@@ -249,14 +249,13 @@ struct ConnectionDriver: ~Copyable {
 
   /// Sends what takes the unanswered requests back behind them, on the same socket: sent on another
   /// connection it may be executed before them, and leave a lock that nobody holds.
-  private mutating func takeBack(_ unanswered: [Request]) {
-    let undos = unanswered.compactMap { $0.undo?() }
+  private mutating func takeBack(_ unanswered: [Request], on connection: Connection) {
+    // What was answered last may have to be taken back as well.
+    backlog.append(contentsOf: connection.takeMail().requests)
+    let undos = unanswered.compactMap { $0.undo?() } + backlog.filter(\.isRepeatable)
     guard !undos.isEmpty else { return }
     // A socket that is broken already takes nothing, and needs no more than the attempt.
-    do throws(TransportError) {
-      for command in undos.lazy.flatMap(\.commandsBySource) { _ = try context?.append(command) }
-      try context?.write()
-    } catch {}
+    try? context?.writeFinally(undos.flatMap(\.commandsBySource))
   }
 
   /// Fails everything but what gives back and cleans up.
@@ -274,7 +273,7 @@ struct ConnectionDriver: ~Copyable {
   private mutating func shutDown(on connection: Connection) {
     connection.end()
     let unanswered = pipeline.removeAll()
-    takeBack(unanswered)
+    takeBack(unanswered, on: connection)
     context = nil
     link = .down(until: .now)
     for request in unanswered + backlog.removeAll(where: { _ in true }) {

@@ -83,6 +83,20 @@ internal import CHiredis
     hasUnsentBytes = isDone == 0
   }
 
+  /// Sends commands over the same socket as the last thing, even if this context has met an error.
+  ///
+  /// hiredis writes no more after an error of any kind, so another context does it on a copy of the
+  /// descriptor.
+  mutating func writeFinally(_ commands: [Command]) throws(TransportError) {
+    // Behind the half of a command they would make no sense.
+    if hasUnsentBytes { try write() }
+    let copy = fcntl(fileDescriptor, F_DUPFD_CLOEXEC, 1)
+    guard copy > 0, !hasUnsentBytes else { return }
+    var other = try HiredisContext(adopting: FileDescriptor(adopting: copy))
+    for command in commands { _ = try other.append(command) }
+    try other.write()
+  }
+
   /// Reads what the socket has, at most as much as hiredis takes at a time.
   ///
   /// - Returns: whether there may be more.

@@ -29,9 +29,9 @@ struct AccessTests {
   }
 
   private static var hasIPv6: Bool {
-    let interfaces = try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8)
     #if os(Linux)
-      return interfaces?.contains("00000000000000000000000000000001") == true
+      let addresses = try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8)
+      return addresses?.contains("00000000000000000000000000000001") == true
     #else
       return true
     #endif

@@ -1,7 +1,6 @@
 import AsyncRedisLock
 import Foundation
 import PrivateRedis
-import Synchronization
 import Testing
 
 /// Keys live for a minute, so that only the library can have removed those that are gone.
@@ -232,19 +231,14 @@ extension FaultProxy {
     _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Verdict
   ) -> @Sendable () -> Bool {
     let start = received(direction, on: 0).count + count
-    let hasHappened = Happened()
+    let hasHappened = Shared(false)
     setScript { chunk in
       guard chunk.direction == direction, chunk.connection == 0,
         chunk.offset + chunk.bytes.count >= start
       else { return .forward }
-      hasHappened.value.withLock { $0 = true }
+      hasHappened.value = true
       return fault(max(0, start - chunk.offset))
     }
-    return { hasHappened.value.withLock { $0 } }
+    return { hasHappened.value }
   }
-}
-
-/// A mark that two threads share.
-private final class Happened: Sendable {
-  let value = Mutex(false)
 }

@@ -1,7 +1,6 @@
 import AsyncRedisLock
 import Foundation
 import PrivateRedis
-import Synchronization
 import Testing
 
 /// What is left on the server of an acquisition whose outcome nobody knows.
@@ -54,7 +53,7 @@ struct AmbiguousTests {
     arguments: FaultProxy.Direction.allCases)
   func silentAtEveryByte(_ direction: FaultProxy.Direction) async throws {
     let options = LockOptions(timeout: .milliseconds(30), ttl: Self.ttl, extend: nil)
-    try await sweep(direction, stride: 12, options) { .blackhole(after: $0) }
+    try await sweep(direction, stride: 16, options) { .blackhole(after: $0) }
   }
 
   /// Lets a fault happen behind each byte of the first acquisition over a connection, one by one.
@@ -72,18 +71,18 @@ struct AmbiguousTests {
       defer { proxy.stop() }
       let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(200) }
       let start = proxy.received(direction, on: 0).count + position
-      let hasHappened = Mutex(false)
+      let hasHappened = Shared(false)
       proxy.setScript { chunk in
         guard chunk.direction == direction, chunk.connection == 0,
           chunk.offset + chunk.bytes.count >= start
         else { return .forward }
-        hasHappened.withLock { $0 = true }
+        hasHappened.value = true
         return fault(max(0, start - chunk.offset))
       }
       let keys = (0..<keyCount).map { _ in uniqueKey() }
       let attempt = await Attempt { try await locker.acquire(keys, options: options) }
       // On a busy machine the time can be up before there is anything to break.
-      isThrough = !hasHappened.withLock { $0 } && attempt.value != nil
+      isThrough = !hasHappened.value && attempt.value != nil
       if attempt.value == nil {
         #expect(attempt.error?.code == .unreachable, "byte \(position): \(attempt.result)")
       }
@@ -109,19 +108,40 @@ struct AmbiguousTests {
       let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(300) }
       // Either at once, or when the line has been in use.
       for _ in 0..<round { try await locker.acquire(uniqueKey()).release() }
-      let isSwallowed = Mutex(false)
+      let isSwallowed = Shared(false)
       proxy.setScript { chunk in
         guard chunk.direction == .replies else { return .forward }
-        return isSwallowed.withLock { isSwallowed in
-          defer { isSwallowed = true }
-          return isSwallowed ? .forward : .swallow
-        }
+        return isSwallowed.exchange(true) ? .forward : .swallow
       }
       let key = uniqueKey()
       let options = LockOptions(timeout: .milliseconds(100), ttl: Self.ttl, extend: nil)
       let attempt = await Attempt { try await locker.acquire(key, options: options) }
       #expect(attempt.error?.code == .unreachable)
       try await locker.acquire(key, options: LockOptions(timeout: .seconds(5))).release()
+      await eventually { try client("EXISTS", key) == .integer(0) }
+    }
+  }
+
+  @Test("because the reply was garbled leaves nothing, and the next call works")
+  func garbled() async throws {
+    let client = RedisClient(.current)
+    for text in ["garbage\r\n", "+OK\r\n:7\r\n$-1\r\n", "$-1\r\n:1\r\n$-1\r\n"] {
+      let proxy = try FaultProxy(to: .current)
+      defer { proxy.stop() }
+      let locker = try await Locker(url: proxy.url)
+      proxy.setScript { chunk in
+        guard chunk.direction == .replies, chunk.connection == 0 else { return .forward }
+        return .replace(Array(text.utf8))
+      }
+      let key = uniqueKey()
+      let options = LockOptions(timeout: .milliseconds(30), ttl: Self.ttl, extend: nil)
+      let attempt = await Attempt { try await locker.acquire(key, options: options) }
+      if let lock = attempt.value {
+        #expect(try client("GET", key).string == lock.token)
+      }
+      proxy.setScript(nil)
+      _ = try? await attempt.value?.release()
+      try await locker.acquire(key, options: LockOptions(timeout: .seconds(10))).release()
       await eventually { try client("EXISTS", key) == .integer(0) }
     }
   }
@@ -136,13 +156,10 @@ struct AmbiguousTests {
     for round in 0..<10 {
       let locker = try await Locker(url: proxy.url) { $0.operationTimeout = operationTimeout }
       let connection = proxy.connectionCount - 1
-      let isLate = Mutex(true)
+      let isLate = Shared(true)
       proxy.setScript { chunk in
         guard chunk.connection == connection, chunk.direction == .requests else { return .forward }
-        return isLate.withLock { isLate in
-          defer { isLate = false }
-          return isLate ? .delay(.milliseconds(150)) : .forward
-        }
+        return isLate.exchange(false) ? .delay(.milliseconds(150)) : .forward
       }
       let options = LockOptions(timeout: .milliseconds(25), ttl: Self.ttl, extend: nil)
       let attempt = await Attempt { try await locker.acquire(key, options: options) }

@@ -1,6 +1,5 @@
 import AsyncRedisLock
 import Foundation
-import Synchronization
 import Testing
 
 @Suite("A reply", .serialized)
@@ -43,6 +42,7 @@ struct HostileReplyTests {
       Payload("a negative number", ":-9223372036854775808\r\n"),
       Payload("a long status", "+\(repeated("x", 500_000))\r\n"),
       Payload("a long error", "-ERR \(repeated("x", 500_000))\r\n"),
+      Payload("an error of one long word", "-\(repeated("X", 500_000))\r\n"),
       Payload("an error without a text", "-\r\n"),
       Payload("an error that rewrites the terminal", "-ERR \u{1b}[2J\u{8}\u{7}\u{1}\r\n"),
       Payload("a status that rewrites the terminal", "+\u{1b}[2J\u{8}\u{7}\u{1}\r\n"),
@@ -92,9 +92,9 @@ struct HostileReplyTests {
 
   /// Makes a call that gets the reply, and one after the server has come to its senses.
   private static func suffer(_ text: String, as target: Target) async throws -> Duration {
-    let isHostile = Mutex(target == .login || target == .greeting)
+    let isHostile = Shared(target == .login || target == .greeting)
     let server = try FakeServer(.unixSocket) { command, _, _ in
-      target.matches(command) && isHostile.withLock { $0 } ? .send(text) : nil
+      target.matches(command) && isHostile.value ? .send(text) : nil
     }
     defer { server.stop() }
     let (key, options) = (uniqueKey(), LockOptions(timeout: .milliseconds(200), extend: nil))
@@ -104,18 +104,18 @@ struct HostileReplyTests {
         $0.connectTimeout = timeout
       }
     }
-    guard !isHostile.withLock({ $0 }) else {
+    guard !isHostile.value else {
       let attempt = await Attempt {
         _ = try await connect(within: .milliseconds(200)).acquire(key, options: options)
       }
       expectTyped(attempt)
-      isHostile.withLock { $0 = false }
+      isHostile.value = false
       try await connect(within: .seconds(5)).acquire(key).release()
       return attempt.duration
     }
     let locker = try await connect(within: .seconds(5))
     let lock = try await locker.acquire(key, options: options)
-    isHostile.withLock { $0 = true }
+    isHostile.value = true
     let attempt = await Attempt {
       switch target {
       case .login, .greeting, .set, .increment, .getRange:
@@ -128,7 +128,7 @@ struct HostileReplyTests {
       }
     }
     expectTyped(attempt)
-    isHostile.withLock { $0 = false }
+    isHostile.value = false
     try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(5))).release()
     return attempt.duration
   }
@@ -141,6 +141,7 @@ struct HostileReplyTests {
     }
     #expect([.unreachable, .refused, .lost, .timeout].contains(error.code), "\(error)")
     #expect("\(error)".utf8.count < 2000, "an error of \("\(error)".utf8.count) bytes")
+    #expect(error.serverCode?.utf8.count ?? 0 < 100)
     #expect(!"\(error)".utf8.contains { $0 < 0x20 }, "control characters: \(error)")
   }
 

@@ -32,7 +32,7 @@ struct HostileServerTests {
     let server = try FakeServer { command, _, _ in
       let isAffected =
         operation == .acquire || operation == .acquireIfAvailable
-        ? command.name == "SET" : command.name == "EVALSHA"
+        ? !["CLIENT", "EVAL"].contains(command.name) : command.name == "EVALSHA"
       return isAffected ? answer() : nil
     }
     defer { server.stop() }
@@ -70,6 +70,60 @@ struct HostileServerTests {
     #expect(attempt.error?.code == .unreachable)
     #expect(attempt.error?.phase == .connect)
     #expect(attempt.duration < .inTime)
+  }
+
+  @Test("that hangs up in the middle of a reply is asked again, and is not believed before")
+  func cut() async throws {
+    let key = uniqueKey()
+    let reply = "*2\r\n$6\r\nholder\r\n:1000\r\n"
+    for count in 0...reply.utf8.count {
+      let server = try FakeServer { command, connection, _ in
+        guard command.name == "EVALSHA" else { return nil }
+        return connection == 0 ? .cut(reply, after: count) : .send(reply)
+      }
+      defer { server.stop() }
+      let locker = try await Locker(url: server.url)
+      let attempt = await Attempt { try await locker.inspect(key) }
+      if attempt.value != nil {
+        #expect(attempt.value??.holder.value == "holder", "after \(count) bytes")
+      } else {
+        #expect(attempt.error?.code == .unreachable, "after \(count) bytes")
+      }
+      #expect(try await locker.inspect(key)?.holder.value == "holder")
+    }
+  }
+
+  /// What can be said to a `SET`, with a name for the output of the tests.
+  enum Nonsense: String, CaseIterable, Sendable {
+    case nothing, garbage, negativeLength, tooManyReplies, end
+
+    var answer: FakeAnswer {
+      switch self {
+      case .nothing: .silence
+      case .garbage: "garbage\r\n"
+      case .negativeLength: "$-7\r\n"
+      case .tooManyReplies: ":1\r\n:1\r\n:1\r\n:1\r\n"
+      case .end: FakeAnswer(.finish)
+      }
+    }
+  }
+
+  @Test(
+    "gets what takes an acquisition back on the line on which it got that",
+    arguments: Nonsense.allCases)
+  func takenBackInPlace(_ nonsense: Nonsense) async throws {
+    let server = try FakeServer { command, connection, _ in
+      guard connection == 0, !["CLIENT", "EVAL"].contains(command.name) else { return nil }
+      return command.name == "SET" ? nonsense.answer : .silence
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = .milliseconds(100) }
+    let options = LockOptions(timeout: .milliseconds(200), extend: nil)
+    _ = await Attempt { try await locker.acquire(uniqueKey(), options: options) }
+    await eventually("the first line is given up") { server.isOver(0) }
+    let token = try #require(server.commands[0].first { $0.name == "SET" }).words[2]
+    // On another line it may come before the acquisition, and that would stay then.
+    #expect(server.commands[0].contains { $0.name.hasPrefix("EVAL") && $0.words.last == token })
   }
 
   // MARK: Answers that are not one's own
@@ -122,8 +176,10 @@ struct HostileServerTests {
     let (first, second) = (uniqueKey("first"), uniqueKey("second"))
     let server = try FakeServer { command, _, _ in
       guard command.name == "EVALSHA" else { return nil }
-      let answer = "*2\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n"
-      return command.words[3] == first ? answer + answer : answer
+      let holder = "holder of \(command.words[3])"
+      let answer = "*2\r\n$\(holder.utf8.count)\r\n\(holder)\r\n:1000\r\n"
+      // In one go: what comes behind the next command nobody can tell from its answer.
+      return .send(command.words[3] == first ? answer + answer : answer)
     }
     defer { server.stop() }
     let locker = try await Locker(url: server.url)

@@ -212,14 +212,21 @@ struct ResilienceTests {
     await eventually { try !server.hasKey("key") }
   }
 
-  @Test("twenty thousand handles dropped at once", .redisServer())
+  #if THREAD_SANITIZER
+    // Everything takes ten times as long there, but the ttl does not.
+    static let burstSize = 2000
+  #else
+    static let burstSize = 20_000
+  #endif
+
+  @Test("thousands of handles dropped at once", .redisServer())
   func burst() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server)
     let bystander = try await locker.acquire("bystander")
     var locks: [Lock] = []
     try await withThrowingTaskGroup(of: Lock.self) { group in
-      for index in 0..<20_000 {
+      for index in 0..<Self.burstSize {
         group.addTask {
           try await locker.acquire(
             "key-\(index)", options: LockOptions(timeout: nil, ttl: .seconds(60)))

@@ -37,6 +37,25 @@ struct ServerErrorBehaviourTests {
     }
   }
 
+  @Test("is named as the reason also when the last question gets no answer in time")
+  func cutShort() async throws {
+    let end = Shared(ContinuousClock.now + .seconds(60))
+    let server = try FakeServer { command, _, _ in
+      guard command.name == "SET" || command.name == "EVALSHA" else { return nil }
+      // A server that is busy loading takes its time, and the last question has two milliseconds.
+      return ContinuousClock.now < end.value ? "-LOADING the dataset in memory\r\n" : .silence
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    end.value = .now + .milliseconds(140)
+    let attempt = await Attempt {
+      try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .milliseconds(150)))
+    }
+    #expect(attempt.error?.code == .refused)
+    #expect(attempt.error?.serverCode == "LOADING")
+    #expect(attempt.error?.isRetryable == true)
+  }
+
   // MARK: Replication
 
   @Test("because it became a replica is asked until it is a master again", .redisServer())

@@ -1,3 +1,5 @@
+// In builds for the thread sanitizer the mutex is that of the library.
+import AsyncRedisLock
 import Foundation
 import Synchronization
 
@@ -227,7 +229,7 @@ private final class Hall: Sendable {
   }
 
   private func send(_ bytes: [UInt8], over wire: FakeWire, _ number: Int) -> Bool {
-    let count = wire.send(bytes)
+    let count = wire.write(bytes)
     state.withLock { $0.guests[number].bytesSent += count }
     return count == bytes.count
   }

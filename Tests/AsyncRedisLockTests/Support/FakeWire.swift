@@ -1,3 +1,5 @@
+// In builds for the thread sanitizer the mutex is that of the library.
+import AsyncRedisLock
 import Dispatch
 import Foundation
 import Synchronization
@@ -49,14 +51,14 @@ final class FakeWire: Sendable {
     }
   }
 
-  /// Sends bytes; says how many the system took before the other side was gone.
+  /// Sends bytes; returns how many the system took before the other side was gone.
   @discardableResult
-  func send(_ bytes: [UInt8]) -> Int {
+  func write(_ bytes: [UInt8]) -> Int {
     var sent = 0
     while sent < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { buffer in
         let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[sent...])
-        return unsafe Foundation.send(descriptor, rest.baseAddress, rest.count, noSignal)
+        return unsafe send(descriptor, rest.baseAddress, rest.count, noSignal)
       }
       if count > 0 { sent += count } else if errno != EINTR { break }
     }

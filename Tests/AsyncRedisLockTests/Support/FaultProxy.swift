@@ -1,3 +1,5 @@
+// In builds for the thread sanitizer the mutex is that of the library.
+import AsyncRedisLock
 import Foundation
 import PrivateRedis
 import Synchronization
@@ -129,24 +131,24 @@ private final class Lines: Sendable {
       let (chunk, script, isBlackhole) = record(bytes, direction, number)
       guard !isBlackhole else { continue }
       switch script?(chunk) ?? .forward {
-      case .forward: target.send(bytes)
+      case .forward: target.write(bytes)
       case .swallow: break
       case .delay(let duration):
         Thread.sleep(forTimeInterval: duration / .seconds(1))
-        target.send(bytes)
+        target.write(bytes)
       case .blackhole(let count):
         state.withLock { $0.lines[number].isBlackhole = true }
-        target.send(Array(bytes.prefix(count)))
+        target.write(Array(bytes.prefix(count)))
       case .cut(let count):
-        target.send(Array(bytes.prefix(count)))
+        target.write(Array(bytes.prefix(count)))
         source.hangUp()
         target.hangUp()
       case .reset(let count):
-        target.send(Array(bytes.prefix(count)))
+        target.write(Array(bytes.prefix(count)))
         let wires = state.withLock { $0.lines[number].wires }
         wires?.server.hangUp()
         wires?.client.reset()
-      case .replace(let others): target.send(others)
+      case .replace(let others): target.write(others)
       }
     }
     let isBlackhole = state.withLock { state in

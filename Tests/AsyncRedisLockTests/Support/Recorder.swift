@@ -1,8 +1,6 @@
-#if THREAD_SANITIZER
-  @testable import AsyncRedisLock
-#else
-  import Synchronization
-#endif
+// In builds for the thread sanitizer the mutex is that of the library.
+import AsyncRedisLock
+import Synchronization
 
 /// Notes values from any task, in the order they come.
 final class Recorder<Value: Sendable>: Sendable {

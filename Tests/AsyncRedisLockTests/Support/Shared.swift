@@ -1,0 +1,23 @@
+// In builds for the thread sanitizer the mutex is that of the library.
+import AsyncRedisLock
+import Synchronization
+
+/// A value that the thread of a fake server, or of a proxy, shares with the test.
+final class Shared<Value: Sendable>: Sendable {
+  private let guarded: Mutex<Value>
+
+  init(_ value: Value) { guarded = Mutex(value) }
+
+  var value: Value {
+    get { guarded.withLock { $0 } }
+    set { guarded.withLock { $0 = newValue } }
+  }
+
+  /// Puts in another value; returns the former one.
+  func exchange(_ value: Value) -> Value {
+    guarded.withLock { current in
+      defer { current = value }
+      return current
+    }
+  }
+}
