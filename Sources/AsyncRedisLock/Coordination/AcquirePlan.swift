@@ -102,9 +102,10 @@ struct AcquirePlan {
     case .unintelligible:
       trouble = failure
     case .unreachable:
-      // A last question that the deadline cut short says nothing against a server that has answered.
+      // A last question that the deadline cut short says nothing new of a server that has answered.
       let wasCutShort = askedAt.duration(to: now) < max(roundTrip * 10, Self.fairChance)
-      if trouble != nil || holder == nil || !wasCutShort { trouble = failure }
+      let hasAnswered = trouble != nil || holder != nil
+      if !(wasCutShort && hasAnswered) { trouble = failure }
     }
     return pause(min(options.retry, Self.troublePause), at: now, roundTrip, &generator)
   }

@@ -252,7 +252,9 @@ struct ConnectionDriver: ~Copyable {
   private mutating func takeBack(_ unanswered: [Request], on connection: Connection) {
     // What was answered last may have to be taken back as well.
     backlog.append(contentsOf: connection.takeMail().requests)
-    let undos = unanswered.compactMap { $0.undo?() } + backlog.filter(\.isRepeatable)
+    let waiting = backlog.filter(\.isRepeatable)
+    for request in waiting { request.noteEarlierAttempt() }
+    let undos = unanswered.compactMap { $0.undo?() } + waiting
     guard !undos.isEmpty else { return }
     // A socket that is broken already takes nothing, and needs no more than the attempt.
     try? context?.writeFinally(undos.flatMap(\.commandsBySource))

@@ -76,9 +76,12 @@ final class Request: Sendable {
   /// Puts a sent request back to be sent again, because its connection broke; false when the caller has
   /// given up.
   func beginRepeating() -> Bool {
-    isRepeated.store(true, ordering: .relaxed)
+    noteEarlierAttempt()
     return returnToQueue()
   }
+
+  /// Notes that the commands may have been executed though the request still waits to be sent.
+  func noteEarlierAttempt() { isRepeated.store(true, ordering: .relaxed) }
 
   /// Puts a sent request back to be sent with its scripts' sources, because the server knew a digest no
   /// more; false when that has been done before, or when the caller has given up: what it worked on

@@ -204,6 +204,21 @@ struct HostileServerTests {
     #expect(server.connectionCount == 2)
   }
 
+  @Test("that spoke unasked before a release does not make that release look late")
+  func unsolicitedBeforeRelease() async throws {
+    let released = Shared(false)
+    let server = try FakeServer { command, _, _ in
+      // As a real one: who comes second finds the key gone.
+      guard command.name.hasPrefix("EVAL"), command.words.count == 5 else { return nil }
+      return released.exchange(true) ? ":0\r\n" : ":1\r\n"
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    let lock = try await locker.acquire(uniqueKey())
+    server.perform("+OK\r\n", on: 0)
+    #expect(try await lock.release() == .released)
+  }
+
   @Test("that speaks before it is asked is not believed to have logged anybody in")
   func unsolicitedWelcome() async throws {
     let server = try FakeServer { command, _, _ in
