@@ -76,6 +76,22 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", held.key).string == "another's")
   }
 
+  @Test("does not say so either when its connection was closed meanwhile", .redisServer())
+  func takenBeforeReconnecting() async throws {
+    let (client, locker) = (RedisClient(.current), try await Locker())
+    for value in ["another's", nil] {
+      let lock = try await locker.acquire(uniqueKey(), options: Self.options)
+      if let value {
+        try client("SET", lock.keys[0], value)
+      } else {
+        try client("DEL", lock.keys[0])
+      }
+      // The release is sent for the first time over the next connection.
+      try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+      #expect(try await lock.release() == (value == nil ? .expired : .takenByAnother))
+    }
+  }
+
   @Test("fails to be released in time, and is released all the same", arguments: [false, true])
   func releaseUnanswered(requestArrives: Bool) async throws {
     let held = try await hold(operationTimeout: .milliseconds(200))

@@ -1,0 +1,137 @@
+extension RedisLockStore {
+  func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+    guard claim.keys.count == 1 else { return try await poll(claim, by: deadline) }
+    let key = claim.keys[0]
+    var commands = [
+      Command("SET", key, claim.token, "NX", "PX", String(claim.ttl.wholeMilliseconds))
+    ]
+    if let fenceKey {
+      commands.append(Command("INCR", fenceKey))
+      // Not GET: a foreign value can be of any length.
+      commands.append(Command("GETRANGE", key, "0", String(LockToken.maximumLength - 1)))
+    }
+    return try await take(claim, with: commands, by: deadline) { [fences] answer in
+      Self.readPipeline(answer, token: claim.token, fences: fences)
+    }
+  }
+
+  func poll(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+    let command = Script.acquire.command(
+      keys: claim.keys + [fenceKey].compactMap { $0 },
+      arguments: [
+        claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
+      ])
+    return try await take(claim, with: [command], by: deadline) { [fences] answer in
+      Self.readScript(answer, fences: fences)
+    }
+  }
+
+  /// What the replies to a claim say.
+  private enum Taking: Sendable {
+    case done(Acquisition)
+    /// The keys are ours, but the number drawn cannot be used.
+    case needsNumber(sentAt: Instant)
+  }
+
+  private func take(
+    _ claim: Claim, with commands: [Command], by deadline: Instant,
+    read: @escaping @Sendable (Request.Answer) -> Result<Taking, StoreFailure>
+  ) async throws(StoreFailure) -> Acquisition {
+    let taking = try await perform(commands, by: deadline, undoing: claim, read: read).get()
+    switch taking {
+    case .done(let acquisition): return acquisition
+    case .needsNumber(let sentAt):
+      do throws(StoreFailure) {
+        let acquisition = try await drawNumber(claim, sentAt: sentAt, by: deadline)
+        if case .contended = acquisition { connection.submit(cleanUp(claim)) }
+        return acquisition
+      } catch {
+        connection.submit(cleanUp(claim))
+        throw error
+      }
+    }
+  }
+
+  /// Reads the replies to `SET NX`, `INCR` and `GETRANGE`.
+  ///
+  /// The lock counts only when the key still holds the token after the number was drawn: the server may
+  /// do something else between two commands of a pipeline, and a holder whose key was deleted there
+  /// would outrank the next one.
+  private static func readPipeline(
+    _ answer: Request.Answer, token: String, fences: FenceGuard
+  ) -> Result<Taking, StoreFailure> {
+    let replies = answer.replies
+    switch replies[0] {
+    case .null:
+      guard replies.count > 1 else { return .success(.done(.contended(.init()))) }
+      switch replies[2] {
+      case .string(let value): return .success(.done(.contended(.init(value))))
+      case .error(let error): return .failure(StoreFailure(error))
+      default: return .failure(.unexpected(replies[2]))
+      }
+    case .status("OK"):
+      guard replies.count > 1 else {
+        return .success(.done(.held(sentAt: answer.sentAt, fencingToken: nil)))
+      }
+      for reply in replies { if let error = reply.error { return .failure(StoreFailure(error)) } }
+      guard let number = replies[1].fencingToken else { return .failure(.unexpected(replies[1])) }
+      guard case .string(let value) = replies[2] else { return .failure(.unexpected(replies[2])) }
+      guard value == token else { return .success(.done(.contended(.init(value)))) }
+      guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      return .success(.done(.held(sentAt: answer.sentAt, fencingToken: number)))
+    case .error(let error):
+      return .failure(StoreFailure(error))
+    default:
+      return .failure(.unexpected(replies[0]))
+    }
+  }
+
+  private static func readScript(
+    _ answer: Request.Answer, fences: FenceGuard
+  ) -> Result<Taking, StoreFailure> {
+    switch answer.replies[0] {
+    case .array(let fields) where fields.count == 2 && fields[0] == .integer(1):
+      if fields[1] == .string("") {
+        return .success(.done(.held(sentAt: answer.sentAt, fencingToken: nil)))
+      }
+      guard let number = fields[1].fencingToken else { return .failure(.unexpected(fields[1])) }
+      guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      return .success(.done(.held(sentAt: answer.sentAt, fencingToken: number)))
+    case .array(let fields) where fields.count == 3 && fields[0] == .integer(0):
+      guard let state = KeyState(fields[1...]) else { return .failure(.unexpected(fields[1])) }
+      return .success(.done(.contended(state)))
+    case .error(let error): return .failure(StoreFailure(error))
+    case let reply: return .failure(.unexpected(reply))
+    }
+  }
+
+  /// Raises the fence counter and draws a number for keys that are ours already; when there is none, the
+  /// keys are still ours.
+  private func drawNumber(
+    _ claim: Claim, sentAt: Instant, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    guard let fenceKey else { return .held(sentAt: sentAt, fencingToken: nil) }
+    let command = Self.raiseCommand(
+      fenceKey, above: fences.largest, keys: claim.keys, token: claim.token)
+    let result: Result<Acquisition?, StoreFailure> = await perform([command], by: deadline) {
+      [fences] answer in
+      switch answer.replies[0] {
+      case .null: return .success(.contended(.init()))
+      case .error(let error): return .failure(StoreFailure(error))
+      case let reply:
+        guard let number = reply.fencingToken else { return .failure(.unexpected(reply)) }
+        guard fences.accept(number, isRaised: true) else { return .success(nil) }
+        return .success(.held(sentAt: sentAt, fencingToken: number))
+      }
+    }
+    // The counter was lost again between the two: once more, until the deadline.
+    if let acquisition = try result.get() { return acquisition }
+    return try await drawNumber(claim, sentAt: sentAt, by: deadline)
+  }
+
+  static func raiseCommand(
+    _ fenceKey: String, above largest: UInt64, keys: [String] = [], token: String = ""
+  ) -> Command {
+    Script.fence.command(keys: [fenceKey] + keys, arguments: [String(largest), token])
+  }
+}
