@@ -5,6 +5,7 @@ import PrivateRedis
 struct Usage {
   var clientSeconds = 0.0
   var serverSeconds = 0.0
+  /// Commands on the wire, without those that scripts call.
   var commands = 0
   /// Calls of `write` by this process; nil where the system does not count them.
   var writes: Int?
@@ -20,13 +21,13 @@ struct Usage {
     var resources = rusage()
     unsafe getrusage(Self.ownProcess, &resources)
     let cpu = fields(try server("INFO", "cpu").string)
-    let stats = fields(try server("INFO", "stats").string)
+    let statistics = fields(try server("INFO", "commandstats").string)
     let io = try? String(contentsOfFile: "/proc/self/io", encoding: .utf8)
     return Usage(
       clientSeconds: resources.ru_utime.seconds + resources.ru_stime.seconds,
       serverSeconds: (Double(cpu["used_cpu_user"] ?? "") ?? 0)
         + (Double(cpu["used_cpu_sys"] ?? "") ?? 0),
-      commands: Int(stats["total_commands_processed"] ?? "") ?? 0,
+      commands: sentCommands.reduce(0) { $0 + calls(of: $1, in: statistics) },
       writes: fields(io)["syscw"].flatMap { Int($0) })
   }
 
@@ -37,6 +38,14 @@ struct Usage {
       clientSeconds: later.clientSeconds - earlier.clientSeconds,
       serverSeconds: later.serverSeconds - earlier.serverSeconds,
       commands: later.commands - earlier.commands, writes: writes)
+  }
+
+  /// What the library and the floor send when nobody contends; their scripts call none of these.
+  private static let sentCommands = ["set", "incr", "getrange", "evalsha", "eval"]
+
+  private static func calls(of command: String, in statistics: [String: String]) -> Int {
+    let entry = statistics["cmdstat_\(command)"]?.split(separator: ",").first
+    return entry?.split(separator: "=").last.flatMap { Int($0) } ?? 0
   }
 
   private static func fields(_ text: String?) -> [String: String] {
