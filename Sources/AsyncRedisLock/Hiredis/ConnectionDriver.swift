@@ -251,10 +251,10 @@ struct ConnectionDriver: ~Copyable {
   /// connection it may be executed before them, and leave a lock that nobody holds.
   private mutating func takeBack(_ unanswered: [Request], on connection: Connection) {
     // What was answered last may have to be taken back as well.
-    backlog.append(contentsOf: connection.takeMail().requests)
-    let waiting = backlog.filter(\.isRepeatable)
-    for request in waiting { request.noteEarlierAttempt() }
-    let undos = unanswered.compactMap { $0.undo?() } + waiting
+    let mail = connection.takeMail()
+    backlog.append(contentsOf: mail.requests)
+    Self.close(mail.opened)
+    let undos = unanswered.compactMap { $0.undo?() } + backlog.filter(\.isCleanUp)
     guard !undos.isEmpty else { return }
     // A socket that is broken already takes nothing, and needs no more than the attempt.
     try? context?.writeFinally(undos.flatMap(\.commandsBySource))
@@ -285,7 +285,12 @@ struct ConnectionDriver: ~Copyable {
 
   /// Drops what came too late.
   private func discard(_ mail: Mailbox.Contents) {
-    if case .success(let socket)? = mail.opened { _ = FileDescriptor(adopting: socket) }
+    Self.close(mail.opened)
     for request in mail.requests { request.fail(.closed) { _ in } }
+  }
+
+  /// Closes a socket that was opened for nothing.
+  private static func close(_ opened: Result<CInt, TransportError>?) {
+    if case .success(let socket)? = opened { _ = FileDescriptor(adopting: socket) }
   }
 }

@@ -34,6 +34,9 @@ final class Request: Sendable {
   /// What it works on is never used again.
   let undo: (@Sendable () -> Request)?
 
+  /// Whether the request only takes back what another has done, and nobody waits for its outcome.
+  var isCleanUp: Bool { isRepeatable && undo == nil }
+
   private let completion: @Sendable (Result<Answer, RequestFailure>) -> Void
   private let phase = Atomic<Phase>(.queued)
   private let isBySource = Atomic<Bool>(false)
@@ -76,12 +79,9 @@ final class Request: Sendable {
   /// Puts a sent request back to be sent again, because its connection broke; false when the caller has
   /// given up.
   func beginRepeating() -> Bool {
-    noteEarlierAttempt()
+    isRepeated.store(true, ordering: .relaxed)
     return returnToQueue()
   }
-
-  /// Notes that the commands may have been executed though the request still waits to be sent.
-  func noteEarlierAttempt() { isRepeated.store(true, ordering: .relaxed) }
 
   /// Puts a sent request back to be sent with its scripts' sources, because the server knew a digest no
   /// more; false when that has been done before, or when the caller has given up: what it worked on
