@@ -106,11 +106,12 @@ final class Extender: Sendable {
     case .notOurs: return nil
     case .wait(let promise): return promise
     case .ask(let release, let promise):
-      state.withLock { $0.timetable.noteEnd(hasEnded: Self.hasEnded) }
       giveBack(release) { result in
         if case .failure = result { lease.forgetRelease() }
         promise.fulfil(result)
       }
+      // Not before: closing finds here what has not been handed to the store yet.
+      state.withLock { $0.timetable.noteEnd(hasEnded: Self.hasEnded) }
       return promise
     }
   }
@@ -126,7 +127,9 @@ final class Extender: Sendable {
       switch item {
       case .wake(let promise): promise.fulfil(true)
       case .warn: break
-      case .lease(let lease): if !lease.state.hasEnded { leases.append(lease) }
+      case .lease(let lease):
+        // One that is being released right now may not have been handed to the store yet.
+        if !lease.state.hasEnded || lease.isBeingReleased { leases.append(lease) }
       }
     }
     return leases

@@ -114,6 +114,9 @@ final class Lease: Sendable {
       claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false)
   }
 
+  /// Whether somebody has asked for the release, answered or not.
+  var isBeingReleased: Bool { guarded.withLock { $0.release != nil } }
+
   /// Forgets an attempt to release that failed, so that the next call asks again.
   func forgetRelease() { guarded.withLock { $0.release = nil } }
 

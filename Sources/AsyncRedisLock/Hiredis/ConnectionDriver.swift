@@ -249,12 +249,16 @@ struct ConnectionDriver: ~Copyable {
 
   /// Sends what takes the unanswered requests back behind them, on the same socket: sent on another
   /// connection it may be executed before them, and leave a lock that nobody holds.
-  private mutating func takeBack(_ unanswered: [Request], on connection: Connection) {
+  private mutating func takeBack(
+    _ unanswered: [Request], on connection: Connection, isLast: Bool = false
+  ) {
     // What was answered last may have to be taken back as well.
     let mail = connection.takeMail()
     backlog.append(contentsOf: mail.requests)
     Self.close(mail.opened)
-    let undos = unanswered.compactMap { $0.undo?() } + backlog.filter(\.isCleanUp)
+    // A release with a caller is sent once more, unless there is no next connection.
+    let waiting = backlog.filter { isLast ? $0.isRepeatable : $0.isCleanUp }
+    let undos = unanswered.compactMap { $0.undo?() } + waiting
     guard !undos.isEmpty else { return }
     // A socket that is broken already takes nothing, and needs no more than the attempt.
     try? context?.writeFinally(undos.flatMap(\.commandsBySource))
@@ -275,7 +279,7 @@ struct ConnectionDriver: ~Copyable {
   private mutating func shutDown(on connection: Connection) {
     connection.end()
     let unanswered = pipeline.removeAll()
-    takeBack(unanswered, on: connection)
+    takeBack(unanswered, on: connection, isLast: true)
     context = nil
     link = .down(until: .now)
     for request in unanswered + backlog.removeAll(where: { _ in true }) {

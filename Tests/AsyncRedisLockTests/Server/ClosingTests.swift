@@ -1,0 +1,64 @@
+import Dispatch
+import Foundation
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Closing")
+struct ClosingTests {
+  @Test("waits for a release that another thread has begun and not yet handed to the store")
+  func releaseUnderWay() async throws {
+    let store = SlowStore()
+    let coordinator = Coordinator(store: store, place: "nowhere", operationTimeout: .seconds(5))
+    let lease = try #require(
+      try await coordinator.acquire(["key"], options: LockOptions(), waits: false))
+    Thread.detachNewThread { _ = coordinator.extender.release(lease, generation: 0) }
+    await eventually("the release begins") { store.isReleasing.value }
+    let closing = Task { await coordinator.close() }
+    // Either it waits now, or it is through before the release is; nobody can tell without time.
+    try await Task.sleep(for: .milliseconds(100))
+    store.mayRelease.signal()
+    await closing.value
+    await eventually("both are through") { store.events.values.count == 2 }
+    #expect(store.events.values == ["released", "closed"])
+  }
+}
+
+/// A store that has one free key, and takes a release only when the test allows it.
+private final class SlowStore: LockStore {
+  let isReleasing = Shared(false)
+  let mayRelease = DispatchSemaphore(value: 0)
+  let events = Recorder<String>()
+
+  var roundTrip: Duration { .zero }
+
+  func makeToken() -> String { "token" }
+  func connect(by deadline: Instant) async throws(StoreFailure) {}
+
+  func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+    .held(sentAt: .now, fencingToken: nil)
+  }
+
+  func poll(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+    .held(sentAt: .now, fencingToken: nil)
+  }
+
+  func extend(_ extensions: [Extension]) {}
+
+  func release(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
+  ) {
+    isReleasing.value = true
+    mayRelease.wait()
+    events.record("released")
+    completion(.success(.released))
+  }
+
+  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> KeyState? { nil }
+  func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
+    nil
+  }
+  func stop() {}
+  func close() { events.record("closed") }
+}
