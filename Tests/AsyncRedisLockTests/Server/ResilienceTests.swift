@@ -148,7 +148,9 @@ struct ResilienceTests {
         Task {
           let lock = try await locker.acquire(
             "\(round)-\(index)", options: LockOptions(timeout: .seconds(20), ttl: .seconds(120)))
-          #expect(!lock.isHeld || lock.remaining > .seconds(60))
+          // Read once: closing may release it in between.
+          let remaining = lock.remaining
+          #expect(remaining == .zero || remaining > .seconds(60))
         }
       }
       try await Task.sleep(for: .microseconds(Int.random(in: 0...3000)))
