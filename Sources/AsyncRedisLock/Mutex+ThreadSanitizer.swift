@@ -4,7 +4,8 @@
   /// Takes the place of the standard library's `Mutex` in builds for the thread sanitizer.
   ///
   /// On Linux that one is a futex in a library without instrumentation: the sanitizer does not see its
-  /// locking and reports every access under it. It does see pthread's.
+  /// locking and reports every access under it. It does see pthread's. Unchecked, because the compiler
+  /// cannot know that the value is touched under the lock alone.
   @safe package struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     private let handle = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)

@@ -1,5 +1,3 @@
-internal import Dispatch
-
 /// The worker of a ``Connection``: runs on its queue, and alone touches the socket.
 struct ConnectionDriver: ~Copyable {
   private enum Link {
