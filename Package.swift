@@ -20,7 +20,9 @@ let settings: [SwiftSetting] = [
 ]
 
 /// The Lua scripts that run on the server, compiled into the library.
-let scripts = ["acquire", "extend", "fence", "force-release", "inspect", "release"]
+let scripts = [
+  "acquire", "extend", "fence", "force-release", "inspect", "poll", "queue", "release",
+]
 
 let package = Package(
   name: "async-redis-lock",

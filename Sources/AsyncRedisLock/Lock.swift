@@ -8,12 +8,10 @@
 public final class Lock: Sendable {
   let coordinator: Coordinator
   let lease: Lease
-  private let generation: UInt64
 
   init(_ lease: Lease, coordinator: Coordinator) {
     self.lease = lease
     self.coordinator = coordinator
-    generation = lease.state.generation
   }
 
   deinit { beginRelease() }
@@ -126,18 +124,15 @@ public final class Lock: Sendable {
   ///   its ttl at the latest. A further call tries again.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
-    guard let promise = coordinator.extender.release(lease, generation: generation) else {
-      return .released
-    }
     do {
-      return try await promise.value.get()
+      return try await coordinator.release(lease).value.get()
     } catch {
       throw LockError(error, keys: keys, phase: .release)
     }
   }
 
   /// Hands the release to the connection's queue, without waiting.
-  func beginRelease() { _ = coordinator.extender.release(lease, generation: generation) }
+  func beginRelease() { coordinator.release(lease) }
 
   /// The error for a lock that is not held though it should be.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {

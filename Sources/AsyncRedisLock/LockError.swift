@@ -60,7 +60,7 @@ extension LockError {
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     private enum Value: String {
       case invalidOptions, invalidKey, invalidURL, tlsUnavailable
-      case timeout, lost, wouldDeadlock
+      case timeout, tooManyWaiters, lost, wouldDeadlock
       case unreachable, refused, closed
     }
 
@@ -78,6 +78,8 @@ extension LockError {
     public static let tlsUnavailable = Self(.tlsUnavailable)
     /// Somebody else held the lock for as long as the call was allowed to wait.
     public static let timeout = Self(.timeout)
+    /// As many tasks wait for the lock already as ``LockerConfiguration/maxWaiters`` allows.
+    public static let tooManyWaiters = Self(.tooManyWaiters)
     /// The lock was lost while it was needed.
     public static let lost = Self(.lost)
     /// The task would wait for a lock that it holds itself.
@@ -93,7 +95,7 @@ extension LockError {
     public var description: String { value.rawValue }
 
     fileprivate var isUsuallyRetryable: Bool {
-      self == .timeout || self == .lost || self == .unreachable
+      self == .timeout || self == .tooManyWaiters || self == .lost || self == .unreachable
     }
 
     /// Matches any error that is a ``LockError`` with this code.

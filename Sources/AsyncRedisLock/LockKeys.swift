@@ -28,6 +28,9 @@ package struct LockKeys: Sendable, Hashable {
     names = keys.count == 1 ? keys : Self.sortedUnique(keys)
   }
 
+  /// Wraps names that have been checked and sorted before.
+  init(checked names: [String]) { self.names = names }
+
   private static func sortedUnique(_ keys: [String]) -> [String] {
     var unique: [String] = []
     unique.reserveCapacity(keys.count)

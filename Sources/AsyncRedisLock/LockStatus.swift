@@ -6,10 +6,19 @@ public struct LockStatus: Sendable, Hashable {
   public let holder: LockHolder
   /// How long until the key expires unless it is extended; nil when it never expires.
   public let remaining: Duration?
+  /// How many lockers wait in the server's queue.
+  ///
+  /// The tasks of one locker that want the same keys count as one there. Clients that poll without
+  /// queueing are not known to the server.
+  public let waiterCount: Int
+  /// Who they are, in the order in which they get the lock; the first 100.
+  public let waiters: [LockHolder]
 
-  init(key: String, state: KeyState) {
+  init(key: String, _ inspection: Inspection) {
     self.key = key
-    holder = LockHolder(value: state.holder ?? "")
-    remaining = state.remaining
+    holder = LockHolder(value: inspection.state.holder ?? "")
+    remaining = inspection.state.remaining
+    waiterCount = inspection.waiterCount
+    waiters = inspection.waiters.map(LockHolder.init(value:))
   }
 }

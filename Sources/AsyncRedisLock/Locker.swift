@@ -30,7 +30,9 @@ public final class Locker: Sendable {
       let store = try RedisLockStore(configuration)
       coordinator = Coordinator(
         store: store, place: "\(configuration.address)/\(configuration.database)",
-        operationTimeout: configuration.operationTimeout)
+        operationTimeout: configuration.operationTimeout,
+        queues: LocalQueues(
+          handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters))
       keyPrefix = configuration.keyPrefix
       try await store.connect(by: .now + configuration.connectTimeout)
     } catch .cancelled {
@@ -49,8 +51,8 @@ public final class Locker: Sendable {
   ///   - options: How to wait, and how to keep the lock.
   /// - Returns: The lock, held until it is released, lost, or its handle goes out of scope.
   /// - Throws: ``LockError`` with the code `timeout` when somebody else held the lock for all of
-  ///   ``LockOptions/timeout``, `unreachable` or `refused` when the server was no help for as long,
-  ///   `refused` at once where waiting cannot help, `wouldDeadlock` when the task holds the key by
+  ///   ``LockOptions/timeout``, `tooManyWaiters` at once where ``LockerConfiguration/maxWaiters`` says so,
+  ///   `unreachable` or `refused` when the server was no help for as long, `refused` at once where waiting cannot help, `wouldDeadlock` when the task holds the key by
   ///   `withLock`, `invalidKey`, `invalidOptions`, or `closed`; `CancellationError` when the task is
   ///   cancelled. In every case no lock stays behind.
   public func acquire(_ key: String, options: LockOptions = .init()) async throws -> Lock {
@@ -80,9 +82,9 @@ public final class Locker: Sendable {
   /// - Returns: One lock for all keys.
   /// - Throws: As ``acquire(_:options:)-(String,_)``.
   public func acquire(_ keys: [String], options: LockOptions = .init()) async throws -> Lock {
-    let names = try check(keys)
-    try HeldLocks.current.check(names, at: coordinator.place)
-    guard let lock = try await take(names, options, waits: true) else {
+    let keys = try check(keys)
+    try HeldLocks.current.check(keys.names, at: coordinator.place)
+    guard let lock = try await take(keys, options, waits: true) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
     return lock
@@ -115,18 +117,18 @@ public final class Locker: Sendable {
   }
 
   /// Checks and sorts the keys of a call.
-  private func check(_ keys: [String]) throws(LockError) -> [String] {
-    let names = try LockKeys(keys).names
-    for name in names where name.utf8.starts(with: keyPrefix.utf8) {
+  private func check(_ keys: [String]) throws(LockError) -> LockKeys {
+    let keys = try LockKeys(keys)
+    for name in keys.names where name.utf8.starts(with: keyPrefix.utf8) {
       throw LockError(
         .invalidKey,
         "the key \(name.abbreviatedForMessage) must not begin with the prefix of the locker's own keys"
       )
     }
-    return names
+    return keys
   }
 
-  private func take(_ keys: [String], _ options: LockOptions, waits: Bool) async throws -> Lock? {
+  private func take(_ keys: LockKeys, _ options: LockOptions, waits: Bool) async throws -> Lock? {
     try options.validate()
     var options = options
     // What the server gets is what the validity is counted from.
@@ -137,20 +139,21 @@ public final class Locker: Sendable {
 
   // MARK: Looking and intervening
 
-  /// Asks the server who holds a key.
+  /// Asks the server who holds a key, and who waits for it.
   ///
   /// - Parameter key: The key, as it is on the server.
-  /// - Returns: The holder and the time left, or nil when the key is free.
+  /// - Returns: The holder, the time left, and who waits; nil when the key is free.
   /// - Throws: ``LockError`` with the code `unreachable` or `refused`, also for a key that is no lock;
   ///   `invalidKey` or `closed`; `CancellationError` when the task is cancelled.
   public func inspect(_ key: String) async throws -> LockStatus? {
-    let name = try check([key])[0]
+    let name = try check([key]).names[0]
     return try await ask(.inspect, about: name) { store, deadline throws(StoreFailure) in
-      try await store.inspect(name, by: deadline).map { LockStatus(key: name, state: $0) }
+      try await store.inspect(name, by: deadline).map { LockStatus(key: name, $0) }
     }
   }
 
-  /// Frees a key, whoever holds it; the holder notices at its next extension.
+  /// Takes a key from whoever holds it, and hands it to the first who waits; the holder notices at its next
+  /// extension.
   ///
   /// Until then two may believe that they hold the lock, so this is for holders that are known to be
   /// gone. A key that holds no string is no lock and is left alone.
@@ -160,7 +163,7 @@ public final class Locker: Sendable {
   /// - Throws: As ``inspect(_:)``.
   @discardableResult
   public func forceRelease(_ key: String) async throws -> LockHolder? {
-    let name = try check([key])[0]
+    let name = try check([key]).names[0]
     return try await ask(.forceRelease, about: name) { store, deadline throws(StoreFailure) in
       try await store.forceRelease(name, by: deadline).map(LockHolder.init(value:))
     }

@@ -32,6 +32,16 @@ public struct LockerConfiguration: Sendable, Hashable {
   ///
   /// Without it ``Lock/fencingToken`` is `nil`, and taking a lock costs the server less.
   public var isFencingEnabled: Bool
+  /// How many tasks may wait for the same keys in this locker, or `nil` for any number; `nil` by default.
+  ///
+  /// One more throws ``LockError/Code/tooManyWaiters`` at once.
+  public var maxWaiters: Int?
+  /// How many times in a row a lock may pass from task to task within this locker, without the server
+  /// and past others that wait there; 15 by default, 0 for never.
+  ///
+  /// Handing on in the process takes microseconds, and a trip to the server every now and then costs
+  /// little; what others wait longer is this number times the time that a task holds the lock.
+  public var localHandoffLimit: Int
   /// A word for people who look at the server, stored with each lock; `nil` by default.
   public var label: String?
 
@@ -46,6 +56,8 @@ public struct LockerConfiguration: Sendable, Hashable {
     operationTimeout: Duration = .seconds(1),
     keyPrefix: String = "redis-lock:",
     isFencingEnabled: Bool = true,
+    maxWaiters: Int? = nil,
+    localHandoffLimit: Int = 15,
     label: String? = nil
   ) {
     self.address = address
@@ -57,6 +69,8 @@ public struct LockerConfiguration: Sendable, Hashable {
     self.operationTimeout = operationTimeout
     self.keyPrefix = keyPrefix
     self.isFencingEnabled = isFencingEnabled
+    self.maxWaiters = maxWaiters
+    self.localHandoffLimit = localHandoffLimit
     self.label = label
   }
 }

@@ -6,6 +6,8 @@ struct AcquirePlan {
   enum Action {
     /// Ask the store for the keys; `isFirst` tells the quick question from the repeated one.
     case ask(isFirst: Bool, by: Instant)
+    /// Queue for the keys, or go on doing so.
+    case queue
     /// Ask again at an instant.
     case pause(until: Instant)
     /// The keys are ours.
@@ -23,15 +25,17 @@ struct AcquirePlan {
   private let waits: Bool
   private let start: Instant
   /// When to give up; nil for never.
-  private let end: Instant?
+  let end: Instant?
   /// How long one question may take.
   private let patience: Duration
   private var hasAsked = false
   private var hasAskedTwice = false
   private var askedAt: Instant
   private var holder: String?
+  /// The last answer of a server that cannot tell of grants.
+  private var lastState: KeyState?
   /// Why the last question had no answer; nil when it had one.
-  private var trouble: StoreFailure?
+  private(set) var trouble: StoreFailure?
 
   /// Kept free at the end for a last question.
   private static let lastWord = Duration.milliseconds(2)
@@ -68,16 +72,62 @@ struct AcquirePlan {
       return isValid ? .take(sentAt: sentAt, fencingToken: fencingToken) : .giveBack
     case .contended(let state):
       holder = state.holder ?? holder ?? ""
-      // The repeated question says more: who holds the keys, for how long, and whether they are locks.
-      guard waits || (state.holder == nil && !hasAskedTwice) else { return .leave }
-      guard let remaining = state.remaining else {
-        return hasAskedTwice
-          ? pause(options.retry, at: now, roundTrip, &generator) : repeated(at: now)
+      if waits {
+        lastState = state
+        return .queue
       }
-      // A key that expires tells nobody, so nobody waits longer than it can last.
-      let longest = min(options.retry, remaining + .milliseconds(1))
-      return pause(longest, at: now, roundTrip, &generator)
+      // The repeated question says more: who holds the keys, for how long, and whether they are locks.
+      guard state.holder == nil && !hasAskedTwice else { return .leave }
+      hasAskedTwice = true
+      return next(at: now)
     }
+  }
+
+  // MARK: Queueing
+
+  /// What to do while nobody can be told of grants: ask again and again.
+  mutating func cannotQueue(
+    at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
+  ) -> Action {
+    // The repeated question says more: who holds the keys, for how long, and whether they are locks.
+    guard let state = lastState.take(), hasAskedTwice else {
+      hasAskedTwice = true
+      return next(at: now)
+    }
+    // A key that expires tells nobody, so nobody waits longer than it can last.
+    let longest = min(options.retry, state.remaining.map { $0 + .milliseconds(1) } ?? options.retry)
+    return pause(longest, at: now, roundTrip, &generator)
+  }
+
+  /// Until when to wait for a grant, and whether to ask once more then, because the time is nearly up.
+  func wait(
+    until instant: Instant, at now: Instant, roundTrip: Duration
+  ) -> (until: Instant, asksThen: Bool) {
+    guard let end, instant > end - Self.lastWord else { return (instant, false) }
+    let last = end - max(roundTrip * 2, Self.lastWord)
+    return now < last ? (last, true) : (min(instant, end), false)
+  }
+
+  /// Whether the time is up; then the failure to report.
+  func timeUp(at now: Instant) -> LockError? {
+    guard let end, now >= end else { return nil }
+    return timeoutError(at: now)
+  }
+
+  /// Notes what a place has learnt.
+  mutating func heard(from place: Place) {
+    guard let holder = place.holder else { return }
+    self.holder = holder
+    trouble = nil
+  }
+
+  /// The failure of a task whose time was up before its turn came.
+  mutating func missedTurn(
+    holder: String?, trouble: StoreFailure?, at now: Instant
+  ) -> LockError {
+    self.holder = holder
+    self.trouble = trouble
+    return timeoutError(at: now)
   }
 
   /// What to do after keys were given back that came too late to be of use.
@@ -115,11 +165,6 @@ struct AcquirePlan {
 
   /// A server in trouble is asked again after this at the latest.
   private static let troublePause = Duration.milliseconds(100)
-
-  private mutating func repeated(at now: Instant) -> Action {
-    hasAskedTwice = true
-    return next(at: now)
-  }
 
   /// A random share of a pause, so that waiters do not ask in step, clipped to leave time for a last
   /// question.

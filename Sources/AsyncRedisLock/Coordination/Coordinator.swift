@@ -11,71 +11,85 @@ final class Coordinator: Sendable {
 
   let store: any LockStore
   let extender: Extender
+  let queues: LocalQueues
   let operationTimeout: Duration
   /// What tells the store from others in this process.
   let place: String
   private let acquiring = Mutex(Acquiring())
 
-  init(store: any LockStore, place: String, operationTimeout: Duration) {
+  init(
+    store: any LockStore, place: String, operationTimeout: Duration, queues: LocalQueues
+  ) {
     self.store = store
     self.place = place
     self.operationTimeout = operationTimeout
+    self.queues = queues
     extender = Extender(store: store, operationTimeout: operationTimeout)
   }
 
   deinit { store.close() }
 
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
-  func acquire(_ keys: [String], options: LockOptions, waits: Bool) async throws -> Lease? {
+  func acquire(_ keys: LockKeys, options: LockOptions, waits: Bool) async throws -> Lease? {
     try beginAcquiring(keys)
     defer { endAcquiring() }
-    var generator = SystemRandomNumberGenerator()
-    var plan = AcquirePlan(
-      keys: keys, options: options, waits: waits, operationTimeout: operationTimeout, now: .now)
     try Task.checkCancellation()
-    var claim: Claim?
-    var action = plan.next(at: .now)
-    while true {
-      switch action {
-      case .ask(let isFirst, let deadline):
-        // A token is used for one question: should its outcome stay unknown, it is given up for good.
-        let asking = Claim(keys: keys, token: store.makeToken(), ttl: options.ttl)
-        claim = asking
-        do throws(StoreFailure) {
-          let acquisition =
-            isFirst
-            ? try await store.acquire(asking, by: deadline)
-            : try await store.poll(asking, by: deadline)
-          action = plan.answered(
-            acquisition, at: .now, roundTrip: store.roundTrip, using: &generator)
-        } catch {
-          action = plan.failed(error, at: .now, roundTrip: store.roundTrip, using: &generator)
-        }
-      case .pause(let instant):
-        try await sleep(until: instant)
-        action = plan.next(at: .now)
-      case .take(let sentAt, let fencingToken):
-        guard let claim else { preconditionFailure("Nothing was claimed.") }
-        let lease = Lease(
-          claim, fencingToken: fencingToken, extend: options.extend, sentAt: sentAt)
-        if extender.add(lease, sentAt: sentAt) { return lease }
-        extender.giveBack(claim)
-        throw LockError(.closed, keys: keys, phase: .acquire)
-      case .giveBack:
-        if let claim { extender.giveBack(claim) }
-        action = plan.gaveBack(at: .now, roundTrip: store.roundTrip, using: &generator)
-      case .leave: return nil
-      case .fail(let error): throw error
-      case .cancel: throw CancellationError()
+    let plan = AcquirePlan(
+      keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
+      now: .now)
+    guard waits else { return try await takeOnce(keys, plan, options) }
+    return try await takeInTurn(keys, plan, options)
+  }
+
+  // MARK: Releasing
+
+  /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
+  @discardableResult
+  func release(_ lease: Lease) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
+    switch lease.beginRelease() {
+    case .wait(let promise): return promise
+    case .ask(let release, let promise):
+      if release.wasValid, !release.isRepetition, handOn(lease) {
+        promise.fulfil(.success(.released))
+      } else {
+        giveBack(lease, release, promise)
       }
+      // Not before: closing finds here what has not been handed to the store yet.
+      extender.noteEnd()
+      return promise
     }
   }
 
-  /// Waits for an instant, or until the locker is closed.
-  private func sleep(until instant: Instant) async throws {
-    let promise = Promise<Bool>()
-    extender.wake(promise, at: instant)
-    try await promise.wait()
+  private func handOn(_ lease: Lease) -> Bool {
+    let isFencing = store.isFencing
+    let (isDone, next) = queues.handOn(lease, LockKeys(of: lease)) { options in
+      lease.handedOn(to: options, isFencing: isFencing)
+    } start: { next in
+      _ = extender.add(next, wasHandedOver: true)
+    }
+    if let next { drawNumbers(for: next) }
+    return isDone
+  }
+
+  private func giveBack(
+    _ lease: Lease, _ release: Release, _ promise: Promise<Result<ReleaseOutcome, StoreFailure>>
+  ) {
+    let keys = LockKeys(of: lease)
+    extender.giveBack(release) { [queues] result in
+      switch result {
+      case .failure: lease.forgetRelease()
+      case .success(let report): queues.note(keys, isContended: report.isContended)
+      }
+      promise.fulfil(result.map(\.outcome))
+    }
+    // Behind the release, so that the next in this process does not meet it.
+    queues.end(lease, keys)
+  }
+
+  /// Draws fencing tokens for handing a lease on, if it has none left.
+  func drawNumbers(for lease: Lease) {
+    guard store.isFencing, lease.beginDrawingNumbers() else { return }
+    extender.drawNumbers(queues.numbersWanted(LockKeys(of: lease)), for: lease)
   }
 
   // MARK: Closing
@@ -83,22 +97,30 @@ final class Coordinator: Sendable {
   /// Gives back all leases and closes the store, within the operation timeout.
   func close() async {
     acquiring.withLock { $0.isClosed = true }
-    let promises = extender.close().map { lease in
-      extender.release(lease, generation: lease.state.generation)
-    }
+    queues.close()
+    let promises = extender.close().map(release)
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
     await waitForAcquisitions()
-    for promise in promises { _ = await promise?.value }
+    for promise in promises { _ = await promise.value }
     store.close()
   }
 
-  private func beginAcquiring(_ keys: [String]) throws(LockError) {
+  /// Checks that the locker has not been closed while a task waited.
+  func checkOpen(_ keys: LockKeys) throws(LockError) {
+    if acquiring.withLock({ $0.isClosed }) { throw Self.closedError(keys) }
+  }
+
+  static func closedError(_ keys: LockKeys) -> LockError {
+    LockError(.closed, "the locker is closed", keys: keys.names, phase: .acquire)
+  }
+
+  private func beginAcquiring(_ keys: LockKeys) throws(LockError) {
     let isClosed = acquiring.withLock { acquiring in
       if !acquiring.isClosed { acquiring.count += 1 }
       return acquiring.isClosed
     }
-    if isClosed { throw LockError(.closed, keys: keys, phase: .acquire) }
+    if isClosed { throw Self.closedError(keys) }
   }
 
   private func endAcquiring() {
@@ -119,6 +141,11 @@ final class Coordinator: Sendable {
     }
     if !isIdle { await promise.value }
   }
+}
+
+extension LockKeys {
+  /// The keys of a lease, which have been checked and sorted before.
+  init(of lease: Lease) { self.init(checked: lease.claim.keys) }
 }
 
 extension Promise where Value == Bool {

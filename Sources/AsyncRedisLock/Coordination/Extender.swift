@@ -9,7 +9,7 @@ final class Extender: Sendable {
   /// What can be due.
   private enum Item: Sendable {
     case lease(Lease)
-    case wake(Promise<Bool>)
+    case wake(any Alarm)
     /// Wake when the lease has no more than this left.
     case warn(Promise<Bool>, Lease, margin: Duration)
   }
@@ -64,17 +64,20 @@ final class Extender: Sendable {
 
   // MARK: What is asked of it
 
-  /// Looks after a lease that was taken by a command sent at `sentAt`; false when closed.
-  func add(_ lease: Lease, sentAt: Instant) -> Bool {
-    plan(lease, sentAt: sentAt)
+  /// Looks after a lease, which may have been handed over by another holder; false when closed.
+  func add(_ lease: Lease, wasHandedOver: Bool = false) -> Bool {
+    plan(lease, wasHandedOver: wasHandedOver)
     guard let due = lease.nextEntry() else { return true }
     return enter(.lease(lease), due: due, unlessClosed: true)
   }
 
-  /// Fulfils the promise at an instant, or at once when closed.
-  func wake(_ promise: Promise<Bool>, at instant: Instant) {
-    if !enter(.wake(promise), due: instant, unlessClosed: true) { promise.fulfil(true) }
+  /// Rings an alarm at an instant, or at once when closed.
+  func wake(_ alarm: any Alarm, at instant: Instant) {
+    if !enter(.wake(alarm), due: instant, unlessClosed: true) { alarm.ring() }
   }
+
+  /// Notes that an alarm or a lease in the timetable has ended.
+  func noteEnd() { state.withLock { $0.timetable.noteEnd(hasEnded: Self.hasEnded) } }
 
   /// Fulfils the promise when a lease has no more than `margin` left.
   func warn(_ promise: Promise<Bool>, of lease: Lease, margin: Duration) {
@@ -92,28 +95,24 @@ final class Extender: Sendable {
     _ lease: Lease, by ttl: Duration, completion: @escaping @Sendable (ExtensionOutcome) -> Void
   ) {
     let extending = makeExtension(of: lease, by: ttl) { outcome in
-      if case .extended(let sentAt) = outcome { lease.extended(by: ttl, sentAt: sentAt) }
+      if case .extended(let sentAt, _) = outcome { lease.extended(by: ttl, sentAt: sentAt) }
       completion(outcome)
     }
     store.extend([extending])
   }
 
-  /// Ends a lease and gives its keys back; the promise is nil when the lease is another handle's.
-  func release(
-    _ lease: Lease, generation: UInt64
-  ) -> Promise<Result<ReleaseOutcome, StoreFailure>>? {
-    switch lease.beginRelease(generation: generation) {
-    case .notOurs: return nil
-    case .wait(let promise): return promise
-    case .ask(let release, let promise):
-      giveBack(release) { result in
-        if case .failure = result { lease.forgetRelease() }
-        promise.fulfil(result)
+  /// Draws fencing tokens for handing a lease on, in the background.
+  func drawNumbers(_ count: Int, for lease: Lease) {
+    let ttl = lease.claim.ttl
+    let extending = makeExtension(of: lease, by: ttl, numbers: count) { outcome in
+      var drawn: Range<UInt64>?
+      if case .extended(let sentAt, let numbers) = outcome {
+        lease.extended(by: ttl, sentAt: sentAt)
+        drawn = numbers
       }
-      // Not before: closing finds here what has not been handed to the store yet.
-      state.withLock { $0.timetable.noteEnd(hasEnded: Self.hasEnded) }
-      return promise
+      lease.endDrawingNumbers(drawn)
     }
+    store.extend([extending])
   }
 
   /// Wakes all who wait, refuses what comes later, and returns the leases that are still held.
@@ -125,7 +124,7 @@ final class Extender: Sendable {
     var leases: [Lease] = []
     for item in items {
       switch item {
-      case .wake(let promise): promise.fulfil(true)
+      case .wake(let alarm): alarm.ring()
       case .warn: break
       case .lease(let lease):
         // One that is being released right now may not have been handed to the store yet.
@@ -147,8 +146,8 @@ final class Extender: Sendable {
     var extensions: [Extension] = []
     for entry in due {
       switch entry.item {
-      case .wake(let promise):
-        if entry.due <= now { promise.fulfil(true) } else { enter(entry.item, due: entry.due) }
+      case .wake(let alarm):
+        if entry.due <= now { alarm.ring() } else { enter(entry.item, due: entry.due) }
       case .warn(let promise, let lease, let margin):
         warn(promise, of: lease, margin: margin)
       case .lease(let lease):
@@ -171,10 +170,10 @@ final class Extender: Sendable {
     return makeExtension(of: lease, by: ttl) { [weak self] outcome in
       guard let self else { return }
       switch outcome {
-      case .extended(let sentAt):
+      case .extended(let sentAt, _):
         lease.extended(by: ttl, sentAt: sentAt)
         lease.endExtension()
-        plan(lease, sentAt: sentAt)
+        plan(lease)
         schedule(lease)
       case .unknown:
         lease.retryExtension(at: .now)
@@ -192,16 +191,19 @@ final class Extender: Sendable {
   }
 
   private func makeExtension(
-    of lease: Lease, by ttl: Duration, completion: @escaping @Sendable (ExtensionOutcome) -> Void
+    of lease: Lease, by ttl: Duration, numbers: Int = 0,
+    completion: @escaping @Sendable (ExtensionOutcome) -> Void
   ) -> Extension {
     let deadline = min(.now + min(operationTimeout, lease.claim.ttl), lease.state.validUntil)
     lease.willExtend(by: ttl, deadline: deadline)
-    return Extension(claim: lease.claim, ttl: ttl, deadline: deadline, completion: completion)
+    return Extension(
+      claim: lease.claim, ttl: ttl, numbers: numbers, deadline: deadline, completion: completion)
   }
 
-  private func giveBack(
+  /// Gives the keys of a claim back.
+  func giveBack(
     _ release: Release,
-    completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let deadline = ContinuousClock.now + min(operationTimeout, release.claim.ttl)
     store.release(release, by: deadline, completion: completion)
@@ -215,11 +217,12 @@ final class Extender: Sendable {
   }
 
   /// Plans the next extension; each lease has its own share of the stagger, spread evenly.
-  private func plan(_ lease: Lease, sentAt: Instant) {
+  private func plan(_ lease: Lease, wasHandedOver: Bool = false) {
     // Multiples of the golden ratio never come close to each other.
     let share = planned.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
     lease.plan(
-      sentAt: sentAt, roundTrip: store.roundTrip, share: Double(share >> 11) / Double(1 << 53))
+      roundTrip: store.roundTrip, share: Double(share >> 11) / Double(1 << 53),
+      wasHandedOver: wasHandedOver)
   }
 
   // MARK: The timetable
@@ -227,7 +230,7 @@ final class Extender: Sendable {
   private static func hasEnded(_ item: Item) -> Bool {
     switch item {
     case .lease(let lease), .warn(_, let lease, margin: _): lease.state.hasEnded
-    case .wake: false
+    case .wake(let alarm): alarm.isOver
     }
   }
 

@@ -10,16 +10,56 @@ final class Lease: Sendable {
     var wasValid: Bool?
     /// The instant of the entry in the timetable that counts.
     var scheduledFor: Instant?
+    /// Fencing tokens that were drawn for handing the lease on.
+    var spareNumbers: Range<UInt64>
+    var isDrawingNumbers = false
   }
 
   let claim: Claim
   let fencingToken: UInt64?
+  private let onLoss: @Sendable (Lease) -> Void
   private let guarded: Mutex<Guarded>
 
-  init(_ claim: Claim, fencingToken: UInt64?, extend: Duration?, sentAt: Instant) {
+  /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
+  init(
+    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState,
+    onLoss: @escaping @Sendable (Lease) -> Void
+  ) {
     self.claim = claim
-    self.fencingToken = fencingToken
-    guarded = Mutex(Guarded(state: LeaseState(ttl: claim.ttl, extend: extend, sentAt: sentAt)))
+    self.onLoss = onLoss
+    fencingToken = numbers.first
+    guarded = Mutex(Guarded(state: state, spareNumbers: numbers.dropFirst()))
+  }
+
+  /// The lease of the next holder in this process, which this one, released just now, hands on; nil when
+  /// it cannot.
+  func handedOn(to options: LockOptions, isFencing: Bool) -> Lease? {
+    guarded.withLock { guarded in
+      guard
+        let state = LeaseState(
+          handedOnBy: guarded.state, ttl: options.ttl, extend: options.extend, at: .now),
+        !(isFencing && guarded.spareNumbers.isEmpty)
+      else { return nil }
+      let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)
+      return Lease(claim, numbers: guarded.spareNumbers, state: state, onLoss: onLoss)
+    }
+  }
+
+  /// Whether fencing tokens have to be drawn before the lease can be handed on; said once.
+  func beginDrawingNumbers() -> Bool {
+    guarded.withLock { guarded in
+      guard guarded.spareNumbers.isEmpty, !guarded.isDrawingNumbers else { return false }
+      guarded.isDrawingNumbers = true
+      return true
+    }
+  }
+
+  /// Notes what was drawn, if anything was.
+  func endDrawingNumbers(_ numbers: Range<UInt64>?) {
+    guarded.withLock { guarded in
+      guarded.isDrawingNumbers = false
+      if let numbers { guarded.spareNumbers = numbers }
+    }
   }
 
   /// A copy of the state, for looking at.
@@ -30,10 +70,11 @@ final class Lease: Sendable {
 
   // MARK: Being due
 
-  /// Plans the next extension and says when the lease is due again.
-  func plan(sentAt: Instant, roundTrip: Duration, share: Double) {
+  /// Plans the next extension; at once, unless the lease is fresh, if it was handed over.
+  func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool = false) {
     guarded.withLock {
-      $0.state.planExtension(sentAt: sentAt, roundTrip: roundTrip, share: share)
+      $0.state.planExtension(roundTrip: roundTrip, share: share)
+      if wasHandedOver { $0.state.planConfirmation(at: .now) }
     }
   }
 
@@ -84,16 +125,14 @@ final class Lease: Sendable {
     case ask(Release, Promise<Result<ReleaseOutcome, StoreFailure>>)
     /// Somebody has asked, or the answer is there.
     case wait(Promise<Result<ReleaseOutcome, StoreFailure>>)
-    /// The lease belongs to another handle by now.
-    case notOurs
   }
 
-  /// Ends the lease because a handle of this generation gives it back.
-  func beginRelease(generation: UInt64) -> Releasing {
+  /// Ends the lease because its handle gives it back.
+  func beginRelease() -> Releasing {
     let now = ContinuousClock.now
     let (releasing, watchers): (Releasing, [Promise<Bool>]) = guarded.withLock { guarded in
       let isHeld = guarded.state.isHeld(at: now)
-      guard guarded.state.release(generation: generation, at: now) else { return (.notOurs, []) }
+      guarded.state.release(at: now)
       if let promise = guarded.release { return (.wait(promise), []) }
       let promise = Promise<Result<ReleaseOutcome, StoreFailure>>()
       guarded.release = promise
@@ -145,6 +184,7 @@ final class Lease: Sendable {
       return (action, guarded.watchers)
     }
     for watcher in watchers { watcher.fulfil(true) }
+    if case .lose = action { onLoss(self) }
     return action
   }
 }

@@ -17,10 +17,11 @@ struct LeaseState {
 
   let ttl: Duration
   let extend: Duration?
-  /// The handle that the lease belongs to: a lease may pass from one to the next, and the former must
-  /// not release it then.
-  private(set) var generation: UInt64 = 0
   private(set) var validUntil: Instant
+  /// When the command was sent that the validity counts from.
+  private var confirmedAt: Instant
+  /// The longest ttl that the keys were ever given.
+  private(set) var longestTTL: Duration
   private var phase = Phase.held
   private var extendAt: Instant?
   /// While an extension is under way: when to look again whether the validity has ended.
@@ -35,12 +36,33 @@ struct LeaseState {
   /// entries per lease wait in the timetable, however long the ttl.
   private static let lookInterval = Duration.seconds(1)
 
-  init(ttl: Duration, extend: Duration?, sentAt: Instant) {
+  /// A handed lease with less than this share of its ttl left is extended at once.
+  private static let freshShare = 0.9
+
+  /// The state of a lease that was taken by a command sent at `sentAt`, with its ttl or with another.
+  init(ttl: Duration, extend: Duration?, sentAt: Instant, takenFor takenTTL: Duration? = nil) {
+    let takenTTL = takenTTL ?? ttl
     self.ttl = ttl
     self.extend = extend
-    validUntil = Self.validity(of: ttl, sentAt: sentAt)
+    confirmedAt = sentAt
+    longestTTL = takenTTL
+    validUntil = Self.validity(of: takenTTL, sentAt: sentAt)
     // The command was sent not long ago, so it has been executed not long ago.
-    keysLastUntil = sentAt + ttl * 2
+    keysLastUntil = sentAt + takenTTL * 2
+  }
+
+  /// The state of a lease that its former holder hands on; nil when the next one could not rely on it, or
+  /// when its keys might outlast what the next one asked for.
+  init?(handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant) {
+    guard now.duration(to: former.validUntil) >= ttl / 2, former.longestTTL <= ttl else {
+      return nil
+    }
+    self.ttl = ttl
+    self.extend = extend
+    confirmedAt = former.confirmedAt
+    longestTTL = former.longestTTL
+    validUntil = former.validUntil
+    keysLastUntil = former.keysLastUntil
   }
 
   /// Until when a lease is valid that was taken or prolonged by a command sent at `sentAt`.
@@ -77,13 +99,19 @@ struct LeaseState {
 
   // MARK: Events
 
-  /// Plans the first or the next extension after one that was sent at `sentAt`.
+  /// Plans the first or the next extension after what was confirmed last.
   ///
   /// `share` is random between 0 and 1.
-  mutating func planExtension(sentAt: Instant, roundTrip: Duration, share: Double) {
+  mutating func planExtension(roundTrip: Duration, share: Double) {
+    extendAt = nil
     guard let extend else { return }
-    let regular = sentAt + extend * (1 - Self.stagger * share)
+    let regular = confirmedAt + extend * (1 - Self.stagger * share)
     extendAt = min(regular, validUntil - max(ttl / 4, roundTrip * 2))
+  }
+
+  /// Plans to extend a lease at once that was handed over, unless it is as good as new.
+  mutating func planConfirmation(at now: Instant) {
+    if longestTTL < ttl || now.duration(to: validUntil) < ttl * Self.freshShare { extendAt = now }
   }
 
   /// Looks what is due; extensions may come earlier by `slack`, so that several go out together.
@@ -94,7 +122,7 @@ struct LeaseState {
       if lookAt <= now { self.lookAt = now + Self.lookInterval }
       return .none
     }
-    guard let extend, let extendAt, extendAt - min(slack, extend / 4) <= now else { return .none }
+    guard let extendAt, extendAt - min(slack, (extend ?? .zero) / 4) <= now else { return .none }
     lookAt = now + Self.lookInterval
     return .extend
   }
@@ -104,6 +132,7 @@ struct LeaseState {
   mutating func extended(by ttl: Duration, sentAt: Instant, at now: Instant) -> Action {
     guard phase == .held else { return .none }
     guard now < validUntil else { return lose(.expired) }
+    confirmedAt = max(confirmedAt, sentAt)
     validUntil = max(validUntil, Self.validity(of: ttl, sentAt: sentAt))
     return .none
   }
@@ -113,6 +142,7 @@ struct LeaseState {
 
   /// Notes that an extension by `ttl` is about to be sent, by `deadline` at the latest.
   mutating func willExtend(by ttl: Duration, deadline: Instant) {
+    longestTTL = max(longestTTL, ttl)
     keysLastUntil = max(keysLastUntil, deadline + ttl)
   }
 
@@ -130,10 +160,8 @@ struct LeaseState {
     return .lose(reason)
   }
 
-  /// Ends the lease because its handle gives it back; false when it is not the handle's any more.
-  mutating func release(generation: UInt64, at now: Instant) -> Bool {
-    guard generation == self.generation else { return false }
+  /// Ends the lease because its handle gives it back.
+  mutating func release(at now: Instant) {
     if phase == .held { phase = now < validUntil ? .released : .lost(.expired) }
-    return true
   }
 }

@@ -6,6 +6,9 @@ package protocol LockStore: Sendable {
   /// How long an answer takes at present.
   var roundTrip: Duration { get }
 
+  /// Whether locks come with fencing tokens.
+  var isFencing: Bool { get }
+
   /// A token that has never been used.
   func makeToken() -> String
 
@@ -18,10 +21,37 @@ package protocol LockStore: Sendable {
   /// behind, and the claim's token must not be used again.
   func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition
 
-  /// Asks for the keys again after ``acquire(_:by:)`` found them held; says how long they will be.
+  /// Takes the keys like ``acquire(_:by:)``, or tells who holds them and for how long, without queueing.
   ///
   /// Throws under the same conditions, and with the same promise.
-  func poll(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition
+  func inquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition
+
+  // MARK: Waiting
+
+  /// Whether a grant that is made now would be told.
+  var isTold: Bool { get }
+
+  /// Gets ready to be told of grants; the completion says whether that works at present.
+  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void)
+
+  /// Passes on what is said about a token, until it is given back or cancelled.
+  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void)
+
+  /// Takes the keys of a claim, or keeps its place in the queue for them for `lapse`.
+  ///
+  /// Asking again with the same token is safe, one question at a time; after a failure only
+  /// ``cancel(_:lapse:)`` is. Draws `numbers` fencing tokens, also with a grant.
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void)
+
+  /// Gives up a claim that was polled: neither a place nor a key of it stays behind.
+  func cancel(_ claim: Claim, lapse: Duration)
+
+  /// Notes that a poll found a grant that was not told.
+  func noteMissedGrant()
+
+  // MARK: Keeping and giving back
 
   /// Prolongs leases, all in one batch; never creates a key, never shortens its life.
   func extend(_ extensions: [Extension])
@@ -32,10 +62,12 @@ package protocol LockStore: Sendable {
   /// in the background for as long as the keys can exist.
   func release(
     _ release: Release, by deadline: Instant,
-    completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void)
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void)
 
-  /// Who holds a key; nil when it is free.
-  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> KeyState?
+  // MARK: Asking and intervening
+
+  /// Who holds a key, and who waits for it; nil when it is free.
+  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection?
 
   /// Frees a key whoever holds it; the former holder's value, or nil when it was free.
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String?
@@ -70,10 +102,58 @@ package struct KeyState: Sendable, Hashable {
   package let remaining: Duration?
 }
 
+/// The answer to a poll.
+package enum PollAnswer: Sendable {
+  /// The keys are the claim's, counting from the instant before it was sent.
+  ///
+  /// `wasGranted` tells keys that had been granted before, which the claim was not told.
+  case held(sentAt: Instant, numbers: Range<UInt64>, wasGranted: Bool)
+  /// The claim has its place in the queue.
+  case waiting(Waiting)
+  /// The keys may be the claim's, but without numbers that can be used: poll again.
+  case again
+}
+
+/// What a waiter is told that has to go on waiting.
+package struct Waiting: Sendable {
+  package let sentAt: Instant
+  /// The fence counter: grants made later have larger numbers.
+  package let counter: UInt64
+  /// A holder, and the shortest time until a key expires.
+  package let state: KeyState
+  /// Whether a holder will tell nobody when it releases.
+  package let isSilent: Bool
+}
+
+/// What a waiter is told without asking.
+package enum Notice: Sendable {
+  /// The keys were granted, with these fencing tokens.
+  case granted(Range<UInt64>)
+  /// Notices may have been lost.
+  case mayHaveMissed
+}
+
+/// Who holds a key, and who waits for it.
+package struct Inspection: Sendable {
+  package let state: KeyState
+  package let waiterCount: Int
+  /// The tokens of the first of them, in order.
+  package let waiters: [String]
+}
+
+/// What became of a release.
+package struct ReleaseReport: Sendable {
+  package let outcome: ReleaseOutcome
+  /// Whether somebody else waits for the keys, or has been handed them.
+  package let isContended: Bool
+}
+
 /// One lease to be prolonged.
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
+  /// How many fencing tokens to draw with it, for handing the lease on.
+  package let numbers: Int
   package let deadline: Instant
   package let completion: @Sendable (ExtensionOutcome) -> Void
 }
@@ -93,7 +173,7 @@ package struct Release: Sendable {
 /// What became of an extension.
 package enum ExtensionOutcome: Sendable {
   /// All keys live for at least the ttl, counting from the instant before the command was sent.
-  case extended(sentAt: Instant)
+  case extended(sentAt: Instant, numbers: Range<UInt64>?)
   /// A key is gone or another's.
   case notOurs
   /// Nobody knows; asking again does no harm.

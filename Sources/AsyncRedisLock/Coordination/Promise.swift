@@ -33,15 +33,28 @@ final class Promise<Value: Sendable>: Sendable {
     }
   }
 
+  /// Whether the value is there.
+  var isKept: Bool {
+    state.withLock { if case .kept = $0 { true } else { false } }
+  }
+
   /// Hands the value to all who wait and will wait; only the first value counts.
-  func fulfil(_ value: Value) {
+  ///
+  /// - Returns: whether this was the first.
+  @discardableResult
+  func fulfil(_ value: Value) -> Bool {
     let former = state.withLock { state in
       let former = state
       if case .kept = former {} else { state = .kept(value) }
       return former
     }
-    guard case .awaited(let first, let others) = former else { return }
-    first.resume(returning: value)
-    for waiter in others { waiter.resume(returning: value) }
+    switch former {
+    case .kept: return false
+    case .pending: return true
+    case .awaited(let first, let others):
+      first.resume(returning: value)
+      for waiter in others { waiter.resume(returning: value) }
+      return true
+    }
   }
 }

@@ -1,10 +1,15 @@
 extension RedisLockStore {
   func extend(_ extensions: [Extension]) {
     let requests = extensions.map { one in
+      let numbers = isFencing ? one.numbers : 0
       let command = Script.extend.command(
-        keys: one.claim.keys, arguments: [one.claim.token, String(one.ttl.wholeMilliseconds)])
-      return Request([command], deadline: one.deadline) { [connection] result in
-        let outcome = Self.readExtension(result)
+        keys: one.claim.keys + (numbers > 0 ? [names.fence] : []),
+        arguments: [
+          one.claim.token, String(one.ttl.wholeMilliseconds), String(one.claim.keys.count),
+          String(numbers),
+        ])
+      return Request([command], deadline: one.deadline) { [connection, fences] result in
+        let outcome = Self.readExtension(result, numbers: numbers, fences: fences)
         if case .unknown(.unintelligible) = outcome { connection.distrust() }
         one.completion(outcome)
       }
@@ -13,13 +18,19 @@ extension RedisLockStore {
   }
 
   private static func readExtension(
-    _ result: Result<Request.Answer, RequestFailure>
+    _ result: Result<Request.Answer, RequestFailure>, numbers: Int, fences: FenceGuard
   ) -> ExtensionOutcome {
     switch result {
     case .failure(let failure): return .unknown(StoreFailure(failure.cause))
     case .success(let answer):
       switch answer.replies[0] {
-      case .integer(1): return .extended(sentAt: answer.sentAt)
+      case .integer(1): return .extended(sentAt: answer.sentAt, numbers: nil)
+      case .string(let text):
+        guard let first = UInt64(text), first <= UInt64.max - UInt64(numbers) else {
+          return .unknown(.unexpected(answer.replies[0]))
+        }
+        let drawn = first..<first + UInt64(numbers)
+        return .extended(sentAt: answer.sentAt, numbers: fences.accept(drawn) ? drawn : nil)
       case .integer(0): return .notOurs
       case .error(let error): return .unknown(StoreFailure(error))
       case let reply: return .unknown(.unexpected(reply))
@@ -29,15 +40,20 @@ extension RedisLockStore {
 
   func release(
     _ release: Release, by deadline: Instant,
-    completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    let claim = release.claim
+    let (claim, queued) = (release.claim, queues)
+    forget(claim.token)
     let request = Request(
-      [Self.releaseCommand(claim)], deadline: deadline, isRepeatable: true,
+      [Self.releaseCommand(claim, names, queues: queued)], deadline: deadline, isRepeatable: true,
       undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
     ) { [self] result in
+      if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
+        self.release(release, by: deadline, completion: completion)
+        return
+      }
       guard Self.isTransient(result) else {
-        let outcome = Self.readRelease(result, of: release)
+        let outcome = readRelease(result, of: release)
         if case .failure(.unintelligible) = outcome { connection.distrust() }
         completion(outcome)
         return
@@ -48,7 +64,7 @@ extension RedisLockStore {
         }
       } else {
         connection.submit(cleanUp(claim, until: release.keysLastUntil))
-        completion(Self.readRelease(result, of: release))
+        completion(readRelease(result, of: release))
       }
     }
     connection.submit(request)
@@ -56,40 +72,61 @@ extension RedisLockStore {
 
   /// Whether the server could not do the command just then.
   private static func isTransient(_ result: Result<Request.Answer, RequestFailure>) -> Bool {
-    guard case .success(let answer) = result, let error = answer.replies[0].error else {
-      return false
-    }
-    return error.remedy != .fail
+    error(in: result).map { $0.remedy != .fail } ?? false
   }
 
-  private static func readRelease(
+  private static func error(in result: Result<Request.Answer, RequestFailure>) -> ServerError? {
+    if case .success(let answer) = result { answer.replies[0].error } else { nil }
+  }
+
+  private func readRelease(
     _ result: Result<Request.Answer, RequestFailure>, of release: Release
-  ) -> Result<ReleaseOutcome, StoreFailure> {
+  ) -> Result<ReleaseReport, StoreFailure> {
     switch result {
     case .failure(let failure): return .failure(StoreFailure(failure.cause))
     case .success(let answer):
       let isExplained = release.wasValid && (release.isRepetition || answer.isOfRepetition)
       switch answer.replies[0] {
-      case .integer(1): return .success(.released)
-      case .integer(0): return .success(isExplained ? .released : .expired)
-      case .integer(-1): return .success(isExplained ? .released : .takenByAnother)
+      case .array(let fields) where fields.count == 2:
+        let outcome: ReleaseOutcome
+        switch fields[0] {
+        case .integer(1): outcome = .released
+        case .integer(0): outcome = isExplained ? .released : .expired
+        case .integer(-1): outcome = isExplained ? .released : .takenByAnother
+        default: return .failure(.unexpected(fields[0]))
+        }
+        guard case .integer(let handed) = fields[1], (-1...1).contains(handed) else {
+          return .failure(.unexpected(fields[1]))
+        }
+        if handed != 0 { tokens.noteNotifying(handed == 1) }
+        return .success(ReleaseReport(outcome: outcome, isContended: handed != 0))
       case .error(let error): return .failure(StoreFailure(error))
       case let reply: return .failure(.unexpected(reply))
       }
     }
   }
 
-  private static func releaseCommand(_ claim: Claim) -> Command {
-    Script.release.command(keys: claim.keys, arguments: [claim.token])
+  /// What gives a claim back; with `leavesQueue` it gives up its place in the queues, too.
+  static func releaseCommand(
+    _ claim: Claim, _ names: ServerNames, queues: Bool, leavesQueue: Bool = false
+  ) -> Command {
+    Script.release.command(
+      keys: queues ? names.keysAndFence(of: claim.keys) : claim.keys,
+      arguments: [queues ? names.prefix : "", claim.token] + (leavesQueue ? ["1"] : []))
   }
 
   /// Makes the request that takes a claim back when nobody knows whether it was granted; from now on
   /// the claim's token is given up for good.
   func cleanUp(_ claim: Claim) -> Request { cleanUp(claim, until: .now + claim.ttl) }
 
-  private func cleanUp(_ claim: Claim, until end: Instant) -> Request {
+  func cleanUp(_ claim: Claim, until end: Instant) -> Request {
     // Holds the store, so that the connection lives until this is done.
-    Request([Self.releaseCommand(claim)], deadline: end, isRepeatable: true) { [self] result in
+    let queued = queues
+    let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
+    return Request([command], deadline: end, isRepeatable: true) { [self] result in
+      if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
+        return connection.submit(cleanUp(claim, until: end))
+      }
       guard Self.isTransient(result), ContinuousClock.now < end else { return }
       connection.afterPause(StoreFailure.transientPause) {
         self.connection.submit(self.cleanUp(claim, until: end))

@@ -1,12 +1,12 @@
 extension RedisLockStore {
   func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
-    guard claim.keys.count == 1 else { return try await poll(claim, by: deadline) }
+    guard claim.keys.count == 1 else { return try await inquire(claim, by: deadline) }
     let key = claim.keys[0]
     var commands = [
       Command("SET", key, claim.token, "NX", "PX", String(claim.ttl.wholeMilliseconds))
     ]
-    if let fenceKey {
-      commands.append(Command("INCR", fenceKey))
+    if isFencing {
+      commands.append(Command("INCR", names.fence))
       // Not GET: a foreign value can be of any length.
       commands.append(Command("GETRANGE", key, "0", String(LockToken.maximumLength - 1)))
     }
@@ -15,9 +15,9 @@ extension RedisLockStore {
     }
   }
 
-  func poll(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+  func inquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
     let command = Script.acquire.command(
-      keys: claim.keys + [fenceKey].compactMap { $0 },
+      keys: claim.keys + (isFencing ? [names.fence] : []),
       arguments: [
         claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
       ])
@@ -110,9 +110,8 @@ extension RedisLockStore {
   private func drawNumber(
     _ claim: Claim, sentAt: Instant, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    guard let fenceKey else { return .held(sentAt: sentAt, fencingToken: nil) }
     let command = Self.raiseCommand(
-      fenceKey, above: fences.largest, keys: claim.keys, token: claim.token)
+      names, above: fences.largest, keys: claim.keys, token: claim.token)
     let result: Result<Acquisition?, StoreFailure> = await perform([command], by: deadline) {
       [fences] answer in
       switch answer.replies[0] {
@@ -130,8 +129,8 @@ extension RedisLockStore {
   }
 
   static func raiseCommand(
-    _ fenceKey: String, above largest: UInt64, keys: [String] = [], token: String = ""
+    _ names: ServerNames, above largest: UInt64, keys: [String] = [], token: String = ""
   ) -> Command {
-    Script.fence.command(keys: [fenceKey] + keys, arguments: [String(largest), token])
+    Script.fence.command(keys: [names.fence] + keys, arguments: [String(largest), token])
   }
 }

@@ -1,32 +1,50 @@
+internal import Synchronization
+
 /// Locks as keys of one Redis or Valkey server.
 final class RedisLockStore: LockStore {
   let connection: Connection
   let fences: FenceGuard
-  private let tokens: TokenSource
-  let fenceKey: String?
+  let names: ServerNames
+  let isFencing: Bool
+  let tokens: TokenSource
+  let questions = OpenQuestions()
+  private let inbox: Inbox
+  /// Whether the server lets us use the queues; those who may not poll, and hand nothing on.
+  private let mayQueue = Atomic<Bool>(true)
 
   init(_ configuration: LockerConfiguration) throws(StoreFailure) {
     let fences = FenceGuard()
-    let fenceKey = configuration.isFencingEnabled ? configuration.keyPrefix + "fence" : nil
-    let greeting = fenceKey.map { key in
-      Login.Greeting(
+    let names = ServerNames(prefix: configuration.keyPrefix)
+    let greeting =
+      !configuration.isFencingEnabled
+      ? nil
+      : Login.Greeting(
         commands: {
           fences.connectionChanged()
-          return [Self.raiseCommand(key, above: fences.largest).bySource]
+          return [Self.raiseCommand(names, above: fences.largest).bySource]
         },
         // When the server cannot raise the counter now, the first lock has to do it.
         received: { replies in
           if let number = replies.first?.fencingToken { _ = fences.accept(number, isRaised: true) }
         })
-    }
+    let connection: Connection
     do {
       connection = try Connection(configuration, greeting: greeting)
     } catch {
       throw StoreFailure(error)
     }
+    let tokens = TokenSource(label: configuration.label)
+    let lifetime = configuration.operationTimeout
+    inbox = Inbox(configuration, channel: names.inbox(of: tokens.lockerID)) { message in
+      let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
+      let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
+      connection.submit(Request([command], deadline: .now + lifetime, isRepeatable: true) { _ in })
+    }
+    self.connection = connection
     self.fences = fences
-    self.fenceKey = fenceKey
-    tokens = TokenSource(label: configuration.label, notifiesWaiters: false)
+    self.names = names
+    self.tokens = tokens
+    isFencing = configuration.isFencingEnabled
   }
 
   deinit { connection.close() }
@@ -41,7 +59,42 @@ final class RedisLockStore: LockStore {
 
   func stop() { connection.stop() }
 
-  func close() { connection.close() }
+  func close() {
+    inbox.close()
+    connection.close()
+  }
+
+  // MARK: Notices
+
+  var isTold: Bool { queues && inbox.isReady }
+
+  /// Whether scripts may use the queues.
+  var queues: Bool { mayQueue.load(ordering: .relaxed) }
+
+  /// Whether an error says that scripts must do without the queues; noted from then on.
+  func mustDoWithoutQueues(_ error: ServerError?, queued: Bool) -> Bool {
+    guard queued, error?.code == .noPerm else { return false }
+    mayQueue.store(false, ordering: .relaxed)
+    tokens.noteNotifying(false)
+    return true
+  }
+
+  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) {
+    if queues { inbox.open(completion: completion) } else { completion(false) }
+  }
+
+  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
+    inbox.listen(for: token) { [fences] notice in
+      if case .granted(let numbers) = notice { fences.noteGranted(numbers.upperBound - 1) }
+      listener(notice)
+    }
+  }
+
+  func forget(_ token: String) { inbox.forget(token) }
+
+  func noteMissedGrant() { inbox.reconnect() }
+
+  // MARK: Asking and awaiting
 
   /// Sends commands and waits for what `read` makes of the replies.
   ///

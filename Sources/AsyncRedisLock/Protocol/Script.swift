@@ -4,15 +4,18 @@ struct Script: Sendable {
   private let digest: String
 
   static let acquire = Self(PackageResources.acquire_lua)
+  static let poll = Self(PackageResources.poll_lua)
   static let extend = Self(PackageResources.extend_lua)
   static let release = Self(PackageResources.release_lua)
   static let fence = Self(PackageResources.fence_lua)
   static let inspect = Self(PackageResources.inspect_lua)
   static let forceRelease = Self(PackageResources.force_release_lua)
 
-  private init(_ source: [UInt8]) {
-    self.source = String(decoding: source, as: UTF8.self)
-    digest = SHA1.hexadecimalDigest(of: source)
+  /// Reads a script; its line `-- include queue.lua` stands for that file.
+  private init(_ bytes: [UInt8]) {
+    let parts = String(decoding: bytes, as: UTF8.self).split(separator: "-- include queue.lua\n")
+    source = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
+    digest = SHA1.hexadecimalDigest(of: Array(source.utf8))
   }
 
   /// The command that runs the script by its digest.

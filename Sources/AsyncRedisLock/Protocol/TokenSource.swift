@@ -8,19 +8,35 @@ internal import Synchronization
 
 /// Makes the tokens of one locker.
 package final class TokenSource: Sendable {
-  private let prefix: String
+  /// The random identity that all its tokens share.
+  package let lockerID: String
+  private let notifyingPrefix: String
+  private let silentPrefix: String
   private let sequence = Atomic<UInt64>(0)
+  private let isSilent = Atomic<Bool>(false)
 
-  package init(label: String?, notifiesWaiters: Bool) {
-    prefix = LockToken.prefix(
-      notifiesWaiters: notifiesWaiters, host: Self.hostName, processID: getpid(), label: label,
-      lockerID: .random(in: .min ... .max))
+  package init(label: String?) {
+    let id = UInt64.random(in: .min ... .max)
+    lockerID = LockToken.hexadecimal(id)
+    let host = Self.hostName
+    notifyingPrefix = LockToken.prefix(
+      notifiesWaiters: true, host: host, processID: getpid(), label: label, lockerID: id)
+    silentPrefix = LockToken.prefix(
+      notifiesWaiters: false, host: host, processID: getpid(), label: label, lockerID: id)
   }
 
   /// A token that has never been used.
   package func next() -> String {
     let number = sequence.add(1, ordering: .relaxed).newValue
+    let prefix = isSilent.load(ordering: .relaxed) ? silentPrefix : notifyingPrefix
     return "\(prefix)\(number):\(LockToken.hexadecimal(.random(in: .min ... .max)))"
+  }
+
+  /// Notes whether the server lets the holder tell others of its release; tokens say so.
+  package func noteNotifying(_ notifies: Bool) {
+    if isSilent.load(ordering: .relaxed) == notifies {
+      isSilent.store(!notifies, ordering: .relaxed)
+    }
   }
 
   private static var hostName: String {

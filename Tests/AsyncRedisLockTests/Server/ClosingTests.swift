@@ -9,10 +9,12 @@ struct ClosingTests {
   @Test("waits for a release that another thread has begun and not yet handed to the store")
   func releaseUnderWay() async throws {
     let store = SlowStore()
-    let coordinator = Coordinator(store: store, place: "nowhere", operationTimeout: .seconds(5))
+    let coordinator = Coordinator(
+      store: store, place: "nowhere", operationTimeout: .seconds(5),
+      queues: LocalQueues(handoffLimit: 15, maxWaiters: nil))
     let lease = try #require(
-      try await coordinator.acquire(["key"], options: LockOptions(), waits: false))
-    Thread.detachNewThread { _ = coordinator.extender.release(lease, generation: 0) }
+      try await coordinator.acquire(LockKeys(["key"]), options: LockOptions(), waits: false))
+    Thread.detachNewThread { coordinator.release(lease) }
     await eventually("the release begins") { store.isReleasing.value }
     let closing = Task { await coordinator.close() }
     // Either it waits now, or it is through before the release is; nobody can tell without time.
@@ -31,6 +33,8 @@ private final class SlowStore: LockStore {
   let events = Recorder<String>()
 
   var roundTrip: Duration { .zero }
+  var isFencing: Bool { false }
+  var isTold: Bool { false }
 
   func makeToken() -> String { "token" }
   func connect(by deadline: Instant) async throws(StoreFailure) {}
@@ -39,7 +43,7 @@ private final class SlowStore: LockStore {
     .held(sentAt: .now, fencingToken: nil)
   }
 
-  func poll(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+  func inquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
     .held(sentAt: .now, fencingToken: nil)
   }
 
@@ -47,15 +51,26 @@ private final class SlowStore: LockStore {
 
   func release(
     _ release: Release, by deadline: Instant,
-    completion: @escaping @Sendable (Result<ReleaseOutcome, StoreFailure>) -> Void
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     isReleasing.value = true
     mayRelease.wait()
     events.record("released")
-    completion(.success(.released))
+    completion(.success(ReleaseReport(outcome: .released, isContended: false)))
   }
 
-  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> KeyState? { nil }
+  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) { completion(false) }
+  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {}
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
+  ) { completion(.failure(.closed)) }
+  func cancel(_ claim: Claim, lapse: Duration) {}
+  func noteMissedGrant() {}
+
+  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
+    nil
+  }
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
     nil
   }

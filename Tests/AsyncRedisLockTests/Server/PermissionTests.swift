@@ -6,13 +6,20 @@ import Testing
 /// What a user of the server has to be allowed so that the library works.
 @Suite("A restricted user", .redisServer(), .serialized)
 struct PermissionTests {
-  /// All commands that the library uses, with a database other than 0 and the connection's name apart.
+  /// The commands that the library cannot do without, but for another database than 0 and the
+  /// connection's name.
   private static let commands = [
     "set", "get", "getrange", "del", "pexpire", "pttl", "incr", "time", "eval", "evalsha",
   ]
   /// Those that it uses when no fencing tokens are wanted.
   private static let unfencedCommands = [
     "set", "get", "del", "pexpire", "pttl", "eval", "evalsha",
+  ]
+
+  /// What it takes to wait in the server's queue, and to hand locks on.
+  private static let queueing = [
+    "exists", "zadd", "zrange", "zscore", "zrem", "hget", "hset", "hdel", "incr", "incrby", "time",
+    "publish", "subscribe", "ping",
   ]
 
   private let admin = RedisClient(.current)
@@ -25,6 +32,30 @@ struct PermissionTests {
     let user = try makeUser(
       isFencingEnabled ? Self.commands : Self.unfencedCommands, patterns: patterns)
     try await exercise(connect(as: user) { $0.isFencingEnabled = isFencingEnabled })
+  }
+
+  @Test("who may queue does not poll", arguments: [true, false])
+  func queue(isFencingEnabled: Bool) async throws {
+    let user = try makeUser(
+      (isFencingEnabled ? Self.commands : Self.unfencedCommands) + Self.queueing,
+      channels: ["&redis-lock:*"])
+    try await exercise(connect(as: user) { $0.isFencingEnabled = isFencingEnabled })
+    let (first, second) = (
+      try await connect(as: user) { $0.isFencingEnabled = isFencingEnabled },
+      try await connect(as: user) { $0.isFencingEnabled = isFencingEnabled }
+    )
+    let key = "locks:" + uniqueKey("queue")
+    // Whoever polls does so after an hour.
+    let options = LockOptions(retry: .seconds(3600), timeout: .seconds(30))
+    let held = try await first.acquire(key, options: options)
+    let waiter = Task { try await second.acquire(key, options: options) }
+    await eventually { try admin("ZCARD", "redis-lock:queue:{\(key)}") == .integer(1) }
+    let released = ContinuousClock.now
+    try await held.release()
+    let lock = try await waiter.value
+    #expect(released.duration(to: .now) < .seconds(1))
+    #expect(lock.token.hasPrefix("rl1n:"))
+    try await lock.release()
   }
 
   @Test("who may do one thing less cannot do everything", arguments: commands)
@@ -129,11 +160,14 @@ struct PermissionTests {
   // MARK: Helpers
 
   private func makeUser(
-    _ commands: [String], patterns: [String] = ["~locks:*", "~redis-lock:*"]
+    _ commands: [String], patterns: [String] = ["~locks:*", "~redis-lock:*"],
+    channels: [String] = []
   ) throws -> String {
     let name = uniqueKey("user")
     try admin("ACL", "SETUSER", name, "on", ">pw", "-@all", "resetkeys", "resetchannels")
-    for rule in patterns + commands.map({ "+\($0)" }) { try admin("ACL", "SETUSER", name, rule) }
+    for rule in patterns + channels + commands.map({ "+\($0)" }) {
+      try admin("ACL", "SETUSER", name, rule)
+    }
     return name
   }
 

@@ -83,7 +83,7 @@ struct WrongAnswerTests {
       defer { server.stop() }
       let locker = try await Locker(url: server.url)
       let lock = try await locker.acquire(uniqueKey(), options: LockOptions(extend: nil))
-      if ![":1\r\n", ":0\r\n", ":-1\r\n"].contains(answer) {
+      if !["*2\r\n:1\r\n:1\r\n", "*2\r\n:0\r\n:0\r\n"].contains(answer) {
         let attempt = await Attempt { try await lock.release() }
         #expect(attempt.error?.code == .unreachable, "\(answer.debugDescription)")
         #expect(attempt.error?.phase == .release)
@@ -109,7 +109,8 @@ struct WrongAnswerTests {
     let server = try FakeServer { command, connection, _ in
       guard command.name == "EVALSHA" else { return nil }
       // One answer too many, and all that follow come one too late.
-      let answer = "*2\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n"
+      let answer =
+        "*4\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n:0\r\n*0\r\n"
       guard command.words[3] == first, connection == 0 else { return answer }
       return ":1\r\n" + FakeAnswer(.pause(.milliseconds(400))) + answer
     }

@@ -17,6 +17,16 @@ struct AcquirePlanTests {
     .contended(KeyState(holder: "someone", remaining: remaining))
   }
 
+  /// Lets an answer in, with a store that cannot tell of grants.
+  func answer(
+    _ plan: inout AcquirePlan, _ acquisition: Acquisition, at now: Instant,
+    roundTrip: Duration, using generator: inout SeededGenerator
+  ) -> AcquirePlan.Action {
+    let action = plan.answered(acquisition, at: now, roundTrip: roundTrip, using: &generator)
+    guard case .queue = action else { return action }
+    return plan.cannotQueue(at: now, roundTrip: roundTrip, using: &generator)
+  }
+
   @Test("asks quickly first, and bounds a question by the smallest of its limits")
   func firstQuestion() throws {
     var plan = makePlan(LockOptions(timeout: .milliseconds(300)))
@@ -40,14 +50,15 @@ struct AcquirePlanTests {
     var plan = makePlan()
     _ = plan.next(at: start)
     guard
-      case .ask(isFirst: false, by: _) = plan.answered(
-        contended(nil), at: start, roundTrip: .zero, using: &generator)
+      case .ask(isFirst: false, by: _) = answer(
+        &plan, contended(nil), at: start, roundTrip: .zero, using: &generator)
     else {
       Issue.record("no second question")
       return
     }
     guard
-      case .pause = plan.answered(contended(nil), at: start, roundTrip: .zero, using: &generator)
+      case .pause = answer(
+        &plan, contended(nil), at: start, roundTrip: .zero, using: &generator)
     else {
       Issue.record("a holder without expiry is asked about without a pause")
       return
@@ -60,9 +71,10 @@ struct AcquirePlanTests {
     var generator = SeededGenerator(seed: seed)
     var plan = makePlan()
     _ = plan.next(at: start)
+    _ = answer(&plan, contended(nil), at: start, roundTrip: .zero, using: &generator)
     func pause(_ remaining: Duration) -> Duration? {
-      let action = plan.answered(
-        contended(remaining), at: start, roundTrip: .zero, using: &generator)
+      let action = answer(
+        &plan, contended(remaining), at: start, roundTrip: .zero, using: &generator)
       return if case .pause(until: let instant) = action { start.duration(to: instant) } else {
         nil
       }
@@ -78,10 +90,11 @@ struct AcquirePlanTests {
     var generator = SeededGenerator(seed: 1)
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
     _ = plan.next(at: start)
-    let answer = contended(.seconds(3))
+    let state = contended(.seconds(3))
+    _ = answer(&plan, state, at: start, roundTrip: .zero, using: &generator)
     guard
-      case .pause(until: let last) = plan.answered(
-        answer, at: start, roundTrip: .milliseconds(3), using: &generator)
+      case .pause(until: let last) = answer(
+        &plan, state, at: start, roundTrip: .milliseconds(3), using: &generator)
     else {
       Issue.record("no pause")
       return
@@ -89,8 +102,8 @@ struct AcquirePlanTests {
     #expect(last == start + .milliseconds(34))
     _ = plan.next(at: last)
     guard
-      case .pause(until: let end) = plan.answered(
-        answer, at: last + .milliseconds(3), roundTrip: .milliseconds(3), using: &generator)
+      case .pause(until: let end) = answer(
+        &plan, state, at: last + .milliseconds(3), roundTrip: .milliseconds(3), using: &generator)
     else {
       Issue.record("no pause")
       return
@@ -166,6 +179,29 @@ struct AcquirePlanTests {
       return
     }
     #expect(timeout.code == .timeout)
+  }
+
+  @Test("queues for keys that somebody holds, and asks once more shortly before its end")
+  func queues() {
+    var generator = SeededGenerator(seed: 1)
+    var plan = makePlan()
+    _ = plan.next(at: start)
+    guard
+      case .queue = plan.answered(
+        contended(nil), at: start, roundTrip: .zero, using: &generator)
+    else {
+      Issue.record("does not queue")
+      return
+    }
+    let early = plan.wait(
+      until: start + .milliseconds(900), at: start, roundTrip: .milliseconds(3))
+    #expect(early.until == start + .milliseconds(900) && !early.asksThen)
+    let late = plan.wait(until: start + .seconds(2), at: start, roundTrip: .milliseconds(3))
+    #expect(late.until == start + .milliseconds(994) && late.asksThen)
+    let last = plan.wait(until: start + .seconds(2), at: late.until, roundTrip: .milliseconds(3))
+    #expect(last.until == start + .seconds(1) && !last.asksThen)
+    #expect(plan.timeUp(at: start + .milliseconds(999)) == nil)
+    #expect(plan.timeUp(at: start + .seconds(1))?.code == .timeout)
   }
 
   @Test("does not wait for a holder unless it is asked to")

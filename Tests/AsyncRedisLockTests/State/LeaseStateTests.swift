@@ -9,7 +9,7 @@ struct LeaseStateTests {
   /// A lease of 3 s, extended every second, taken at the start.
   func makeLease(extend: Duration? = .seconds(1)) -> LeaseState {
     var lease = LeaseState(ttl: .seconds(3), extend: extend, sentAt: start)
-    lease.planExtension(sentAt: start, roundTrip: .milliseconds(1), share: 0)
+    lease.planExtension(roundTrip: .milliseconds(1), share: 0)
     return lease
   }
 
@@ -44,14 +44,14 @@ struct LeaseStateTests {
   @Test("leaves two round trips for its extension")
   func roundTrips() {
     var lease = makeLease(extend: .milliseconds(2999))
-    lease.planExtension(sentAt: start, roundTrip: .milliseconds(600), share: 0)
+    lease.planExtension(roundTrip: .milliseconds(600), share: 0)
     #expect(lease.nextEvent == lease.validUntil - .milliseconds(1200))
   }
 
   @Test("is extended up to a tenth earlier, so that many do not go in step")
   func stagger() {
     var lease = makeLease()
-    lease.planExtension(sentAt: start, roundTrip: .zero, share: 1)
+    lease.planExtension(roundTrip: .zero, share: 1)
     #expect(lease.nextEvent == start + .milliseconds(900))
   }
 
@@ -118,14 +118,10 @@ struct LeaseStateTests {
     #expect(!lease.isHeld(at: start))
   }
 
-  @Test("is released by its own handle only")
-  func generations() {
+  @Test("is over for its handle from the release on")
+  func released() {
     var lease = makeLease()
-    let isForeign = !lease.release(generation: lease.generation + 1, at: start)
-    #expect(isForeign)
-    #expect(lease.isHeld(at: start))
-    let isOwn = lease.release(generation: lease.generation, at: start)
-    #expect(isOwn)
+    lease.release(at: start)
     #expect(!lease.isHeld(at: start))
     #expect(lease.lossReason(at: start) == nil)
     #expect(lease.tick(at: start + .seconds(9), slack: .zero) == .none)
@@ -134,9 +130,61 @@ struct LeaseStateTests {
   @Test("that is released too late counts as lost")
   func releasedTooLate() {
     var lease = makeLease()
-    let isOwn = lease.release(generation: lease.generation, at: start + .seconds(3))
-    #expect(isOwn)
+    lease.release(at: start + .seconds(3))
     #expect(lease.lossReason(at: start + .seconds(4)) == .expired)
+  }
+
+  @Test("that is handed on keeps its own validity, until an extension by the next one's ttl")
+  func handedOn() throws {
+    var former = makeLease()
+    former.release(at: start + .seconds(1))
+    let now = start + .seconds(1)
+    var next = try #require(
+      LeaseState(handedOnBy: former, ttl: .seconds(3), extend: .seconds(2), at: now))
+    #expect(next.isHeld(at: now))
+    #expect(next.validUntil == former.validUntil)
+    next.planExtension(roundTrip: .zero, share: 0)
+    next.planConfirmation(at: now)
+    #expect(next.tick(at: now, slack: .zero) == .extend, "less than nine tenths are left")
+    _ = next.extended(by: .seconds(3), sentAt: now, at: now)
+    #expect(next.validUntil == now + .milliseconds(2968))
+  }
+
+  @Test("that is fresh is handed on without an extension")
+  func handedOnFresh() throws {
+    let now = start + .milliseconds(100)
+    var next = try #require(
+      LeaseState(handedOnBy: makeLease(), ttl: .seconds(3), extend: nil, at: now))
+    next.planExtension(roundTrip: .zero, share: 0)
+    next.planConfirmation(at: now)
+    #expect(next.tick(at: now, slack: .zero) == .none)
+    var longer = try #require(
+      LeaseState(handedOnBy: makeLease(), ttl: .seconds(4), extend: nil, at: now))
+    longer.planExtension(roundTrip: .zero, share: 0)
+    longer.planConfirmation(at: now)
+    #expect(longer.tick(at: now, slack: .zero) == .extend, "the next one asked for more")
+    _ = longer.extended(by: .seconds(4), sentAt: now, at: now)
+    longer.endExtension()
+    longer.planExtension(roundTrip: .zero, share: 0)
+    #expect(longer.nextEvent == longer.validUntil, "once, for it is not to be extended")
+  }
+
+  @Test("is not handed on to who asked for a shorter one, or with too little left")
+  func notHandedOn() {
+    let lease = makeLease()
+    #expect(LeaseState(handedOnBy: lease, ttl: .seconds(2), extend: nil, at: start) == nil)
+    let late = start + .milliseconds(1469)
+    #expect(LeaseState(handedOnBy: lease, ttl: .seconds(3), extend: nil, at: late) == nil)
+    var prolonged = makeLease()
+    prolonged.willExtend(by: .seconds(60), deadline: start)
+    #expect(LeaseState(handedOnBy: prolonged, ttl: .seconds(3), extend: nil, at: start) == nil)
+  }
+
+  @Test("that was granted counts from the last poll, with the ttl of that")
+  func granted() {
+    let lease = LeaseState(
+      ttl: .seconds(30), extend: nil, sentAt: start, takenFor: .seconds(3))
+    #expect(lease.validUntil == start + .milliseconds(2968))
   }
 
   @Test("that is not extended has only its end ahead")
@@ -162,7 +210,7 @@ struct LeaseStateTests {
         if !wasOver { bound = max(bound, LeaseState.validity(of: .seconds(3), sentAt: sentAt)) }
       case 1: lease.retryExtension(at: now)
       case 2: lease.endExtension()
-      case 3: lease.planExtension(sentAt: sentAt, roundTrip: .zero, share: 0.5)
+      case 3: lease.planExtension(roundTrip: .zero, share: 0.5)
       case 4 where Int.random(in: 0..<10, using: &generator) == 0: _ = lease.lose(.takenAway)
       default: _ = lease.tick(at: now, slack: .milliseconds(5))
       }

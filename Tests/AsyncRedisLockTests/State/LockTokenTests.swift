@@ -6,13 +6,14 @@ import Testing
 struct LockTokenTests {
   @Test("tells who made it, and is never the same")
   func roundTrip() throws {
-    let tokens = TokenSource(label: "nightly: Größe", notifiesWaiters: false)
+    let tokens = TokenSource(label: "nightly: Größe")
     let values = (0..<1000).map { _ in tokens.next() }
     #expect(Set(values).count == values.count)
     let token = try #require(LockToken(parsing: values[41]))
     #expect(token.label == "nightly: Größe")
     #expect(token.sequence == 42)
-    #expect(!token.notifiesWaiters)
+    #expect(token.notifiesWaiters)
+    #expect(token.lockerID == tokens.lockerID)
     #expect(!token.host.isEmpty && token.processID > 0)
     #expect(values[41].utf8.allSatisfy { (0x21...0x7E).contains($0) })
     let holder = LockHolder(value: values[41])
@@ -23,9 +24,16 @@ struct LockTokenTests {
 
   @Test("says whether its holder wakes waiters")
   func mark() {
-    let value = TokenSource(label: nil, notifiesWaiters: true).next()
-    #expect(value.hasPrefix("rl1n:"))
-    #expect(LockToken(parsing: value)?.notifiesWaiters == true)
+    let tokens = TokenSource(label: nil)
+    let notifying = tokens.next()
+    #expect(notifying.hasPrefix("rl1n:"))
+    #expect(LockToken(parsing: notifying)?.notifiesWaiters == true)
+    tokens.noteNotifying(false)
+    let silent = tokens.next()
+    #expect(silent.hasPrefix("rl1s:"))
+    #expect(LockToken(parsing: silent)?.notifiesWaiters == false)
+    tokens.noteNotifying(true)
+    #expect(tokens.next().hasPrefix("rl1n:"))
   }
 
   @Test("of the longest host and label fits")

@@ -257,14 +257,16 @@ private struct Manners {
   private mutating func answer(toScript command: FakeCommand) -> FakeAnswer {
     let arguments = command.words.dropFirst(3 + (Int(command.words[2]) ?? 0))
     switch arguments.count {
-    case 0: return "$-1\r\n"  // inspect, force-release: nobody holds it
+    case 0, 1: return "$-1\r\n"  // inspect, force-release: nobody holds it
     case 2 where Int(arguments.first ?? "") != nil:  // fence
       counter += 1
       return .bulk("\(counter)")
-    case 3:  // acquire
+    case 2...3 where arguments.first?.hasPrefix("rl1") == false:  // release, clean-up
+      return "*2\r\n:1\r\n:0\r\n"
+    case 3, 6:  // acquire, poll
       counter += 1
       return "*2\r\n:1\r\n" + .bulk("\(counter)")
-    default: return ":1\r\n"  // extend, release
+    default: return ":1\r\n"  // extend
     }
   }
 }

@@ -1,8 +1,10 @@
--- Takes a lock away from whoever holds it. A key of another type is no lock, and is left alone.
--- KEYS: the key. Returns the holder's value, or false if the key was free.
+-- Takes a lock away from whoever holds it, and hands it on. A key of another type is no lock, and is left
+-- alone.
+-- ARGV: prefix. Returns the holder's value, or false if the key was free.
+-- include queue.lua
 local holder = redis.call('GET', KEYS[1])
-if not holder then
-  return false
+if holder then
+  redis.call('DEL', KEYS[1])
 end
-redis.call('DEL', KEYS[1])
-return string.sub(holder, 1, 512)
+serve(locks())
+return holder and string.sub(holder, 1, 512)

@@ -1,18 +1,34 @@
--- Deletes the keys that hold a token, and leaves the others alone.
--- KEYS: the lock's keys. ARGV: token.
--- Returns 1 if all were deleted; else -1 if one is another's, 0 if one is gone.
-local outcome = 1
-for i = 1, #KEYS do
-  local holder = redis.pcall('GET', KEYS[i])
-  if type(holder) == 'table' and not string.find(holder.err, 'WRONGTYPE', 1, true) then
-    return holder
+-- Deletes the keys that hold a token, leaves the others alone, and hands on what is free.
+-- ARGV: prefix, token, and 1 if the token may have a place in the queues, which it gives up.
+-- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one is another's, 0 if one is gone.
+-- handed: 1 if somebody got a key, -1 if somebody waits and could not be told, else 0.
+if #KEYS == 4 and ARGV[1] ~= '' and not ARGV[3] and redis.pcall('GET', KEYS[1]) == ARGV[2]
+  and redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[1])
+  return {1, 0}
+end
+-- include queue.lua
+local token, locks = ARGV[2], locks()
+local outcome, free = 1, {}
+for _, lock in ipairs(locks) do
+  local value = redis.pcall('GET', lock.key)
+  if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
+    return value
   end
-  if holder == ARGV[1] then
-    redis.call('DEL', KEYS[i])
-  elseif holder then
+  if value == token then
+    redis.call('DEL', lock.key)
+    free[#free + 1] = lock
+  elseif value then
     outcome = -1
-  elseif outcome == 1 then
-    outcome = 0
+  else
+    free[#free + 1] = lock
+    outcome = math.min(outcome, 0)
   end
 end
-return outcome
+if ARGV[3] and prefix ~= '' then
+  for _, lock in ipairs(locks) do
+    -- Who may not queue has no place, and must be able to give its keys back.
+    pcall(leave, lock, token)
+  end
+end
+return {outcome, serve(free)}

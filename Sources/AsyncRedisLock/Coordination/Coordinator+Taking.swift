@@ -1,0 +1,201 @@
+extension Coordinator {
+  /// Takes keys without waiting for their holder; nil when there is one.
+  func takeOnce(
+    _ keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions
+  ) async throws -> Lease? {
+    // Those who come meanwhile wait for the outcome, unless others are at it before.
+    let isLeader = queues.enterAlone(keys)
+    var plan = plan
+    do {
+      let lease = try await ask(keys, &plan, options, action: plan.next(at: .now))
+      if isLeader { if let lease { settle(keys, lease) } else { _ = queues.passLead(keys) } }
+      return lease
+    } catch {
+      if isLeader { _ = queues.passLead(keys) }
+      throw error
+    }
+  }
+
+  /// Waits for the turn in this process, then for the keys.
+  func takeInTurn(
+    _ keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions
+  ) async throws -> Lease {
+    var plan = plan
+    switch queues.enter(keys, options: options) {
+    case .full:
+      throw LockError(
+        .tooManyWaiters, "as many tasks wait for the lock as maxWaiters allows", keys: keys.names,
+        phase: .acquire)
+    case .lead: break
+    case .wait(let waiter, let ticket, let lease):
+      if let lease { drawNumbers(for: lease) }
+      if let end = plan.end { extender.wake(waiter, at: end) }
+      let turn = await waiter.turn
+      if plan.end != nil { extender.noteEnd() }
+      switch turn {
+      case .take(let lease): return lease
+      case .lead: break
+      case .timeUp:
+        queues.leave(keys, ticket)
+        try checkOpen(keys)
+        let (holder, trouble) = queues.situation(keys)
+        throw plan.missedTurn(holder: holder, trouble: trouble, at: .now)
+      case .cancelled:
+        queues.leave(keys, ticket)
+        throw CancellationError()
+      case .closed: throw Self.closedError(keys)
+      }
+    }
+    do {
+      let lease = try await lead(keys, &plan, options)
+      settle(keys, lease)
+      return lease
+    } catch {
+      queues.passLead(keys)?.cancel()
+      throw error
+    }
+  }
+
+  private func settle(_ keys: LockKeys, _ lease: Lease) {
+    if let lease = queues.settle(keys, lease) { drawNumbers(for: lease) }
+  }
+
+  // MARK: As the first in the process
+
+  private func lead(
+    _ keys: LockKeys, _ plan: inout AcquirePlan, _ options: LockOptions
+  ) async throws -> Lease {
+    let place = queues.place(keys)
+    place?.serve(options)
+    let action: AcquirePlan.Action =
+      place != nil || queues.isContended(keys) ? .queue : plan.next(at: .now)
+    guard let lease = try await ask(keys, &plan, options, action: action) else {
+      preconditionFailure("An acquisition that waits ends with a lock or an error.")
+    }
+    return lease
+  }
+
+  /// Asks the store until there is an outcome; nil when somebody else holds the keys.
+  private func ask(
+    _ keys: LockKeys, _ plan: inout AcquirePlan, _ options: LockOptions,
+    action first: AcquirePlan.Action
+  ) async throws -> Lease? {
+    var generator = SystemRandomNumberGenerator()
+    var action = first
+    var claim: Claim?
+    while true {
+      switch action {
+      case .ask(let isFirst, let deadline):
+        // A token is used for one question: should its outcome stay unknown, it is given up for good.
+        let asking = Claim(keys: keys.names, token: store.makeToken(), ttl: options.ttl)
+        claim = asking
+        do throws(StoreFailure) {
+          let acquisition =
+            isFirst
+            ? try await store.acquire(asking, by: deadline)
+            : try await store.inquire(asking, by: deadline)
+          action = plan.answered(
+            acquisition, at: .now, roundTrip: store.roundTrip, using: &generator)
+        } catch {
+          action = plan.failed(error, at: .now, roundTrip: store.roundTrip, using: &generator)
+        }
+      case .queue:
+        try checkOpen(keys)
+        switch try await queue(keys, &plan, options) {
+        case .goOn(let next): action = next
+        case .take(let lease): return lease
+        }
+      case .pause(let instant):
+        queues.note(plan.trouble, of: keys)
+        let promise = Promise<Bool>()
+        extender.wake(promise, at: instant)
+        try await promise.wait()
+        action = plan.next(at: .now)
+      case .take(let sentAt, let fencingToken):
+        guard let claim else { preconditionFailure("Nothing was claimed.") }
+        return try keep(
+          Lease(
+            claim, numbers: fencingToken.map { $0..<$0 + 1 } ?? 0..<0,
+            state: LeaseState(ttl: options.ttl, extend: options.extend, sentAt: sentAt),
+            onLoss: onLoss))
+      case .giveBack:
+        if let claim { extender.giveBack(claim) }
+        action = plan.gaveBack(at: .now, roundTrip: store.roundTrip, using: &generator)
+      case .leave: return nil
+      case .fail(let error): throw error
+      case .cancel: throw CancellationError()
+      }
+    }
+  }
+
+  private enum Queueing {
+    case goOn(AcquirePlan.Action)
+    case take(Lease)
+  }
+
+  /// Does the next step of waiting in the server's queue.
+  private func queue(
+    _ keys: LockKeys, _ plan: inout AcquirePlan, _ options: LockOptions
+  ) async throws -> Queueing {
+    var generator = SystemRandomNumberGenerator()
+    guard let place = try await place(for: keys, plan, options) else {
+      return .goOn(
+        plan.cannotQueue(at: .now, roundTrip: store.roundTrip, using: &generator))
+    }
+    plan.heard(from: place)
+    let now = ContinuousClock.now
+    switch place.next() {
+    case .take(let sentAt, let ttl, let numbers):
+      queues.note(keys, isContended: true)
+      let state = LeaseState(
+        ttl: options.ttl, extend: options.extend, sentAt: sentAt, takenFor: ttl)
+      let lease = Lease(
+        place.claim(ttl: options.ttl), numbers: store.isFencing ? numbers : 0..<0, state: state,
+        onLoss: onLoss)
+      return .take(try keep(lease, wasHandedOver: true))
+    case .giveUp(let failure):
+      queues.setPlace(nil, of: keys)
+      place.cancel()
+      return .goOn(
+        plan.failed(failure, at: now, roundTrip: store.roundTrip, using: &generator))
+    case .poll:
+      if let error = plan.timeUp(at: now) { throw error }
+      place.poll(ttl: options.ttl, numbers: queues.numbersWanted(keys))
+    case .wait(let instant):
+      if let error = plan.timeUp(at: now) { throw error }
+      let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
+      try await place.wait(until: until, wakingBy: extender)
+      if asksThen, ContinuousClock.now >= until { place.hurry() }
+    }
+    return .goOn(.queue)
+  }
+
+  /// The place of the keys in the server's queue; nil while grants cannot be told.
+  private func place(
+    for keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions
+  ) async throws -> Place? {
+    if let place = queues.place(keys) { return place }
+    let latest = ContinuousClock.now + options.retry
+    let until = plan.end.map { min($0, latest) } ?? latest
+    let answer = Promise<Bool>()
+    store.prepareToWait { _ in answer.fulfil(true) }
+    if !answer.isKept { extender.wake(answer, at: until) }
+    try await answer.wait()
+    guard store.isTold else { return nil }
+    let place = Place(
+      for: keys.names, options: options, in: store, operationTimeout: operationTimeout)
+    queues.setPlace(place, of: keys)
+    return place
+  }
+
+  /// Looks after a lease that was just taken.
+  private func keep(_ lease: Lease, wasHandedOver: Bool = false) throws(LockError) -> Lease {
+    if extender.add(lease, wasHandedOver: wasHandedOver) { return lease }
+    extender.giveBack(lease.claim)
+    throw Self.closedError(LockKeys(of: lease))
+  }
+
+  private var onLoss: @Sendable (Lease) -> Void {
+    { [queues] lease in queues.end(lease, LockKeys(of: lease)) }
+  }
+}

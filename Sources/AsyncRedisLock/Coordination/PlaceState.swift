@@ -1,0 +1,135 @@
+/// What is known about a place in the server's queue, and what a grant is worth.
+///
+/// A pure state machine: the time is an argument, and what is to be done is returned.
+struct PlaceState {
+  /// What to do for a place.
+  enum Action: Equatable {
+    case poll
+    /// Nothing before an instant, unless something arrives.
+    case wait(until: Instant)
+    /// The keys are the place's, for `ttl` counted from `sentAt`.
+    case take(sentAt: Instant, ttl: Duration, numbers: Range<UInt64>)
+    /// The token is of no use any more.
+    case giveUp(StoreFailure)
+  }
+
+  /// The last poll that was answered with "wait".
+  private struct Standing {
+    let sentAt: Instant
+    let ttl: Duration
+    let counter: UInt64
+  }
+
+  private let retry: Duration
+  /// The ttl of the poll under way, and when its answer is due; nil when none is.
+  private var asked: (ttl: Duration, deadline: Instant)?
+  private var standing: Standing?
+  /// A grant that has arrived while a poll was under way: the poll's answer decides what it is worth.
+  private var pendingGrant: Range<UInt64>?
+  private var nextPoll: Instant
+  private var outcome: Action?
+  /// Whether the server has granted the keys without saying so.
+  private(set) var hasMissedGrant = false
+  /// Who held a key when last asked.
+  private(set) var holder: String?
+
+  /// Waiters ask at least this often, however long their ttl, so that a place soon lapses that nobody
+  /// asks for any more.
+  private static let longestPause = Duration.seconds(5)
+
+  init(retry: Duration, at now: Instant) {
+    self.retry = retry
+    nextPoll = now
+  }
+
+  /// The longest pause between two polls of a place with a ttl.
+  static func pause(ttl: Duration) -> Duration { min(ttl / 3, longestPause) }
+
+  /// How long the server keeps a place without a poll: three times the longest pause, so that two
+  /// polls may fail.
+  static func lapse(ttl: Duration, operationTimeout: Duration) -> Duration {
+    pause(ttl: ttl) * 3 + operationTimeout
+  }
+
+  /// Whether the server has confirmed the place.
+  var isConfirmed: Bool { standing != nil }
+
+  /// What to do now.
+  func next(at now: Instant) -> Action {
+    if let outcome { return outcome }
+    if let asked { return .wait(until: asked.deadline + Self.longestPause) }
+    return nextPoll <= now ? .poll : .wait(until: nextPoll)
+  }
+
+  // MARK: Events
+
+  mutating func willPoll(ttl: Duration, deadline: Instant) { asked = (ttl, deadline) }
+
+  /// Asks at once, because something may have been missed, or because another ttl is wanted.
+  mutating func hurry(at now: Instant) { nextPoll = now }
+
+  /// Takes the answer to the poll under way in. `isTold` tells whether grants arrive at present.
+  mutating func answered(
+    _ answer: Result<PollAnswer, StoreFailure>, isTold: Bool, at now: Instant,
+    using generator: inout some RandomNumberGenerator
+  ) {
+    guard let asked, outcome == nil else { return }
+    self.asked = nil
+    switch answer {
+    case .failure(let failure):
+      outcome = .giveUp(failure)
+    case .success(.again):
+      nextPoll = now
+    case .success(.held(let sentAt, let numbers, let wasGranted)):
+      hasMissedGrant = wasGranted && pendingGrant == nil
+      if now < LeaseState.validity(of: asked.ttl, sentAt: sentAt) {
+        outcome = .take(sentAt: sentAt, ttl: asked.ttl, numbers: numbers)
+      } else {
+        // Too late to be of use; asking again prolongs the keys, if they still are ours.
+        nextPoll = now
+      }
+    case .success(.waiting(let waiting)):
+      holder = waiting.state.holder
+      standing = Standing(sentAt: waiting.sentAt, ttl: asked.ttl, counter: waiting.counter)
+      nextPoll = now + pause(after: waiting, ttl: asked.ttl, isTold: isTold, using: &generator)
+      if let grant = pendingGrant.take() { judge(grant, at: now) }
+    }
+  }
+
+  /// Takes a grant in.
+  mutating func granted(_ numbers: Range<UInt64>, at now: Instant) {
+    guard outcome == nil else { return }
+    if asked == nil {
+      judge(numbers, at: now)
+    } else {
+      pendingGrant = numbers
+    }
+  }
+
+  /// Believes a grant, or asks.
+  private mutating func judge(_ numbers: Range<UInt64>, at now: Instant) {
+    // A message about a grant that was lost before the last answer must not pass for a new one.
+    guard let standing, numbers.lowerBound > standing.counter else { return }
+    // The grant was made after the question was sent whose answer was "wait", so the keys last at
+    // least as if they had been taken then.
+    let end = LeaseState.validity(of: standing.ttl, sentAt: standing.sentAt)
+    if now.duration(to: end) >= standing.ttl / 2 {
+      outcome = .take(sentAt: standing.sentAt, ttl: standing.ttl, numbers: numbers)
+    } else {
+      nextPoll = now
+    }
+  }
+
+  private func pause(
+    after waiting: Waiting, ttl: Duration, isTold: Bool,
+    using generator: inout some RandomNumberGenerator
+  ) -> Duration {
+    var pause = Self.pause(ttl: ttl)
+    // Keys that expire tell nobody.
+    if let remaining = waiting.state.remaining { pause = min(pause, remaining + .milliseconds(1)) }
+    if waiting.isSilent || !isTold {
+      pause = min(pause, retry * Double.random(in: 0.5...1, using: &generator))
+    }
+    return pause
+  }
+}

@@ -1,0 +1,78 @@
+/// Elements in the order they came, each of which can leave at once, wherever it stands.
+struct WaitingLine<Element> {
+  /// The place of an element, of use as long as it is in the line.
+  struct Ticket: Equatable {
+    fileprivate let slot: Int
+    fileprivate let serial: Int
+  }
+
+  private struct Slot {
+    var element: Element?
+    var serial: Int
+    var previous: Int
+    var next: Int
+  }
+
+  private static var none: Int { -1 }
+
+  private var slots: [Slot] = []
+  private var head = Self.none
+  private var tail = Self.none
+  private var firstFree = Self.none
+  private var nextSerial = 0
+  private(set) var count = 0
+
+  var isEmpty: Bool { count == 0 }
+
+  /// The element that came first.
+  var first: Element? { head == Self.none ? nil : slots[head].element }
+
+  /// Adds an element at the end.
+  mutating func append(_ element: Element) -> Ticket {
+    let slot = Slot(element: element, serial: nextSerial, previous: tail, next: Self.none)
+    let index: Int
+    if firstFree == Self.none {
+      index = slots.count
+      slots.append(slot)
+    } else {
+      index = firstFree
+      firstFree = slots[index].next
+      slots[index] = slot
+    }
+    if tail == Self.none { head = index } else { slots[tail].next = index }
+    tail = index
+    count += 1
+    defer { nextSerial += 1 }
+    return Ticket(slot: index, serial: nextSerial)
+  }
+
+  /// Takes out the element that came first.
+  mutating func popFirst() -> Element? { head == Self.none ? nil : remove(at: head) }
+
+  /// Takes out an element; nil when it has left before.
+  @discardableResult
+  mutating func remove(_ ticket: Ticket) -> Element? {
+    guard slots.indices.contains(ticket.slot), slots[ticket.slot].serial == ticket.serial,
+      slots[ticket.slot].element != nil
+    else { return nil }
+    return remove(at: ticket.slot)
+  }
+
+  private mutating func remove(at index: Int) -> Element? {
+    let slot = slots[index]
+    if slot.previous == Self.none {
+      head = slot.next
+    } else {
+      slots[slot.previous].next = slot.next
+    }
+    if slot.next == Self.none {
+      tail = slot.previous
+    } else {
+      slots[slot.next].previous = slot.previous
+    }
+    slots[index].next = firstFree
+    firstFree = index
+    count -= 1
+    return slots[index].element.take()
+  }
+}

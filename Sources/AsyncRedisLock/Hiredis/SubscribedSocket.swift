@@ -1,0 +1,123 @@
+internal import Dispatch
+internal import Synchronization
+
+/// One connection of a ``Subscriber``, from its login to its end.
+///
+/// Closed when its read source has been cancelled and nobody refers to it any more: not before, since
+/// the number of a closed descriptor may be another's at once.
+final class SubscribedSocket: Sendable {
+  private struct State: ~Copyable {
+    var context: HiredisContext
+    var source: (any DispatchSourceRead)?
+    /// The replies to the login; nil once it has been judged.
+    var loginReplies: [Reply]? = []
+    var isSubscribed = false
+    var isSilentSincePing = false
+  }
+
+  private let login: Login
+  private let loginCount: Int
+  private let channel: String
+  private let state: Mutex<State>
+
+  /// Takes over a connected socket, and sends the login and the subscription.
+  init(
+    adopting descriptor: consuming FileDescriptor, login: Login, channel: String
+  ) throws(TransportError) {
+    let commands = login.commands()
+    self.login = login
+    self.channel = channel
+    loginCount = commands.count
+    var context = try HiredisContext(adopting: descriptor)
+    for command in commands + [Command("SUBSCRIBE", channel)] { _ = try context.append(command) }
+    try context.write()
+    guard !context.hasUnsentBytes else { throw .unreachable("the server takes nothing") }
+    state = Mutex(State(context: context))
+  }
+
+  /// Whether the server has confirmed the subscription.
+  var isSubscribed: Bool { state.withLock { $0.isSubscribed } }
+
+  /// Whether nothing arrived since the last ``ping()``.
+  var isSilentSincePing: Bool { state.withLock { $0.isSilentSincePing } }
+
+  /// Calls the handler on the queue whenever there is something to receive.
+  func start(on queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
+    state.withLock { state in
+      let source = DispatchSource.makeReadSource(
+        fileDescriptor: state.context.fileDescriptor, queue: queue)
+      source.setEventHandler(handler: handler)
+      // Keeps the descriptor open until the source does not watch it any more.
+      source.setCancelHandler { @Sendable [self] in withExtendedLifetime(self) {} }
+      source.activate()
+      state.source = source
+    }
+  }
+
+  /// Ends it.
+  func cancel() {
+    state.withLock { state in
+      state.source?.cancel()
+      state.source = nil
+    }
+  }
+
+  /// Asks the server for a sign of life; false when that cannot be sent.
+  func ping() -> Bool {
+    state.withLock { state in
+      state.isSilentSincePing = true
+      do throws(TransportError) {
+        _ = try state.context.append(Command("PING"))
+        try state.context.write()
+        return true
+      } catch {
+        return false
+      }
+    }
+  }
+
+  /// Reads what is there; returns the messages in it.
+  func receive() throws(TransportError) -> [String] {
+    let result: Result<[String], TransportError> = state.withLock { state in
+      Result { () throws(TransportError) in
+        var messages: [String] = []
+        var mayHaveMore = true
+        while mayHaveMore {
+          mayHaveMore = try state.context.read()
+          state.isSilentSincePing = false
+          while let reply = try state.context.nextReply() {
+            if let message = try accept(reply, &state) { messages.append(message) }
+          }
+        }
+        return messages
+      }
+    }
+    return try result.get()
+  }
+
+  /// Takes a reply in; returns the message if it is one.
+  private func accept(_ reply: Reply, _ state: inout State) throws(TransportError) -> String? {
+    if var replies = state.loginReplies {
+      if replies.count < loginCount, reply.error?.code != .maxClients {
+        replies.append(reply)
+        state.loginReplies = replies
+        return nil
+      }
+      try login.check(reply.error?.code == .maxClients ? [reply] : replies)
+      state.loginReplies = nil
+    }
+    switch reply {
+    case .array(let fields) where fields.count == 3 && fields[1] == .string(channel):
+      if fields[0] == .string("subscribe") {
+        state.isSubscribed = true
+        return nil
+      }
+      if fields[0] == .string("message"), case .string(let text) = fields[2] { return text }
+    case .array(let fields) where fields.first == .string("pong"): return nil
+    case .error(let error):
+      throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)
+    default: break
+    }
+    throw .protocolViolation("something else than a message")
+  }
+}

@@ -1,0 +1,66 @@
+extension RedisLockStore {
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
+  ) {
+    let command = Script.poll.command(
+      keys: names.keysAndFence(of: claim.keys),
+      arguments: [
+        names.prefix, claim.token, String(claim.ttl.wholeMilliseconds),
+        String(lapse.wholeMilliseconds), String(numbers),
+        String(isFencing ? fences.largest : 0),
+      ])
+    let end = deadline + lapse + claim.ttl
+    let request = Request(
+      [command], deadline: deadline, undo: { [self] in cleanUp(claim, until: end) }
+    ) { [self] result in
+      questions.remove(claim.token)
+      switch result {
+      case .failure(let failure): completion(.failure(StoreFailure(failure.cause)))
+      case .success(let answer):
+        let value = readPoll(answer, numbers: numbers)
+        if case .failure(.unintelligible) = value { connection.distrust() }
+        completion(value)
+      }
+    }
+    questions.add(request, for: claim.token)
+    connection.submit(request)
+  }
+
+  func cancel(_ claim: Claim, lapse: Duration) {
+    forget(claim.token)
+    if let request = questions.remove(claim.token) { connection.abandon(request) }
+    // Also behind a poll that was abandoned: those before it may have entered the token.
+    connection.submit(cleanUp(claim, until: .now + lapse + claim.ttl))
+  }
+
+  private func readPoll(
+    _ answer: Request.Answer, numbers: Int
+  ) -> Result<PollAnswer, StoreFailure> {
+    switch answer.replies[0] {
+    case .array(let fields) where fields.count == 2:
+      guard case .integer(let code) = fields[0], code == 1 || code == 2 else {
+        return .failure(.unexpected(fields[0]))
+      }
+      guard let first = fields[1].fencingToken, first <= UInt64.max - UInt64(numbers) else {
+        return .failure(.unexpected(fields[1]))
+      }
+      let drawn = first..<first + UInt64(numbers)
+      // The counter was lost since the question was sent; asked again, the server raises it first.
+      guard !isFencing || fences.accept(drawn) else { return .success(.again) }
+      return .success(.held(sentAt: answer.sentAt, numbers: drawn, wasGranted: code == 2))
+    case .array(let fields) where fields.count == 5 && fields[0] == .integer(0):
+      guard let counter = fields[1].fencingToken, let state = KeyState(fields[2...3]),
+        case .integer(let isSilent) = fields[4]
+      else { return .failure(.unexpected(answer.replies[0])) }
+      return .success(
+        .waiting(
+          Waiting(
+            sentAt: answer.sentAt, counter: counter, state: state, isSilent: isSilent == 1)))
+    case .error(let error):
+      let canDoWithout = mustDoWithoutQueues(error, queued: true)
+      return .failure(canDoWithout ? Self.failureOfQueues(error) : StoreFailure(error))
+    case let reply: return .failure(.unexpected(reply))
+    }
+  }
+}

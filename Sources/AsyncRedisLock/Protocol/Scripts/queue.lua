@@ -1,0 +1,181 @@
+-- What the scripts share that know about waiting; they include it.
+--
+-- A lock's key has two helpers: the queue, a sorted set of tokens by ticket, and the entries, a hash of
+-- what there is to know about each: "lapse ttl numbers keys", see `parse`.
+-- KEYS: key, queue, entries of each lock key; then the fence counter. ARGV[1]: the prefix of names.
+-- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
+local prefix, fence = ARGV[1], KEYS[#KEYS]
+
+-- The name of a helper, in the hash slot of its key: with the key's own hash tag if it has one.
+local function helper(kind, key)
+  local open = string.find(key, '{', 1, true)
+  local close = open and string.find(key, '}', open + 1, true)
+  if close and close > open + 1 then
+    return prefix .. kind .. '::' .. key
+  end
+  return prefix .. kind .. ':{' .. key .. '}'
+end
+
+local function locks()
+  local locks = {}
+  if prefix == '' then
+    for i = 1, #KEYS do
+      locks[i] = {key = KEYS[i]}
+    end
+    return locks
+  end
+  for i = 1, #KEYS - 1, 3 do
+    locks[#locks + 1] = {key = KEYS[i], queue = KEYS[i + 1], entries = KEYS[i + 2]}
+  end
+  return locks
+end
+
+-- As text with all its digits: Lua's own conversion loses some.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Draws consecutive fencing tokens; returns the first.
+local function draw(numbers)
+  return redis.call('INCRBY', fence, numbers) - numbers + 1
+end
+
+-- Reads an entry. `keys` are all keys waited for, as netstrings, if there are several; else it is ''.
+local function parse(entry)
+  local lapse, ttl, numbers, keys = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
+  return tonumber(lapse), ttl, numbers, keys
+end
+
+-- The locks of an entry with several keys.
+local function split(netstrings)
+  local locks, position = {}, 1
+  while position <= #netstrings do
+    local colon = string.find(netstrings, ':', position, true)
+    local last = colon + tonumber(string.sub(netstrings, position, colon - 1))
+    local key = string.sub(netstrings, colon + 1, last)
+    locks[#locks + 1] = {key = key, queue = helper('queue', key), entries = helper('entries', key)}
+    position = last + 1
+  end
+  return locks
+end
+
+local function leave(lock, token)
+  redis.call('ZREM', lock.queue, token)
+  redis.call('HDEL', lock.entries, token)
+end
+
+-- The value of a key, or false; of a key of another type something that is no token.
+local function holder(lock)
+  local value = redis.pcall('GET', lock.key)
+  return type(value) == 'table' and '' or value
+end
+
+-- False once the server has refused to tell somebody.
+local canTell = true
+
+-- Sends a waiter its grant, or with no number the news of a reservation; returns whether it listens.
+local function tell(token, first, numbers, keys)
+  local locker = string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):')
+  local message = text(first) .. ' ' .. numbers .. ' ' .. token .. ' ' .. keys
+  local listeners = redis.pcall('PUBLISH', prefix .. 'inbox:' .. (locker or ''), message)
+  if type(listeners) == 'table' then
+    canTell = false
+    return false
+  end
+  return listeners > 0
+end
+
+-- Reserves a free lock for a waiter that needs others too, and grants all when they are complete.
+-- Returns whether the waiter has the key now.
+local function reserve(lock, token, ttl, numbers, keys, isCaller)
+  local taken, isComplete, all = {lock}, true, split(keys)
+  redis.call('SET', lock.key, token, 'PX', ttl)
+  for _, other in ipairs(all) do
+    local value = holder(other)
+    if not value and redis.call('ZRANGE', other.queue, 0, 0)[1] == token then
+      redis.call('SET', other.key, token, 'PX', ttl)
+      taken[#taken + 1] = other
+    elseif value ~= token then
+      isComplete = false
+    end
+  end
+  if isCaller then
+    return true
+  end
+  if isComplete then
+    if tell(token, draw(numbers), numbers, keys) then
+      for _, one in ipairs(all) do
+        redis.call('SET', one.key, token, 'PX', ttl)
+        leave(one, token)
+      end
+      return true
+    end
+  elseif tell(token, 0, 0, keys) then
+    return true
+  end
+  for _, one in ipairs(taken) do
+    redis.call('DEL', one.key)
+  end
+  return false
+end
+
+-- Hands a free lock to the first who waits for it and can be told; returns whether somebody has it then.
+-- `caller` is the token of a waiter that gets its answer anyway.
+local function hand(lock, caller)
+  local passed, now = 0, nil
+  for _ = 1, 100 do
+    local token = redis.call('ZRANGE', lock.queue, passed, passed)[1]
+    if not token then
+      return false
+    end
+    now = now or milliseconds()
+    local lapse, ttl, numbers, keys = parse(redis.call('HGET', lock.entries, token))
+    if not lapse or lapse < now then
+      leave(lock, token)
+    elseif keys ~= '' then
+      if reserve(lock, token, ttl, numbers, keys, token == caller) then
+        return true
+      end
+      passed = passed + 1
+    elseif token == caller then
+      redis.call('SET', lock.key, token, 'PX', ttl)
+      return true
+    else
+      local first = draw(numbers)
+      redis.call('SET', lock.key, token, 'PX', ttl)
+      if tell(token, first, numbers, #lock.key .. ':' .. lock.key) then
+        leave(lock, token)
+        return true
+      end
+      redis.call('DEL', lock.key)
+      passed = passed + 1
+    end
+    if not canTell then
+      return false
+    end
+  end
+  return false
+end
+
+-- Hands on locks that were given back; what goes wrong here must not spoil the giving back.
+-- Returns 1 if somebody got one, -1 if nobody could be told, else 0.
+local function serve(locks)
+  local isHanded = false
+  if prefix == '' then
+    return 0
+  end
+  for i, lock in ipairs(locks) do
+    -- One that was reserved together with the one before is not free any more.
+    if i == 1 or redis.call('EXISTS', lock.key) == 0 then
+      local isDone, isTaken = pcall(hand, lock)
+      canTell = canTell and isDone
+      isHanded = isHanded or isDone and isTaken
+    end
+  end
+  return not canTell and -1 or isHanded and 1 or 0
+end
