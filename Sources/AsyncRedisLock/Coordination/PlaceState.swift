@@ -68,7 +68,9 @@ struct PlaceState {
   /// Asks at once, because something may have been missed, or because another ttl is wanted.
   mutating func hurry(at now: Instant) { nextPoll = now }
 
-  /// Takes the answer to the poll under way in. `isTold` tells whether grants arrive at present.
+  /// Takes the answer to the poll under way in.
+  ///
+  /// `isTold` tells whether grants arrive at present.
   mutating func answered(
     _ answer: Result<PollAnswer, StoreFailure>, isTold: Bool, at now: Instant,
     using generator: inout some RandomNumberGenerator

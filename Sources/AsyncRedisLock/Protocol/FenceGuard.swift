@@ -6,8 +6,9 @@ final class FenceGuard: Sendable {
   private struct State {
     /// The largest number seen anywhere.
     var largest: UInt64 = 0
-    /// The largest number among the replies of the connection. Grants come another way, and may be
-    /// seen before a smaller number whose reply is still under way.
+    /// The largest number among the replies of the connection.
+    ///
+    /// Grants come another way, and may be seen before a smaller number whose reply is under way.
     var largestInOrder: UInt64 = 0
     /// Whether the counter was raised since the connection was made: only then is a number drawn from
     /// it known to be above those that a former server, or a former life of it, has given out.
