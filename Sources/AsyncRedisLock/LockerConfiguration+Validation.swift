@@ -3,7 +3,7 @@ extension LockerConfiguration {
   ///
   /// Host, path and user are never quoted: people put whole URLs there, with the password in them.
   ///
-  /// - Throws: ``LockError/Code/invalidURL``, or ``LockError/Code/invalidOptions`` for a timeout.
+  /// - Throws: ``LockError/Code/invalidURL``, or ``LockError/Code/invalidOptions`` for a timeout or a limit.
   func validate() throws(LockError) {
     try address.validate()
     try validateCredentials()
@@ -13,6 +13,8 @@ extension LockerConfiguration {
     try operationTimeout.validate(as: "operationTimeout", atLeast: Self.minimumTimeout)
     try Self.check(keyPrefix: keyPrefix, as: "keyPrefix")
     if let label { try Self.check(label: label, as: "label") }
+    if let maxWaiters { try Self.check(maxWaiters: maxWaiters, as: "maxWaiters") }
+    try Self.check(localHandoffLimit: localHandoffLimit, as: "localHandoffLimit")
   }
 
   static let minimumTimeout = Duration.milliseconds(1)
@@ -59,6 +61,24 @@ extension LockerConfiguration {
         .invalidURL, "\(part) has to be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
     }
     try check(keyPrefix, hasNoNULAs: part)
+  }
+
+  static func check(
+    maxWaiters: Int, as part: String, code: LockError.Code = .invalidOptions
+  ) throws(LockError) {
+    guard maxWaiters >= 1 else {
+      throw LockError(
+        code, "\(part) (\(maxWaiters)) has to be at least 1, or left out for any number")
+    }
+  }
+
+  /// A thousand in a row is far more than saves anything, and others have to wait for them.
+  static func check(
+    localHandoffLimit: Int, as part: String, code: LockError.Code = .invalidOptions
+  ) throws(LockError) {
+    guard (0...1000).contains(localHandoffLimit) else {
+      throw LockError(code, "\(part) (\(localHandoffLimit)) has to be from 0 to 1000")
+    }
   }
 
   static func check(label: String, as part: String) throws(LockError) {

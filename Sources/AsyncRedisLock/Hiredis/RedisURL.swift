@@ -18,6 +18,8 @@ extension LockerConfiguration {
   /// - `label`: ``label``
   /// - `key_prefix`: ``keyPrefix``
   /// - `fencing`: ``isFencingEnabled``, as `true` or `false`
+  /// - `max_waiters`: ``maxWaiters``
+  /// - `local_handoff_limit`: ``localHandoffLimit``
   ///
   /// A timeout is written `500ms`, `1.5s` or `1m`; a number alone counts seconds.
   ///

@@ -29,12 +29,8 @@ extension LockerConfiguration {
   ) throws(LockError) {
     switch parameter {
     case .database:
-      guard let number = Int(digits: value.utf8) else {
-        throw LockError(
-          .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be in decimal digits")
-      }
-      database = number
-      try Self.check(database: number, as: part)
+      database = try Self.number(value, as: part)
+      try Self.check(database: database, as: part)
     case .clientName:
       clientName = value
       try Self.check(clientName: value, as: part)
@@ -54,7 +50,22 @@ extension LockerConfiguration {
           .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be true or false")
       }
       isFencingEnabled = value == "true"
+    case .maxWaiters:
+      let number = try Self.number(value, as: part)
+      maxWaiters = number
+      try Self.check(maxWaiters: number, as: part, code: .invalidURL)
+    case .localHandoffLimit:
+      localHandoffLimit = try Self.number(value, as: part)
+      try Self.check(localHandoffLimit: localHandoffLimit, as: part, code: .invalidURL)
     }
+  }
+
+  private static func number(_ value: String, as part: String) throws(LockError) -> Int {
+    guard let number = Int(digits: value.utf8) else {
+      throw LockError(
+        .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be in decimal digits")
+    }
+    return number
   }
 
   private static func timeout(_ value: String, as part: String) throws(LockError) -> Duration {
@@ -78,6 +89,8 @@ private enum QueryParameter: String {
   case label
   case keyPrefix = "key prefix"
   case fencing
+  case maxWaiters = "limit of waiters"
+  case localHandoffLimit = "limit of local handoffs"
 
   init?(name: String) {
     switch name {
@@ -88,6 +101,8 @@ private enum QueryParameter: String {
     case "label": self = .label
     case "key_prefix": self = .keyPrefix
     case "fencing": self = .fencing
+    case "max_waiters": self = .maxWaiters
+    case "local_handoff_limit": self = .localHandoffLimit
     default: return nil
     }
   }
@@ -105,7 +120,8 @@ private enum QueryParameter: String {
     return LockError(
       .invalidURL,
       "query parameter \(isShown ? name : "(name not shown)") is unknown; there are "
-        + "db, client_name, connect_timeout, operation_timeout, label, key_prefix and fencing")
+        + "db, client_name, connect_timeout, operation_timeout, label, key_prefix, fencing, "
+        + "max_waiters and local_handoff_limit")
   }
 }
 

@@ -155,6 +155,8 @@ struct BadConfigurationTests {
       .init(keyPrefix: " \n"),
       .init(label: ""),
       .init(label: String(repeating: "é", count: 32)),
+      .init(maxWaiters: 1, localHandoffLimit: 0),
+      .init(maxWaiters: .max, localHandoffLimit: 1000),
     ])
   func accepted(_ configuration: LockerConfiguration) {
     #expect(throws: Never.self) { try configuration.validate() }
@@ -201,6 +203,10 @@ private let badConfigurations: [BadConfiguration] =
     BadConfiguration(.init(label: $0), "label")
   }
   + [-1, Int(Int32.max) + 1, .max, .min].map { BadConfiguration(.init(database: $0), "database") }
+  + [0, -1, .min].map { BadConfiguration(.init(maxWaiters: $0), "maxWaiters", .invalidOptions) }
+  + [-1, 1001, .max].map {
+    BadConfiguration(.init(localHandoffLimit: $0), "localHandoffLimit", .invalidOptions)
+  }
   + badDurations.flatMap {
     [
       BadConfiguration(.init(connectTimeout: $0), "connectTimeout", .invalidOptions),

@@ -114,6 +114,8 @@ let wellFormedURLs: [WellFormedURL] = [
   .init("redis://h?key_prefix=%7Bapp%7D:", .init(address: host, keyPrefix: "{app}:")),
   .init("redis://h?fencing=false", .init(address: host, isFencingEnabled: false)),
   .init("redis://h?fencing=true", .init(address: host)),
+  .init("redis://h?max_waiters=7", .init(address: host, maxWaiters: 7)),
+  .init("redis://h?local_handoff_limit=0", .init(address: host, localHandoffLimit: 0)),
   .init(
     "valkey://u:p@h:7/8?client_name=c&connect_timeout=2s&read_timeout=3s&label=l&key_prefix=k"
       + "&fencing=false",
@@ -273,6 +275,10 @@ let malformedURLs: [MalformedURL] = [
   .init("redis://user:12?hunter2=", "unknown"),
   .init("redis://h?d%62=1", "unknown"),
   .init("redis://h?label=a&label=a", "query parameter label"),
+  .init("redis://h?max_waiters=0", "query parameter max_waiters (0) has to be at least 1"),
+  .init("redis://h?max_waiters=-1", "query parameter max_waiters (\"-1\") has to be in decimal"),
+  .init("redis://h?local_handoff_limit=1001", "query parameter local_handoff_limit (1001)"),
+  .init("redis://h?local_handoff_limit=", "query parameter local_handoff_limit (\"\")"),
   .init("redis://h?label=%zz", "query parameter label has a %"),
   .init("redis://h?label=%ff", "query parameter label has to be UTF-8"),
   .init("redis://h?label=a%00b", "query parameter label"),

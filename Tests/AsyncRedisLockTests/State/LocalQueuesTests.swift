@@ -1,0 +1,156 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("The waiting line")
+struct WaitingLineTests {
+  @Test("is first come, first served, and can be left from anywhere", arguments: 0..<200)
+  func order(seed: Int) {
+    var generator = SeededGenerator(seed: UInt64(seed))
+    var line = WaitingLine<Int>()
+    var expected: [(ticket: WaitingLine<Int>.Ticket, value: Int)] = []
+    var left: [WaitingLine<Int>.Ticket] = []
+    for value in 0..<200 {
+      switch Int.random(in: 0..<4, using: &generator) {
+      case 0:
+        let first = line.popFirst()
+        #expect(first == expected.first?.value)
+        if !expected.isEmpty { left.append(expected.removeFirst().ticket) }
+      case 1 where !expected.isEmpty:
+        let index = Int.random(in: expected.indices, using: &generator)
+        let (ticket, value) = expected.remove(at: index)
+        let removed = line.remove(ticket)
+        #expect(removed == value)
+        left.append(ticket)
+      case 2 where !left.isEmpty:
+        // Its slot may be another's by now.
+        let removed = line.remove(left[Int.random(in: left.indices, using: &generator)])
+        #expect(removed == nil)
+      default: expected.append((line.append(value), value))
+      }
+      #expect(line.count == expected.count)
+      #expect(line.first == expected.first?.value)
+    }
+    while let next = line.popFirst() { #expect(next == expected.removeFirst().value) }
+    #expect(expected.isEmpty)
+  }
+}
+
+@Suite("The queues of a process")
+struct LocalQueuesTests {
+  let keys = LockKeys(checked: ["key"])
+
+  func makeLease(ttl: Duration = .seconds(3)) -> Lease {
+    let state = LeaseState(ttl: ttl, extend: nil, sentAt: .now)
+    return Lease(
+      Claim(keys: ["key"], token: "token", ttl: ttl), numbers: 1..<20, state: state,
+      onLoss: { _ in })
+  }
+
+  /// Lets a waiter in behind somebody.
+  func enter(_ queues: LocalQueues, _ options: LockOptions = .init()) throws -> Waiter {
+    guard case .wait(let waiter, _, _) = queues.enter(keys, options: options) else {
+      throw LockError(.timeout, "does not have to wait")
+    }
+    return waiter
+  }
+
+  /// Releases a lease as the coordinator does.
+  func handOn(_ queues: LocalQueues, _ lease: Lease) -> Lease? {
+    var next: Lease?
+    _ = lease.beginRelease()
+    let isDone = queues.handOn(lease, keys) { options in
+      lease.handedOn(to: options, isFencing: true)
+    } start: {
+      next = $0
+    }.isDone
+    if !isDone { queues.end(lease, keys) }
+    return next
+  }
+
+  @Test("hand a lease on in order, with the next number, as often as allowed, then send one to ask")
+  func handsOn() async throws {
+    let queues = LocalQueues(handoffLimit: 2, maxWaiters: nil)
+    guard case .lead = queues.enter(keys, options: .init()) else {
+      Issue.record("nobody leads")
+      return
+    }
+    var lease = makeLease()
+    #expect(queues.settle(keys, lease) == nil, "nobody waits")
+    let waiters = try (0..<4).map { _ in try enter(queues) }
+    #expect(queues.numbersWanted(keys) == 3)
+    for index in 0..<2 {
+      let next = try #require(handOn(queues, lease))
+      guard case .take(let taken) = await waiters[index].turn, taken === next else {
+        Issue.record("\(index) did not get it")
+        return
+      }
+      #expect(next.fencingToken == lease.fencingToken.map { $0 + 1 })
+      lease = next
+    }
+    #expect(handOn(queues, lease) == nil, "the limit")
+    guard case .lead = await waiters[2].turn else {
+      Issue.record("nobody asks the server")
+      return
+    }
+    #expect(!waiters[3].isOver)
+    #expect(queues.passLead(keys) == nil)
+    guard case .lead = await waiters[3].turn else {
+      Issue.record("the lead is not passed on")
+      return
+    }
+    _ = queues.passLead(keys)
+    guard case .lead = queues.enter(keys, options: .init()) else {
+      Issue.record("something is left")
+      return
+    }
+  }
+
+  @Test("pass over those who gave up, and send one to ask who wants another lease")
+  func passesOver() async throws {
+    let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
+    _ = queues.enter(keys, options: .init())
+    let lease = makeLease()
+    _ = queues.settle(keys, lease)
+    let gone = try enter(queues)
+    _ = gone.give(.cancelled)
+    let shorter = try enter(queues, LockOptions(ttl: .seconds(2)))
+    #expect(handOn(queues, lease) == nil, "its keys would outlast what was asked for")
+    guard case .lead = await shorter.turn else {
+      Issue.record("nobody asks the server")
+      return
+    }
+  }
+
+  @Test("send one to ask when the lease is lost")
+  func lost() async throws {
+    let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
+    _ = queues.enter(keys, options: .init())
+    let lease = makeLease()
+    _ = queues.settle(keys, lease)
+    let waiter = try enter(queues)
+    queues.end(makeLease(), keys)
+    #expect(!waiter.isOver, "another lease has ended")
+    queues.end(lease, keys)
+    guard case .lead = await waiter.turn else {
+      Issue.record("nobody asks the server")
+      return
+    }
+  }
+
+  @Test("count the leader among those who wait, and not the holder")
+  func full() throws {
+    let queues = LocalQueues(handoffLimit: 9, maxWaiters: 1)
+    _ = queues.enter(keys, options: .init())
+    guard case .full = queues.enter(keys, options: .init()) else {
+      Issue.record("the leader waits, too")
+      return
+    }
+    _ = queues.settle(keys, makeLease())
+    _ = try enter(queues)
+    guard case .full = queues.enter(keys, options: .init()) else {
+      Issue.record("one waits")
+      return
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("The protocol's names and messages")
+struct NamesAndMessagesTests {
+  @Test(
+    "keep a lock's helpers in its hash slot",
+    arguments: [
+      ("key", ":{key}"), ("{tag}key", "::{tag}key"), ("a{b}c", "::a{b}c"), ("{}x", ":{{}x}"),
+      ("a}b", ":{a}b}"), ("a{b", ":{a{b}"), ("}{b}", "::}{b}"),
+    ])
+  func helpers(key: String, suffix: String) {
+    #expect(
+      ServerNames(prefix: "p:").keys(of: key) == [key, "p:queue\(suffix)", "p:entries\(suffix)"])
+  }
+
+  @Test("of several locks come with one counter")
+  func several() {
+    let names = ServerNames(prefix: "p:").keysAndFence(of: ["a", "b"])
+    #expect(
+      names == [
+        "a", "p:queue:{a}", "p:entries:{a}", "b", "p:queue:{b}", "p:entries:{b}", "p:fence",
+      ])
+  }
+
+  @Test("tell a grant with its numbers and keys, whatever is in them")
+  func grant() throws {
+    let message = try #require(GrantMessage(parsing: "1770000000000000 16 rl1n:t 1:a5:b :\n9"))
+    #expect(message.token == "rl1n:t")
+    #expect(message.numbers == 1_770_000_000_000_000..<1_770_000_000_000_016)
+    #expect(message.keys == ["a", "b :\n9"])
+    let accents = try #require(GrantMessage(parsing: "1 1 t 2:é"))
+    #expect(accents.keys == ["é"])
+  }
+
+  @Test("tell a reservation by the number 0")
+  func reservation() throws {
+    #expect(try #require(GrantMessage(parsing: "0 0 t 1:a")).numbers == nil)
+  }
+
+  @Test(
+    "that make no sense are ignored",
+    arguments: [
+      "", "1", "1 1", "1 1 t", "1 1 t ", "x 1 t 1:a", "1 x t 1:a", "-1 1 t 1:a", "1 1 t 2:a",
+      "1 1 t 1:ab", "1 1 t :a", "1 1 t 0:", "1 1 t 1:é", "1 1 t 99999999999999999999:a",
+      "18446744073709551615 18446744073709551615 t 1:a",
+    ])
+  func nonsense(_ text: String) {
+    #expect(GrantMessage(parsing: text) == nil)
+  }
+}
+
+@Suite("The guard of fencing tokens")
+struct FenceGuardTests {
+  @Test("takes only growing numbers, once the counter was raised on this connection")
+  func grows() {
+    let fences = FenceGuard()
+    #expect(!fences.accept(5), "not raised yet")
+    #expect(fences.accept(6, isRaised: true))
+    #expect(!fences.accept(6))
+    #expect(fences.accept(7..<9))
+    #expect(!fences.accept(8..<10))
+    #expect(fences.largest == 8)
+    fences.connectionChanged()
+    #expect(!fences.accept(9))
+  }
+
+  @Test("does not hold a grant against a smaller number whose reply is under way")
+  func grants() {
+    let fences = FenceGuard()
+    #expect(fences.accept(1, isRaised: true))
+    fences.noteGranted(100)
+    #expect(fences.largest == 100)
+    #expect(fences.accept(50), "drawn before the grant, and read after it")
+    fences.connectionChanged()
+    #expect(!fences.accept(60, isRaised: true), "another connection goes on above the grant")
+    #expect(fences.accept(101))
+  }
+}

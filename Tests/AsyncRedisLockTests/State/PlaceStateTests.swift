@@ -1,0 +1,181 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("A place in the queue")
+struct PlaceStateTests {
+  let start = ContinuousClock.now
+  let ttl = Duration.seconds(3)
+
+  /// A place that was told "wait" by a poll sent at the start, with the fence counter at 100.
+  func makeWaiting(remaining: Duration? = nil, isSilent: Bool = false) -> PlaceState {
+    var place = PlaceState(retry: .milliseconds(100), at: start)
+    poll(&place, at: start, answer: wait(sentAt: start, remaining: remaining, isSilent: isSilent))
+    return place
+  }
+
+  func wait(
+    sentAt: Instant, counter: UInt64 = 100, remaining: Duration? = nil, isSilent: Bool = false
+  ) -> Result<PollAnswer, StoreFailure> {
+    .success(
+      .waiting(
+        Waiting(
+          sentAt: sentAt, counter: counter, state: KeyState(holder: "other", remaining: remaining),
+          isSilent: isSilent)))
+  }
+
+  func poll(
+    _ place: inout PlaceState, at now: Instant, answer: Result<PollAnswer, StoreFailure>,
+    isTold: Bool = true
+  ) {
+    var generator = SeededGenerator(seed: 1)
+    place.willPoll(ttl: ttl, deadline: now + .seconds(1))
+    place.answered(answer, isTold: isTold, at: now, using: &generator)
+  }
+
+  @Test("is asked for at once, then a third of the ttl later, or when the holder's key expires")
+  func pauses() {
+    let fresh = PlaceState(retry: .milliseconds(100), at: start)
+    #expect(fresh.next(at: start) == .poll)
+    #expect(makeWaiting().next(at: start) == .wait(until: start + .seconds(1)))
+    #expect(
+      makeWaiting(remaining: .milliseconds(200)).next(at: start)
+        == .wait(until: start + .milliseconds(201)))
+    #expect(makeWaiting().next(at: start + .seconds(1)) == .poll)
+    #expect(PlaceState.pause(ttl: .seconds(60)) == .seconds(5))
+    #expect(PlaceState.lapse(ttl: ttl, operationTimeout: .seconds(1)) == .seconds(4))
+  }
+
+  @Test("is asked for every retry while nobody can be told, or the holder tells nobody")
+  func polls() {
+    func pause(_ place: PlaceState) -> Duration? {
+      guard case .wait(until: let instant) = place.next(at: start) else { return nil }
+      return start.duration(to: instant)
+    }
+    for place in [makeWaiting(isSilent: true), untold()] {
+      #expect(pause(place).map { $0 >= .milliseconds(50) && $0 <= .milliseconds(100) } == true)
+    }
+    func untold() -> PlaceState {
+      var place = PlaceState(retry: .milliseconds(100), at: start)
+      poll(&place, at: start, answer: wait(sentAt: start), isTold: false)
+      return place
+    }
+  }
+
+  @Test("is granted from when the last poll was sent that was told to wait")
+  func granted() {
+    var place = makeWaiting()
+    place.granted(101..<102, at: start + .seconds(1))
+    #expect(
+      place.next(at: start + .seconds(1)) == .take(sentAt: start, ttl: ttl, numbers: 101..<102))
+  }
+
+  @Test("is not granted by a message from before the last answer")
+  func stale() {
+    var place = makeWaiting()
+    place.granted(100..<101, at: start)
+    #expect(place.next(at: start) == .wait(until: start + .seconds(1)))
+  }
+
+  @Test("is asked for when a grant leaves less than half of the ttl")
+  func lateGrant() {
+    var place = makeWaiting()
+    let late = start + .milliseconds(1469)
+    place.granted(101..<102, at: late)
+    #expect(place.next(at: late) == .poll)
+    var timely = makeWaiting()
+    timely.granted(101..<102, at: start + .milliseconds(1468))
+    #expect(timely.next(at: late) == .take(sentAt: start, ttl: ttl, numbers: 101..<102))
+  }
+
+  @Test("lets the answer of a poll under way decide about a grant")
+  func grantDuringPoll() {
+    var generator = SeededGenerator(seed: 1)
+    let now = start + .seconds(1)
+    var believed = makeWaiting()
+    believed.willPoll(ttl: ttl, deadline: now + .seconds(1))
+    believed.granted(105..<106, at: now)
+    guard case .wait = believed.next(at: now) else {
+      Issue.record("believes a grant with a poll under way")
+      return
+    }
+    var (stale, held) = (believed, believed)
+    believed.answered(wait(sentAt: now, counter: 104), isTold: true, at: now, using: &generator)
+    #expect(believed.next(at: now) == .take(sentAt: now, ttl: ttl, numbers: 105..<106))
+    stale.answered(wait(sentAt: now, counter: 105), isTold: true, at: now, using: &generator)
+    #expect(stale.next(at: now) == .wait(until: now + .seconds(1)))
+    held.answered(
+      .success(.held(sentAt: now, numbers: 106..<107, wasGranted: true)), isTold: true, at: now,
+      using: &generator)
+    #expect(held.next(at: now) == .take(sentAt: now, ttl: ttl, numbers: 106..<107))
+    #expect(!held.hasMissedGrant)
+  }
+
+  @Test("misses a grant that only the poll tells of")
+  func missedGrant() {
+    var place = makeWaiting()
+    let now = start + .seconds(1)
+    poll(
+      &place, at: now, answer: .success(.held(sentAt: now, numbers: 9..<10, wasGranted: true)))
+    #expect(place.hasMissedGrant)
+    var taken = makeWaiting()
+    poll(
+      &taken, at: now, answer: .success(.held(sentAt: now, numbers: 9..<10, wasGranted: false)))
+    #expect(!taken.hasMissedGrant)
+  }
+
+  @Test("asks again for keys that came too late, or without a number")
+  func again() {
+    var late = PlaceState(retry: .milliseconds(100), at: start)
+    let now = start + .milliseconds(2968)
+    late.willPoll(ttl: ttl, deadline: now)
+    var generator = SeededGenerator(seed: 1)
+    late.answered(
+      .success(.held(sentAt: start, numbers: 9..<10, wasGranted: false)), isTold: true, at: now,
+      using: &generator)
+    #expect(late.next(at: now) == .poll)
+    var numberless = makeWaiting()
+    poll(&numberless, at: start, answer: .success(.again))
+    #expect(numberless.next(at: start) == .poll)
+  }
+
+  @Test("is given up for good when nobody knows what became of a poll")
+  func givenUp() {
+    var place = makeWaiting()
+    poll(&place, at: start, answer: .failure(.unreachable("gone")))
+    #expect(place.next(at: start) == .giveUp(.unreachable("gone")))
+    place.granted(200..<201, at: start)
+    #expect(place.next(at: start) == .giveUp(.unreachable("gone")))
+  }
+
+  /// Random events against the rules, whatever the order.
+  @Test("keeps its promises under any order of events", arguments: 0..<2000)
+  func anyOrder(seed: Int) {
+    var generator = SeededGenerator(seed: UInt64(seed))
+    var place = PlaceState(retry: .milliseconds(100), at: start)
+    var now = start
+    var isAsking = false
+    var standing: (sentAt: Instant, counter: UInt64)?
+    for _ in 0..<60 {
+      now += .milliseconds(Int.random(in: 0...500, using: &generator))
+      let sentAt = now - .milliseconds(Int.random(in: 0...300, using: &generator))
+      let counter = UInt64.random(in: 1...200, using: &generator)
+      switch Int.random(in: 0..<4, using: &generator) {
+      case 0 where !isAsking && place.next(at: now) == .poll:
+        place.willPoll(ttl: ttl, deadline: now + .seconds(1))
+        isAsking = true
+      case 1 where isAsking:
+        place.answered(
+          wait(sentAt: sentAt, counter: counter), isTold: true, at: now, using: &generator)
+        (isAsking, standing) = (false, (sentAt, counter))
+      case 2: place.granted(counter..<counter + 1, at: now)
+      default: place.hurry(at: now)
+      }
+      guard case .take(let from, _, let numbers) = place.next(at: now) else { continue }
+      #expect(!isAsking, "believed a grant with a poll under way")
+      #expect(from == standing?.sentAt, "valid from another instant than the last poll's")
+      #expect(numbers.lowerBound > standing?.counter ?? .max, "believed a stale grant")
+      return
+    }
+  }
+}
