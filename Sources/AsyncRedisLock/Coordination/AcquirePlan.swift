@@ -11,7 +11,7 @@ struct AcquirePlan {
     /// Ask again at an instant.
     case pause(until: Instant)
     /// The keys are ours.
-    case take(sentAt: Instant, fencingToken: UInt64?)
+    case take(sentAt: Instant, numbers: Range<UInt64>)
     /// The keys are ours, but too late to be of use: give them back.
     case giveBack
     /// Somebody else holds them, and the caller does not want to wait.
@@ -67,9 +67,9 @@ struct AcquirePlan {
   ) -> Action {
     trouble = nil
     switch acquisition {
-    case .held(let sentAt, let fencingToken):
+    case .held(let sentAt, let numbers):
       let isValid = now < LeaseState.validity(of: options.ttl, sentAt: sentAt)
-      return isValid ? .take(sentAt: sentAt, fencingToken: fencingToken) : .giveBack
+      return isValid ? .take(sentAt: sentAt, numbers: numbers) : .giveBack
     case .contended(let state):
       holder = state.holder ?? holder ?? ""
       if waits {

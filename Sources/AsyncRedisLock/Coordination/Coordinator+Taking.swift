@@ -24,8 +24,9 @@ extension Coordinator {
     switch queues.enter(keys, options: options) {
     case .full:
       throw LockError(
-        .tooManyWaiters, "as many tasks wait for the lock as maxWaiters allows", keys: keys.names,
-        phase: .acquire)
+        .tooManyWaiters,
+        "as many tasks of this locker wait for the lock as maxWaiters (\(queues.maxWaiters)) allows",
+        keys: keys.names, phase: .acquire)
     case .lead: break
     case .wait(let waiter, let ticket, let lease):
       if let lease { drawNumbers(for: lease) }
@@ -90,10 +91,11 @@ extension Coordinator {
         let asking = Claim(keys: keys.names, token: store.makeToken(), ttl: options.ttl)
         claim = asking
         do throws(StoreFailure) {
+          let numbers = queues.numbersWanted(keys)
           let acquisition =
             isFirst
-            ? try await store.acquire(asking, by: deadline)
-            : try await store.inquire(asking, by: deadline)
+            ? try await store.acquire(asking, numbers: numbers, by: deadline)
+            : try await store.inquire(asking, numbers: numbers, by: deadline)
           action = plan.answered(
             acquisition, at: .now, roundTrip: store.roundTrip, using: &generator)
         } catch {
@@ -111,11 +113,11 @@ extension Coordinator {
         extender.wake(promise, at: instant)
         try await promise.wait()
         action = plan.next(at: .now)
-      case .take(let sentAt, let fencingToken):
+      case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
         return try keep(
           Lease(
-            claim, numbers: fencingToken.map { $0..<$0 + 1 } ?? 0..<0,
+            claim, numbers: numbers,
             state: LeaseState(ttl: options.ttl, extend: options.extend, sentAt: sentAt),
             onLoss: onLoss))
       case .giveBack:

@@ -52,7 +52,7 @@ final class LocalQueues: Sendable {
   private static let largestBlock = 16
 
   private let handoffLimit: Int
-  private let maxWaiters: Int
+  let maxWaiters: Int
   private let state = Mutex(State())
 
   init(handoffLimit: Int, maxWaiters: Int?) {

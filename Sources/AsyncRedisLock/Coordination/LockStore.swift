@@ -15,16 +15,20 @@ package protocol LockStore: Sendable {
   /// Waits until the store can be used.
   func connect(by deadline: Instant) async throws(StoreFailure)
 
-  /// Takes all keys of a claim, or none.
+  /// Takes all keys of a claim, or none; draws `numbers` fencing tokens with them.
   ///
   /// When this throws, also because the task was cancelled, the store makes sure that nothing stays
   /// behind, and the claim's token must not be used again.
-  func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition
+  func acquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition
 
-  /// Takes the keys like ``acquire(_:by:)``, or tells who holds them and for how long, without queueing.
+  /// Takes the keys like ``acquire(_:numbers:by:)``, or tells who holds them and for how long, without queueing.
   ///
   /// Throws under the same conditions, and with the same promise.
-  func inquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition
+  func inquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition
 
   // MARK: Waiting
 
@@ -89,7 +93,9 @@ package struct Claim: Sendable {
 /// The answer to a claim.
 package enum Acquisition: Sendable {
   /// The keys are the claim's, counting from the instant before it was sent.
-  case held(sentAt: Instant, fencingToken: UInt64?)
+  ///
+  /// Without fencing, and sometimes otherwise, there are fewer numbers than were asked for.
+  case held(sentAt: Instant, numbers: Range<UInt64>)
   /// Somebody else holds one of the keys.
   case contended(KeyState)
 }

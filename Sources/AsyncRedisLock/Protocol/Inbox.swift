@@ -115,7 +115,7 @@ final class Inbox: Sendable {
       return (state.waiting, Array(state.listeners.values))
     }
     for completion in waiting { completion(readiness == .ready) }
-    // What was said meanwhile is lost: ask.
-    if readiness == .ready { for listener in listeners { listener(.mayHaveMissed) } }
+    // What was said meanwhile is lost: ask. What will be said is, too: ask again soon.
+    for listener in listeners { listener(.mayHaveMissed) }
   }
 }

@@ -25,11 +25,10 @@ extension RedisLockStore {
     case .success(let answer):
       switch answer.replies[0] {
       case .integer(1): return .extended(sentAt: answer.sentAt, numbers: nil)
-      case .string(let text):
-        guard let first = UInt64(text), first <= UInt64.max - UInt64(numbers) else {
+      case .string:
+        guard numbers > 0, let drawn = answer.replies[0].fencingTokens(numbers) else {
           return .unknown(.unexpected(answer.replies[0]))
         }
-        let drawn = first..<first + UInt64(numbers)
         return .extended(sentAt: answer.sentAt, numbers: fences.accept(drawn) ? drawn : nil)
       case .integer(0): return .notOurs
       case .error(let error): return .unknown(StoreFailure(error))

@@ -1,6 +1,10 @@
 extension RedisLockStore {
-  func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
-    guard claim.keys.count == 1 else { return try await inquire(claim, by: deadline) }
+  func acquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    guard claim.keys.count == 1, !(isFencing && numbers > 1) else {
+      return try await inquire(claim, numbers: numbers, by: deadline)
+    }
     let key = claim.keys[0]
     var commands = [
       Command("SET", key, claim.token, "NX", "PX", String(claim.ttl.wholeMilliseconds))
@@ -15,14 +19,17 @@ extension RedisLockStore {
     }
   }
 
-  func inquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
+  func inquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
     let command = Script.acquire.command(
       keys: claim.keys + (isFencing ? [names.fence] : []),
       arguments: [
         claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
+        String(numbers),
       ])
     return try await take(claim, with: [command], by: deadline) { [fences] answer in
-      Self.readScript(answer, fences: fences)
+      Self.readScript(answer, numbers: numbers, fences: fences)
     }
   }
 
@@ -71,14 +78,14 @@ extension RedisLockStore {
       }
     case .status("OK"):
       guard replies.count > 1 else {
-        return .success(.done(.held(sentAt: answer.sentAt, fencingToken: nil)))
+        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
       }
       for reply in replies { if let error = reply.error { return .failure(StoreFailure(error)) } }
       guard let number = replies[1].fencingToken else { return .failure(.unexpected(replies[1])) }
       guard case .string(let value) = replies[2] else { return .failure(.unexpected(replies[2])) }
       guard value == token else { return .success(.done(.contended(.init(value)))) }
       guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
-      return .success(.done(.held(sentAt: answer.sentAt, fencingToken: number)))
+      return .success(.done(.held(sentAt: answer.sentAt, numbers: number..<number + 1)))
     case .error(let error):
       return .failure(StoreFailure(error))
     default:
@@ -87,16 +94,18 @@ extension RedisLockStore {
   }
 
   private static func readScript(
-    _ answer: Request.Answer, fences: FenceGuard
+    _ answer: Request.Answer, numbers: Int, fences: FenceGuard
   ) -> Result<Taking, StoreFailure> {
     switch answer.replies[0] {
     case .array(let fields) where fields.count == 2 && fields[0] == .integer(1):
       if fields[1] == .string("") {
-        return .success(.done(.held(sentAt: answer.sentAt, fencingToken: nil)))
+        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
       }
-      guard let number = fields[1].fencingToken else { return .failure(.unexpected(fields[1])) }
-      guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
-      return .success(.done(.held(sentAt: answer.sentAt, fencingToken: number)))
+      guard let drawn = fields[1].fencingTokens(numbers) else {
+        return .failure(.unexpected(fields[1]))
+      }
+      guard fences.accept(drawn) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      return .success(.done(.held(sentAt: answer.sentAt, numbers: drawn)))
     case .array(let fields) where fields.count == 3 && fields[0] == .integer(0):
       guard let state = KeyState(fields[1...]) else { return .failure(.unexpected(fields[1])) }
       return .success(.done(.contended(state)))
@@ -120,7 +129,7 @@ extension RedisLockStore {
       case let reply:
         guard let number = reply.fencingToken else { return .failure(.unexpected(reply)) }
         guard fences.accept(number, isRaised: true) else { return .success(nil) }
-        return .success(.held(sentAt: sentAt, fencingToken: number))
+        return .success(.held(sentAt: sentAt, numbers: number..<number + 1))
       }
     }
     // The counter was lost again between the two: once more, until the deadline.

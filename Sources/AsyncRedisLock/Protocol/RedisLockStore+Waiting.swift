@@ -42,10 +42,9 @@ extension RedisLockStore {
       guard case .integer(let code) = fields[0], code == 1 || code == 2 else {
         return .failure(.unexpected(fields[0]))
       }
-      guard let first = fields[1].fencingToken, first <= UInt64.max - UInt64(numbers) else {
+      guard let drawn = fields[1].fencingTokens(numbers) else {
         return .failure(.unexpected(fields[1]))
       }
-      let drawn = first..<first + UInt64(numbers)
       // The counter was lost since the question was sent; asked again, the server raises it first.
       guard !isFencing || fences.accept(drawn) else { return .success(.again) }
       return .success(.held(sentAt: answer.sentAt, numbers: drawn, wasGranted: code == 2))

@@ -1,11 +1,19 @@
 extension Reply {
-  /// The reply as a fencing token.
+  /// The reply as a fencing token; a counter that is used up would be one without a next.
   var fencingToken: UInt64? {
-    switch self {
-    case .integer(let number): UInt64(exactly: number)
-    case .string(let digits): UInt64(digits)
-    default: nil
-    }
+    let number: UInt64? =
+      switch self {
+      case .integer(let number): UInt64(exactly: number)
+      case .string(let digits): UInt64(digits)
+      default: nil
+      }
+    return number == .max ? nil : number
+  }
+
+  /// The reply as the first of so many fencing tokens.
+  func fencingTokens(_ count: Int) -> Range<UInt64>? {
+    guard let first = fencingToken, first < UInt64.max - UInt64(count) else { return nil }
+    return first..<first + UInt64(count)
   }
 }
 

@@ -156,7 +156,7 @@ struct BadConfigurationTests {
       .init(label: ""),
       .init(label: String(repeating: "é", count: 32)),
       .init(maxWaiters: 1, localHandoffLimit: 0),
-      .init(maxWaiters: .max, localHandoffLimit: 1000),
+      .init(maxWaiters: Int(Int32.max), localHandoffLimit: 1000),
     ])
   func accepted(_ configuration: LockerConfiguration) {
     #expect(throws: Never.self) { try configuration.validate() }
@@ -203,7 +203,9 @@ private let badConfigurations: [BadConfiguration] =
     BadConfiguration(.init(label: $0), "label")
   }
   + [-1, Int(Int32.max) + 1, .max, .min].map { BadConfiguration(.init(database: $0), "database") }
-  + [0, -1, .min].map { BadConfiguration(.init(maxWaiters: $0), "maxWaiters", .invalidOptions) }
+  + [0, -1, .min, .max].map {
+    BadConfiguration(.init(maxWaiters: $0), "maxWaiters", .invalidOptions)
+  }
   + [-1, 1001, .max].map {
     BadConfiguration(.init(localHandoffLimit: $0), "localHandoffLimit", .invalidOptions)
   }

@@ -275,7 +275,7 @@ let malformedURLs: [MalformedURL] = [
   .init("redis://user:12?hunter2=", "unknown"),
   .init("redis://h?d%62=1", "unknown"),
   .init("redis://h?label=a&label=a", "query parameter label"),
-  .init("redis://h?max_waiters=0", "query parameter max_waiters (0) has to be at least 1"),
+  .init("redis://h?max_waiters=0", "query parameter max_waiters (0) has to be from 1 to"),
   .init("redis://h?max_waiters=-1", "query parameter max_waiters (\"-1\") has to be in decimal"),
   .init("redis://h?local_handoff_limit=1001", "query parameter local_handoff_limit (1001)"),
   .init("redis://h?local_handoff_limit=", "query parameter local_handoff_limit (\"\")"),

@@ -39,12 +39,16 @@ private final class SlowStore: LockStore {
   func makeToken() -> String { "token" }
   func connect(by deadline: Instant) async throws(StoreFailure) {}
 
-  func acquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
-    .held(sentAt: .now, fencingToken: nil)
+  func acquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    .held(sentAt: .now, numbers: 0..<0)
   }
 
-  func inquire(_ claim: Claim, by deadline: Instant) async throws(StoreFailure) -> Acquisition {
-    .held(sentAt: .now, fencingToken: nil)
+  func inquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    .held(sentAt: .now, numbers: 0..<0)
   }
 
   func extend(_ extensions: [Extension]) {}

@@ -9,7 +9,7 @@ struct PermissionTests {
   /// The commands that the library cannot do without, but for another database than 0 and the
   /// connection's name.
   private static let commands = [
-    "set", "get", "getrange", "del", "pexpire", "pttl", "incr", "time", "eval", "evalsha",
+    "set", "get", "getrange", "del", "pexpire", "pttl", "incr", "incrby", "time", "eval", "evalsha",
   ]
   /// Those that it uses when no fencing tokens are wanted.
   private static let unfencedCommands = [
@@ -106,8 +106,8 @@ struct PermissionTests {
 
   @Test(
     "who may not do what it takes is told so at once, and leaves no key",
-    // Several keys are taken by a script, and that does without GETRANGE.
-    arguments: [("set", 1...2), ("incr", 1...2), ("getrange", 1...1)])
+    // Several keys are taken by a script, and that does without INCR and GETRANGE.
+    arguments: [("set", 1...2), ("incr", 1...1), ("incrby", 2...2), ("getrange", 1...1)])
   func refused(_ missing: String, keyCounts: ClosedRange<Int>) async throws {
     let user = try makeUser(Self.commands.filter { $0 != missing })
     await expectRefusal(as: user, "locks:" + uniqueKey("refused"), keyCounts)

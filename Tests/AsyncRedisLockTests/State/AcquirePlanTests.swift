@@ -124,7 +124,7 @@ struct AcquirePlanTests {
     var generator = SeededGenerator(seed: 1)
     var plan = makePlan(LockOptions(timeout: nil))
     _ = plan.next(at: start)
-    let answer = Acquisition.held(sentAt: start, fencingToken: 1)
+    let answer = Acquisition.held(sentAt: start, numbers: 1..<2)
     guard
       case .giveBack = plan.answered(
         answer, at: start + .milliseconds(2968), roundTrip: .zero, using: &generator),

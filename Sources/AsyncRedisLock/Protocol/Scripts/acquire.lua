@@ -1,7 +1,7 @@
 -- Takes all keys for a token, or none.
 -- KEYS: the lock's keys, then the fence counter if a number is to be drawn.
--- ARGV: token, ttl in ms, how many of KEYS are the lock's.
--- Returns {1, fence or ''}, or {0, the holder's value, PTTL} of the first key that is held.
+-- ARGV: token, ttl in ms, how many of KEYS are the lock's, how many fencing tokens to draw.
+-- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key that is held.
 -- Keys that hold the token already are prolonged: asking again must be safe.
 local token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 for i = 1, count do
@@ -13,7 +13,7 @@ end
 local fence = ''
 if KEYS[count + 1] then
   -- As text with all its digits: Lua's own conversion loses some.
-  fence = string.format('%.0f', redis.call('INCR', KEYS[count + 1]))
+  fence = string.format('%.0f', redis.call('INCRBY', KEYS[count + 1], ARGV[4]) - ARGV[4] + 1)
 end
 for i = 1, count do
   redis.call('SET', KEYS[i], token, 'PX', ttl)
