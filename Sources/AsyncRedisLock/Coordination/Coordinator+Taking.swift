@@ -146,7 +146,8 @@ extension Coordinator {
     }
     plan.heard(from: place)
     let now = ContinuousClock.now
-    switch place.next() {
+    let next = place.next()
+    switch next {
     case .take(let sentAt, let ttl, let numbers):
       queues.note(keys, isContended: true)
       let state = LeaseState(
@@ -166,7 +167,7 @@ extension Coordinator {
     case .wait(let instant):
       if let error = plan.timeUp(at: now) { throw error }
       let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
-      try await place.wait(until: until, wakingBy: extender)
+      try await place.wait(for: next, until: until, wakingBy: extender)
       if asksThen, ContinuousClock.now >= until { place.hurry() }
     }
     return .goOn(.queue)

@@ -68,12 +68,15 @@ final class Place: Sendable {
   }
 
   /// Waits until an instant, until something has arrived, or until the task is cancelled.
-  func wait(until instant: Instant, wakingBy extender: Extender) async throws(CancellationError) {
+  ///
+  /// `seen` is what there was to wait for; by now it may be something else.
+  func wait(
+    for seen: PlaceState.Action, until instant: Instant, wakingBy extender: Extender
+  ) async throws(CancellationError) {
     let promise = Promise<Bool>()
     let hasNews = guarded.withLock { guarded in
       guarded.pause = promise
-      if case .wait = guarded.state.next(at: .now) { return false }
-      return true
+      return guarded.state.next(at: .now) != seen
     }
     if hasNews { return }
     extender.wake(promise, at: instant)

@@ -131,7 +131,7 @@ final class Subscriber: Sendable {
       if !wasSubscribed, socket.isSubscribed {
         state.withLock { $0.backoff.reset() }
         handler(.subscribed)
-        keepAsking(socket, attempt: attempt)
+        keepAsking(attempt: attempt)
       }
       for message in messages { handler(.message(message)) }
     } catch {
@@ -140,16 +140,16 @@ final class Subscriber: Sendable {
   }
 
   /// Asks again and again whether the server is still there.
-  private func keepAsking(_ socket: SubscribedSocket, attempt: Int) {
+  private func keepAsking(attempt: Int) {
     after(Self.pingInterval, of: attempt) { subscriber in
-      guard socket.ping() else {
+      guard subscriber.state.withLock({ $0.socket })?.ping() == true else {
         return subscriber.disconnect(because: .connectionLost("the server cannot be written to"))
       }
       subscriber.after(subscriber.answerTimeout, of: attempt) { subscriber in
-        guard !socket.isSilentSincePing else {
+        guard subscriber.state.withLock({ $0.socket })?.isSilentSincePing == false else {
           return subscriber.disconnect(because: .timedOut)
         }
-        subscriber.keepAsking(socket, attempt: attempt)
+        subscriber.keepAsking(attempt: attempt)
       }
     }
   }
