@@ -88,25 +88,23 @@ public final class Lock: Sendable {
     let deadline = ContinuousClock.now + coordinator.operationTimeout
     while true {
       guard isHeld else { throw notHeldError(.extend) }
-      let promise = Promise<ExtensionOutcome>()
+      let promise = Promise<Result<Extended, StoreFailure>>()
       coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
-      let outcome = await withTaskCancellationHandler {
+      let result = await withTaskCancellationHandler {
         await promise.value
       } onCancel: {
-        promise.fulfil(.unknown(.cancelled))
+        promise.fulfil(.failure(.cancelled))
       }
-      switch outcome {
-      case .extended:
+      switch result {
+      case .success(let extended):
+        if !extended.isOurs[0] { coordinator.extender.lose(lease) }
         guard isHeld else { throw notHeldError(.extend) }
         return
-      case .notOurs:
-        coordinator.extender.lose(lease)
-        throw notHeldError(.extend)
-      case .unknown(.cancelled):
+      case .failure(.cancelled):
         throw CancellationError()
-      case .unknown(let failure) where failure.isTransient(until: deadline):
+      case .failure(let failure) where failure.isTransient(until: deadline):
         try await Task.sleep(for: StoreFailure.transientPause)
-      case .unknown(let failure):
+      case .failure(let failure):
         guard isHeld else { throw notHeldError(.extend) }
         throw LockError(failure, keys: keys, phase: .extend)
       }

@@ -66,9 +66,10 @@ extension LockerConfiguration {
   static func check(
     maxWaiters: Int, as part: String, code: LockError.Code = .invalidOptions
   ) throws(LockError) {
-    guard maxWaiters >= 1 else {
+    guard (1...Int(Int32.max)).contains(maxWaiters) else {
       throw LockError(
-        code, "\(part) (\(maxWaiters)) has to be at least 1, or left out for any number")
+        code,
+        "\(part) (\(maxWaiters)) has to be from 1 to \(Int32.max), or left out for any number")
     }
   }
 

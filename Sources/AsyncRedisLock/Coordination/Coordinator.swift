@@ -89,7 +89,10 @@ final class Coordinator: Sendable {
   /// Draws fencing tokens for handing a lease on, if it has none left.
   func drawNumbers(for lease: Lease) {
     guard store.isFencing, lease.beginDrawingNumbers() else { return }
-    extender.drawNumbers(queues.numbersWanted(LockKeys(of: lease)), for: lease)
+    let count = queues.numbersWanted(LockKeys(of: lease))
+    extender.extend(lease, by: lease.claim.ttl, drawing: count) { result in
+      lease.endDrawingNumbers((try? result.get())?.numbers ?? 0..<0)
+    }
   }
 
   // MARK: Closing

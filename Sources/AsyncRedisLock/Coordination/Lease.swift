@@ -55,10 +55,10 @@ final class Lease: Sendable {
   }
 
   /// Notes what was drawn, if anything was.
-  func endDrawingNumbers(_ numbers: Range<UInt64>?) {
+  func endDrawingNumbers(_ numbers: Range<UInt64>) {
     guarded.withLock { guarded in
       guarded.isDrawingNumbers = false
-      if let numbers { guarded.spareNumbers = numbers }
+      guarded.spareNumbers = numbers
     }
   }
 
@@ -78,9 +78,13 @@ final class Lease: Sendable {
     }
   }
 
-  /// Looks what is due.
-  func tick(at now: Instant, slack: Duration) -> LeaseState.Action {
-    act { $0.tick(at: now, slack: slack) }
+  /// Looks what is due; an extension is noted as being sent, to be answered by a deadline.
+  func tick(at now: Instant, slack: Duration, deadline: Instant) -> LeaseState.Action {
+    act { state in
+      let action = state.tick(at: now, slack: slack)
+      if action == .extend { state.willExtend(by: state.ttl, deadline: deadline) }
+      return action
+    }
   }
 
   /// The instant for a new entry in the timetable; nil when the one there still serves, or when
@@ -110,8 +114,15 @@ final class Lease: Sendable {
     guarded.withLock { $0.state.willExtend(by: ttl, deadline: deadline) }
   }
 
-  /// Notes that the background extension has an outcome.
-  func endExtension() { guarded.withLock { $0.state.endExtension() } }
+  /// Notes that the background extension was confirmed, and plans the next.
+  func concludeExtension(sentAt: Instant, roundTrip: Duration, share: Double) {
+    _ = act { state in
+      let action = state.extended(by: state.ttl, sentAt: sentAt, at: .now)
+      state.endExtension()
+      state.planExtension(roundTrip: roundTrip, share: share)
+      return action
+    }
+  }
 
   /// Notes that the background extension has to be repeated.
   func retryExtension(at now: Instant) { guarded.withLock { $0.state.retryExtension(at: now) } }

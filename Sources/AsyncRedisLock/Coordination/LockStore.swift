@@ -57,8 +57,13 @@ package protocol LockStore: Sendable {
 
   // MARK: Keeping and giving back
 
-  /// Prolongs leases, all in one batch; never creates a key, never shortens its life.
-  func extend(_ extensions: [Extension])
+  /// Prolongs leases, all in one question; never creates a key, never shortens its life.
+  ///
+  /// Nobody is harmed when it is repeated. With `numbers`, which goes with one extension only, fencing
+  /// tokens are drawn in the same step.
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void)
 
   /// Gives the keys of a claim back as far as they are still the claim's.
   ///
@@ -158,10 +163,17 @@ package struct ReleaseReport: Sendable {
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
-  /// How many fencing tokens to draw with it, for handing the lease on.
-  package let numbers: Int
-  package let deadline: Instant
-  package let completion: @Sendable (ExtensionOutcome) -> Void
+}
+
+/// What became of extensions.
+package struct Extended: Sendable {
+  /// All keys of those that succeeded live for at least their ttl from here on: the instant before the
+  /// question was sent.
+  package let sentAt: Instant
+  /// For each, in order, whether all its keys were its own; if not, nothing was changed.
+  package let isOurs: [Bool]
+  /// What was drawn; empty when it cannot be used.
+  package let numbers: Range<UInt64>
 }
 
 /// A claim to be given back.
@@ -174,16 +186,6 @@ package struct Release: Sendable {
   package let wasValid: Bool
   /// Whether there was an attempt before this one, whose outcome is not known.
   package let isRepetition: Bool
-}
-
-/// What became of an extension.
-package enum ExtensionOutcome: Sendable {
-  /// All keys live for at least the ttl, counting from the instant before the command was sent.
-  case extended(sentAt: Instant, numbers: Range<UInt64>?)
-  /// A key is gone or another's.
-  case notOurs
-  /// Nobody knows; asking again does no harm.
-  case unknown(StoreFailure)
 }
 
 /// Why a store did not answer.

@@ -1,38 +1,57 @@
 extension RedisLockStore {
-  func extend(_ extensions: [Extension]) {
-    let requests = extensions.map { one in
-      let numbers = isFencing ? one.numbers : 0
-      let command = Script.extend.command(
-        keys: one.claim.keys + (numbers > 0 ? [names.fence] : []),
-        arguments: [
-          one.claim.token, String(one.ttl.wholeMilliseconds), String(one.claim.keys.count),
-          String(numbers),
-        ])
-      return Request([command], deadline: one.deadline) { [connection, fences] result in
-        let outcome = Self.readExtension(result, numbers: numbers, fences: fences)
-        if case .unknown(.unintelligible) = outcome { connection.distrust() }
-        one.completion(outcome)
-      }
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) {
+    var (keys, arguments): ([String], [String]) = ([], [])
+    keys.reserveCapacity(extensions.count + 1)
+    arguments.reserveCapacity(extensions.count * 3 + 1)
+    for one in extensions {
+      keys += one.claim.keys
+      arguments.append(one.claim.token)
+      arguments.append(String(one.ttl.wholeMilliseconds))
+      arguments.append(String(one.claim.keys.count))
     }
-    connection.submit(contentsOf: requests)
+    if numbers > 0 {
+      keys.append(names.fence)
+      arguments.append(String(numbers))
+    }
+    let command = Script.extend.command(keys: keys, arguments: arguments)
+    let request = Request([command], deadline: deadline) {
+      [connection, fences, count = extensions.count] result in
+      let extended = Self.readExtension(result, count: count, numbers: numbers, fences: fences)
+      if case .failure(.unintelligible) = extended { connection.distrust() }
+      completion(extended)
+    }
+    connection.submit(request)
   }
 
   private static func readExtension(
-    _ result: Result<Request.Answer, RequestFailure>, numbers: Int, fences: FenceGuard
-  ) -> ExtensionOutcome {
+    _ result: Result<Request.Answer, RequestFailure>, count: Int, numbers: Int, fences: FenceGuard
+  ) -> Result<Extended, StoreFailure> {
     switch result {
-    case .failure(let failure): return .unknown(StoreFailure(failure.cause))
+    case .failure(let failure): return .failure(StoreFailure(failure.cause))
     case .success(let answer):
       switch answer.replies[0] {
-      case .integer(1): return .extended(sentAt: answer.sentAt, numbers: nil)
-      case .string:
-        guard numbers > 0, let drawn = answer.replies[0].fencingTokens(numbers) else {
-          return .unknown(.unexpected(answer.replies[0]))
+      case .array(let fields) where fields.count == count || fields.count == count + 1:
+        var isOurs: [Bool] = []
+        isOurs.reserveCapacity(count)
+        for field in fields.prefix(count) {
+          guard case .integer(let code) = field, code == 0 || code == 1 else {
+            return .failure(.unexpected(field))
+          }
+          isOurs.append(code == 1)
         }
-        return .extended(sentAt: answer.sentAt, numbers: fences.accept(drawn) ? drawn : nil)
-      case .integer(0): return .notOurs
-      case .error(let error): return .unknown(StoreFailure(error))
-      case let reply: return .unknown(.unexpected(reply))
+        var drawn: Range<UInt64> = 0..<0
+        if fields.count > count {
+          guard numbers > 0, let some = fields[count].fencingTokens(numbers) else {
+            return .failure(.unexpected(fields[count]))
+          }
+          if fences.accept(some) { drawn = some }
+        }
+        return .success(Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: drawn))
+      case .error(let error): return .failure(StoreFailure(error))
+      case let reply: return .failure(.unexpected(reply))
       }
     }
   }

@@ -51,7 +51,10 @@ private final class SlowStore: LockStore {
     .held(sentAt: .now, numbers: 0..<0)
   }
 
-  func extend(_ extensions: [Extension]) {}
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) {}
 
   func release(
     _ release: Release, by deadline: Instant,
