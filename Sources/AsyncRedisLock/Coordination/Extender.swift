@@ -10,8 +10,30 @@ final class Extender: Sendable {
   private enum Item: Sendable {
     case lease(Lease)
     case wake(any Alarm)
-    /// Wake when the lease has no more than this left.
-    case warn(Promise<Bool>, Lease, margin: Duration)
+    case warn(Warning)
+    case batch(Batch)
+  }
+
+  /// Leases whose extension is under way; looked at one by one only if that has no outcome in time.
+  private final class Batch: Sendable {
+    let leases: [Lease]
+    /// Only ever set under the lock of the timetable.
+    let isConcluded = Atomic<Bool>(false)
+
+    init(_ leases: [Lease]) { self.leases = leases }
+  }
+
+  /// Somebody to wake when a lease has no more than a margin left.
+  private final class Warning: Sendable {
+    let promise: Promise<Bool>
+    let lease: Lease
+    let margin: Duration
+
+    init(_ promise: Promise<Bool>, _ lease: Lease, margin: Duration) {
+      self.promise = promise
+      self.lease = lease
+      self.margin = margin
+    }
   }
 
   private typealias Entry = Timetable<Item>.Entry
@@ -21,7 +43,7 @@ final class Extender: Sendable {
     /// What was taken out of the timetable and has not been dealt with.
     var firing: [Entry] = []
     var timer: (any DispatchSourceTimer)?
-    var armedFor: Instant?
+    var armedFor: TimetableTime?
     var isClosed = false
 
     /// Sets the timer for what is due next, unless it is set for an earlier instant.
@@ -31,15 +53,15 @@ final class Extender: Sendable {
       guard let due = timetable.nextDue else { return }
       if let armedFor, armedFor <= due { return }
       let now = ContinuousClock.now
-      let alarm = min(due, now + Extender.farthestAlarm)
-      armedFor = alarm
+      let alarm = min(due.instant, now + Extender.farthestAlarm)
+      armedFor = min(due, TimetableTime(alarm))
       let nanoseconds = Int(max(now.duration(to: alarm), .zero).wholeNanoseconds)
       timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
     }
   }
 
   /// Extensions that are due this soon go out with those that are due now.
-  private static let slack = Duration.milliseconds(5)
+  private static let slack = Duration.milliseconds(20)
   /// How many leases go into one question: enough that its cost is shared, and few enough that the server,
   /// which does nothing else meanwhile, is through in a fifth of a millisecond.
   private static let batchSize = 100
@@ -71,14 +93,15 @@ final class Extender: Sendable {
 
   /// Looks after a lease, which may have been handed over by another holder; false when closed.
   func add(_ lease: Lease, wasHandedOver: Bool = false) -> Bool {
-    lease.plan(roundTrip: store.roundTrip, share: nextShare(), wasHandedOver: wasHandedOver)
-    guard let due = lease.nextEntry() else { return true }
+    let due = lease.plan(
+      roundTrip: store.roundTrip, share: nextShare(), wasHandedOver: wasHandedOver)
+    guard let due else { return true }
     return enter(.lease(lease), due: due, unlessClosed: true)
   }
 
   /// Rings an alarm at an instant, or at once when closed.
   func wake(_ alarm: any Alarm, at instant: Instant) {
-    if !enter(.wake(alarm), due: instant, unlessClosed: true) { alarm.ring() }
+    if !enter(.wake(alarm), due: TimetableTime(instant), unlessClosed: true) { alarm.ring() }
   }
 
   /// Notes that an alarm or a lease in the timetable has ended.
@@ -92,7 +115,7 @@ final class Extender: Sendable {
       promise.fulfil(true)
       return
     }
-    enter(.warn(promise, lease, margin: margin), due: due)
+    enter(.warn(Warning(promise, lease, margin: margin)), due: TimetableTime(due))
   }
 
   /// Prolongs a lease now, by more than its ttl if asked to; the completion tells whether it is still ours.
@@ -119,13 +142,16 @@ final class Extender: Sendable {
       return state.timetable.items + state.firing.map(\.item)
     }
     var leases: [Lease] = []
+    // One that is being released right now may not have been handed to the store yet.
+    func gather(_ lease: Lease) {
+      if !lease.state.hasEnded || lease.isBeingReleased { leases.append(lease) }
+    }
     for item in items {
       switch item {
       case .wake(let alarm): alarm.ring()
       case .warn: break
-      case .lease(let lease):
-        // One that is being released right now may not have been handed to the store yet.
-        if !lease.state.hasEnded || lease.isBeingReleased { leases.append(lease) }
+      case .lease(let lease): gather(lease)
+      case .batch(let batch): batch.leases.forEach(gather)
       }
     }
     return leases
@@ -137,65 +163,81 @@ final class Extender: Sendable {
     let now = ContinuousClock.now
     let due = state.withLock { state in
       state.armedFor = nil
-      state.firing = state.timetable.removeDue(by: now + Self.slack)
+      state.firing = state.timetable.removeDue(by: TimetableTime(now + Self.slack))
       return state.firing
     }
-    let deadline = now + operationTimeout
-    var (leases, entries): ([Lease], [Entry]) = ([], [])
+    let (time, deadline) = (TimetableTime(now), now + operationTimeout)
+    var entries: [Entry] = []
+    var batches: [Batch] = []
+    var (leases, end) = ([Lease](), Instant?.none)
+    func closeBatch() {
+      guard let first = end else { return }
+      let batch = Batch(leases)
+      batches.append(batch)
+      entries.append(Entry(due: TimetableTime(first), item: .batch(batch)))
+      (leases, end) = ([], nil)
+    }
+    func fire(_ lease: Lease, dueAt firedAt: TimetableTime?) {
+      switch lease.fire(firedAt, at: now, slack: Self.slack, deadline: deadline) {
+      case .later(nil): break
+      case .later(let due?): entries.append(Entry(due: due, item: .lease(lease)))
+      case .extend(let validUntil):
+        leases.append(lease)
+        end = min(end ?? validUntil, validUntil)
+        if leases.count == Self.batchSize { closeBatch() }
+      }
+    }
     for entry in due {
       switch entry.item {
       case .wake(let alarm):
-        if entry.due <= now { alarm.ring() } else { entries.append(entry) }
-      case .warn(let promise, let lease, let margin):
-        warn(promise, of: lease, margin: margin)
-      case .lease(let lease):
-        switch lease.tick(at: now, slack: Self.slack, deadline: deadline) {
-        case .none, .lose: break
-        case .extend: leases.append(lease)
-        }
-        if let due = lease.nextEntry(after: entry.due) {
-          entries.append(Entry(due: due, item: entry.item))
-        }
+        if entry.due <= time { alarm.ring() } else { entries.append(entry) }
+      case .warn(let warning):
+        warn(warning.promise, of: warning.lease, margin: warning.margin)
+      case .lease(let lease): fire(lease, dueAt: entry.due)
+      case .batch(let batch):
+        guard !batch.isConcluded.load(ordering: .relaxed) else { continue }
+        for lease in batch.leases { fire(lease, dueAt: nil) }
       }
     }
-    for start in stride(from: 0, to: leases.count, by: Self.batchSize) {
-      extend(Array(leases[start..<min(start + Self.batchSize, leases.count)]), at: now)
-    }
+    closeBatch()
     state.withLock { state in
       state.firing = []
       for entry in entries { state.timetable.add(entry.item, due: entry.due) }
       state.arm()
     }
+    for batch in batches { extend(batch, at: now) }
   }
 
   /// Extends leases in the background, all in one question.
-  private func extend(_ leases: [Lease], at now: Instant) {
-    let extensions = leases.map { Extension(claim: $0.claim, ttl: $0.claim.ttl) }
-    let longest = extensions.lazy.map(\.ttl).max() ?? .zero
+  private func extend(_ batch: Batch, at now: Instant) {
+    var longest = Duration.zero
+    let extensions = batch.leases.map { lease in
+      longest = max(longest, lease.claim.ttl)
+      return Extension(claim: lease.claim, ttl: lease.claim.ttl)
+    }
     let deadline = now + min(operationTimeout, longest)
     store.extend(extensions, numbers: 0, by: deadline) { [weak self] result in
-      self?.conclude(leases, result)
+      self?.conclude(batch, result)
     }
   }
 
   /// Notes what became of extensions in the background, and plans the next.
-  private func conclude(_ leases: [Lease], _ result: Result<Extended, StoreFailure>) {
+  private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
     let (now, roundTrip) = (ContinuousClock.now, store.roundTrip)
+    let extended = try? result.get()
     var entries: [Entry] = []
-    entries.reserveCapacity(leases.count)
-    for (index, lease) in leases.enumerated() {
-      switch result {
-      case .failure: lease.retryExtension(at: now)
-      case .success(let extended) where extended.isOurs[index]:
-        lease.concludeExtension(
-          sentAt: extended.sentAt, roundTrip: roundTrip, share: nextShare())
-      case .success:
+    entries.reserveCapacity(batch.leases.count)
+    for (index, lease) in batch.leases.enumerated() {
+      if let extended, !extended.isOurs[index] {
         lose(lease)
-        continue
+      } else if let due = lease.concludeExtension(
+        sentAt: extended?.sentAt, at: now, roundTrip: roundTrip)
+      {
+        entries.append(Entry(due: due, item: .lease(lease)))
       }
-      if let due = lease.nextEntry() { entries.append(Entry(due: due, item: .lease(lease))) }
     }
     state.withLock { state in
+      batch.isConcluded.store(true, ordering: .relaxed)
       for entry in entries { state.timetable.add(entry.item, due: entry.due) }
       state.arm()
     }
@@ -234,14 +276,16 @@ final class Extender: Sendable {
 
   private static func hasEnded(_ item: Item) -> Bool {
     switch item {
-    case .lease(let lease), .warn(_, let lease, margin: _): lease.state.hasEnded
+    case .lease(let lease): lease.state.hasEnded
+    case .warn(let warning): warning.lease.state.hasEnded
     case .wake(let alarm): alarm.isOver
+    case .batch(let batch): batch.isConcluded.load(ordering: .relaxed)
     }
   }
 
   /// Enters an item; false when it was refused because of closing.
   @discardableResult
-  private func enter(_ item: Item, due: Instant, unlessClosed: Bool = false) -> Bool {
+  private func enter(_ item: Item, due: TimetableTime, unlessClosed: Bool = false) -> Bool {
     state.withLock { state in
       guard !(unlessClosed && state.isClosed) else { return false }
       state.timetable.add(item, due: due)

@@ -8,11 +8,21 @@ final class Lease: Sendable {
     var release: Promise<Result<ReleaseOutcome, StoreFailure>>?
     /// Whether the lease was valid when it was first given back; nil before.
     var wasValid: Bool?
-    /// The instant of the entry in the timetable that counts.
-    var scheduledFor: Instant?
+    /// The time of the entry in the timetable that counts.
+    var scheduledFor: TimetableTime?
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
     var isDrawingNumbers = false
+
+    /// The time for a new entry in the timetable; nil when the one there still serves, or when nothing
+    /// will be due any more.
+    mutating func nextEntry() -> TimetableTime? {
+      guard let next = state.nextEvent.map(TimetableTime.init) else { return nil }
+      // An entry that comes too early looks again; one that comes too late would be missed.
+      if let scheduledFor, scheduledFor <= next { return nil }
+      scheduledFor = next
+      return next
+    }
   }
 
   let claim: Claim
@@ -70,43 +80,50 @@ final class Lease: Sendable {
 
   // MARK: Being due
 
-  /// Plans the next extension; at once, unless the lease is fresh, if it was handed over.
-  func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool = false) {
-    guarded.withLock {
-      $0.state.planExtension(roundTrip: roundTrip, share: share)
-      if wasHandedOver { $0.state.planConfirmation(at: .now) }
+  /// Plans the extensions, the first at once if the lease was handed over and is not fresh; returns when the
+  /// lease is due, if ever.
+  func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool) -> TimetableTime? {
+    guarded.withLock { guarded in
+      guarded.state.planExtensions(roundTrip: roundTrip, share: share)
+      if wasHandedOver { guarded.state.planConfirmation(at: .now) }
+      return guarded.nextEntry()
     }
   }
 
-  /// Looks what is due; an extension is noted as being sent, to be answered by a deadline.
-  func tick(at now: Instant, slack: Duration, deadline: Instant) -> LeaseState.Action {
-    act { state in
-      let action = state.tick(at: now, slack: slack)
-      if action == .extend { state.willExtend(by: state.ttl, deadline: deadline) }
+  /// What is to be done for a lease whose time has come.
+  enum Due {
+    /// Look again; not at all if there is no time.
+    case later(TimetableTime?)
+    /// Extend; without an outcome, look again when the validity ends.
+    case extend(validUntil: Instant)
+  }
+
+  /// Looks what is due; `firedAt` is the time of an entry that was taken out of the timetable for it.
+  ///
+  /// An extension is noted as being sent, to be answered by a deadline.
+  func fire(
+    _ firedAt: TimetableTime?, at now: Instant, slack: Duration, deadline: Instant
+  ) -> Due {
+    var due = Due.later(nil)
+    _ = act { guarded in
+      if guarded.scheduledFor == firedAt { guarded.scheduledFor = nil }
+      let action = guarded.state.tick(at: now, slack: slack)
+      if action == .extend {
+        guarded.state.willExtend(by: guarded.state.ttl, deadline: deadline)
+        due = .extend(validUntil: guarded.state.validUntil)
+      } else {
+        due = .later(guarded.nextEntry())
+      }
       return action
     }
-  }
-
-  /// The instant for a new entry in the timetable; nil when the one there still serves, or when
-  /// nothing will be due any more.
-  ///
-  /// `firedAt` is the instant of an entry that was just taken out.
-  func nextEntry(after firedAt: Instant? = nil) -> Instant? {
-    guarded.withLock { guarded in
-      if let firedAt, guarded.scheduledFor == firedAt { guarded.scheduledFor = nil }
-      guard let next = guarded.state.nextEvent else { return nil }
-      // An entry that comes too early looks again; one that comes too late would be missed.
-      if let scheduled = guarded.scheduledFor, scheduled <= next { return nil }
-      guarded.scheduledFor = next
-      return next
-    }
+    return due
   }
 
   // MARK: Outcomes
 
   /// Notes an extension that the store confirmed.
   func extended(by ttl: Duration, sentAt: Instant) {
-    _ = act { $0.extended(by: ttl, sentAt: sentAt, at: .now) }
+    _ = act { $0.state.extended(by: ttl, sentAt: sentAt, at: .now) }
   }
 
   /// Notes that an extension is about to be sent.
@@ -114,21 +131,25 @@ final class Lease: Sendable {
     guarded.withLock { $0.state.willExtend(by: ttl, deadline: deadline) }
   }
 
-  /// Notes that the background extension was confirmed, and plans the next.
-  func concludeExtension(sentAt: Instant, roundTrip: Duration, share: Double) {
-    _ = act { state in
-      let action = state.extended(by: state.ttl, sentAt: sentAt, at: .now)
-      state.endExtension()
-      state.planExtension(roundTrip: roundTrip, share: share)
+  /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed; returns when the
+  /// lease is due again.
+  func concludeExtension(sentAt: Instant?, at now: Instant, roundTrip: Duration) -> TimetableTime? {
+    var next: TimetableTime?
+    _ = act { guarded in
+      var action = LeaseState.Action.none
+      if let sentAt {
+        action = guarded.state.concludeExtension(sentAt: sentAt, at: now, roundTrip: roundTrip)
+      } else {
+        guarded.state.retryExtension(at: now)
+      }
+      next = guarded.nextEntry()
       return action
     }
+    return next
   }
 
-  /// Notes that the background extension has to be repeated.
-  func retryExtension(at now: Instant) { guarded.withLock { $0.state.retryExtension(at: now) } }
-
   /// Ends the lease as lost; false when it had ended before.
-  func lose(_ reason: LossReason) -> Bool { act { $0.lose(reason) } == .lose(reason) }
+  func lose(_ reason: LossReason) -> Bool { act { $0.state.lose(reason) } == .lose(reason) }
 
   /// What a call to release has to do.
   enum Releasing {
@@ -187,9 +208,9 @@ final class Lease: Sendable {
     guarded.withLock { guarded in guarded.watchers.removeAll { $0 === watcher } }
   }
 
-  private func act(_ decide: (inout LeaseState) -> LeaseState.Action) -> LeaseState.Action {
+  private func act(_ decide: (inout Guarded) -> LeaseState.Action) -> LeaseState.Action {
     let (action, watchers): (LeaseState.Action, [Promise<Bool>]) = guarded.withLock { guarded in
-      let action = decide(&guarded.state)
+      let action = decide(&guarded)
       guard case .lose = action else { return (action, []) }
       defer { guarded.watchers = [] }
       return (action, guarded.watchers)

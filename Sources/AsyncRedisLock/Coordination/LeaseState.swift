@@ -24,17 +24,15 @@ struct LeaseState {
   private(set) var longestTTL: Duration
   private var phase = Phase.held
   private var extendAt: Instant?
-  /// While an extension is under way: when to look again whether the validity has ended.
-  private var lookAt: Instant?
+  /// Whether an extension in the background is under way.
+  private var isExtending = false
+  /// How long after a confirmation the next extension is due, by this lease's share of the stagger.
+  private var interval: Duration?
   /// Until when the keys can exist, counting extensions whose outcome is unknown.
   private(set) var keysLastUntil: Instant
 
   /// The share of the extension interval by which leases that were taken together are spread.
   private static let stagger = 0.1
-
-  /// How often to look at a lease with an extension under way; often enough that no more than a few
-  /// entries per lease wait in the timetable, however long the ttl.
-  private static let lookInterval = Duration.seconds(1)
 
   /// A handed lease with less than this share of its ttl left is extended at once.
   private static let freshShare = 0.9
@@ -94,19 +92,22 @@ struct LeaseState {
   /// When something is due at the latest; nil once the lease has ended.
   var nextEvent: Instant? {
     guard phase == .held else { return nil }
-    return min(lookAt ?? extendAt ?? validUntil, validUntil)
+    guard let extendAt, !isExtending else { return validUntil }
+    return min(extendAt, validUntil)
   }
 
   // MARK: Events
 
-  /// Plans the first or the next extension after what was confirmed last.
-  ///
-  /// `share` is random between 0 and 1.
-  mutating func planExtension(roundTrip: Duration, share: Double) {
-    extendAt = nil
-    guard let extend else { return }
-    let regular = confirmedAt + extend * (1 - Self.stagger * share)
-    extendAt = min(regular, validUntil - max(ttl / 4, roundTrip * 2))
+  /// Takes a share of the stagger, between 0 and 1, and plans the first extension.
+  mutating func planExtensions(roundTrip: Duration, share: Double) {
+    interval = extend.map { $0 * (1 - Self.stagger * share) }
+    planExtension(roundTrip: roundTrip)
+  }
+
+  /// Plans the next extension after what was confirmed last.
+  private mutating func planExtension(roundTrip: Duration) {
+    isExtending = false
+    extendAt = interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
   }
 
   /// Plans to extend a lease at once that was handed over, unless it is as good as new.
@@ -118,12 +119,10 @@ struct LeaseState {
   mutating func tick(at now: Instant, slack: Duration) -> Action {
     guard phase == .held else { return .none }
     guard now < validUntil else { return lose(.expired) }
-    if let lookAt {
-      if lookAt <= now { self.lookAt = now + Self.lookInterval }
+    guard !isExtending, let extendAt, extendAt - min(slack, (extend ?? .zero) / 4) <= now else {
       return .none
     }
-    guard let extendAt, extendAt - min(slack, (extend ?? .zero) / 4) <= now else { return .none }
-    lookAt = now + Self.lookInterval
+    isExtending = true
     return .extend
   }
 
@@ -137,8 +136,12 @@ struct LeaseState {
     return .none
   }
 
-  /// Notes that the background extension has an outcome.
-  mutating func endExtension() { lookAt = nil }
+  /// Notes that the background extension, sent at `sentAt`, was confirmed, and plans the next.
+  mutating func concludeExtension(sentAt: Instant, at now: Instant, roundTrip: Duration) -> Action {
+    let action = extended(by: ttl, sentAt: sentAt, at: now)
+    planExtension(roundTrip: roundTrip)
+    return action
+  }
 
   /// Notes that an extension by `ttl` is about to be sent, by `deadline` at the latest.
   mutating func willExtend(by ttl: Duration, deadline: Instant) {
@@ -149,7 +152,7 @@ struct LeaseState {
   /// Notes that nobody knows whether the background extension worked: it is repeated soon, twenty times
   /// within a ttl at the most, and until the validity ends.
   mutating func retryExtension(at now: Instant) {
-    lookAt = nil
+    isExtending = false
     extendAt = now + min(max(ttl / 20, .milliseconds(1)), .milliseconds(250))
   }
 

@@ -6,10 +6,17 @@ extension RedisLockStore {
     var (keys, arguments): ([String], [String]) = ([], [])
     keys.reserveCapacity(extensions.count + 1)
     arguments.reserveCapacity(extensions.count * 3 + 1)
+    // Most have the same ttl.
+    var (ttl, milliseconds) = (Duration.zero, "0")
     for one in extensions {
-      keys += one.claim.keys
+      if one.ttl != ttl { (ttl, milliseconds) = (one.ttl, String(one.ttl.wholeMilliseconds)) }
+      if one.claim.keys.count == 1 {
+        keys.append(one.claim.keys[0])
+      } else {
+        keys += one.claim.keys
+      }
       arguments.append(one.claim.token)
-      arguments.append(String(one.ttl.wholeMilliseconds))
+      arguments.append(milliseconds)
       arguments.append(String(one.claim.keys.count))
     }
     if numbers > 0 {

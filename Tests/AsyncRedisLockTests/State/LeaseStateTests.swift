@@ -9,7 +9,7 @@ struct LeaseStateTests {
   /// A lease of 3 s, extended every second, taken at the start.
   func makeLease(extend: Duration? = .seconds(1)) -> LeaseState {
     var lease = LeaseState(ttl: .seconds(3), extend: extend, sentAt: start)
-    lease.planExtension(roundTrip: .milliseconds(1), share: 0)
+    lease.planExtensions(roundTrip: .milliseconds(1), share: 0)
     return lease
   }
 
@@ -29,10 +29,10 @@ struct LeaseStateTests {
     #expect(lease.tick(at: start + .milliseconds(900), slack: .milliseconds(5)) == .none)
     #expect(lease.tick(at: start + .milliseconds(996), slack: .milliseconds(5)) == .extend)
     #expect(lease.tick(at: start + .milliseconds(1100), slack: .milliseconds(5)) == .none)
-    // Looked at again while the extension is under way, for its validity may end.
-    #expect(lease.nextEvent == start + .milliseconds(1996))
-    #expect(lease.tick(at: start + .milliseconds(1996), slack: .milliseconds(5)) == .none)
-    #expect(lease.nextEvent == lease.validUntil)
+    #expect(lease.nextEvent == lease.validUntil, "its validity may end while that is under way")
+    let sentAt = start + .seconds(1)
+    #expect(lease.concludeExtension(sentAt: sentAt, at: sentAt, roundTrip: .zero) == .none)
+    #expect(lease.nextEvent == start + .seconds(2))
   }
 
   @Test("is extended before a quarter of its ttl is left, however long the interval")
@@ -44,14 +44,14 @@ struct LeaseStateTests {
   @Test("leaves two round trips for its extension")
   func roundTrips() {
     var lease = makeLease(extend: .milliseconds(2999))
-    lease.planExtension(roundTrip: .milliseconds(600), share: 0)
+    lease.planExtensions(roundTrip: .milliseconds(600), share: 0)
     #expect(lease.nextEvent == lease.validUntil - .milliseconds(1200))
   }
 
   @Test("is extended up to a tenth earlier, so that many do not go in step")
   func stagger() {
     var lease = makeLease()
-    lease.planExtension(roundTrip: .zero, share: 1)
+    lease.planExtensions(roundTrip: .zero, share: 1)
     #expect(lease.nextEvent == start + .milliseconds(900))
   }
 
@@ -143,7 +143,7 @@ struct LeaseStateTests {
       LeaseState(handedOnBy: former, ttl: .seconds(3), extend: .seconds(2), at: now))
     #expect(next.isHeld(at: now))
     #expect(next.validUntil == former.validUntil)
-    next.planExtension(roundTrip: .zero, share: 0)
+    next.planExtensions(roundTrip: .zero, share: 0)
     next.planConfirmation(at: now)
     #expect(next.tick(at: now, slack: .zero) == .extend, "less than nine tenths are left")
     _ = next.extended(by: .seconds(3), sentAt: now, at: now)
@@ -155,17 +155,15 @@ struct LeaseStateTests {
     let now = start + .milliseconds(100)
     var next = try #require(
       LeaseState(handedOnBy: makeLease(), ttl: .seconds(3), extend: nil, at: now))
-    next.planExtension(roundTrip: .zero, share: 0)
+    next.planExtensions(roundTrip: .zero, share: 0)
     next.planConfirmation(at: now)
     #expect(next.tick(at: now, slack: .zero) == .none)
     var longer = try #require(
       LeaseState(handedOnBy: makeLease(), ttl: .seconds(4), extend: nil, at: now))
-    longer.planExtension(roundTrip: .zero, share: 0)
+    longer.planExtensions(roundTrip: .zero, share: 0)
     longer.planConfirmation(at: now)
     #expect(longer.tick(at: now, slack: .zero) == .extend, "the next one asked for more")
-    _ = longer.extended(by: .seconds(4), sentAt: now, at: now)
-    longer.endExtension()
-    longer.planExtension(roundTrip: .zero, share: 0)
+    _ = longer.concludeExtension(sentAt: now, at: now, roundTrip: .zero)
     #expect(longer.nextEvent == longer.validUntil, "once, for it is not to be extended")
   }
 
@@ -209,8 +207,10 @@ struct LeaseStateTests {
         _ = lease.extended(by: .seconds(3), sentAt: sentAt, at: now)
         if !wasOver { bound = max(bound, LeaseState.validity(of: .seconds(3), sentAt: sentAt)) }
       case 1: lease.retryExtension(at: now)
-      case 2: lease.endExtension()
-      case 3: lease.planExtension(roundTrip: .zero, share: 0.5)
+      case 2:
+        _ = lease.concludeExtension(sentAt: sentAt, at: now, roundTrip: .zero)
+        if !wasOver { bound = max(bound, LeaseState.validity(of: .seconds(3), sentAt: sentAt)) }
+      case 3: lease.planExtensions(roundTrip: .zero, share: 0.5)
       case 4 where Int.random(in: 0..<10, using: &generator) == 0: _ = lease.lose(.takenAway)
       default: _ = lease.tick(at: now, slack: .milliseconds(5))
       }

@@ -6,21 +6,33 @@ import Testing
 struct TimetableTests {
   let start = ContinuousClock.now
 
+  func time(_ seconds: Int) -> TimetableTime { TimetableTime(start + .seconds(seconds)) }
+
+  @Test("counts in nanoseconds, and is never early")
+  func nanoseconds() {
+    #expect(TimetableTime(start).instant == start)
+    let later = start + .nanoseconds(1)
+    #expect(TimetableTime(later) > TimetableTime(start))
+    let between = start + Duration(secondsComponent: 0, attosecondsComponent: 1)
+    #expect(TimetableTime(between) == TimetableTime(later))
+    #expect(TimetableTime(start - .seconds(3)).instant == start - .seconds(3))
+  }
+
   @Test("gives what is due in order, and keeps the rest")
   func order() {
     var table = Timetable<Int>()
-    for delay in [5, 1, 4, 2, 3] { table.add(delay, due: start + .seconds(delay)) }
-    #expect(table.nextDue == start + .seconds(1))
-    #expect(table.removeDue(by: start + .seconds(3)).map(\.item) == [1, 2, 3])
-    #expect(table.nextDue == start + .seconds(4))
-    #expect(table.removeDue(by: start).isEmpty)
+    for delay in [5, 1, 4, 2, 3] { table.add(delay, due: time(delay)) }
+    #expect(table.nextDue == time(1))
+    #expect(table.removeDue(by: time(3)).map(\.item) == [1, 2, 3])
+    #expect(table.nextDue == time(4))
+    #expect(table.removeDue(by: time(0)).isEmpty)
   }
 
   @Test("does not grow with what has ended")
   func cleansUp() {
     var table = Timetable<Int>()
     for round in 0..<100_000 {
-      table.add(round, due: start + .seconds(60))
+      table.add(round, due: time(60))
       table.noteEnd { $0 <= round }
     }
     #expect(Array(table.items).count < 3000)
@@ -29,9 +41,9 @@ struct TimetableTests {
   @Test("keeps what has not ended when it cleans up")
   func keeps() {
     var table = Timetable<Int>()
-    for item in 0..<5000 { table.add(item, due: start + .seconds(item)) }
+    for item in 0..<5000 { table.add(item, due: time(item)) }
     for _ in 0..<4000 { table.noteEnd { $0 % 5 != 0 } }
-    let rest = table.removeDue(by: start + .seconds(5000)).map(\.item)
+    let rest = table.removeDue(by: time(5000)).map(\.item)
     #expect(rest.filter { $0 % 5 == 0 }.count == 1000)
   }
 }
