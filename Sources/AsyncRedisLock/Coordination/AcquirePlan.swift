@@ -29,6 +29,8 @@ struct AcquirePlan {
   /// How long one question may take.
   private let patience: Duration
   private var hasAsked = false
+  /// Whether the keys are asked for again and again, because grants cannot be told.
+  private(set) var isPolling = false
   private var hasAskedTwice = false
   private var askedAt: Instant
   private var holder: String?
@@ -76,7 +78,8 @@ struct AcquirePlan {
         lastState = state
         return .queue
       }
-      // The repeated question says more: who holds the keys, for how long, and whether they are locks.
+      isPolling = true
+    // The repeated question says more: who holds the keys, for how long, and whether they are locks.
       guard state.holder == nil && !hasAskedTwice else { return .leave }
       hasAskedTwice = true
       return next(at: now)
@@ -89,6 +92,7 @@ struct AcquirePlan {
   mutating func cannotQueue(
     at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
   ) -> Action {
+    isPolling = true
     // The repeated question says more: who holds the keys, for how long, and whether they are locks.
     guard let state = lastState.take(), hasAskedTwice else {
       hasAskedTwice = true

@@ -111,8 +111,9 @@ extension Coordinator {
         queues.note(plan.trouble, of: keys)
         let promise = Promise<Bool>()
         extender.wake(promise, at: instant)
+        if plan.isPolling { store.prepareToWait { if $0 { promise.fulfil(true) } } }
         try await promise.wait()
-        action = plan.next(at: .now)
+        action = plan.isPolling && store.isTold ? .queue : plan.next(at: .now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
         return try keep(
@@ -178,12 +179,13 @@ extension Coordinator {
     for keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions
   ) async throws -> Place? {
     if let place = queues.place(keys) { return place }
-    let latest = ContinuousClock.now + options.retry
-    let until = plan.end.map { min($0, latest) } ?? latest
-    let answer = Promise<Bool>()
-    store.prepareToWait { _ in answer.fulfil(true) }
-    if !answer.isKept { extender.wake(answer, at: until) }
-    try await answer.wait()
+    if !store.isTold, !plan.isPolling {
+      let latest = ContinuousClock.now + options.retry
+      let answer = Promise<Bool>()
+      store.prepareToWait { _ in answer.fulfil(true) }
+      if !answer.isKept { extender.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
+      try await answer.wait()
+    }
     guard store.isTold else { return nil }
     let place = Place(
       for: keys.names, options: options, in: store, operationTimeout: operationTimeout)

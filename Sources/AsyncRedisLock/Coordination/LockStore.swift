@@ -35,7 +35,7 @@ package protocol LockStore: Sendable {
   /// Whether a grant that is made now would be told.
   var isTold: Bool { get }
 
-  /// Gets ready to be told of grants; the completion says whether that works at present.
+  /// Gets ready to be told of grants; the completion is called as soon as it is known whether that works.
   func prepareToWait(completion: @escaping @Sendable (Bool) -> Void)
 
   /// Passes on what is said about a token, until it is given back or cancelled.

@@ -4,9 +4,10 @@ internal import Synchronization
 final class Inbox: Sendable {
   private enum Readiness {
     case closed
+    /// Being connected, for the first time or again.
     case opening
     case ready
-    /// Not now; the subscriber goes on trying.
+    /// Not allowed, or closed for good.
     case unavailable
   }
 
@@ -38,7 +39,7 @@ final class Inbox: Sendable {
   /// Whether a grant that is made now arrives.
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
-  /// Opens the inbox; the completion is called as soon as it is known whether it can be used at present.
+  /// Opens the inbox; the completion is called as soon as it is known whether it can be used.
   func open(completion: @escaping @Sendable (Bool) -> Void) {
     let (isReady, new): (Bool?, Subscriber?) = state.withLock { state in
       switch state.readiness {
@@ -77,7 +78,7 @@ final class Inbox: Sendable {
   /// Makes a new connection, because a grant did not arrive.
   func reconnect() {
     let subscriber = state.withLock { state in
-      if state.readiness == .ready { state.readiness = .unavailable }
+      if state.readiness == .ready { state.readiness = .opening }
       return state.subscriber
     }
     subscriber?.reconnect()
@@ -103,15 +104,17 @@ final class Inbox: Sendable {
       let listener = state.withLock { $0.listeners[message.token] }
       if let listener { listener(.granted(numbers)) } else { giveBack(message) }
     case .subscribed: settle(.ready)
-    case .disconnected: settle(.unavailable)
+    case .disconnected(.refused): settle(.unavailable)
+    case .disconnected: settle(.opening)
     }
   }
 
   /// Notes whether the inbox can be used, and tells all who wait for that or for a grant.
   private func settle(_ readiness: Readiness) {
     let (waiting, listeners) = state.withLock { state in
-      defer { state.waiting = [] }
       state.readiness = readiness
+      guard readiness != .opening else { return ([], Array(state.listeners.values)) }
+      defer { state.waiting = [] }
       return (state.waiting, Array(state.listeners.values))
     }
     for completion in waiting { completion(readiness == .ready) }

@@ -91,8 +91,12 @@ for _, lock in ipairs(locks) do
   end
   if not value then
     hand(lock, token)
-  elseif value == token and redis.call('PTTL', lock.key) < ttl then
-    redis.call('PEXPIRE', lock.key, ttl)
+  elseif value == token then
+    -- A reservation lasts as long as the place.
+    local life = math.min(ttl, tonumber(ARGV[4]))
+    if redis.call('PTTL', lock.key) < life then
+      redis.call('PEXPIRE', lock.key, life)
+    end
   end
 end
 if holdsAll() then

@@ -91,14 +91,16 @@ local function tell(token, first, numbers, keys)
 end
 
 -- Reserves a free lock for a waiter that needs others too, and grants all when they are complete.
+-- A reservation lasts no longer than the waiter's place, `life` in ms, if nobody polls.
 -- Returns whether the waiter has the key now.
-local function reserve(lock, token, ttl, numbers, keys, isCaller)
+local function reserve(lock, token, life, ttl, numbers, keys, isCaller)
   local taken, isComplete, all = {lock}, true, split(keys)
-  redis.call('SET', lock.key, token, 'PX', ttl)
+  life = math.max(math.min(life, tonumber(ttl)), 1)
+  redis.call('SET', lock.key, token, 'PX', life)
   for _, other in ipairs(all) do
     local value = holder(other)
     if not value and redis.call('ZRANGE', other.queue, 0, 0)[1] == token then
-      redis.call('SET', other.key, token, 'PX', ttl)
+      redis.call('SET', other.key, token, 'PX', life)
       taken[#taken + 1] = other
     elseif value ~= token then
       isComplete = false
@@ -124,8 +126,28 @@ local function reserve(lock, token, ttl, numbers, keys, isCaller)
   return false
 end
 
+-- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller
+-- gets its answer anyway; others have to be told.
+local function give(lock, token, now, isCaller)
+  local lapse, ttl, numbers, keys = parse(redis.call('HGET', lock.entries, token))
+  if keys ~= '' then
+    return reserve(lock, token, lapse - now, ttl, numbers, keys, isCaller)
+  end
+  local first = isCaller and 0 or draw(numbers)
+  redis.call('SET', lock.key, token, 'PX', ttl)
+  if isCaller then
+    return true
+  end
+  if tell(token, first, numbers, #lock.key .. ':' .. lock.key) then
+    leave(lock, token)
+    return true
+  end
+  redis.call('DEL', lock.key)
+  return false
+end
+
 -- Hands a free lock to the first who waits for it and can be told; returns whether somebody has it then.
--- `caller` is the token of a waiter that gets its answer anyway.
+-- `caller` is the token of a waiter that asks at this moment.
 local function hand(lock, caller)
   local passed, now = 0, nil
   for _ = 1, 100 do
@@ -134,32 +156,19 @@ local function hand(lock, caller)
       return false
     end
     now = now or milliseconds()
-    local lapse, ttl, numbers, keys = parse(redis.call('HGET', lock.entries, token))
+    local lapse = parse(redis.call('HGET', lock.entries, token))
     if not lapse or lapse < now then
       leave(lock, token)
-    elseif keys ~= '' then
-      if reserve(lock, token, ttl, numbers, keys, token == caller) then
-        return true
-      end
-      passed = passed + 1
-    elseif token == caller then
-      redis.call('SET', lock.key, token, 'PX', ttl)
+    elseif give(lock, token, now, token == caller) then
       return true
-    else
-      local first = draw(numbers)
-      redis.call('SET', lock.key, token, 'PX', ttl)
-      if tell(token, first, numbers, #lock.key .. ':' .. lock.key) then
-        leave(lock, token)
-        return true
-      end
-      redis.call('DEL', lock.key)
+    elseif canTell then
       passed = passed + 1
-    end
-    if not canTell then
+    else
       return false
     end
   end
-  return false
+  -- Behind so many that cannot be told, who asks need not wait for them.
+  return caller and give(lock, caller, now, true) or false
 end
 
 -- Hands on locks that were given back; what goes wrong here must not spoil the giving back.
