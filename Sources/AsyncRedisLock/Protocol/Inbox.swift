@@ -113,9 +113,9 @@ final class Inbox: Sendable {
   private func settle(_ readiness: Readiness) {
     let (waiting, listeners) = state.withLock { state in
       state.readiness = readiness
-      guard readiness != .opening else { return ([], Array(state.listeners.values)) }
-      defer { state.waiting = [] }
-      return (state.waiting, Array(state.listeners.values))
+      let waiting = readiness == .opening ? [] : state.waiting
+      if readiness != .opening { state.waiting = [] }
+      return (waiting, Array(state.listeners.values))
     }
     for completion in waiting { completion(readiness == .ready) }
     // What was said meanwhile is lost: ask. What will be said is, too: ask again soon.
