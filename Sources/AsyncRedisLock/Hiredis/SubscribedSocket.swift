@@ -83,7 +83,9 @@ final class SubscribedSocket: Sendable {
         var messages: [String] = []
         var mayHaveMore = true
         while mayHaveMore {
-          mayHaveMore = try state.context.read()
+          _ = try state.context.read()
+          // Also the end, when it comes with the last bytes: of that alone the source does not tell.
+          mayHaveMore = !SocketReadiness.isIdle(state.context.fileDescriptor)
           state.isSilentSincePing = false
           while let reply = try state.context.nextReply() {
             if let message = try accept(reply, &state) { messages.append(message) }
