@@ -9,22 +9,24 @@ import Dispatch
 
 /// A process for the tests: takes a lock, does what its second argument says, and tells on its output.
 ///
-/// Usage: `LockTaker URL (hold|block-pool) KEY TTL-MS EXTEND-MS`
+/// Usage: `LockTaker URL (hold|wait|block-pool) KEY TTL-MS EXTEND-MS`
 @main
 enum LockTaker {
   static func main() async throws {
     let arguments = CommandLine.arguments
     guard arguments.count == 6, let ttl = Int(arguments[4]), let extend = Int(arguments[5]) else {
-      print("usage: LockTaker URL (hold|block-pool) KEY TTL-MS EXTEND-MS")
+      print("usage: LockTaker URL (hold|wait|block-pool) KEY TTL-MS EXTEND-MS")
       exit(64)
     }
     let locker = try await Locker(url: arguments[1])
     let lock = try await locker.acquire(
       arguments[3],
-      options: LockOptions(ttl: .milliseconds(ttl), extend: .milliseconds(extend)))
+      options: LockOptions(
+        retry: .seconds(20), timeout: arguments[2] == "wait" ? nil : .seconds(1),
+        ttl: .milliseconds(ttl), extend: .milliseconds(extend)))
     say("held \(lock.token)")
     switch arguments[2] {
-    case "hold": try await Task.sleep(for: .seconds(600))
+    case "hold", "wait": try await Task.sleep(for: .seconds(600))
     default: blockPool(with: lock)
     }
   }

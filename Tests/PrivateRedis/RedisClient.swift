@@ -25,6 +25,16 @@ public final class RedisClient: Sendable {
   ///   there is none.
   @discardableResult
   public func callAsFunction(_ arguments: String...) throws -> RedisValue {
+    try self(words: arguments)
+  }
+
+  /// Sends a command whose arguments are not counted in the source, and waits for the answer.
+  ///
+  /// - Parameter arguments: The command's name and its arguments.
+  /// - Returns: The answer.
+  /// - Throws: As ``callAsFunction(_:)``.
+  @discardableResult
+  public func callAsFunction(words arguments: [String]) throws -> RedisValue {
     let answer = try connection.withLock { connection in
       if connection?.isStale ?? true { connection = nil }
       var open = try connection ?? RedisConnection(endpoint, timeout: 10)

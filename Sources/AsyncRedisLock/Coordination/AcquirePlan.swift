@@ -79,7 +79,7 @@ struct AcquirePlan {
         return .queue
       }
       isPolling = true
-    // The repeated question says more: who holds the keys, for how long, and whether they are locks.
+      // The repeated question says more: who holds the keys, for how long, and whether they are locks.
       guard state.holder == nil && !hasAskedTwice else { return .leave }
       hasAskedTwice = true
       return next(at: now)

@@ -27,6 +27,8 @@ struct PlaceState {
   /// A grant that has arrived while a poll was under way: the poll's answer decides what it is worth.
   private var pendingGrant: Range<UInt64>?
   private var nextPoll: Instant
+  /// Whether to ask again as soon as the poll under way is answered: that may have come too early.
+  private var isHurried = false
   private var outcome: Action?
   /// Whether the server has granted the keys without saying so.
   private(set) var hasMissedGrant = false
@@ -63,10 +65,16 @@ struct PlaceState {
 
   // MARK: Events
 
-  mutating func willPoll(ttl: Duration, deadline: Instant) { asked = (ttl, deadline) }
+  mutating func willPoll(ttl: Duration, deadline: Instant) {
+    asked = (ttl, deadline)
+    isHurried = false
+  }
 
   /// Asks at once, because something may have been missed, or because another ttl is wanted.
-  mutating func hurry(at now: Instant) { nextPoll = now }
+  mutating func hurry(at now: Instant) {
+    nextPoll = now
+    isHurried = true
+  }
 
   /// Takes the answer to the poll under way in.
   ///
@@ -93,7 +101,8 @@ struct PlaceState {
     case .success(.waiting(let waiting)):
       holder = waiting.state.holder
       standing = Standing(sentAt: waiting.sentAt, ttl: asked.ttl, counter: waiting.counter)
-      nextPoll = now + pause(after: waiting, ttl: asked.ttl, isTold: isTold, using: &generator)
+      let pause = pause(after: waiting, ttl: asked.ttl, isTold: isTold, using: &generator)
+      nextPoll = isHurried ? now : now + pause
       if let grant = pendingGrant.take() { judge(grant, at: now) }
     }
   }

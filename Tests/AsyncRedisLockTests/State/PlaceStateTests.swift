@@ -139,6 +139,20 @@ struct PlaceStateTests {
     #expect(numberless.next(at: start) == .poll)
   }
 
+  @Test("is asked for again when something was missed after the poll under way was sent")
+  func hurried() {
+    var generator = SeededGenerator(seed: 1)
+    var place = makeWaiting()
+    place.hurry(at: start)
+    #expect(place.next(at: start) == .poll)
+    place.willPoll(ttl: ttl, deadline: start + .seconds(1))
+    place.hurry(at: start)
+    place.answered(wait(sentAt: start), isTold: true, at: start, using: &generator)
+    #expect(place.next(at: start) == .poll)
+    poll(&place, at: start, answer: wait(sentAt: start))
+    #expect(place.next(at: start) == .wait(until: start + .seconds(1)))
+  }
+
   @Test("is given up for good when nobody knows what became of a poll")
   func givenUp() {
     var place = makeWaiting()

@@ -25,6 +25,14 @@ final class LockTakerProcess: Sendable {
   /// Whether the program has said this.
   func hasSaid(_ text: String) -> Bool { output.values.joined().contains(text) }
 
+  /// Sends a signal, such as SIGSTOP, as long as the program runs.
+  func signal(_ number: Int32) {
+    if process.isRunning { _ = Foundation.kill(process.processIdentifier, number) }
+  }
+
+  /// The number of the process.
+  var id: Int32 { process.processIdentifier }
+
   /// Ends the program without a chance to clean up.
   func kill() {
     guard process.isRunning else { return }

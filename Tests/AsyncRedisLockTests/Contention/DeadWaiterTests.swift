@@ -1,0 +1,211 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+/// Each test has a server to itself, for they count and kill connections.
+@Suite("A waiter that cannot be told")
+struct DeadWaiterTests {
+  @Test("because its inbox was cut off subscribes again and gets the lock", .redisServer())
+  func inboxKilled() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let client = RedisClient(server)
+    let lockers = try await makeLockers(2)
+    for _ in 0..<10 {
+      let first = try await lockers[0].acquire(key, options: .patient)
+      let waiting = try await queueUp(lockers[1], for: key)
+      let token = try server.queue(of: key).first
+      #expect(try client("CLIENT", "KILL", "TYPE", "pubsub").integer ?? 0 > 0)
+      // Sometimes the inbox is back by now, and sometimes the waiter has to find the key by itself.
+      let start = ContinuousClock.now
+      try await first.release()
+      let second = try await expectPromptly(waiting, within: .seconds(3), since: start)
+      #expect(second.token == token)
+      try await second.release()
+    }
+    await expectNothingLeft(key)
+  }
+
+  @Test("because its inbox is cut off again and again is back within moments", .redisServer())
+  func inboxKilledOften() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let lockers = try await makeLockers(3)
+    let first = try await lockers[0].acquire(key, options: .patient)
+    let second = try await queueUp(lockers[1], for: key)
+    let third = try await queueUp(lockers[2], for: key)
+    for _ in 0..<60 {
+      try RedisClient(server)("CLIENT", "KILL", "TYPE", "pubsub")
+      await eventually(within: .seconds(2), "both listen") { try server.inboxes().count == 2 }
+    }
+    #expect(try server.waitingLabels(of: key) == ["locker-1", "locker-2"])
+    try await first.release()
+    try await expectPromptly(second).release()
+    try await expectPromptly(third).release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("is passed over, keeps its place, and is the next once it listens again", .redisServer())
+  func passedOver() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let client = RedisClient(server)
+    let lockers = try await makeLockers(3)
+    let proxy = try FaultProxy(to: server)
+    let deaf = try await Locker(url: proxy.url) { $0.label = "deaf" }
+    let first = try await lockers[0].acquire(key, options: .patient)
+    var options = LockOptions.patient
+    options.retry = .milliseconds(100)
+    let waiting = try await queueUp(deaf, for: key, options: options)
+    let ticket = try client("ZRANGE", "redis-lock:queue:{\(key)}", "0", "0", "WITHSCORES")
+
+    // What was connected stays, and no new connection comes about: only the inbox will be missing.
+    let count = proxy.connectionCount
+    proxy.setScript { $0.connection >= count ? .cut(after: 0) : .forward }
+    try client("CLIENT", "KILL", "TYPE", "pubsub")
+    await eventually("it tries to reconnect") { proxy.connectionCount > count }
+    #expect(try server.inboxes().isEmpty)
+    let second = try await queueUp(lockers[1], for: key)
+    let third = try await queueUp(lockers[2], for: key)
+    try await first.release()
+    let lock = try await expectPromptly(second)
+    #expect(
+      try client("ZRANGE", "redis-lock:queue:{\(key)}", "0", "0", "WITHSCORES") == ticket)
+
+    proxy.setScript(nil)
+    await eventually(within: .seconds(10), "it listens again") {
+      try server.inboxes().count == 3
+    }
+    try await lock.release()
+    try await expectPromptly(waiting, within: .seconds(2)).release()
+    try await expectPromptly(third).release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("polls within its retry time as long as its inbox is not connected", .redisServer())
+  func pollsInstead() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let holder = try await Locker(on: server)
+    let proxy = try FaultProxy(to: server)
+    let deaf = try await Locker(url: proxy.url)
+    let first = try await holder.acquire(key, options: .patient)
+    var options = LockOptions.patient
+    options.retry = .milliseconds(200)
+    let waiting = try await queueUp(deaf, for: key, options: options)
+    let count = proxy.connectionCount
+    proxy.setScript { $0.connection >= count ? .cut(after: 0) : .forward }
+    try RedisClient(server)("CLIENT", "KILL", "TYPE", "pubsub")
+    await eventually("it tries to reconnect") { proxy.connectionCount > count }
+    try await first.release()
+    #expect(try server.queue(of: key).count == 1 || server.hasKey(key))
+    try await expectPromptly(waiting, within: .milliseconds(1200)).release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("because its process was killed is skipped at once", .redisServer())
+  func processKilled() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let lockers = try await makeLockers(2)
+    let first = try await lockers[0].acquire(key, options: .patient)
+    let process = try LockTakerProcess(server, "wait", key: key, ttl: 30_000, extend: 10_000)
+    await eventually("it waits") { try server.queue(of: key).count == 1 }
+    let second = try await queueUp(lockers[1], for: key)
+    process.kill()
+    await eventually("its inbox is gone") { try server.inboxes().count == 1 }
+    let start = ContinuousClock.now
+    try await first.release()
+    let lock = try await expectPromptly(second, since: start)
+    try await lock.release()
+    // Nobody removes the dead one's entry before it lapses, and it is in nobody's way.
+    #expect(try !server.hasKey(key))
+    let third = try await lockers[0].acquire(key, options: .patient)
+    try await third.release()
+    #expect(try !server.hasKey(key))
+  }
+
+  @Test(
+    "because its process is stopped costs its ttl, and waits on when it continues", .redisServer())
+  func processStopped() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let lockers = try await makeLockers(2)
+    let first = try await lockers[0].acquire(key, options: .patient)
+    let process = try LockTakerProcess(server, "wait", key: key, ttl: 1500, extend: 500)
+    await eventually("it waits") { try server.queue(of: key).count == 1 }
+    let token = try #require(try server.queue(of: key).first)
+    let second = try await queueUp(
+      lockers[1], for: key, options: .polling(ttl: .milliseconds(1500)))
+    process.signal(SIGSTOP)
+    // The signal takes effect a moment later, and nothing tells when.
+    try await Task.sleep(for: .milliseconds(100))
+    let start = ContinuousClock.now
+    try await first.release()
+    #expect(try server.value(of: key) == token)
+    let lock = try await expectPromptly(second, within: .seconds(4), since: start)
+    #expect(!process.hasSaid("held"), "it was not stopped in time")
+    process.signal(SIGCONT)
+    await eventually("it waits again") {
+      try server.queue(of: key).contains { $0.contains(":\(process.id):") }
+    }
+    #expect(!process.hasSaid("held"), "it believes a grant that is long over")
+    #expect(lock.isHeld)
+    try await lock.release()
+    await eventually("it gets the lock") { process.hasSaid("held") }
+  }
+
+  @Test("of a grant that gets lost finds it by its next poll", .redisServer())
+  func lostGrant() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let holder = try await Locker(on: server)
+    let proxy = try FaultProxy(to: server)
+    let deaf = try await Locker(url: proxy.url)
+    let first = try await holder.acquire(key, options: .patient)
+    let waiting = try await queueUp(deaf, for: key, options: .polling(ttl: .seconds(3)))
+    let token = try #require(try server.queue(of: key).first)
+    proxy.setScript { $0.isMessage ? .swallow : .forward }
+    let start = ContinuousClock.now
+    try await first.release()
+    #expect(try server.value(of: key) == token, "the server thinks it told it")
+    let second = try await expectPromptly(waiting, within: .milliseconds(2500), since: start)
+    #expect(second.token == token)
+    #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
+    #expect(second.remaining <= .seconds(3) && second.remaining > .milliseconds(1500))
+    try await second.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("in time ignores a grant that arrives when all is over", .redisServer())
+  func lateGrant() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let holder = try await Locker(on: server)
+    let proxy = try FaultProxy(to: server)
+    let deaf = try await Locker(url: proxy.url)
+    let first = try await holder.acquire(key, options: .patient)
+    let waiting = try await queueUp(deaf, for: key, options: .polling(ttl: .milliseconds(1500)))
+    let isDelivered = Shared(false)
+    proxy.setScript { chunk in
+      guard chunk.isMessage else { return .forward }
+      Thread.sleep(forTimeInterval: 1.2)
+      isDelivered.value = true
+      return .forward
+    }
+    try await first.release()
+    // Half a second later, by a poll.
+    let second = try await expectPromptly(waiting, within: .milliseconds(1100))
+    #expect(!isDelivered.value)
+    try await second.release()
+    let third = try await deaf.acquire(key, options: .polling(ttl: .milliseconds(1500)))
+    await eventually("the message has come") { isDelivered.value }
+    // An answer on the same connection as what the late grant may have caused, a little later.
+    try await Task.sleep(for: .milliseconds(100))
+    #expect(try await deaf.inspect(key)?.holder.value == third.token)
+    #expect(third.isHeld)
+    #expect(try await third.release() == .released)
+    await expectNothingLeft(key)
+  }
+}
+
+extension FaultProxy.Chunk {
+  /// Whether it is, or has in it, a message that somebody has published.
+  fileprivate var isMessage: Bool {
+    direction == .replies
+      && String(decoding: bytes, as: UTF8.self).contains("$7\r\nmessage\r\n")
+  }
+}

@@ -1,0 +1,196 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+@Suite("A lock that is passed on within a locker", .redisServer())
+struct LocalHandoffTests {
+  /// A lock, and a task of the same locker that waits for it.
+  ///
+  /// Nothing tells from outside when a task waits within the locker, so this gives it some time.
+  private func contend(
+    _ locker: Locker, _ key: String, options: LockOptions = .patient,
+    next: LockOptions = .patient
+  ) async throws -> (Lock, Task<Lock, any Error>) {
+    let first = try await locker.acquire(key, options: options)
+    let waiting = Task { try await locker.acquire(key, options: next) }
+    try await Task.sleep(for: .milliseconds(100))
+    return (first, waiting)
+  }
+
+  @Test("is no longer the first holder's, for whom it counts as released")
+  func firstHandle() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let (first, waiting) = try await contend(locker, key)
+    let ended = Task { try await first.waitUntilLost() }
+    #expect(try await first.release() == .released)
+    let second = try await expectPromptly(waiting)
+    try await ended.value
+    #expect(!first.isHeld && first.lossReason == nil && first.remaining == .zero)
+    #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
+    #expect(second.remaining <= .seconds(30) && second.remaining > .seconds(15))
+    #expect(try server.value(of: key) == second.token)
+    await expectError(.lost) { try await first.extend(by: .seconds(60)) }
+    #expect(try #require(RedisClient(server)("PTTL", key).integer) <= 30_000)
+    try await second.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("is not freed when the first holder releases it again, or drops its handle")
+  func releasedTwice() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let lock: Lock
+    do {
+      let (first, waiting) = try await contend(locker, key)
+      try await first.release()
+      lock = try await expectPromptly(waiting)
+      for _ in 0..<3 { #expect(try await first.release() == .released) }
+      #expect(lock.isHeld)
+      #expect(try server.value(of: key) == lock.token)
+    }
+    // What the handle does when it goes is sent before this question, over the same connection.
+    #expect(try await locker.inspect(key)?.holder.value == lock.token)
+    try await lock.extend(by: .seconds(40))
+    #expect(lock.isHeld && lock.remaining > .seconds(38))
+    #expect(try await lock.release() == .released)
+    await expectNothingLeft(key)
+  }
+
+  @Test("goes to the next also when its handle is dropped, and at the end of withLock")
+  func dropped() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let next: Task<Lock, any Error>
+    let start: ContinuousClock.Instant
+    do {
+      let (first, waiting) = try await contend(locker, key)
+      #expect(first.isHeld)
+      next = waiting
+      start = .now
+    }
+    let second = try await expectPromptly(next, since: start + .milliseconds(100))
+    let third = Task {
+      try await locker.withLock(key, options: .patient) { lock in #expect(lock.isHeld) }
+    }
+    try await Task.sleep(for: .milliseconds(100))
+    let fourth = Task { try await locker.acquire(key, options: .patient) }
+    try await Task.sleep(for: .milliseconds(100))
+    try await second.release()
+    try await third.value
+    try await expectPromptly(fourth).release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("lasts as long as the next holder wants, if that is longer")
+  func longerTTL() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let (first, waiting) = try await contend(locker, key, options: .polling(ttl: .seconds(4)))
+    try await first.release()
+    let second = try await expectPromptly(waiting)
+    await eventually("the ttl is raised") {
+      try RedisClient(server)("PTTL", key).integer ?? 0 > 25_000
+    }
+    await eventually("its holder knows") { second.remaining > .seconds(25) }
+    try await second.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("lasts no longer than the next holder wants")
+  func shorterTTL() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    for isExtendedByHand in [false, true] {
+      let options = isExtendedByHand ? LockOptions.polling(ttl: .seconds(3)) : .patient
+      let next = LockOptions.polling(ttl: .seconds(3))
+      let (first, waiting) = try await contend(locker, key, options: options, next: next)
+      if isExtendedByHand { try await first.extend(by: .seconds(60)) }
+      try await first.release()
+      let second = try await expectPromptly(waiting)
+      #expect(second.remaining <= .seconds(3))
+      #expect(try RedisClient(server)("PTTL", key).integer ?? .max <= 3_000)
+      try await second.release()
+    }
+    await expectNothingLeft(key)
+  }
+
+  @Test("is extended as the next holder wants: not at all, or often")
+  func nextExtend() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let often = LockOptions(
+      retry: .seconds(20), timeout: .seconds(20), ttl: .milliseconds(900),
+      extend: .milliseconds(200))
+    var never = often
+    never.extend = nil
+    let (first, waiting) = try await contend(locker, key, options: often, next: never)
+    try await first.release()
+    let start = ContinuousClock.now
+    let second = try await expectPromptly(waiting)
+    try await second.waitUntilLost()
+    let held = ContinuousClock.now - start
+    #expect(second.lossReason == .expired)
+    #expect(held > .milliseconds(300) && held < .milliseconds(1500))
+
+    let (third, last) = try await contend(locker, key, options: never, next: often)
+    try await third.release()
+    let fourth = try await expectPromptly(last)
+    try await Task.sleep(for: .milliseconds(1500))
+    #expect(fourth.isHeld)
+    #expect(try server.value(of: key) == fourth.token)
+    try await fourth.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("is not passed on when it was deleted: who waits takes it from the server")
+  func deleted() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let short = LockOptions.polling(ttl: .milliseconds(900))
+    let (first, waiting) = try await contend(locker, key, options: short, next: short)
+    try RedisClient(server)("DEL", key)
+    try await first.waitUntilLost()
+    #expect(first.lossReason == .takenAway)
+    // By its own polls, without help of the first.
+    let second = try await expectPromptly(waiting, within: .seconds(3))
+    #expect(try server.value(of: key) == second.token)
+    #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
+    #expect(try await first.release() != .released)
+    #expect(second.isHeld)
+    #expect(try server.value(of: key) == second.token)
+    try await second.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("is not passed on when another client has it: who waits waits for that")
+  func takenOver() async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let short = LockOptions.polling(ttl: .milliseconds(900))
+    let (first, waiting) = try await contend(locker, key, options: short, next: short)
+    try RedisClient(server)("SET", key, "theirs", "PX", "1500")
+    let start = ContinuousClock.now
+    try await first.waitUntilLost()
+    #expect(first.lossReason == .takenAway)
+    #expect(try await first.release() == .takenByAnother)
+    let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
+    #expect(ContinuousClock.now - start > .milliseconds(1400), "taken from its holder")
+    #expect(try server.value(of: key) == second.token)
+    #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
+    try await second.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("of several keys is passed on whole, and only to who wants the same keys")
+  func severalKeys() async throws {
+    let (server, locker) = (RedisServer.current, try await Locker(on: .current))
+    let (a, b) = (uniqueKey("a"), uniqueKey("b"))
+    let first = try await locker.acquire(a, b, options: .patient)
+    let same = Task { try await locker.acquire([b, a, b], options: .patient) }
+    try await Task.sleep(for: .milliseconds(100))
+    let single = try await queueUp(locker, for: b)
+    try await first.release()
+    let second = try await expectPromptly(same)
+    #expect(second.keys == [a, b])
+    #expect(try server.value(of: a) == second.token)
+    #expect(try server.value(of: b) == second.token)
+    try await second.release()
+    let third = try await expectPromptly(single)
+    #expect(try server.value(of: a) == nil)
+    try await third.release()
+    await expectNothingLeft(a, b)
+  }
+}

@@ -1,0 +1,197 @@
+import PrivateRedis
+import Testing
+
+/// The scripts alone, as a client of another make would use them.
+@Suite("The scripts that hand on", .redisServer())
+struct QueueScriptTests {
+  private let scripts = QueueScripts()
+  private var client: RedisClient { scripts.client }
+
+  /// Waiters in the queue of a key that is held by the first token.
+  private func makeQueue(_ key: String, _ count: Int, lapse: Int = 60_000) throws -> [String] {
+    let tokens = (0...count).map { QueueScripts.token("t\($0)") }
+    #expect(try scripts.poll(tokens[0], key).isGranted)
+    for token in tokens.dropFirst() {
+      #expect(try scripts.poll(token, key, lapse: lapse).holder == tokens[0])
+    }
+    #expect(try scripts.queue(key) == Array(tokens.dropFirst()))
+    return tokens
+  }
+
+  @Test("give the key to the first who listens, with its ttl, and tell it its number")
+  func grant() throws {
+    let key = uniqueKey()
+    let (first, second) = (QueueScripts.token("first"), QueueScripts.token("second"))
+    let listener = try scripts.listen(as: second)
+    #expect(try scripts.poll(first, key).isGranted)
+    guard
+      case .wait(let counter, first, let remaining, isSilent: false) =
+        try scripts.poll(second, key, ttl: 7000, numbers: 3)
+    else {
+      Issue.record("it has to wait for the first")
+      return
+    }
+    #expect(remaining > 20_000 && remaining <= 30_000)
+    #expect(try scripts.release(first, key) == .init(outcome: 1, handed: 1))
+    #expect(try scripts.holder(key) == second)
+    let ttl = try #require(try client("PTTL", key).integer)
+    #expect(ttl > 5000 && ttl <= 7000)
+    #expect(try scripts.queue(key).isEmpty)
+    #expect(try scripts.entry(second, key) == nil)
+    // The counter stands at the last of the three numbers.
+    let last = try #require(try client("GET", "redis-lock:fence").string.flatMap(UInt64.init))
+    #expect(last == counter + 3)
+    let message = "\(counter + 1) 3 \(second) \(key.utf8.count):\(key)"
+    // A reply to another connection comes after what was published before.
+    while listener.messages.isEmpty { try client("PING") }
+    #expect(listener.messages == [message])
+    #expect(try scripts.release(second, key) == .init(outcome: 1, handed: 0))
+    #expect(try scripts.holder(key) == nil)
+  }
+
+  @Test("pass over who does not listen, and leave its place alone")
+  func passOver() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 3)
+    let listener = try scripts.listen(as: tokens[3])
+    let places = try tokens.dropFirst().prefix(2).map { try scripts.score($0, key) }
+    #expect(try scripts.release(tokens[0], key) == .init(outcome: 1, handed: 1))
+    #expect(try scripts.holder(key) == tokens[3])
+    #expect(try scripts.queue(key) == Array(tokens[1...2]))
+    #expect(try tokens.dropFirst().prefix(2).map { try scripts.score($0, key) } == places)
+    while listener.messages.isEmpty { try client("PING") }
+
+    #expect(try scripts.release(tokens[3], key) == .init(outcome: 1, handed: 0))
+    #expect(try scripts.holder(key) == nil, "nobody listens, and the key is free")
+    #expect(try scripts.queue(key) == Array(tokens[1...2]))
+    // Who asks gets it by the answer, if it is the first or those before it do not listen.
+    #expect(try scripts.poll(tokens[2], key).isGranted)
+    #expect(try scripts.queue(key) == [tokens[1]])
+  }
+
+  @Test("remove who has not polled in time")
+  func lapsed() async throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 2, lapse: 50)
+    let last = QueueScripts.token("last")
+    let listener = try (scripts.listen(as: tokens[1]), scripts.listen(as: last))
+    #expect(try !scripts.poll(last, key).isGranted)
+    try await Task.sleep(for: .milliseconds(60))
+    #expect(try scripts.release(tokens[0], key).handed == 1)
+    #expect(try scripts.holder(key) == last, "the first listens, but its place has lapsed")
+    #expect(try scripts.queue(key).isEmpty)
+    #expect(try client("EXISTS", scripts.helpers(of: key).entries).integer == 0)
+    #expect(listener.0.messages.isEmpty)
+  }
+
+  @Test("keep the place of who polls in time, and its ticket")
+  func putOff() async throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 1, lapse: 300)
+    let listener = try scripts.listen(as: tokens[1])
+    let ticket = try scripts.score(tokens[1], key)
+    for _ in 0..<4 {
+      try await Task.sleep(for: .milliseconds(100))
+      #expect(try !scripts.poll(tokens[1], key, lapse: 300).isGranted)
+    }
+    #expect(try scripts.score(tokens[1], key) == ticket)
+    #expect(try scripts.release(tokens[0], key).handed == 1)
+    #expect(try scripts.holder(key) == tokens[1])
+    _ = listener
+  }
+
+  @Test("look at a hundred places in one go and no more")
+  func hundred() throws {
+    for (count, isHanded) in [(99, true), (100, false)] {
+      let key = uniqueKey()
+      let tokens = try makeQueue(key, count)
+      let last = QueueScripts.token("last")
+      let listener = try scripts.listen(as: last)
+      #expect(try !scripts.poll(last, key).isGranted)
+      #expect(try scripts.release(tokens[0], key).handed == (isHanded ? 1 : 0))
+      #expect(try scripts.holder(key) == (isHanded ? last : nil))
+      #expect(try scripts.queue(key).count == (isHanded ? count : count + 1))
+      _ = listener
+    }
+  }
+
+  @Test("let the queue expire when nobody polls any more, and never earlier than another wants")
+  func expiry() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 1, lapse: 40_000)
+    #expect(try !scripts.poll(QueueScripts.token("hasty"), key, lapse: 1000).isGranted)
+    for name in [scripts.helpers(of: key).queue, scripts.helpers(of: key).entries] {
+      let remaining = try #require(try client("PTTL", name).integer)
+      #expect(remaining > 35_000 && remaining <= 40_000)
+    }
+    #expect(tokens.count == 2)
+  }
+
+  @Test("say what became of the key, and leave another's alone")
+  func outcomes() throws {
+    let key = uniqueKey()
+    let token = QueueScripts.token("token")
+    #expect(try scripts.release(token, key) == .init(outcome: 0, handed: 0))
+    try client("SET", key, "theirs")
+    #expect(try scripts.release(token, key) == .init(outcome: -1, handed: 0))
+    #expect(try scripts.holder(key) == "theirs")
+  }
+
+  @Test("give a key that has expired to the first when its holder releases it too late")
+  func releasedTooLate() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 1)
+    let listener = try scripts.listen(as: tokens[1])
+    try client("DEL", key)
+    #expect(try scripts.release(tokens[0], key) == .init(outcome: 0, handed: 1))
+    #expect(try scripts.holder(key) == tokens[1])
+    _ = listener
+  }
+
+  @Test("give up the place, and a lock that was handed over meanwhile, in a clean-up")
+  func cleanUp() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 3)
+    let listeners = try tokens.map(scripts.listen)
+    #expect(try scripts.release(tokens[1], key, leaves: true) == .init(outcome: -1, handed: 0))
+    #expect(try scripts.queue(key) == Array(tokens[2...3]))
+    #expect(try scripts.entry(tokens[1], key) == nil)
+    #expect(try scripts.holder(key) == tokens[0])
+    #expect(try scripts.release(tokens[0], key).handed == 1)
+    #expect(try scripts.holder(key) == tokens[2])
+    #expect(try scripts.release(tokens[2], key, leaves: true) == .init(outcome: 1, handed: 1))
+    #expect(try scripts.holder(key) == tokens[3])
+    _ = listeners
+  }
+
+  @Test("hand on what is taken away by force, and tell who had it")
+  func force() throws {
+    let key = uniqueKey()
+    #expect(try scripts.forceRelease(key) == nil)
+    let tokens = try makeQueue(key, 1)
+    let listener = try scripts.listen(as: tokens[1])
+    #expect(try scripts.forceRelease(key) == tokens[0])
+    #expect(try scripts.holder(key) == tokens[1])
+    #expect(try scripts.release(tokens[0], key) == .init(outcome: -1, handed: 0))
+    try client("DEL", key)
+    try client("LPUSH", key, "no lock")
+    #expect(throws: RedisError.self) { try scripts.forceRelease(key) }
+    #expect(try client("LLEN", key).integer == 1)
+    _ = listener
+  }
+
+  @Test("tell who waits, in order, without those whose place has lapsed, and a hundred at most")
+  func inspect() async throws {
+    let key = uniqueKey()
+    #expect(try scripts.inspect(key) == .null)
+    let tokens = try makeQueue(key, 2, lapse: 40)
+    try await Task.sleep(for: .milliseconds(50))
+    let others = (0..<120).map { QueueScripts.token("o\($0)") }
+    for token in others { #expect(try !scripts.poll(token, key).isGranted) }
+    let parts = try #require(try scripts.inspect(key).array)
+    #expect(parts[0].string == tokens[0])
+    #expect(try #require(parts[1].integer) > 20_000)
+    #expect(parts[2].integer == 120)
+    #expect(parts[3].array?.compactMap(\.string) == Array(others.prefix(100)))
+  }
+}

@@ -1,0 +1,99 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+/// Where channels or the commands of queues are forbidden, waiting has to work by polls.
+@Suite("A user who may not do all that waiting takes", .redisServer())
+struct RestrictedWaiterTests {
+  private let admin = RedisClient(.current)
+
+  /// Makes a user with all rights but some, and a locker of his.
+  private func connect(
+    _ rules: [String], label: String = "restricted"
+  ) async throws -> Locker {
+    let name = uniqueKey("user")
+    try admin("ACL", "SETUSER", name, "on", ">pw", "+@all", "~*", "&*")
+    for rule in rules { try admin("ACL", "SETUSER", name, rule) }
+    return try await Locker {
+      $0.username = name
+      $0.password = "pw"
+      $0.label = label
+    }
+  }
+
+  /// Polls each 200 ms, and with the lock's time to live far away.
+  private let options = LockOptions(
+    retry: .milliseconds(200), timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
+
+  @Test(
+    "of channels gets the lock within his retry time",
+    arguments: [["resetchannels"], ["-subscribe"], ["-subscribe", "-publish", "resetchannels"]])
+  func waiter(rules: [String]) async throws {
+    let key = uniqueKey()
+    let holder = try await Locker(on: .current)
+    let locker = try await connect(rules)
+    for _ in 0..<2 {
+      let first = try await holder.acquire(key, options: .patient)
+      let waiting = Task { try await locker.acquire(key, options: options) }
+      // Nothing has to be on the server of one who only polls.
+      try await Task.sleep(for: .milliseconds(300))
+      let start = ContinuousClock.now
+      try await first.release()
+      let second = try await expectPromptly(waiting, since: start)
+      #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
+      #expect(try await second.release() == .released)
+    }
+    await expectNothingLeft(key)
+  }
+
+  @Test("of channels is told of a timeout, and can be cancelled, and leaves nothing")
+  func waiterGivesUp() async throws {
+    let key = uniqueKey()
+    let holder = try await Locker(on: .current)
+    let locker = try await connect(["resetchannels"])
+    let first = try await holder.acquire(key, options: .patient)
+    var short = options
+    short.timeout = .milliseconds(500)
+    let hasty = short
+    await expectError(.timeout) { try await locker.acquire(key, options: hasty) }
+    let cancelled = Task { try await locker.acquire(key, options: options) }
+    try await Task.sleep(for: .milliseconds(200))
+    cancelled.cancel()
+    await #expect(throws: CancellationError.self) { try await cancelled.value }
+    try await first.release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("to publish frees the lock all the same, and who waits finds it by his polls")
+  func releaser() async throws {
+    let key = uniqueKey()
+    let restricted = try await connect(["-publish", "resetchannels"])
+    let locker = try await Locker(on: .current)
+    let first = try await restricted.acquire(key, options: .patient)
+    let waiting = try await queueUp(
+      locker, for: key,
+      options: LockOptions(
+        retry: .milliseconds(200), timeout: .seconds(20), ttl: .milliseconds(1500),
+        extend: .milliseconds(500)))
+    #expect(try await first.release() == .released)
+    #expect(try RedisServer.current.queue(of: key).count <= 1)
+    // Nobody knew before that nobody would tell: a third of the ttl may go by.
+    try await expectPromptly(waiting, within: .milliseconds(1500)).release()
+    await expectNothingLeft(key)
+  }
+
+  @Test("of queues can take a free lock, and release it with somebody waiting")
+  func noQueueCommands() async throws {
+    let key = uniqueKey()
+    let restricted = try await connect(["-@sortedset", "-@hash", "-publish"])
+    let locker = try await Locker(on: .current)
+    let first = try await restricted.acquire(key, options: .patient)
+    let waiting = try await queueUp(
+      locker, for: key, options: .polling(ttl: .milliseconds(1500)))
+    #expect(try await first.release() == .released)
+    try await expectPromptly(waiting, within: .milliseconds(1500)).release()
+    let both = try await restricted.acquire(key, key + "2", options: .patient)
+    #expect(try await both.release() == .released)
+    await expectNothingLeft(key, key + "2")
+  }
+}

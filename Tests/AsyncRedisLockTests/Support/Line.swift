@@ -1,0 +1,94 @@
+import AsyncRedisLock
+import Testing
+
+/// Tasks that get in line for one lock in an order that is known, and a record of who held it.
+///
+/// All of them begin on the actor, in the order of the calls, and the library's calls go on there until
+/// they have to wait: who arrives later is behind in the locker's queue.
+actor Line {
+  /// Who had the lock.
+  struct Turn: Sendable {
+    let name: String
+    let index: Int
+    let fence: UInt64
+  }
+
+  private(set) var turns: [Turn] = []
+  private(set) var arrived = 0
+  private var holding = 0
+  private var tasks: [Task<Void, any Error>] = []
+
+  /// Lets so many tasks wait for the lock, hold it for a time and give it back, each so many times.
+  ///
+  /// A task goes to the end of the line after each turn. The name is what their turns go by.
+  func join(
+    _ locker: Locker, for key: String, count: Int, rounds: Int = 1, name: String = "",
+    options: LockOptions = .patient, hold: Duration? = nil
+  ) {
+    for index in 0..<count {
+      tasks.append(
+        Task {
+          arrived += 1
+          for _ in 0..<rounds {
+            let lock = try await locker.acquire(key, options: options)
+            enter(lock, name, index)
+            if let hold { try await Task.sleep(for: hold) }
+            leave(lock)
+            try await lock.release()
+          }
+        })
+    }
+  }
+
+  /// Cancels the task that has joined as the one of this number, over all calls.
+  func cancel(_ number: Int) { tasks[number].cancel() }
+
+  func cancelAll() { for task in tasks { task.cancel() } }
+
+  /// Waits for all tasks; returns how many were cancelled.
+  @discardableResult
+  func finish() async throws -> Int {
+    var cancelled = 0
+    for task in tasks {
+      do {
+        try await task.value
+      } catch is CancellationError {
+        cancelled += 1
+      }
+    }
+    return cancelled
+  }
+
+  /// Waits until so many tasks have begun to wait.
+  func waitForArrivals(_ count: Int, within limit: Duration = .seconds(10)) async {
+    await eventually(within: limit, "\(count) wait") { arrived == count }
+  }
+
+  private func enter(_ lock: Lock, _ name: String, _ index: Int) {
+    holding += 1
+    #expect(holding == 1, "two hold the lock")
+    #expect(lock.isHeld)
+    turns.append(Turn(name: name, index: index, fence: lock.fencingToken ?? 0))
+  }
+
+  private func leave(_ lock: Lock) {
+    holding -= 1
+    #expect(lock.isHeld)
+  }
+}
+
+extension [Line.Turn] {
+  /// Whether each number is greater than the one before.
+  var hasRisingFences: Bool { zip(self, dropFirst()).allSatisfy { $0.fence < $1.fence } }
+
+  /// The lengths of runs of turns that go by the same name, in order.
+  var runs: [(name: String, count: Int)] {
+    reduce(into: []) { runs, turn in
+      if runs.last?.name == turn.name {
+        runs[runs.count - 1].count += 1
+      } else {
+        runs.append((turn.name, 1))
+      }
+    }
+  }
+}
