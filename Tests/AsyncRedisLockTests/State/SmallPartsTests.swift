@@ -101,6 +101,16 @@ struct SmallPartsTests {
     #expect(!BriefWait.isReadable(wakePair.fileDescriptor, within: 0))
   }
 
+  @Test("An instant is one of the standard library's continuous clock")
+  func instant() {
+    let origin = (Instant.now, _Concurrency.ContinuousClock.now)
+    let elapsed = (origin.0.duration(to: .now), origin.1.duration(to: .now))
+    #expect(elapsed.0 >= .zero && elapsed.0 <= elapsed.1)
+    let later = origin.0 + .milliseconds(1500)
+    #expect(later > origin.0 && later - origin.0 == .milliseconds(1500))
+    #expect(later - .milliseconds(1500) == origin.0 && later.duration(to: origin.0) < .zero)
+  }
+
   @Test("A mailbox wakes its worker when it waits, starts it when it stopped, and loses nothing")
   func mailbox() {
     let request = Request([], deadline: .now) { _ in }
