@@ -18,6 +18,7 @@ final class Connection: Sendable {
   private let wakePair: WakePair
   /// Only ever locked by the one that works: the block on the queue, or a caller in its place.
   private let driver: Mutex<ConnectionDriver>
+  private let isAnswering = Atomic<Bool>(false)
   private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
 
@@ -69,7 +70,9 @@ final class Connection: Sendable {
 
   private func act(on notice: Mailbox.Notice) {
     switch notice {
-    case .none: break
+    case .none:
+      // Without company the threads would take turns, with a wake-up for every single answer.
+      if isAnswering.load(ordering: .relaxed) { BriefWait.letOthersRun() }
     case .wake: wakePair.wake()
     case .start:
       if Self.mayServeItself, driver.withLock({ $0.runBriefly(on: self) }) { return }
@@ -120,6 +123,12 @@ extension Connection {
     if SocketReadiness.wait(&socket, orFor: wakePair.fileDescriptor, until: deadline) {
       wakePair.drain()
     }
+  }
+
+  /// Notes whether several callers are being answered: who is answered first had better wait for the
+  /// others.
+  func noteAnswering(_ isAnswering: Bool) {
+    self.isAnswering.store(isAnswering, ordering: .relaxed)
   }
 
   /// Whether the connection has to be given up; asked once.

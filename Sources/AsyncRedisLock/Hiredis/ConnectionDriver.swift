@@ -185,11 +185,12 @@ struct ConnectionDriver: ~Copyable {
     guard let socket = context?.fileDescriptor, context?.hasUnsentBytes == false else {
       return false
     }
+    // Where both share a processor, the server has answered before the write returned.
+    if try receive(on: connection) { return true }
     let left = ContinuousClock.now.duration(to: deadline)
     guard left > .zero, BriefWait.isReadable(socket, within: Int(left.wholeNanoseconds / 1000))
     else { return false }
-    try receive(on: connection)
-    return true
+    return try receive(on: connection)
   }
 
   /// Waits for the socket and the mailbox, writes what is left to write and reads what is there.
@@ -217,10 +218,17 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  private mutating func receive(on connection: Connection) throws(TransportError) {
-    var mayHaveMore = true
-    while mayHaveMore {
-      mayHaveMore = try context?.read() ?? false
+  /// Reads what is there and hands it out; false when there was nothing.
+  @discardableResult
+  private mutating func receive(on connection: Connection) throws(TransportError) -> Bool {
+    connection.noteAnswering(pipeline.count > 1)
+    defer { connection.noteAnswering(false) }
+    var hasRead = false
+    var amount = HiredisContext.Amount.maybeNotAll
+    while amount == .maybeNotAll {
+      amount = try context?.read() ?? .nothing
+      if amount == .nothing { break }
+      hasRead = true
       let now = ContinuousClock.now
       pipeline.heard(at: now)
       var slowest: Duration?
@@ -247,6 +255,7 @@ struct ConnectionDriver: ~Copyable {
     if case .ready = link, pipeline.isEmpty, context?.hasUnparsedBytes == true {
       throw .protocolViolation("bytes that nobody asked for")
     }
+    return hasRead
   }
 
   /// When something has to be done even if nothing arrives.
