@@ -4,29 +4,31 @@ internal import Synchronization
 ///
 /// Waiting does not end when a task is cancelled: whoever promises has to keep the promise.
 final class Promise<Value: Sendable>: Sendable {
-  private enum State {
-    case pending
+  private typealias Waiter = CheckedContinuation<Value, Never>
+
+  /// Fields of their own instead of an enum's cases: copying and destroying one with a generic payload
+  /// cost more than all the rest.
+  private struct State {
+    var value: Value?
     /// One waiter is the rule, and needs no array.
-    case awaited(CheckedContinuation<Value, Never>, others: [CheckedContinuation<Value, Never>])
-    case kept(Value)
+    var waiter: Waiter?
+    var others: [Waiter] = []
   }
 
-  private let state = Mutex(State.pending)
+  private let state = Mutex(State())
 
   /// The value, as soon as it is there.
   var value: Value {
     get async {
       await withCheckedContinuation { continuation in
         let kept: Value? = state.withLock { state in
-          switch state {
-          case .kept(let value): return value
-          case .pending:
-            state = .awaited(continuation, others: [])
-            return nil
-          case .awaited(let first, let others):
-            state = .awaited(first, others: others + [continuation])
-            return nil
+          if let value = state.value { return value }
+          if state.waiter == nil {
+            state.waiter = continuation
+          } else {
+            state.others.append(continuation)
           }
+          return nil
         }
         if let kept { continuation.resume(returning: kept) }
       }
@@ -34,27 +36,22 @@ final class Promise<Value: Sendable>: Sendable {
   }
 
   /// Whether the value is there.
-  var isKept: Bool {
-    state.withLock { if case .kept = $0 { true } else { false } }
-  }
+  var isKept: Bool { state.withLock { $0.value != nil } }
 
   /// Hands the value to all who wait and will wait; only the first value counts.
   ///
   /// - Returns: whether this was the first.
   @discardableResult
   func fulfil(_ value: Value) -> Bool {
-    let former = state.withLock { state in
-      let former = state
-      if case .kept = former {} else { state = .kept(value) }
-      return former
+    var others: [Waiter] = []
+    let (isFirst, first): (Bool, Waiter?) = state.withLock { state in
+      guard state.value == nil else { return (false, nil) }
+      state.value = value
+      swap(&others, &state.others)
+      return (true, state.waiter.take())
     }
-    switch former {
-    case .kept: return false
-    case .pending: return true
-    case .awaited(let first, let others):
-      first.resume(returning: value)
-      for waiter in others { waiter.resume(returning: value) }
-      return true
-    }
+    first?.resume(returning: value)
+    for waiter in others { waiter.resume(returning: value) }
+    return isFirst
   }
 }

@@ -6,6 +6,9 @@ internal import Synchronization
 /// Requests gather in a mailbox; a serial queue takes all of them at once, writes them in one go and
 /// hands out the replies as they are parsed. While replies are due the queue's block waits for the
 /// socket and for new requests; when nothing is due it returns and no thread is held.
+///
+/// A task whose request is alone does the queue's work itself, for a moment: changing threads twice
+/// takes longer than a server nearby.
 final class Connection: Sendable {
   /// High priority, because a host program that blocks all default queues must not stop its locks.
   private let queue = DispatchQueue(label: "async-redis-lock.connection", qos: .userInteractive)
@@ -13,8 +16,9 @@ final class Connection: Sendable {
   private let opener: SocketOpener
   private let mailbox = Mutex(Mailbox())
   private let wakePair: WakePair
-  /// Only ever locked by the one block that runs on the queue.
+  /// Only ever locked by the one that works: the block on the queue, or a caller in its place.
   private let driver: Mutex<ConnectionDriver>
+  private let isAnswering = Atomic<Bool>(false)
   private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
 
@@ -66,10 +70,25 @@ final class Connection: Sendable {
 
   private func act(on notice: Mailbox.Notice) {
     switch notice {
-    case .none: break
+    case .none:
+      // Without company the threads would take turns, with a wake-up for every single answer.
+      if isAnswering.load(ordering: .relaxed) { BriefWait.letOthersRun() }
     case .wake: wakePair.wake()
-    case .start: queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
+    case .start:
+      if Self.mayServeItself, driver.withLock({ $0.runBriefly(on: self) }) { return }
+      queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
     }
+  }
+
+  /// Whether the caller may do the queue's work for a moment: a task, but no timer and no thread of the
+  /// program's own.
+  private static var mayServeItself: Bool {
+    #if canImport(Darwin)
+      // A task of low priority must not keep extensions waiting for its turn.
+      return false
+    #else
+      return unsafe withUnsafeCurrentTask { task in unsafe task != nil }
+    #endif
   }
 }
 
@@ -79,17 +98,37 @@ extension Connection {
 
   func stopWorking() -> Bool { mailbox.withLock { $0.stop() } }
 
+  /// Waits for a moment for those who were just answered to submit more; stops working, and returns
+  /// true, when nobody does.
+  func rest() -> Bool {
+    BriefWait.letOthersRun()
+    if mailbox.withLock({ $0.beginWaiting() }),
+      BriefWait.isReadable(wakePair.fileDescriptor, within: 200)
+    {
+      wakePair.drain()
+    }
+    return stopWorking()
+  }
+
   /// Takes nothing any more.
   func end() { _ = mailbox.withLock { $0.reduce(to: .closed) } }
 
   /// Waits until something is submitted, a descriptor is ready, or the deadline passes.
   ///
-  /// With mail to take first it only looks: who submits without pause must not stop the reading.
-  func wait(for socket: inout SocketReadiness?, until deadline: Instant?) {
+  /// With mail to take first it only looks: who submits without pause must not stop the reading. When
+  /// it gathers, nobody has to wake it for the first moment, in which a server nearby answers.
+  func wait(for socket: inout SocketReadiness?, until deadline: Instant?, gathers: Bool) {
+    if gathers, socket?.canRead(within: 100) == true { return }
     let deadline = mailbox.withLock { $0.beginWaiting() } ? deadline : .now
     if SocketReadiness.wait(&socket, orFor: wakePair.fileDescriptor, until: deadline) {
       wakePair.drain()
     }
+  }
+
+  /// Notes whether several callers are being answered: who is answered first had better wait for the
+  /// others.
+  func noteAnswering(_ isAnswering: Bool) {
+    self.isAnswering.store(isAnswering, ordering: .relaxed)
   }
 
   /// Whether the connection has to be given up; asked once.

@@ -1,4 +1,5 @@
-/// The worker of a ``Connection``: runs on its queue, and alone touches the socket.
+/// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
+/// touches the socket.
 struct ConnectionDriver: ~Copyable {
   private enum Link {
     /// Not connected; a connection may be tried from this instant on.
@@ -16,6 +17,7 @@ struct ConnectionDriver: ~Copyable {
   private var link: Link
   private var backlog = Backlog()
   private var pipeline: Pipeline
+  private var tempo = Tempo()
   private var backoff = Backoff()
   private var generator = SystemRandomNumberGenerator()
   /// Why there is no connection, for those who have waited for one in vain.
@@ -39,15 +41,30 @@ struct ConnectionDriver: ~Copyable {
   /// much that the server waits for it.
   private static let batchSize = 256 * 1024
 
+  /// How long a caller may serve itself: several times what a server on the same machine needs.
+  private static let longestStint = Duration.microseconds(100)
+
   /// Works until nothing is due.
-  mutating func run(on connection: Connection) {
+  mutating func run(on connection: Connection) { _ = work(on: connection, until: nil) }
+
+  /// Works on a caller's thread, if that is likely to be done at once; false when the queue has to go
+  /// on with it.
+  mutating func runBriefly(on connection: Connection) -> Bool {
+    guard isReady, hasNothingToDo, !mustReconnect, openness == .open, tempo.allowsStint() else {
+      return false
+    }
+    return work(on: connection, until: .now + Self.longestStint)
+  }
+
+  /// Works until nothing is due, or for a stint; tells whether nothing is due.
+  private mutating func work(on connection: Connection, until stintEnd: Instant?) -> Bool {
     while true {
       let mail = connection.takeMail()
       backlog.append(contentsOf: mail.requests)
       let now = ContinuousClock.now
       if mail.openness == .closed {
         discard(mail)
-        if connection.stopWorking() { return }
+        if connection.stopWorking() { return true }
         continue
       }
       if mail.openness > openness { refuse(mail.openness, at: now, on: connection) }
@@ -59,13 +76,27 @@ struct ConnectionDriver: ~Copyable {
           continue
         }
         try advance(at: now, on: connection)
-        if isIdle, connection.stopWorking() { return }
-        try exchange(on: connection)
+        if isIdle {
+          if tempo.isLonely ? connection.stopWorking() : connection.rest() { return true }
+          continue
+        }
+        if let stintEnd {
+          guard isReady, try receive(on: connection, by: stintEnd) else {
+            tempo.wasTooSlow()
+            return false
+          }
+          tempo.wasQuick()
+        } else {
+          try exchange(on: connection)
+        }
       } catch {
         disconnect(because: error, on: connection)
+        if stintEnd != nil { return false }
       }
     }
   }
+
+  private var isReady: Bool { if case .ready = link { true } else { false } }
 
   private var hasNothingToDo: Bool { backlog.isEmpty && pipeline.isEmpty }
 
@@ -131,17 +162,35 @@ struct ConnectionDriver: ~Copyable {
         throw .connectionLost("the idle connection was closed")
       }
     }
-    var size = 0
+    let isBusy = !pipeline.isEmpty
+    var (size, count) = (0, 0)
     while size < Self.batchSize, let request = backlog.popFirst() {
       guard request.beginSending() else { continue }
       guard request.commandCount > 0 else {
         request.succeed(Request.Answer(replies: [], sentAt: now))
         continue
       }
+      count += 1
       pipeline.append(request, sentAt: now)
       for command in request.commandsToSend { size += try context?.append(command) ?? 0 }
     }
+    if count > 0 { tempo.sent(count, toBusyServer: isBusy) }
     if context?.hasUnsentBytes == true { try context?.write() }
+  }
+
+  /// Waits for the socket alone and reads what is there; false when nothing comes until a deadline.
+  private mutating func receive(
+    on connection: Connection, by deadline: Instant
+  ) throws(TransportError) -> Bool {
+    guard let socket = context?.fileDescriptor, context?.hasUnsentBytes == false else {
+      return false
+    }
+    // Where both share a processor, the server has answered before the write returned.
+    if try receive(on: connection) { return true }
+    let left = ContinuousClock.now.duration(to: deadline)
+    guard left > .zero, BriefWait.isReadable(socket, within: Int(left.wholeNanoseconds / 1000))
+    else { return false }
+    return try receive(on: connection)
   }
 
   /// Waits for the socket and the mailbox, writes what is left to write and reads what is there.
@@ -151,7 +200,10 @@ struct ConnectionDriver: ~Copyable {
       readiness = SocketReadiness(
         socket: socket, wantsToWrite: context?.hasUnsentBytes == true)
     }
-    connection.wait(for: &readiness, until: hasMoreToSend ? .now : nextEvent)
+    let hasMoreToSend = hasMoreToSend
+    connection.wait(
+      for: &readiness, until: hasMoreToSend ? .now : nextEvent,
+      gathers: isReady && !hasMoreToSend && context?.hasUnsentBytes == false)
     guard let readiness else { return }
     if readiness.canWrite { try context?.write() }
     if readiness.canRead { try receive(on: connection) }
@@ -166,10 +218,17 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  private mutating func receive(on connection: Connection) throws(TransportError) {
-    var mayHaveMore = true
-    while mayHaveMore {
-      mayHaveMore = try context?.read() ?? false
+  /// Reads what is there and hands it out; false when there was nothing.
+  @discardableResult
+  private mutating func receive(on connection: Connection) throws(TransportError) -> Bool {
+    connection.noteAnswering(pipeline.count > 1)
+    defer { connection.noteAnswering(false) }
+    var hasRead = false
+    var amount = HiredisContext.Amount.maybeNotAll
+    while amount == .maybeNotAll {
+      amount = try context?.read() ?? .nothing
+      if amount == .nothing { break }
+      hasRead = true
       let now = ContinuousClock.now
       pipeline.heard(at: now)
       var slowest: Duration?
@@ -196,6 +255,7 @@ struct ConnectionDriver: ~Copyable {
     if case .ready = link, pipeline.isEmpty, context?.hasUnparsedBytes == true {
       throw .protocolViolation("bytes that nobody asked for")
     }
+    return hasRead
   }
 
   /// When something has to be done even if nothing arrives.
@@ -218,7 +278,6 @@ struct ConnectionDriver: ~Copyable {
 
   private mutating func failOverdue(at now: Instant, on connection: Connection) {
     for request in pipeline.overdue(at: now) { request.fail(.timedOut) { connection.submit($0) } }
-    let isReady = if case .ready = link { true } else { false }
     for request in backlog.removeOverdue(at: now) {
       request.fail(isReady ? .timedOut : lastFailure) { connection.submit($0) }
     }

@@ -97,16 +97,23 @@ internal import CHiredis
     try other.write()
   }
 
+  /// How much of what the socket had was read.
+  enum Amount {
+    case nothing
+    case all
+    case maybeNotAll
+  }
+
   /// Reads what the socket has, at most as much as hiredis takes at a time.
   ///
-  /// - Returns: whether there may be more.
-  mutating func read() throws(TransportError) -> Bool {
+  /// - Returns: what it has read: nothing, something, or as much as it can, so that there may be more.
+  mutating func read() throws(TransportError) -> Amount {
     let reader = unsafe context.pointee.reader
     let former = unsafe reader?.pointee.len ?? 0
     guard unsafe redisBufferRead(context) == REDIS_OK else { throw failure() }
     let count = unsafe (reader?.pointee.len ?? 0) - former
     bytesOfReply += count
-    return count >= Self.readSize
+    return count == 0 ? .nothing : count < Self.readSize ? .all : .maybeNotAll
   }
 
   /// The next complete reply, or nil when more has to be read first.

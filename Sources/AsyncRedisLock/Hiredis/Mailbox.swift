@@ -97,6 +97,7 @@ struct Mailbox {
 
   /// Announces that the worker stops; false when there is something to take first.
   mutating func stop() -> Bool {
+    isWaiting = false
     guard hasNothingNew else { return false }
     isWorking = false
     return true

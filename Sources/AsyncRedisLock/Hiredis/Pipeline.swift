@@ -22,6 +22,8 @@ struct Pipeline {
 
   var isEmpty: Bool { slots.isEmpty }
 
+  var count: Int { slots.count }
+
   /// Adds a request whose commands are about to be written.
   mutating func append(_ request: Request, sentAt: Instant) {
     if slots.isEmpty { quietSince = sentAt }

@@ -1,8 +1,5 @@
 import Synchronization
 
-/// A point in time by a clock that goes on while the machine sleeps, as a lease does.
-package typealias Instant = ContinuousClock.Instant
-
 /// Commands that are sent together, and what becomes of their answer.
 final class Request: Sendable {
   /// The replies, one per command, and the instant just before the first command was sent.

@@ -16,6 +16,12 @@ struct SocketReadiness {
     self.wantsToWrite = wantsToWrite
   }
 
+  /// Waits for at most so many microseconds for the socket alone; tells whether it can be read.
+  mutating func canRead(within microseconds: Int) -> Bool {
+    canRead = BriefWait.isReadable(socket, within: microseconds)
+    return canRead
+  }
+
   /// Waits for the socket, if there is one, or for another descriptor to be readable.
   ///
   /// - Returns: whether the other descriptor is readable.

@@ -54,7 +54,8 @@ struct UnreachableServerTests {
         return await group.reduce(into: []) { $0.append($1) }
       }
       #expect(outcomes == Array(repeating: true, count: 8))
-      #expect(server.connectionCount > 8)
+      // A reset fails all that is in flight, at most one question of each task.
+      #expect(server.connectionCount > 4)
     }
   }
 

@@ -49,6 +49,68 @@ struct SmallPartsTests {
     #expect(fences.largest == 9)
   }
 
+  @Test("A caller serves itself after several lonely requests, but not all the time")
+  func tempo() {
+    var tempo = Tempo()
+    func serve(_ count: Int) -> [Bool] {
+      (0..<count).map { _ in
+        let isAllowed = tempo.allowsStint()
+        tempo.sent(1, toBusyServer: false)
+        return isAllowed
+      }
+    }
+    #expect(serve(8).allSatisfy { !$0 })
+    let served = serve(330)
+    #expect(served.filter { !$0 }.count == 10, "the queue has to look for others now and then")
+    tempo.sent(2, toBusyServer: false)
+    #expect(serve(8).allSatisfy { !$0 } && serve(1) == [true])
+    tempo.sent(1, toBusyServer: true)
+    #expect(serve(8).allSatisfy { !$0 } && serve(1) == [true])
+  }
+
+  @Test("A caller whose server is slow tries again, ever more seldom, until it is quick")
+  func slowTempo() {
+    var tempo = Tempo()
+    var gaps: [Int] = []
+    for _ in 0..<12 {
+      var gap = 0
+      while !tempo.allowsStint() {
+        tempo.sent(1, toBusyServer: false)
+        gap += 1
+      }
+      tempo.wasTooSlow()
+      gaps.append(gap)
+    }
+    #expect(gaps[1] < 4 && gaps[8] >= 128 && gaps[11] <= 260)
+    while !tempo.allowsStint() { tempo.sent(1, toBusyServer: false) }
+    tempo.wasQuick()
+    tempo.wasTooSlow()
+    tempo.sent(1, toBusyServer: false)
+    #expect(tempo.isLonely)
+  }
+
+  @Test("A brief wait sees what is there, and does not wait longer than it should")
+  func briefWait() throws {
+    let wakePair = try WakePair()
+    #expect(!BriefWait.isReadable(wakePair.fileDescriptor, within: 100))
+    #expect(!BriefWait.isReadable(-1, within: 100))
+    #expect(!BriefWait.isReadable(1 << 20, within: 100))
+    wakePair.wake()
+    #expect(BriefWait.isReadable(wakePair.fileDescriptor, within: 100))
+    wakePair.drain()
+    #expect(!BriefWait.isReadable(wakePair.fileDescriptor, within: 0))
+  }
+
+  @Test("An instant is one of the standard library's continuous clock")
+  func instant() {
+    let origin = (Instant.now, _Concurrency.ContinuousClock.now)
+    let elapsed = (origin.0.duration(to: .now), origin.1.duration(to: .now))
+    #expect(elapsed.0 >= .zero && elapsed.0 <= elapsed.1)
+    let later = origin.0 + .milliseconds(1500)
+    #expect(later > origin.0 && later - origin.0 == .milliseconds(1500))
+    #expect(later - .milliseconds(1500) == origin.0 && later.duration(to: origin.0) < .zero)
+  }
+
   @Test("A mailbox wakes its worker when it waits, starts it when it stopped, and loses nothing")
   func mailbox() {
     let request = Request([], deadline: .now) { _ in }

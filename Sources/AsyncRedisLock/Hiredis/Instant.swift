@@ -1,0 +1,48 @@
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// A point in time by a clock that goes on while the machine sleeps, as a lease does.
+///
+/// The compiler does not know the layout of the standard library's `ContinuousClock.Instant`, so that
+/// whatever contains one is copied and destroyed by calls into the runtime: a fifth of all time.
+package struct Instant: InstantProtocol {
+  private var nanoseconds: Int64
+
+  package static var now: Self {
+    #if canImport(Darwin)
+      let clock = CLOCK_MONOTONIC_RAW
+    #else
+      let clock = CLOCK_BOOTTIME
+    #endif
+    var time = timespec()
+    unsafe clock_gettime(clock, &time)
+    return Self(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+  }
+
+  package func advanced(by duration: Duration) -> Self {
+    Self(nanoseconds: nanoseconds + duration.wholeNanoseconds)
+  }
+
+  package func duration(to other: Self) -> Duration {
+    .nanoseconds(other.nanoseconds - nanoseconds)
+  }
+
+  package static func < (first: Self, second: Self) -> Bool {
+    first.nanoseconds < second.nanoseconds
+  }
+
+  package static func + (instant: Self, duration: Duration) -> Self {
+    instant.advanced(by: duration)
+  }
+
+  package static func - (instant: Self, duration: Duration) -> Self {
+    Self(nanoseconds: instant.nanoseconds - duration.wholeNanoseconds)
+  }
+
+  package static func += (instant: inout Self, duration: Duration) { instant = instant + duration }
+
+  package static func - (later: Self, earlier: Self) -> Duration { earlier.duration(to: later) }
+}
