@@ -37,7 +37,7 @@ public final class Lock: Sendable {
   /// How much longer the lock can be relied on if no further extension succeeds; zero once it is lost
   /// or released.
   public var remaining: Duration {
-    let now = ContinuousClock.now
+    let now = Instant.now
     let state = lease.state
     return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
   }
@@ -85,7 +85,7 @@ public final class Lock: Sendable {
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
-    let deadline = ContinuousClock.now + coordinator.operationTimeout
+    let deadline = Instant.now + coordinator.operationTimeout
     while true {
       guard isHeld else { throw notHeldError(.extend) }
       let promise = Promise<Result<Extended, StoreFailure>>()

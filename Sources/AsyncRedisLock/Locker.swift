@@ -173,7 +173,7 @@ public final class Locker: Sendable {
     _ phase: LockError.Phase, about key: String,
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
-    let deadline = ContinuousClock.now + coordinator.operationTimeout
+    let deadline = Instant.now + coordinator.operationTimeout
     while true {
       do throws(StoreFailure) {
         return try await question(coordinator.store, deadline)

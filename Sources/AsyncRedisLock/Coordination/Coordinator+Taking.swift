@@ -146,7 +146,7 @@ extension Coordinator {
         plan.cannotQueue(at: .now, roundTrip: store.roundTrip, using: &generator))
     }
     plan.heard(from: place)
-    let now = ContinuousClock.now
+    let now = Instant.now
     let next = place.next()
     switch next {
     case .take(let sentAt, let ttl, let numbers):
@@ -169,7 +169,7 @@ extension Coordinator {
       if let error = plan.timeUp(at: now) { throw error }
       let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
       try await place.wait(for: next, until: until, wakingBy: extender)
-      if asksThen, ContinuousClock.now >= until { place.hurry() }
+      if asksThen, Instant.now >= until { place.hurry() }
     }
     return .goOn(.queue)
   }
@@ -180,7 +180,7 @@ extension Coordinator {
   ) async throws -> Place? {
     if let place = queues.place(keys) { return place }
     if !store.isTold, !plan.isPolling {
-      let latest = ContinuousClock.now + options.retry
+      let latest = Instant.now + options.retry
       let answer = Promise<Bool>()
       store.prepareToWait { _ in answer.fulfil(true) }
       if !answer.isKept { extender.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }

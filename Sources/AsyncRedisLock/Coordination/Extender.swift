@@ -43,7 +43,7 @@ final class Extender: Sendable {
     /// What was taken out of the timetable and has not been dealt with.
     var firing: [Entry] = []
     var timer: (any DispatchSourceTimer)?
-    var armedFor: TimetableTime?
+    var armedFor: Instant?
     var isClosed = false
 
     /// Sets the timer for what is due next, unless it is set for an earlier instant.
@@ -52,9 +52,9 @@ final class Extender: Sendable {
     mutating func arm() {
       guard let due = timetable.nextDue else { return }
       if let armedFor, armedFor <= due { return }
-      let now = ContinuousClock.now
-      let alarm = min(due.instant, now + Extender.farthestAlarm)
-      armedFor = min(due, TimetableTime(alarm))
+      let now = Instant.now
+      let alarm = min(due, now + Extender.farthestAlarm)
+      armedFor = alarm
       let nanoseconds = Int(max(now.duration(to: alarm), .zero).wholeNanoseconds)
       timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
     }
@@ -101,7 +101,7 @@ final class Extender: Sendable {
 
   /// Rings an alarm at an instant, or at once when closed.
   func wake(_ alarm: any Alarm, at instant: Instant) {
-    if !enter(.wake(alarm), due: TimetableTime(instant), unlessClosed: true) { alarm.ring() }
+    if !enter(.wake(alarm), due: instant, unlessClosed: true) { alarm.ring() }
   }
 
   /// Notes that an alarm or a lease in the timetable has ended.
@@ -115,7 +115,7 @@ final class Extender: Sendable {
       promise.fulfil(true)
       return
     }
-    enter(.warn(Warning(promise, lease, margin: margin)), due: TimetableTime(due))
+    enter(.warn(Warning(promise, lease, margin: margin)), due: due)
   }
 
   /// Prolongs a lease now, by more than its ttl if asked to; the completion tells whether it is still ours.
@@ -160,13 +160,13 @@ final class Extender: Sendable {
   // MARK: The timer
 
   private func fire() {
-    let now = ContinuousClock.now
+    let now = Instant.now
     let due = state.withLock { state in
       state.armedFor = nil
-      state.firing = state.timetable.removeDue(by: TimetableTime(now + Self.slack))
+      state.firing = state.timetable.removeDue(by: now + Self.slack)
       return state.firing
     }
-    let (time, deadline) = (TimetableTime(now), now + operationTimeout)
+    let deadline = now + operationTimeout
     var entries: [Entry] = []
     var batches: [Batch] = []
     var (leases, end) = ([Lease](), Instant?.none)
@@ -174,10 +174,10 @@ final class Extender: Sendable {
       guard let first = end else { return }
       let batch = Batch(leases)
       batches.append(batch)
-      entries.append(Entry(due: TimetableTime(first), item: .batch(batch)))
+      entries.append(Entry(due: first, item: .batch(batch)))
       (leases, end) = ([], nil)
     }
-    func fire(_ lease: Lease, dueAt firedAt: TimetableTime?) {
+    func fire(_ lease: Lease, dueAt firedAt: Instant?) {
       switch lease.fire(firedAt, at: now, slack: Self.slack, deadline: deadline) {
       case .later(nil): break
       case .later(let due?): entries.append(Entry(due: due, item: .lease(lease)))
@@ -190,7 +190,7 @@ final class Extender: Sendable {
     for entry in due {
       switch entry.item {
       case .wake(let alarm):
-        if entry.due <= time { alarm.ring() } else { entries.append(entry) }
+        if entry.due <= now { alarm.ring() } else { entries.append(entry) }
       case .warn(let warning):
         warn(warning.promise, of: warning.lease, margin: warning.margin)
       case .lease(let lease): fire(lease, dueAt: entry.due)
@@ -223,7 +223,7 @@ final class Extender: Sendable {
 
   /// Notes what became of extensions in the background, and plans the next.
   private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
-    let (now, roundTrip) = (ContinuousClock.now, store.roundTrip)
+    let (now, roundTrip) = (Instant.now, store.roundTrip)
     let extended = try? result.get()
     var entries: [Entry] = []
     entries.reserveCapacity(batch.leases.count)
@@ -254,13 +254,13 @@ final class Extender: Sendable {
     _ release: Release,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    let deadline = ContinuousClock.now + min(operationTimeout, release.claim.ttl)
+    let deadline = Instant.now + min(operationTimeout, release.claim.ttl)
     store.release(release, by: deadline, completion: completion)
   }
 
   /// Gives back what was granted and is of no use.
   func giveBack(_ claim: Claim) {
-    let end = ContinuousClock.now + claim.ttl
+    let end = Instant.now + claim.ttl
     let release = Release(claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false)
     giveBack(release) { _ in }
   }
@@ -285,7 +285,7 @@ final class Extender: Sendable {
 
   /// Enters an item; false when it was refused because of closing.
   @discardableResult
-  private func enter(_ item: Item, due: TimetableTime, unlessClosed: Bool = false) -> Bool {
+  private func enter(_ item: Item, due: Instant, unlessClosed: Bool = false) -> Bool {
     state.withLock { state in
       guard !(unlessClosed && state.isClosed) else { return false }
       state.timetable.add(item, due: due)

@@ -9,15 +9,15 @@ final class Lease: Sendable {
     /// Whether the lease was valid when it was first given back; nil before.
     var wasValid: Bool?
     /// The time of the entry in the timetable that counts.
-    var scheduledFor: TimetableTime?
+    var scheduledFor: Instant?
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
     var isDrawingNumbers = false
 
     /// The time for a new entry in the timetable; nil when the one there still serves, or when nothing
     /// will be due any more.
-    mutating func nextEntry() -> TimetableTime? {
-      guard let next = state.nextEvent.map(TimetableTime.init) else { return nil }
+    mutating func nextEntry() -> Instant? {
+      guard let next = state.nextEvent else { return nil }
       // An entry that comes too early looks again; one that comes too late would be missed.
       if let scheduledFor, scheduledFor <= next { return nil }
       scheduledFor = next
@@ -82,7 +82,7 @@ final class Lease: Sendable {
 
   /// Plans the extensions, the first at once if the lease was handed over and is not fresh; returns when the
   /// lease is due, if ever.
-  func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool) -> TimetableTime? {
+  func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool) -> Instant? {
     guarded.withLock { guarded in
       guarded.state.planExtensions(roundTrip: roundTrip, share: share)
       if wasHandedOver { guarded.state.planConfirmation(at: .now) }
@@ -93,7 +93,7 @@ final class Lease: Sendable {
   /// What is to be done for a lease whose time has come.
   enum Due {
     /// Look again; not at all if there is no time.
-    case later(TimetableTime?)
+    case later(Instant?)
     /// Extend; without an outcome, look again when the validity ends.
     case extend(validUntil: Instant)
   }
@@ -102,7 +102,7 @@ final class Lease: Sendable {
   ///
   /// An extension is noted as being sent, to be answered by a deadline.
   func fire(
-    _ firedAt: TimetableTime?, at now: Instant, slack: Duration, deadline: Instant
+    _ firedAt: Instant?, at now: Instant, slack: Duration, deadline: Instant
   ) -> Due {
     var due = Due.later(nil)
     _ = act { guarded in
@@ -133,8 +133,8 @@ final class Lease: Sendable {
 
   /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed; returns when the
   /// lease is due again.
-  func concludeExtension(sentAt: Instant?, at now: Instant, roundTrip: Duration) -> TimetableTime? {
-    var next: TimetableTime?
+  func concludeExtension(sentAt: Instant?, at now: Instant, roundTrip: Duration) -> Instant? {
+    var next: Instant?
     _ = act { guarded in
       var action = LeaseState.Action.none
       if let sentAt {
@@ -161,7 +161,7 @@ final class Lease: Sendable {
 
   /// Ends the lease because its handle gives it back.
   func beginRelease() -> Releasing {
-    let now = ContinuousClock.now
+    let now = Instant.now
     let (releasing, watchers): (Releasing, [Promise<Bool>]) = guarded.withLock { guarded in
       let isHeld = guarded.state.isHeld(at: now)
       guarded.state.release(at: now)

@@ -207,6 +207,6 @@ package enum StoreFailure: Error, Sendable, Equatable {
   /// Whether it makes sense to ask again before a deadline.
   func isTransient(until deadline: Instant) -> Bool {
     guard case .refused(_, _, isTransient: true) = self else { return false }
-    return ContinuousClock.now + Self.transientPause < deadline
+    return Instant.now + Self.transientPause < deadline
   }
 }

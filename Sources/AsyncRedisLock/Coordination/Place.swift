@@ -48,7 +48,7 @@ final class Place: Sendable {
 
   /// Asks the store.
   func poll(ttl: Duration, numbers: Int) {
-    let deadline = ContinuousClock.now + min(operationTimeout, ttl)
+    let deadline = Instant.now + min(operationTimeout, ttl)
     guarded.withLock {
       $0.ttl = ttl
       $0.state.willPoll(ttl: ttl, deadline: deadline)

@@ -2,20 +2,20 @@ internal import HeapModule
 
 /// What is due when; entries for what has ended meanwhile stay until they are due or too many.
 struct Timetable<Item> {
-  /// An item with the time it is due.
+  /// An item with the instant it is due.
   struct Entry {
-    let due: TimetableTime
+    let due: Instant
     let item: Item
   }
 
-  /// A time and the place of its item.
+  /// An instant and the place of its item.
   ///
   /// The heap moves these about, and no item: copying one would count references at every step.
   private struct Due: Comparable {
-    let time: TimetableTime
+    let instant: Instant
     let slot: Int
 
-    static func < (first: Self, second: Self) -> Bool { first.time < second.time }
+    static func < (first: Self, second: Self) -> Bool { first.instant < second.instant }
   }
 
   /// Below this many entries a clean-up is not worth it.
@@ -26,28 +26,28 @@ struct Timetable<Item> {
   private var freeSlots: [Int] = []
   private var ended = 0
 
-  /// The earliest time at which something is due.
-  var nextDue: TimetableTime? { heap.min?.time }
+  /// The earliest instant at which something is due.
+  var nextDue: Instant? { heap.min?.instant }
 
   /// All items, in no order.
   var items: [Item] { slots.compactMap { $0 } }
 
-  mutating func add(_ item: Item, due time: TimetableTime) {
+  mutating func add(_ item: Item, due instant: Instant) {
     if let slot = freeSlots.popLast() {
       slots[slot] = item
-      heap.insert(Due(time: time, slot: slot))
+      heap.insert(Due(instant: instant, slot: slot))
     } else {
-      heap.insert(Due(time: time, slot: slots.count))
+      heap.insert(Due(instant: instant, slot: slots.count))
       slots.append(item)
     }
   }
 
-  /// Takes out all that is due by a time, in order.
-  mutating func removeDue(by time: TimetableTime) -> [Entry] {
+  /// Takes out all that is due by an instant, in order.
+  mutating func removeDue(by instant: Instant) -> [Entry] {
     var due: [Entry] = []
-    while let first = heap.min, first.time <= time {
+    while let first = heap.min, first.instant <= instant {
       heap.removeMin()
-      if let item = removeItem(first.slot) { due.append(Entry(due: first.time, item: item)) }
+      if let item = removeItem(first.slot) { due.append(Entry(due: first.instant, item: item)) }
     }
     if heap.isEmpty { ended = 0 }
     return due
@@ -61,7 +61,7 @@ struct Timetable<Item> {
     let old = slots
     slots = remaining.map { old[$0.slot] }
     freeSlots = []
-    heap = Heap(remaining.enumerated().map { Due(time: $1.time, slot: $0) })
+    heap = Heap(remaining.enumerated().map { Due(instant: $1.instant, slot: $0) })
     ended = 0
   }
 
@@ -69,23 +69,4 @@ struct Timetable<Item> {
     freeSlots.append(slot)
     return slots[slot].take()
   }
-}
-
-/// An instant in whole nanoseconds; half the size of the clock's own, and a fraction of the cost to
-/// compare.
-struct TimetableTime: Sendable, Comparable {
-  private static let start = ContinuousClock.now
-
-  private let nanoseconds: Int64
-
-  /// The time of an instant, rounded up.
-  init(_ instant: Instant) {
-    let (seconds, attoseconds) = Self.start.duration(to: instant).components
-    nanoseconds = seconds * 1_000_000_000 + (attoseconds + 999_999_999) / 1_000_000_000
-  }
-
-  /// The instant of the time.
-  var instant: Instant { Self.start + .nanoseconds(nanoseconds) }
-
-  static func < (first: Self, second: Self) -> Bool { first.nanoseconds < second.nanoseconds }
 }

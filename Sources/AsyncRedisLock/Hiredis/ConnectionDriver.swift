@@ -61,7 +61,7 @@ struct ConnectionDriver: ~Copyable {
     while true {
       let mail = connection.takeMail()
       backlog.append(contentsOf: mail.requests)
-      let now = ContinuousClock.now
+      let now = Instant.now
       if mail.openness == .closed {
         discard(mail)
         if connection.stopWorking() { return true }
@@ -187,7 +187,7 @@ struct ConnectionDriver: ~Copyable {
     }
     // Where both share a processor, the server has answered before the write returned.
     if try receive(on: connection) { return true }
-    let left = ContinuousClock.now.duration(to: deadline)
+    let left = Instant.now.duration(to: deadline)
     guard left > .zero, BriefWait.isReadable(socket, within: Int(left.wholeNanoseconds / 1000))
     else { return false }
     return try receive(on: connection)
@@ -229,7 +229,7 @@ struct ConnectionDriver: ~Copyable {
       amount = try context?.read() ?? .nothing
       if amount == .nothing { break }
       hasRead = true
-      let now = ContinuousClock.now
+      let now = Instant.now
       pipeline.heard(at: now)
       var slowest: Duration?
       while let reply = try context?.nextReply() {

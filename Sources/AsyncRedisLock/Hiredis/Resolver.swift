@@ -41,7 +41,7 @@ final class Resolver: Sendable {
   ) throws(TransportError) -> [SocketAddress] {
     let former = state.withLock { $0.known }
     // With addresses to fall back on, half of the time is kept for connecting to them.
-    let left = ContinuousClock.now.duration(to: deadline)
+    let left = Instant.now.duration(to: deadline)
     switch currentLookUp(host, port).wait(for: former.isEmpty ? left : left / 2) {
     case .success(let found)?:
       return found

@@ -19,7 +19,7 @@ struct SocketOpener: Sendable {
     let targets = try resolver.resolve(address, by: deadline)
     for (index, target) in targets.enumerated() {
       // One address that swallows everything leaves the others their share of the time.
-      let now = ContinuousClock.now
+      let now = Instant.now
       let share = now.duration(to: deadline) / (targets.count - index)
       do throws(TransportError) {
         return try connect(to: target, by: now + share)
@@ -67,7 +67,7 @@ struct SocketOpener: Sendable {
   private func waitUntilWritable(_ number: CInt, by deadline: Instant) throws(TransportError) {
     var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
     while true {
-      let left = ContinuousClock.now.duration(to: deadline)
+      let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .unreachable("no answer to the connection attempt") }
       let ready = unsafe poll(&entry, 1, left.pollTimeout)
       if ready > 0 { return }

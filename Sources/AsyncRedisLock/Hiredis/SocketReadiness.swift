@@ -36,7 +36,7 @@ struct SocketReadiness {
     )
     var ready: CInt
     repeat {
-      let timeout = deadline.map { ContinuousClock.now.duration(to: $0).pollTimeout } ?? -1
+      let timeout = deadline.map { Instant.now.duration(to: $0).pollTimeout } ?? -1
       ready = unsafe withUnsafeMutableBytes(of: &entries) { buffer in
         unsafe poll(buffer.bindMemory(to: pollfd.self).baseAddress, 2, timeout)
       }

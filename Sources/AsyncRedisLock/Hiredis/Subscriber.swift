@@ -89,7 +89,7 @@ final class Subscriber: Sendable {
       state.attempt += 1
       return state.attempt
     }
-    let deadline = ContinuousClock.now + connectTimeout
+    let deadline = Instant.now + connectTimeout
     openerQueue.async { @Sendable [weak self, opener] in
       let result = Result { () throws(TransportError) in try opener.open(by: deadline) }
       guard let self else {

@@ -83,7 +83,7 @@ extension RedisLockStore {
         completion(outcome)
         return
       }
-      if ContinuousClock.now + StoreFailure.transientPause < deadline {
+      if Instant.now + StoreFailure.transientPause < deadline {
         connection.afterPause(StoreFailure.transientPause) {
           self.release(release, by: deadline, completion: completion)
         }
@@ -152,7 +152,7 @@ extension RedisLockStore {
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         return connection.submit(cleanUp(claim, until: end))
       }
-      guard Self.isTransient(result), ContinuousClock.now < end else { return }
+      guard Self.isTransient(result), Instant.now < end else { return }
       connection.afterPause(StoreFailure.transientPause) {
         self.connection.submit(self.cleanUp(claim, until: end))
       }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The plan of an acquisition")
 struct AcquirePlanTests {
-  let start = ContinuousClock.now
+  let start = Instant.now
 
   func makePlan(
     _ options: LockOptions = .init(), waits: Bool = true, operationTimeout: Duration = .seconds(1)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A lease")
 struct LeaseStateTests {
-  let start = ContinuousClock.now
+  let start = Instant.now
 
   /// A lease of 3 s, extended every second, taken at the start.
   func makeLease(extend: Duration? = .seconds(1)) -> LeaseState {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Requests in flight")
 struct PipelineTests {
-  let start = ContinuousClock.now
+  let start = Instant.now
 
   typealias Outcome = Recorder<Result<Request.Answer, RequestFailure>>
 

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A place in the queue")
 struct PlaceStateTests {
-  let start = ContinuousClock.now
+  let start = Instant.now
   let ttl = Duration.seconds(3)
 
   /// A place that was told "wait" by a poll sent at the start, with the fence counter at 100.

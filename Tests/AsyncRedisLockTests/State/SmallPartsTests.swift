@@ -103,7 +103,7 @@ struct SmallPartsTests {
 
   @Test("An instant is one of the standard library's continuous clock")
   func instant() {
-    let origin = (Instant.now, _Concurrency.ContinuousClock.now)
+    let origin = (Instant.now, ContinuousClock.now)
     let elapsed = (origin.0.duration(to: .now), origin.1.duration(to: .now))
     #expect(elapsed.0 >= .zero && elapsed.0 <= elapsed.1)
     let later = origin.0 + .milliseconds(1500)
