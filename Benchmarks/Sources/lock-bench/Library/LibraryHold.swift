@@ -1,0 +1,22 @@
+import AsyncRedisLock
+
+/// Holds many locks with the default options: a ttl of 3 s, extended every second.
+struct LibraryHold: Workload {
+  private let locker: Locker
+  private let held: [Lock]
+
+  init(_ order: WorkerOrder) async throws {
+    guard case .hold(let count) = order.job else { throw BenchError("wrong job") }
+    locker = try await LibraryLocks.locker(order)
+    held = try await LibraryLocks.take(count, order, locker, LockOptions(timeout: .seconds(10)))
+  }
+
+  func run(until deadline: UInt64) async throws -> Outcome {
+    let now = Monotonic.now()
+    try await Task.sleep(for: .nanoseconds(deadline > now ? deadline - now : 0))
+    let lost = held.count { !$0.isHeld }
+    return Outcome(operations: held.count, values: [.locksLost: Double(lost)])
+  }
+
+  func end() async { await locker.close() }
+}

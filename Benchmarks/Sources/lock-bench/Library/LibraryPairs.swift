@@ -1,0 +1,45 @@
+import AsyncRedisLock
+
+/// One pair after the other, by one task.
+struct LibraryPairs: Workload {
+  private let locker: Locker
+  private let key: String
+  private let count: Int
+  private let held: [Lock]
+  private let waiters: LibraryWaiters?
+
+  init(_ order: WorkerOrder) async throws {
+    guard case .pairs(let count, let held, let waiters) = order.job else {
+      throw BenchError("wrong job")
+    }
+    self.count = count
+    key = order.ownKey(0)
+    locker = try await LibraryLocks.locker(order)
+    self.held = try await LibraryLocks.take(
+      held, order, locker,
+      LockOptions(
+        timeout: .seconds(30), ttl: .milliseconds(HeldKeys.ttl), extend: .milliseconds(20_000)))
+    self.waiters = try await waiters > 0 ? LibraryWaiters(waiters, order, locker) : nil
+    _ = try await pairs(200)
+  }
+
+  func run(until deadline: UInt64) async throws -> Outcome { try await pairs(count) }
+
+  /// Runs in the pool, as most tasks do, and not on the main thread.
+  @concurrent private func pairs(_ count: Int) async throws -> Outcome {
+    var latencies = PairLatencies()
+    for _ in 0..<count {
+      let start = Monotonic.now()
+      let lock = try await locker.acquire(key)
+      let held = Monotonic.now()
+      try await lock.release()
+      latencies.record(start, held, Monotonic.now())
+    }
+    return latencies.outcome
+  }
+
+  func end() async throws {
+    await waiters?.stop()
+    await locker.close()
+  }
+}
