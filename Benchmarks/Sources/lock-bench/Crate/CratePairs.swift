@@ -16,23 +16,28 @@ struct CratePairs: Workload {
     lock = .crate(order.ownKey(0), locker.scripts)
     try HeldKeys.take(held, order, locker.connection)
     self.waiters = try waiters > 0 ? CrateWaiters(waiters, order) : nil
-    var latencies = PairLatencies()
-    for _ in 0..<200 { try pair(&latencies) }
+    _ = try pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
   }
 
   mutating func run(until deadline: UInt64) throws -> Outcome {
+    try pairs(count, until: deadline)
+  }
+
+  private mutating func pairs(_ count: Int, until deadline: UInt64) throws -> Outcome {
     var latencies = PairLatencies()
-    for _ in 0..<count { try pair(&latencies) }
+    var start = Monotonic.now()
+    for _ in 0..<count where start < deadline { start = try pair(&latencies, start) }
     return latencies.outcome
   }
 
-  private mutating func pair(_ latencies: inout PairLatencies) throws {
+  private mutating func pair(_ latencies: inout PairLatencies, _ start: UInt64) throws -> UInt64 {
     lock.renew()
-    let start = Monotonic.now()
     try LockCommands.checkAcquired(locker.connection.call(lock.acquire))
     let held = Monotonic.now()
     try locker.release(lock)
-    latencies.record(start, held, Monotonic.now())
+    let end = Monotonic.now()
+    latencies.record(start, held, end)
+    return end
   }
 
   func end() throws { waiters?.stop() }

@@ -11,22 +11,27 @@ struct FloorPairs: Workload {
     lock = LockCommands.floor(order.ownKey(0), try .floor(connection))
     // It has nobody wait: on plain hiredis, who waits costs a connection and nothing else.
     try HeldKeys.take(held, order, connection)
-    var latencies = PairLatencies()
-    for _ in 0..<200 { try pair(&latencies) }
+    _ = try pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
   }
 
   mutating func run(until deadline: UInt64) throws -> Outcome {
+    try pairs(count, until: deadline)
+  }
+
+  private mutating func pairs(_ count: Int, until deadline: UInt64) throws -> Outcome {
     var latencies = PairLatencies()
-    for _ in 0..<count { try pair(&latencies) }
+    var start = Monotonic.now()
+    for _ in 0..<count where start < deadline { start = try pair(&latencies, start) }
     return latencies.outcome
   }
 
-  private mutating func pair(_ latencies: inout PairLatencies) throws {
+  private mutating func pair(_ latencies: inout PairLatencies, _ start: UInt64) throws -> UInt64 {
     lock.renew()
-    let start = Monotonic.now()
     try LockCommands.checkAcquired(connection.call(lock.acquire))
     let held = Monotonic.now()
     try LockCommands.checkReleased(connection.call(lock.release))
-    latencies.record(start, held, Monotonic.now())
+    let end = Monotonic.now()
+    latencies.record(start, held, end)
+    return end
   }
 }

@@ -17,23 +17,29 @@ struct LibraryPairs: Workload {
     locker = try await LibraryLocks.locker(order)
     self.held = try await LibraryLocks.take(
       held, order, locker,
-      LockOptions(
-        timeout: .seconds(30), ttl: .milliseconds(HeldKeys.ttl), extend: .milliseconds(20_000)))
+      LockOptions(ttl: .milliseconds(HeldKeys.ttl), extend: .milliseconds(HeldKeys.ttl / 3)))
+    guard self.held.count == held else { throw BenchError("too few locks could be taken") }
     self.waiters = try await waiters > 0 ? LibraryWaiters(waiters, order, locker) : nil
-    _ = try await pairs(200)
+    _ = try await pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
   }
 
-  func run(until deadline: UInt64) async throws -> Outcome { try await pairs(count) }
+  func run(until deadline: UInt64) async throws -> Outcome {
+    try await pairs(count, until: deadline)
+  }
 
   /// Runs in the pool, as most tasks do, and not on the main thread.
-  @concurrent private func pairs(_ count: Int) async throws -> Outcome {
+  @concurrent private func pairs(
+    _ count: Int, until deadline: UInt64
+  ) async throws -> Outcome {
     var latencies = PairLatencies()
-    for _ in 0..<count {
-      let start = Monotonic.now()
+    var start = Monotonic.now()
+    for _ in 0..<count where start < deadline {
       let lock = try await locker.acquire(key)
       let held = Monotonic.now()
       try await lock.release()
-      latencies.record(start, held, Monotonic.now())
+      let end = Monotonic.now()
+      latencies.record(start, held, end)
+      start = end
     }
     return latencies.outcome
   }

@@ -2,6 +2,11 @@ import Histogram
 
 /// How long acquiring and releasing took.
 struct PairLatencies {
+  /// How many pairs are taken unmeasured, if there is time.
+  static let warmUpPairs = 200
+  /// When the pairs before the measurement have to end.
+  static var warmUpEnd: UInt64 { Monotonic.now() + 300_000_000 }
+
   private var acquire = Self.empty
   private var release = Self.empty
 
