@@ -22,11 +22,11 @@ struct MeasureCommand: AsyncParsableCommand {
   var rounds = 3
 
   @Option(help: "Seconds that a round of tasks or contenders lasts.")
-  var seconds = 1.0
+  var seconds = 0.7
 
   @Option(
     help: "Seconds for which locks are held in a round of extension; more than the ttl of 3 s.")
-  var holdSeconds = 3.5
+  var holdSeconds = 3.2
 
   @Option(help: "Pairs in a round of one task; a tenth of it in growth.")
   var pairs = 20_000

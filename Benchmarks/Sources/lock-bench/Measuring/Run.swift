@@ -51,8 +51,9 @@ struct Run {
     sample[.clientPeak] = outcomes.reduce(0) { $0 + Double($1.peakBytes) } / 1e6
     sample[.serverMemory] = after.server.memoryBytes / 1e6
     if let first = before.machine, let last = after.machine {
-      // This process runs anywhere, and works only where it is a proxy.
-      let own = placement == .oneCore ? 0 : after.ownSeconds - before.ownSeconds
+      // This process runs anywhere, but works only where it is a proxy, and then in the same place.
+      let isProxy = measured.roundTrip != nil
+      let own = isProxy ? after.ownSeconds - before.ownSeconds : 0
       let others = last.busySeconds - first.busySeconds - client - server - own
       sample[.othersShare] = max(0, others * 100 / seconds)
     }

@@ -101,7 +101,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
         roundTrip: roundTrip)
     } + [
       Case(
-        name: "8 processes", job: .handoff(tasks: 1), placement: .unpinned, processes: 8,
+        name: "8 processes", job: .handoff(tasks: 1), processes: 8,
         roundTrip: roundTrip, goals: [.atMost(.gapP50, 1200)])
     ]
   }

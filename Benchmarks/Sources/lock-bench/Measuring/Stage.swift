@@ -7,7 +7,7 @@ final class Stage {
   private let own: RedisServer?
   private let control: HiredisConnection
   private let directory: URL
-  private var proxy: DelayingProxy?
+  private var proxies: [DelayingProxy] = []
 
   /// Uses the server at the URL, or starts one.
   init(url: String?, listen: RedisServer.Listener) throws {
@@ -41,7 +41,7 @@ final class Stage {
     let name = String(UInt64.random(in: 0 ... .max), radix: 36)
     let log = directory.appending(path: name).path(percentEncoded: false)
     let order = WorkerOrder(
-      contestant: contestant, job: measured.job, url: try address(measured.roundTrip),
+      contestant: contestant, job: measured.job, url: try address(measured.roundTrip, placement),
       prefix: "bench:\(name):", logPath: log)
     let workers = try CPUAffinity.with(placement) {
       try (0..<measured.processes).map { worker in
@@ -63,11 +63,13 @@ final class Stage {
     return sample
   }
 
-  private func address(_ roundTrip: Duration?) throws -> String {
+  private func address(_ roundTrip: Duration?, _ placement: Placement) throws -> String {
     guard let roundTrip else { return url }
-    if let proxy, proxy.roundTrip == roundTrip { return proxy.url }
-    let proxy = try DelayingProxy(to: url, roundTrip: roundTrip)
-    self.proxy = proxy
-    return proxy.url
+    if let proxy = proxies.first(where: { $0.roundTrip == roundTrip && $0.placement == placement })
+    {
+      return proxy.url
+    }
+    proxies.append(try DelayingProxy(to: url, roundTrip: roundTrip, placement))
+    return try address(roundTrip, placement)
   }
 }

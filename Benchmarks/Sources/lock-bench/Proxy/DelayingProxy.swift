@@ -7,15 +7,18 @@ final class DelayingProxy: Sendable {
   let url: String
   let roundTrip: Duration
 
+  let placement: Placement
+
   /// Listens at a free port as long as this process lives.
-  init(to upstream: String, roundTrip: Duration) throws {
+  init(to upstream: String, roundTrip: Duration, _ placement: Placement) throws {
     self.roundTrip = roundTrip
+    self.placement = placement
     let (listener, port) = try ProxySocket.listen()
     url = "redis://127.0.0.1:\(port)"
     let oneWay = UInt64(roundTrip / .nanoseconds(1)) / 2
     Thread.detachNewThread {
       var loop = ProxyLoop(listener: listener, upstream: upstream, oneWay: oneWay)
-      loop.run()
+      CPUAffinity.with(placement) { loop.run() }
     }
   }
 }

@@ -58,10 +58,13 @@ enum ProxySocket {
     return true
   }
 
-  /// Waits until one of the sockets has something to read, or up to the instant.
+  /// How late the end of a wait may come; for so long it is better not to wait at all.
+  private static let lateness: UInt64 = 50_000
+
+  /// Waits until one of the sockets has something to read, or until shortly before the instant.
   static func wait(for polls: inout [pollfd], until instant: UInt64?) {
-    let now = Monotonic.now()
-    let rest = instant.map { $0 > now ? $0 - now : 0 }
+    let soon = Monotonic.now() + lateness
+    let rest = instant.map { $0 > soon ? $0 - soon : 0 }
     unsafe lockbench_poll(&polls, nfds_t(polls.count), rest.map(Int64.init) ?? -1)
   }
 }
