@@ -24,8 +24,10 @@ struct CrateHold: Workload {
 
   mutating func run(until deadline: UInt64) throws -> Outcome {
     while Monotonic.now() < deadline { try extendDue(until: deadline) }
-    return Outcome(operations: extensions.count, values: [.locksLost: Double(lost)])
+    return Outcome(operations: extensions.count)
   }
+
+  var lostLocks: Int? { lost }
 
   private mutating func extendDue(until deadline: UInt64) throws {
     let due = calendar.waitForDue(upTo: Pipeline.batch, until: deadline)

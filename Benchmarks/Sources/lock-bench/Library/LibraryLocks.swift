@@ -9,12 +9,12 @@ enum LibraryLocks {
     return try await Locker(configuration: configuration)
   }
 
-  /// Takes so many locks, by 100 tasks, or as many as can be taken in 10 s.
+  /// Takes so many locks, by 100 tasks, or as many as can be taken in 6 s.
   static func take(
     _ count: Int, _ order: WorkerOrder, _ locker: Locker, _ options: LockOptions
   ) async throws -> [Lock] {
     let tasks = 100
-    let deadline = Monotonic.now() + 10_000_000_000
+    let deadline = Monotonic.now() + 6_000_000_000
     return try await withThrowingTaskGroup(of: [Lock].self) { group in
       for task in 0..<tasks {
         group.addTask {

@@ -45,4 +45,7 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     default: 0
     }
   }
+
+  /// Whether one bad round is enough to be told of.
+  var isFault: Bool { self == .locksLost || self == .overlaps }
 }

@@ -75,8 +75,10 @@ struct Run {
     let entries = log.entries
     for entry in entries { gaps.record(entry.nanoseconds) }
     // Whole laps only: with fewer, somebody would have fewer turns even if all took turns in order.
-    let laps = entries.count / measured.contenders
-    for entry in entries.prefix(laps * measured.contenders) { turns[entry.contender] += 1 }
+    // And not the first, in which the first come again before the last have come at all.
+    let settled = entries.dropFirst(measured.contenders)
+    let laps = settled.count / measured.contenders
+    for entry in settled.prefix(laps * measured.contenders) { turns[entry.contender] += 1 }
     let count = Double(gaps.totalCount)
     sample[.handoffsPerSecond] = count / seconds
     if count > 0 {

@@ -74,8 +74,8 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   private static func handoff(tasks: Int) -> Case {
     Case(
       name: "\(tasks.text) tasks", job: .handoff(tasks: tasks),
-      // Two laps or more.
-      minimumSeconds: Double(tasks) * 0.0025,
+      // Three laps or more.
+      minimumSeconds: Double(tasks) * 0.0035,
       goals: [.atMost(.gapP50, 20), .atLeast(.fewestToMost, 0.9)])
   }
 

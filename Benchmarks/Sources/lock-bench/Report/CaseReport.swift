@@ -3,7 +3,7 @@ struct CaseReport: Codable {
   let scenario: Scenario
   let name: String
   let placement: Placement
-  /// The medians of all rounds.
+  /// The medians of all rounds; of locks lost and of overlaps, the worst.
   let medians: [Contestant: [Metric: Double]]
   /// The medians of the ratios to the floor, which were taken in each round.
   let ratiosToFloor: [Contestant: [Metric: Double]]
@@ -18,7 +18,10 @@ struct CaseReport: Codable {
     placement = measured.placement.possible
     self.rounds = rounds
     medians = rounds.mapValues { samples in
-      Self.forEachMetric { metric in samples.compactMap { $0[metric] }.median }
+      Self.forEachMetric { metric in
+        let values = samples.compactMap { $0[metric] }
+        return metric.isFault ? values.max() : values.median
+      }
     }
     let floor = rounds[.floor, default: []]
     let ratios = rounds.mapValues { samples in

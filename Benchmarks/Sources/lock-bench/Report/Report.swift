@@ -27,6 +27,7 @@ struct Report: Codable {
     column behind a figure is the median of its ratios to the floor of the same round. Times are in
     µs, CPU time of client and server in seconds or in percent of a core; *others %* is what everything
     else has used meanwhile, on the pinned core or on all of them; *peak MB* is of all client processes;
-    *fewest* and *most* are the turns of a contender, counted over whole laps.
+    *fewest* and *most* are the turns of a contender, counted over whole laps after the first;
+    *lost* locks and *overlaps*, two holders at once, are those of the worst round.
     """
 }

@@ -24,8 +24,8 @@ import Synchronization
     let file = unsafe open(path, O_RDWR | O_CREAT, 0o600)
     guard file >= 0 else { throw BenchError("cannot open the log of handoffs") }
     defer { close(file) }
-    let memory = unsafe mmap(nil, Self.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
-    guard ftruncate(file, off_t(Self.bytes)) == 0, let memory = unsafe memory,
+    guard ftruncate(file, off_t(Self.bytes)) == 0,
+      let memory = unsafe mmap(nil, Self.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0),
       unsafe memory != MAP_FAILED
     else { throw BenchError("cannot map the log of handoffs") }
     unsafe words = memory.bindMemory(

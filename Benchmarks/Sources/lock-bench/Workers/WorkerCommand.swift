@@ -20,6 +20,7 @@ struct WorkerCommand: AsyncParsableCommand {
     var outcome = try await workload.run(until: deadline)
     outcome.seconds = Double(Monotonic.now() - start) / 1e9
     outcome.cpuSeconds = ProcessUsage.now().cpuSeconds - usage.cpuSeconds
+    outcome.values[.locksLost] = workload.lostLocks.map(Double.init)
     outcome.peakBytes = ProcessUsage.peakBytes()
     say(String(decoding: try JSONEncoder().encode(outcome), as: UTF8.self))
 

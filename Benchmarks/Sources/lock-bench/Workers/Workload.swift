@@ -6,10 +6,15 @@ protocol Workload {
   /// Does what is measured; the deadline is one of ``Monotonic``.
   mutating func run(until deadline: UInt64) async throws -> Outcome
 
+  /// How many of the locks that were to be held are not; asked after the run, unmeasured.
+  var lostLocks: Int? { get }
+
   /// Gives back what is held, unmeasured.
   func end() async throws
 }
 
 extension Workload {
+  var lostLocks: Int? { nil }
+
   func end() async throws {}
 }
