@@ -2,19 +2,19 @@ import AsyncRedisLock
 
 /// What several jobs of the library need.
 enum LibraryLocks {
-  /// A locker whose end may take as long as the release of 100,000 locks does.
+  /// A locker that may take a while to release 100,000 locks at its end.
   static func locker(_ order: WorkerOrder) async throws -> Locker {
     var configuration = try LockerConfiguration(url: order.url)
-    configuration.operationTimeout = .seconds(5)
+    configuration.operationTimeout = .seconds(3)
     return try await Locker(configuration: configuration)
   }
 
-  /// Takes so many locks, by 100 tasks, or as many as can be taken in 6 s.
+  /// Takes so many locks, by 100 tasks, or as many as can be taken in 5 s.
   static func take(
     _ count: Int, _ order: WorkerOrder, _ locker: Locker, _ options: LockOptions
   ) async throws -> [Lock] {
     let tasks = 100
-    let deadline = Monotonic.now() + 6_000_000_000
+    let deadline = Monotonic.now() + 5_000_000_000
     return try await withThrowingTaskGroup(of: [Lock].self) { group in
       for task in 0..<tasks {
         group.addTask {

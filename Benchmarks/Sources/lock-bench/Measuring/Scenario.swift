@@ -75,7 +75,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
     Case(
       name: "\(tasks.text) tasks", job: .handoff(tasks: tasks),
       // Three laps or more.
-      minimumSeconds: Double(tasks) * 0.0035,
+      minimumSeconds: Double(tasks) * 0.004,
       goals: [.atMost(.gapP50, 20), .atLeast(.fewestToMost, 0.9)])
   }
 
