@@ -10,7 +10,8 @@ struct LibraryHold: Workload {
     guard case .hold(let count) = order.job else { throw BenchError("wrong job") }
     self.count = count
     locker = try await LibraryLocks.locker(order)
-    held = try await LibraryLocks.take(count, order, locker, LockOptions(timeout: .seconds(10)))
+    held = try await LibraryLocks.take(
+      count, order, locker, LockOptions(timeout: .seconds(10)), within: 5)
   }
 
   func run(until deadline: UInt64) async throws -> Outcome {

@@ -9,12 +9,13 @@ enum LibraryLocks {
     return try await Locker(configuration: configuration)
   }
 
-  /// Takes so many locks, by 100 tasks, or as many as can be taken in 5 s.
+  /// Takes so many locks, by 100 tasks, or as many as can be taken in time.
   static func take(
-    _ count: Int, _ order: WorkerOrder, _ locker: Locker, _ options: LockOptions
+    _ count: Int, _ order: WorkerOrder, _ locker: Locker, _ options: LockOptions,
+    within seconds: UInt64
   ) async throws -> [Lock] {
     let tasks = 100
-    let deadline = Monotonic.now() + 5_000_000_000
+    let deadline = Monotonic.now() + seconds * 1_000_000_000
     return try await withThrowingTaskGroup(of: [Lock].self) { group in
       for task in 0..<tasks {
         group.addTask {

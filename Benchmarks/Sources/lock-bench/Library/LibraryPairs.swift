@@ -17,7 +17,8 @@ struct LibraryPairs: Workload {
     locker = try await LibraryLocks.locker(order)
     self.held = try await LibraryLocks.take(
       held, order, locker,
-      LockOptions(ttl: .milliseconds(HeldKeys.ttl), extend: .milliseconds(HeldKeys.ttl / 3)))
+      LockOptions(ttl: .milliseconds(HeldKeys.ttl), extend: .milliseconds(HeldKeys.ttl / 3)),
+      within: 30)
     guard self.held.count == held else { throw BenchError("too few locks could be taken") }
     self.waiters = try await waiters > 0 ? LibraryWaiters(waiters, order, locker) : nil
     _ = try await pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
