@@ -21,8 +21,8 @@ test: dependencies ## run the tests, on servers of their own
 demo: dependencies ## run the demo, on a server of its own
 	$(SWIFT) run -c release Demo
 
-bench: dependencies ## measure, beside plain blocking hiredis, on a server of its own
-	$(SWIFT) run -c release --package-path Benchmarks lock-bench
+bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
+	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
 
 tsan: dependencies ## run the tests under the thread sanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \

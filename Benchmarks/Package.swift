@@ -17,6 +17,8 @@ let package = Package(
   dependencies: [
     .package(name: "async-redis-lock", path: ".."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
   ],
   targets: [
     .systemLibrary(name: "CFloor", path: "Modules/CFloor"),
@@ -27,6 +29,8 @@ let package = Package(
       dependencies: [
         .product(name: "AsyncRedisLock", package: "async-redis-lock"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+        .product(name: "HeapModule", package: "swift-collections"),
         "CFloor", "PrivateRedis",
       ],
       swiftSettings: settings

@@ -1,0 +1,33 @@
+import HeapModule
+
+/// What is to be done when, to the millisecond, which is how exact the crate's timers are.
+struct Calendar {
+  private struct Entry: Comparable {
+    let due: UInt64
+    let task: Int
+
+    static func < (one: Self, other: Self) -> Bool { one.due < other.due }
+  }
+
+  private var entries = Heap<Entry>()
+
+  var isEmpty: Bool { entries.isEmpty }
+
+  /// Notes that the task is due at an instant of ``Monotonic``.
+  mutating func add(_ task: Int, at instant: UInt64) {
+    entries.insert(Entry(due: instant, task: task))
+  }
+
+  /// Blocks until something is due, or up to the deadline, and takes it.
+  mutating func waitForDue(upTo count: Int = .max, until deadline: UInt64 = .max) -> [Int] {
+    guard let first = entries.min?.due else { return [] }
+    let tick: UInt64 = 1_000_000
+    Monotonic.sleep(until: min((first + tick - 1) / tick * tick, deadline))
+    let now = Monotonic.now()
+    var due: [Int] = []
+    while due.count < count, let next = entries.min, next.due <= now {
+      due.append(entries.removeMin().task)
+    }
+    return due
+  }
+}

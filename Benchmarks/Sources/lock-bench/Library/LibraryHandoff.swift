@@ -1,0 +1,54 @@
+import AsyncRedisLock
+
+/// Tasks that contend for one key, on one locker.
+struct LibraryHandoff: Workload {
+  private let order: WorkerOrder
+  private let tasks: Int
+  private let log: HandoffLog
+  private let locker: Locker
+
+  init(_ order: WorkerOrder) async throws {
+    guard case .handoff(let tasks) = order.job else { throw BenchError("wrong job") }
+    self.order = order
+    self.tasks = tasks
+    log = try HandoffLog(path: order.logPath ?? "")
+    locker = try await Locker(url: order.url)
+    try await locker.acquire(order.ownKey(0)).release()
+  }
+
+  func run(until deadline: UInt64) async throws -> Outcome {
+    let (order, log, locker) = (order, log, locker)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for task in 0..<tasks {
+        let contender = order.worker * tasks + task
+        group.addTask {
+          try await contend(for: order.contendedKey, locker, as: contender, log, deadline)
+        }
+      }
+      try await group.waitForAll()
+    }
+    return Outcome()
+  }
+
+  func end() async { await locker.close() }
+}
+
+/// Takes turns up to the deadline.
+private func contend(
+  for key: String, _ locker: Locker, as contender: Int, _ log: HandoffLog, _ deadline: UInt64
+) async throws {
+  // Longer than any run: who gets no turn is to be seen in the figures, and not to fail.
+  let options = LockOptions(timeout: .seconds(60))
+  while true {
+    let lock = try await locker.acquire(key, options: options)
+    guard Monotonic.now() < deadline else {
+      try await lock.release()
+      return
+    }
+    log.enter(contender)
+    try await Task.sleep(for: .milliseconds(Turn.holdMilliseconds))
+    log.leave()
+    try await lock.release()
+    try await Task.sleep(for: .milliseconds(Turn.thinkMilliseconds))
+  }
+}

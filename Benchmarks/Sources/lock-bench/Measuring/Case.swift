@@ -1,0 +1,27 @@
+/// One thing that is measured, for all contestants.
+struct Case {
+  var name: String
+  var job: Job
+  var placement = Placement.oneCore
+  /// How many workers share the job.
+  var processes = 1
+  /// What a proxy adds to every round trip.
+  var roundTrip: Duration?
+  /// How long a round has to last at least, to say anything.
+  var minimumSeconds = 0.0
+  var goals: [Goal] = []
+
+  /// How many contend for a lock.
+  var contenders: Int {
+    if case .handoff(let tasks) = job { processes * tasks } else { 0 }
+  }
+
+  var isHandoff: Bool { contenders > 0 }
+
+  var isPairs: Bool {
+    switch job {
+    case .pairs, .throughput: true
+    case .handoff, .hold: false
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/// What is measured, or follows from it.
+enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
+  case pairsPerSecond, acquireP50, acquireP99, releaseP50, releaseP99
+  case handoffsPerSecond, gapP50, gapP99, fewest, most, fewestToMost, overlaps
+  case commandsPerPair, commandsPerHandoff, commandsPerSecond
+  case clientSeconds, serverSeconds, clientShare, serverShare, othersShare
+  case clientPeak, serverMemory, locksLost
+
+  /// The head of its column.
+  var label: String {
+    switch self {
+    case .pairsPerSecond: "pairs/s"
+    case .acquireP50: "acq p50"
+    case .acquireP99: "acq p99"
+    case .releaseP50: "rel p50"
+    case .releaseP99: "rel p99"
+    case .handoffsPerSecond: "handoffs/s"
+    case .gapP50: "gap p50"
+    case .gapP99: "gap p99"
+    case .fewest: "fewest"
+    case .most: "most"
+    case .fewestToMost: "fewest/most"
+    case .overlaps: "overlaps"
+    case .commandsPerPair: "cmds/pair"
+    case .commandsPerHandoff: "cmds/handoff"
+    case .commandsPerSecond: "cmds/s"
+    case .clientSeconds: "client s"
+    case .serverSeconds: "server s"
+    case .clientShare: "client %"
+    case .serverShare: "server %"
+    case .othersShare: "others %"
+    case .clientPeak: "peak MB"
+    case .serverMemory: "server MB"
+    case .locksLost: "lost"
+    }
+  }
+
+  /// How many digits behind the point are worth showing.
+  var digits: Int {
+    switch self {
+    case .fewestToMost, .clientSeconds, .serverSeconds: 2
+    case .acquireP50, .acquireP99, .releaseP50, .releaseP99, .gapP50, .gapP99, .commandsPerPair,
+      .commandsPerHandoff, .clientShare, .serverShare:
+      1
+    default: 0
+    }
+  }
+
+  /// Whether one bad round is enough to be told of.
+  var isFault: Bool { self == .locksLost || self == .overlaps }
+}

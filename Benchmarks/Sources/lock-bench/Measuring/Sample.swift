@@ -1,0 +1,14 @@
+/// What one round has given for one contestant.
+struct Sample: Codable {
+  var values: [Metric: Double] = [:]
+
+  subscript(metric: Metric) -> Double? {
+    get { values[metric] }
+    set { values[metric] = newValue }
+  }
+
+  /// Sets a rate, if it can be told.
+  mutating func set(_ metric: Metric, _ count: Double, per divisor: Double) {
+    if divisor > 0 { values[metric] = count / divisor }
+  }
+}

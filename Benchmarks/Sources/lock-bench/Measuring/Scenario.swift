@@ -1,0 +1,108 @@
+import ArgumentParser
+
+/// What can be measured.
+enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
+  case uncontended
+  case throughput
+  case handoff
+  case `extension`
+  case growth
+  case distance
+
+  /// The head of its table.
+  var title: String {
+    switch self {
+    case .uncontended: "S1 Uncontended: one task takes and releases one key"
+    case .throughput: "S2 Throughput: tasks take and release keys of their own"
+    case .handoff: "S3 Handoff: all want one key, hold it for 1 ms and think for 5 ms"
+    case .extension: "S4 Extension: locks held with a ttl of 3 s, extended every second"
+    case .growth: "S5 Growth: S1 while other locks are held and waited for"
+    case .distance: "S6 Distance: S2 and S3 with 1 ms added to the round-trip time"
+    }
+  }
+
+  /// The cases, with their goals.
+  func cases(pairs: Int) -> [Case] {
+    switch self {
+    case .uncontended:
+      [
+        Case(
+          name: "1 task", job: .pairs(count: pairs), minimumSeconds: 30,
+          goals: [.atLeast(.pairsPerSecond, 0.75, of: .floor)])
+      ]
+    case .throughput:
+      Self.throughputCases
+    case .handoff:
+      [8, 64].map(Self.handoff(processes:)) + [8, 64, 1000].map(Self.handoff(tasks:))
+    case .extension:
+      [
+        Case(name: "1,000 locks", job: .hold(locks: 1000)),
+        Case(
+          name: "10,000 locks", job: .hold(locks: 10_000),
+          goals: [.atMost(.clientShare, 3), .atMost(.locksLost, 0)]),
+        Case(
+          name: "100,000 locks", job: .hold(locks: 100_000),
+          goals: [.atMost(.clientShare, 35), .atMost(.locksLost, 0)]),
+      ]
+    case .growth:
+      Self.growth(pairs: max(1, pairs / 10))
+    case .distance:
+      Self.distanceCases
+    }
+  }
+
+  private static var throughputCases: [Case] {
+    let cases: [(Placement, tasks: Int, goal: Double?)] = [
+      (.oneCore, 64, 0.45), (.oneCore, 1000, 0.6), (.unpinned, 64, nil), (.unpinned, 1000, 0.75),
+    ]
+    return cases.map { placement, tasks, goal in
+      Case(
+        name: "\(tasks.text) tasks", job: .throughput(tasks: tasks), placement: placement,
+        goals: goal.map { [.atLeast(.pairsPerSecond, $0, of: .floor)] } ?? [])
+    }
+  }
+
+  private static func handoff(processes: Int) -> Case {
+    var goals = [Goal.atMost(.gapP50, 1.3, of: .floor)]
+    if processes == 64 {
+      goals += [.atMost(.commandsPerHandoff, 4), .atLeast(.fewestToMost, 0.8)]
+    }
+    return Case(
+      name: "\(processes) processes", job: .handoff(tasks: 1), processes: processes, goals: goals)
+  }
+
+  private static func handoff(tasks: Int) -> Case {
+    Case(
+      name: "\(tasks.text) tasks", job: .handoff(tasks: tasks),
+      // Three laps or more.
+      minimumSeconds: Double(tasks) * 0.004,
+      goals: [.atMost(.gapP50, 20), .atLeast(.fewestToMost, 0.9)])
+  }
+
+  private static func growth(pairs: Int) -> [Case] {
+    let flat: [Goal] = [
+      // 1 / 1.2: the mean, in which bursts show.
+      .atLeast(.pairsPerSecond, 0.83, of: .firstCase),
+      .atMost(.acquireP50, 1.2, of: .firstCase), .atMost(.releaseP50, 1.2, of: .firstCase),
+    ]
+    return [
+      Case(name: "nothing else", job: .pairs(count: pairs)),
+      Case(name: "10,000 locks held", job: .pairs(count: pairs, held: 10_000), goals: flat),
+      Case(name: "100,000 locks held", job: .pairs(count: pairs, held: 100_000), goals: flat),
+      Case(name: "10,000 waiters", job: .pairs(count: pairs, waiters: 10_000), goals: flat),
+    ]
+  }
+
+  private static var distanceCases: [Case] {
+    let roundTrip = Duration.milliseconds(1)
+    return [64, 1000].map { tasks in
+      Case(
+        name: "\(tasks.text) tasks", job: .throughput(tasks: tasks), placement: .unpinned,
+        roundTrip: roundTrip)
+    } + [
+      Case(
+        name: "8 processes", job: .handoff(tasks: 1), processes: 8,
+        roundTrip: roundTrip, goals: [.atMost(.gapP50, 1200)])
+    ]
+  }
+}

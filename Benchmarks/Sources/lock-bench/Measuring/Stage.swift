@@ -1,0 +1,75 @@
+import Foundation
+import PrivateRedis
+
+/// The server, and all that a measurement needs around it.
+final class Stage {
+  let url: String
+  private let own: RedisServer?
+  private let control: HiredisConnection
+  private let directory: URL
+  private var proxies: [DelayingProxy] = []
+
+  /// Uses the server at the URL, or starts one.
+  init(url: String?, listen: RedisServer.Listener) throws {
+    own = try url == nil ? RedisServer(listen: listen) : nil
+    self.url = url ?? own?.url ?? ""
+    control = try HiredisConnection(url: self.url)
+    directory = FileManager.default.temporaryDirectory
+      .appending(path: "lock-bench-\(UInt64.random(in: 0 ... .max))")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: directory)
+    own?.stop()
+  }
+
+  /// Whether the server can be placed.
+  var ownsServer: Bool { own != nil }
+
+  /// What the server calls itself.
+  func serverVersion() throws -> String {
+    guard case .text(let text) = try control.call(["INFO", "server"]) else { return "unknown" }
+    let lines = text.split(whereSeparator: \.isNewline)
+    return lines.first { $0.contains("_version:") }.map(String.init) ?? "unknown"
+  }
+
+  /// Runs a case once.
+  func measure(_ contestant: Contestant, _ measured: Case, seconds: Double) throws -> Sample {
+    let placement = measured.placement.possible
+    if let server = own?.processID { CPUAffinity.move(process: server, to: placement) }
+    let name = String(UInt64.random(in: 0 ... .max), radix: 36)
+    let log = directory.appending(path: name).path(percentEncoded: false)
+    let order = WorkerOrder(
+      contestant: contestant, job: measured.job, url: try address(measured.roundTrip, placement),
+      prefix: "bench:\(name):", logPath: log)
+    let workers = try CPUAffinity.with(placement) {
+      try (0..<measured.processes).map { worker in
+        var order = order
+        order.worker = worker
+        return try WorkerProcess(order)
+      }
+    }
+    defer { try? FileManager.default.removeItem(atPath: log) }
+    for worker in workers { try worker.waitUntilReady() }
+    let run = Run(
+      contestant: contestant, measured: measured, placement: placement, control: control,
+      handoffs: try measured.isHandoff ? HandoffLog(path: log) : nil)
+    let sample = try run.sample(workers, seconds: seconds)
+    for worker in workers { worker.dismiss() }
+    for worker in workers { try worker.waitForEnd() }
+    try control.call(["DEL", order.contendedKey])
+    if own != nil { try control.call(["FLUSHALL"]) }
+    return sample
+  }
+
+  private func address(_ roundTrip: Duration?, _ placement: Placement) throws -> String {
+    guard let roundTrip else { return url }
+    if let proxy = proxies.first(where: { $0.roundTrip == roundTrip && $0.placement == placement })
+    {
+      return proxy.url
+    }
+    proxies.append(try DelayingProxy(to: url, roundTrip: roundTrip, placement))
+    return try address(roundTrip, placement)
+  }
+}

@@ -1,0 +1,31 @@
+/// What the table of a job shows.
+struct Columns: Equatable {
+  /// The figure whose ratio to the floor is shown behind it.
+  let compared: Metric
+  let metrics: [Metric]
+
+  init(_ job: Job) {
+    let cost: [Metric] = [.clientSeconds, .serverSeconds, .othersShare, .clientPeak]
+    switch job {
+    case .pairs:
+      compared = .pairsPerSecond
+      metrics =
+        [
+          .pairsPerSecond, .acquireP50, .acquireP99, .releaseP50, .releaseP99, .commandsPerPair,
+        ] + cost
+    case .throughput:
+      compared = .pairsPerSecond
+      metrics = [.pairsPerSecond, .commandsPerPair] + cost
+    case .handoff:
+      compared = .gapP50
+      metrics =
+        [
+          .gapP50, .gapP99, .handoffsPerSecond, .commandsPerHandoff, .fewest, .most, .overlaps,
+        ] + cost
+    case .hold:
+      compared = .clientShare
+      metrics =
+        [.clientShare, .serverShare, .commandsPerSecond, .locksLost] + cost + [.serverMemory]
+    }
+  }
+}

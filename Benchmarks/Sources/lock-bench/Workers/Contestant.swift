@@ -1,0 +1,33 @@
+/// Who is measured.
+enum Contestant: String, Codable, CaseIterable, CodingKeyRepresentable {
+  case library
+  case floor
+  case crate
+
+  /// What the table calls it.
+  var label: String {
+    switch self {
+    case .library: "this library"
+    case .floor: "floor"
+    case .crate: "crate's algorithm"
+    }
+  }
+
+  /// What does the job for it.
+  func workload(for job: Job) -> any Workload.Type {
+    switch (self, job) {
+    case (.library, .pairs): LibraryPairs.self
+    case (.library, .throughput): LibraryThroughput.self
+    case (.library, .handoff): LibraryHandoff.self
+    case (.library, .hold): LibraryHold.self
+    case (.floor, .pairs): FloorPairs.self
+    case (.floor, .throughput): FloorThroughput.self
+    case (.floor, .handoff): FloorHandoff.self
+    case (.floor, .hold): FloorHold.self
+    case (.crate, .pairs): CratePairs.self
+    case (.crate, .throughput): CrateThroughput.self
+    case (.crate, .handoff): CrateHandoff.self
+    case (.crate, .hold): CrateHold.self
+    }
+  }
+}

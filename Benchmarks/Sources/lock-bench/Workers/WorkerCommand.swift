@@ -1,0 +1,35 @@
+import ArgumentParser
+import Foundation
+
+/// The side of a measurement that works: one contestant in a process of its own.
+///
+/// Reads an order, says that it is ready, reads when to stop, works, tells the outcome, and gives back
+/// what it holds when its input ends.
+struct WorkerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "worker", shouldDisplay: false)
+
+  func run() async throws {
+    guard let line = readLine() else { return }
+    let order = try JSONDecoder().decode(WorkerOrder.self, from: Data(line.utf8))
+    var workload = try await order.contestant.workload(for: order.job).init(order)
+    say("ready")
+    guard let deadline = readLine().flatMap(UInt64.init) else { return }
+
+    let usage = ProcessUsage.now()
+    let start = Monotonic.now()
+    var outcome = try await workload.run(until: deadline)
+    outcome.seconds = Double(Monotonic.now() - start) / 1e9
+    outcome.cpuSeconds = ProcessUsage.now().cpuSeconds - usage.cpuSeconds
+    outcome.values[.locksLost] = workload.lostLocks.map(Double.init)
+    outcome.peakBytes = ProcessUsage.peakBytes()
+    say(String(decoding: try JSONEncoder().encode(outcome), as: UTF8.self))
+
+    _ = readLine()
+    try await workload.end()
+  }
+
+  private func say(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+}
