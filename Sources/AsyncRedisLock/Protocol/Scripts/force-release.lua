@@ -2,9 +2,9 @@
 -- alone.
 -- ARGV: prefix. Returns the holder's value, or false if the key was free.
 -- include queue.lua
-local holder = redis.call('GET', KEYS[1])
+local holder = call('GET', KEYS[1])
 if holder then
-  redis.call('DEL', KEYS[1])
+  call('DEL', KEYS[1])
 end
 serve(locks())
 return holder and string.sub(holder, 1, 512)

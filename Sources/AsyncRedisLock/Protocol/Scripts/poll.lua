@@ -4,110 +4,110 @@
 -- Returns {1, first fencing token}; {2, first fencing token} if the keys had been granted before; or
 -- {0, fence counter, a holder's value or '', the shortest PTTL, 1 if a holder will tell nobody of its end}.
 -- include queue.lua
-local token, ttl, numbers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
+local token, ttl, lapse, numbers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local locks = locks()
 
--- A counter that was lost starts above all that was given out.
-local counter = tonumber(redis.call('GET', fence) or 0)
-if counter < tonumber(ARGV[6]) then
-  local time = redis.call('TIME')
-  counter = math.max(tonumber(ARGV[6]), time[1] * 1000000 + time[2])
-  redis.call('SET', fence, text(counter))
+-- Raises a counter that was lost above all that the caller has seen; returns what it is then.
+local function raise(counter)
+  local largest = tonumber(ARGV[6])
+  if counter < largest then
+    local time = call('TIME')
+    counter = math.max(largest, time[1] * 1000000 + time[2])
+    call('SET', fence, text(counter))
+  end
+  return counter
 end
 
-local function holdsAll()
-  for _, lock in ipairs(locks) do
-    if redis.call('GET', lock.key) ~= token then
-      return false
-    end
+local function drawAbove()
+  local first = draw(numbers)
+  if raise(first - 1) >= first then
+    first = draw(numbers)
   end
-  return true
+  return text(first)
 end
 
 local function take(code)
   for _, lock in ipairs(locks) do
-    if redis.call('PTTL', lock.key) < ttl then
-      redis.call('PEXPIRE', lock.key, ttl)
+    if call('PTTL', lock.key) < ttl then
+      call('PEXPIRE', lock.key, ttl)
     end
     leave(lock, token)
   end
-  return {code, text(draw(numbers))}
+  return {code, drawAbove()}
 end
 
--- Nobody waits and nobody holds: no need to queue.
-local function takeFree()
-  for _, lock in ipairs(locks) do
-    if redis.call('EXISTS', lock.key, lock.queue) > 0 then
-      return false
-    end
-  end
-  local first = draw(numbers)
-  for _, lock in ipairs(locks) do
-    redis.call('SET', lock.key, token, 'PX', ttl)
-  end
-  return {1, text(first)}
+local own, isFree = 0, true
+for _, lock in ipairs(locks) do
+  lock.value = call('GET', lock.key)
+  own = own + (lock.value == token and 1 or 0)
+  isFree = isFree and not lock.value and call('EXISTS', lock.queue) == 0
 end
-
-local taken = takeFree()
-if taken then
-  return taken
-end
-if holdsAll() then
+if own == #locks then
   return take(2)
+end
+if isFree then
+  -- Nobody waits: no need to queue.
+  local first = drawAbove()
+  for _, lock in ipairs(locks) do
+    call('SET', lock.key, token, 'PX', ttl)
+  end
+  return {1, first}
 end
 
 -- In all queues or in none: entries that are missing somewhere are entered anew everywhere, with one
 -- ticket, so that two waiters for several keys have the same order in each queue.
-local isMissing, keys = false, {}
-for _, lock in ipairs(locks) do
-  isMissing = isMissing or not redis.call('ZSCORE', lock.queue, token)
-  keys[#keys + 1] = #lock.key .. ':' .. lock.key
+local ticket, netstrings = nil, {}
+for i, lock in ipairs(locks) do
+  local former = call('ZSCORE', lock.queue, token)
+  ticket = i == 1 and former or ticket == former and ticket
+  netstrings[i] = #lock.key .. ':' .. lock.key
 end
-local ticket = isMissing and text(draw(1))
-local entry = text(milliseconds() + ARGV[4]) .. ' ' .. ttl .. ' ' .. numbers .. ' '
-  .. (#locks > 1 and table.concat(keys) or '')
+local isNew = not ticket
+ticket = ticket or text(draw(1))
+local entry = text(milliseconds() + lapse) .. ' ' .. ttl .. ' ' .. numbers .. ' '
+  .. (#locks > 1 and table.concat(netstrings) or '')
 for _, lock in ipairs(locks) do
-  if ticket then
-    redis.call('ZADD', lock.queue, ticket, token)
+  if isNew then
+    call('ZADD', lock.queue, ticket, token)
   end
-  redis.call('HSET', lock.entries, token, entry)
-  for _, name in ipairs({lock.queue, lock.entries}) do
-    -- The longest that anybody's place is kept; only ever raised.
-    if redis.call('PTTL', name) < tonumber(ARGV[4]) then
-      redis.call('PEXPIRE', name, ARGV[4])
-    end
+  call('HSET', lock.entries, token, entry)
+  -- Never shorter than the longest that anybody's place is kept; twice that, so as to be seldom raised.
+  if call('PTTL', lock.queue) < lapse then
+    call('PEXPIRE', lock.queue, 2 * lapse)
+    call('PEXPIRE', lock.entries, 2 * lapse)
   end
 end
 
 for _, lock in ipairs(locks) do
-  local value = redis.call('GET', lock.key)
-  if value and value ~= token then
+  if lock.value and lock.value ~= token then
     -- Who holds a key and waits in its queue has it reserved; it goes back to who came before.
-    local other = redis.call('ZSCORE', lock.queue, value)
-    if other and tonumber(other) > tonumber(redis.call('ZSCORE', lock.queue, token)) then
-      redis.call('DEL', lock.key)
-      value = false
+    local other = call('ZSCORE', lock.queue, lock.value)
+    if other and tonumber(other) > tonumber(ticket) then
+      call('DEL', lock.key)
+      lock.value = false
     end
   end
-  if not value then
+  if not lock.value then
     hand(lock, token)
-  elseif value == token then
+    lock.isHanded = true
+  elseif lock.value == token then
     -- A reservation lasts as long as the place.
-    local life = math.min(ttl, tonumber(ARGV[4]))
-    if redis.call('PTTL', lock.key) < life then
-      redis.call('PEXPIRE', lock.key, life)
+    local life = math.min(ttl, lapse)
+    if call('PTTL', lock.key) < life then
+      call('PEXPIRE', lock.key, life)
     end
   end
-end
-if holdsAll() then
-  return take(1)
 end
 
 local holder, shortest, isSilent = nil, -1, 0
 for _, lock in ipairs(locks) do
-  local value = redis.call('GET', lock.key)
+  -- Handing one key on may have changed the others, too.
+  local value = lock.value
+  if #locks > 1 or lock.isHanded then
+    value = call('GET', lock.key)
+  end
   if value ~= token then
-    local remaining = value and redis.call('PTTL', lock.key) or -1
+    local remaining = value and call('PTTL', lock.key) or -1
     if remaining >= 0 and (shortest < 0 or remaining < shortest) then
       shortest = remaining
     end
@@ -117,4 +117,8 @@ for _, lock in ipairs(locks) do
     holder = holder or value or ''
   end
 end
-return {0, text(redis.call('GET', fence) or 0), string.sub(holder, 1, 512), shortest, isSilent}
+if not holder then
+  return take(1)
+end
+local counter = raise(tonumber(drawn or call('GET', fence) or 0))
+return {0, text(counter), string.sub(holder, 1, 512), shortest, isSilent}

@@ -4,7 +4,7 @@
 -- what there is to know about each: "lapse ttl numbers keys", see `parse`.
 -- KEYS: key, queue, entries of each lock key; then the fence counter. ARGV[1]: the prefix of names.
 -- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
-local prefix, fence = ARGV[1], KEYS[#KEYS]
+local prefix, fence, call = ARGV[1], KEYS[#KEYS], redis.call
 
 -- The name of a helper, in the hash slot of its key: with the key's own hash tag if it has one.
 local function helper(kind, key)
@@ -36,13 +36,17 @@ local function text(number)
 end
 
 local function milliseconds()
-  local time = redis.call('TIME')
+  local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- The fence counter, as soon as something was drawn from it.
+local drawn
+
 -- Draws consecutive fencing tokens; returns the first.
 local function draw(numbers)
-  return redis.call('INCRBY', fence, numbers) - numbers + 1
+  drawn = call('INCRBY', fence, numbers)
+  return drawn - numbers + 1
 end
 
 -- Reads an entry. `keys` are all keys waited for, as netstrings, if there are several; else it is ''.
@@ -65,8 +69,8 @@ local function split(netstrings)
 end
 
 local function leave(lock, token)
-  redis.call('ZREM', lock.queue, token)
-  redis.call('HDEL', lock.entries, token)
+  call('ZREM', lock.queue, token)
+  call('HDEL', lock.entries, token)
 end
 
 -- The value of a key, or false; of a key of another type something that is no token.
@@ -96,11 +100,11 @@ end
 local function reserve(lock, token, life, ttl, numbers, keys, isCaller)
   local taken, isComplete, all = {lock}, true, split(keys)
   life = math.max(math.min(life, tonumber(ttl)), 1)
-  redis.call('SET', lock.key, token, 'PX', life)
+  call('SET', lock.key, token, 'PX', life)
   for _, other in ipairs(all) do
     local value = holder(other)
-    if not value and redis.call('ZRANGE', other.queue, 0, 0)[1] == token then
-      redis.call('SET', other.key, token, 'PX', life)
+    if not value and call('ZRANGE', other.queue, 0, 0)[1] == token then
+      call('SET', other.key, token, 'PX', life)
       taken[#taken + 1] = other
     elseif value ~= token then
       isComplete = false
@@ -112,7 +116,7 @@ local function reserve(lock, token, life, ttl, numbers, keys, isCaller)
   if isComplete then
     if tell(token, draw(numbers), numbers, keys) then
       for _, one in ipairs(all) do
-        redis.call('SET', one.key, token, 'PX', ttl)
+        call('SET', one.key, token, 'PX', ttl)
         leave(one, token)
       end
       return true
@@ -121,20 +125,20 @@ local function reserve(lock, token, life, ttl, numbers, keys, isCaller)
     return true
   end
   for _, one in ipairs(taken) do
-    redis.call('DEL', one.key)
+    call('DEL', one.key)
   end
   return false
 end
 
 -- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller
 -- gets its answer anyway; others have to be told.
-local function give(lock, token, now, isCaller)
-  local lapse, ttl, numbers, keys = parse(redis.call('HGET', lock.entries, token))
+local function give(lock, token, entry, now, isCaller)
+  local lapse, ttl, numbers, keys = parse(entry)
   if keys ~= '' then
     return reserve(lock, token, lapse - now, ttl, numbers, keys, isCaller)
   end
   local first = isCaller and 0 or draw(numbers)
-  redis.call('SET', lock.key, token, 'PX', ttl)
+  call('SET', lock.key, token, 'PX', ttl)
   if isCaller then
     return true
   end
@@ -142,7 +146,7 @@ local function give(lock, token, now, isCaller)
     leave(lock, token)
     return true
   end
-  redis.call('DEL', lock.key)
+  call('DEL', lock.key)
   return false
 end
 
@@ -151,15 +155,16 @@ end
 local function hand(lock, caller)
   local passed, now = 0, nil
   for _ = 1, 100 do
-    local token = redis.call('ZRANGE', lock.queue, passed, passed)[1]
+    local token = call('ZRANGE', lock.queue, passed, passed)[1]
     if not token then
       return false
     end
     now = now or milliseconds()
-    local lapse = parse(redis.call('HGET', lock.entries, token))
+    local entry = call('HGET', lock.entries, token)
+    local lapse = parse(entry)
     if not lapse or lapse < now then
       leave(lock, token)
-    elseif give(lock, token, now, token == caller) then
+    elseif give(lock, token, entry, now, token == caller) then
       return true
     elseif canTell then
       passed = passed + 1
@@ -168,7 +173,7 @@ local function hand(lock, caller)
     end
   end
   -- Behind so many that cannot be told, who asks need not wait for them.
-  return caller and give(lock, caller, now, true) or false
+  return caller and give(lock, caller, call('HGET', lock.entries, caller), now, true) or false
 end
 
 -- Hands on locks that were given back; what goes wrong here must not spoil the giving back.
@@ -180,7 +185,7 @@ local function serve(locks)
   end
   for i, lock in ipairs(locks) do
     -- One that was reserved together with the one before is not free any more.
-    if i == 1 or redis.call('EXISTS', lock.key) == 0 then
+    if i == 1 or call('EXISTS', lock.key) == 0 then
       local isDone, isTaken = pcall(hand, lock)
       canTell = canTell and isDone
       isHanded = isHanded or isDone and isTaken

@@ -16,7 +16,7 @@ for _, lock in ipairs(locks) do
     return value
   end
   if value == token then
-    redis.call('DEL', lock.key)
+    call('DEL', lock.key)
     free[#free + 1] = lock
   elseif value then
     outcome = -1
