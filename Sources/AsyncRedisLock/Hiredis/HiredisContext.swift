@@ -8,10 +8,13 @@ internal import CHiredis
 
 /// The one owner of a `redisContext`: encodes, writes, reads and parses on a non-blocking socket.
 ///
-/// After the first error the context is of no further use, as hiredis documents it.
+/// hiredis does all but the writing: it writes without `MSG_NOSIGNAL` in every version, so that a
+/// closed socket would kill the process. After its first error hiredis reads no more, as it documents.
 @safe struct HiredisContext: ~Copyable {
   /// How many bytes hiredis reads at a time.
   private static let readSize = 16 * 1024
+  /// A larger buffer of commands is given back when it is empty.
+  private static let largestIdleBuffer = 256 * 1024
   /// More than any reply this library asks for.
   private static let maximumReplySize = 1 << 20
   /// hiredis before 1.2.1 frees nested replies recursively and can exhaust the stack.
@@ -24,8 +27,12 @@ internal import CHiredis
   private var pointers: [UnsafePointer<CChar>?] = unsafe []
   /// How much has been read of the reply that is not complete.
   private var bytesOfReply = 0
+  /// The encoded commands that have not been written, behind some that have.
+  private var outgoing: [UInt8] = []
+  private var written = 0
+
   /// Whether commands wait to be written.
-  private(set) var hasUnsentBytes = false
+  var hasUnsentBytes: Bool { written < outgoing.count }
 
   /// Takes over a connected socket.
   init(adopting socket: consuming FileDescriptor) throws(TransportError) {
@@ -62,39 +69,55 @@ internal import CHiredis
       bytes.append(contentsOf: argument.utf8)
       lengths.append(argument.utf8.count)
     }
-    let status = unsafe bytes.withUnsafeBytes { buffer in
+    var encoded: UnsafeMutablePointer<CChar>?
+    let size = unsafe bytes.withUnsafeBytes { buffer in
       var start = unsafe buffer.assumingMemoryBound(to: CChar.self).baseAddress
       for length in lengths {
         unsafe pointers.append(start)
         unsafe start = start.map { unsafe $0 + length }
       }
-      return unsafe redisAppendCommandArgv(context, CInt(lengths.count), &pointers, lengths)
+      return unsafe Int(
+        redisFormatCommandArgv(&encoded, CInt(lengths.count), &pointers, lengths))
     }
-    guard status == REDIS_OK else { throw failure() }
-    hasUnsentBytes = true
+    guard size >= 0, let start = unsafe encoded else { throw .connectionLost("out of memory") }
+    unsafe outgoing.append(contentsOf: UnsafeRawBufferPointer(start: start, count: size))
+    unsafe redisFreeCommand(start)
     return bytes.count
   }
 
+  #if canImport(Darwin)
+    // Darwin has a socket option instead, see SocketOpener.
+    private static let sendFlags: CInt = 0
+  #else
+    private static let sendFlags = CInt(truncatingIfNeeded: MSG_NOSIGNAL)
+  #endif
+
   /// Writes what the socket takes.
   mutating func write() throws(TransportError) {
-    var isDone: CInt = 0
-    let status = SIGPIPEGuard.run { unsafe redisBufferWrite(context, &isDone) }
-    guard status == REDIS_OK else { throw failure(after: lastWords()) }
-    hasUnsentBytes = isDone == 0
+    guard hasUnsentBytes else { return }
+    let count = unsafe outgoing.withUnsafeBytes { buffer in
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
+      return unsafe send(fileDescriptor, rest.baseAddress, rest.count, Self.sendFlags)
+    }
+    if count < 0 {
+      let error = SystemError.current
+      if [EAGAIN, EWOULDBLOCK, EINTR].contains(error.rawValue) { return }
+      throw .connectionLost("\(error)" + lastWords())
+    }
+    written += count
+    if !hasUnsentBytes {
+      outgoing.removeAll(keepingCapacity: outgoing.capacity <= Self.largestIdleBuffer)
+      written = 0
+    }
   }
 
   /// Sends commands over the same socket as the last thing, even if this context has met an error.
-  ///
-  /// hiredis writes no more after an error of any kind, so another context does it on a copy of the
-  /// descriptor.
   mutating func writeFinally(_ commands: [Command]) throws(TransportError) {
     // Behind the half of a command they would make no sense.
-    if hasUnsentBytes { try write() }
-    let copy = fcntl(fileDescriptor, F_DUPFD_CLOEXEC, 1)
-    guard copy > 0, !hasUnsentBytes else { return }
-    var other = try HiredisContext(adopting: FileDescriptor(adopting: copy))
-    for command in commands { _ = try other.append(command) }
-    try other.write()
+    try write()
+    guard !hasUnsentBytes else { return }
+    for command in commands { _ = try append(command) }
+    try write()
   }
 
   /// How much of what the socket had was read.
@@ -157,14 +180,14 @@ internal import CHiredis
   }
 
   /// The context's error.
-  private func failure(after lastWords: String = "") -> TransportError {
+  private func failure() -> TransportError {
     let text = unsafe withUnsafeBytes(of: &context.pointee.errstr) { buffer in
       unsafe String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
     }
     switch unsafe context.pointee.err {
     case REDIS_ERR_PROTOCOL: return .protocolViolation(text)
     case REDIS_ERR_OOM: return .protocolViolation("a reply that is too large (\(text))")
-    default: return .connectionLost((text.isEmpty ? "connection error" : text) + lastWords)
+    default: return .connectionLost(text.isEmpty ? "connection error" : text)
     }
   }
 }
