@@ -123,7 +123,7 @@ public final class Lock: Sendable {
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
     do {
-      return try await coordinator.release(lease).value.get()
+      return try await coordinator.release(lease, isAwaited: true).value.get()
     } catch {
       throw LockError(error, keys: keys, phase: .release)
     }

@@ -44,9 +44,13 @@ final class Coordinator: Sendable {
   // MARK: Releasing
 
   /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
+  ///
+  /// `isAwaited` tells that a task waits for the outcome.
   @discardableResult
-  func release(_ lease: Lease) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
-    switch lease.beginRelease() {
+  func release(
+    _ lease: Lease, isAwaited: Bool = false
+  ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
+    switch lease.beginRelease(isAwaited: isAwaited) {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
       if release.wasValid, !release.isRepetition, handOn(lease) {
@@ -101,7 +105,7 @@ final class Coordinator: Sendable {
   func close() async {
     acquiring.withLock { $0.isClosed = true }
     queues.close()
-    let promises = extender.close().map(release)
+    let promises = extender.close().map { release($0) }
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
     await waitForAcquisitions()

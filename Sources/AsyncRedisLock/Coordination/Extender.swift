@@ -261,7 +261,8 @@ final class Extender: Sendable {
   /// Gives back what was granted and is of no use.
   func giveBack(_ claim: Claim) {
     let end = Instant.now + claim.ttl
-    let release = Release(claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false)
+    let release = Release(
+      claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false, isAwaited: false)
     giveBack(release) { _ in }
   }
 

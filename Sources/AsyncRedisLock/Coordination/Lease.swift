@@ -160,7 +160,7 @@ final class Lease: Sendable {
   }
 
   /// Ends the lease because its handle gives it back.
-  func beginRelease() -> Releasing {
+  func beginRelease(isAwaited: Bool) -> Releasing {
     let now = Instant.now
     let (releasing, watchers): (Releasing, [Promise<Bool>]) = guarded.withLock { guarded in
       let isHeld = guarded.state.isHeld(at: now)
@@ -170,7 +170,8 @@ final class Lease: Sendable {
       guarded.release = promise
       let release = Release(
         claim: claim, keysLastUntil: guarded.state.keysLastUntil,
-        wasValid: guarded.wasValid ?? isHeld, isRepetition: guarded.wasValid != nil)
+        wasValid: guarded.wasValid ?? isHeld, isRepetition: guarded.wasValid != nil,
+        isAwaited: isAwaited)
       guarded.wasValid = release.wasValid
       defer { guarded.watchers = [] }
       return (.ask(release, promise), guarded.watchers)
@@ -182,7 +183,8 @@ final class Lease: Sendable {
   /// What gives the keys back that are still the claim's, of a lease that is lost.
   var remainder: Release {
     Release(
-      claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false)
+      claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false,
+      isAwaited: false)
   }
 
   /// Whether somebody has asked for the release, answered or not.

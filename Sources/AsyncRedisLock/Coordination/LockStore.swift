@@ -186,6 +186,8 @@ package struct Release: Sendable {
   package let wasValid: Bool
   /// Whether there was an attempt before this one, whose outcome is not known.
   package let isRepetition: Bool
+  /// Whether a task waits for the outcome: others must not be held up.
+  package let isAwaited: Bool
 }
 
 /// Why a store did not answer.

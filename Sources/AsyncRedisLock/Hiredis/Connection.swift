@@ -38,12 +38,10 @@ final class Connection: Sendable {
   var roundTrip: Duration { .nanoseconds(smoothedRoundTrip.load(ordering: .relaxed)) }
 
   /// Sends a request behind all that were submitted before.
-  func submit(_ request: Request) { submit(contentsOf: CollectionOfOne(request)) }
-
-  /// Sends requests in their order behind all that were submitted before.
-  func submit(contentsOf requests: some Collection<Request>) {
+  func submit(_ request: Request) {
     var refused: [Request] = []
-    act(on: mailbox.withLock { $0.add(requests, refused: &refused) })
+    let notice = mailbox.withLock { $0.add(CollectionOfOne(request), refused: &refused) }
+    act(on: notice, isAwaited: request.isAwaited)
     for request in refused { request.fail(.closed) { _ in } }
   }
 
@@ -68,14 +66,14 @@ final class Connection: Sendable {
   /// timeout at the latest.
   func close() { act(on: mailbox.withLock { $0.reduce(to: .closing) }) }
 
-  private func act(on notice: Mailbox.Notice) {
+  private func act(on notice: Mailbox.Notice, isAwaited: Bool = false) {
     switch notice {
     case .none:
       // Without company the threads would take turns, with a wake-up for every single answer.
-      if isAnswering.load(ordering: .relaxed) { BriefWait.letOthersRun() }
+      if isAwaited, isAnswering.load(ordering: .relaxed) { BriefWait.letOthersRun() }
     case .wake: wakePair.wake()
     case .start:
-      if Self.mayServeItself, driver.withLock({ $0.runBriefly(on: self) }) { return }
+      if isAwaited, Self.mayServeItself, driver.withLock({ $0.runBriefly(on: self) }) { return }
       queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
     }
   }

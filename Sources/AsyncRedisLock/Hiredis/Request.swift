@@ -26,6 +26,8 @@ final class Request: Sendable {
   /// Whether the request is sent again on the next connection when one breaks under it, instead of
   /// failing: only for commands that do no harm when the server executes them twice.
   let isRepeatable: Bool
+  /// Whether a task waits for the answer, and may as well do the connection's work meanwhile.
+  let isAwaited: Bool
   /// Makes the request that takes back what this one may have done, when nobody learns its outcome.
   ///
   /// What it works on is never used again.
@@ -43,12 +45,13 @@ final class Request: Sendable {
   /// thread that gives the request up, and must not block.
   init(
     _ commands: [Command], deadline: Instant, isRepeatable: Bool = false,
-    undo: (@Sendable () -> Request)? = nil,
+    isAwaited: Bool = false, undo: (@Sendable () -> Request)? = nil,
     completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
   ) {
     self.commands = commands
     self.deadline = deadline
     self.isRepeatable = isRepeatable
+    self.isAwaited = isAwaited
     self.undo = undo
     self.completion = completion
   }

@@ -20,6 +20,9 @@ final class FenceGuard: Sendable {
   /// The largest number seen, for the server to go on from.
   var largest: UInt64 { state.withLock { $0.largest } }
 
+  /// Whether the counter was raised on this connection.
+  var isRaised: Bool { state.withLock { $0.isRaised } }
+
   /// Notes that there is a new connection, maybe to another server.
   func connectionChanged() {
     state.withLock {
@@ -44,8 +47,9 @@ final class FenceGuard: Sendable {
   }
 
   /// Whether numbers that were drawn together can be used, see ``accept(_:isRaised:)``.
-  func accept(_ numbers: Range<UInt64>) -> Bool {
+  func accept(_ numbers: Range<UInt64>, isRaised: Bool = false) -> Bool {
     state.withLock {
+      $0.isRaised = $0.isRaised || isRaised
       guard $0.isRaised, numbers.lowerBound > $0.largestInOrder else { return false }
       $0.largestInOrder = numbers.upperBound - 1
       $0.largest = max($0.largest, $0.largestInOrder)

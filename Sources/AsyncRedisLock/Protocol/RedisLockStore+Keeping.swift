@@ -71,6 +71,7 @@ extension RedisLockStore {
     forget(claim.token)
     let request = Request(
       [Self.releaseCommand(claim, names, queues: queued)], deadline: deadline, isRepeatable: true,
+      isAwaited: release.isAwaited,
       undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
     ) { [self] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {

@@ -3,12 +3,13 @@ extension RedisLockStore {
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
+    let raises = isFencing && !fences.isRaised
     let command = Script.poll.command(
       keys: names.keysAndFence(of: claim.keys),
       arguments: [
         names.prefix, claim.token, String(claim.ttl.wholeMilliseconds),
         String(lapse.wholeMilliseconds), String(numbers),
-        String(isFencing ? fences.largest : 0),
+        String(isFencing ? fences.largest : 0), raises ? "1" : "0",
       ])
     let end = deadline + lapse + claim.ttl
     let request = Request(
@@ -18,7 +19,7 @@ extension RedisLockStore {
       switch result {
       case .failure(let failure): completion(.failure(StoreFailure(failure.cause)))
       case .success(let answer):
-        let value = readPoll(answer, numbers: numbers)
+        let value = readPoll(answer, numbers: numbers, hasRaised: raises)
         if case .failure(.unintelligible) = value { connection.distrust() }
         completion(value)
       }
@@ -35,7 +36,7 @@ extension RedisLockStore {
   }
 
   private func readPoll(
-    _ answer: Request.Answer, numbers: Int
+    _ answer: Request.Answer, numbers: Int, hasRaised: Bool
   ) -> Result<PollAnswer, StoreFailure> {
     switch answer.replies[0] {
     case .array(let fields) where fields.count == 2:
@@ -46,7 +47,7 @@ extension RedisLockStore {
         return .failure(.unexpected(fields[1]))
       }
       // The counter was lost since the question was sent; asked again, the server raises it first.
-      guard !isFencing || fences.accept(drawn) else { return .success(.again) }
+      guard !isFencing || fences.accept(drawn, isRaised: hasRaised) else { return .success(.again) }
       return .success(.held(sentAt: answer.sentAt, numbers: drawn, wasGranted: code == 2))
     case .array(let fields) where fields.count == 5 && fields[0] == .integer(0):
       guard let counter = fields[1].fencingToken, let state = KeyState(fields[2...3]),

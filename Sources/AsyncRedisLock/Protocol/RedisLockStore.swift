@@ -107,7 +107,8 @@ final class RedisLockStore: LockStore {
     let promise = Promise<Result<Value, StoreFailure>>()
     var undo: (@Sendable () -> Request)?
     if let claim { undo = { [self] in cleanUp(claim) } }
-    let request = Request(commands, deadline: deadline, undo: undo) { [undo, connection] result in
+    let request = Request(commands, deadline: deadline, isAwaited: true, undo: undo) {
+      [undo, connection] result in
       switch result {
       case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure.cause)))
       case .success(let answer):

@@ -122,7 +122,8 @@ struct QueueScriptTests {
     #expect(try !scripts.poll(QueueScripts.token("hasty"), key, lapse: 1000).isGranted)
     for name in [scripts.helpers(of: key).queue, scripts.helpers(of: key).entries] {
       let remaining = try #require(try client("PTTL", name).integer)
-      #expect(remaining > 35_000 && remaining <= 40_000)
+      // Twice as long as any place lasts, so that not every poll has to put it off.
+      #expect(remaining > 40_000 && remaining <= 80_000)
     }
     #expect(tokens.count == 2)
   }

@@ -58,7 +58,7 @@ struct LocalQueuesTests {
   /// Releases a lease as the coordinator does.
   func handOn(_ queues: LocalQueues, _ lease: Lease) -> Lease? {
     var next: Lease?
-    _ = lease.beginRelease()
+    _ = lease.beginRelease(isAwaited: true)
     let isDone = queues.handOn(lease, keys) { options in
       lease.handedOn(to: options, isFencing: true)
     } start: {

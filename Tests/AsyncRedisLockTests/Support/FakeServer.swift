@@ -263,7 +263,7 @@ private struct Manners {
       return .bulk("\(counter)")
     case 2...3 where arguments.first?.hasPrefix("rl1") == false:  // release, clean-up
       return "*2\r\n:1\r\n:0\r\n"
-    case 4, 6:  // acquire, poll
+    case 4, 7:  // acquire, poll
       counter += 1
       return "*2\r\n:1\r\n" + .bulk("\(counter)")
     default: return "*1\r\n:1\r\n"  // extend

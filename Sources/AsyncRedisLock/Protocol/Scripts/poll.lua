@@ -1,19 +1,23 @@
 -- Takes all keys for a token, or keeps its place in their queues. Asking again is always safe.
 -- ARGV: prefix, token, ttl in ms, for how many ms a place is kept without a further poll, how many
--- fencing tokens to draw, the largest fencing token that the caller has seen.
+-- fencing tokens to draw, the largest fencing token that the caller has seen, 1 if the caller has not raised
+-- the fence counter since it has connected.
 -- Returns {1, first fencing token}; {2, first fencing token} if the keys had been granted before; or
 -- {0, fence counter, a holder's value or '', the shortest PTTL, 1 if a holder will tell nobody of its end}.
 -- include queue.lua
 local token, ttl, lapse, numbers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local locks = locks()
 
--- Raises a counter that was lost above all that the caller has seen; returns what it is then.
+-- Raises a counter that was or may have been lost; returns what it is then.
 local function raise(counter)
   local largest = tonumber(ARGV[6])
-  if counter < largest then
+  if counter < largest or ARGV[7] == '1' then
     local time = call('TIME')
-    counter = math.max(largest, time[1] * 1000000 + time[2])
-    call('SET', fence, text(counter))
+    local floor = math.max(largest, time[1] * 1000000 + time[2])
+    if floor > counter then
+      call('SET', fence, text(floor))
+      return floor
+    end
   end
   return counter
 end
