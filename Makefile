@@ -5,7 +5,7 @@ SWIFT = swift
 STRICT = --build-system native -Xswiftc -warnings-as-errors
 SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test demo bench tsan lint format clean dependencies swift
+.PHONY: help build test demo bench model tsan lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,14 @@ demo: dependencies ## run the demo, on a server of its own
 
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
+
+model: ## check the models of the protocol with spin, in about five minutes
+	@command -v spin >/dev/null 2>&1 || { echo 'Installing spin.'; \
+	  if command -v apt-get >/dev/null 2>&1; then \
+	    sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	    $$sudo apt-get update -qq && $$sudo apt-get install -y -qq spin gcc libc6-dev; \
+	  else brew install spin; fi; }
+	Models/check
 
 tsan: dependencies ## run the tests under the thread sanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
