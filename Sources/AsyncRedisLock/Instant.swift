@@ -17,9 +17,13 @@ package struct Instant: InstantProtocol {
     #else
       let clock = CLOCK_BOOTTIME
     #endif
-    var time = timespec()
-    unsafe clock_gettime(clock, &time)
-    return Self(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    // The fields of `timespec`, whose names some builds find in a module that nobody can import.
+    var time: (seconds: Int64, nanoseconds: Int64) = (0, 0)
+    unsafe withUnsafeMutablePointer(to: &time) { pointer in
+      let raw = UnsafeMutableRawPointer(pointer)
+      _ = unsafe clock_gettime(clock, raw.assumingMemoryBound(to: timespec.self))
+    }
+    return Self(nanoseconds: time.seconds * 1_000_000_000 + time.nanoseconds)
   }
 
   package func advanced(by duration: Duration) -> Self {
