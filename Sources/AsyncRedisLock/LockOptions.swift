@@ -3,9 +3,10 @@
 /// The defaults are those of the Rust crate of the same name. All durations are cut down to whole
 /// milliseconds before they are sent, since that is the server's unit.
 public struct LockOptions: Sendable, Hashable {
-  /// How often a held lock is asked for again; 100 ms by default.
+  /// How often a lock is asked for again whose release nobody tells of; 100 ms by default.
   ///
-  /// Each pause is a random share, between half and all of this, so that waiters do not ask in step.
+  /// That is a lock of another make of client, and every lock while the server cannot send messages. Each
+  /// pause is a random share, between half and all of this, so that waiters do not ask in step.
   public var retry: Duration
   /// How long to wait for the lock at the most, or `nil` to wait for ever; 1 s by default.
   public var timeout: Duration?

@@ -1,7 +1,7 @@
 /// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
 /// touches the socket.
 struct ConnectionDriver: ~Copyable {
-  private enum Link {
+  enum Link {
     /// Not connected; a connection may be tried from this instant on.
     case down(until: Instant)
     /// A socket is being opened elsewhere.
@@ -13,21 +13,21 @@ struct ConnectionDriver: ~Copyable {
 
   private let login: Login
   private let connectTimeout: Duration
-  private var context: HiredisContext?
-  private var link: Link
-  private var backlog = Backlog()
-  private var pipeline: Pipeline
+  var context: HiredisContext?
+  var link: Link
+  var backlog = Backlog()
+  var pipeline: Pipeline
   private var tempo = Tempo()
-  private var backoff = Backoff()
-  private var generator = SystemRandomNumberGenerator()
+  var backoff = Backoff()
+  var generator = SystemRandomNumberGenerator()
   /// Why there is no connection, for those who have waited for one in vain.
-  private var lastFailure = TransportError.unreachable("the connection was not made in time")
+  var lastFailure = TransportError.unreachable("the connection was not made in time")
   /// The server is the wrong one: reconnect when all replies are in.
-  private var mustReconnect = false
-  private let longestDrain: Duration
-  private var openness = Mailbox.Openness.open
+  var mustReconnect = false
+  let longestDrain: Duration
+  var openness = Mailbox.Openness.open
   /// When to end though something is left to do; nil while the connection is not being closed.
-  private var end: Instant?
+  var end: Instant?
 
   init(_ configuration: LockerConfiguration, login: Login) {
     self.login = login
@@ -96,7 +96,7 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  private var isReady: Bool { if case .ready = link { true } else { false } }
+  var isReady: Bool { if case .ready = link { true } else { false } }
 
   private var hasNothingToDo: Bool { backlog.isEmpty && pipeline.isEmpty }
 
@@ -272,86 +272,5 @@ struct ConnectionDriver: ~Copyable {
     case .opening, .ready: break
     }
     return next
-  }
-
-  // MARK: Giving up
-
-  private mutating func failOverdue(at now: Instant, on connection: Connection) {
-    for request in pipeline.overdue(at: now) { request.fail(.timedOut) { connection.submit($0) } }
-    for request in backlog.removeOverdue(at: now) {
-      request.fail(isReady ? .timedOut : lastFailure) { connection.submit($0) }
-    }
-  }
-
-  /// Closes the connection; what is unanswered fails, or waits for the next connection.
-  private mutating func disconnect(because cause: TransportError, on connection: Connection) {
-    let unanswered = pipeline.removeAll()
-    takeBack(unanswered, on: connection)
-    context = nil
-    mustReconnect = false
-    lastFailure = cause
-    link = .down(until: .now + backoff.pause(using: &generator))
-    let repeated = unanswered.filter { $0.isRepeatable && $0.beginRepeating() }
-    backlog.prepend(contentsOf: repeated)
-    for request in unanswered where !request.isRepeatable {
-      request.fail(cause) { connection.submit($0) }
-    }
-    if case .refused = cause {
-      // Waiting would not help. What only cleans up keeps trying while it makes sense.
-      for request in backlog.removeAll(where: { !$0.isRepeatable }) {
-        request.fail(cause) { connection.submit($0) }
-      }
-    }
-  }
-
-  /// Sends what takes the unanswered requests back behind them, on the same socket: sent on another
-  /// connection it may be executed before them, and leave a lock that nobody holds.
-  private mutating func takeBack(
-    _ unanswered: [Request], on connection: Connection, isLast: Bool = false
-  ) {
-    // What was answered last may have to be taken back as well.
-    let mail = connection.takeMail()
-    backlog.append(contentsOf: mail.requests)
-    Self.close(mail.opened)
-    // A release with a caller is sent once more, unless there is no next connection.
-    let waiting = backlog.filter { isLast ? $0.isRepeatable : $0.isCleanUp }
-    let undos = unanswered.compactMap { $0.undo?() } + waiting
-    guard !undos.isEmpty else { return }
-    // A socket that is broken already takes nothing, and needs no more than the attempt.
-    try? context?.writeFinally(undos.flatMap(\.commandsBySource))
-  }
-
-  /// Fails everything but what gives back and cleans up.
-  private mutating func refuse(
-    _ openness: Mailbox.Openness, at now: Instant, on connection: Connection
-  ) {
-    self.openness = openness
-    if openness == .closing { end = now + longestDrain }
-    let refused =
-      pipeline.requests.filter { !$0.isRepeatable } + backlog.removeAll { !$0.isRepeatable }
-    for request in refused { request.fail(.closed) { connection.submit($0) } }
-  }
-
-  /// Ends for good.
-  private mutating func shutDown(on connection: Connection) {
-    connection.end()
-    let unanswered = pipeline.removeAll()
-    takeBack(unanswered, on: connection, isLast: true)
-    context = nil
-    link = .down(until: .now)
-    for request in unanswered + backlog.removeAll(where: { _ in true }) {
-      request.fail(.closed) { _ in }
-    }
-  }
-
-  /// Drops what came too late.
-  private func discard(_ mail: Mailbox.Contents) {
-    Self.close(mail.opened)
-    for request in mail.requests { request.fail(.closed) { _ in } }
-  }
-
-  /// Closes a socket that was opened for nothing.
-  private static func close(_ opened: Result<CInt, TransportError>?) {
-    if case .success(let socket)? = opened { _ = FileDescriptor(adopting: socket) }
   }
 }
