@@ -115,13 +115,17 @@ final class LocalQueues: Sendable {
 
   /// Whether others were at the keys not long ago.
   func isContended(_ keys: LockKeys) -> Bool {
-    state.withLock { $0.contended.contains(keys) }
+    state.withLock { !$0.contended.isEmpty && $0.contended.contains(keys) }
   }
 
   /// Notes whether others are at the keys.
   func note(_ keys: LockKeys, isContended: Bool) {
     state.withLock { state in
-      guard isContended else { return _ = state.contended.remove(keys) }
+      guard isContended else {
+        // Most keys have never been.
+        if !state.contended.isEmpty { state.contended.remove(keys) }
+        return
+      }
       if state.contended.count >= Self.mostContended { state.contended = [] }
       state.contended.insert(keys)
     }

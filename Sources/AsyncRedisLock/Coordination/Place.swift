@@ -58,8 +58,8 @@ final class Place: Sendable {
       lapse: PlaceState.lapse(ttl: ttl, operationTimeout: operationTimeout), by: deadline
     ) { [self] answer in
       let isTold = store.isTold
-      var generator = SystemRandomNumberGenerator()
       let hasMissed = change { state in
+        var generator = SystemRandomNumberGenerator()
         state.answered(answer, isTold: isTold, at: .now, using: &generator)
         return state.hasMissedGrant
       }
