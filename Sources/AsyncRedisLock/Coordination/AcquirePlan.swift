@@ -63,10 +63,7 @@ struct AcquirePlan {
   }
 
   /// What to do with an answer.
-  mutating func answered(
-    _ acquisition: Acquisition, at now: Instant, roundTrip: Duration,
-    using generator: inout some RandomNumberGenerator
-  ) -> Action {
+  mutating func answered(_ acquisition: Acquisition, at now: Instant) -> Action {
     trouble = nil
     switch acquisition {
     case .held(let sentAt, let numbers):

@@ -96,8 +96,7 @@ extension Coordinator {
             isFirst
             ? try await store.acquire(asking, numbers: numbers, by: deadline)
             : try await store.inquire(asking, numbers: numbers, by: deadline)
-          action = plan.answered(
-            acquisition, at: .now, roundTrip: store.roundTrip, using: &generator)
+          action = plan.answered(acquisition, at: .now)
         } catch {
           action = plan.failed(error, at: .now, roundTrip: store.roundTrip, using: &generator)
         }

@@ -1,6 +1,6 @@
 extension RedisLockStore {
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
-    let queued = queues
+    let queued = mayUseQueues
     let command = Script.inspect.command(keys: queued ? names.keys(of: key) : [key])
     let result: Result<Inspection?, StoreFailure> = await perform([command], by: deadline) {
       [self] answer in
@@ -26,7 +26,7 @@ extension RedisLockStore {
   }
 
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
-    let queued = queues
+    let queued = mayUseQueues
     let command = Script.forceRelease.command(
       keys: queued ? names.keysAndFence(of: [key]) : [key],
       arguments: [queued ? names.prefix : ""])

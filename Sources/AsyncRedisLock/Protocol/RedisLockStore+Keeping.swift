@@ -67,7 +67,7 @@ extension RedisLockStore {
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    let (claim, queued) = (release.claim, queues)
+    let (claim, queued) = (release.claim, mayUseQueues)
     forget(claim.token)
     let request = Request(
       [Self.releaseCommand(claim, names, queues: queued)], deadline: deadline, isRepeatable: true,
@@ -147,7 +147,7 @@ extension RedisLockStore {
 
   func cleanUp(_ claim: Claim, until end: Instant) -> Request {
     // Holds the store, so that the connection lives until this is done.
-    let queued = queues
+    let queued = mayUseQueues
     let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
     return Request([command], deadline: end, isRepeatable: true) { [self] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {

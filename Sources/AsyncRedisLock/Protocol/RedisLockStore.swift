@@ -66,10 +66,10 @@ final class RedisLockStore: LockStore {
 
   // MARK: Notices
 
-  var isTold: Bool { queues && inbox.isReady }
+  var isTold: Bool { mayUseQueues && inbox.isReady }
 
   /// Whether scripts may use the queues.
-  var queues: Bool { mayQueue.load(ordering: .relaxed) }
+  var mayUseQueues: Bool { mayQueue.load(ordering: .relaxed) }
 
   /// Whether an error says that scripts must do without the queues; noted from then on.
   func mustDoWithoutQueues(_ error: ServerError?, queued: Bool) -> Bool {
@@ -80,7 +80,7 @@ final class RedisLockStore: LockStore {
   }
 
   func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) {
-    if queues { inbox.open(completion: completion) } else { completion(false) }
+    if mayUseQueues { inbox.open(completion: completion) } else { completion(false) }
   }
 
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {

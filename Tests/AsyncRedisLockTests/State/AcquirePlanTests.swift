@@ -22,7 +22,7 @@ struct AcquirePlanTests {
     _ plan: inout AcquirePlan, _ acquisition: Acquisition, at now: Instant,
     roundTrip: Duration, using generator: inout SeededGenerator
   ) -> AcquirePlan.Action {
-    let action = plan.answered(acquisition, at: now, roundTrip: roundTrip, using: &generator)
+    let action = plan.answered(acquisition, at: now)
     guard case .queue = action else { return action }
     return plan.cannotQueue(at: now, roundTrip: roundTrip, using: &generator)
   }
@@ -121,15 +121,14 @@ struct AcquirePlanTests {
 
   @Test("takes no lock of which nothing is left")
   func tooLate() {
-    var generator = SeededGenerator(seed: 1)
     var plan = makePlan(LockOptions(timeout: nil))
     _ = plan.next(at: start)
     let answer = Acquisition.held(sentAt: start, numbers: 1..<2)
     guard
       case .giveBack = plan.answered(
-        answer, at: start + .milliseconds(2968), roundTrip: .zero, using: &generator),
+        answer, at: start + .milliseconds(2968)),
       case .take = plan.answered(
-        answer, at: start + .milliseconds(2967), roundTrip: .zero, using: &generator)
+        answer, at: start + .milliseconds(2967))
     else {
       Issue.record("the validity is not looked at")
       return
@@ -173,7 +172,7 @@ struct AcquirePlanTests {
       return
     }
     #expect(unreachable.code == .unreachable)
-    _ = plan.answered(contended(.seconds(1)), at: start, roundTrip: .zero, using: &generator)
+    _ = plan.answered(contended(.seconds(1)), at: start)
     guard case .fail(let timeout) = plan.next(at: start + .seconds(1)) else {
       Issue.record("no end")
       return
@@ -183,12 +182,11 @@ struct AcquirePlanTests {
 
   @Test("queues for keys that somebody holds, and asks once more shortly before its end")
   func queues() {
-    var generator = SeededGenerator(seed: 1)
     var plan = makePlan()
     _ = plan.next(at: start)
     guard
       case .queue = plan.answered(
-        contended(nil), at: start, roundTrip: .zero, using: &generator)
+        contended(nil), at: start)
     else {
       Issue.record("does not queue")
       return
@@ -206,12 +204,11 @@ struct AcquirePlanTests {
 
   @Test("does not wait for a holder unless it is asked to")
   func leaves() {
-    var generator = SeededGenerator(seed: 1)
     var plan = makePlan(waits: false)
     _ = plan.next(at: start)
     guard
       case .leave = plan.answered(
-        contended(nil), at: start, roundTrip: .zero, using: &generator)
+        contended(nil), at: start)
     else {
       Issue.record("waits")
       return
