@@ -1,5 +1,8 @@
 /// Takes locks on one server, over one connection that any number of tasks share.
 ///
+/// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
+/// is said on the connection of the parent.
+///
 /// ```swift
 /// let locker = try await Locker(url: "redis://127.0.0.1:6379")
 /// try await locker.withLock("invoices") { lock in
@@ -173,6 +176,7 @@ public final class Locker: Sendable {
     _ phase: LockError.Phase, about key: String,
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
+    try coordinator.checkHome([key], phase)
     let deadline = Instant.now + coordinator.operationTimeout
     while true {
       do throws(StoreFailure) {
