@@ -4,7 +4,7 @@ import Synchronization
 /// A `redis-server` of a test's own, in a temporary folder of its own.
 ///
 /// The program is the one that the environment variable `REDIS_SERVER` names, or else the first
-/// `redis-server` in the path. It keeps nothing on disk unless told to, and takes `DEBUG` commands.
+/// `redis-server` in the path. It may be a script, as long as that ends with `exec`. It keeps nothing on disk unless told to, and takes `DEBUG` commands.
 /// However the test process ends, the server is killed and its folder removed.
 ///
 /// All methods may block their thread for some milliseconds, and starting for up to 10 s.
@@ -19,6 +19,7 @@ public final class RedisServer: Sendable {
 
   private struct State {
     var arguments: [String]
+    let environment: [String: String]
     var process: ChildProcess?
     var isPaused = false
     /// `nil` once the server was stopped for good.
@@ -35,10 +36,15 @@ public final class RedisServer: Sendable {
   /// - Parameters:
   ///   - arguments: Further arguments, such as `["--requirepass", "secret"]`.
   ///   - listener: What it listens on.
+  ///   - environment: Variables that the server gets besides those of this process.
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
-  public init(arguments: [String] = [], listen listener: Listener = .unixSocket) throws {
+  public init(
+    arguments: [String] = [], listen listener: Listener = .unixSocket,
+    environment: [String: String] = [:]
+  ) throws {
     let guardian = try Guardian()
-    let launch = ServerLaunch(arguments: arguments, guardian: guardian)
+    let launch = ServerLaunch(
+      arguments: arguments, environment: environment, guardian: guardian)
     let process: ChildProcess
     switch listener {
     case .unixSocket:
@@ -48,7 +54,9 @@ public final class RedisServer: Sendable {
       (endpoint, process) = try launch.runAtFreePort()
     }
     directory = guardian.directory
-    state = Mutex(State(arguments: arguments, process: process, guardian: guardian))
+    state = Mutex(
+      State(
+        arguments: arguments, environment: environment, process: process, guardian: guardian))
   }
 
   deinit {
@@ -114,7 +122,8 @@ public final class RedisServer: Sendable {
         throw RedisError.start("the server was stopped for good")
       }
       state.arguments += arguments
-      let launch = ServerLaunch(arguments: state.arguments, guardian: guardian)
+      let launch = ServerLaunch(
+        arguments: state.arguments, environment: state.environment, guardian: guardian)
       state.process = try launch.run(at: endpoint)
     }
   }

@@ -34,7 +34,7 @@ final class FakeWire: Sendable {
   /// - Throws: `POSIXError`.
   convenience init(connectingTo address: FakeAddress) throws {
     self.init(adopting: socket(address.family, streamType, 0))
-    guard unsafe address.withSocketAddress({ unsafe connect(descriptor, $0, $1) }) == 0 else {
+    guard connect(to: address) else {
       throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
     }
   }
@@ -75,6 +75,32 @@ final class FakeWire: Sendable {
   func reset() {
     set(SO_LINGER, to: linger(l_onoff: 1, l_linger: 0))
     shutdown(descriptor, CInt(SHUT_RD))
+  }
+
+  /// Takes an address.
+  ///
+  /// - Throws: `POSIXError`.
+  func bind(to address: FakeAddress) throws {
+    let status = unsafe address.withSocketAddress { unsafe Foundation.bind(descriptor, $0, $1) }
+    guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+  }
+
+  /// Connects to an address, or begins to, if the socket does not wait for it.
+  @discardableResult
+  func connect(to address: FakeAddress) -> Bool {
+    unsafe address.withSocketAddress { unsafe Foundation.connect(descriptor, $0, $1) } == 0
+  }
+
+  /// The port that the system has chosen.
+  var port: UInt16 {
+    var address = sockaddr_in()
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    _ = unsafe withUnsafeMutablePointer(to: &address) {
+      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(descriptor, $0, &size)
+      }
+    }
+    return UInt16(bigEndian: address.sin_port)
   }
 
   private func set<Value: BitwiseCopyable>(
@@ -165,10 +191,8 @@ final class FakeListener: Sendable {
       wanted = .unixSocket(path: "/tmp/\(name)")
     }
     let wire = FakeWire(adopting: socket(wanted.family, streamType, 0))
-    guard unsafe wanted.withSocketAddress({ unsafe bind(wire.descriptor, $0, $1) }) == 0 else {
-      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
-    }
-    address = kind == .tcp ? .tcp(port: Self.port(of: wire)) : wanted
+    try wire.bind(to: wanted)
+    address = kind == .tcp ? .tcp(port: wire.port) : wanted
     if isOpen { listen(wire.descriptor, 128) }
     let address = address
     source = Mutex(nil)
@@ -197,16 +221,5 @@ final class FakeListener: Sendable {
       source?.cancel()
       source = nil
     }
-  }
-
-  private static func port(of wire: FakeWire) -> UInt16 {
-    var address = sockaddr_in()
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    _ = unsafe withUnsafeMutablePointer(to: &address) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe getsockname(wire.descriptor, $0, &size)
-      }
-    }
-    return UInt16(bigEndian: address.sin_port)
   }
 }
