@@ -1,14 +1,14 @@
 /// Takes locks on one server, over one connection that any number of tasks share.
 ///
-/// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
-/// is said on the connection of the parent.
-///
 /// ```swift
 /// let locker = try await Locker(url: "redis://127.0.0.1:6379")
 /// try await locker.withLock("invoices") { lock in
 ///   try await bill(fence: lock.fencingToken)
 /// }
 /// ```
+///
+/// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
+/// is said on the connection of the parent.
 public final class Locker: Sendable {
   let coordinator: Coordinator
   private let keyPrefix: String

@@ -29,6 +29,7 @@ public final class RedisServer: Sendable {
   /// The folder in which the server runs; it stays the same across restarts.
   public let directory: String
   let endpoint: Endpoint
+  private let login: String?
   private let state: Mutex<State>
 
   /// Starts a server, and returns as soon as it answers.
@@ -36,11 +37,12 @@ public final class RedisServer: Sendable {
   /// - Parameters:
   ///   - arguments: Further arguments, such as `["--requirepass", "secret"]`.
   ///   - listener: What it listens on.
+  ///   - login: A user and a password, with a colon between them, that ``url`` is to have.
   ///   - environment: Variables that the server gets besides those of this process.
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
   public init(
     arguments: [String] = [], listen listener: Listener = .unixSocket,
-    environment: [String: String] = [:]
+    login: String? = nil, environment: [String: String] = [:]
   ) throws {
     let guardian = try Guardian()
     let launch = ServerLaunch(
@@ -54,6 +56,7 @@ public final class RedisServer: Sendable {
       (endpoint, process) = try launch.runAtFreePort()
     }
     directory = guardian.directory
+    self.login = login
     state = Mutex(
       State(
         arguments: arguments, environment: environment, process: process, guardian: guardian))
@@ -64,7 +67,12 @@ public final class RedisServer: Sendable {
   }
 
   /// The address, as the library takes it.
-  public var url: String { endpoint.url }
+  public var url: String { withLogin(endpoint.url) }
+
+  /// Another URL that leads to the server, with the same user and password as ``url``.
+  public func withLogin(_ url: String) -> String {
+    login.map { url.replacing("://", with: "://\($0)@", maxReplacements: 1) } ?? url
+  }
 
   /// The path of the socket, or `nil` of a TCP server.
   public var socketPath: String? {

@@ -15,7 +15,7 @@ struct HomeProcess: Sendable {
   private static let forks = Atomic<Int>(0)
   // Cheaper than to ask the system for the number of the process each time.
   private static let isCounting =
-    unsafe pthread_atfork(nil, nil) { _ = HomeProcess.forks.add(1, ordering: .relaxed) } == 0
+    pthread_atfork(nil, nil) { _ = HomeProcess.forks.add(1, ordering: .relaxed) } == 0
 
   private let generation: Int
 
