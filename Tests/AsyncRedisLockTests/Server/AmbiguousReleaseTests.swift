@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -244,7 +245,7 @@ extension FaultProxy {
   /// first connection; returns whether it has.
   fileprivate func setFault(
     _ direction: Direction, afterMore count: Int = 0,
-    _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Verdict
+    _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Fault
   ) -> @Sendable () -> Bool {
     let start = received(direction, on: 0).count + count
     let hasHappened = Shared(false)

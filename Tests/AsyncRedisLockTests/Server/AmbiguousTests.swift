@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -14,7 +15,7 @@ struct AmbiguousTests {
   enum Break: String, CaseIterable, Sendable {
     case hangUp, reset
 
-    func verdict(after count: Int) -> FaultProxy.Verdict {
+    func verdict(after count: Int) -> Fault {
       switch self {
       case .hangUp: .cut(after: count)
       case .reset: .reset(after: count)
@@ -59,7 +60,7 @@ struct AmbiguousTests {
   /// Lets a fault happen behind each byte of the first acquisition over a connection, one by one.
   private func sweep(
     _ direction: FaultProxy.Direction, keyCount: Int = 1, stride: Int = 1, _ options: LockOptions,
-    fault: @escaping @Sendable (_ bytesToPass: Int) -> FaultProxy.Verdict,
+    fault: @escaping @Sendable (_ bytesToPass: Int) -> Fault,
     check: (Attempt<Lock>) throws -> Void = { _ in }
   ) async throws {
     let client = RedisClient(.current)
