@@ -51,6 +51,10 @@ let package = Package(
       swiftSettings: settings
     ),
     .target(name: "PrivateRedis", path: "Tests/PrivateRedis", swiftSettings: settings),
+    .target(
+      name: "FaultProxy", dependencies: ["AsyncRedisLock", "PrivateRedis"],
+      path: "Tests/FaultProxy", swiftSettings: settings
+    ),
     .executableTarget(
       name: "Demo", dependencies: ["AsyncRedisLock", "PrivateRedis"], path: "Examples/Demo",
       swiftSettings: settings
@@ -61,7 +65,7 @@ let package = Package(
     ),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock", "LockTaker", "PrivateRedis"],
+      dependencies: ["AsyncRedisLock", "FaultProxy", "LockTaker", "PrivateRedis"],
       swiftSettings: settings
     ),
   ]

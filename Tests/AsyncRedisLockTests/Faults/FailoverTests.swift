@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -11,7 +12,7 @@ struct FailoverTests {
     defer { master.stop() }
     let replica = try RedisServer()
     defer { replica.stop() }
-    let link = try FaultProxy(to: master)
+    let link = try ReplicationLink(to: try #require(master.port))
     defer { link.stop() }
     // What points to the master first and to the replica later, as a name or an address would.
     let address = replica.directory + "/current"
@@ -20,8 +21,7 @@ struct FailoverTests {
     try FileManager.default.createSymbolicLink(
       atPath: address, withDestinationPath: String(toMaster.url.trimmingPrefix("unix://")))
 
-    try RedisClient(replica)(
-      "REPLICAOF", "127.0.0.1", try #require(link.url.split(separator: ":").last.map(String.init)))
+    try RedisClient(replica)("REPLICAOF", "127.0.0.1", link.port)
     let options = LockOptions(timeout: .seconds(5), ttl: .seconds(20), extend: .milliseconds(500))
     let holder = try await Locker(url: "unix://\(address)")
     let early = try await holder.acquire(uniqueKey("early"), options: options)
@@ -29,7 +29,7 @@ struct FailoverTests {
       try replica.hasKey(early.keys[0])
     }
     // From here on nothing reaches the replica.
-    link.setScript { chunk in chunk.direction == .replies ? .swallow : .forward }
+    link.fallSilent()
     let lost = try await holder.acquire(uniqueKey("lost"), options: options)
     #expect(try !replica.hasKey(lost.keys[0]))
 

@@ -1,3 +1,4 @@
+import FaultProxy
 import Foundation
 
 /// Listens, accepts nothing, and is full.

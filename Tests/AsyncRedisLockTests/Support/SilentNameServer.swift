@@ -1,3 +1,4 @@
+import FaultProxy
 import Foundation
 
 /// Takes the questions for names at 127.0.0.1, and answers none.
