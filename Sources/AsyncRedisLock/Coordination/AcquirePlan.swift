@@ -29,6 +29,8 @@ struct AcquirePlan {
   /// How long one question may take.
   private let patience: Duration
   private var hasAsked = false
+  /// Whether others of this process came first.
+  private var hadToWait = false
   /// Whether the keys are asked for again and again, because grants cannot be told.
   private(set) var isPolling = false
   private var hasAskedTwice = false
@@ -56,7 +58,12 @@ struct AcquirePlan {
 
   /// The next question, or the failure when the time is up.
   mutating func next(at now: Instant) -> Action {
-    if let end, now >= end { return .fail(timeoutError(at: now)) }
+    if let end, now >= end {
+      if !hasAsked, !hadToWait, holder == nil {
+        trouble = trouble ?? .unreachable("the time was up before the server could be asked")
+      }
+      return .fail(timeoutError(at: now))
+    }
     defer { hasAsked = true }
     askedAt = now
     return .ask(isFirst: !hasAsked, by: min(now + patience, end ?? now + patience))
@@ -121,6 +128,9 @@ struct AcquirePlan {
     self.holder = holder
     trouble = nil
   }
+
+  /// Notes that it is the task's turn, after others of this process.
+  mutating func gotTurn() { hadToWait = true }
 
   /// The failure of a task whose time was up before its turn came.
   mutating func missedTurn(

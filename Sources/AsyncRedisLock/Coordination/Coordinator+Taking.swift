@@ -35,7 +35,7 @@ extension Coordinator {
       if plan.end != nil { extender.noteEnd() }
       switch turn {
       case .take(let lease): return lease
-      case .lead: break
+      case .lead: plan.gotTurn()
       case .timeUp:
         queues.leave(keys, ticket)
         try checkOpen(keys)

@@ -214,4 +214,18 @@ struct AcquirePlanTests {
       return
     }
   }
+
+  @Test("does not say that somebody holds the lock when there was no time to ask")
+  func noTime() {
+    let options = LockOptions(timeout: .milliseconds(40))
+    for hadToWait in [false, true] {
+      var plan = makePlan(options)
+      if hadToWait { plan.gotTurn() }
+      guard case .fail(let error) = plan.next(at: start + .milliseconds(40)) else {
+        Issue.record("the time is up")
+        return
+      }
+      #expect(error.code == (hadToWait ? .timeout : .unreachable))
+    }
+  }
 }
