@@ -100,12 +100,11 @@ struct ServerFaultTests {
     .redisServer("--proto-max-bulk-len", "1mb"))
   func tooLongForServer() async throws {
     let locker = try await Locker(on: .current)
-    let key = uniqueKey() + String(repeating: "k", count: 2 << 20)
+    let key = uniqueKey() + String(repeating: "k", count: 1 << 20)
     let attempt = await Attempt {
       try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(300)))
     }
     #expect(attempt.error?.code == .unreachable)
-    #expect(attempt.duration < .inTime)
     try await locker.acquire(uniqueKey()).release()
   }
 }
