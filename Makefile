@@ -5,10 +5,10 @@ SWIFT = swift
 STRICT = --build-system native -Xswiftc -warnings-as-errors
 SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test demo bench model tsan lint format clean dependencies swift
+.PHONY: help build test test-matrix demo bench model tsan lint format clean dependencies swift
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
 
 build: dependencies ## build for debugging and for release, with warnings as errors
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) --build-tests
@@ -17,6 +17,9 @@ build: dependencies ## build for debugging and for release, with warnings as err
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own
 	$(SWIFT) test --no-parallel
+
+test-matrix: dependencies ## run the tests on all servers and with each hiredis that Debian has
+	Tests/matrix $(ROWS)
 
 demo: dependencies ## run the demo, on a server of its own
 	$(SWIFT) run -c release Demo
@@ -48,7 +51,7 @@ dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
 
 clean: ## remove everything that was built
-	rm -rf .build .build-strict .build-tsan Benchmarks/.build
+	rm -rf .build .build-strict .build-tsan .build-matrix Benchmarks/.build
 
 swift:
 	@command -v $(SWIFT) >/dev/null 2>&1 || \

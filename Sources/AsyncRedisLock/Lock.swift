@@ -4,7 +4,8 @@
 /// how that went. Beware of `_ = try await locker.acquire("key")`: it drops the handle, and with it the
 /// lock, at once. ``Locker/withLock(_:options:isolation:_:)`` has no such trap.
 ///
-/// The lock belongs to its handle, not to a task or a thread, and any task may use the handle.
+/// The lock belongs to its handle, not to a task or a thread, and any task may use the handle. It stays with
+/// its process: in a child made by `fork(2)` the handle counts as released and does nothing.
 public final class Lock: Sendable {
   let coordinator: Coordinator
   let lease: Lease
@@ -32,18 +33,21 @@ public final class Lock: Sendable {
   ///
   /// Decided here without asking the server: false from the instant at which the lock may have expired,
   /// even if the server cannot be reached.
-  public var isHeld: Bool { lease.isHeld }
+  public var isHeld: Bool { coordinator.home.isHere && lease.isHeld }
 
   /// How much longer the lock can be relied on if no further extension succeeds; zero once it is lost
   /// or released.
   public var remaining: Duration {
+    guard coordinator.home.isHere else { return .zero }
     let now = Instant.now
     let state = lease.state
     return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
   }
 
   /// Why the lock was lost; nil while it is held, and after a release.
-  public var lossReason: LossReason? { lease.state.lossReason(at: .now) }
+  public var lossReason: LossReason? {
+    coordinator.home.isHere ? lease.state.lossReason(at: .now) : nil
+  }
 
   /// Waits until the lock is lost or released.
   ///
@@ -67,6 +71,7 @@ public final class Lock: Sendable {
   private func waitForEnd(
     _ arrange: (Promise<Bool>) -> Void
   ) async throws(CancellationError) {
+    guard coordinator.home.isHere else { return }
     let promise = Promise<Bool>()
     lease.addWatcher(promise)
     defer { lease.removeWatcher(promise) }
@@ -84,6 +89,7 @@ public final class Lock: Sendable {
   ///   duration out of range; `CancellationError` when the task is cancelled.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
+    try coordinator.checkHome(keys, .extend)
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
     let deadline = Instant.now + coordinator.operationTimeout
     while true {
@@ -122,6 +128,7 @@ public final class Lock: Sendable {
   ///   its ttl at the latest. A further call tries again.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
+    try coordinator.checkHome(keys, .release)
     do {
       return try await coordinator.release(lease, isAwaited: true).value.get()
     } catch {
@@ -130,7 +137,9 @@ public final class Lock: Sendable {
   }
 
   /// Hands the release to the connection's queue, without waiting.
-  func beginRelease() { coordinator.release(lease) }
+  func beginRelease() {
+    if coordinator.home.isHere { coordinator.release(lease) }
+  }
 
   /// The error for a lock that is not held though it should be.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {

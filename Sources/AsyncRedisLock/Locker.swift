@@ -6,6 +6,9 @@
 ///   try await bill(fence: lock.fencingToken)
 /// }
 /// ```
+///
+/// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
+/// is said on the connection of the parent.
 public final class Locker: Sendable {
   let coordinator: Coordinator
   private let keyPrefix: String
@@ -173,6 +176,7 @@ public final class Locker: Sendable {
     _ phase: LockError.Phase, about key: String,
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
+    try coordinator.checkHome([key], phase)
     let deadline = Instant.now + coordinator.operationTimeout
     while true {
       do throws(StoreFailure) {

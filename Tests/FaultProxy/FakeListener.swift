@@ -31,10 +31,8 @@ package final class FakeListener: Sendable {
       wanted = .unixSocket(path: "/tmp/\(name)")
     }
     let wire = FakeWire(adopting: socket(wanted.family, streamType, 0))
-    guard unsafe wanted.withSocketAddress({ unsafe bind(wire.descriptor, $0, $1) }) == 0 else {
-      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
-    }
-    address = kind == .tcp ? .tcp(port: Self.port(of: wire)) : wanted
+    try wire.bind(to: wanted)
+    address = kind == .tcp ? .tcp(port: wire.port) : wanted
     if isOpen { listen(wire.descriptor, 128) }
     let address = address
     source = Mutex(nil)
@@ -63,16 +61,5 @@ package final class FakeListener: Sendable {
       source?.cancel()
       source = nil
     }
-  }
-
-  private static func port(of wire: FakeWire) -> UInt16 {
-    var address = sockaddr_in()
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    _ = unsafe withUnsafeMutablePointer(to: &address) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe getsockname(wire.descriptor, $0, &size)
-      }
-    }
-    return UInt16(bigEndian: address.sin_port)
   }
 }

@@ -30,7 +30,7 @@ package final class FakeWire: Sendable {
   /// - Throws: `POSIXError`.
   package convenience init(connectingTo address: FakeAddress) throws {
     self.init(adopting: socket(address.family, streamType, 0))
-    guard unsafe address.withSocketAddress({ unsafe connect(descriptor, $0, $1) }) == 0 else {
+    guard connect(to: address) else {
       throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
     }
   }
@@ -71,6 +71,32 @@ package final class FakeWire: Sendable {
   package func reset() {
     set(SO_LINGER, to: linger(l_onoff: 1, l_linger: 0))
     shutdown(descriptor, CInt(SHUT_RD))
+  }
+
+  /// Takes an address.
+  ///
+  /// - Throws: `POSIXError`.
+  package func bind(to address: FakeAddress) throws {
+    let status = unsafe address.withSocketAddress { unsafe Foundation.bind(descriptor, $0, $1) }
+    guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+  }
+
+  /// Connects to an address, or begins to, if the socket does not wait for it.
+  @discardableResult
+  package func connect(to address: FakeAddress) -> Bool {
+    unsafe address.withSocketAddress { unsafe Foundation.connect(descriptor, $0, $1) } == 0
+  }
+
+  /// The port that the system has chosen.
+  package var port: UInt16 {
+    var address = sockaddr_in()
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    _ = unsafe withUnsafeMutablePointer(to: &address) {
+      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(descriptor, $0, &size)
+      }
+    }
+    return UInt16(bigEndian: address.sin_port)
   }
 
   private func set<Value: BitwiseCopyable>(

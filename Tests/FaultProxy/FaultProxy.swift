@@ -55,7 +55,7 @@ package final class FaultProxy: Sendable {
       Thread.detachNewThread { lines.pump(.requests, number, from: client, to: server) }
       Thread.detachNewThread { lines.pump(.replies, number, from: server, to: client) }
     }
-    url = listener.address.url
+    url = server.withLogin(listener.address.url)
   }
 
   deinit { stop() }

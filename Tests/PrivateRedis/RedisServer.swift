@@ -4,7 +4,7 @@ import Synchronization
 /// A `redis-server` of a test's own, in a temporary folder of its own.
 ///
 /// The program is the one that the environment variable `REDIS_SERVER` names, or else the first
-/// `redis-server` in the path. It keeps nothing on disk unless told to, and takes `DEBUG` commands.
+/// `redis-server` in the path. It may be a script, as long as that ends with `exec`. It keeps nothing on disk unless told to, and takes `DEBUG` commands.
 /// However the test process ends, the server is killed and its folder removed.
 ///
 /// All methods may block their thread for some milliseconds, and starting for up to 10 s.
@@ -19,6 +19,7 @@ public final class RedisServer: Sendable {
 
   private struct State {
     var arguments: [String]
+    let environment: [String: String]
     var process: ChildProcess?
     var isPaused = false
     /// `nil` once the server was stopped for good.
@@ -28,6 +29,7 @@ public final class RedisServer: Sendable {
   /// The folder in which the server runs; it stays the same across restarts.
   public let directory: String
   let endpoint: Endpoint
+  private let login: String?
   private let state: Mutex<State>
 
   /// Starts a server, and returns as soon as it answers.
@@ -35,10 +37,16 @@ public final class RedisServer: Sendable {
   /// - Parameters:
   ///   - arguments: Further arguments, such as `["--requirepass", "secret"]`.
   ///   - listener: What it listens on.
+  ///   - login: A user and a password, with a colon between them, that ``url`` is to have.
+  ///   - environment: Variables that the server gets besides those of this process.
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
-  public init(arguments: [String] = [], listen listener: Listener = .unixSocket) throws {
+  public init(
+    arguments: [String] = [], listen listener: Listener = .unixSocket,
+    login: String? = nil, environment: [String: String] = [:]
+  ) throws {
     let guardian = try Guardian()
-    let launch = ServerLaunch(arguments: arguments, guardian: guardian)
+    let launch = ServerLaunch(
+      arguments: arguments, environment: environment, guardian: guardian)
     let process: ChildProcess
     switch listener {
     case .unixSocket:
@@ -48,7 +56,10 @@ public final class RedisServer: Sendable {
       (endpoint, process) = try launch.runAtFreePort()
     }
     directory = guardian.directory
-    state = Mutex(State(arguments: arguments, process: process, guardian: guardian))
+    self.login = login
+    state = Mutex(
+      State(
+        arguments: arguments, environment: environment, process: process, guardian: guardian))
   }
 
   deinit {
@@ -56,7 +67,12 @@ public final class RedisServer: Sendable {
   }
 
   /// The address, as the library takes it.
-  public var url: String { endpoint.url }
+  public var url: String { withLogin(endpoint.url) }
+
+  /// Another URL that leads to the server, with the same user and password as ``url``.
+  public func withLogin(_ url: String) -> String {
+    login.map { url.replacing("://", with: "://\($0)@", maxReplacements: 1) } ?? url
+  }
 
   /// The path of the socket, or `nil` of a TCP server.
   public var socketPath: String? {
@@ -114,7 +130,8 @@ public final class RedisServer: Sendable {
         throw RedisError.start("the server was stopped for good")
       }
       state.arguments += arguments
-      let launch = ServerLaunch(arguments: state.arguments, guardian: guardian)
+      let launch = ServerLaunch(
+        arguments: state.arguments, environment: state.environment, guardian: guardian)
       state.process = try launch.run(at: endpoint)
     }
   }

@@ -3,6 +3,7 @@ import Foundation
 /// How a server is started: again and again, until it answers or there is no hope.
 struct ServerLaunch {
   let arguments: [String]
+  let environment: [String: String]
   let guardian: Guardian
 
   /// Starts a server at a free port.
@@ -56,7 +57,8 @@ struct ServerLaunch {
   private func attempt(at endpoint: Endpoint, defaults: [String]) throws -> ChildProcess {
     let program = ProcessInfo.processInfo.environment["REDIS_SERVER"] ?? "redis-server"
     let command =
-      [program, "--dir", guardian.directory, "--save", "", "--appendonly", "no"]
+      ["env"] + environment.map { "\($0)=\($1)" }
+      + [program, "--dir", guardian.directory, "--save", "", "--appendonly", "no"]
       + defaults + endpoint.arguments + arguments
     let process = try guardian.start(command, log: guardian.directory + Self.logName)
     let client = RedisClient(endpoint)

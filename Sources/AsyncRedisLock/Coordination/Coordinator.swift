@@ -15,6 +15,7 @@ final class Coordinator: Sendable {
   let operationTimeout: Duration
   /// What tells the store from others in this process.
   let place: String
+  let home = HomeProcess()
   private let calls = Mutex(Calls())
 
   init(
@@ -27,10 +28,18 @@ final class Coordinator: Sendable {
     extender = Extender(store: store, operationTimeout: operationTimeout)
   }
 
-  deinit { store.close() }
+  deinit {
+    if home.isHere {
+      store.close()
+    } else {
+      // Even to let go of a source of events would tell the system to forget that of the parent.
+      _ = unsafe Unmanaged.passRetained(extender)
+    }
+  }
 
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
   func acquire(_ keys: LockKeys, options: LockOptions, waits: Bool) async throws -> Lease? {
+    try checkHome(keys.names, .acquire)
     try beginAcquiring(keys)
     defer { endCall() }
     try Task.checkCancellation()
@@ -105,6 +114,7 @@ final class Coordinator: Sendable {
 
   /// Gives back all leases and closes the store, within the operation timeout.
   func close() async {
+    guard home.isHere else { return }
     calls.withLock { $0.isClosed = true }
     queues.close()
     let promises = extender.close().map { release($0) }
@@ -118,6 +128,15 @@ final class Coordinator: Sendable {
   /// Checks that the locker has not been closed while a task waited.
   func checkOpen(_ keys: LockKeys) throws(LockError) {
     if calls.withLock({ $0.isClosed }) { throw Self.closedError(keys) }
+  }
+
+  /// Checks that this is not a child process with a copy of the locker.
+  func checkHome(_ keys: [String], _ phase: LockError.Phase) throws(LockError) {
+    if !home.isHere {
+      throw LockError(
+        .closed, "the locker belongs to the process that this one was forked from", keys: keys,
+        phase: phase)
+    }
   }
 
   static func closedError(_ keys: LockKeys) -> LockError {

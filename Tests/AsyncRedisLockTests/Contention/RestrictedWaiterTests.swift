@@ -46,6 +46,27 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
+  @Test("because the README's last line was left out gets the lock within his retry time")
+  func readmeWithoutQueues() async throws {
+    let (name, key) = (uniqueKey("user"), "locks:" + uniqueKey())
+    // The last line begins with EXISTS.
+    let rules = try LeastPrivilege.rules().prefix { $0 != "+exists" }
+    #expect(rules.contains("+client|setname") && !rules.contains("+subscribe"))
+    try admin(words: ["ACL", "SETUSER", name] + rules + ["~locks:*", ">pw"])
+    let holder = try await Locker(on: .current)
+    let locker = try await Locker {
+      $0.username = name
+      $0.password = "pw"
+    }
+    let first = try await holder.acquire(key, options: .patient)
+    let waiting = Task { try await locker.acquire(key, options: options) }
+    try await Task.sleep(for: .milliseconds(300))
+    let start = ContinuousClock.now
+    try await first.release()
+    #expect(try await expectPromptly(waiting, since: start).release() == .released)
+    await expectNothingLeft(key)
+  }
+
   @Test("of channels is told of a timeout, and can be cancelled, and leaves nothing")
   func waiterGivesUp() async throws {
     let key = uniqueKey()

@@ -72,6 +72,8 @@ struct AccessTests {
       let attempt = await Attempt {
         try await Locker {
           $0.connectTimeout = .seconds(30)
+          $0.username = nil
+          $0.password = nil
           $0.isFencingEnabled = isFencingEnabled
         }
       }
@@ -101,6 +103,7 @@ struct AccessTests {
     let attempt = await Attempt {
       try await Locker {
         $0.connectTimeout = .seconds(30)
+        $0.username = nil
         $0.password = "0pen-sesame"
       }
     }

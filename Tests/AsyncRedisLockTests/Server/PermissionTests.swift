@@ -34,6 +34,28 @@ struct PermissionTests {
     try await exercise(connect(as: user) { $0.isFencingEnabled = isFencingEnabled })
   }
 
+  @Test("who may do what the README says can do everything, and nothing else")
+  func readme() async throws {
+    let rules = try LeastPrivilege.rules().map { $0 == "~invoices:*" ? "~locks:*" : $0 }
+    #expect(rules.contains("~locks:*"), "the README's locks are under invoices:")
+    let name = uniqueKey("user")
+    try admin(words: ["ACL", "SETUSER", name] + rules + [">pw"])
+    try await exercise(connect(as: name))
+    let allowed = Set(rules.compactMap { $0.hasPrefix("+") ? String($0.dropFirst()) : nil })
+    let known = Set(Self.commands + Self.queueing + ["select", "client|setname"])
+    #expect(allowed == known)
+  }
+
+  @Test(
+    "is who all tests log in as, when that is asked for",
+    .enabled("The tests run as a user who may do everything.") { LeastPrivilege.isWanted })
+  func isUsed() async throws {
+    _ = try await Locker { $0.clientName = "checked" }
+    let clients = try admin("CLIENT", "LIST").string?.split(separator: "\n") ?? []
+    let client = try #require(clients.first { $0.contains(" name=checked ") })
+    #expect(client.contains(" user=least "))
+  }
+
   @Test("who may queue does not poll", arguments: [true, false])
   func queue(isFencingEnabled: Bool) async throws {
     let user = try makeUser(

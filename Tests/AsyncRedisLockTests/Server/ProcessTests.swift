@@ -23,12 +23,6 @@ struct ProcessTests {
     let key = uniqueKey()
     let holder = try LockTakerProcess(.current, "block-pool", key: key, ttl: 500, extend: 150)
     await eventually { holder.hasSaid("held") }
-    let client = RedisClient(.current)
-    await eventually(within: .seconds(10)) {
-      let isThere = try client("EXISTS", key).integer == 1
-      #expect(isThere || holder.hasSaid("kept"))
-      return holder.hasSaid("kept") || holder.hasSaid("lost")
-    }
-    #expect(holder.hasSaid("kept"))
+    await holder.expectKept(key)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import PrivateRedis
+import Testing
 
 /// A process of the helper program `LockTaker`, which lies beside the tests.
 final class LockTakerProcess: Sendable {
@@ -7,11 +8,22 @@ final class LockTakerProcess: Sendable {
   private let output = Recorder<String>()
 
   /// Starts the program; it is killed when this goes out of scope.
-  init(_ server: RedisServer, _ mode: String, key: String, ttl: Int, extend: Int) throws {
+  convenience init(_ server: RedisServer, _ mode: String, key: String, ttl: Int, extend: Int) throws
+  {
+    try self.init([server.url, mode, key, String(ttl), String(extend)])
+  }
+
+  /// Starts the program with arguments and variables, through another one if that is named.
+  init(
+    _ arguments: [String], environment: [String: String] = [:], through launcher: [String] = []
+  ) throws {
     process = Process()
     let directory = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-    process.executableURL = directory.appending(path: "LockTaker")
-    process.arguments = [server.url, mode, key, String(ttl), String(extend)]
+    let program = directory.appending(path: "LockTaker").path(percentEncoded: false)
+    let command = launcher + [program] + arguments
+    process.executableURL = URL(filePath: command[0])
+    process.arguments = Array(command.dropFirst())
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let pipe = Pipe()
     process.standardOutput = pipe
     pipe.fileHandleForReading.readabilityHandler = { [output] handle in
@@ -22,8 +34,25 @@ final class LockTakerProcess: Sendable {
 
   deinit { kill() }
 
+  /// All that the program has said.
+  var saying: String { output.values.joined() }
+
   /// Whether the program has said this.
-  func hasSaid(_ text: String) -> Bool { output.values.joined().contains(text) }
+  func hasSaid(_ text: String) -> Bool { saying.contains(text) }
+
+  /// Waits until the program has told what became of its lock, which has to be on the server until then.
+  func expectKept(
+    _ key: String, on server: RedisServer = .current,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async {
+    let client = RedisClient(server)
+    await eventually(within: .seconds(15), "the process tells", sourceLocation: sourceLocation) {
+      let isThere = try client("EXISTS", key) == .integer(1)
+      #expect(isThere || hasSaid("kept"), sourceLocation: sourceLocation)
+      return hasSaid("kept") || hasSaid("lost")
+    }
+    #expect(hasSaid("kept"), sourceLocation: sourceLocation)
+  }
 
   /// Sends a signal, such as SIGSTOP, as long as the program runs.
   func signal(_ number: Int32) {

@@ -33,7 +33,14 @@ struct RedisServerTrait: SuiteTrait, TestTrait, TestScoping {
     try await withCheckedThrowingContinuation { continuation in
       Thread.detachNewThread {
         continuation.resume(
-          with: Result { try RedisServer(arguments: arguments, listen: listener) })
+          with: Result {
+            guard LeastPrivilege.isWanted else {
+              return try RedisServer(arguments: arguments, listen: listener)
+            }
+            return try RedisServer(
+              arguments: arguments + LeastPrivilege.arguments(), listen: listener,
+              login: LeastPrivilege.login)
+          })
       }
     }
   }

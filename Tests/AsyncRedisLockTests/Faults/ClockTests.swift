@@ -1,0 +1,66 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+@Suite("A clock that is set", .enabled("There is no C compiler here.") { ClockShim.isAvailable })
+struct ClockTests {
+  private static let options = LockOptions(
+    timeout: .seconds(5), ttl: .seconds(5), extend: .milliseconds(300))
+
+  @Test(
+    "forward at the server ends the lock there, and its holder learns that by the next extension")
+  func serverForward() async throws {
+    let shim = try ClockShim()
+    let server = try RedisServer(environment: shim.environment)
+    defer { server.stop() }
+    let (first, second) = (try await Locker(on: server), try await Locker(on: server))
+    let lock = try await first.acquire(uniqueKey(), options: Self.options)
+    try shim.shift(by: .seconds(60))
+    let start = ContinuousClock.now
+    let other = try await second.acquire(lock.keys[0], options: Self.options)
+    #expect(other.fencingToken ?? 0 > lock.fencingToken ?? .max)
+    try await lock.waitUntilLost()
+    #expect(ContinuousClock.now - start < .seconds(2))
+    #expect(lock.lossReason == .takenAway)
+    #expect(other.isHeld)
+    #expect(try await other.release() == .released)
+  }
+
+  @Test("back at the server does not make a lock valid for longer than its holder may think")
+  func serverBack() async throws {
+    let shim = try ClockShim()
+    let server = try RedisServer(environment: shim.environment)
+    defer { server.stop() }
+    let (locker, client) = (try await Locker(on: server), RedisClient(server))
+    let brief = LockOptions(ttl: .milliseconds(600), extend: nil)
+    let (kept, lock) = (
+      try await locker.acquire(uniqueKey("kept"), options: Self.options),
+      try await locker.acquire(uniqueKey("lost"), options: brief)
+    )
+    let end = ContinuousClock.now + lock.remaining
+    try shim.shift(by: .seconds(-600))
+    #expect(try client("PTTL", lock.keys[0]).integer ?? 0 > 500_000)
+    try await lock.waitUntilLost()
+    #expect(ContinuousClock.now >= end - .milliseconds(1))
+    #expect(lock.lossReason == .expired)
+    // Only its release keeps the key from lasting for ten minutes.
+    _ = try await lock.release()
+    #expect(try client("EXISTS", lock.keys[0]) == .integer(0))
+    #expect(kept.isHeld)
+    #expect(try await kept.release() == .released)
+    // Fencing tokens do not follow the clock back.
+    #expect(try await locker.acquire(kept.keys[0]).fencingToken ?? 0 > kept.fencingToken ?? .max)
+  }
+
+  @Test("at the client changes nothing", .redisServer(), arguments: [3600, -3600])
+  func client(seconds: Int) async throws {
+    let shim = try ClockShim()
+    let key = uniqueKey()
+    let holder = try LockTakerProcess(
+      [RedisServer.current.url, "keep", key, "600", "150"], environment: shim.environment)
+    await eventually { holder.hasSaid("held") }
+    try shim.shift(by: .seconds(seconds))
+    await holder.expectKept(key)
+  }
+}

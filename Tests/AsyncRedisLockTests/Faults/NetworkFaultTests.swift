@@ -1,0 +1,126 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+@Suite("A network")
+struct NetworkFaultTests {
+  // MARK: Connecting
+
+  @Test(
+    "that swallows every packet to a server makes connecting fail in time",
+    .enabled("Elsewhere a full listener refuses.") { Self.isLinux })
+  func swallowsConnections() async throws {
+    // A listener that is full does not answer whoever comes next.
+    let full = try FullListener()
+    let attempt = await Attempt {
+      try await Locker(url: full.url) { $0.connectTimeout = .milliseconds(300) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(attempt.error?.message.contains("refused") == false, "the test has to fill it")
+    #expect(attempt.duration > .milliseconds(250) && attempt.duration < .inTime)
+  }
+
+  @Test(
+    "where a name has several addresses leads to the one that answers",
+    .asRoot, .redisServer(listen: .tcp))
+  func severalAddresses() async throws {
+    let port = try #require(RedisServer.current.port)
+    let process = try LockTakerProcess(
+      ["redis://several.test:\(port)?connect_timeout=2s", "connect", "-", "0", "0"],
+      through: hiding(
+        "/etc/hosts", behind: "127.0.0.9 several.test", "::1 several.test", "127.0.0.1 several.test"
+      ))
+    await eventually { process.hasSaid(" ms") }
+    #expect(process.hasSaid("connected after"), "\(process.saying)")
+  }
+
+  @Test("where names are not answered makes connecting fail in time", .asRoot)
+  func silentNameServer() async throws {
+    let nameServer = try SilentNameServer()
+    let process = try LockTakerProcess(
+      ["redis://slow.test:6379?connect_timeout=500ms", "connect", "-", "0", "0"],
+      through: hiding("/etc/resolv.conf", behind: "nameserver 127.0.0.1"))
+    defer { withExtendedLifetime(nameServer) {} }
+    await eventually { process.hasSaid(" ms") }
+    #expect(process.hasSaid("unreachable (connect)"), "\(process.saying)")
+    #expect(!process.hasSaid("in name resolution"), "the name server has to be silent")
+    let words = process.saying.split(whereSeparator: \.isWhitespace)
+    let milliseconds = try #require(words.dropLast().last.flatMap { Double($0) })
+    #expect(milliseconds > 450 && milliseconds < 3000)
+  }
+
+  /// The command that runs another one with a file of the system replaced, for that one alone.
+  private func hiding(_ path: String, behind lines: String...) -> [String] {
+    let script = """
+      printf '%s\\n' "$LINES_TO_SHOW" >/tmp/shown.$$ && mount --bind /tmp/shown.$$ \(path)
+      rm -f /tmp/shown.$$
+      exec "$@"
+      """.replacing("$LINES_TO_SHOW", with: lines.joined(separator: "\n"))
+    return ["/usr/bin/env", "unshare", "--mount", "sh", "-c", script, "sh"]
+  }
+
+  // MARK: Sending
+
+  @Test(
+    "that takes only a part of a command makes the call fail in time, and nothing is left",
+    .redisServer())
+  func partialWrite() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
+    // More than the sockets on both sides hold.
+    let key = uniqueKey() + String(repeating: "k", count: 1 << 20)
+    server.pause()
+    let attempt = await Attempt {
+      try await locker.acquire(
+        key, options: LockOptions(timeout: .seconds(1), ttl: .seconds(60)))
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.duration < .inTime)
+    server.resume()
+    try await locker.acquire(uniqueKey()).release()
+    let client = RedisClient(server)
+    await eventually("what arrived of it is nothing") {
+      try client("KEYS", "*").array?.allSatisfy { $0.string == "redis-lock:fence" } == true
+    }
+  }
+
+  // MARK: TLS
+
+  @Test(
+    "that leads to a port for TLS makes connecting fail in time, with a typed error",
+    .enabled("There is no openssl here.") { SampleCertificate.isAvailable })
+  func tlsPort() async throws {
+    let certificate = try SampleCertificate()
+    let port = try freeTCPPort()
+    let server = try RedisServer(arguments: [
+      "--tls-port", "\(port)", "--tls-cert-file", certificate.path, "--tls-key-file",
+      certificate.keyPath, "--tls-ca-cert-file", certificate.path, "--tls-auth-clients", "no",
+      "--bind", "127.0.0.1",
+    ])
+    defer { server.stop() }
+    let attempt = await Attempt {
+      try await Locker(url: "redis://127.0.0.1:\(port)") { $0.connectTimeout = .milliseconds(500) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.duration < .inTime)
+  }
+
+  private static var isLinux: Bool {
+    #if os(Linux)
+      true
+    #else
+      false
+    #endif
+  }
+}
+
+extension Trait where Self == ConditionTrait {
+  /// For a test that changes, for itself alone, what belongs to the system: skipped unless asked for.
+  static var asRoot: Self {
+    .enabled("Needs root on Linux, and REDIS_TEST_AS_ROOT=1.") {
+      ProcessInfo.processInfo.environment["REDIS_TEST_AS_ROOT"] == "1"
+    }
+  }
+}

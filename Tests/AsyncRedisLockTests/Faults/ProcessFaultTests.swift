@@ -1,0 +1,126 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+/// What a program may do, or may be done to it, around a lock that it holds; each time in a process of its own.
+@Suite("A process", .redisServer())
+struct ProcessFaultTests {
+  private let client = RedisClient(.current)
+
+  /// Starts a process that takes a lock, and waits until it has it.
+  private func start(
+    _ mode: String, key: String, ttl: Int = 600, extend: Int = 100
+  ) async throws -> LockTakerProcess {
+    let process = try LockTakerProcess(.current, mode, key: key, ttl: ttl, extend: extend)
+    await eventually { process.hasSaid("held") }
+    return process
+  }
+
+  // MARK: Threads and signals
+
+  @Test("that blocks hundreds of its Dispatch queues keeps its lock")
+  func blockedQueues() async throws {
+    let key = uniqueKey()
+    let process = try await start("block-queues", key: key, ttl: 500, extend: 150)
+    await process.expectKept(key)
+    #expect(!process.hasSaid("still works"), "the test has to block the queues")
+  }
+
+  @Test("that is stopped for longer than the ttl sees at its first look that the lock is lost")
+  func stopped() async throws {
+    let key = uniqueKey()
+    for _ in 0..<3 {
+      let process = try await start("watch", key: key, ttl: 300, extend: 50)
+      process.signal(SIGSTOP)
+      let locker = try await Locker(on: .current)
+      let lock = try await locker.acquire(key, options: LockOptions(timeout: .seconds(5)))
+      // Past the end of its validity by its own clock as well.
+      try await Task.sleep(for: .milliseconds(400))
+      process.signal(SIGCONT)
+      await eventually { process.hasSaid("lost") }
+      #expect(!process.hasSaid("held after a pause"))
+      #expect(try client("GET", key).string == lock.token)
+      #expect(lock.isHeld)
+      #expect(try await lock.release() == .released)
+    }
+  }
+
+  @Test("whose system calls are interrupted all the time connects, locks, and times out in time")
+  func interrupted() async throws {
+    let process = try await start("interrupt", key: uniqueKey(), ttl: 30_000, extend: 1000)
+    await eventually(within: .seconds(20)) { process.hasSaid("interrupted") }
+    let words = process.saying.split(whereSeparator: \.isWhitespace)
+    let numbers = words.suffix(6).compactMap { Int($0) }
+    try #require(numbers.count == 2, "\(process.saying)")
+    #expect(numbers[0] >= 299 && numbers[0] < 2000)
+    #expect(numbers[1] > 100, "the test has to interrupt it")
+  }
+
+  // MARK: Descriptors
+
+  @Test(
+    "that has no descriptors left gets typed errors, keeps its lock, and leaks none in a thousand attempts"
+  )
+  func exhausted() async throws {
+    let process = try await start("exhaust", key: uniqueKey())
+    await eventually(within: .seconds(60)) { process.hasSaid("leaked") }
+    let lines = process.saying.split(separator: "\n")
+    for spare in [0, 2] {
+      let line = try #require(lines.first { $0.hasPrefix("with \(spare) left") })
+      #expect(line.contains("unreachable") && line.contains("Too many open files"))
+      #expect(!line.contains("no error"))
+    }
+    #expect(process.hasSaid("then no error, held true"))
+    #expect(process.hasSaid("leaked 0"), "\(process.saying)")
+  }
+
+  // MARK: Children
+
+  @Test(
+    "that starts another program does not pass its sockets on",
+    .enabled("Here nobody can look at another process's descriptors.") { Self.hasProc })
+  func spawned() async throws {
+    let process = try await start("spawn", key: uniqueKey())
+    await eventually { process.hasSaid("passed on") }
+    #expect(process.hasSaid(" sockets, passed on 0, status 0"), "\(process.saying)")
+    let counts = process.saying.split(separator: " ").compactMap { Int($0) }
+    // The connection, the inbox, and what wakes the connection's thread.
+    #expect(counts.first ?? 0 >= 4)
+  }
+
+  @Test(
+    "that forks keeps its lock, whatever the child does with its copies of the handles",
+    .enabled("Swift offers no fork here.") { Self.hasProc })
+  func forked() async throws {
+    let key = uniqueKey()
+    let process = try await start("fork", key: key)
+    await process.expectKept(key)
+    #expect(process.hasSaid("child isHeld false, remaining 0.0 seconds"))
+    for call in ["release", "extend", "acquire", "inspect"] {
+      #expect(process.hasSaid("child \(call): closed"), "\(process.saying)")
+    }
+    #expect(process.hasSaid("child let go"))
+  }
+
+  @Test(
+    "that forks and dies loses its lock after its ttl, though the child has copies of the sockets",
+    .enabled("Swift offers no fork here.") { Self.hasProc })
+  func forkedAndKilled() async throws {
+    let key = uniqueKey()
+    let process = try await start("fork", key: key)
+    await eventually { process.hasSaid("child let go") }
+    process.kill()
+    let start = ContinuousClock.now
+    await eventually(within: .seconds(2)) { try client("EXISTS", key) == .integer(0) }
+    #expect(ContinuousClock.now - start < .milliseconds(1200))
+  }
+
+  private static var hasProc: Bool {
+    #if os(Linux)
+      true
+    #else
+      false
+    #endif
+  }
+}

@@ -1,0 +1,111 @@
+import AsyncRedisLock
+import Foundation
+import PrivateRedis
+import Testing
+
+@Suite("A server")
+struct ServerFaultTests {
+  private static let options = LockOptions(
+    timeout: .seconds(5), ttl: .seconds(2), extend: .milliseconds(200))
+
+  @Test(
+    "that forgets everything in a restart loses the lock, which nobody makes anew", .redisServer())
+  func restartedEmpty() async throws {
+    let server = RedisServer.current
+    let lock = try await Locker(on: server).acquire(uniqueKey(), options: Self.options)
+    server.kill()
+    try server.restart()
+    try await lock.waitUntilLost()
+    #expect(lock.lossReason == .takenAway)
+    #expect(try !server.hasKey(lock.keys[0]))
+    #expect(try await lock.release() == .expired)
+  }
+
+  @Test(
+    "that stands still for longer than the ttl has lost the lock before, and does not revive it",
+    .redisServer())
+  func stoppedForLong() async throws {
+    let server = RedisServer.current
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
+    let options = LockOptions(
+      timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(100))
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    server.pause()
+    // A waiter whose command is executed when nobody waits for it any more.
+    let other = uniqueKey("other")
+    await expectError(.unreachable) {
+      try await locker.acquire(other, options: LockOptions(timeout: .milliseconds(300)))
+    }
+    try await lock.waitUntilLost()
+    #expect(lock.lossReason == .expired)
+    server.resume()
+    await eventually { try !server.hasKey(lock.keys[0]) && !server.hasKey(other) }
+    #expect(!lock.isHeld)
+    // Also not by what was queued at the server meanwhile.
+    try await locker.acquire(other).release()
+    #expect(try !server.hasKey(lock.keys[0]))
+  }
+
+  @Test(
+    "that holds back all writes, or everything, keeps the lock", .redisServer(),
+    arguments: ["WRITE", "ALL"])
+  func clientPause(mode: String) async throws {
+    let server = RedisServer.current
+    let lock = try await Locker(on: server).acquire(uniqueKey(), options: Self.options)
+    let firstEnd = ContinuousClock.now + lock.remaining
+    try RedisClient(server)("CLIENT", "PAUSE", "700", mode)
+    await eventually { ContinuousClock.now + lock.remaining > firstEnd + .seconds(1) }
+    #expect(lock.isHeld)
+    #expect(try await lock.release() == .released)
+  }
+
+  @Test("that hangs up on idle clients is connected to again, and nobody notices", .redisServer())
+  func idleTimeout() async throws {
+    let (server, admin) = (RedisServer.current, RedisClient(.current))
+    let locker = try await Locker(on: server) { $0.clientName = "idle" }
+    try await locker.acquire(uniqueKey()).release()
+    try admin("CONFIG", "SET", "timeout", "1")
+    for _ in 0..<2 {
+      await eventually("the idle connection is closed") {
+        try admin("CLIENT", "LIST").string?.contains(" name=idle ") == false
+      }
+      try await locker.acquire(uniqueKey()).release()
+    }
+  }
+
+  @Test(
+    "that evicts the key loses the lock, and that is noticed by the next extension", .redisServer())
+  func eviction() async throws {
+    let (server, admin) = (RedisServer.current, RedisClient(.current))
+    let options = LockOptions(timeout: .seconds(5), ttl: .seconds(30), extend: .milliseconds(200))
+    let lock = try await Locker(on: server).acquire(uniqueKey(), options: options)
+    let information = try #require(admin("INFO", "memory").string)
+    let used = try #require(
+      information.split(separator: "\r\n").first { $0.hasPrefix("used_memory:") })
+    let bytes = try #require(Int(used.dropFirst("used_memory:".count)))
+    try admin("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+    try admin("CONFIG", "SET", "maxmemory", "\(bytes + 1_000_000)")
+    // All of these live longer than the lock.
+    let filler = String(repeating: "x", count: 10_000)
+    for number in 0..<300 { try admin("SET", "filler-\(number)", filler, "EX", "3600") }
+    #expect(try !server.hasKey(lock.keys[0]), "the test has to make the server evict the key")
+    let start = ContinuousClock.now
+    try await lock.waitUntilLost()
+    #expect(ContinuousClock.now - start < .seconds(2))
+    #expect(lock.lossReason == .takenAway)
+  }
+
+  @Test(
+    "that takes no strings of the length of a key is a typed error, and the next call works",
+    .redisServer("--proto-max-bulk-len", "1mb"))
+  func tooLongForServer() async throws {
+    let locker = try await Locker(on: .current)
+    let key = uniqueKey() + String(repeating: "k", count: 2 << 20)
+    let attempt = await Attempt {
+      try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(300)))
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.duration < .inTime)
+    try await locker.acquire(uniqueKey()).release()
+  }
+}

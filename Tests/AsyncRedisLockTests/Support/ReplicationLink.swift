@@ -1,0 +1,37 @@
+import FaultProxy
+import Foundation
+import PrivateRedis
+
+/// Leads a replica to its master, until it takes what the master says without passing it on.
+final class ReplicationLink: Sendable {
+  private let listener: FakeListener
+  private let isSilent: Shared<Bool>
+
+  /// Starts to listen.
+  ///
+  /// - Throws: `POSIXError`.
+  init(to port: Int) throws {
+    let isSilent = Shared(false)
+    self.isSilent = isSilent
+    listener = try FakeListener(.tcp) { replica in
+      guard let master = try? FakeWire(connectingTo: .tcp(port: UInt16(port))) else { return }
+      Thread.detachNewThread {
+        while let bytes = replica.receive() { master.write(bytes) }
+        master.hangUp()
+      }
+      Thread.detachNewThread {
+        while let bytes = master.receive() { if !isSilent.value { replica.write(bytes) } }
+        replica.hangUp()
+      }
+    }
+  }
+
+  /// The port for the replica.
+  var port: String { if case .tcp(let port) = listener.address { "\(port)" } else { "" } }
+
+  /// From now on the replica learns nothing.
+  func fallSilent() { isSilent.value = true }
+
+  /// Leads nobody else.
+  func stop() { listener.stop() }
+}

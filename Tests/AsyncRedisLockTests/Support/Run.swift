@@ -1,0 +1,16 @@
+import Foundation
+
+/// Runs a program of the system without showing what it says.
+///
+/// - Returns: Its status.
+/// - Throws: `CocoaError`.
+func run(_ command: String...) throws -> Int32 {
+  let process = Process()
+  process.executableURL = URL(filePath: "/usr/bin/env")
+  process.arguments = command
+  process.standardOutput = FileHandle.nullDevice
+  process.standardError = FileHandle.nullDevice
+  try process.run()
+  process.waitUntilExit()
+  return process.terminationStatus
+}
