@@ -5,7 +5,7 @@ SWIFT = swift
 STRICT = --build-system native -Xswiftc -warnings-as-errors
 SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test demo bench model tsan lint format clean dependencies swift
+.PHONY: help build test demo bench chaos model tsan lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ demo: dependencies ## run the demo, on a server of its own
 
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
+
+chaos: dependencies ## break server, network and clients for MINUTES=1, and check who held what; SEED=, PROFILE=
+	$(SWIFT) run Chaos soak --minutes "$(or $(MINUTES),1)" --seed "$(SEED)" --profile "$(PROFILE)" --json "$(JSON)"
 
 model: ## check the models of the protocol with spin, in about five minutes
 	@command -v spin >/dev/null 2>&1 || { echo 'Installing spin.'; \

@@ -59,9 +59,14 @@ let package = Package(
       name: "LockTaker", dependencies: ["AsyncRedisLock"], path: "Tests/LockTaker",
       swiftSettings: settings
     ),
+    .target(name: "ChaosLog", path: "Tests/ChaosLog", swiftSettings: settings),
+    .executableTarget(
+      name: "Chaos", dependencies: ["AsyncRedisLock", "ChaosLog", "PrivateRedis"],
+      path: "Tests/Chaos", swiftSettings: settings
+    ),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock", "LockTaker", "PrivateRedis"],
+      dependencies: ["AsyncRedisLock", "ChaosLog", "LockTaker", "PrivateRedis"],
       swiftSettings: settings
     ),
   ]
