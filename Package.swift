@@ -51,6 +51,10 @@ let package = Package(
       swiftSettings: settings
     ),
     .target(name: "PrivateRedis", path: "Tests/PrivateRedis", swiftSettings: settings),
+    .target(
+      name: "FaultProxy", dependencies: ["AsyncRedisLock", "PrivateRedis"],
+      path: "Tests/FaultProxy", swiftSettings: settings
+    ),
     .executableTarget(
       name: "Demo", dependencies: ["AsyncRedisLock", "PrivateRedis"], path: "Examples/Demo",
       swiftSettings: settings
@@ -61,12 +65,12 @@ let package = Package(
     ),
     .target(name: "ChaosLog", path: "Tests/ChaosLog", swiftSettings: settings),
     .executableTarget(
-      name: "Chaos", dependencies: ["AsyncRedisLock", "ChaosLog", "PrivateRedis"],
+      name: "Chaos", dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "PrivateRedis"],
       path: "Tests/Chaos", swiftSettings: settings
     ),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock", "ChaosLog", "LockTaker", "PrivateRedis"],
+      dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "LockTaker", "PrivateRedis"],
       swiftSettings: settings
     ),
   ]

@@ -88,7 +88,9 @@ extension Coordinator {
       switch action {
       case .ask(let isFirst, let deadline):
         // A token is used for one question: should its outcome stay unknown, it is given up for good.
-        let asking = Claim(keys: keys.names, token: store.makeToken(), ttl: options.ttl)
+        let former = Mutant.tokenUsedAgain.isActive ? claim?.token : nil
+        let asking = Claim(
+          keys: keys.names, token: former ?? store.makeToken(), ttl: options.ttl)
         claim = asking
         do throws(StoreFailure) {
           let numbers = queues.numbersWanted(keys)

@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// Takes, keeps and gives back the locks of one ``Locker``.
 final class Coordinator: Sendable {
-  /// The acquisitions that are under way, and who waits for their end.
-  private struct Acquiring {
+  /// The calls that are under way to take a lock or to give one back, and who waits for their end.
+  private struct Calls {
     var count = 0
     var isClosed = false
     var idle: [Promise<Void>] = []
@@ -15,7 +15,7 @@ final class Coordinator: Sendable {
   let operationTimeout: Duration
   /// What tells the store from others in this process.
   let place: String
-  private let acquiring = Mutex(Acquiring())
+  private let calls = Mutex(Calls())
 
   init(
     store: any LockStore, place: String, operationTimeout: Duration, queues: LocalQueues
@@ -32,7 +32,7 @@ final class Coordinator: Sendable {
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
   func acquire(_ keys: LockKeys, options: LockOptions, waits: Bool) async throws -> Lease? {
     try beginAcquiring(keys)
-    defer { endAcquiring() }
+    defer { endCall() }
     try Task.checkCancellation()
     let plan = AcquirePlan(
       keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
@@ -50,6 +50,9 @@ final class Coordinator: Sendable {
   func release(
     _ lease: Lease, isAwaited: Bool = false
   ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
+    // Closing must not miss what has not been handed to the store yet.
+    calls.withLock { $0.count += 1 }
+    defer { endCall() }
     switch lease.beginRelease(isAwaited: isAwaited) {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
@@ -58,7 +61,6 @@ final class Coordinator: Sendable {
       } else {
         giveBack(lease, release, promise)
       }
-      // Not before: closing finds here what has not been handed to the store yet.
       extender.noteEnd()
       return promise
     }
@@ -103,19 +105,19 @@ final class Coordinator: Sendable {
 
   /// Gives back all leases and closes the store, within the operation timeout.
   func close() async {
-    acquiring.withLock { $0.isClosed = true }
+    calls.withLock { $0.isClosed = true }
     queues.close()
     let promises = extender.close().map { release($0) }
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
-    await waitForAcquisitions()
+    await waitForCalls()
     for promise in promises { _ = await promise.value }
     store.close()
   }
 
   /// Checks that the locker has not been closed while a task waited.
   func checkOpen(_ keys: LockKeys) throws(LockError) {
-    if acquiring.withLock({ $0.isClosed }) { throw Self.closedError(keys) }
+    if calls.withLock({ $0.isClosed }) { throw Self.closedError(keys) }
   }
 
   static func closedError(_ keys: LockKeys) -> LockError {
@@ -123,28 +125,28 @@ final class Coordinator: Sendable {
   }
 
   private func beginAcquiring(_ keys: LockKeys) throws(LockError) {
-    let isClosed = acquiring.withLock { acquiring in
-      if !acquiring.isClosed { acquiring.count += 1 }
-      return acquiring.isClosed
+    let isClosed = calls.withLock { calls in
+      if !calls.isClosed { calls.count += 1 }
+      return calls.isClosed
     }
     if isClosed { throw Self.closedError(keys) }
   }
 
-  private func endAcquiring() {
-    let idle = acquiring.withLock { acquiring in
-      acquiring.count -= 1
-      guard acquiring.count == 0 else { return [Promise<Void>]() }
-      defer { acquiring.idle = [] }
-      return acquiring.idle
+  private func endCall() {
+    let idle = calls.withLock { calls in
+      calls.count -= 1
+      guard calls.count == 0 else { return [Promise<Void>]() }
+      defer { calls.idle = [] }
+      return calls.idle
     }
     for promise in idle { promise.fulfil(()) }
   }
 
-  private func waitForAcquisitions() async {
+  private func waitForCalls() async {
     let promise = Promise<Void>()
-    let isIdle = acquiring.withLock { acquiring in
-      if acquiring.count > 0 { acquiring.idle.append(promise) }
-      return acquiring.count == 0
+    let isIdle = calls.withLock { calls in
+      if calls.count > 0 { calls.idle.append(promise) }
+      return calls.count == 0
     }
     if !isIdle { await promise.value }
   }

@@ -5,7 +5,7 @@ final class Request: Sendable {
   /// The replies, one per command, and the instant just before the first command was sent.
   struct Answer: Sendable {
     let replies: [Reply]
-    let sentAt: Instant
+    fileprivate(set) var sentAt: Instant
     /// Whether the commands had been sent before on a connection that broke, and may have been executed
     /// then.
     var isOfRepetition = false
@@ -52,7 +52,7 @@ final class Request: Sendable {
     self.deadline = deadline
     self.isRepeatable = isRepeatable
     self.isAwaited = isAwaited
-    self.undo = undo
+    self.undo = Mutant.noUndo.isActive ? nil : undo
     self.completion = completion
   }
 
@@ -100,6 +100,7 @@ final class Request: Sendable {
     guard phase.exchange(.finished, ordering: .acquiringAndReleasing) != .finished else { return }
     var answer = answer
     answer.isOfRepetition = isRepeated.load(ordering: .relaxed)
+    if Mutant.validityFromReply.isActive { answer.sentAt = .now }
     completion(.success(answer))
   }
 

@@ -14,7 +14,12 @@ struct Script: Sendable {
   /// Reads a script; its line `-- include queue.lua` stands for that file.
   private init(_ bytes: [UInt8]) {
     let parts = String(decoding: bytes, as: UTF8.self).split(separator: "-- include queue.lua\n")
-    source = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
+    let whole = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
+    #if MUTANTS
+      source = Mutant.mutate(whole)
+    #else
+      source = whole
+    #endif
     digest = SHA1.hexadecimalDigest(of: Array(source.utf8))
   }
 

@@ -28,6 +28,7 @@ package final class TokenSource: Sendable {
   /// A token that has never been used.
   package func next() -> String {
     let number = sequence.add(1, ordering: .relaxed).newValue
+    if Mutant.oneToken.isActive { return "\(notifyingPrefix)1:0123456789abcdef" }
     let prefix = isSilent.load(ordering: .relaxed) ? silentPrefix : notifyingPrefix
     return "\(prefix)\(number):\(LockToken.hexadecimal(.random(in: .min ... .max)))"
   }

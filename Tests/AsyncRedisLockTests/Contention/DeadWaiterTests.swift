@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -202,7 +203,7 @@ struct DeadWaiterTests {
   }
 }
 
-extension FaultProxy.Chunk {
+extension FaultProxy.Message {
   /// Whether it is, or has in it, a message that somebody has published.
   fileprivate var isMessage: Bool {
     direction == .replies

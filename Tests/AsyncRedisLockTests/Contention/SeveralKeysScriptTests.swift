@@ -56,6 +56,27 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
+  @Test("keep to a grant of several keys that a poll has made on the way")
+  func grantOnTheWay() throws {
+    let (a, b) = (uniqueKey("a"), uniqueKey("b"))
+    let (holder, first, second) = (
+      QueueScripts.token("holder"), QueueScripts.token("first"), QueueScripts.token("second")
+    )
+    let listener = try scripts.listen(as: first)
+    #expect(try scripts.poll(holder, a, b).isGranted)
+    #expect(try !scripts.poll(first, a, b).isGranted)
+    #expect(try !scripts.poll(second, a, b).isGranted)
+    // Both expire at once, and it is the second who asks.
+    try client("DEL", a, b)
+    #expect(try scripts.poll(second, a, b).holder == first)
+    for key in [a, b] {
+      #expect(try scripts.holder(key) == first)
+      #expect(try scripts.queue(key) == [second])
+    }
+    while listener.messages.isEmpty { try client("PING") }
+    #expect(listener.messages.count == 1)
+  }
+
   @Test("refresh a reservation by polls, and undo it by a clean-up")
   func undo() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))

@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -32,26 +33,6 @@ struct AmbiguousReleaseTests {
   }
 
   // MARK: Release
-
-  @Test(
-    "is released when the line breaks at any byte of that",
-    arguments: FaultProxy.Direction.allCases, AmbiguousTests.Break.allCases)
-  func releaseBrokenAtEveryByte(
-    _ direction: FaultProxy.Direction, _ way: AmbiguousTests.Break
-  ) async throws {
-    var position = 0
-    while true {
-      let held = try await hold()
-      defer { held.proxy.stop() }
-      let hasBroken = held.proxy.setFault(direction, afterMore: position) { way.verdict(after: $0) }
-      #expect(try await held.lock.release() == .released, "byte \(position)")
-      guard hasBroken() else { break }
-      #expect(try client("EXISTS", held.key) == .integer(0))
-      #expect(held.lock.lossReason == nil)
-      position += 1
-    }
-    #expect(position > 4, "The sweep did not reach the release.")
-  }
 
   @Test("says that it was released also when another took it before that was known")
   func takenMeanwhile() async throws {
@@ -165,36 +146,6 @@ struct AmbiguousReleaseTests {
 
   // MARK: Extension
 
-  @Test(
-    "is as valid as before when the line breaks at any byte of an extension",
-    arguments: FaultProxy.Direction.allCases)
-  func extensionBrokenAtEveryByte(_ direction: FaultProxy.Direction) async throws {
-    var position = 0
-    while true {
-      let held = try await hold()
-      defer { held.proxy.stop() }
-      let former = held.lock.remaining
-      let hasBroken = held.proxy.setFault(direction, afterMore: position) { .cut(after: $0) }
-      let attempt = await Attempt { try await held.lock.extend(by: .seconds(600)) }
-      guard hasBroken() else {
-        #expect(held.lock.remaining > former)
-        break
-      }
-      // The last byte of a reply may have come through, but then there was an answer.
-      if attempt.error != nil {
-        #expect(attempt.error?.code == .unreachable)
-        #expect(held.lock.remaining <= former, "byte \(position)")
-      }
-      #expect(held.lock.isHeld)
-      #expect(try client("GET", held.key).string == held.lock.token)
-      try await held.lock.extend(by: .seconds(600))
-      #expect(held.lock.remaining > .seconds(590))
-      #expect(try await held.lock.release() == .released)
-      position += 3
-    }
-    #expect(position > 3, "The sweep did not reach the extension.")
-  }
-
   @Test("survives extensions whose answers are lost")
   func survives() async throws {
     let options = LockOptions(ttl: .seconds(2), extend: .milliseconds(100))
@@ -244,7 +195,7 @@ extension FaultProxy {
   /// first connection; returns whether it has.
   fileprivate func setFault(
     _ direction: Direction, afterMore count: Int = 0,
-    _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Verdict
+    _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Fault
   ) -> @Sendable () -> Bool {
     let start = received(direction, on: 0).count + count
     let hasHappened = Shared(false)

@@ -13,7 +13,7 @@ struct PermissionTests {
   ]
   /// Those that it uses when no fencing tokens are wanted.
   private static let unfencedCommands = [
-    "set", "get", "del", "pexpire", "pttl", "eval", "evalsha",
+    "set", "get", "getrange", "del", "pexpire", "pttl", "eval", "evalsha",
   ]
 
   /// What it takes to wait in the server's queue, and to hand locks on.

@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing

@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import Testing
 
@@ -45,6 +46,25 @@ struct WrongAnswerTests {
       await eventually(comment) { tokens.allSatisfy(server.hasTakenBack) }
       try await lock.release()
     }
+  }
+
+  @Test(
+    "to SET that comes twice makes no lock, with fencing tokens or without",
+    arguments: [true, false])
+  func twice(isFencing: Bool) async throws {
+    let server = try FakeServer { command, _, _ in
+      command.name == "SET" ? .send("+OK\r\n+OK\r\n") : nil
+    }
+    defer { server.stop() }
+    var configuration = try LockerConfiguration(url: server.url)
+    configuration.isFencingEnabled = isFencing
+    let locker = try await Locker(configuration: configuration)
+    let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(5))
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    let tokens = server.commands.joined().filter { $0.name == "SET" }.map { $0.words[2] }
+    #expect(!tokens.isEmpty && !tokens.contains(lock.token))
+    await eventually { tokens.allSatisfy(server.hasTakenBack) }
+    try await lock.release()
   }
 
   @Test("to GETRANGE that is another's token is no lock, and is taken back")

@@ -1,5 +1,6 @@
 // In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import Synchronization
 
@@ -68,14 +69,6 @@ final class FakeServer: Sendable {
   }
 }
 
-/// A command as a server reads it.
-struct FakeCommand: Sendable, Equatable {
-  let words: [String]
-
-  /// The command's name in capital letters.
-  var name: String { words.first?.uppercased() ?? "" }
-}
-
 /// What a fake server does about a command, step by step.
 struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
   /// One step.
@@ -121,37 +114,6 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
   }
 }
 
-/// Takes commands out of what a client sends.
-struct FakeCommandParser {
-  private var bytes: ArraySlice<UInt8> = []
-
-  mutating func feed(_ new: [UInt8]) { bytes += new }
-
-  /// The next complete command; nil when more has to arrive first.
-  mutating func next() -> FakeCommand? {
-    var rest = bytes
-    guard let count = Self.number(after: "*", in: &rest) else { return nil }
-    var words: [String] = []
-    for _ in 0..<count {
-      guard let length = Self.number(after: "$", in: &rest), rest.count >= length + 2 else {
-        return nil
-      }
-      words.append(String(decoding: rest.prefix(length), as: UTF8.self))
-      rest = rest.dropFirst(length + 2)
-    }
-    bytes = rest
-    return FakeCommand(words: words)
-  }
-
-  private static func number(after mark: Character, in rest: inout ArraySlice<UInt8>) -> Int? {
-    guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-    let line = String(decoding: rest[..<end], as: UTF8.self)
-    guard line.first == mark else { return nil }
-    rest = rest[(end + 1)...]
-    return Int(line.dropFirst().dropLast(line.hasSuffix("\r") ? 1 : 0))
-  }
-}
-
 /// The connections of a fake server, apart from it so that their threads do not keep it alive.
 private final class Hall: Sendable {
   struct Guest {
@@ -184,11 +146,12 @@ private final class Hall: Sendable {
     over wire: FakeWire, _ number: Int, welcome: (Int) -> FakeAnswer, script: FakeServer.Script
   ) {
     var goesOn = perform(welcome(number), over: wire, number)
-    var parser = FakeCommandParser()
+    var splitter = MessageSplitter()
     var index = 0
     while goesOn, let bytes = wire.receive() {
-      parser.feed(bytes)
-      while goesOn, let command = parser.next() {
+      splitter.feed(bytes)
+      while goesOn, let message = splitter.next() {
+        let command = FakeCommand(message)
         let usual = state.withLock { state in
           state.guests[number].commands.append(command)
           return state.manners.answer(to: command, on: number)

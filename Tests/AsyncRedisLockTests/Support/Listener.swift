@@ -1,3 +1,4 @@
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing

@@ -82,7 +82,12 @@ for _, lock in ipairs(locks) do
   end
 end
 
+local hasHanded = false
 for _, lock in ipairs(locks) do
+  if hasHanded then
+    -- Handing one key on may have changed the others, too.
+    lock.value = call('GET', lock.key)
+  end
   if lock.value and lock.value ~= token then
     -- Who holds a key and waits in its queue has it reserved; it goes back to who came before.
     local other = call('ZSCORE', lock.queue, lock.value)
@@ -93,7 +98,7 @@ for _, lock in ipairs(locks) do
   end
   if not lock.value then
     hand(lock, token)
-    lock.isHanded = true
+    hasHanded = true
   elseif lock.value == token then
     -- A reservation lasts as long as the place.
     local life = math.min(ttl, lapse)
@@ -105,9 +110,8 @@ end
 
 local holder, shortest, isSilent = nil, -1, 0
 for _, lock in ipairs(locks) do
-  -- Handing one key on may have changed the others, too.
   local value = lock.value
-  if #locks > 1 or lock.isHanded then
+  if hasHanded then
     value = call('GET', lock.key)
   end
   if value ~= token then

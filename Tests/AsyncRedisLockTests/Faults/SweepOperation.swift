@@ -1,0 +1,138 @@
+import AsyncRedisLock
+import FaultProxy
+import PrivateRedis
+import Testing
+
+/// What is going on when a message is spoilt.
+enum SweepOperation: String, CaseIterable, Sendable {
+  case acquire
+  case acquireSeveral = "acquire several keys"
+  case poll
+  case grant
+  case cancel
+  case extend
+  case extendInBackground = "extend in the background"
+  case release
+
+  /// Whether a message belongs to it.
+  func concerns(_ message: FaultProxy.Message) -> Bool {
+    switch self {
+    case .acquire: ["SET", "INCR", "GETRANGE"].contains(message.command?.name)
+    // What is published answers nothing.
+    case .grant: message.direction == .replies && message.command == nil
+    default: ["EVALSHA", "EVAL"].contains(message.command?.name)
+    }
+  }
+
+  /// Does it once, with a spoilt message on the way; the checks are those that hold whatever becomes of it.
+  func perform(with stage: SweepStage) async throws {
+    switch self {
+    case .acquire, .acquireSeveral: try await acquire(stage)
+    case .poll: try await poll(stage)
+    case .grant: try await grant(stage)
+    case .cancel: try await cancel(stage)
+    case .extend: try await extend(stage)
+    case .extendInBackground: try await extendInBackground(stage)
+    case .release: try await release(stage)
+    }
+  }
+
+  // MARK: Taking
+
+  private func acquire(_ stage: SweepStage) async throws {
+    let keys = self == .acquire ? [stage.key] : [stage.key, stage.key + "-2"]
+    stage.arm()
+    let attempt = await Attempt { try await stage.locker.acquire(keys, options: stage.options) }
+    try await stage.settle(attempt)
+  }
+
+  private func poll(_ stage: SweepStage) async throws {
+    let held = try await stage.other.acquire(stage.key, options: .patient)
+    stage.arm()
+    let waiting = Task {
+      await Attempt { try await stage.locker.acquire(stage.key, options: stage.options) }
+    }
+    await eventually { stage.hasStruck || waiting.isCancelled }
+    try await held.release()
+    try await stage.settle(await waiting.value)
+  }
+
+  private func grant(_ stage: SweepStage) async throws {
+    let held = try await stage.other.acquire(stage.key, options: .patient)
+    let waiting = Task {
+      await Attempt { try await stage.locker.acquire(stage.key, options: stage.options) }
+    }
+    try await stage.awaitEntry()
+    stage.arm()
+    try await held.release()
+    let attempt = await waiting.value
+    if attempt.value == nil, !stage.isLate { stage.note("no lock after \(attempt.result)") }
+    try await stage.settle(attempt)
+  }
+
+  private func cancel(_ stage: SweepStage) async throws {
+    let held = try await stage.other.acquire(stage.key, options: .patient)
+    let waiting = Task {
+      await Attempt { try await stage.locker.acquire(stage.key, options: stage.options) }
+    }
+    try await stage.awaitEntry()
+    stage.arm()
+    waiting.cancel()
+    let attempt = await waiting.value
+    guard case .failure(is CancellationError) = attempt.result else {
+      return stage.note("\(attempt.result) after cancellation")
+    }
+    if attempt.duration > .inTime { stage.note("cancelled after \(attempt.duration)") }
+    await eventually { stage.hasStruck }
+    try await held.release()
+  }
+
+  // MARK: Keeping and giving back
+
+  private func extend(_ stage: SweepStage) async throws {
+    let lock = try await stage.locker.acquire(stage.key, options: stage.options)
+    stage.arm()
+    let attempt = await Attempt { try await lock.extend(by: stage.options.ttl * 2) }
+    if case .failure(let error) = attempt.result,
+      ![.unreachable, .lost].contains(attempt.error?.code)
+    {
+      stage.note("\(error)")
+    }
+    try stage.checkAgreement(lock)
+    try await stage.giveBack(lock)
+  }
+
+  private func extendInBackground(_ stage: SweepStage) async throws {
+    var options = stage.options
+    options.ttl = min(options.ttl, .milliseconds(600))
+    options.extend = options.ttl / 4
+    let lock = try await stage.locker.acquire(stage.key, options: options)
+    let end = ContinuousClock.now + lock.remaining
+    stage.arm()
+    // Until a further extension, or the loss.
+    while lock.isHeld, !stage.hasStruck || ContinuousClock.now + lock.remaining <= end {
+      try stage.checkAgreement(lock)
+      if ContinuousClock.now > end + .seconds(10) { return stage.note("neither extended nor lost") }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    try await stage.giveBack(lock)
+  }
+
+  private func release(_ stage: SweepStage) async throws {
+    let lock = try await stage.locker.acquire(stage.key, options: stage.options)
+    stage.arm()
+    let attempt = await Attempt { try await lock.release() }
+    if lock.isHeld { stage.note("held after its release") }
+    switch attempt.result {
+    case .success(.released): break
+    case .success(let outcome): if !stage.isLate { stage.note("\(outcome)") }
+    case .failure(let error): if attempt.error?.code != .unreachable { stage.note("\(error)") }
+    }
+    // What is still under way must not harm the next holder.
+    let options = LockOptions(timeout: .seconds(20), ttl: .seconds(20))
+    let next = try await stage.other.acquire(stage.key, options: options)
+    await stage.quiet()
+    if try stage.value(of: stage.key) != next.token { stage.note("the next holder was harmed") }
+    try await next.release()
+  }
+}

@@ -1,0 +1,151 @@
+import AsyncRedisLock
+import FaultProxy
+import Foundation
+import PrivateRedis
+import Testing
+
+/// One message to be spoilt, in one way.
+struct SweepPoint: Sendable {
+  let operation: SweepOperation
+  let direction: FaultProxy.Direction
+  /// The number of the message among those that concern the operation.
+  let index: Int
+  let fault: Fault
+  let isTCP: Bool
+
+  var text: String {
+    "\(operation.rawValue), \(direction) \(index), \(fault), \(isTCP ? "TCP" : "Unix socket")"
+  }
+}
+
+/// A locker behind a proxy that spoils one message, and what was found out by that.
+final class SweepStage: Sendable {
+  let point: SweepPoint?
+  let key = uniqueKey("sweep")
+  let options: LockOptions
+  let locker: Locker
+  /// A locker that nobody disturbs.
+  let other: Locker
+  private let proxy: FaultProxy
+  private let server: RedisServer
+  private let findings = Shared<[String]>([])
+  private let seen = Shared<[FaultProxy.Message]>([])
+  private let struck = Shared(false)
+
+  static let operationTimeout = Duration.milliseconds(100)
+
+  init(_ point: SweepPoint?, on server: RedisServer, other: Locker) async throws {
+    self.point = point
+    self.server = server
+    self.other = other
+    options = LockOptions(
+      retry: .milliseconds(20), timeout: .seconds(5), ttl: point?.ttl ?? .seconds(20), extend: nil)
+    proxy = try FaultProxy(to: server, point?.isTCP == false ? .unixSocket : .tcp)
+    locker = try await Locker(url: proxy.url) { $0.operationTimeout = Self.operationTimeout }
+  }
+
+  /// Spoils the message from now on, once.
+  func arm() {
+    proxy.setScript { [point, seen, struck] message in
+      guard let point else {
+        seen.value.append(message)
+        return .forward
+      }
+      guard !struck.value, message.direction == point.direction,
+        point.operation.concerns(message)
+      else { return .forward }
+      seen.value.append(message)
+      guard seen.value.count == point.index + 1 else { return .forward }
+      struck.value = true
+      return point.fault
+    }
+  }
+
+  /// The messages that came by, with no point to spoil one.
+  var messages: [FaultProxy.Message] { seen.value }
+  var hasStruck: Bool { struck.value || point == nil }
+  var problems: [String] { findings.value }
+
+  /// Whether the message comes when the lock is over.
+  var isLate: Bool { point?.isLate ?? false }
+
+  func note(_ problem: String) { findings.value.append(problem) }
+
+  // MARK: Checks
+
+  func value(of key: String) throws -> String? { try RedisClient(server)("GET", key).string }
+
+  /// Waits until the locker is in the queue for the key.
+  func awaitEntry() async throws {
+    await eventually { try server.queue(of: key).count == 1 }
+  }
+
+  /// What a handle says has to be what the server says.
+  func checkAgreement(_ lock: Lock) throws {
+    let remaining = lock.remaining
+    guard lock.isHeld else { return }
+    for key in lock.keys {
+      let (value, left) = (try value(of: key), try RedisClient(server)("PTTL", key).integer ?? 0)
+      // It may have ended between the two questions.
+      guard lock.isHeld else { return }
+      if value != lock.token { note("held, and the server says \(value ?? "nobody")") }
+      if remaining > .milliseconds(left + 1) { note("\(remaining) left, \(left) ms on the server") }
+    }
+  }
+
+  /// Checks how an acquisition ended, and gives back what it brought.
+  func settle(_ attempt: Attempt<Lock>) async throws {
+    if let lock = attempt.value {
+      try checkAgreement(lock)
+      try await giveBack(lock)
+    } else if ![.unreachable, .timeout].contains(attempt.error?.code) {
+      note("\(attempt.result)")
+    }
+    if attempt.duration > options.timeout ?? .zero + .inTime { note("took \(attempt.duration)") }
+  }
+
+  func giveBack(_ lock: Lock) async throws {
+    let outcome = await Attempt { try await lock.release() }
+    if lock.isHeld { note("held after its release") }
+    if let code = outcome.error?.code, code != .unreachable { note("release: \(code)") }
+  }
+
+  /// Waits until nothing that was delayed is under way.
+  func quiet() async {
+    if case .delay(let duration)? = point?.fault { try? await Task.sleep(for: duration) }
+  }
+
+  /// Checks that the next call works, and that nothing is left of the last.
+  func finish() async throws {
+    let key = key + "-next"
+    let next = await Attempt {
+      try await locker.acquire(key, options: LockOptions(timeout: .seconds(10))).release()
+    }
+    if next.value != .released { note("the next call: \(next.result)") }
+    await quiet()
+    let names = [self.key, self.key + "-2", key].flatMap {
+      [$0, "redis-lock:queue:{\($0)}", "redis-lock:entries:{\($0)}"]
+    }
+    let end = ContinuousClock.now + .seconds(5)
+    while try RedisClient(server)(words: ["EXISTS"] + names) != .integer(0) {
+      if ContinuousClock.now > end {
+        let values = try names.map { "\($0): \(try RedisClient(server)("EXISTS", $0))" }
+        return note("left behind: \(values)")
+      }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    await locker.close()
+    proxy.stop()
+  }
+}
+
+extension SweepPoint {
+  /// Short where the message is to come when the lock is over; else so long that only the library can have
+  /// removed what is gone.
+  var ttl: Duration { isLate ? .milliseconds(150) : .seconds(20) }
+
+  /// Whether the message comes when the lock is over.
+  var isLate: Bool {
+    if case .delay(let duration) = fault { duration > .milliseconds(200) } else { false }
+  }
+}

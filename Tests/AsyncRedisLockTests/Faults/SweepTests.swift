@@ -1,0 +1,95 @@
+import AsyncRedisLock
+import FaultProxy
+import Foundation
+import PrivateRedis
+import Testing
+
+/// Spoils each message of each operation, in each way and at each byte.
+@Suite("Whatever goes wrong with a message of an operation", .redisServer(), .serialized)
+struct SweepTests {
+  private static let width = 24
+
+  @Test("there is a right outcome, nothing is left, and the next call works")
+  func sweep() async throws {
+    let server = RedisServer.current
+    let other = try await Locker(on: server)
+    var before: ProcessResources?
+    for operation in SweepOperation.allCases {
+      let points = try await points(of: operation, on: server, other)
+      #expect(points.count > 60)
+      await withTaskGroup(of: Void.self) { group in
+        for (index, point) in points.enumerated() {
+          if index >= Self.width { await group.next() }
+          group.addTask { await Self.run(point, on: server, other) }
+        }
+      }
+      print("\(operation.rawValue): \(points.count) spoilt messages")
+      // What is opened once and for all has been by now.
+      before = before ?? .current
+    }
+    let start = try #require(before)
+    await eventually(within: .seconds(60), "no more threads and descriptors than after the first") {
+      ProcessResources.current.isNoMore(than: start)
+    }
+    await other.close()
+  }
+
+  private static func run(_ point: SweepPoint, on server: RedisServer, _ other: Locker) async {
+    do {
+      let stage = try await SweepStage(point, on: server, other: other)
+      try await point.operation.perform(with: stage)
+      try await stage.finish()
+      if !stage.hasStruck { stage.note("nothing was spoilt") }
+      for problem in stage.problems { Issue.record("\(point.text): \(problem)") }
+    } catch {
+      Issue.record("\(point.text): \(error)")
+    }
+  }
+
+  /// All that can be done to the messages of an operation, as many and as long as they are when all goes well.
+  private func points(
+    of operation: SweepOperation, on server: RedisServer, _ other: Locker
+  ) async throws -> [SweepPoint] {
+    // The first run teaches the server the scripts.
+    var messages: [FaultProxy.Message] = []
+    for _ in 0..<2 {
+      let stage = try await SweepStage(nil, on: server, other: other)
+      try await operation.perform(with: stage)
+      messages = stage.messages.filter(operation.concerns)
+      try await stage.finish()
+      #expect(stage.problems.isEmpty)
+    }
+    var points: [SweepPoint] = []
+    for direction in FaultProxy.Direction.allCases {
+      // What gives the lock back in the end is another operation's.
+      let count = operation == .acquire ? 3 : 1
+      for (index, message) in messages.filter({ $0.direction == direction }).prefix(count)
+        .enumerated()
+      {
+        for fault in Self.faults(size: message.bytes.count) {
+          points.append(
+            SweepPoint(
+              operation: operation, direction: direction, index: index, fault: fault,
+              isTCP: points.count % 4 != 3))
+        }
+      }
+    }
+    return points
+  }
+
+  private static func faults(size: Int) -> [Fault] {
+    var faults: [Fault] = [
+      .swallow, .duplicate, .delay(SweepStage.operationTimeout * 1.5), .delay(.milliseconds(400)),
+      .drip(count: 7, every: .milliseconds(2)),
+    ]
+    for count in 0...size {
+      faults.append(.cut(after: count))
+      if count % 8 == 0 { faults.append(.reset(after: count)) }
+      if count % 16 == 0 || count == size { faults.append(.blackhole(after: count)) }
+      if count % 32 == 0 || count == size {
+        faults += [.halfClose(after: count), .finishThenReset(after: count)]
+      }
+    }
+    return faults
+  }
+}

@@ -1,0 +1,135 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+/// Does the same with the simulated server and, by the scripts, with a real one.
+@Suite("The simulated server", .redisServer())
+struct SimulatedServerTests {
+  private let scripts = QueueScripts()
+  private let keys = (0..<3).map { uniqueKey("key-\($0)") }
+  /// The names of those who take part; the last of them do not listen.
+  private let lockers = (0..<5).map { _ in QueueScripts.token("locker") }
+  /// Far above the time in µs, so that it does not matter when the counter is raised.
+  private let base: UInt64 = 5_000_000_000_000_000
+
+  @Test("does what the scripts do", arguments: UInt64(0)..<20)
+  func agrees(seed: UInt64) throws {
+    var generator = SeededGenerator(seed: seed)
+    func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
+    let listeners = try lockers.dropLast(2).map { try scripts.listen(as: $0) }
+    var server = SimulatedServer(keyCount: keys.count)
+    server.counter = base
+    for locker in lockers.indices.dropLast(2) { server.listeners[locker] = 1 }
+    try scripts.client("SET", "redis-lock:fence", String(base))
+    // A token always asks for the same keys.
+    let claims = (0..<7).map { number in
+      let (first, second) = (pick(keys.count), pick(keys.count))
+      return (
+        token: pick(lockers.count) << 20 + number + 1,
+        keys: first == second ? [first] : [first, second].sorted()
+      )
+    }
+    for step in 0..<200 {
+      let (token, both) = claims[pick(claims.count)]
+      let (ttl, numbers) = (60_000 + Int64(pick(9000)), 1 + pick(3))
+      let seen = pick(10) == 0 ? server.counter + UInt64(pick(50)) : 0
+      let name: String
+      let (simulated, real): (String, String)
+      switch pick(12) {
+      case 0...4:
+        name = "poll"
+        simulated = text(
+          server.poll(
+            both, token, ttl: ttl, lapse: 60_000, numbers: numbers, seen: seen, raises: false))
+        real = try poll(both, token, ttl, numbers, seen)
+      case 5...7:
+        let leaves = pick(2) == 0
+        name = "release, leaving: \(leaves)"
+        let released = server.release(both, token, leaves: leaves)
+        simulated = "\(released.outcome) \(released.handed)"
+        real = try text(
+          run("release", names(both), ["redis-lock:", self.name(token)] + (leaves ? ["1"] : [])))
+      case 8:
+        name = "acquire"
+        simulated = server.acquire(both, token, ttl: ttl, numbers: numbers).map(String.init) ?? "no"
+        let answer = try run(
+          "acquire", both.map { keys[$0] } + ["redis-lock:fence"],
+          [self.name(token), String(ttl), String(both.count), String(numbers)])
+        real = answer.array?[0].integer == 1 ? answer.array?[1].string ?? "" : "no"
+      case 9:
+        name = "extend"
+        let extended = server.extend(both, token, ttl: ttl, numbers: numbers)
+        simulated = "\(extended.isOurs ? 1 : 0) \(extended.first.map(String.init) ?? "")"
+        let answer = try run(
+          "extend", both.map { keys[$0] } + ["redis-lock:fence"],
+          [self.name(token), String(ttl), String(both.count), String(numbers)])
+        real = "\(answer.array?[0].integer ?? -9) \(answer.array?.dropFirst().first?.string ?? "")"
+      case 10:
+        name = "expire"
+        for key in both { server.locks[key].value = nil }
+        try scripts.client(words: ["DEL"] + both.map { keys[$0] })
+        (simulated, real) = ("", "")
+      default:
+        name = "raise"
+        simulated = server.raise(above: seen, both, token).map(String.init) ?? "no"
+        real =
+          try run(
+            "fence", ["redis-lock:fence"] + both.map { keys[$0] },
+            [String(seen), self.name(token)]
+          ).string ?? "no"
+      }
+      server.messages = []
+      let comment: Comment = "seed \(seed), step \(step): \(name) of \(token) for \(both)"
+      try #require(simulated == real, comment)
+      let counter = try scripts.client("GET", "redis-lock:fence").string
+      try #require(String(server.counter) == counter, comment)
+      for key in keys.indices {
+        let (holder, queue) = try (scripts.holder(keys[key]), scripts.queue(keys[key]))
+        try #require(server.value(key).map(self.name) == holder, comment)
+        let entries = server.hasQueue(key) ? server.locks[key].queue : []
+        try #require(entries.map { self.name($0.token) } == queue, comment)
+      }
+    }
+    withExtendedLifetime(listeners) {}
+    try scripts.client("FLUSHALL")
+  }
+
+  // MARK: The same in words
+
+  private func name(_ token: Int) -> String {
+    "\(lockers[SimulatedServer.locker(of: token)]):\(token)"
+  }
+
+  private func text(_ answer: SimulatedServer.PollAnswer) -> String {
+    switch answer {
+    case .taken(let first, let wasGranted): return "taken \(first) \(wasGranted)"
+    case .wait(let counter, let holder, let remaining, let isSilent):
+      return "wait \(counter) \(holder.map(name) ?? "") \(remaining != nil) \(isSilent)"
+    }
+  }
+
+  private func poll(
+    _ both: [Int], _ token: Int, _ ttl: Int64, _ numbers: Int, _ seen: UInt64
+  ) throws -> String {
+    let answer = try run(
+      "poll", names(both),
+      [
+        "redis-lock:", name(token), String(ttl), "60000", String(numbers), String(seen), "0",
+      ])
+    let fields = try #require(answer.array)
+    let number = fields[1].string ?? ""
+    guard fields[0].integer == 0 else { return "taken \(number) \(fields[0].integer == 2)" }
+    let remaining = fields[3].integer ?? -1
+    return "wait \(number) \(fields[2].string ?? "") \(remaining >= 0) \(fields[4].integer == 1)"
+  }
+
+  private func text(_ value: RedisValue) -> String {
+    (value.array ?? []).map { String($0.integer ?? -9) }.joined(separator: " ")
+  }
+
+  private func names(_ both: [Int]) -> [String] { scripts.names(both.map { keys[$0] }) }
+
+  private func run(_ script: String, _ keys: [String], _ arguments: [String]) throws -> RedisValue {
+    try scripts.run(script, keys, arguments)
+  }
+}

@@ -1,0 +1,83 @@
+import Foundation
+
+#if canImport(Glibc)
+  let streamType = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+  private let noSignal = CInt(MSG_NOSIGNAL)
+#else
+  let streamType = SOCK_STREAM
+  private let noSignal: CInt = 0  // SO_NOSIGPIPE does it instead.
+#endif
+
+/// A blocking stream socket of a fake server or a proxy.
+///
+/// Any thread may end the conversation; the descriptor itself is closed when nobody uses it any more,
+/// so that its number is never another socket's.
+package final class FakeWire: Sendable {
+  package let descriptor: CInt
+
+  package init(adopting descriptor: CInt) {
+    self.descriptor = descriptor
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    #if canImport(Darwin)
+      set(SO_NOSIGPIPE, to: CInt(1))
+    #endif
+    // Does nothing to a Unix socket. Without it the system keeps what follows on an answer to itself.
+    set(TCP_NODELAY, to: CInt(1), level: CInt(IPPROTO_TCP))
+  }
+
+  /// Connects to a Unix socket, or to a port at 127.0.0.1.
+  ///
+  /// - Throws: `POSIXError`.
+  package convenience init(connectingTo address: FakeAddress) throws {
+    self.init(adopting: socket(address.family, streamType, 0))
+    guard unsafe address.withSocketAddress({ unsafe connect(descriptor, $0, $1) }) == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Waits for bytes; nil when there will be none.
+  package func receive() -> [UInt8]? {
+    while true {
+      var bytes = [UInt8](repeating: 0, count: 16_384)
+      let count = unsafe recv(descriptor, &bytes, bytes.count, 0)
+      if count > 0 { return Array(bytes.prefix(count)) }
+      if count == 0 || errno != EINTR { return nil }
+    }
+  }
+
+  /// Sends bytes; returns how many the system took before the other side was gone.
+  @discardableResult
+  package func write(_ bytes: [UInt8]) -> Int {
+    var sent = 0
+    while sent < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[sent...])
+        return unsafe send(descriptor, rest.baseAddress, rest.count, noSignal)
+      }
+      if count > 0 { sent += count } else if errno != EINTR { break }
+    }
+    return sent
+  }
+
+  /// Says that nothing more will be sent, and goes on receiving.
+  package func finish() { shutdown(descriptor, CInt(SHUT_WR)) }
+
+  /// Ends the conversation in both directions.
+  package func hangUp() { shutdown(descriptor, CInt(SHUT_RDWR)) }
+
+  /// Ends the conversation with a reset, as soon as the threads that use the socket have noticed.
+  package func reset() {
+    set(SO_LINGER, to: linger(l_onoff: 1, l_linger: 0))
+    shutdown(descriptor, CInt(SHUT_RD))
+  }
+
+  private func set<Value: BitwiseCopyable>(
+    _ option: CInt, to value: Value, level: CInt = SOL_SOCKET
+  ) {
+    var value = value
+    _ = unsafe setsockopt(
+      descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size))
+  }
+}
