@@ -5,7 +5,7 @@ SWIFT = swift
 STRICT = --build-system native -Xswiftc -warnings-as-errors
 SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test test-matrix demo bench model tsan lint format clean dependencies swift
+.PHONY: help build test test-matrix demo bench chaos model mutants tsan lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ demo: dependencies ## run the demo, on a server of its own
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
 
+chaos: dependencies ## break server, network and clients for MINUTES=1, and check who held what; SEED=, PROFILE=
+	$(SWIFT) run Chaos soak --minutes "$(or $(MINUTES),1)" --seed "$(SEED)" --profile "$(PROFILE)" --json "$(JSON)"
+
 model: ## check the models of the protocol with spin, in about five minutes
 	@command -v spin >/dev/null 2>&1 || { echo 'Installing spin.'; \
 	  if command -v apt-get >/dev/null 2>&1; then \
@@ -34,6 +37,9 @@ model: ## check the models of the protocol with spin, in about five minutes
 	    $$sudo apt-get update -qq && $$sudo apt-get install -y -qq spin gcc libc6-dev; \
 	  else brew install spin; fi; }
 	Models/check
+
+mutants: dependencies ## take wrong turns on purpose, and show which check notices each
+	Tests/mutants $(MUTANTS)
 
 tsan: dependencies ## run the tests under the thread sanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
@@ -51,7 +57,7 @@ dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
 
 clean: ## remove everything that was built
-	rm -rf .build .build-strict .build-tsan .build-matrix Benchmarks/.build
+	rm -rf .build .build-strict .build-tsan .build-matrix .build-mutants Benchmarks/.build
 
 swift:
 	@command -v $(SWIFT) >/dev/null 2>&1 || \

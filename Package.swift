@@ -63,9 +63,14 @@ let package = Package(
       name: "LockTaker", dependencies: ["AsyncRedisLock"], path: "Tests/LockTaker",
       swiftSettings: settings
     ),
+    .target(name: "ChaosLog", path: "Tests/ChaosLog", swiftSettings: settings),
+    .executableTarget(
+      name: "Chaos", dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "PrivateRedis"],
+      path: "Tests/Chaos", swiftSettings: settings
+    ),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock", "FaultProxy", "LockTaker", "PrivateRedis"],
+      dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "LockTaker", "PrivateRedis"],
       swiftSettings: settings
     ),
   ]

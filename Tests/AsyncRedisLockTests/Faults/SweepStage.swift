@@ -33,13 +33,15 @@ final class SweepStage: Sendable {
   private let struck = Shared(false)
 
   static let operationTimeout = Duration.milliseconds(100)
+  /// Long enough for the poll that finds what was not told.
+  private static let timeout = Duration.seconds(10)
 
   init(_ point: SweepPoint?, on server: RedisServer, other: Locker) async throws {
     self.point = point
     self.server = server
     self.other = other
     options = LockOptions(
-      retry: .milliseconds(20), timeout: .seconds(5), ttl: point?.ttl ?? .seconds(20), extend: nil)
+      retry: .milliseconds(20), timeout: Self.timeout, ttl: point?.ttl ?? .seconds(20), extend: nil)
     proxy = try FaultProxy(to: server, point?.isTCP == false ? .unixSocket : .tcp)
     locker = try await Locker(url: proxy.url) { $0.operationTimeout = Self.operationTimeout }
   }
@@ -82,14 +84,18 @@ final class SweepStage: Sendable {
 
   /// What a handle says has to be what the server says.
   func checkAgreement(_ lock: Lock) throws {
-    let remaining = lock.remaining
+    let end = ContinuousClock.now + lock.remaining
     guard lock.isHeld else { return }
     for key in lock.keys {
       let (value, left) = (try value(of: key), try RedisClient(server)("PTTL", key).integer ?? 0)
+      let early = ContinuousClock.now.advanced(by: .milliseconds(left + 1)).duration(to: end)
       // It may have ended between the two questions.
       guard lock.isHeld else { return }
-      if value != lock.token { note("held, and the server says \(value ?? "nobody")") }
-      if remaining > .milliseconds(left + 1) { note("\(remaining) left, \(left) ms on the server") }
+      if value != lock.token {
+        note("held, and the server says \(value ?? "nobody")")
+      } else if early > .zero {
+        note("held for \(early) longer than on the server")
+      }
     }
   }
 
@@ -101,7 +107,7 @@ final class SweepStage: Sendable {
     } else if ![.unreachable, .timeout].contains(attempt.error?.code) {
       note("\(attempt.result)")
     }
-    if attempt.duration > options.timeout ?? .zero + .inTime { note("took \(attempt.duration)") }
+    if attempt.duration > Self.timeout + .inTime { note("took \(attempt.duration)") }
   }
 
   func giveBack(_ lock: Lock) async throws {
@@ -142,7 +148,10 @@ final class SweepStage: Sendable {
 extension SweepPoint {
   /// Short where the message is to come when the lock is over; else so long that only the library can have
   /// removed what is gone.
-  var ttl: Duration { isLate ? .milliseconds(150) : .seconds(20) }
+  var ttl: Duration {
+    // Who waits polls three times within it.
+    isLate ? .milliseconds(150) : operation == .grant ? .seconds(6) : .seconds(20)
+  }
 
   /// Whether the message comes when the lock is over.
   var isLate: Bool {

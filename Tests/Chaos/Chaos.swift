@@ -1,0 +1,50 @@
+import Foundation
+import PrivateRedis
+
+/// Locks under all that can go wrong, for as long as one likes.
+///
+/// Usage: `Chaos soak [--minutes 1] [--seed N] [--profile steady|forgetful|jumpy] [--json FILE]`.
+@main
+enum Chaos {
+  static func main() async throws {
+    let arguments = Arguments(CommandLine.arguments.dropFirst())
+    switch arguments.command {
+    case "soak": try soak(arguments)
+    case "worker":
+      guard let complaint = try await Worker(order: arguments.rest).run() else { exit(0) }
+      print(complaint)
+      exit(3)
+    default:
+      print("usage: Chaos soak [--minutes N] [--seed N] [--profile NAME] [--json FILE]")
+      exit(64)
+    }
+  }
+
+  private static func soak(_ arguments: Arguments) throws {
+    let seed = try arguments.number("seed").map { UInt64($0) } ?? UInt64.random(in: 1..<1 << 32)
+    let seconds = (try arguments.number("minutes") ?? 1) * 60
+    let profiles: [(Profile, Double)]
+    if let name = arguments["profile"] {
+      guard let profile = Profile(rawValue: name) else { throw Arguments.Bad("profile \(name)") }
+      profiles = [(profile, seconds)]
+    } else {
+      profiles = Profile.allCases.map { ($0, seconds * $0.share) }
+    }
+    print("Faults for \(Int(seconds)) s, seed \(seed).\n")
+    var summaries: [Summary] = []
+    for (profile, seconds) in profiles {
+      let summary = try Soak(profile: profile, seed: seed, seconds: seconds).run()
+      print(summary.text + "\n")
+      fflush(nil)
+      summaries.append(summary)
+    }
+    if let path = arguments["json"] {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      try encoder.encode(summaries).write(to: URL(filePath: path))
+    }
+    let violations = summaries.reduce(0) { $0 + $1.findings.count }
+    print(violations == 0 ? "No violations." : "\(violations) violations, seed \(seed).")
+    if violations > 0 { exit(1) }
+  }
+}

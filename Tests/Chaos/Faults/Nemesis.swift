@@ -1,0 +1,121 @@
+import ChaosLog
+import Foundation
+import PrivateRedis
+
+/// Breaks things, one after the other, and repairs them again.
+final class Nemesis {
+  /// Something to be repaired later.
+  struct Repair {
+    let due: UInt64
+    let concernsServer: Bool
+    let action: () throws -> Void
+  }
+
+  let server: RedisServer
+  let client: RedisClient
+  let crew: Crew
+  let log: ChaosLog
+  let profile: Profile
+  let clock: ServerClock?
+  var generator: SplitMix
+  var repairs: [Repair] = []
+  /// How often each fault was injected.
+  private(set) var counts: [Fault: Int] = [:]
+
+  /// Prepares to break a server and its clients; without a clock, no clock is set.
+  init(
+    _ profile: Profile, server: RedisServer, crew: Crew, log: ChaosLog, clock: ServerClock?,
+    seed: UInt64
+  ) {
+    self.profile = profile
+    self.server = server
+    self.crew = crew
+    self.log = log
+    self.clock = clock
+    client = RedisClient(server)
+    generator = SplitMix(seed: seed)
+  }
+
+  /// Breaks things up to the instant, and repairs everything then.
+  ///
+  /// - Throws: ``RedisError`` or a Foundation error when something cannot be repaired.
+  func rage(until end: UInt64) throws {
+    // Of this, every run needs some.
+    while counts[.clientStoppedInWindow, default: 0] == 0, LogClock.now < end {
+      try inject(.clientStoppedInWindow)
+    }
+    while LogClock.now < end {
+      try inject(draw())
+      try rest(until: min(end, LogClock.now + .milliseconds(draw(30...500))))
+    }
+    for repair in repairs.sorted(by: { $0.due < $1.due }) { try repair.action() }
+    repairs = []
+  }
+
+  /// A random number.
+  func draw(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
+
+  /// Has something repaired after some milliseconds.
+  func repair(
+    after milliseconds: Int, concernsServer: Bool, _ action: @escaping () throws -> Void
+  ) {
+    repairs.append(
+      Repair(
+        due: LogClock.now + .milliseconds(milliseconds), concernsServer: concernsServer,
+        action: action))
+  }
+
+  private func draw() -> Fault {
+    let weights = profile.weights.filter { clock != nil || !$0.0.concernsClock }
+    var number = draw(0...weights.reduce(-1) { $0 + $1.1 })
+    for (fault, weight) in weights {
+      number -= weight
+      if number < 0 { return fault }
+    }
+    return .scriptsFlushed
+  }
+
+  private func inject(_ fault: Fault) throws {
+    // One thing at a time is wrong with the server.
+    if fault.concernsServer, repairs.contains(where: \.concernsServer) { return }
+    if try isInjected(fault) { counts[fault, default: 0] += 1 }
+  }
+
+  /// Breaks it; false if there was nothing to break.
+  private func isInjected(_ fault: Fault) throws -> Bool {
+    switch fault {
+    case .serverStoppedBriefly: stopServer(for: draw(30...profile.timing.ttl / 2))
+    case .serverStoppedForLong:
+      stopServer(for: profile.timing.ttl + draw(100...1000))
+    case .serverKilled: killServer(isEmptied: false)
+    case .serverEmptied: killServer(isEmptied: true)
+    case .clientsPaused: try pauseClients(for: draw(50...800))
+    case .connectionsKilled: try killConnections(draw(1...3))
+    case .allConnectionsKilled: try killConnections(.max)
+    case .scriptsFlushed: try client("SCRIPT", "FLUSH")
+    case .keysFlushed: try forget { try client("FLUSHALL") }
+    case .keyDeleted: try forget { try client("DEL", "chaos-\(draw(0...Soak.keys - 1))") }
+    case .clientStoppedBriefly: return stopClient(for: draw(30...profile.timing.ttl / 2))
+    case .clientStoppedForLong: return stopClient(for: profile.timing.ttl + draw(200...1500))
+    case .clientStoppedInWindow: return stopClientInWindow()
+    case .clientKilled: return try killClient()
+    case .clockSetForward: try setClockForward()
+    case .clockSetBack: try setClockBack()
+    }
+    return true
+  }
+
+  /// Repairs what is due, up to the instant.
+  private func rest(until end: UInt64) throws {
+    repeat {
+      let due = repairs.filter { $0.due <= LogClock.now }.sorted { $0.due < $1.due }
+      repairs.removeAll { $0.due <= (due.last?.due ?? 0) }
+      for repair in due { try repair.action() }
+      Thread.sleep(forTimeInterval: 0.002)
+    } while LogClock.now < end
+  }
+}
+
+extension Fault {
+  fileprivate var concernsClock: Bool { self == .clockSetForward || self == .clockSetBack }
+}

@@ -1,0 +1,44 @@
+/// What may happen in a run, and so what is asked of the locks in it.
+enum Profile: String, Sendable, Codable, CaseIterable {
+  /// The server keeps its data: no two may ever hold a key.
+  case steady
+  /// The server forgets: two may hold a key until the next extension.
+  case forgetful
+  /// The server keeps its data, but its clock jumps: the same.
+  case jumpy
+
+  /// How often each fault is drawn, in relation to the others.
+  var weights: [(Fault, Int)] {
+    let everywhere: [(Fault, Int)] = [
+      (.clientStoppedInWindow, 2), (.clientStoppedForLong, 1), (.clientStoppedBriefly, 3),
+      (.clientKilled, 3), (.serverStoppedBriefly, 2), (.connectionsKilled, 3),
+      (.allConnectionsKilled, 2), (.scriptsFlushed, 2), (.clientsPaused, 2),
+    ]
+    return switch self {
+    case .steady: everywhere + [(.serverStoppedForLong, 1), (.serverKilled, 3)]
+    case .forgetful: everywhere + [(.serverEmptied, 6), (.keysFlushed, 6), (.keyDeleted, 6)]
+    case .jumpy: everywhere + [(.clockSetForward, 6), (.clockSetBack, 6), (.serverKilled, 2)]
+    }
+  }
+
+  /// How long locks last: where two may overlap until the next extension, that is far from the ttl.
+  var timing: Timing {
+    switch self {
+    case .steady: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
+    case .forgetful, .jumpy: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
+    }
+  }
+
+  /// How many locks are held for a moment for one that is held for long.
+  ///
+  /// A lock that was forgotten has to be held for long for two to notice.
+  var shortHoldings: Int { self == .steady ? 150 : 30 }
+
+  /// How the server is started; where it keeps its data, it has written them before it answers.
+  var serverArguments: [String] {
+    self == .forgetful ? [] : ["--appendonly", "yes", "--appendfsync", "always"]
+  }
+
+  /// The share of a run of all profiles.
+  var share: Double { self == .steady ? 0.5 : 0.25 }
+}

@@ -1,0 +1,81 @@
+import ChaosLog
+import Foundation
+import PrivateRedis
+
+/// Processes that contend for locks while everything around them breaks, and the check of what they noted.
+struct Soak {
+  /// How many keys there are.
+  static let keys = 3
+  /// How many processes contend, and how many tasks in each.
+  private static let (processes, tasks) = (5, 6)
+  /// More than are ever taken: holders think for some milliseconds.
+  private static let recordsPerSecond = 10_000
+
+  let profile: Profile
+  let seed: UInt64
+  /// How long it takes in all, in seconds, but for the end.
+  let seconds: Double
+
+  /// Runs the profile.
+  ///
+  /// - Throws: ``RedisError`` or a Foundation error if that cannot be done.
+  func run() throws -> Summary {
+    let server = try RedisServer(arguments: profile.serverArguments, listen: .tcp)
+    defer { server.stop() }
+    let clock = profile == .jumpy ? try ServerClock(server) : nil
+    if profile == .jumpy, clock == nil {
+      print("The server's clock is not set: that takes Linux and a C compiler.")
+    }
+    let path = server.directory + "/chaos.log"
+    let log = try ChaosLog(
+      creating: path, capacity: Int(seconds + 30) * Self.recordsPerSecond)
+    let order = WorkerOrder(
+      log: path, url: server.url, lane: 0, seed: seed, tasks: Self.tasks, keys: Self.keys,
+      shortHoldings: profile.shortHoldings, timing: profile.timing)
+    let crew = try Crew(
+      Self.processes, order, urls: [server.url], folder: server.directory, log)
+    let nemesis = Nemesis(
+      profile, server: server, crew: crew, log: log, clock: clock, seed: seed)
+
+    let start = LogClock.now
+    let rageTime = max(seconds - quietTime, 3)
+    try nemesis.rage(until: start + UInt64(rageTime * 1e9))
+    // With nothing broken, everybody has to get back to work.
+    Thread.sleep(forTimeInterval: quietTime)
+    var findings = crew.complaints
+    if log.isFull { findings.append(Finding(.harness, "The log was too small.")) }
+    log.announceEnd()
+    findings += crew.waitForEnd(within: .milliseconds(45_000))
+    findings += leftBehind(server)
+
+    let history = log.history
+    let checker = Checker(history, profile.timing.limits)
+    findings += checker.findings + checker.blindnessFindings
+    return Summary(
+      profile, seed: seed, seconds: rageTime, history, faults: nemesis.counts, findings)
+  }
+
+  private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }
+
+  /// What is on the server when all clients are gone and all locks of killed ones have expired.
+  private func leftBehind(_ server: RedisServer) -> [Finding] {
+    let client = RedisClient(server)
+    let end = LogClock.now + .milliseconds(30_000)
+    while true {
+      let left = (try? remains(client)) ?? ["no answer"]
+      if left.isEmpty { return [] }
+      if LogClock.now > end {
+        return [Finding(.leftBehind, "On the server: \(left.joined(separator: ", "))")]
+      }
+      Thread.sleep(forTimeInterval: 0.05)
+    }
+  }
+
+  private func remains(_ client: RedisClient) throws -> [String] {
+    let keys = try client("KEYS", "*").array?.compactMap(\.string) ?? []
+    let channels = try client("PUBSUB", "CHANNELS").array?.compactMap(\.string) ?? []
+    let clients = try client("CLIENT", "LIST").string?.split(separator: "\n") ?? []
+    return keys.filter { $0 != "redis-lock:fence" } + channels
+      + clients.filter { $0.contains("name=async-redis-lock") }.map(String.init)
+  }
+}

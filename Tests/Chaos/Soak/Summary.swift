@@ -1,0 +1,87 @@
+import ChaosLog
+import Foundation
+
+/// What came of the run of a profile.
+struct Summary: Codable {
+  /// What may happen in it.
+  var profile: Profile
+  /// What its random numbers grew from.
+  var seed: UInt64
+  /// How long faults were injected, in seconds.
+  var seconds: Double
+  /// How many locks were taken, by key.
+  var acquisitions: Int
+  /// How many of them by somebody who had waited for the holder before.
+  var handoffs: Int
+  /// How many calls gave no lock, and why.
+  var failures: [String: Int]
+  /// The faults that were injected.
+  var faults: [Fault: Int]
+  /// How many pairs of leases overlapped, and for how long two acted on one lock at the most, in seconds.
+  var overlaps: Int
+  var longestOverlap: Double
+  /// Updates of the guarded registers that were lost, and of the unguarded ones.
+  var lostUpdates: Int
+  var lostTwinUpdates: Int
+  /// The longest time a lock was waited for, in seconds.
+  var longestWait: Double
+  /// The longest time that a process did not run without being stopped by the nemesis, or with it.
+  var longestStall: Double
+  /// What must not happen and did.
+  var findings: [Finding]
+
+  /// What is known when the run has been checked.
+  init(
+    _ profile: Profile, seed: UInt64, seconds: Double, _ history: History, faults: [Fault: Int],
+    _ findings: [Finding]
+  ) {
+    let checker = Checker(history, profile.timing.limits)
+    let overlaps = checker.overlaps
+    self.profile = profile
+    self.seed = seed
+    self.seconds = seconds
+    self.faults = faults
+    self.findings = findings
+    acquisitions = history.attempts.count { $0.isHolding }
+    handoffs = checker.handoffs
+    failures = history.attempts.filter { $0.acquired == 0 }.reduce(into: [:]) {
+      $0["\($1.outcome)", default: 0] += 1
+    }
+    self.overlaps = overlaps.count
+    longestOverlap = overlaps.longest.inSeconds
+    lostUpdates = checker.lostUpdates
+    lostTwinUpdates = checker.lostTwinUpdates
+    longestWait = checker.longestWait.inSeconds
+    longestStall =
+      history.episodes.filter { $0.kind == .stall }.map { ($0.end - $0.start).inSeconds }.max() ?? 0
+  }
+
+  /// The summary for people.
+  var text: String {
+    var rows = [
+      ("acquisitions", "\(acquisitions), \(handoffs) of them by somebody who waited"),
+      ("no lock", Self.list(failures.map { ($0, $1) })),
+      ("faults", "\(faults.values.reduce(0, +)): " + Self.list(faults.map { ($0.rawValue, $1) })),
+      ("overlaps", "\(overlaps), the longest for \(Self.seconds(longestOverlap))"),
+      ("fence violations", "\(findings.count { $0.kind == .fence })"),
+      ("lost updates", "\(lostUpdates) with fences, \(lostTwinUpdates) without"),
+      ("longest wait", Self.seconds(longestWait)),
+      ("longest stall", Self.seconds(longestStall)),
+      ("left behind", findings.contains { $0.kind == .leftBehind } ? "something" : "nothing"),
+    ]
+    rows.append(("violations", "\(findings.count)"))
+    let lines = rows.map { "  \($0.padding(toLength: 18, withPad: " ", startingAt: 0))\($1)" }
+    let shown = findings.prefix(20).map { "  ✘ \($0.kind.rawValue): \($0)" }
+    return
+      (["\(profile.rawValue), seed \(seed), \(Self.seconds(seconds)) of faults"] + lines + shown)
+      .joined(separator: "\n")
+  }
+
+  private static func seconds(_ count: Double) -> String {
+    "\((count * 1000).rounded() / 1000) s"
+  }
+
+  private static func list(_ counts: [(String, Int)]) -> String {
+    counts.sorted { ($1.1, $0.0) < ($0.1, $1.0) }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,58 @@
+extension Checker {
+  /// Fencing tokens that do not grow in the order of holding, or that were given out twice.
+  public var fenceFindings: [Finding] {
+    history.holdings.sorted { $0.key < $1.key }.flatMap { _, holdings in
+      duplicates(holdings) + setbacks(holdings) + certainSetbacks(holdings)
+    }
+  }
+
+  private func duplicates(_ holdings: [Attempt]) -> [Finding] {
+    Dictionary(grouping: holdings, by: \.fence).values.compactMap { same in
+      guard same.count > 1 else { return nil }
+      return Finding(.fence, "A fencing token was given out twice:", same[0], same[1])
+    }
+  }
+
+  /// In the order in which the holders knew of their locks.
+  ///
+  /// A holder that the server has forgotten may learn of its lock after the next one did.
+  private func setbacks(_ holdings: [Attempt]) -> [Finding] {
+    var findings: [Finding] = []
+    var largest: Attempt?
+    for holding in holdings {
+      guard let before = largest, holding.fence <= before.fence else {
+        largest = holding
+        continue
+      }
+      if holding.fence < before.fence,
+        !mayBeForgotten(from: holding.invoked, to: holding.acquired)
+      {
+        findings.append(Finding(.fence, "A later holder has a lower number:", before, holding))
+      }
+    }
+    return findings
+  }
+
+  /// Even a server that forgets gives nobody a lower number who asks after another has got his.
+  ///
+  /// But for a lock that was passed on within a process, whose numbers may have been drawn before.
+  private func certainSetbacks(_ holdings: [Attempt]) -> [Finding] {
+    var findings: [Finding] = []
+    var largest: Attempt?
+    var known = holdings[...]
+    let validity = 2 * limits.ttl + limits.slack
+    for holding in holdings.sorted(by: { $0.invoked < $1.invoked }) {
+      while let first = known.first, first.acquired + validity < holding.invoked {
+        if first.fence > largest?.fence ?? 0 { largest = first }
+        known.removeFirst()
+      }
+      if let largest, holding.fence < largest.fence,
+        mayBeForgotten(from: holding.invoked, to: holding.acquired)
+      {
+        findings.append(
+          Finding(.fence, "Who asked later got a lower number:", largest, holding))
+      }
+    }
+    return findings
+  }
+}

@@ -1,0 +1,54 @@
+extension Checker {
+  /// Two holders of a key at once.
+  ///
+  /// A lease counts up to the end of the validity that its holder was sure of. Only a server that forgets
+  /// can let two overlap; what counts then is how long both really took the key for theirs.
+  public var overlapFindings: [Finding] {
+    overlappingPairs.compactMap { first, second in
+      guard mayBeForgotten(from: min(first.invoked, second.invoked), to: second.acquired) else {
+        return Finding(.overlap, "Two held key \(first.key) at once:", first, second)
+      }
+      let end = min(first.endOfBelief, second.endOfBelief)
+      guard end > second.acquired else { return nil }
+      let length = end - second.acquired
+      guard length > allowedOverlap(first, second, until: end) else { return nil }
+      return Finding(
+        .overlap, "Two held key \(first.key) at once, for \(length.inSeconds) s:", first, second)
+    }
+  }
+
+  /// How many pairs of leases of a key overlapped, allowed or not, and how long at the most two holders
+  /// took the key for theirs.
+  public var overlaps: (count: Int, longest: UInt64) {
+    let pairs = overlappingPairs
+    let longest = pairs.map { first, second in
+      let end = min(first.endOfBelief, second.endOfBelief)
+      return end > second.acquired ? end - second.acquired : 0
+    }.max()
+    return (pairs.count, longest ?? 0)
+  }
+
+  /// Until the next extension is answered, and no longer but for what kept that from happening.
+  private func allowedOverlap(_ first: Attempt, _ second: Attempt, until end: UInt64) -> UInt64 {
+    let start = second.acquired
+    let outageTime = outages.length(from: start, to: end)
+    let repeats = UInt64(outages.count(from: start, to: end))
+    return limits.extend + limits.operationTimeout + limits.slack
+      + stallTime(of: first.process, from: start, to: end)
+      + stallTime(of: second.process, from: start, to: end)
+      + outageTime + repeats * limits.operationTimeout
+  }
+
+  private var overlappingPairs: [(Attempt, Attempt)] {
+    history.holdings.sorted { $0.key < $1.key }.flatMap { _, holdings in
+      var active: [Attempt] = []
+      var pairs: [(Attempt, Attempt)] = []
+      for holding in holdings {
+        active.removeAll { $0.end <= holding.acquired }
+        pairs += active.map { ($0, holding) }
+        active.append(holding)
+      }
+      return pairs
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/// All that was noted in a log: what the checks look at.
+public struct History: Sendable {
+  /// Every attempt to take a key.
+  public var attempts: [Attempt] = []
+  /// What happened to the server and to processes.
+  public var episodes: [Episode] = []
+  /// What the guarded registers hold in the end, by the number of the key.
+  public var registers: [UInt64] = []
+  /// What the unguarded registers hold in the end.
+  public var twins: [UInt64] = []
+
+  /// A history in which nothing has happened.
+  public init() {}
+
+  /// All attempts that became holdings, by key, in the order of holding.
+  public var holdings: [Int: [Attempt]] {
+    Dictionary(grouping: attempts.filter(\.isHolding), by: \.key)
+      .mapValues { $0.sorted { $0.acquired < $1.acquired } }
+  }
+
+  /// The episodes of a kind.
+  func episodes(_ kind: Episode.Kind) -> [Episode] { episodes.filter { $0.kind == kind } }
+}

@@ -1,0 +1,49 @@
+/// Stretches of time, none of which touches another, in order.
+struct Intervals {
+  private var parts: [(start: UInt64, end: UInt64)] = []
+
+  /// Joins stretches that may overlap.
+  init(_ stretches: some Sequence<(start: UInt64, end: UInt64)>) {
+    for part in stretches.sorted(by: { $0.start < $1.start }) where part.end > part.start {
+      if let last = parts.last, part.start <= last.end {
+        parts[parts.count - 1].end = max(last.end, part.end)
+      } else {
+        parts.append(part)
+      }
+    }
+  }
+
+  /// Joins the times of episodes.
+  init(_ episodes: some Sequence<Episode>) {
+    self.init(episodes.lazy.map { (start: $0.start, end: $0.end) })
+  }
+
+  /// How much of a stretch is covered.
+  func length(from start: UInt64, to end: UInt64) -> UInt64 {
+    var sum: UInt64 = 0
+    for part in parts[firstIndex(endingAfter: start)...] {
+      guard part.start < end else { break }
+      sum += min(part.end, end) - max(part.start, start)
+    }
+    return sum
+  }
+
+  /// How many parts touch a stretch.
+  func count(from start: UInt64, to end: UInt64) -> Int {
+    parts[firstIndex(endingAfter: start)...].prefix { $0.start < end }.count
+  }
+
+  /// What is not covered of the time between the first and the last part.
+  var gaps: [(start: UInt64, end: UInt64)] {
+    zip(parts, parts.dropFirst()).map { ($0.end, $1.start) }
+  }
+
+  private func firstIndex(endingAfter instant: UInt64) -> Int {
+    var (low, high) = (0, parts.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if parts[middle].end > instant { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}
