@@ -10,7 +10,7 @@ struct ProcessFaultTests {
 
   /// Starts a process that takes a lock, and waits until it has it.
   private func start(
-    _ mode: String, key: String, ttl: Int = 600, extend: Int = 100
+    _ mode: String, key: String, ttl: Int = 1000, extend: Int = 150
   ) async throws -> LockTakerProcess {
     let process = try LockTakerProcess(.current, mode, key: key, ttl: ttl, extend: extend)
     await eventually { process.hasSaid("held") }
@@ -22,7 +22,7 @@ struct ProcessFaultTests {
   @Test("that blocks hundreds of its Dispatch queues keeps its lock")
   func blockedQueues() async throws {
     let key = uniqueKey()
-    let process = try await start("block-queues", key: key, ttl: 500, extend: 150)
+    let process = try await start("block-queues", key: key)
     await process.expectKept(key)
     #expect(!process.hasSaid("still works"), "the test has to block the queues")
   }
@@ -112,8 +112,9 @@ struct ProcessFaultTests {
     await eventually { process.hasSaid("child let go") }
     process.kill()
     let start = ContinuousClock.now
-    await eventually(within: .seconds(2)) { try client("EXISTS", key) == .integer(0) }
-    #expect(ContinuousClock.now - start < .milliseconds(1200))
+    await eventually { try client("EXISTS", key) == .integer(0) }
+    // The child is there for longer.
+    #expect(ContinuousClock.now - start < .seconds(2))
   }
 
   private static var hasProc: Bool {

@@ -1,11 +1,12 @@
 import Foundation
+import PrivateRedis
 
 /// A certificate for nobody, signed by itself.
 final class SampleCertificate: Sendable {
   private let directory: URL
 
   /// Whether there is a program that makes one.
-  static var isAvailable: Bool { (try? run("openssl", "version")) == 0 }
+  static var isAvailable: Bool { (try? runSystemCommand("openssl", "version")) == 0 }
 
   /// Makes it.
   ///
@@ -14,7 +15,7 @@ final class SampleCertificate: Sendable {
     let name = "certificate-" + String(UInt64.random(in: .min ... .max), radix: 36)
     directory = FileManager.default.temporaryDirectory.appending(path: name)
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
-    let status = try run(
+    let status = try runSystemCommand(
       "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
       "-keyout", keyPath, "-out", path)
     guard status == 0 else { throw CocoaError(.featureUnsupported) }

@@ -16,7 +16,7 @@ final class Nemesis {
   let crew: Crew
   let log: ChaosLog
   let profile: Profile
-  let clock: ServerClock?
+  let clock: ClockShim?
   var generator: SplitMix
   var repairs: [Repair] = []
   /// How often each fault was injected.
@@ -24,7 +24,7 @@ final class Nemesis {
 
   /// Prepares to break a server and its clients; without a clock, no clock is set.
   init(
-    _ profile: Profile, server: RedisServer, crew: Crew, log: ChaosLog, clock: ServerClock?,
+    _ profile: Profile, server: RedisServer, crew: Crew, log: ChaosLog, clock: ClockShim?,
     seed: UInt64
   ) {
     self.profile = profile

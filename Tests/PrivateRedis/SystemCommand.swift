@@ -2,9 +2,10 @@ import Foundation
 
 /// Runs a program of the system without showing what it says.
 ///
+/// - Parameter command: The program's name and its arguments.
 /// - Returns: Its status.
-/// - Throws: `CocoaError`.
-func run(_ command: String...) throws -> Int32 {
+/// - Throws: `CocoaError` if it cannot be run.
+public func runSystemCommand(_ command: String...) throws -> Int32 {
   let process = Process()
   process.executableURL = URL(filePath: "/usr/bin/env")
   process.arguments = command

@@ -1,9 +1,11 @@
 import Foundation
+import Synchronization
 
 /// Sets the clock of other processes, as `date -s` would, while they run.
 ///
 /// A library in C that is loaded into them before the system's own; the offset is in a file that they map.
-final class ClockShim: Sendable {
+/// libfaketime cannot do that to a server, since it allocates memory before the server's allocator is ready.
+public final class ClockShim: Sendable {
   private static let source = """
     #define _GNU_SOURCE
     #include <fcntl.h>
@@ -27,7 +29,9 @@ final class ClockShim: Sendable {
 
     int clock_gettime(clockid_t clock, struct timespec *now) {
       long status = syscall(SYS_clock_gettime, clock, now);
-      if (status == 0 && clock == CLOCK_REALTIME && seconds) now->tv_sec += *seconds;
+      if (status == 0 && seconds
+          && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        now->tv_sec += *seconds;
       return status;
     }
 
@@ -48,12 +52,13 @@ final class ClockShim: Sendable {
     """
 
   private let directory: URL
-  private let offset: URL
+  private let file: URL
+  private let seconds = Mutex(0)
 
   /// Whether the system lets such a library be made.
-  static var isAvailable: Bool {
+  public static var isAvailable: Bool {
     #if os(Linux)
-      (try? run("cc", "--version")) == 0
+      (try? runSystemCommand("cc", "--version")) == 0
     #else
       false
     #endif
@@ -62,15 +67,16 @@ final class ClockShim: Sendable {
   /// Compiles the library.
   ///
   /// - Throws: `CocoaError`.
-  init() throws {
+  public init() throws {
     let name = "clock-shim-" + String(UInt64.random(in: .min ... .max), radix: 36)
     directory = FileManager.default.temporaryDirectory.appending(path: name)
-    offset = directory.appending(path: "offset")
+    file = directory.appending(path: "offset")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
     let code = directory.appending(path: "shim.c")
     try Self.source.write(to: code, atomically: false, encoding: .utf8)
-    try Data(count: 8).write(to: offset)
-    guard try run("cc", "-shared", "-fPIC", "-O", "-o", library.path, code.path) == 0 else {
+    try Data(count: 8).write(to: file)
+    guard try runSystemCommand("cc", "-shared", "-fPIC", "-O", "-o", library.path, code.path) == 0
+    else {
       throw CocoaError(.executableLoad)
     }
   }
@@ -80,16 +86,23 @@ final class ClockShim: Sendable {
   private var library: URL { directory.appending(path: "shim.so") }
 
   /// What a process needs so that its clock can be set.
-  var environment: [String: String] {
-    ["LD_PRELOAD": library.path, "CLOCK_SHIM_OFFSET": offset.path]
+  public var environment: [String: String] {
+    ["LD_PRELOAD": library.path, "CLOCK_SHIM_OFFSET": file.path]
   }
 
-  /// Sets the clocks, from now on, by so much off the right time.
-  func shift(by duration: Duration) throws {
-    let file = try FileHandle(forWritingTo: offset)
-    // In place: the file is mapped.
-    let seconds = duration.components.seconds
-    try unsafe file.write(contentsOf: withUnsafeBytes(of: seconds) { unsafe Data($0) })
-    try file.close()
+  /// By how many seconds the clocks are wrong.
+  public var offset: Int { seconds.withLock { $0 } }
+
+  /// Sets the clocks, from now on, so many seconds off the right time.
+  ///
+  /// - Throws: `CocoaError`.
+  public func set(offset: Int) throws {
+    try seconds.withLock { seconds in
+      seconds = offset
+      let handle = try FileHandle(forUpdating: file)
+      defer { try? handle.close() }
+      // In place: the file is mapped.
+      try unsafe handle.write(contentsOf: withUnsafeBytes(of: Int64(offset)) { unsafe Data($0) })
+    }
   }
 }
