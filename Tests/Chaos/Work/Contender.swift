@@ -150,7 +150,7 @@ struct Contender {
 
   private func fail(_ holding: Holding, _ error: any Error) async {
     guard let outcome = Attempt.Outcome(error) else {
-      fatalError("an error that no fault explains: \(error)")
+      fatalError("an error that no trouble explains: \(error)")
     }
     holding.fail(outcome)
     if outcome != .timeout { try? await Task.sleep(for: .milliseconds(10)) }

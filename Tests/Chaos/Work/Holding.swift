@@ -112,7 +112,7 @@ extension ReleaseOutcome {
 }
 
 extension Attempt.Outcome {
-  /// How a call has failed; nil for an error that no fault explains.
+  /// How a call has failed; nil for an error that no trouble explains.
   init?(_ error: any Error) {
     switch error {
     case is CancellationError: self = .cancelled
