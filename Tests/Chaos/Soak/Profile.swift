@@ -36,7 +36,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How many locks are held for a moment for one that is held for long.
   ///
   /// A lock that was forgotten has to be held for long for two to notice.
-  var shortHoldings: Int { self == .steady ? 150 : 30 }
+  var shortHoldings: Int { self == .steady ? 400 : 60 }
 
   /// How the server is started; where it keeps its data, it has written them before it answers.
   var serverArguments: [String] {
