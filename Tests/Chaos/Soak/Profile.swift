@@ -18,7 +18,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
     case .steady:
       everywhere + [
         (.serverStoppedForLong, 1), (.serverKilled, 3), (.proxyStruck, 4), (.proxyRefusing, 2),
-        (.proxyGarbling, 4),
+        (.proxyGarbling, 4), (.proxySlow, 4),
       ]
     case .forgetful: everywhere + [(.serverEmptied, 6), (.keysFlushed, 6), (.keyDeleted, 6)]
     case .jumpy: everywhere + [(.clockSetForward, 6), (.clockSetBack, 6), (.serverKilled, 2)]

@@ -28,7 +28,6 @@ struct Soak {
       print("The server's clock is not set: that takes Linux and a C compiler.")
     }
     let proxy = try FaultProxy(to: server, isRecording: false)
-    defer { proxy.stop() }
     let path = server.directory + "/chaos.log"
     let log = try ChaosLog(
       creating: path, capacity: Int(seconds + 30) * Self.recordsPerSecond)
@@ -49,6 +48,8 @@ struct Soak {
     if log.isFull { findings.append(Finding(.harness, "The log was too small.")) }
     log.announceEnd()
     findings += crew.waitForEnd(within: .milliseconds(45_000))
+    // Behind a black hole the server would wait for ever.
+    proxy.stop()
     findings += leftBehind(server)
 
     let history = log.history

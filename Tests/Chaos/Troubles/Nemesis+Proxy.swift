@@ -20,6 +20,17 @@ extension Nemesis {
     repair(after: draw(50...1000), concernsServer: false) { [self] in proxy.refuse(false) }
   }
 
+  /// Has the proxy delay every message for a while, in both directions or in one.
+  func slowDownAtProxy() {
+    let delay = Duration.milliseconds(draw(5...150))
+    let direction: FaultProxy.Direction? =
+      draw(0...1) == 0 ? nil : draw(0...1) == 0 ? .requests : .replies
+    proxy.setScript { message in
+      direction == nil || message.direction == direction ? .delay(delay) : .forward
+    }
+    repair(after: draw(500...3000), concernsServer: false) { [self] in proxy.setScript(nil) }
+  }
+
   /// Has the proxy garble one message in so many, for a while.
   func garbleAtProxy() {
     let garbler = Garbler(

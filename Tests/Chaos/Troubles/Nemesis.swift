@@ -103,6 +103,7 @@ final class Nemesis {
     case .clientStoppedInWindow: return stopClientInWindow()
     case .clientKilled: return try killClient()
     case .proxyStruck: strikeProxy()
+    case .proxySlow: slowDownAtProxy()
     case .proxyRefusing: refuseAtProxy()
     case .proxyGarbling: garbleAtProxy()
     case .clockSetForward: try setClockForward()

@@ -30,6 +30,8 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   case clientKilled
   /// Ends all connections through the proxy, in some way.
   case proxyStruck
+  /// Has the proxy delay all that passes.
+  case proxySlow
   /// Has the proxy accept nobody for a while.
   case proxyRefusing
   /// Has the proxy delay, drip, cut, duplicate and swallow what passes.
@@ -47,7 +49,7 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
       .keyDeleted, .clockSetForward, .clockSetBack:
       true
     case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled,
-      .proxyStruck, .proxyRefusing, .proxyGarbling:
+      .proxyStruck, .proxySlow, .proxyRefusing, .proxyGarbling:
       false
     }
   }
