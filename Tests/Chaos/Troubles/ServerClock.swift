@@ -6,6 +6,8 @@ import PrivateRedis
 /// libfaketime cannot do that, since it allocates memory before the server's allocator is ready.
 final class ServerClock {
   private let file: String
+  /// What `REDIS_SERVER` was before.
+  private let program = ProcessInfo.processInfo.environment["REDIS_SERVER"]
   /// By how much the server's clock is wrong, in seconds.
   private(set) var offset = 0
 
@@ -20,7 +22,6 @@ final class ServerClock {
       let (source, library, starter) = (
         folder + "/clock.c", folder + "/clock.so", folder + "/start"
       )
-      let program = ProcessInfo.processInfo.environment["REDIS_SERVER"]
       try Self.code.write(toFile: source, atomically: true, encoding: .utf8)
       try Data(count: 8).write(to: URL(filePath: file))
       let script = """
@@ -36,6 +37,14 @@ final class ServerClock {
     #else
       return nil
     #endif
+  }
+
+  deinit {
+    if let program {
+      _ = unsafe setenv("REDIS_SERVER", program, 1)
+    } else {
+      _ = unsafe unsetenv("REDIS_SERVER")
+    }
   }
 
   /// Sets the clock, without an instant in between.
