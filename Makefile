@@ -5,7 +5,7 @@ SWIFT = swift
 STRICT = --build-system native -Xswiftc -warnings-as-errors
 SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test test-matrix demo bench chaos model mutants tsan lint format clean dependencies swift
+.PHONY: help build test test-matrix demo bench chaos endure model mutants tsan lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ bench: dependencies ## measure, beside plain hiredis, on a server of its own; OP
 
 chaos: dependencies ## break server, network and clients for MINUTES=1, and check who held what; SEED=, PROFILE=
 	$(SWIFT) run Chaos soak --minutes "$(or $(MINUTES),1)" --seed "$(SEED)" --profile "$(PROFILE)" --json "$(JSON)"
+
+endure: dependencies ## work for MINUTES=60 and take PAIRS=1000000 locks, and see that nothing grows
+	$(SWIFT) run -c release Chaos endure --minutes "$(or $(MINUTES),60)" --pairs "$(or $(PAIRS),1000000)"
 
 model: ## check the models of the protocol with spin, in about five minutes
 	@command -v spin >/dev/null 2>&1 || { echo 'Installing spin.'; \

@@ -3,21 +3,39 @@ import PrivateRedis
 
 /// Locks under all that can go wrong, for as long as one likes.
 ///
-/// Usage: `Chaos soak [--minutes 1] [--seed N] [--profile steady|forgetful|jumpy] [--json FILE]`.
+/// `Chaos soak [--minutes 1] [--seed N] [--profile steady|forgetful|jumpy] [--json FILE]` breaks things;
+/// `Chaos endure [--minutes 60] [--pairs 1000000]` does both things, or the one that is named, and looks
+/// whether anything grows.
 @main
 enum Chaos {
   static func main() async throws {
     let arguments = Arguments(CommandLine.arguments.dropFirst())
     switch arguments.command {
     case "soak": try soak(arguments)
+    case "endure":
+      if try await !endure(arguments) { exit(1) }
     case "worker":
       guard let complaint = try await Worker(order: arguments.rest).run() else { exit(0) }
       print(complaint)
       exit(3)
     default:
       print("usage: Chaos soak [--minutes N] [--seed N] [--profile NAME] [--json FILE]")
+      print("       Chaos endure [--minutes N] [--pairs N] [--seed N]")
       exit(64)
     }
+  }
+
+  private static func endure(_ arguments: Arguments) async throws -> Bool {
+    let (minutes, pairs) = (try arguments.number("minutes"), try arguments.number("pairs"))
+    let endure = Endure(seed: try arguments.number("seed").map { UInt64($0) } ?? 1)
+    var isFlat = true
+    if pairs != nil || minutes == nil {
+      isFlat = try await endure.pair(Int(pairs ?? 1_000_000)) && isFlat
+    }
+    if minutes != nil || pairs == nil {
+      isFlat = try await endure.mix(minutes: minutes ?? 60) && isFlat
+    }
+    return isFlat
   }
 
   private static func soak(_ arguments: Arguments) throws {

@@ -24,7 +24,7 @@ import Synchronization
   public convenience init(creating path: String, capacity: Int) throws {
     try self.init(
       path, flags: O_RDWR | O_CREAT | O_EXCL,
-      bytes: (Self.headerWords + capacity * Attempt.wordCount) * 8)
+      bytes: (Self.headerWords + capacity * Record.wordCount) * 8)
   }
 
   /// Maps a file that another process has made.
@@ -45,7 +45,7 @@ import Synchronization
     else { throw Self.failure }
     unsafe words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: bytes / 8)
     self.bytes = bytes
-    capacity = (bytes / 8 - Self.headerWords) / Attempt.wordCount
+    capacity = (bytes / 8 - Self.headerWords) / Record.wordCount
   }
 
   deinit { unsafe munmap(words, bytes) }
@@ -55,7 +55,7 @@ import Synchronization
   // MARK: Records
 
   /// Notes that a key is asked for; returns the number of the record, or nil when the log is full.
-  public func begin(_ attempt: Attempt) -> Int? {
+  public func begin(_ attempt: Record) -> Int? {
     guard let slot = newSlot() else { return nil }
     set(.invoked, of: slot, to: attempt.invoked)
     set(.deadline, of: slot, to: attempt.deadline)
@@ -64,18 +64,18 @@ import Synchronization
   }
 
   /// Notes one thing more about an attempt.
-  public func set(_ field: Attempt.Field, of slot: Int, to value: UInt64) {
+  public func set(_ field: Record.Field, of slot: Int, to value: UInt64) {
     unsafe word(field.rawValue, of: slot).pointee.store(value, ordering: .releasing)
   }
 
   /// Notes one thing more about an attempt, unless that is noted already.
-  public func setOnce(_ field: Attempt.Field, of slot: Int, to value: UInt64) {
+  public func setOnce(_ field: Record.Field, of slot: Int, to value: UInt64) {
     _ = unsafe word(field.rawValue, of: slot).pointee
       .compareExchange(expected: 0, desired: value, ordering: .acquiringAndReleasing)
   }
 
   /// What was noted.
-  public func value(of field: Attempt.Field, in slot: Int) -> UInt64 {
+  public func value(of field: Record.Field, in slot: Int) -> UInt64 {
     unsafe word(field.rawValue, of: slot).pointee.load(ordering: .acquiring)
   }
 
@@ -94,10 +94,10 @@ import Synchronization
   public var history: History {
     var history = History()
     for slot in 0..<min(usedSlots, capacity) {
-      let words = (0..<Attempt.wordCount).map {
+      let words = (0..<Record.wordCount).map {
         unsafe word($0, of: slot).pointee.load(ordering: .acquiring)
       }
-      if let attempt = Attempt(slot: slot, words: words) {
+      if let attempt = Record(slot: slot, words: words) {
         history.attempts.append(attempt)
       } else if let episode = Episode(words: words) {
         history.episodes.append(episode)
@@ -120,7 +120,7 @@ import Synchronization
   }
 
   private func word(_ index: Int, of slot: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-    unsafe words + Self.headerWords + slot * Attempt.wordCount + index
+    unsafe words + Self.headerWords + slot * Record.wordCount + index
   }
 
   func header(_ index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> { unsafe words + index }

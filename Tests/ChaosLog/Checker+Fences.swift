@@ -6,7 +6,7 @@ extension Checker {
     }
   }
 
-  private func duplicates(_ holdings: [Attempt]) -> [Finding] {
+  private func duplicates(_ holdings: [Record]) -> [Finding] {
     Dictionary(grouping: holdings, by: \.fence).values.compactMap { same in
       guard same.count > 1 else { return nil }
       return Finding(.fence, "A fencing token was given out twice:", same[0], same[1])
@@ -16,9 +16,9 @@ extension Checker {
   /// In the order in which the holders knew of their locks.
   ///
   /// A holder that the server has forgotten may learn of its lock after the next one did.
-  private func setbacks(_ holdings: [Attempt]) -> [Finding] {
+  private func setbacks(_ holdings: [Record]) -> [Finding] {
     var findings: [Finding] = []
-    var largest: Attempt?
+    var largest: Record?
     for holding in holdings {
       guard let before = largest, holding.fence <= before.fence else {
         largest = holding
@@ -36,9 +36,9 @@ extension Checker {
   /// Even a server that forgets gives nobody a lower number who asks after another has got his.
   ///
   /// But for a lock that was passed on within a process, whose numbers may have been drawn before.
-  private func certainSetbacks(_ holdings: [Attempt]) -> [Finding] {
+  private func certainSetbacks(_ holdings: [Record]) -> [Finding] {
     var findings: [Finding] = []
-    var largest: Attempt?
+    var largest: Record?
     var known = holdings[...]
     let validity = 2 * limits.ttl + limits.slack
     for holding in holdings.sorted(by: { $0.invoked < $1.invoked }) {

@@ -29,7 +29,7 @@ extension Checker {
   }
 
   /// Until the next extension is answered, and no longer but for what kept that from happening.
-  private func allowedOverlap(_ first: Attempt, _ second: Attempt, until end: UInt64) -> UInt64 {
+  private func allowedOverlap(_ first: Record, _ second: Record, until end: UInt64) -> UInt64 {
     let start = second.acquired
     let outageTime = outages.length(from: start, to: end)
     let repeats = UInt64(outages.count(from: start, to: end))
@@ -39,10 +39,10 @@ extension Checker {
       + outageTime + repeats * limits.operationTimeout
   }
 
-  private var overlappingPairs: [(Attempt, Attempt)] {
+  private var overlappingPairs: [(Record, Record)] {
     history.holdings.sorted { $0.key < $1.key }.flatMap { _, holdings in
-      var active: [Attempt] = []
-      var pairs: [(Attempt, Attempt)] = []
+      var active: [Record] = []
+      var pairs: [(Record, Record)] = []
       for holding in holdings {
         active.removeAll { $0.end <= holding.acquired }
         pairs += active.map { ($0, holding) }

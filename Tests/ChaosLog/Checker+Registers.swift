@@ -29,14 +29,14 @@ extension Checker {
   /// How many updates of unguarded registers were lost at least.
   public var lostTwinUpdates: Int { lost(\.twin, history.twins) }
 
-  private func lost(_ write: KeyPath<Attempt, Attempt.Write>, _ values: [UInt64]) -> Int {
+  private func lost(_ write: KeyPath<Record, Record.Write>, _ values: [UInt64]) -> Int {
     values.enumerated().reduce(0) { sum, value in
       sum + max(0, tally(of: value.offset, write).done - Int(value.element))
     }
   }
 
   private func tally(
-    of key: Int, _ write: KeyPath<Attempt, Attempt.Write>
+    of key: Int, _ write: KeyPath<Record, Record.Write>
   ) -> (done: Int, begun: Int) {
     history.attempts.reduce(into: (done: 0, begun: 0)) { tally, attempt in
       guard attempt.key == key else { return }

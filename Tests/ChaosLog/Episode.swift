@@ -34,7 +34,7 @@ public struct Episode: Sendable, Hashable {
     self.start <= end && start <= self.end
   }
 
-  /// The record's words; the first is never that of an ``Attempt``.
+  /// The record's words; the first is never that of an ``Record``.
   var words: [UInt64] {
     [UInt64(UInt32(bitPattern: process)) << 32 | kind.rawValue << 8 | 128, start, end]
   }

@@ -30,13 +30,13 @@ public struct Finding: Sendable, Hashable, Codable, CustomStringConvertible {
   public var description: String
 
   /// Describes what has happened.
-  public init(_ kind: Kind, _ description: String, _ attempts: Attempt...) {
+  public init(_ kind: Kind, _ description: String, _ attempts: Record...) {
     self.kind = kind
     self.description = ([description] + attempts.map { "    \($0.line)" }).joined(separator: "\n")
   }
 }
 
-extension Attempt {
+extension Record {
   /// The record in one line.
   var line: String {
     let times: [(String, UInt64)] = [

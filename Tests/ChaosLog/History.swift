@@ -1,7 +1,7 @@
 /// All that was noted in a log: what the checks look at.
 public struct History: Sendable {
   /// Every attempt to take a key.
-  public var attempts: [Attempt] = []
+  public var attempts: [Record] = []
   /// What happened to the server and to processes.
   public var episodes: [Episode] = []
   /// What the guarded registers hold in the end, by the number of the key.
@@ -13,7 +13,7 @@ public struct History: Sendable {
   public init() {}
 
   /// All attempts that became holdings, by key, in the order of holding.
-  public var holdings: [Int: [Attempt]] {
+  public var holdings: [Int: [Record]] {
     Dictionary(grouping: attempts.filter(\.isHolding), by: \.key)
       .mapValues { $0.sorted { $0.acquired < $1.acquired } }
   }

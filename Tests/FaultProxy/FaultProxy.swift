@@ -37,12 +37,19 @@ package final class FaultProxy: Sendable {
 
   package let url: String
   private let listener: FakeListener
-  private let lines = ProxyLines()
+  private let lines: ProxyLines
 
   /// Starts to listen.
   ///
+  /// - Parameters:
+  ///   - server: What it stands in front of.
+  ///   - kind: What it listens on.
+  ///   - isRecording: Whether it keeps what it has seen, which grows without end.
   /// - Throws: `POSIXError`.
-  package init(to server: RedisServer, _ kind: FakeListener.Kind = .tcp) throws {
+  package init(
+    to server: RedisServer, _ kind: FakeListener.Kind = .tcp, isRecording: Bool = true
+  ) throws {
+    lines = ProxyLines(isRecording: isRecording)
     let address: FakeAddress =
       if let path = server.socketPath {
         .unixSocket(path: path)

@@ -26,7 +26,10 @@ final class ProxyLines: Sendable {
     var faultCounts: [String: Int] = [:]
   }
 
+  private let isRecording: Bool
   private let state = Mutex(State())
+
+  init(isRecording: Bool) { self.isRecording = isRecording }
 
   // MARK: Seen from the proxy
 
@@ -98,7 +101,7 @@ final class ProxyLines: Sendable {
     _ bytes: [UInt8], _ direction: FaultProxy.Direction, _ number: Int, _ source: FakeWire
   ) -> Bool {
     let isOver = state.withLock { state in
-      state.lines[number].received[direction, default: []] += bytes
+      if isRecording { state.lines[number].received[direction, default: []] += bytes }
       return state.lines[number].isOver
     }
     if isOver, direction == .requests { source.reset() }
@@ -115,7 +118,9 @@ final class ProxyLines: Sendable {
     _ bytes: [UInt8], _ direction: FaultProxy.Direction, _ number: Int
   ) -> (Fault, passes: Bool) {
     let (message, script, passes) = state.withLock { state in
-      if direction == .requests { state.lines[number].commands.append(FakeCommand(bytes)) }
+      if isRecording, direction == .requests {
+        state.lines[number].commands.append(FakeCommand(bytes))
+      }
       let offset = state.lines[number].offset[direction] ?? 0
       let index = state.lines[number].messageCount[direction] ?? 0
       state.lines[number].offset[direction] = offset + bytes.count

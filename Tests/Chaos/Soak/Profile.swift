@@ -7,15 +7,19 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// The server keeps its data, but its clock jumps: the same.
   case jumpy
 
-  /// How often each fault is drawn, in relation to the others.
-  var weights: [(Fault, Int)] {
-    let everywhere: [(Fault, Int)] = [
+  /// How often each trouble is drawn, in relation to the others.
+  var weights: [(Trouble, Int)] {
+    let everywhere: [(Trouble, Int)] = [
       (.clientStoppedInWindow, 2), (.clientStoppedForLong, 1), (.clientStoppedBriefly, 3),
       (.clientKilled, 3), (.serverStoppedBriefly, 2), (.connectionsKilled, 3),
       (.allConnectionsKilled, 2), (.scriptsFlushed, 2), (.clientsPaused, 2),
     ]
     return switch self {
-    case .steady: everywhere + [(.serverStoppedForLong, 1), (.serverKilled, 3)]
+    case .steady:
+      everywhere + [
+        (.serverStoppedForLong, 1), (.serverKilled, 3), (.proxyStruck, 4), (.proxyRefusing, 2),
+        (.proxyGarbling, 4), (.proxySlow, 4),
+      ]
     case .forgetful: everywhere + [(.serverEmptied, 6), (.keysFlushed, 6), (.keyDeleted, 6)]
     case .jumpy: everywhere + [(.clockSetForward, 6), (.clockSetBack, 6), (.serverKilled, 2)]
     }
@@ -32,7 +36,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How many locks are held for a moment for one that is held for long.
   ///
   /// A lock that was forgotten has to be held for long for two to notice.
-  var shortHoldings: Int { self == .steady ? 150 : 30 }
+  var shortHoldings: Int { self == .steady ? 400 : 60 }
 
   /// How the server is started; where it keeps its data, it has written them before it answers.
   var serverArguments: [String] {

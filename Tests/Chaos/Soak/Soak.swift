@@ -1,4 +1,5 @@
 import ChaosLog
+import FaultProxy
 import Foundation
 import PrivateRedis
 
@@ -27,6 +28,7 @@ struct Soak {
     if profile == .jumpy, clock == nil {
       print("The server's clock is not set: that takes Linux and a C compiler.")
     }
+    let proxy = try FaultProxy(to: server, isRecording: false)
     let path = server.directory + "/chaos.log"
     let log = try ChaosLog(
       creating: path, capacity: Int(seconds + 30) * Self.recordsPerSecond)
@@ -34,9 +36,9 @@ struct Soak {
       log: path, url: server.url, lane: 0, seed: seed, tasks: Self.tasks, keys: Self.keys,
       shortHoldings: profile.shortHoldings, timing: profile.timing)
     let crew = try Crew(
-      Self.processes, order, urls: [server.url], folder: server.directory, log)
+      Self.processes, order, urls: [proxy.url, server.url], folder: server.directory, log)
     let nemesis = Nemesis(
-      profile, server: server, crew: crew, log: log, clock: clock, seed: seed)
+      profile, server: server, proxy: proxy, crew: crew, log: log, clock: clock, seed: seed)
 
     let start = LogClock.now
     let rageTime = max(seconds - quietTime, 3)
@@ -47,13 +49,15 @@ struct Soak {
     if log.isFull { findings.append(Finding(.harness, "The log was too small.")) }
     log.announceEnd()
     findings += crew.waitForEnd(within: .milliseconds(45_000))
+    // Behind a black hole the server would wait for ever.
+    proxy.stop()
     findings += leftBehind(server)
 
     let history = log.history
     let checker = Checker(history, profile.timing.limits)
     findings += checker.findings + checker.blindnessFindings
     return Summary(
-      profile, seed: seed, seconds: rageTime, history, faults: nemesis.counts, findings)
+      profile, seed: seed, seconds: rageTime, history, troubles: nemesis.counts, findings)
   }
 
   private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }

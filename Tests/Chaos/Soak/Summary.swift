@@ -7,7 +7,7 @@ struct Summary: Codable {
   var profile: Profile
   /// What its random numbers grew from.
   var seed: UInt64
-  /// How long faults were injected, in seconds.
+  /// How long troubles were injected, in seconds.
   var seconds: Double
   /// How many locks were taken, by key.
   var acquisitions: Int
@@ -15,8 +15,8 @@ struct Summary: Codable {
   var handoffs: Int
   /// How many calls gave no lock, and why.
   var failures: [String: Int]
-  /// The faults that were injected.
-  var faults: [Fault: Int]
+  /// The troubles that were injected.
+  var troubles: [Trouble: Int]
   /// How many pairs of leases overlapped, and for how long two acted on one lock at the most, in seconds.
   var overlaps: Int
   var longestOverlap: Double
@@ -32,7 +32,7 @@ struct Summary: Codable {
 
   /// What is known when the run has been checked.
   init(
-    _ profile: Profile, seed: UInt64, seconds: Double, _ history: History, faults: [Fault: Int],
+    _ profile: Profile, seed: UInt64, seconds: Double, _ history: History, troubles: [Trouble: Int],
     _ findings: [Finding]
   ) {
     let checker = Checker(history, profile.timing.limits)
@@ -40,7 +40,7 @@ struct Summary: Codable {
     self.profile = profile
     self.seed = seed
     self.seconds = seconds
-    self.faults = faults
+    self.troubles = troubles
     self.findings = findings
     acquisitions = history.attempts.count { $0.isHolding }
     handoffs = checker.handoffs
@@ -61,7 +61,10 @@ struct Summary: Codable {
     var rows = [
       ("acquisitions", "\(acquisitions), \(handoffs) of them by somebody who waited"),
       ("no lock", Self.list(failures.map { ($0, $1) })),
-      ("faults", "\(faults.values.reduce(0, +)): " + Self.list(faults.map { ($0.rawValue, $1) })),
+      (
+        "troubles",
+        "\(troubles.values.reduce(0, +)): " + Self.list(troubles.map { ($0.rawValue, $1) })
+      ),
       ("overlaps", "\(overlaps), the longest for \(Self.seconds(longestOverlap))"),
       ("fence violations", "\(findings.count { $0.kind == .fence })"),
       ("lost updates", "\(lostUpdates) with fences, \(lostTwinUpdates) without"),
@@ -73,7 +76,7 @@ struct Summary: Codable {
     let lines = rows.map { "  \($0.padding(toLength: 18, withPad: " ", startingAt: 0))\($1)" }
     let shown = findings.prefix(20).map { "  ✘ \($0.kind.rawValue): \($0)" }
     return
-      (["\(profile.rawValue), seed \(seed), \(Self.seconds(seconds)) of faults"] + lines + shown)
+      (["\(profile.rawValue), seed \(seed), \(Self.seconds(seconds)) of troubles"] + lines + shown)
       .joined(separator: "\n")
   }
 

@@ -24,7 +24,7 @@ struct Contender {
 
   private mutating func drawKeys() -> [Int] {
     let first = Int.random(in: 0..<order.keys, using: &generator)
-    guard Int.random(in: 0..<5, using: &generator) == 0 else { return [first] }
+    guard Int.random(in: 0..<12, using: &generator) == 0 else { return [first] }
     return [first, (first + Int.random(in: 1..<order.keys, using: &generator)) % order.keys]
   }
 
@@ -149,8 +149,8 @@ struct Contender {
   }
 
   private func fail(_ holding: Holding, _ error: any Error) async {
-    guard let outcome = Attempt.Outcome(error) else {
-      fatalError("an error that no fault explains: \(error)")
+    guard let outcome = Record.Outcome(error) else {
+      fatalError("an error that no trouble explains: \(error)")
     }
     holding.fail(outcome)
     if outcome != .timeout { try? await Task.sleep(for: .milliseconds(10)) }
@@ -182,13 +182,13 @@ struct Contender {
     let guarded = log.read(register: key, fence: fence)
     let twin = log.twin(key)
     try? await Task.sleep(for: .milliseconds(Int.random(in: 0...4, using: &generator)))
-    log.set(.twin, of: slot, to: Attempt.Write.begun.rawValue)
+    log.set(.twin, of: slot, to: Record.Write.begun.rawValue)
     log.setTwin(key, to: twin + 1)
-    log.set(.twin, of: slot, to: Attempt.Write.done.rawValue)
-    log.set(.guarded, of: slot, to: Attempt.Write.begun.rawValue)
+    log.set(.twin, of: slot, to: Record.Write.done.rawValue)
+    log.set(.guarded, of: slot, to: Record.Write.begun.rawValue)
     let isAccepted = guarded.map { log.write($0 + 1, register: key, fence: fence) } ?? false
     log.set(
-      .guarded, of: slot, to: (isAccepted ? Attempt.Write.done : Attempt.Write.refused).rawValue)
+      .guarded, of: slot, to: (isAccepted ? Record.Write.done : Record.Write.refused).rawValue)
     _ = holding.check(lock)
   }
 }

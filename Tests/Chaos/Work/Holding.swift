@@ -20,7 +20,7 @@ struct Holding: Sendable {
   init?(
     task: Int, keys: [Int], waits: Bool, limit: Duration?, _ session: Session, _ log: ChaosLog
   ) {
-    var attempt = Attempt()
+    var attempt = Record()
     attempt.process = ownProcessID
     attempt.task = task
     attempt.waits = waits
@@ -38,7 +38,7 @@ struct Holding: Sendable {
   }
 
   /// Notes one thing more about the call.
-  func set(_ field: Attempt.Field, to value: UInt64) {
+  func set(_ field: Record.Field, to value: UInt64) {
     for slot in slots { log.set(field, of: slot, to: value) }
   }
 
@@ -72,7 +72,7 @@ struct Holding: Sendable {
   /// Notes why the lock is gone, if it is.
   func noteLoss(of lock: Lock) {
     guard let reason = lock.lossReason else { return }
-    let loss: Attempt.Loss = reason == .takenAway ? .takenAway : .expired
+    let loss: Record.Loss = reason == .takenAway ? .takenAway : .expired
     let now = LogClock.now
     for slot in slots {
       log.setOnce(.loss, of: slot, to: loss.rawValue)
@@ -87,14 +87,14 @@ struct Holding: Sendable {
   }
 
   /// Notes that the release has returned.
-  func endRelease(_ outcome: Attempt.Outcome) {
+  func endRelease(_ outcome: Record.Outcome) {
     set(.outcome, to: outcome.rawValue)
     set(.released, to: LogClock.now)
     session.leave(slots)
   }
 
   /// Notes that there will be no lock.
-  func fail(_ outcome: Attempt.Outcome) {
+  func fail(_ outcome: Record.Outcome) {
     set(.outcome, to: outcome.rawValue)
     set(.ended, to: LogClock.now)
   }
@@ -102,7 +102,7 @@ struct Holding: Sendable {
 
 extension ReleaseOutcome {
   /// The outcome as it is logged.
-  var logged: Attempt.Outcome {
+  var logged: Record.Outcome {
     switch self {
     case .released: .released
     case .expired: .expired
@@ -111,8 +111,8 @@ extension ReleaseOutcome {
   }
 }
 
-extension Attempt.Outcome {
-  /// How a call has failed; nil for an error that no fault explains.
+extension Record.Outcome {
+  /// How a call has failed; nil for an error that no trouble explains.
   init?(_ error: any Error) {
     switch error {
     case is CancellationError: self = .cancelled

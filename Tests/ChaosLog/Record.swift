@@ -1,7 +1,7 @@
 /// One attempt to take one key, and what became of it; an attempt to take two keys is two of these.
 ///
 /// Instants are those of ``LogClock``, and 0 if they have not come before the process ended.
-public struct Attempt: Sendable, Hashable {
+public struct Record: Sendable, Hashable {
   /// How the attempt, or the holding, ended.
   public enum Outcome: UInt64, Sendable, Hashable, Codable, CaseIterable {
     /// Not at all, or the process was killed.

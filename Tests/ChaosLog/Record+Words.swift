@@ -1,4 +1,4 @@
-extension Attempt {
+extension Record {
   /// Where the parts of an attempt are in its record, in words of 64 bits.
   public enum Field: Int, Sendable {
     /// What the record is, and whose.

@@ -1,4 +1,5 @@
 import ChaosLog
+import FaultProxy
 import Foundation
 import PrivateRedis
 
@@ -13,22 +14,24 @@ final class Nemesis {
 
   let server: RedisServer
   let client: RedisClient
+  let proxy: FaultProxy
   let crew: Crew
   let log: ChaosLog
   let profile: Profile
   let clock: ClockShim?
   var generator: SplitMix
   var repairs: [Repair] = []
-  /// How often each fault was injected.
-  private(set) var counts: [Fault: Int] = [:]
+  /// How often each trouble was injected.
+  private(set) var counts: [Trouble: Int] = [:]
 
   /// Prepares to break a server and its clients; without a clock, no clock is set.
   init(
-    _ profile: Profile, server: RedisServer, crew: Crew, log: ChaosLog, clock: ClockShim?,
-    seed: UInt64
+    _ profile: Profile, server: RedisServer, proxy: FaultProxy, crew: Crew, log: ChaosLog,
+    clock: ClockShim?, seed: UInt64
   ) {
     self.profile = profile
     self.server = server
+    self.proxy = proxy
     self.crew = crew
     self.log = log
     self.clock = clock
@@ -65,25 +68,25 @@ final class Nemesis {
         action: action))
   }
 
-  private func draw() -> Fault {
+  private func draw() -> Trouble {
     let weights = profile.weights.filter { clock != nil || !$0.0.concernsClock }
     var number = draw(0...weights.reduce(-1) { $0 + $1.1 })
-    for (fault, weight) in weights {
+    for (trouble, weight) in weights {
       number -= weight
-      if number < 0 { return fault }
+      if number < 0 { return trouble }
     }
     return .scriptsFlushed
   }
 
-  private func inject(_ fault: Fault) throws {
+  private func inject(_ trouble: Trouble) throws {
     // One thing at a time is wrong with the server.
-    if fault.concernsServer, repairs.contains(where: \.concernsServer) { return }
-    if try isInjected(fault) { counts[fault, default: 0] += 1 }
+    if trouble.concernsServer, repairs.contains(where: \.concernsServer) { return }
+    if try isInjected(trouble) { counts[trouble, default: 0] += 1 }
   }
 
   /// Breaks it; false if there was nothing to break.
-  private func isInjected(_ fault: Fault) throws -> Bool {
-    switch fault {
+  private func isInjected(_ trouble: Trouble) throws -> Bool {
+    switch trouble {
     case .serverStoppedBriefly: stopServer(for: draw(30...profile.timing.ttl / 2))
     case .serverStoppedForLong:
       stopServer(for: profile.timing.ttl + draw(100...1000))
@@ -99,6 +102,10 @@ final class Nemesis {
     case .clientStoppedForLong: return stopClient(for: profile.timing.ttl + draw(200...1500))
     case .clientStoppedInWindow: return stopClientInWindow()
     case .clientKilled: return try killClient()
+    case .proxyStruck: strikeProxy()
+    case .proxySlow: slowDownAtProxy()
+    case .proxyRefusing: refuseAtProxy()
+    case .proxyGarbling: garbleAtProxy()
     case .clockSetForward: try setClockForward()
     case .clockSetBack: try setClockBack()
     }
@@ -116,6 +123,6 @@ final class Nemesis {
   }
 }
 
-extension Fault {
+extension Trouble {
   fileprivate var concernsClock: Bool { self == .clockSetForward || self == .clockSetBack }
 }

@@ -36,7 +36,12 @@ extension Nemesis {
 
   /// Kills a client and starts another; false if that has to wait.
   func killClient() throws -> Bool {
-    guard let lane = runningLane() else { return false }
+    // A holder that dies is worth more than one that has nothing.
+    let isChoosy = draw(0...1) == 0
+    guard
+      let lane = runningLane(where: { !isChoosy || log.tasksInWindow(of: $0) > 0 })
+        ?? runningLane()
+    else { return false }
     try crew.replace(lane)
     return true
   }

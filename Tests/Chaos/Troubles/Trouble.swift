@@ -1,5 +1,5 @@
 /// What the nemesis can do.
-enum Fault: String, Sendable, Hashable, Codable, CaseIterable {
+enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   /// Stops the server for less than the ttl of the locks.
   case serverStoppedBriefly
   /// Stops the server for longer than that.
@@ -28,6 +28,14 @@ enum Fault: String, Sendable, Hashable, Codable, CaseIterable {
   case clientStoppedInWindow
   /// Kills a client, and starts another.
   case clientKilled
+  /// Ends all connections through the proxy, in some way.
+  case proxyStruck
+  /// Has the proxy delay all that passes.
+  case proxySlow
+  /// Has the proxy accept nobody for a while.
+  case proxyRefusing
+  /// Has the proxy delay, drip, cut, duplicate and swallow what passes.
+  case proxyGarbling
   /// Sets the server's clock forward.
   case clockSetForward
   /// Sets the server's clock back for a while.
@@ -40,7 +48,9 @@ enum Fault: String, Sendable, Hashable, Codable, CaseIterable {
       .clientsPaused, .connectionsKilled, .allConnectionsKilled, .scriptsFlushed, .keysFlushed,
       .keyDeleted, .clockSetForward, .clockSetBack:
       true
-    case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled: false
+    case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled,
+      .proxyStruck, .proxySlow, .proxyRefusing, .proxyGarbling:
+      false
     }
   }
 }

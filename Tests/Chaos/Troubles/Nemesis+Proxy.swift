@@ -1,0 +1,78 @@
+import ChaosLog
+import FaultProxy
+import Foundation
+import Synchronization
+
+extension Nemesis {
+  /// Ends all connections that there are through the proxy, in one of the ways there are.
+  func strikeProxy() {
+    let ways: [Fault] = [
+      .blackhole(after: 0), .cut(after: 0), .reset(after: 0), .finishThenReset(after: 0),
+      .halfClose(after: 0),
+    ]
+    proxy.strike(ways[draw(0...ways.count - 1)])
+  }
+
+  /// Has the proxy accept nobody for a while, after it has hung up on everybody.
+  func refuseAtProxy() {
+    proxy.refuse(true)
+    proxy.strike(.cut(after: 0))
+    repair(after: draw(50...1000), concernsServer: false) { [self] in proxy.refuse(false) }
+  }
+
+  /// Has the proxy delay every message for a while, in both directions or in one.
+  func slowDownAtProxy() {
+    let delay = Duration.milliseconds(draw(5...150))
+    let direction: FaultProxy.Direction? =
+      draw(0...1) == 0 ? nil : draw(0...1) == 0 ? .requests : .replies
+    proxy.setScript { message in
+      direction == nil || message.direction == direction ? .delay(delay) : .forward
+    }
+    repair(after: draw(500...3000), concernsServer: false) { [self] in proxy.setScript(nil) }
+  }
+
+  /// Has the proxy garble one message in so many, for a while.
+  func garbleAtProxy() {
+    let garbler = Garbler(
+      seed: generator.next(), every: draw(3...60), longestDelay: profile.timing.ttl / 2)
+    proxy.setScript(garbler.script)
+    repair(after: draw(100...1500), concernsServer: false) { [self] in proxy.setScript(nil) }
+  }
+}
+
+/// Decides at random what happens to each message.
+private final class Garbler: Sendable {
+  private let generator: Mutex<SplitMix>
+  private let every: Int
+  private let longestDelay: Int
+
+  init(seed: UInt64, every: Int, longestDelay: Int) {
+    generator = Mutex(SplitMix(seed: seed))
+    self.every = every
+    self.longestDelay = longestDelay
+  }
+
+  /// What the proxy is to ask.
+  var script: FaultProxy.Script {
+    { [self] message in
+      generator.withLock { fault(message, &$0) }
+    }
+  }
+
+  private func fault(
+    _ message: FaultProxy.Message, _ numbers: inout some RandomNumberGenerator
+  ) -> Fault {
+    guard Int.random(in: 0..<every, using: &numbers) == 0 else { return .forward }
+    // A stream loses nothing but its end, so what is swallowed takes with it what follows.
+    let count = Int.random(in: 0...message.bytes.count, using: &numbers)
+    switch Int.random(in: 0..<8, using: &numbers) {
+    case 0: return message.direction == .replies ? .duplicate : .cut(after: count)
+    case 1, 2: return .delay(.milliseconds(Int.random(in: 1...longestDelay, using: &numbers)))
+    case 3: return .drip(count: 1, every: .milliseconds(Int.random(in: 1...10, using: &numbers)))
+    case 4: return .cut(after: count)
+    case 5: return .reset(after: count)
+    case 6: return .halfClose(after: count)
+    default: return .blackhole(after: count)
+    }
+  }
+}
