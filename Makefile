@@ -3,9 +3,9 @@
 SWIFT = swift
 # Swift 6.4's new build system refuses this flag as soon as there are dependencies.
 STRICT = --build-system native -Xswiftc -warnings-as-errors
-SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources/lock-bench
+SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test test-matrix demo bench chaos endure model mutants tsan lint format clean dependencies swift
+.PHONY: help build test test-matrix demo bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,14 @@ tsan: dependencies ## run the tests under the thread sanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
 	  --scratch-path .build-tsan --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
 
+asan: dependencies ## run the tests under the address sanitizer, with detection of leaks
+	SWIFT_BACKTRACE=enable=no \
+	  LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan-suppressions:print_suppressions=0 $(SWIFT) test \
+	  --scratch-path .build-asan --sanitize=address --no-parallel $(OPTIONS)
+
+fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url alone
+	SWIFT=$(SWIFT) SECONDS_EACH=$(or $(SECONDS),60) TARGET=$(TARGET) Fuzz/run
+
 lint: swift ## check the formatting, and that no file names a folder of somebody's machine
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)
 	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
@@ -60,7 +68,7 @@ dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
 
 clean: ## remove everything that was built
-	rm -rf .build .build-strict .build-tsan .build-matrix .build-mutants Benchmarks/.build
+	rm -rf .build .build-strict .build-tsan .build-asan .build-fuzz .build-matrix .build-mutants Benchmarks/.build
 
 swift:
 	@command -v $(SWIFT) >/dev/null 2>&1 || \

@@ -65,6 +65,8 @@ public final class Lock: Sendable {
   ///   puts that off.
   /// - Throws: `CancellationError` when the task is cancelled.
   public func waitUntilLost(within margin: Duration) async throws(CancellationError) {
+    // Any duration may be given, and not every one can be counted with.
+    let margin = min(max(margin, .zero), .longest)
     try await waitForEnd { coordinator.extender.warn($0, of: lease, margin: margin) }
   }
 

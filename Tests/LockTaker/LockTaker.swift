@@ -8,7 +8,7 @@ import AsyncRedisLock
 
 /// A process for the tests: takes a lock, does what its second argument says, and tells on its output.
 ///
-/// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`
+/// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, or `LockTaker URL ordeal NAME` for what ``Ordeal`` does.
 @main
 enum LockTaker {
   /// What to do with the lock.
@@ -39,6 +39,9 @@ enum LockTaker {
 
   static func main() async throws {
     let arguments = CommandLine.arguments
+    if arguments.count == 4, arguments[2] == "ordeal" {
+      return await Ordeal.run(arguments[1], arguments[3])
+    }
     guard arguments.count == 6, let mode = Mode(rawValue: arguments[2]),
       let ttl = Int(arguments[4]), let extend = Int(arguments[5])
     else {

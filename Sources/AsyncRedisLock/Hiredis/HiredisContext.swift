@@ -25,8 +25,10 @@ internal import CHiredis
   private var bytes: [UInt8] = []
   private var lengths: [Int] = []
   private var pointers: [UnsafePointer<CChar>?] = unsafe []
-  /// How much has been read of the reply that is not complete.
+  /// How much has been read behind the last reply that was handed out.
   private var bytesOfReply = 0
+  /// How much has been read in all.
+  private(set) var bytesRead = 0
   /// The encoded commands that have not been written, behind some that have.
   private var outgoing: [UInt8] = []
   private var written = 0
@@ -55,10 +57,9 @@ internal import CHiredis
   var fileDescriptor: CInt { unsafe context.pointee.fd }
 
   /// Whether something of a reply has been read that has not been handed out.
-  var hasUnparsedBytes: Bool {
-    unsafe context.pointee.reader.pointee.pos < context.pointee.reader.pointee.len
-      || context.pointee.reader.pointee.ridx > 0
-  }
+  ///
+  /// Not asked of hiredis: it has no mark of having taken the first byte of a reply out of its buffer.
+  var hasUnparsedBytes: Bool { bytesOfReply > 0 }
 
   /// Encodes a command behind those that wait to be written; returns the bytes of its arguments.
   mutating func append(_ command: Command) throws(TransportError) -> Int {
@@ -136,6 +137,7 @@ internal import CHiredis
     guard unsafe redisBufferRead(context) == REDIS_OK else { throw failure() }
     let count = unsafe (reader?.pointee.len ?? 0) - former
     bytesOfReply += count
+    bytesRead += count
     return count == 0 ? .nothing : count < Self.readSize ? .all : .maybeNotAll
   }
 
@@ -148,7 +150,7 @@ internal import CHiredis
       return nil
     }
     defer { unsafe freeReplyObject(object) }
-    bytesOfReply = 0
+    bytesOfReply = unsafe context.pointee.reader.pointee.len - context.pointee.reader.pointee.pos
     guard let reply = unsafe Reply(copying: object.assumingMemoryBound(to: redisReply.self)) else {
       throw .protocolViolation("a reply of a type that was not asked for")
     }

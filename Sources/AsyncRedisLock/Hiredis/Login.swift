@@ -10,7 +10,7 @@ struct Login: Sendable {
   private let required: [Command]
   private let optional: [Command]
   private let greeting: Greeting?
-  private let hasPassword: Bool
+  private let password: String?
 
   init(_ configuration: LockerConfiguration, greeting: Greeting?) {
     var required: [Command] = []
@@ -20,7 +20,7 @@ struct Login: Sendable {
     if configuration.database != 0 {
       required.append(Command("SELECT", String(configuration.database)))
     }
-    hasPassword = configuration.password != nil
+    password = configuration.password?.value
     self.required = required
     // A restricted user may not be allowed to name the connection, and can do without.
     self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
@@ -37,12 +37,21 @@ struct Login: Sendable {
       throw .unreachable(error.message)
     }
     for (index, reply) in replies.enumerated() {
-      guard let error = reply.error, index < required.count || error.code == .noAuth else {
-        continue
-      }
-      let shown = index == 0 && hasPassword ? ServerError.withoutText(error) : error
+      // The last two also when a reply that nobody asked for has moved the others up.
+      guard let error = reply.error,
+        index < required.count || [.noAuth, .wrongPass].contains(error.code)
+      else { continue }
+      let shown = mayShowPassword(error, at: index) ? ServerError.withoutText(error) : error
       throw shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
     }
     greeting?.received(Array(replies.dropFirst(required.count + optional.count)))
+  }
+
+  /// Whether an error may repeat the password, as that of an unknown command does with its arguments.
+  private func mayShowPassword(_ error: ServerError, at index: Int) -> Bool {
+    guard let password else { return false }
+    // Escaped and cut like the error, of which a part of the password may be the end.
+    let hint = password.escaped(upTo: 256).prefix(4)
+    return index == 0 || error.message.contains(hint)
   }
 }

@@ -15,6 +15,9 @@ final class SubscribedSocket: Sendable {
     var isSilentSincePing = false
   }
 
+  /// More than thousands of grants at once, after which only a flood does not pause.
+  private static let largestBurst = 4 << 20
+
   private let login: Login
   private let loginCount: Int
   private let channel: String
@@ -82,8 +85,12 @@ final class SubscribedSocket: Sendable {
       Result { () throws(TransportError) in
         var messages: [String] = []
         var mayHaveMore = true
+        let former = state.context.bytesRead
         while mayHaveMore {
           _ = try state.context.read()
+          if state.context.bytesRead - former > Self.largestBurst {
+            throw TransportError.protocolViolation("messages without a pause")
+          }
           // Also the end, when it comes with the last bytes: of that alone the source does not tell.
           mayHaveMore = !SocketReadiness.isIdle(state.context.fileDescriptor)
           state.isSilentSincePing = false

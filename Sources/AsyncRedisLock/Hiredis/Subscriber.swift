@@ -20,10 +20,14 @@ final class Subscriber: Sendable {
     /// Tells an attempt from those before it, whose timers may still come.
     var attempt = 0
     var backoff = Backoff()
+    /// Since when the connection works; nil as long as it does not.
+    var subscribedAt: Instant?
   }
 
   /// How often a silent connection is asked whether it is still there.
   private static let pingInterval = Duration.seconds(5)
+  /// A connection that has lasted this long has worked.
+  private static let provingTime = Duration.seconds(1)
   /// A server that refused does not change its mind soon.
   private static let pauseAfterRefusal = Duration.seconds(10)
 
@@ -129,7 +133,7 @@ final class Subscriber: Sendable {
       let wasSubscribed = socket.isSubscribed
       let messages = try socket.receive()
       if !wasSubscribed, socket.isSubscribed {
-        state.withLock { $0.backoff.reset() }
+        state.withLock { $0.subscribedAt = .now }
         handler(.subscribed)
         keepAsking(attempt: attempt)
       }
@@ -158,6 +162,10 @@ final class Subscriber: Sendable {
     var generator = SystemRandomNumberGenerator()
     let (socket, attempt, pause) = state.withLock { state in
       state.attempt += 1
+      // Not sooner: a server that confirms and then hangs up would be called again without a pause.
+      if let start = state.subscribedAt.take(), start + Self.provingTime <= .now {
+        state.backoff.reset()
+      }
       let pause = state.backoff.pause(using: &generator)
       return (state.socket.take(), state.attempt, pause)
     }

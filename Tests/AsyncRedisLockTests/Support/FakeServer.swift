@@ -76,6 +76,8 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
     case send([UInt8])
     /// Sends so many bytes at a time.
     case drip([UInt8], count: Int, every: Duration)
+    /// Sends the bytes again and again, for as long as anybody takes them.
+    case flood([UInt8])
     case pause(Duration)
     /// Sends FIN and goes on reading.
     case finish
@@ -95,7 +97,12 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
 
   static func send(_ text: String) -> Self { Self(.send(Array(text.utf8))) }
 
-  static func bulk(_ text: String) -> Self { .send("$\(text.utf8.count)\r\n\(text)\r\n") }
+  static func flood(_ text: String) -> Self { Self(.flood(Array(text.utf8))) }
+
+  static func bulk(_ text: String) -> Self { .send(bulkText(text)) }
+
+  /// A bulk string, to be put into an array.
+  static func bulkText(_ text: String) -> String { "$\(text.utf8.count)\r\n\(text)\r\n" }
 
   static func drip(_ text: String, _ count: Int = 1, every pause: Duration) -> Self {
     Self(.drip(Array(text.utf8), count: count, every: pause))
@@ -178,6 +185,10 @@ private final class Hall: Sendable {
           let part = Array(bytes[start..<min(start + count, bytes.count)])
           guard send(part, over: wire, number) else { return false }
         }
+      case .flood(let bytes):
+        let piece = Array(repeatElement(bytes, count: 65_536 / bytes.count + 1).joined())
+        while send(piece, over: wire, number) {}
+        return false
       case .pause(let duration): Thread.sleep(forTimeInterval: duration / .seconds(1))
       case .finish: wire.finish()
       case .hangUp:

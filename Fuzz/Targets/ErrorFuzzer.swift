@@ -1,0 +1,38 @@
+@testable import AsyncRedisLock
+
+/// Error replies: whatever the server says, the message is short and harmless, and its code is stable.
+enum ErrorFuzzer {
+  static func run(_ input: inout FuzzInput) { check(input.text) }
+
+  static func check(_ text: String) {
+    let error = ServerError(message: text)
+    // Four bytes a scalar, or an escape of up to ten, and the length behind it.
+    verify(error.message.utf8.count <= 256 * 10 + 40, "\(error.message.utf8.count) bytes")
+    verify(!error.message.hasControlCharacters, "control characters in \(error.message)")
+    verify(!error.code.rawValue.contains(" "), "a code of several words")
+    verify(error.code.rawValue.count <= 32, "a code of \(error.code.rawValue.count) characters")
+    if error.message == text {
+      verify(ServerError(message: error.message) == error, "\(text) becomes another error")
+    }
+    if let word = text.split(separator: " ").first, word != "ERR", text.hasPrefix(word + " "),
+      word.utf8.count <= 32, word.utf8.allSatisfy(isCapital)
+    {
+      verify(error.code.rawValue == word, "\(error.code.rawValue) is not the first word of \(text)")
+    }
+    let silent = ServerError.withoutText(error)
+    let ending = " the server refused the login"
+    verify(silent.message.hasSuffix(ending), "\(silent.message)")
+    let word = silent.message.dropLast(ending.count)
+    verify(word.utf8.count <= 16 && word.utf8.allSatisfy(isCapital), "\(silent.message)")
+
+    let failure = StoreFailure(error)
+    if case .refused(let code, let message, let isTransient) = failure {
+      verify(code == error.code.rawValue && message == error.message, "\(failure)")
+      verify(isTransient != (error.remedy == .fail), "\(failure)")
+    }
+  }
+
+  private static func isCapital(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+  }
+}

@@ -1,0 +1,47 @@
+import Foundation
+
+/// What is fuzzed, and what has to be true of every input.
+enum FuzzTarget: String, CaseIterable {
+  case duration, error, grant, inbox, name, percent, reply, token, url
+
+  /// The one that the environment names.
+  static let current: Self = {
+    let name = ProcessInfo.processInfo.environment["FUZZ_TARGET"] ?? ""
+    guard let target = Self(rawValue: name) else {
+      print("FUZZ_TARGET has to be one of \(allCases.map(\.rawValue).joined(separator: ", "))")
+      exit(64)
+    }
+    return target
+  }()
+
+  func run(_ input: inout FuzzInput) {
+    switch self {
+    case .duration: DurationFuzzer.run(&input)
+    case .error: ErrorFuzzer.run(&input)
+    case .grant: GrantFuzzer.run(&input)
+    case .inbox: InboxFuzzer.run(&input)
+    case .name: NameFuzzer.run(&input)
+    case .percent: PercentFuzzer.run(&input)
+    case .reply: ReplyFuzzer.run(&input)
+    case .token: TokenFuzzer.run(&input)
+    case .url: URLFuzzer.run(&input)
+    }
+  }
+}
+
+/// What libFuzzer calls with each input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  var input = unsafe FuzzInput(Array(UnsafeBufferPointer(start: start, count: count)))
+  FuzzTarget.current.run(&input)
+  return 0
+}
+
+/// Ends the process, and by that makes the input a finding, unless the property holds.
+func verify(
+  _ holds: Bool, _ property: @autoclosure () -> String, file: StaticString = #file,
+  line: UInt = #line
+) {
+  guard !holds else { return }
+  fatalError("violated: \(property())", file: file, line: line)
+}

@@ -1,0 +1,86 @@
+@testable import AsyncRedisLock
+
+/// URLs: what is read means the same when it is written again, and no error shows a password.
+enum URLFuzzer {
+  private static let marker = "Zq7Kx9vJ"
+
+  static func run(_ input: inout FuzzInput) {
+    read(input.text)
+    let kind = input.byte()
+    let (before, behind) = (input.shortText(), input.shortText())
+    hide(kind, before, behind, input.text)
+  }
+
+  /// Reads any text, and what was read once more.
+  private static func read(_ text: String) {
+    guard let configuration = try? LockerConfiguration(url: text) else { return }
+    do throws(LockError) {
+      try configuration.validate()
+      let again = try LockerConfiguration(url: url(of: configuration))
+      verify(again == configuration, "\(text) is read as \(configuration), then as \(again)")
+    } catch {
+      verify(false, "\(text) is read as \(configuration), then refused: \(error)")
+    }
+  }
+
+  /// Reads a URL with a password that is known, and looks for it in all that comes of it.
+  private static func hide(_ kind: UInt8, _ before: String, _ behind: String, _ end: String) {
+    guard !end.lowercased().contains("zq7") else { return }
+    let scheme = ["redis", "valkey", "unix", "rediss", "http"][Int(kind) % 5]
+    let url = "\(scheme)://u:\(before)\(marker)\(behind)@\(end)"
+    do throws(LockError) {
+      let configuration = try LockerConfiguration(url: url)
+      verify(configuration.password?.value.contains(marker) == true, "\(url) loses its password")
+      expectHidden(configuration)
+    } catch {
+      expectHidden(error)
+      verify(!error.localizedDescription.contains(marker), "\(url): the password is described")
+      verify(error.code == .invalidURL || error.code == .tlsUnavailable, "\(error)")
+      verify(error.description.utf8.count < 4096, "\(url): a long message")
+      verify(!error.description.hasControlCharacters, "\(url): control characters")
+    }
+  }
+
+  private static func expectHidden<Value>(_ value: Value) {
+    var dumped = ""
+    dump(value, to: &dumped)
+    for rendering in ["\(value)", String(reflecting: value), dumped] {
+      verify(!rendering.lowercased().contains(marker.lowercased()), "shown: \(rendering)")
+    }
+  }
+
+  /// Writes a configuration as a URL, with every byte escaped that may be.
+  private static func url(of configuration: LockerConfiguration) -> String {
+    func escaped(_ text: String) -> String { PercentFuzzer.escaped(text.utf8) }
+    var user = ""
+    if let password = configuration.password {
+      user = escaped(configuration.username ?? "") + ":" + escaped(password.value) + "@"
+    }
+    let place =
+      switch configuration.address {
+      case .tcp(let host, let port):
+        "redis://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)"
+      case .unixSocket(let path):
+        // The slash that ends the authority cannot be escaped.
+        "unix://\(user)/\(escaped(String(path.dropFirst())))"
+      }
+    var query = [
+      "db=\(configuration.database)", "client_name=\(escaped(configuration.clientName))",
+      "connect_timeout=\(seconds(configuration.connectTimeout))",
+      "operation_timeout=\(seconds(configuration.operationTimeout))",
+      "key_prefix=\(escaped(configuration.keyPrefix))",
+      "fencing=\(configuration.isFencingEnabled)",
+      "local_handoff_limit=\(configuration.localHandoffLimit)",
+    ]
+    if let label = configuration.label { query.append("label=\(escaped(label))") }
+    if let maxWaiters = configuration.maxWaiters { query.append("max_waiters=\(maxWaiters)") }
+    return "\(place)?\(query.joined(separator: "&"))"
+  }
+
+  /// The duration in seconds, with nine decimals.
+  private static func seconds(_ duration: Duration) -> String {
+    let decimals = String(duration.components.attoseconds / 1_000_000_000 + 1_000_000_000)
+      .dropFirst()
+    return "\(duration.components.seconds).\(decimals)"
+  }
+}

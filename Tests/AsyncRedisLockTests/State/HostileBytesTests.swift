@@ -1,0 +1,102 @@
+import FaultProxy
+import Foundation
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Bytes from a hostile server")
+struct HostileBytesTests {
+  /// A wire, and the library's end of it.
+  private static func pair() throws -> (server: FakeWire, client: CInt) {
+    var ends: [CInt] = [-1, -1]
+    #if canImport(Darwin)
+      let type = SOCK_STREAM
+    #else
+      let type = CInt(SOCK_STREAM.rawValue)
+    #endif
+    try #require(unsafe socketpair(AF_UNIX, type, 0, &ends) == 0)
+    return (FakeWire(adopting: ends[0]), ends[1])
+  }
+
+  @Test(
+    "behind a reply do not go unnoticed, be it a single one",
+    arguments: ["", "+", "*", "+OK"]
+  )
+  func leftOver(_ text: String) throws {
+    let (server, client) = try Self.pair()
+    var context = try HiredisContext(adopting: FileDescriptor(adopting: client))
+    func say(_ text: String) throws -> [Reply] {
+      server.write(Array(text.utf8))
+      _ = try context.read()
+      var replies: [Reply] = []
+      while let reply = try context.nextReply() { replies.append(reply) }
+      return replies
+    }
+    #expect(try say("+OK\r\n:1\r\n" + text) == [.status("OK"), .integer(1)])
+    let isNoticed = context.hasUnparsedBytes
+    #expect(isNoticed != text.isEmpty)
+    guard text.hasPrefix("+") else { return }
+    #expect(try say("\r\n").count == 1)
+    let isOver = !context.hasUnparsedBytes
+    #expect(isOver)
+  }
+
+  @Test("that are messages without a pause end the conversation")
+  func flood() async throws {
+    let (server, client) = try Self.pair()
+    let login = Login(LockerConfiguration(), greeting: nil)
+    let socket = try SubscribedSocket(
+      adopting: FileDescriptor(adopting: client), login: login, channel: "c")
+    let message = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$9\r\n1 1 t 1:a\r\n"
+    let piece = Array(String(repeating: message, count: 1000).utf8)
+    Thread.detachNewThread {
+      server.write(Array("+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n".utf8))
+      while server.write(piece) == piece.count {}
+    }
+    defer { server.hangUp() }
+    let deadline = ContinuousClock.now + .inTime
+    #expect(throws: TransportError.self) {
+      // Should the system let the server write no faster than this reads, each call gets a part.
+      while ContinuousClock.now < deadline { _ = try socket.receive() }
+    }
+    #expect(ContinuousClock.now < deadline)
+  }
+}
+
+@Suite("The replies to a login")
+struct LoginTests {
+  private static let denial = "WRONGPASS invalid username-password pair or user is disabled."
+
+  private static func error(_ message: String) -> Reply { .error(ServerError(message: message)) }
+
+  @Test("of a server that denies it are believed wherever they stand", arguments: 0..<4)
+  func denied(place: Int) {
+    var configuration = LockerConfiguration(password: "wrong")
+    configuration.database = 1
+    let login = Login(configuration, greeting: nil)
+    var replies = Array(repeating: Reply.status("OK"), count: 4)
+    replies[place] = Self.error(Self.denial)
+    #expect(throws: TransportError.self) { try login.check(replies) }
+  }
+
+  @Test("are not shown if they may repeat the password", arguments: 0..<2)
+  func hidden(place: Int) {
+    let configuration = LockerConfiguration(password: "zq7 kx9", database: 1)
+    let login = Login(configuration, greeting: nil)
+    var replies = Array(repeating: Reply.status("OK"), count: 3)
+    replies[place] = Self.error("ERR unknown command `AUTH`, with args beginning with: `zq7 kx9`")
+    let error = #expect(throws: TransportError.self) { try login.check(replies) }
+    #expect(error.map { "\($0)".contains("the server refused the login") } == true)
+    #expect(error.map { "\($0)".contains("zq7") } == false)
+  }
+
+  @Test("tell of a database that is not there, password or not")
+  func shown() {
+    let configuration = LockerConfiguration(password: "zq7 kx9", database: 99)
+    let login = Login(configuration, greeting: nil)
+    let error = #expect(throws: TransportError.self) {
+      try login.check([.status("OK"), Self.error("ERR DB index is out of range"), .status("OK")])
+    }
+    #expect(error.map { "\($0)".contains("DB index is out of range") } == true)
+  }
+}
