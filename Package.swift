@@ -28,10 +28,18 @@ let package = Package(
   name: "async-redis-lock",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "AsyncRedisLock", targets: ["AsyncRedisLock"])
+    .library(name: "AsyncRedisLock", targets: ["AsyncRedisLock"]),
+    .executable(name: "redis-lock", targets: ["RedisLockTool"]),
+  ],
+  traits: [
+    .trait(
+      name: "CommandLineTool",
+      description: "The executable redis-lock; without it, swift-argument-parser is not needed."),
+    .default(enabledTraits: ["CommandLineTool"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-collections", from: "1.3.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
   ],
   targets: [
     .systemLibrary(
@@ -48,6 +56,17 @@ let package = Package(
         .product(name: "HeapModule", package: "swift-collections"),
       ],
       resources: scripts.map { .embedInCode("Protocol/Scripts/\($0).lua") },
+      swiftSettings: settings
+    ),
+    .target(name: "CChildProcess"),
+    .executableTarget(
+      name: "RedisLockTool",
+      dependencies: [
+        "AsyncRedisLock", "CChildProcess",
+        .product(
+          name: "ArgumentParser", package: "swift-argument-parser",
+          condition: .when(traits: ["CommandLineTool"])),
+      ],
       swiftSettings: settings
     ),
     .target(name: "PrivateRedis", path: "Tests/PrivateRedis", swiftSettings: settings),
@@ -71,6 +90,11 @@ let package = Package(
     .testTarget(
       name: "AsyncRedisLockTests",
       dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "LockTaker", "PrivateRedis"],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "RedisLockToolTests",
+      dependencies: ["CChildProcess", "FaultProxy", "PrivateRedis", "RedisLockTool"],
       swiftSettings: settings
     ),
   ]

@@ -1,0 +1,19 @@
+#if CommandLineTool
+  import ArgumentParser
+
+  /// The command `redis-lock`.
+  @main
+  struct RedisLockCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "redis-lock",
+      abstract: "Runs commands under a lock that is shared by way of Redis or Valkey.")
+  }
+#else
+  /// What `redis-lock` is when the package is built without its trait.
+  @main
+  enum RedisLockCommand {
+    static func main() {
+      print("redis-lock was built without the trait CommandLineTool, and can do nothing.")
+    }
+  }
+#endif
