@@ -8,8 +8,8 @@ struct Backoff: Sendable {
 
   private var failures = 0
 
-  /// Notes that a connection worked.
-  mutating func reset() { failures = 0 }
+  /// Notes that a connection worked: the next attempt needs no pause, or the shortest if that was for moments.
+  mutating func reset(isProven: Bool = true) { failures = isProven ? 0 : min(failures, 1) }
 
   /// Notes that a connection failed; returns the pause before the next.
   mutating func pause(using generator: inout some RandomNumberGenerator) -> Duration {

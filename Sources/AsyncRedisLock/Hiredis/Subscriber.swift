@@ -162,9 +162,9 @@ final class Subscriber: Sendable {
     var generator = SystemRandomNumberGenerator()
     let (socket, attempt, pause) = state.withLock { state in
       state.attempt += 1
-      // Not sooner: a server that confirms and then hangs up would be called again without a pause.
-      if let start = state.subscribedAt.take(), start + Self.provingTime <= .now {
-        state.backoff.reset()
+      // Otherwise a server that confirms and hangs up again would be called without any pause.
+      if let start = state.subscribedAt.take() {
+        state.backoff.reset(isProven: start + Self.provingTime <= .now)
       }
       let pause = state.backoff.pause(using: &generator)
       return (state.socket.take(), state.attempt, pause)
