@@ -94,7 +94,12 @@ let package = Package(
     ),
     .testTarget(
       name: "RedisLockToolTests",
-      dependencies: ["CChildProcess", "FaultProxy", "PrivateRedis", "RedisLockTool"],
+      dependencies: [
+        "CChildProcess", "FaultProxy", "PrivateRedis", "RedisLockTool",
+        .product(
+          name: "ArgumentParser", package: "swift-argument-parser",
+          condition: .when(traits: ["CommandLineTool"])),
+      ],
       swiftSettings: settings
     ),
   ]

@@ -1,4 +1,5 @@
 #if CommandLineTool
+  import ArgumentParser
   import Testing
 
   @testable import RedisLockTool
