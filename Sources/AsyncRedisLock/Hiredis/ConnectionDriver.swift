@@ -238,7 +238,7 @@ struct ConnectionDriver: ~Copyable {
           continue
         }
         if reply.error?.remedy == .reconnect { mustReconnect = true }
-        guard let answered = try pipeline.accept(reply) else { continue }
+        guard let answered = try pipeline.accept(login.conceal(reply)) else { continue }
         slowest = slowest ?? answered.answer.sentAt.duration(to: now)
         if answered.answer.isMissingScript, answered.request.beginRepeatingBySource() {
           backlog.append(contentsOf: [answered.request])

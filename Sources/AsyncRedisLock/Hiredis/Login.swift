@@ -41,17 +41,26 @@ struct Login: Sendable {
       guard let error = reply.error,
         index < required.count || [.noAuth, .wrongPass].contains(error.code)
       else { continue }
-      let shown = mayShowPassword(error, at: index) ? ServerError.withoutText(error) : error
+      // What answers AUTH may always repeat it: in other words, or only its end.
+      let shown = index == 0 && password != nil ? .withoutText(error) : conceal(error)
       throw shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
     }
     greeting?.received(Array(replies.dropFirst(required.count + optional.count)))
   }
 
-  /// Whether an error may repeat the password, as that of an unknown command does with its arguments.
-  private func mayShowPassword(_ error: ServerError, at index: Int) -> Bool {
-    guard let password else { return false }
+  /// The same for a reply, if it is an error.
+  func conceal(_ reply: Reply) -> Reply {
+    if case .error(let error) = reply { .error(conceal(error)) } else { reply }
+  }
+
+  /// The error, without its text if that may repeat the password, as that of an unknown command does with its
+  /// arguments.
+  ///
+  /// For whatever comes on the connection, since the answer to `AUTH` may come in another's place.
+  func conceal(_ error: ServerError) -> ServerError {
+    guard let password else { return error }
     // Escaped and cut like the error, of which a part of the password may be the end.
     let hint = password.escaped(upTo: 256).prefix(4)
-    return index == 0 || error.message.contains(hint)
+    return error.message.contains(hint) ? .withoutText(error) : error
   }
 }

@@ -11,10 +11,10 @@ struct ServerError: Error, Sendable, Equatable {
     self.code = Code(message: self.message)
   }
 
-  /// The error of a command that carried a secret, which the server may have repeated in its text.
+  /// An error of which the server may have put the password into the text, or into the first word.
   static func withoutText(_ error: ServerError) -> ServerError {
-    let word = error.message.prefix { $0.isASCII && $0.isUppercase }
-    return ServerError(message: "\(word.count <= 16 ? word : "ERR") the server refused the login")
+    let code = Code.known.contains(error.code) ? error.code : .generic
+    return ServerError(message: "\(code.rawValue) the server refused the login")
   }
 
   /// What to do about an error.
@@ -66,6 +66,9 @@ extension ServerError {
       .noScript, .loading, .busy, .readOnly, .masterDown, .noReplicas, .clusterDown, .tryAgain,
       .outOfMemory, .misconfigured, .noAuth, .noPerm, .wrongType,
     ]
+
+    /// All that the library knows.
+    fileprivate static let known = Set(wrapped + [.generic, .maxClients, .wrongPass])
 
     /// Finds the code of an error reply.
     fileprivate init(message: String) {

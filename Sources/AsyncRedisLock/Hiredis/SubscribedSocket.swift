@@ -123,7 +123,8 @@ final class SubscribedSocket: Sendable {
       }
       if fields[0] == .string("message"), case .string(let text) = fields[2] { return text }
     case .array(let fields) where fields.first == .string("pong"): return nil
-    case .error(let error):
+    case .error(let hidden):
+      let error = login.conceal(hidden)
       throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)
     default: break
     }

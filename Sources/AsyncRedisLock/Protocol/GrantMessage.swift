@@ -8,11 +8,11 @@ struct GrantMessage: Equatable {
   /// Reads a message; nil when it is none of the library's.
   init?(parsing text: String) {
     let fields = text.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
-    guard fields.count == 4, let first = UInt64(fields[0]), let count = UInt64(fields[1]),
-      first <= UInt64.max - count, let keys = Self.keys(fields[3])
+    guard fields.count == 4, let first = UInt64(fields[0]), let count = UInt16(fields[1]),
+      first <= UInt64.max - UInt64(count), let keys = Self.keys(fields[3])
     else { return nil }
     token = String(fields[2])
-    numbers = first > 0 && count > 0 ? first..<first + count : nil
+    numbers = first > 0 && count > 0 ? first..<first + UInt64(count) : nil
     self.keys = keys
   }
 

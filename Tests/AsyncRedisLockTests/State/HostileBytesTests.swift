@@ -7,7 +7,7 @@ import Testing
 @Suite("Bytes from a hostile server")
 struct HostileBytesTests {
   /// A wire, and the library's end of it.
-  private static func pair() throws -> (server: FakeWire, client: CInt) {
+  fileprivate static func pair() throws -> (server: FakeWire, client: CInt) {
     var ends: [CInt] = [-1, -1]
     #if canImport(Darwin)
       let type = SOCK_STREAM
@@ -98,5 +98,29 @@ struct LoginTests {
       try login.check([.status("OK"), Self.error("ERR DB index is out of range"), .status("OK")])
     }
     #expect(error.map { "\($0)".contains("DB index is out of range") } == true)
+  }
+
+  @Test(
+    "show no password when they come in another reply's place",
+    arguments: ["ERR unknown command `AUTH`, with args: `zq7 kx9`", "WORSE:zq7 kx9", "zq7 kx9"])
+  func shifted(_ text: String) throws {
+    let login = Login(LockerConfiguration(password: "zq7 kx9"), greeting: nil)
+    #expect(login.conceal(Self.error(text)) == Self.error("ERR the server refused the login"))
+    let (server, client) = try HostileBytesTests.pair()
+    let socket = try SubscribedSocket(
+      adopting: FileDescriptor(adopting: client), login: login, channel: "c")
+    server.write(Array("+OK\r\n+OK\r\n-\(text)\r\n".utf8))
+    let error = #expect(throws: TransportError.self) {
+      while true { _ = try socket.receive() }
+    }
+    #expect(error.map { "\($0)".contains("zq7") } == false)
+  }
+
+  @Test("are shown as they are if they hold no password")
+  func others() {
+    let login = Login(LockerConfiguration(password: "zq7 kx9"), greeting: nil)
+    let error = Self.error("OOM command not allowed when used memory > 'maxmemory'.")
+    #expect(login.conceal(error) == error)
+    #expect(login.conceal(.status("zq7 kx9")) == .status("zq7 kx9"))
   }
 }

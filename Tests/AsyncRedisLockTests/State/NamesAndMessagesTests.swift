@@ -44,7 +44,8 @@ struct NamesAndMessagesTests {
     arguments: [
       "", "1", "1 1", "1 1 t", "1 1 t ", "x 1 t 1:a", "1 x t 1:a", "-1 1 t 1:a", "1 1 t 2:a",
       "1 1 t 1:ab", "1 1 t :a", "1 1 t 0:", "1 1 t 1:é", "1 1 t 99999999999999999999:a",
-      "18446744073709551615 18446744073709551615 t 1:a",
+      "18446744073709551615 18446744073709551615 t 1:a", "1 65536 t 1:a",
+      "1 18446455161709551615 t 1:a",
     ])
   func nonsense(_ text: String) {
     #expect(GrantMessage(parsing: text) == nil)
