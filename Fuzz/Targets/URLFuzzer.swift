@@ -61,8 +61,8 @@ enum URLFuzzer {
       case .tcp(let host, let port):
         "redis://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)"
       case .unixSocket(let path):
-        // The slash that ends the authority cannot be escaped.
-        "unix://\(user)/\(escaped(String(path.dropFirst())))"
+        // The slash that ends the authority cannot be escaped; as a byte, since an accent may follow it.
+        "unix://\(user)/\(PercentFuzzer.escaped(path.utf8.dropFirst()))"
       }
     var query = [
       "db=\(configuration.database)", "client_name=\(escaped(configuration.clientName))",
