@@ -85,12 +85,13 @@ enum ReplyFuzzer {
     let wire = Wire()
     do throws(TransportError) {
       var context = try HiredisContext(adopting: FileDescriptor(adopting: wire.client))
-      var open = 0
-      for _ in 0..<80 {
+      var (open, replies) = (0, 0)
+      // Many small replies are no flood, and take long.
+      for _ in 0..<80 where replies < 1000 {
         wire.send(piece[...])
         while try context.read() != .nothing {}
         open += piece.count
-        while try context.nextReply() != nil { open = 0 }
+        while try context.nextReply() != nil { (open, replies) = (0, replies + 1) }
         verify(open <= 1 << 20 + 2 * piece.count, "a reply of \(open) bytes goes on")
       }
     } catch {
