@@ -49,9 +49,9 @@ tsan: dependencies ## run the tests under the thread sanitizer
 	  --scratch-path .build-tsan --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
 
 asan: dependencies ## run the tests under the address sanitizer, with detection of leaks
-	SWIFT_BACKTRACE=enable=no \
+	SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=allocator_may_return_null=1 \
 	  LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan-suppressions:print_suppressions=0 $(SWIFT) test \
-	  --scratch-path .build-asan --sanitize=address --no-parallel $(OPTIONS)
+	  --scratch-path .build-asan --sanitize=address -Xswiftc -DADDRESS_SANITIZER --no-parallel $(OPTIONS)
 
 fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url alone
 	SWIFT=$(SWIFT) SECONDS_EACH=$(or $(SECONDS),60) TARGET=$(TARGET) Fuzz/run

@@ -69,6 +69,11 @@ final class SimulatedLocker {
     if former == .ready { world.at(world.now + world.delay()) { [self] in hangUpInbox() } }
   }
 
+  /// Lets go of everything, at the end.
+  func takeApart() {
+    (connection, backlog, places, leases) = (nil, [], [:], [])
+  }
+
   func makeToken() -> Int {
     if !Mutant.oneToken.isActive { nextSerial += 1 }
     return id << 20 + nextSerial

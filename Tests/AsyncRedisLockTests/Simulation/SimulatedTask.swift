@@ -27,6 +27,12 @@ final class SimulatedTask {
     rest()
   }
 
+  /// Lets go of everything, at the end.
+  func takeApart() {
+    (question, place, lease) = (nil, nil, nil)
+    locker.takeApart()
+  }
+
   private func rest() {
     place = nil
     lease = nil

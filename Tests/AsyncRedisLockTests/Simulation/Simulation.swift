@@ -78,8 +78,9 @@ final class Simulation {
       event.action()
     }
     if finding == nil { checkEnd() }
-    // Actions hold the simulation.
+    // All hold each other: actions the simulation, tasks what they wait for, and that the tasks.
     events = []
+    for task in tasks { task.takeApart() }
     tasks = []
     lockers = []
   }
