@@ -188,6 +188,13 @@ package struct Release: Sendable {
   package let isRepetition: Bool
   /// Whether a task waits for the outcome: others must not be held up.
   package let isAwaited: Bool
+
+  /// The same, after an attempt that may have been carried out.
+  var repeated: Self {
+    Self(
+      claim: claim, keysLastUntil: keysLastUntil, wasValid: wasValid, isRepetition: true,
+      isAwaited: isAwaited)
+  }
 }
 
 /// Why a store did not answer.

@@ -68,6 +68,12 @@ extension RedisLockStore {
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let (claim, queued) = (release.claim, mayUseQueues)
+    let repeatRelease: @Sendable (Result<Request.Answer, RequestFailure>) -> Void = {
+      [self] result in
+      // The server may have done it before it hung up, and refuse for another reason now.
+      let isRepetition = (try? result.get().isOfRepetition) ?? false
+      self.release(isRepetition ? release.repeated : release, by: deadline, completion: completion)
+    }
     forget(claim.token)
     let request = Request(
       [Self.releaseCommand(claim, names, queues: queued)], deadline: deadline, isRepeatable: true,
@@ -75,7 +81,7 @@ extension RedisLockStore {
       undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
     ) { [self] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
-        self.release(release, by: deadline, completion: completion)
+        repeatRelease(result)
         return
       }
       guard Self.isTransient(result) else {
@@ -85,9 +91,7 @@ extension RedisLockStore {
         return
       }
       if Instant.now + StoreFailure.transientPause < deadline {
-        connection.afterPause(StoreFailure.transientPause) {
-          self.release(release, by: deadline, completion: completion)
-        }
+        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
       } else {
         connection.submit(cleanUp(claim, until: release.keysLastUntil))
         completion(readRelease(result, of: release))

@@ -48,6 +48,23 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", key).string == "another's")
   }
 
+  @Test("says so also when the server, asked again, was loading its data at first")
+  func takenWhileLoading() async throws {
+    let held = try await hold()
+    defer { held.proxy.stop() }
+    let (client, key) = (client, held.key)
+    held.proxy.setScript { message in
+      guard message.direction == .replies else { return .forward }
+      if message.connection == 0 { return .cut(after: 0) }
+      guard message.connection == 1, message.command?.name == "EVALSHA",
+        (try? client("SET", key, "another's", "NX"))?.string == "OK"
+      else { return .forward }
+      return .replace(Array("-LOADING Redis is loading the dataset in memory\r\n".utf8))
+    }
+    #expect(try await held.lock.release() == .released)
+    #expect(try client("GET", key).string == "another's")
+  }
+
   @Test("does not say that it was released when it had been taken away before")
   func takenBefore() async throws {
     let held = try await hold()

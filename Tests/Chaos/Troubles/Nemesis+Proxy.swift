@@ -1,3 +1,4 @@
+import AsyncRedisLock
 import ChaosLog
 import FaultProxy
 import Foundation
