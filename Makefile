@@ -3,6 +3,8 @@
 SWIFT = swift
 # Swift 6.4's new build system refuses this flag as soon as there are dependencies.
 STRICT = --build-system native -Xswiftc -warnings-as-errors
+# The same everywhere, or everything would be built again each time.
+TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
 .PHONY: help build test test-matrix demo bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
@@ -11,27 +13,28 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
 
 build: dependencies ## build for debugging and for release, with warnings as errors
-	$(SWIFT) build --scratch-path .build-strict $(STRICT) --build-tests
-	$(SWIFT) build --scratch-path .build-strict $(STRICT) -c release
+	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) --build-tests
+	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) -c release
+	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits
 
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own
-	$(SWIFT) test --no-parallel
+	$(SWIFT) test $(TRAITS) --no-parallel
 
 test-matrix: dependencies ## run the tests on all servers and with each hiredis that Debian has
 	Tests/matrix $(ROWS)
 
 demo: dependencies ## run the demo, on a server of its own
-	$(SWIFT) run -c release Demo
+	$(SWIFT) run $(TRAITS) -c release Demo
 
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
 
 chaos: dependencies ## break server, network and clients for MINUTES=1, and check who held what; SEED=, PROFILE=
-	$(SWIFT) run Chaos soak --minutes "$(or $(MINUTES),1)" --seed "$(SEED)" --profile "$(PROFILE)" --json "$(JSON)"
+	$(SWIFT) run $(TRAITS) Chaos soak --minutes "$(or $(MINUTES),1)" --seed "$(SEED)" --profile "$(PROFILE)" --json "$(JSON)"
 
 endure: dependencies ## work for MINUTES=60 and take PAIRS=1000000 locks, and see that nothing grows
-	$(SWIFT) run -c release Chaos endure --minutes "$(or $(MINUTES),60)" --pairs "$(or $(PAIRS),1000000)"
+	$(SWIFT) run $(TRAITS) -c release Chaos endure --minutes "$(or $(MINUTES),60)" --pairs "$(or $(PAIRS),1000000)"
 
 model: ## check the models of the protocol with spin, in about five minutes
 	@command -v spin >/dev/null 2>&1 || { echo 'Installing spin.'; \
@@ -46,12 +49,12 @@ mutants: dependencies ## take wrong turns on purpose, and show which check notic
 
 tsan: dependencies ## run the tests under the thread sanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
-	  --scratch-path .build-tsan --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
+	  --scratch-path .build-tsan $(TRAITS) --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
 
 asan: dependencies ## run the tests under the address sanitizer, with detection of leaks
 	SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=allocator_may_return_null=1 \
 	  LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan-suppressions:print_suppressions=0 $(SWIFT) test \
-	  --scratch-path .build-asan --sanitize=address -Xswiftc -DADDRESS_SANITIZER --no-parallel $(OPTIONS)
+	  --scratch-path .build-asan $(TRAITS) --sanitize=address -Xswiftc -DADDRESS_SANITIZER --no-parallel $(OPTIONS)
 
 fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url alone
 	SWIFT=$(SWIFT) SECONDS_EACH=$(or $(SECONDS),60) TARGET=$(TARGET) Fuzz/run

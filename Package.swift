@@ -35,11 +35,14 @@ let package = Package(
     .trait(
       name: "CommandLineTool",
       description: "The executable redis-lock; without it, swift-argument-parser is not needed."),
+    .trait(name: "Metrics", description: "Counts and times what lockers do, with swift-metrics."),
     .default(enabledTraits: ["CommandLineTool"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     .systemLibrary(
@@ -54,6 +57,9 @@ let package = Package(
         "CHiredis",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(
+          name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
       ],
       resources: scripts.map { .embedInCode("Protocol/Scripts/\($0).lua") },
       swiftSettings: settings
@@ -89,7 +95,15 @@ let package = Package(
     ),
     .testTarget(
       name: "AsyncRedisLockTests",
-      dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "LockTaker", "PrivateRedis"],
+      dependencies: [
+        "AsyncRedisLock", "ChaosLog", "FaultProxy", "LockTaker", "PrivateRedis",
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(
+          name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+        .product(
+          name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+      ],
       swiftSettings: settings
     ),
     .testTarget(

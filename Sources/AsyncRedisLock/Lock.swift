@@ -2,7 +2,7 @@
 ///
 /// Release it with ``release()``; a handle that goes out of scope releases its lock too, without saying
 /// how that went. Beware of `_ = try await locker.acquire("key")`: it drops the handle, and with it the
-/// lock, at once. ``Locker/withLock(_:options:isolation:_:)`` has no such trap.
+/// lock, at once. ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such trap.
 ///
 /// The lock belongs to its handle, not to a task or a thread, and any task may use the handle. It stays with
 /// its process: in a child made by `fork(2)` the handle counts as released and does nothing.

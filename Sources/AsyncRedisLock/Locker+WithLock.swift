@@ -1,3 +1,5 @@
+public import Logging
+
 extension Locker {
   /// Waits for a lock, runs a body while it is held, and releases it.
   ///
@@ -7,18 +9,19 @@ extension Locker {
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.
   ///   - options: How to wait, and how to keep the lock.
+  ///   - logger: Gets the messages about this lock; the locker's own if nil.
   ///   - isolation: The actor that the body runs on; the caller's, unless given.
   ///   - body: What to do while the lock is held.
   /// - Returns: What the body returns.
   /// - Throws: What the body throws; ``LockError`` with the code `lost` when the lock was lost before the
   ///   body returned, also in place of the `CancellationError` that this caused; and as
-  ///   ``acquire(_:options:)-(String,_)``.
+  ///   ``acquire(_:options:logger:)-(String,_,_)``.
   public func withLock<R>(
-    _ key: String, options: LockOptions = .init(),
+    _ key: String, options: LockOptions = .init(), logger: Logger? = nil,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Lock) async throws -> sending R
   ) async throws -> sending R {
-    try await withLock([key], options: options, isolation: isolation, body)
+    try await withLock([key], options: options, logger: logger, isolation: isolation, body)
   }
 
   /// Waits for several locks, runs a body while all are held, and releases them.
@@ -26,16 +29,17 @@ extension Locker {
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
   ///   - options: How to wait, and how to keep the lock.
+  ///   - logger: Gets the messages about this lock; the locker's own if nil.
   ///   - isolation: The actor that the body runs on; the caller's, unless given.
   ///   - body: What to do while the lock is held.
   /// - Returns: What the body returns.
-  /// - Throws: As ``withLock(_:options:isolation:_:)-(String,_,_,_)``.
+  /// - Throws: As ``withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)``.
   public func withLock<R>(
-    _ keys: [String], options: LockOptions = .init(),
+    _ keys: [String], options: LockOptions = .init(), logger: Logger? = nil,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Lock) async throws -> sending R
   ) async throws -> sending R {
-    let lock = try await acquire(keys, options: options)
+    let lock = try await acquire(keys, options: options, logger: logger)
     return try await lock.run(isolation: isolation, body)
   }
 
@@ -44,16 +48,18 @@ extension Locker {
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.
   ///   - options: How to keep the lock.
+  ///   - logger: Gets the messages about this lock; the locker's own if nil.
   ///   - isolation: The actor that the body runs on; the caller's, unless given.
   ///   - body: What to do while the lock is held.
   /// - Returns: What the body returns, or nil when somebody else holds the lock and the body did not run.
-  /// - Throws: As ``withLock(_:options:isolation:_:)-(String,_,_,_)``, but never `timeout`.
+  /// - Throws: As ``withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)``, but never `timeout`.
   public func withLockIfAvailable<R>(
-    _ key: String, options: LockOptions = .init(),
+    _ key: String, options: LockOptions = .init(), logger: Logger? = nil,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Lock) async throws -> sending R
   ) async throws -> sending R? {
-    try await withLockIfAvailable([key], options: options, isolation: isolation, body)
+    try await withLockIfAvailable(
+      [key], options: options, logger: logger, isolation: isolation, body)
   }
 
   /// Runs a body under several locks if nobody else holds any of them, without waiting.
@@ -61,16 +67,19 @@ extension Locker {
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
   ///   - options: How to keep the lock.
+  ///   - logger: Gets the messages about this lock; the locker's own if nil.
   ///   - isolation: The actor that the body runs on; the caller's, unless given.
   ///   - body: What to do while the lock is held.
   /// - Returns: What the body returns, or nil when somebody else holds a key and the body did not run.
-  /// - Throws: As ``withLock(_:options:isolation:_:)-(String,_,_,_)``, but never `timeout`.
+  /// - Throws: As ``withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)``, but never `timeout`.
   public func withLockIfAvailable<R>(
-    _ keys: [String], options: LockOptions = .init(),
+    _ keys: [String], options: LockOptions = .init(), logger: Logger? = nil,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Lock) async throws -> sending R
   ) async throws -> sending R? {
-    guard let lock = try await acquireIfAvailable(keys, options: options) else { return nil }
+    guard let lock = try await acquireIfAvailable(keys, options: options, logger: logger) else {
+      return nil
+    }
     return try await lock.run(isolation: isolation, body)
   }
 }

@@ -1,3 +1,5 @@
+public import Logging
+
 /// Takes locks on one server, over one connection that any number of tasks share.
 ///
 /// ```swift
@@ -15,29 +17,44 @@ public final class Locker: Sendable {
 
   /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
   ///
-  /// - Parameter url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  /// - Parameters:
+  ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  ///   - logger: Gets what operators have to know, as warnings, and more at the level `debug`.
   /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad
   ///   URL, `unreachable` when there is no connection within the connect timeout, `refused` when the
   ///   server refuses the login or the database; `CancellationError` when the task is cancelled.
-  public convenience init(url: String) async throws {
-    try await self.init(configuration: LockerConfiguration(url: url))
+  public convenience init(
+    url: String, logger: Logger = Logger(label: "async-redis-lock")
+  ) async throws {
+    try await self.init(configuration: LockerConfiguration(url: url), logger: logger)
   }
 
   /// Connects to a server.
   ///
-  /// - Parameter configuration: Where the server is, and how to use it.
-  /// - Throws: As ``init(url:)``.
-  public init(configuration: LockerConfiguration) async throws {
+  /// - Parameters:
+  ///   - configuration: Where the server is, and how to use it.
+  ///   - logger: Gets what operators have to know, as warnings, and more at the level `debug`.
+  /// - Throws: As ``init(url:logger:)``.
+  public convenience init(
+    configuration: LockerConfiguration, logger: Logger = Logger(label: "async-redis-lock")
+  ) async throws {
+    try await self.init(
+      configuration, reporter: Reporter(logger: logger, label: configuration.label))
+  }
+
+  init(_ configuration: LockerConfiguration, reporter: Reporter) async throws {
     try configuration.validate()
     do throws(StoreFailure) {
-      let store = try RedisLockStore(configuration)
+      let store = try RedisLockStore(configuration, reporter: reporter)
+      let place = "\(configuration.address)/\(configuration.database)"
       coordinator = Coordinator(
-        store: store, place: "\(configuration.address)/\(configuration.database)",
-        operationTimeout: configuration.operationTimeout,
+        store: store, place: place, operationTimeout: configuration.operationTimeout,
         queues: LocalQueues(
-          handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters))
+          handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters),
+        reporter: reporter)
       keyPrefix = configuration.keyPrefix
       try await store.connect(by: .now + configuration.connectTimeout)
+      reporter.connected(to: place)
     } catch .cancelled {
       throw CancellationError()
     } catch {
@@ -52,14 +69,17 @@ public final class Locker: Sendable {
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.
   ///   - options: How to wait, and how to keep the lock.
+  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: The lock, held until it is released, lost, or its handle goes out of scope.
   /// - Throws: ``LockError`` with the code `timeout` when somebody else held the lock for all of
   ///   ``LockOptions/timeout``, `tooManyWaiters` at once where ``LockerConfiguration/maxWaiters`` says so,
   ///   `unreachable` or `refused` when the server was no help for as long, `refused` at once where waiting cannot help, `wouldDeadlock` when the task holds the key by
   ///   `withLock`, `invalidKey`, `invalidOptions`, or `closed`; `CancellationError` when the task is
   ///   cancelled. In every case no lock stays behind.
-  public func acquire(_ key: String, options: LockOptions = .init()) async throws -> Lock {
-    try await acquire([key], options: options)
+  public func acquire(
+    _ key: String, options: LockOptions = .init(), logger: Logger? = nil
+  ) async throws -> Lock {
+    try await acquire([key], options: options, logger: logger)
   }
 
   /// Waits for several locks and takes all of them, or none.
@@ -69,12 +89,14 @@ public final class Locker: Sendable {
   ///   - second: A further key to lock.
   ///   - others: More keys to lock; duplicates count once.
   ///   - options: How to wait, and how to keep the lock.
+  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: One lock for all keys.
-  /// - Throws: As ``acquire(_:options:)-(String,_)``.
+  /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``.
   public func acquire(
-    _ first: String, _ second: String, _ others: String..., options: LockOptions = .init()
+    _ first: String, _ second: String, _ others: String..., options: LockOptions = .init(),
+    logger: Logger? = nil
   ) async throws -> Lock {
-    try await acquire([first, second] + others, options: options)
+    try await acquire([first, second] + others, options: options, logger: logger)
   }
 
   /// Waits for several locks and takes all of them, or none.
@@ -82,12 +104,15 @@ public final class Locker: Sendable {
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
   ///   - options: How to wait, and how to keep the lock.
+  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: One lock for all keys.
-  /// - Throws: As ``acquire(_:options:)-(String,_)``.
-  public func acquire(_ keys: [String], options: LockOptions = .init()) async throws -> Lock {
+  /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``.
+  public func acquire(
+    _ keys: [String], options: LockOptions = .init(), logger: Logger? = nil
+  ) async throws -> Lock {
     let keys = try check(keys)
     try HeldLocks.current.check(keys.names, at: coordinator.place)
-    guard let lock = try await take(keys, options, waits: true) else {
+    guard let lock = try await take(keys, options, waits: true, logger) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
     return lock
@@ -98,12 +123,13 @@ public final class Locker: Sendable {
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.
   ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: The lock, or nil when somebody else holds it.
-  /// - Throws: As ``acquire(_:options:)-(String,_)``, but never `timeout` or `wouldDeadlock`.
+  /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
-    _ key: String, options: LockOptions = .init()
+    _ key: String, options: LockOptions = .init(), logger: Logger? = nil
   ) async throws -> Lock? {
-    try await acquireIfAvailable([key], options: options)
+    try await acquireIfAvailable([key], options: options, logger: logger)
   }
 
   /// Takes several locks if nobody holds any of them, without waiting for a holder.
@@ -111,12 +137,13 @@ public final class Locker: Sendable {
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
   ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: One lock for all keys, or nil when somebody else holds one of them.
-  /// - Throws: As ``acquire(_:options:)-(String,_)``, but never `timeout` or `wouldDeadlock`.
+  /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
-    _ keys: [String], options: LockOptions = .init()
+    _ keys: [String], options: LockOptions = .init(), logger: Logger? = nil
   ) async throws -> Lock? {
-    try await take(check(keys), options, waits: false)
+    try await take(check(keys), options, waits: false, logger)
   }
 
   /// Checks and sorts the keys of a call.
@@ -131,13 +158,30 @@ public final class Locker: Sendable {
     return keys
   }
 
-  private func take(_ keys: LockKeys, _ options: LockOptions, waits: Bool) async throws -> Lock? {
+  private func take(
+    _ keys: LockKeys, _ options: LockOptions, waits: Bool, _ logger: Logger?
+  ) async throws -> Lock? {
     try options.validate()
     var options = options
     // What the server gets is what the validity is counted from.
     options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
-    let lease = try await coordinator.acquire(keys, options: options, waits: waits)
-    return lease.map { Lock($0, coordinator: coordinator) }
+    let (reporter, start) = (coordinator.reporter, Instant.now)
+    reporter.acquiring()
+    do {
+      let lease = try await coordinator.acquire(keys, options: options, waits: waits)
+      guard let lease else {
+        reporter.acquiredNothing(
+          keys.names, because: nil, waited: start.duration(to: .now), logger: logger)
+        return nil
+      }
+      if let logger { lease.logger = logger }
+      reporter.acquired(lease, waited: start.duration(to: .now), logger: logger)
+      return Lock(lease, coordinator: coordinator)
+    } catch {
+      reporter.acquiredNothing(
+        keys.names, because: error, waited: start.duration(to: .now), logger: logger)
+      throw error
+    }
   }
 
   // MARK: Looking and intervening

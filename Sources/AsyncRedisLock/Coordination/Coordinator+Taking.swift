@@ -121,7 +121,7 @@ extension Coordinator {
           Lease(
             claim, numbers: numbers,
             state: LeaseState(ttl: options.ttl, extend: options.extend, sentAt: sentAt),
-            onLoss: onLoss))
+            origin: .asked, onLoss: onLoss))
       case .giveBack:
         if let claim { extender.giveBack(claim) }
         action = plan.gaveBack(at: .now, roundTrip: store.roundTrip, using: &generator)
@@ -156,7 +156,7 @@ extension Coordinator {
         ttl: options.ttl, extend: options.extend, sentAt: sentAt, takenFor: ttl)
       let lease = Lease(
         place.claim(ttl: options.ttl), numbers: store.isFencing ? numbers : 0..<0, state: state,
-        onLoss: onLoss)
+        origin: .queued, onLoss: onLoss)
       return .take(try keep(lease, wasHandedOver: true))
     case .giveUp(let failure):
       queues.setPlace(nil, of: keys)
@@ -202,6 +202,9 @@ extension Coordinator {
   }
 
   private var onLoss: @Sendable (Lease) -> Void {
-    { [queues] lease in queues.end(lease, LockKeys(of: lease)) }
+    { [queues, reporter] lease in
+      reporter.ended(lease, lostBecause: lease.state.lossReason(at: .now))
+      queues.end(lease, LockKeys(of: lease))
+    }
   }
 }

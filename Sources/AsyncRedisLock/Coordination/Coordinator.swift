@@ -13,19 +13,22 @@ final class Coordinator: Sendable {
   let extender: Extender
   let queues: LocalQueues
   let operationTimeout: Duration
+  let reporter: Reporter
   /// What tells the store from others in this process.
   let place: String
   let home = HomeProcess()
   private let calls = Mutex(Calls())
 
   init(
-    store: any LockStore, place: String, operationTimeout: Duration, queues: LocalQueues
+    store: any LockStore, place: String, operationTimeout: Duration, queues: LocalQueues,
+    reporter: Reporter
   ) {
     self.store = store
     self.place = place
     self.operationTimeout = operationTimeout
     self.queues = queues
-    extender = Extender(store: store, operationTimeout: operationTimeout)
+    self.reporter = reporter
+    extender = Extender(store: store, operationTimeout: operationTimeout, reporter: reporter)
   }
 
   deinit {
@@ -65,6 +68,7 @@ final class Coordinator: Sendable {
     switch lease.beginRelease(isAwaited: isAwaited) {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
+      reporter.ended(lease, lostBecause: release.wasValid ? nil : lease.state.lossReason(at: .now))
       if release.wasValid, !release.isRepetition, handOn(lease) {
         promise.fulfil(.success(.released))
       } else {

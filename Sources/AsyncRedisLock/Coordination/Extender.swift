@@ -70,11 +70,13 @@ final class Extender: Sendable {
 
   private let store: any LockStore
   private let operationTimeout: Duration
+  private let reporter: Reporter
   private let state = Mutex(State())
   private let planned = Atomic<UInt64>(0)
 
-  init(store: any LockStore, operationTimeout: Duration) {
+  init(store: any LockStore, operationTimeout: Duration, reporter: Reporter) {
     self.store = store
+    self.reporter = reporter
     self.operationTimeout = operationTimeout
     // High priority, because a host program that blocks all default queues must not stop its locks.
     let queue = DispatchQueue(label: "async-redis-lock.extender", qos: .userInteractive)
@@ -224,16 +226,22 @@ final class Extender: Sendable {
   /// Notes what became of extensions in the background, and plans the next.
   private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
     let (now, roundTrip) = (Instant.now, store.roundTrip)
-    let extended = try? result.get()
+    var extended: Extended?
+    switch result {
+    case .success(let success): extended = success
+    case .failure(let failure):
+      reporter.extensionFailed("\(failure)", leases: batch.leases.count)
+    }
     var entries: [Entry] = []
     entries.reserveCapacity(batch.leases.count)
     for (index, lease) in batch.leases.enumerated() {
       if let extended, !extended.isOurs[index] {
         lose(lease)
-      } else if let due = lease.concludeExtension(
-        sentAt: extended?.sentAt, at: now, roundTrip: roundTrip)
-      {
-        entries.append(Entry(due: due, item: .lease(lease)))
+      } else {
+        let (due, lateness) = lease.concludeExtension(
+          sentAt: extended?.sentAt, at: now, roundTrip: roundTrip)
+        if let due { entries.append(Entry(due: due, item: .lease(lease))) }
+        if let lateness { reporter.extended(lease, lateness) }
       }
     }
     state.withLock { state in

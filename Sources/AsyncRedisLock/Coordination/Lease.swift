@@ -1,3 +1,4 @@
+internal import Logging
 internal import Synchronization
 
 /// A lock that the store granted: its state, and who wants to know of its end.
@@ -13,6 +14,8 @@ final class Lease: Sendable {
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
     var isDrawingNumbers = false
+    /// Where messages about the lease go, if not where the locker's go.
+    var logger: Logger?
 
     /// The time for a new entry in the timetable; nil when the one there still serves, or when nothing
     /// will be due any more.
@@ -27,15 +30,20 @@ final class Lease: Sendable {
 
   let claim: Claim
   let fencingToken: UInt64?
+  let origin: LeaseOrigin
+  let startedAt = Instant.now
   private let onLoss: @Sendable (Lease) -> Void
+  /// What has been reported of the lease; bits of ``Remark``.
+  private let reported = Atomic<UInt8>(0)
   private let guarded: Mutex<Guarded>
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
-    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState,
+    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState, origin: LeaseOrigin,
     onLoss: @escaping @Sendable (Lease) -> Void
   ) {
     self.claim = claim
+    self.origin = origin
     self.onLoss = onLoss
     fencingToken = numbers.first
     guarded = Mutex(Guarded(state: state, spareNumbers: numbers.dropFirst()))
@@ -51,7 +59,8 @@ final class Lease: Sendable {
         !(isFencing && guarded.spareNumbers.isEmpty)
       else { return nil }
       let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)
-      return Lease(claim, numbers: guarded.spareNumbers, state: state, onLoss: onLoss)
+      return Lease(
+        claim, numbers: guarded.spareNumbers, state: state, origin: .handedOn, onLoss: onLoss)
     }
   }
 
@@ -132,12 +141,15 @@ final class Lease: Sendable {
   }
 
   /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed; returns when the
-  /// lease is due again.
-  func concludeExtension(sentAt: Instant?, at now: Instant, roundTrip: Duration) -> Instant? {
-    var next: Instant?
+  /// lease is due again, and how late a confirmation is.
+  func concludeExtension(
+    sentAt: Instant?, at now: Instant, roundTrip: Duration
+  ) -> (due: Instant?, lateness: Lateness?) {
+    var (next, lateness) = (Instant?.none, Lateness?.none)
     _ = act { guarded in
       var action = LeaseState.Action.none
       if let sentAt {
+        lateness = guarded.state.lateness(at: now, roundTrip: roundTrip)
         action = guarded.state.concludeExtension(sentAt: sentAt, at: now, roundTrip: roundTrip)
       } else {
         guarded.state.retryExtension(at: now)
@@ -145,7 +157,7 @@ final class Lease: Sendable {
       next = guarded.nextEntry()
       return action
     }
-    return next
+    return (next, lateness)
   }
 
   /// Ends the lease as lost; false when it had ended before.
@@ -192,6 +204,20 @@ final class Lease: Sendable {
 
   /// Forgets an attempt to release that failed, so that the next call asks again.
   func forgetRelease() { guarded.withLock { $0.release = nil } }
+
+  // MARK: Being reported
+
+  /// Where messages about the lease go, if not where the locker's go.
+  var logger: Logger? {
+    get { guarded.withLock { $0.logger } }
+    set { guarded.withLock { $0.logger = newValue } }
+  }
+
+  /// Whether this is said of the lease for the first time.
+  func isFirst(_ remark: Remark) -> Bool {
+    let bit = remark.rawValue
+    return reported.bitwiseOr(bit, ordering: .relaxed).oldValue & bit == 0
+  }
 
   // MARK: Watching
 

@@ -107,7 +107,19 @@ struct LeaseState {
   /// Plans the next extension after what was confirmed last.
   private mutating func planExtension(roundTrip: Duration) {
     isExtending = false
-    extendAt = interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
+    extendAt = plannedExtension(roundTrip: roundTrip)
+  }
+
+  /// When to extend, after what was confirmed last.
+  private func plannedExtension(roundTrip: Duration) -> Instant? {
+    interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
+  }
+
+  /// How late an extension is that is confirmed now.
+  func lateness(at now: Instant, roundTrip: Duration) -> Lateness? {
+    guard let planned = plannedExtension(roundTrip: roundTrip) else { return nil }
+    return Lateness(
+      delay: max(planned.duration(to: now), .zero), slack: planned.duration(to: validUntil))
   }
 
   /// Plans to extend a lease at once that was handed over, unless it is as good as new.

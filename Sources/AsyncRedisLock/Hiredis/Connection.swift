@@ -21,10 +21,13 @@ final class Connection: Sendable {
   private let isAnswering = Atomic<Bool>(false)
   private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
+  let reporter: Reporter
 
   /// Creates a connection that connects when there is something to send.
-  init(_ configuration: LockerConfiguration, greeting: Login.Greeting? = nil) throws(TransportError)
-  {
+  init(
+    _ configuration: LockerConfiguration, greeting: Login.Greeting? = nil, reporter: Reporter
+  ) throws(TransportError) {
+    self.reporter = reporter
     opener = SocketOpener(address: configuration.address)
     do {
       wakePair = try WakePair()
@@ -142,6 +145,7 @@ extension Connection {
 
   /// Notes how long an answer took.
   func noteRoundTrip(_ duration: Duration) {
+    reporter.noteRoundTrip(duration)
     let sample = duration.wholeNanoseconds
     let former = smoothedRoundTrip.load(ordering: .relaxed)
     // The weight that TCP gives a new sample (RFC 6298).

@@ -11,6 +11,7 @@ extension ConnectionDriver {
   mutating func disconnect(because cause: TransportError, on connection: Connection) {
     let unanswered = pipeline.removeAll()
     takeBack(unanswered, on: connection)
+    connection.reporter.disconnected(because: cause)
     context = nil
     mustReconnect = false
     lastFailure = cause

@@ -19,6 +19,7 @@ struct ConnectionDriver: ~Copyable {
   var pipeline: Pipeline
   private var tempo = Tempo()
   var backoff = Backoff()
+  private var hasBeenReady = false
   var generator = SystemRandomNumberGenerator()
   /// Why there is no connection, for those who have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
@@ -135,13 +136,17 @@ struct ConnectionDriver: ~Copyable {
     try context?.write()
   }
 
-  private mutating func acceptLogin(_ reply: Reply) throws(TransportError) {
+  private mutating func acceptLogin(
+    _ reply: Reply, on connection: Connection
+  ) throws(TransportError) {
     guard case .loggingIn(var replies, let expected, let deadline) = link else { return }
     replies.append(reply)
     // A full server sends its error unasked and hangs up, so the other replies never come.
     if reply.error?.code == .maxClients || replies.count == expected {
       try login.check(replies)
       link = .ready
+      if hasBeenReady { connection.reporter.reconnected() }
+      hasBeenReady = true
     } else {
       link = .loggingIn(replies: replies, expected: expected, deadline: deadline)
     }
@@ -234,7 +239,7 @@ struct ConnectionDriver: ~Copyable {
       var slowest: Duration?
       while let reply = try context?.nextReply() {
         guard case .ready = link else {
-          try acceptLogin(reply)
+          try acceptLogin(reply, on: connection)
           continue
         }
         if reply.error?.remedy == .reconnect { mustReconnect = true }

@@ -21,16 +21,18 @@ final class Inbox: Sendable {
 
   private let configuration: LockerConfiguration
   private let channel: String
+  private let reporter: Reporter
   /// Gets what is granted to a token that nobody listens for any more.
   private let giveBack: @Sendable (GrantMessage) -> Void
   private let state = Mutex(State())
 
   init(
-    _ configuration: LockerConfiguration, channel: String,
+    _ configuration: LockerConfiguration, channel: String, reporter: Reporter,
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
     self.configuration = configuration
     self.channel = channel
+    self.reporter = reporter
     self.giveBack = giveBack
   }
 
@@ -104,7 +106,9 @@ final class Inbox: Sendable {
       let listener = state.withLock { $0.listeners[message.token] }
       if let listener { listener(.granted(numbers)) } else { giveBack(message) }
     case .subscribed: settle(.ready)
-    case .disconnected(.refused): settle(.unavailable)
+    case .disconnected(.refused(let error)):
+      reporter.willPoll(because: error.message)
+      settle(.unavailable)
     case .disconnected: settle(.opening)
     }
   }

@@ -31,6 +31,8 @@ extension RedisLockStore {
       completion(extended)
     }
     connection.submit(request)
+    // Those who keep no lock for so long have little to fear.
+    examineServer()
   }
 
   private static func readExtension(

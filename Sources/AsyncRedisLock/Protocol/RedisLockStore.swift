@@ -9,10 +9,12 @@ final class RedisLockStore: LockStore {
   let tokens: TokenSource
   let questions = OpenQuestions()
   private let inbox: Inbox
+  private let reporter: Reporter
   /// Whether the server lets us use the queues; those who may not poll, and hand nothing on.
   private let mayQueue = Atomic<Bool>(true)
+  private let hasBeenExamined = Atomic<Bool>(false)
 
-  init(_ configuration: LockerConfiguration) throws(StoreFailure) {
+  init(_ configuration: LockerConfiguration, reporter: Reporter) throws(StoreFailure) {
     let fences = FenceGuard()
     let names = ServerNames(prefix: configuration.keyPrefix)
     let greeting =
@@ -29,13 +31,14 @@ final class RedisLockStore: LockStore {
         })
     let connection: Connection
     do {
-      connection = try Connection(configuration, greeting: greeting)
+      connection = try Connection(configuration, greeting: greeting, reporter: reporter)
     } catch {
       throw StoreFailure(error)
     }
     let tokens = TokenSource(label: configuration.label)
     let lifetime = configuration.operationTimeout
-    inbox = Inbox(configuration, channel: names.inbox(of: tokens.lockerID)) { message in
+    inbox = Inbox(configuration, channel: names.inbox(of: tokens.lockerID), reporter: reporter) {
+      message in
       let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
       let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
       connection.submit(Request([command], deadline: .now + lifetime, isRepeatable: true) { _ in })
@@ -44,6 +47,7 @@ final class RedisLockStore: LockStore {
     self.fences = fences
     self.names = names
     self.tokens = tokens
+    self.reporter = reporter
     isFencing = configuration.isFencingEnabled
   }
 
@@ -73,7 +77,8 @@ final class RedisLockStore: LockStore {
 
   /// Whether an error says that scripts must do without the queues; noted from then on.
   func mustDoWithoutQueues(_ error: ServerError?, queued: Bool) -> Bool {
-    guard queued, error?.code == .noPerm else { return false }
+    guard queued, let error, error.code == .noPerm else { return false }
+    reporter.willPoll(because: error.message)
     mayQueue.store(false, ordering: .relaxed)
     tokens.noteNotifying(false)
     return true
@@ -93,6 +98,21 @@ final class RedisLockStore: LockStore {
   func forget(_ token: String) { inbox.forget(token) }
 
   func noteMissedGrant() { inbox.reconnect() }
+
+  // MARK: Examining the server
+
+  /// Looks once, without waiting, whether the server may drop locks; for that it has to allow `INFO`.
+  func examineServer() {
+    guard reporter.wantsRemarks, !hasBeenExamined.exchange(true, ordering: .relaxed) else { return }
+    let deadline = Instant.now + .seconds(1)
+    connection.submit(
+      Request([Command("INFO", "memory")], deadline: deadline) { [reporter] result in
+        guard case .success(let answer) = result, case .string(let text) = answer.replies[0],
+          let memory = MemoryPolicy(text), memory.mayDropLocks
+        else { return }
+        reporter.mayEvict(policy: memory.policy)
+      })
+  }
 
   // MARK: Asking and awaiting
 

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Logging
 import Testing
 
 @testable import AsyncRedisLock
@@ -11,7 +12,8 @@ struct ClosingTests {
     let store = SlowStore()
     let coordinator = Coordinator(
       store: store, place: "nowhere", operationTimeout: .seconds(5),
-      queues: LocalQueues(handoffLimit: 15, maxWaiters: nil))
+      queues: LocalQueues(handoffLimit: 15, maxWaiters: nil),
+      reporter: Reporter(logger: Logger(label: "closing"), label: nil))
     let lease = try #require(
       try await coordinator.acquire(LockKeys(["key"]), options: LockOptions(), waits: false))
     Thread.detachNewThread { coordinator.release(lease) }

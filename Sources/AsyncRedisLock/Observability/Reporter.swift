@@ -1,0 +1,189 @@
+internal import Logging
+internal import Synchronization
+
+#if Metrics
+  internal import CoreMetrics
+#endif
+
+/// Tells the logger and the metrics of one locker what happens to it.
+///
+/// Nothing is above debug that a caller is told by an error anyway, but for what operators have to know: a
+/// lock that was lost, and what will cost locks sooner or later.
+final class Reporter: Sendable {
+  /// What is said once in the life of a locker.
+  private enum Remark: Hashable { case polling, eviction }
+
+  /// Where a locker's own messages go; those about a lock may go elsewhere.
+  let logger: Logger
+  private let said = Mutex<Set<Remark>>([])
+  #if Metrics
+    private let metrics: LockMetrics
+
+    /// Reports for a locker with a label; the factory is that of the metrics system, unless given.
+    init(logger: Logger, label: String?, factory: any MetricsFactory = MetricsSystem.factory) {
+      self.logger = logger
+      metrics = LockMetrics(label: label, factory: factory)
+    }
+  #else
+    /// Reports for a locker with a label.
+    init(logger: Logger, label: String?) { self.logger = logger }
+  #endif
+
+  // MARK: The connection
+
+  func connected(to place: String) {
+    logger.debug("connected", metadata: ["redis-lock.server": "\(place)"])
+  }
+
+  func disconnected(because cause: TransportError) {
+    logger.debug("the connection ended", metadata: ["redis-lock.cause": "\(cause)"])
+  }
+
+  func reconnected() {
+    logger.info("connected again")
+    #if Metrics
+      metrics.reconnected()
+    #endif
+  }
+
+  func noteRoundTrip(_ duration: Duration) {
+    #if Metrics
+      metrics.noteRoundTrip(duration)
+    #endif
+  }
+
+  // MARK: Remarks
+
+  /// Warns that waiters have to ask again and again.
+  func willPoll(because cause: String) {
+    guard isNew(.polling) else { return }
+    logger.warning(
+      "Waiters poll: this server does not tell them of a lock that becomes free",
+      metadata: ["redis-lock.cause": "\(cause)"])
+  }
+
+  /// Warns that the server may drop locks when its memory is full.
+  func mayEvict(policy: String) {
+    guard isNew(.eviction) else { return }
+    logger.warning(
+      "The server may drop locks when its memory is full: set maxmemory-policy to noeviction",
+      metadata: ["redis-lock.policy": "\(policy)"])
+  }
+
+  /// Whether anybody would read a warning.
+  var wantsRemarks: Bool { logger.logLevel <= .warning }
+
+  private func isNew(_ remark: Remark) -> Bool { said.withLock { $0.insert(remark).inserted } }
+
+  // MARK: Taking locks
+
+  func acquiring() {
+    #if Metrics
+      metrics.began()
+    #endif
+  }
+
+  func acquired(_ lease: Lease, waited: Duration, logger: Logger?) {
+    (logger ?? self.logger).debug(
+      "acquired",
+      metadata: lease.metadata([
+        "redis-lock.origin": "\(lease.origin.rawValue)", "redis-lock.waited": "\(waited)",
+      ]))
+    #if Metrics
+      metrics.acquired(lease.origin, waited: waited)
+    #endif
+  }
+
+  /// Notes a call that ended without a lock; `error` is nil when somebody held it and the call did not wait.
+  func acquiredNothing(
+    _ keys: [String], because error: (any Error)?, waited: Duration, logger: Logger?
+  ) {
+    let reason =
+      switch error {
+      case nil: "contended"
+      case let error as LockError: "\(error.code)"
+      case is CancellationError?: "cancelled"
+      default: "other"
+      }
+    (logger ?? self.logger).debug(
+      "not acquired",
+      metadata: [
+        "redis-lock.keys": Self.list(keys), "redis-lock.reason": "\(reason)",
+        "redis-lock.waited": "\(waited)",
+      ])
+    #if Metrics
+      metrics.failed(reason)
+    #endif
+  }
+
+  // MARK: Keeping locks
+
+  /// Notes an extension; warns when it came so late that little was missing to a loss.
+  func extended(_ lease: Lease, _ lateness: Lateness) {
+    if lateness.isSerious, lease.isFirst(.late) {
+      (lease.logger ?? logger).warning(
+        "A lock was extended late: more than half of the time that was left had passed",
+        metadata: lease.metadata([
+          "redis-lock.late": "\(lateness.delay)", "redis-lock.slack": "\(lateness.slack)",
+        ]))
+    }
+    #if Metrics
+      metrics.extended(late: lateness.delay)
+    #endif
+  }
+
+  func extensionFailed(_ failure: String, leases: Int) {
+    logger.debug(
+      "an extension failed, and is repeated",
+      metadata: ["redis-lock.cause": "\(failure)", "redis-lock.locks": "\(leases)"])
+  }
+
+  /// Notes that a lease has ended, the first time that this is said of it.
+  func ended(_ lease: Lease, lostBecause reason: LossReason?) {
+    guard lease.isFirst(.ended) else { return }
+    let held = lease.startedAt.duration(to: .now)
+    let logger = lease.logger ?? logger
+    if let reason {
+      logger.warning(
+        "A lock was lost: \(reason.explanation)",
+        metadata: lease.metadata([
+          "redis-lock.reason": "\(reason)", "redis-lock.held": "\(held)",
+        ]))
+    } else {
+      logger.debug("released", metadata: lease.metadata(["redis-lock.held": "\(held)"]))
+    }
+    #if Metrics
+      metrics.ended(held: held, lostBecause: reason)
+    #endif
+  }
+
+  fileprivate static func list(_ keys: [String]) -> Logger.MetadataValue {
+    .array(keys.map { .string($0) })
+  }
+}
+
+extension Lease {
+  /// What is said of a lease once.
+  enum Remark: UInt8 {
+    case ended = 1
+    case late = 2
+  }
+
+  fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
+    var metadata = more
+    metadata["redis-lock.keys"] = Reporter.list(claim.keys)
+    metadata["redis-lock.token"] = "\(claim.token)"
+    if let fencingToken { metadata["redis-lock.fencing-token"] = "\(fencingToken)" }
+    return metadata
+  }
+}
+
+/// How late an extension was confirmed.
+struct Lateness: Equatable {
+  /// From when it was planned until it was confirmed.
+  let delay: Duration
+  /// From when it was planned until the lock would have been lost.
+  let slack: Duration
+
+  var isSerious: Bool { delay > slack / 2 }
+}

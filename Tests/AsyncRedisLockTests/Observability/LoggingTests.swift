@@ -1,0 +1,184 @@
+import FaultProxy
+import InMemoryLogging
+import Logging
+import PrivateRedis
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("What is logged", .redisServer())
+struct LoggingTests {
+  private let client = RedisClient(.current)
+  private let handler = InMemoryLogHandler()
+
+  private func logger(_ level: Logger.Level = .debug) -> Logger {
+    var logger = Logger(label: "test") { _ in handler }
+    logger.logLevel = level
+    return logger
+  }
+
+  private var warnings: [InMemoryLogHandler.Entry] {
+    handler.entries.filter { $0.level >= .warning }
+  }
+
+  private func locker(
+    at url: String = RedisServer.current.url,
+    _ configure: (inout LockerConfiguration) -> Void = { _ in }
+  ) async throws -> Locker {
+    var configuration = try LockerConfiguration(url: url)
+    configure(&configuration)
+    return try await Locker(configuration: configuration, logger: logger())
+  }
+
+  private static let quick = LockOptions(
+    timeout: .seconds(5), ttl: .seconds(1), extend: .milliseconds(200))
+
+  @Test("of a lock that is taken and given back is for debugging only, and says which it was")
+  func quiet() async throws {
+    let (locker, key) = (try await locker(), uniqueKey())
+    let lock = try await locker.acquire(key)
+    #expect(try await locker.acquireIfAvailable(key) == nil)
+    try await lock.release()
+    await expectError(.invalidOptions) {
+      try await locker.acquire(key, options: LockOptions(ttl: .zero))
+    }
+    #expect(handler.entries.allSatisfy { $0.level == .debug })
+    #expect(
+      handler.entries.map(\.message.description) == [
+        "connected", "acquired", "not acquired", "released",
+      ])
+    let entry = try #require(handler.entries.first { $0.message == "acquired" })
+    #expect(entry.metadata["redis-lock.keys"] == .array([.string(key)]))
+    #expect(entry.metadata["redis-lock.token"] == .string(lock.token))
+    #expect(
+      entry.metadata["redis-lock.fencing-token"] == .string(String(lock.fencingToken ?? 0)))
+    #expect(entry.metadata["redis-lock.origin"] == "asked")
+  }
+
+  @Test("of a loss is one warning, by the logger of the call")
+  func loss() async throws {
+    let (locker, key) = (try await locker(), uniqueKey())
+    let ownHandler = InMemoryLogHandler()
+    var own = Logger(label: "call") { _ in ownHandler }
+    own[metadataKey: "request"] = "7"
+    let lock = try await locker.acquire(key, options: Self.quick, logger: own)
+    try client("DEL", key)
+    try await lock.waitUntilLost()
+    _ = try await lock.release()
+    await eventually { ownHandler.entries.count == 1 }
+    let entry = try #require(ownHandler.entries.first)
+    #expect(entry.level == .warning && entry.message.description.contains("lost"))
+    #expect(entry.metadata["redis-lock.reason"] == "takenAway")
+    #expect(entry.metadata["redis-lock.keys"] == .array([.string(key)]))
+    #expect(entry.metadata["request"] == "7")
+    #expect(warnings.isEmpty)
+  }
+
+  @Test("of polling is one warning, however many wait")
+  func polling() async throws {
+    let name = uniqueKey("user")
+    try client(words: ["ACL", "SETUSER", name, "on", ">pw", "+@all", "~*", "resetchannels"])
+    let key = uniqueKey()
+    let holder = try await Locker(on: .current).acquire(key, options: .patient)
+    let locker = try await locker {
+      $0.username = name
+      $0.password = "pw"
+    }
+    for _ in 0..<3 {
+      await expectError(.timeout) {
+        try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(150)))
+      }
+    }
+    #expect(warnings.count == 1)
+    #expect(warnings.first?.message.description.contains("poll") == true)
+    #expect("\(handler.entries)".contains("pw") == false)
+    try await holder.release()
+  }
+
+  @Test("of a server that may drop locks is one warning", .redisServer())
+  func eviction() async throws {
+    let client = RedisClient(.current)
+    try client("CONFIG", "SET", "maxmemory", "1gb")
+    try client("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    let locker = try await locker()
+    let locks = try await [
+      locker.acquire(uniqueKey(), options: Self.quick),
+      locker.acquire(uniqueKey(), options: Self.quick),
+    ]
+    await eventually { warnings.count == 1 }
+    #expect(warnings.first?.metadata["redis-lock.policy"] == "volatile-lru")
+    for lock in locks { try await lock.release() }
+    #expect(warnings.count == 1)
+  }
+
+  @Test("of extensions that come late is one warning for each lock")
+  func late() async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let locker = try await locker(at: proxy.url)
+    let lock = try await locker.acquire(uniqueKey(), options: Self.quick)
+    proxy.setScript { message in
+      message.direction == .replies && message.connection == 0
+        ? .delay(.milliseconds(500)) : .forward
+    }
+    await eventually { warnings.count == 1 }
+    #expect(warnings.first?.message.description.contains("late") == true)
+    proxy.setScript(nil)
+    #expect(lock.isHeld)
+    try await lock.release()
+  }
+
+  @Test("of a new connection is told")
+  func reconnection() async throws {
+    let locker = try await locker()
+    try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    try await locker.acquire(uniqueKey()).release()
+    let levels = Dictionary(
+      handler.entries.map { ($0.message.description, $0.level) }, uniquingKeysWith: { $1 })
+    #expect(levels["the connection ended"] == .debug)
+    #expect(levels["connected again"] == .info)
+  }
+}
+
+@Suite("How late an extension is")
+struct LatenessTests {
+  @Test("is counted from when it was planned")
+  func lateness() throws {
+    let start = Instant.now
+    var state = LeaseState(ttl: .seconds(10), extend: .seconds(2), sentAt: start)
+    state.planExtensions(roundTrip: .zero, share: 0)
+    let early = try #require(state.lateness(at: start + .seconds(1), roundTrip: .zero))
+    #expect(early.delay == .zero && !early.isSerious)
+    let late = try #require(state.lateness(at: start + .seconds(5), roundTrip: .zero))
+    // The validity is that of the ttl without the allowance of 1 % and 2 ms.
+    #expect(late == Lateness(delay: .seconds(3), slack: .milliseconds(7898)))
+    #expect(!late.isSerious)
+    let tooLate = try #require(state.lateness(at: start + .seconds(6), roundTrip: .zero))
+    #expect(tooLate.isSerious)
+  }
+
+  @Test("is nothing without extensions")
+  func none() {
+    var state = LeaseState(ttl: .seconds(10), extend: nil, sentAt: .now)
+    state.planExtensions(roundTrip: .zero, share: 0)
+    #expect(state.lateness(at: .now, roundTrip: .zero) == nil)
+  }
+}
+
+@Suite("What a server does when its memory is full")
+struct MemoryPolicyTests {
+  @Test(
+    "is read from what it tells",
+    arguments: [
+      ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),
+      ("maxmemory:100\r\nmaxmemory_human:100B\r\nmaxmemory_policy:noeviction\r\n", false),
+      ("# Memory\r\nmaxmemory:100\r\nmaxmemory_policy:volatile-ttl\r\n", true),
+    ])
+  func read(_ text: String, mayDropLocks: Bool) throws {
+    #expect(try #require(MemoryPolicy(text)).mayDropLocks == mayDropLocks)
+  }
+
+  @Test(
+    "is not read from anything else", arguments: ["", "maxmemory:x\nmaxmemory_policy:a", "a:b"])
+  func nonsense(_ text: String) { #expect(MemoryPolicy(text) == nil) }
+}

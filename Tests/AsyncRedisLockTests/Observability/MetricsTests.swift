@@ -1,0 +1,96 @@
+#if Metrics
+  import CoreMetrics
+  import Logging
+  import MetricsTestKit
+  import PrivateRedis
+  import Testing
+
+  @testable import AsyncRedisLock
+
+  @Suite("What is measured", .redisServer())
+  struct MetricsTests {
+    private let metrics = TestMetrics()
+    private let client = RedisClient(.current)
+
+    private func locker(label: String? = nil) async throws -> Locker {
+      var configuration = try LockerConfiguration(url: RedisServer.current.url)
+      configuration.label = label
+      let reporter = Reporter(
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, label: label,
+        factory: metrics)
+      return try await Locker(configuration, reporter: reporter)
+    }
+
+    private func count(_ name: String, _ dimensions: [(String, String)] = []) throws -> Int64 {
+      try metrics.expectCounter("redis_lock_" + name, dimensions).totalValue
+    }
+
+    private func times(_ name: String) throws -> [Int64] {
+      try metrics.expectTimer("redis_lock_" + name).values
+    }
+
+    private func level(_ name: String) throws -> Double {
+      try metrics.expectMeter("redis_lock_" + name).values.last ?? 0
+    }
+
+    @Test("of locks: how many, how long they were waited for and held, and how many are")
+    func counts() async throws {
+      let (locker, key) = (try await locker(), uniqueKey())
+      let lock = try await locker.acquire(key)
+      #expect(try count("acquisitions") == 1)
+      #expect(try level("held") == 1)
+      #expect(try level("waiting") == 0)
+      #expect(try await locker.acquireIfAvailable(key) == nil)
+      #expect(try count("acquisition_failures", [("reason", "contended")]) == 1)
+      await expectError(.timeout) {
+        try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(50)))
+      }
+      #expect(try count("acquisition_failures", [("reason", "timeout")]) == 1)
+      try await Task.sleep(for: .milliseconds(20))
+      try await lock.release()
+      #expect(try level("held") == 0)
+      #expect(try times("wait_duration").count == 1)
+      #expect(try times("hold_duration").first ?? 0 > 20_000_000)
+      #expect(try times("round_trip").allSatisfy { $0 > 0 })
+      #expect(try !times("round_trip").isEmpty)
+    }
+
+    @Test("of handoffs: within the process, and by the server")
+    func handoffs() async throws {
+      let (locker, key) = (try await locker(), uniqueKey())
+      let first = try await locker.acquire(key, options: .patient)
+      let second = Task { try await locker.acquire(key, options: .patient) }
+      await eventually { try level("waiting") == 1 }
+      // In line behind the holder, and with a number drawn for it.
+      await eventually { locker.coordinator.queues.numbersWanted(LockKeys(checked: [key])) > 1 }
+      try await first.release()
+      let lock = try await second.value
+      let other = try await Locker(on: .current)
+      let third = try await queueUp(other, for: key)
+      let fourth = try await queueUp(for: key) {
+        try await self.locker().acquire(key, options: .patient)
+      }
+      try await lock.release()
+      try await third.value.release()
+      try await fourth.value.release()
+      let local = try count("handoffs", [("kind", "local")])
+      let remote = try count("handoffs", [("kind", "remote")])
+      #expect(local + remote == 2 && remote >= 1)
+    }
+
+    @Test("of losses and extensions, with the locker's label")
+    func losses() async throws {
+      let (locker, key) = (try await locker(label: "billing"), uniqueKey())
+      let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(50))
+      let lock = try await locker.acquire(key, options: options)
+      let label = ("label", "billing")
+      await eventually { try count("extensions", [label]) > 1 }
+      try client("DEL", key)
+      try await lock.waitUntilLost()
+      await eventually { try count("losses", [label, ("reason", "takenAway")]) == 1 }
+      try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+      try await locker.acquire(key).release()
+      #expect(try count("reconnects", [label]) == 1)
+    }
+  }
+#endif
