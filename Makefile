@@ -19,7 +19,7 @@ build: dependencies ## build for debugging and for release, with warnings as err
 
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own
-	$(SWIFT) test $(TRAITS) --no-parallel
+	SWIFT=$(SWIFT) .ci/test $(TRAITS) --no-parallel
 
 test-matrix: dependencies ## run the tests on all servers and with each hiredis that Debian has
 	Tests/matrix $(ROWS)
@@ -48,12 +48,12 @@ mutants: dependencies ## take wrong turns on purpose, and show which check notic
 	Tests/mutants $(MUTANTS)
 
 tsan: dependencies ## run the tests under the thread sanitizer
-	TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions $(SWIFT) test \
+	SWIFT=$(SWIFT) TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions .ci/test \
 	  --scratch-path .build-tsan $(TRAITS) --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
 
 asan: dependencies ## run the tests under the address sanitizer, with detection of leaks
-	SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=allocator_may_return_null=1 \
-	  LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan-suppressions:print_suppressions=0 $(SWIFT) test \
+	SWIFT=$(SWIFT) SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=allocator_may_return_null=1 \
+	  LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan-suppressions:print_suppressions=0 .ci/test \
 	  --scratch-path .build-asan $(TRAITS) --sanitize=address -Xswiftc -DADDRESS_SANITIZER --no-parallel $(OPTIONS)
 
 fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url alone

@@ -2,8 +2,16 @@ import FaultProxy
 import Foundation
 import Testing
 
+#if THREAD_SANITIZER
+  private let isSlowed = true
+#else
+  private let isSlowed = false
+#endif
+
 /// What a hostile server can cost, measured in a process of its own for each attack.
-@Suite("An attack costs no more than its timeout, a second of work and 64 MiB")
+@Suite(
+  "An attack costs no more than its timeout, a second of work and 64 MiB",
+  .disabled(if: isSlowed, "What the thread sanitizer costs is in all numbers."))
 struct HostileCostTests {
   /// What is said instead of an answer.
   struct Attack: Sendable, CustomTestStringConvertible {

@@ -31,9 +31,11 @@ struct HostileServerTests {
   ) async throws {
     let key = uniqueKey()
     let server = try FakeServer { command, _, _ in
+      // With the first extension it also asks how memory is used.
       let isAffected =
         operation == .acquire || operation == .acquireIfAvailable
-        ? !["CLIENT", "EVAL"].contains(command.name) : command.name == "EVALSHA"
+        ? !["CLIENT", "EVAL"].contains(command.name)
+        : ["EVALSHA", "INFO"].contains(command.name)
       return isAffected ? answer() : nil
     }
     defer { server.stop() }
@@ -57,7 +59,7 @@ struct HostileServerTests {
     }
     #expect(attempt.error?.code == .unreachable)
     #expect(attempt.error?.isRetryable == true)
-    #expect(attempt.duration >= .milliseconds(299))
+    #expect(attempt.duration >= .milliseconds(299), "\(String(describing: attempt.error))")
     #expect(attempt.duration < .inTime)
   }
 
@@ -90,7 +92,10 @@ struct HostileServerTests {
       } else {
         #expect(attempt.error?.code == .unreachable, "after \(count) bytes")
       }
-      #expect(try await locker.inspect(key)?.holder.value == "holder")
+      // After a whole reply, the hanging up may meet this one.
+      let again = await Attempt { try await locker.inspect(key) }
+      let status = again.error == nil ? try again.result.get() : try await locker.inspect(key)
+      #expect(status?.holder.value == "holder", "after \(count) bytes")
     }
   }
 
