@@ -21,7 +21,8 @@ let settings: [SwiftSetting] = [
 
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
-  "acquire", "extend", "fence", "force-release", "inspect", "poll", "queue", "release",
+  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "poll", "queue",
+  "release",
 ]
 
 let package = Package(

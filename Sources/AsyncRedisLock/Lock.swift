@@ -88,14 +88,24 @@ public final class Lock: Sendable {
   /// - Parameter duration: At least 10 ms.
   /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
   ///   `refused` when the server did not do it within the operation timeout, `invalidOptions` for a
-  ///   duration out of range; `CancellationError` when the task is cancelled.
+  ///   duration out of range, or one that ``LockOptions/maxHold`` forbids; `CancellationError` when the task is cancelled.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
-    try coordinator.checkHome(keys, .extend)
+    if isHeld, let end = lease.state.holdEnd, Instant.now + duration > end {
+      throw LockError(
+        .invalidOptions, "duration (\(duration)) goes past the end that maxHold sets", keys: keys,
+        phase: .extend)
+    }
+    try await prolong(by: duration, phase: .extend)
+  }
+
+  /// Prolongs the lock as far as it may be held.
+  func prolong(by duration: Duration, phase: LockError.Phase) async throws {
+    try coordinator.checkHome(keys, phase)
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
     let deadline = Instant.now + coordinator.operationTimeout
     while true {
-      guard isHeld else { throw notHeldError(.extend) }
+      guard isHeld else { throw notHeldError(phase) }
       let promise = Promise<Result<Extended, StoreFailure>>()
       coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
       let result = await withTaskCancellationHandler {
@@ -106,15 +116,15 @@ public final class Lock: Sendable {
       switch result {
       case .success(let extended):
         if !extended.isOurs[0] { coordinator.extender.lose(lease) }
-        guard isHeld else { throw notHeldError(.extend) }
+        guard isHeld else { throw notHeldError(phase) }
         return
       case .failure(.cancelled):
         throw CancellationError()
       case .failure(let failure) where failure.isTransient(until: deadline):
         try await Task.sleep(for: StoreFailure.transientPause)
       case .failure(let failure):
-        guard isHeld else { throw notHeldError(.extend) }
-        throw LockError(failure, keys: keys, phase: .extend)
+        guard isHeld else { throw notHeldError(phase) }
+        throw LockError(failure, keys: keys, phase: phase)
       }
     }
   }
@@ -127,10 +137,11 @@ public final class Lock: Sendable {
   /// - Returns: Whether the lock was released, had expired, or was another's.
   /// - Throws: ``LockError`` with the code `unreachable` or `refused` when the server did not answer
   ///   within the operation timeout; the release then goes on in the background, and the lock ends with
-  ///   its ttl at the latest. A further call tries again.
+  ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
     try coordinator.checkHome(keys, .release)
+    if lease.isDetached { throw notHeldError(.release) }
     do {
       return try await coordinator.release(lease, isAwaited: true).value.get()
     } catch {
@@ -146,6 +157,7 @@ public final class Lock: Sendable {
   /// The error for a lock that is not held though it should be.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {
     let why = lossReason.map { "the lock was lost: \($0.explanation)" }
-    return LockError(.lost, why ?? "the lock was released", keys: keys, phase: phase)
+    let ending = lease.isDetached ? "the lock was left to another process" : "the lock was released"
+    return LockError(.lost, why ?? ending, keys: keys, phase: phase)
   }
 }

@@ -118,6 +118,10 @@ extension LockError {
     case inspect
     /// Taking a lock away from whoever holds it.
     case forceRelease
+    /// Leaving the lock to another process.
+    case detach
+    /// Taking over a lock that another process left.
+    case adopt
   }
 }
 

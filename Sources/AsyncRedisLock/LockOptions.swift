@@ -18,18 +18,40 @@ public struct LockOptions: Sendable, Hashable {
   ///
   /// It has to be shorter than ``ttl``. A third of it leaves room for two failed extensions.
   public var extend: Duration?
+  /// How long others are kept from the lock at the least, also when it is released earlier; zero by default.
+  ///
+  /// For work that is done in less time than the clocks of machines differ by: without it, each of them runs
+  /// a job that all start at noon. A release before that counts at once for its holder, and takes the key
+  /// away only then; should the process end meanwhile, others notice that up to 5 s later.
+  public var minHold: Duration
+  /// How long the lock may be held at the most, or `nil` for any time; `nil` by default.
+  ///
+  /// After it the lock is lost, with the reason ``LossReason/heldTooLong``, however well it is extended.
+  public var maxHold: Duration?
+  /// A word for people who look at the server, stored with the lock, or `nil` for that of
+  /// ``LockerConfiguration/label``; `nil` by default.
+  ///
+  /// Tasks of one locker that wait for the same keys share a place in the queue, and with it the label of the
+  /// first of them.
+  public var label: String?
 
   /// Creates options; every argument has the default of the property of its name.
   public init(
     retry: Duration = .milliseconds(100),
     timeout: Duration? = .seconds(1),
     ttl: Duration = .seconds(3),
-    extend: Duration? = .seconds(1)
+    extend: Duration? = .seconds(1),
+    minHold: Duration = .zero,
+    maxHold: Duration? = nil,
+    label: String? = nil
   ) {
     self.retry = retry
     self.timeout = timeout
     self.ttl = ttl
     self.extend = extend
+    self.minHold = minHold
+    self.maxHold = maxHold
+    self.label = label
   }
 
   /// The shortest ttl that is accepted: below it, the allowance for clock drift (1 % of the ttl and
@@ -50,6 +72,15 @@ public struct LockOptions: Sendable, Hashable {
           .invalidOptions, "extend (\(extend)) has to be shorter than ttl (\(ttl))")
       }
     }
+    try minHold.validate(as: "minHold", atLeast: .zero)
+    if let maxHold {
+      try maxHold.validate(as: "maxHold", atLeast: Self.minimumTTL)
+      guard minHold <= maxHold else {
+        throw LockError(
+          .invalidOptions, "minHold (\(minHold)) has to be at most maxHold (\(maxHold))")
+      }
+    }
+    if let label { try LockerConfiguration.check(label: label, as: "label", code: .invalidOptions) }
   }
 }
 

@@ -147,7 +147,7 @@ public final class Locker: Sendable {
   }
 
   /// Checks and sorts the keys of a call.
-  private func check(_ keys: [String]) throws(LockError) -> LockKeys {
+  func check(_ keys: [String]) throws(LockError) -> LockKeys {
     let keys = try LockKeys(keys)
     for name in keys.names where name.utf8.starts(with: keyPrefix.utf8) {
       throw LockError(
@@ -161,6 +161,16 @@ public final class Locker: Sendable {
   private func take(
     _ keys: LockKeys, _ options: LockOptions, waits: Bool, _ logger: Logger?
   ) async throws -> Lock? {
+    try await make(keys, options, logger) { coordinator, options in
+      try await coordinator.acquire(keys, options: options, waits: waits)
+    }
+  }
+
+  /// Makes a lock of the lease that a call gets, if any, and reports on that.
+  func make(
+    _ keys: LockKeys, _ options: LockOptions, _ logger: Logger?,
+    by call: (Coordinator, LockOptions) async throws -> Lease?
+  ) async throws -> Lock? {
     try options.validate()
     var options = options
     // What the server gets is what the validity is counted from.
@@ -168,8 +178,7 @@ public final class Locker: Sendable {
     let (reporter, start) = (coordinator.reporter, Instant.now)
     reporter.acquiring()
     do {
-      let lease = try await coordinator.acquire(keys, options: options, waits: waits)
-      guard let lease else {
+      guard let lease = try await call(coordinator, options) else {
         reporter.acquiredNothing(
           keys.names, because: nil, waited: start.duration(to: .now), logger: logger)
         return nil

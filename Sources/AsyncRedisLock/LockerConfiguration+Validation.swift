@@ -82,14 +82,16 @@ extension LockerConfiguration {
     }
   }
 
-  static func check(label: String, as part: String) throws(LockError) {
+  static func check(
+    label: String, as part: String, code: LockError.Code = .invalidURL
+  ) throws(LockError) {
     guard label.utf8.count <= 64 else {
       throw LockError(
-        .invalidURL, "\(part) (\(label.abbreviatedForMessage)) has to be at most 64 bytes long")
+        code, "\(part) (\(label.abbreviatedForMessage)) has to be at most 64 bytes long")
     }
     guard !label.hasControlCharacters else {
       throw LockError(
-        .invalidURL, "\(part) (\(label.abbreviatedForMessage)) has a control character in it")
+        code, "\(part) (\(label.abbreviatedForMessage)) has a control character in it")
     }
   }
 

@@ -57,7 +57,7 @@ extension Coordinator {
     }
   }
 
-  private func settle(_ keys: LockKeys, _ lease: Lease) {
+  func settle(_ keys: LockKeys, _ lease: Lease) {
     if let lease = queues.settle(keys, lease) { drawNumbers(for: lease) }
   }
 
@@ -90,7 +90,8 @@ extension Coordinator {
         // A token is used for one question: should its outcome stay unknown, it is given up for good.
         let former = Mutant.tokenUsedAgain.isActive ? claim?.token : nil
         let asking = Claim(
-          keys: keys.names, token: former ?? store.makeToken(), ttl: options.ttl)
+          keys: keys.names, token: former ?? store.makeToken(label: options.label), ttl: options.ttl
+        )
         claim = asking
         do throws(StoreFailure) {
           let numbers = queues.numbersWanted(keys)
@@ -120,8 +121,9 @@ extension Coordinator {
         return try keep(
           Lease(
             claim, numbers: numbers,
-            state: LeaseState(ttl: options.ttl, extend: options.extend, sentAt: sentAt),
-            origin: .asked, onLoss: onLoss))
+            state: LeaseState(
+              ttl: options.ttl, extend: options.extend, sentAt: sentAt, holdEnd: options.holdEnd),
+            minHold: options.minHold, origin: .asked, onLoss: onLoss))
       case .giveBack:
         if let claim { extender.giveBack(claim) }
         action = plan.gaveBack(at: .now, roundTrip: store.roundTrip, using: &generator)
@@ -153,10 +155,11 @@ extension Coordinator {
     case .take(let sentAt, let ttl, let numbers):
       queues.note(keys, isContended: true)
       let state = LeaseState(
-        ttl: options.ttl, extend: options.extend, sentAt: sentAt, takenFor: ttl)
+        ttl: options.ttl, extend: options.extend, sentAt: sentAt, takenFor: ttl,
+        holdEnd: options.holdEnd)
       let lease = Lease(
         place.claim(ttl: options.ttl), numbers: store.isFencing ? numbers : 0..<0, state: state,
-        origin: .queued, onLoss: onLoss)
+        minHold: options.minHold, origin: .queued, onLoss: onLoss)
       return .take(try keep(lease, wasHandedOver: true))
     case .giveUp(let failure):
       queues.setPlace(nil, of: keys)
@@ -195,13 +198,13 @@ extension Coordinator {
   }
 
   /// Looks after a lease that was just taken.
-  private func keep(_ lease: Lease, wasHandedOver: Bool = false) throws(LockError) -> Lease {
+  func keep(_ lease: Lease, wasHandedOver: Bool = false) throws(LockError) -> Lease {
     if extender.add(lease, wasHandedOver: wasHandedOver) { return lease }
     extender.giveBack(lease.claim)
     throw Self.closedError(LockKeys(of: lease))
   }
 
-  private var onLoss: @Sendable (Lease) -> Void {
+  var onLoss: @Sendable (Lease) -> Void {
     { [queues, reporter] lease in
       reporter.ended(lease, lostBecause: lease.state.lossReason(at: .now))
       queues.end(lease, LockKeys(of: lease))

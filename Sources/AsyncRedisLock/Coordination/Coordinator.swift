@@ -69,7 +69,7 @@ final class Coordinator: Sendable {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
       reporter.ended(lease, lostBecause: release.wasValid ? nil : lease.state.lossReason(at: .now))
-      if release.wasValid, !release.isRepetition, handOn(lease) {
+      if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
         promise.fulfil(.success(.released))
       } else {
         giveBack(lease, release, promise)
@@ -101,8 +101,26 @@ final class Coordinator: Sendable {
       }
       promise.fulfil(result.map(\.outcome))
     }
+    if let end = release.keptUntil { free(lease, at: end) }
     // Behind the release, so that the next in this process does not meet it.
     queues.end(lease, keys)
+  }
+
+  /// Frees keys for others whose lease was released before its time.
+  private func free(_ lease: Lease, at end: Instant) {
+    let errand = Errand(at: end) { [weak extender] in
+      extender?.giveBack(lease.remainder) { _ in }
+    }
+    extender.wake(errand, at: end)
+  }
+
+  /// Leaves a lease to another process; false when it has ended.
+  func detach(_ lease: Lease) -> Bool {
+    guard lease.detach() else { return false }
+    reporter.ended(lease, lostBecause: nil)
+    queues.end(lease, LockKeys(of: lease))
+    extender.noteEnd()
+    return true
   }
 
   /// Draws fencing tokens for handing a lease on, if it has none left.
@@ -147,7 +165,7 @@ final class Coordinator: Sendable {
     LockError(.closed, "the locker is closed", keys: keys.names, phase: .acquire)
   }
 
-  private func beginAcquiring(_ keys: LockKeys) throws(LockError) {
+  func beginAcquiring(_ keys: LockKeys) throws(LockError) {
     let isClosed = calls.withLock { calls in
       if !calls.isClosed { calls.count += 1 }
       return calls.isClosed
@@ -155,7 +173,7 @@ final class Coordinator: Sendable {
     if isClosed { throw Self.closedError(keys) }
   }
 
-  private func endCall() {
+  func endCall() {
     let idle = calls.withLock { calls in
       calls.count -= 1
       guard calls.count == 0 else { return [Promise<Void>]() }

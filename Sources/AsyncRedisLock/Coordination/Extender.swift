@@ -270,7 +270,8 @@ final class Extender: Sendable {
   func giveBack(_ claim: Claim) {
     let end = Instant.now + claim.ttl
     let release = Release(
-      claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false, isAwaited: false)
+      claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false, isAwaited: false,
+      keptUntil: nil)
     giveBack(release) { _ in }
   }
 

@@ -14,6 +14,8 @@ final class Lease: Sendable {
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
     var isDrawingNumbers = false
+    /// Whether the lock was left to another process.
+    var isDetached = false
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
 
@@ -32,6 +34,8 @@ final class Lease: Sendable {
   let fencingToken: UInt64?
   let origin: LeaseOrigin
   let startedAt = Instant.now
+  /// Until when others are kept from the keys, even if the lease is released before.
+  private let keptUntil: Instant
   private let onLoss: @Sendable (Lease) -> Void
   /// What has been reported of the lease; bits of ``Remark``.
   private let reported = Atomic<UInt8>(0)
@@ -39,10 +43,11 @@ final class Lease: Sendable {
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
-    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState, origin: LeaseOrigin,
-    onLoss: @escaping @Sendable (Lease) -> Void
+    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState, minHold: Duration,
+    origin: LeaseOrigin, onLoss: @escaping @Sendable (Lease) -> Void
   ) {
     self.claim = claim
+    keptUntil = startedAt + minHold
     self.origin = origin
     self.onLoss = onLoss
     fencingToken = numbers.first
@@ -55,12 +60,14 @@ final class Lease: Sendable {
     guarded.withLock { guarded in
       guard
         let state = LeaseState(
-          handedOnBy: guarded.state, ttl: options.ttl, extend: options.extend, at: .now),
+          handedOnBy: guarded.state, ttl: options.ttl, extend: options.extend, at: .now,
+          holdEnd: options.holdEnd),
         !(isFencing && guarded.spareNumbers.isEmpty)
       else { return nil }
       let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)
       return Lease(
-        claim, numbers: guarded.spareNumbers, state: state, origin: .handedOn, onLoss: onLoss)
+        claim, numbers: guarded.spareNumbers, state: state, minHold: options.minHold,
+        origin: .handedOn, onLoss: onLoss)
     }
   }
 
@@ -183,7 +190,7 @@ final class Lease: Sendable {
       let release = Release(
         claim: claim, keysLastUntil: guarded.state.keysLastUntil,
         wasValid: guarded.wasValid ?? isHeld, isRepetition: guarded.wasValid != nil,
-        isAwaited: isAwaited)
+        isAwaited: isAwaited, keptUntil: isHeld && now < keptUntil ? keptUntil : nil)
       guarded.wasValid = release.wasValid
       defer { guarded.watchers = [] }
       return (.ask(release, promise), guarded.watchers)
@@ -196,8 +203,29 @@ final class Lease: Sendable {
   var remainder: Release {
     Release(
       claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false,
-      isAwaited: false)
+      isAwaited: false, keptUntil: nil)
   }
+
+  /// Leaves the keys to another process, if they still are the lease's: it ends here, and is not released.
+  func detach() -> Bool {
+    let now = Instant.now
+    let watchers: [Promise<Bool>]? = guarded.withLock { guarded in
+      guard guarded.state.isHeld(at: now), guarded.release == nil else { return nil }
+      guarded.state.release(at: now)
+      guarded.isDetached = true
+      // So that nobody asks for it.
+      let promise = Promise<Result<ReleaseOutcome, StoreFailure>>()
+      promise.fulfil(.success(.released))
+      guarded.release = promise
+      defer { guarded.watchers = [] }
+      return guarded.watchers
+    }
+    for watcher in watchers ?? [] { watcher.fulfil(true) }
+    return watchers != nil
+  }
+
+  /// Whether the lock was left to another process.
+  var isDetached: Bool { guarded.withLock { $0.isDetached } }
 
   /// Whether somebody has asked for the release, answered or not.
   var isBeingReleased: Bool { guarded.withLock { $0.release != nil } }

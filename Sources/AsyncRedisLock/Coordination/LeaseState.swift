@@ -30,6 +30,8 @@ struct LeaseState {
   private var interval: Duration?
   /// Until when the keys can exist, counting extensions whose outcome is unknown.
   private(set) var keysLastUntil: Instant
+  /// When the lease is lost even though it is extended.
+  let holdEnd: Instant?
 
   /// The share of the extension interval by which leases that were taken together are spread.
   private static let stagger = 0.1
@@ -38,28 +40,36 @@ struct LeaseState {
   private static let freshShare = 0.9
 
   /// The state of a lease that was taken by a command sent at `sentAt`, with its ttl or with another.
-  init(ttl: Duration, extend: Duration?, sentAt: Instant, takenFor takenTTL: Duration? = nil) {
+  init(
+    ttl: Duration, extend: Duration?, sentAt: Instant, takenFor takenTTL: Duration? = nil,
+    holdEnd: Instant? = nil
+  ) {
     let takenTTL = takenTTL ?? ttl
     self.ttl = ttl
     self.extend = extend
     confirmedAt = sentAt
     longestTTL = takenTTL
-    validUntil = Self.validity(of: takenTTL, sentAt: sentAt)
+    self.holdEnd = holdEnd
+    validUntil = Self.earlier(Self.validity(of: takenTTL, sentAt: sentAt), holdEnd)
     // The command was sent not long ago, so it has been executed not long ago.
     keysLastUntil = sentAt + takenTTL * 2
   }
 
   /// The state of a lease that its former holder hands on; nil when the next one could not rely on it, or
   /// when its keys might outlast what the next one asked for.
-  init?(handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant) {
+  init?(
+    handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant,
+    holdEnd: Instant? = nil
+  ) {
     guard now.duration(to: former.validUntil) >= ttl / 2, former.longestTTL <= ttl else {
       return nil
     }
+    self.holdEnd = holdEnd
     self.ttl = ttl
     self.extend = extend
     confirmedAt = former.confirmedAt
     longestTTL = former.longestTTL
-    validUntil = former.validUntil
+    validUntil = Self.earlier(former.validUntil, holdEnd)
     keysLastUntil = former.keysLastUntil
   }
 
@@ -72,6 +82,10 @@ struct LeaseState {
     sentAt + ttl - (ttl / 100 + .milliseconds(2))
   }
 
+  private static func earlier(_ instant: Instant, _ limit: Instant?) -> Instant {
+    limit.map { min(instant, $0) } ?? instant
+  }
+
   // MARK: Asking
 
   /// Whether the lease can be relied on.
@@ -81,10 +95,13 @@ struct LeaseState {
   func lossReason(at now: Instant) -> LossReason? {
     switch phase {
     case .lost(let reason): reason
-    case .held: now < validUntil ? nil : .expired
+    case .held: now < validUntil ? nil : expiry
     case .released: nil
     }
   }
+
+  /// Why the lease is lost when its validity ends.
+  private var expiry: LossReason { validUntil == holdEnd ? .heldTooLong : .expired }
 
   /// Whether nothing will ever be due again.
   var hasEnded: Bool { phase != .held }
@@ -112,7 +129,9 @@ struct LeaseState {
 
   /// When to extend, after what was confirmed last.
   private func plannedExtension(roundTrip: Duration) -> Instant? {
-    interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
+    // What lasts as long as it may be held needs no more.
+    guard validUntil != holdEnd else { return nil }
+    return interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
   }
 
   /// How late an extension is that is confirmed now.
@@ -124,13 +143,14 @@ struct LeaseState {
 
   /// Plans to extend a lease at once that was handed over, unless it is as good as new.
   mutating func planConfirmation(at now: Instant) {
+    guard validUntil != holdEnd else { return }
     if longestTTL < ttl || now.duration(to: validUntil) < ttl * Self.freshShare { extendAt = now }
   }
 
   /// Looks what is due; extensions may come earlier by `slack`, so that several go out together.
   mutating func tick(at now: Instant, slack: Duration) -> Action {
     guard phase == .held else { return .none }
-    guard now < validUntil else { return lose(.expired) }
+    guard now < validUntil else { return lose(expiry) }
     guard !isExtending, let extendAt, extendAt - min(slack, (extend ?? .zero) / 4) <= now else {
       return .none
     }
@@ -142,9 +162,10 @@ struct LeaseState {
   /// has been seen to be over does not come back.
   mutating func extended(by ttl: Duration, sentAt: Instant, at now: Instant) -> Action {
     guard phase == .held else { return .none }
-    guard now < validUntil else { return lose(.expired) }
+    guard now < validUntil else { return lose(expiry) }
     confirmedAt = max(confirmedAt, sentAt)
-    validUntil = max(validUntil, Self.validity(of: ttl, sentAt: sentAt))
+    validUntil = max(
+      validUntil, Self.earlier(Self.validity(of: ttl, sentAt: sentAt), holdEnd))
     return .none
   }
 
@@ -177,6 +198,6 @@ struct LeaseState {
 
   /// Ends the lease because its handle gives it back.
   mutating func release(at now: Instant) {
-    if phase == .held { phase = now < validUntil ? .released : .lost(.expired) }
+    if phase == .held { phase = now < validUntil ? .released : .lost(expiry) }
   }
 }

@@ -9,8 +9,8 @@ package protocol LockStore: Sendable {
   /// Whether locks come with fencing tokens.
   var isFencing: Bool { get }
 
-  /// A token that has never been used.
-  func makeToken() -> String
+  /// A token that has never been used, with a label if that is not to be the store's own.
+  func makeToken(label: String?) -> String
 
   /// Waits until the store can be used.
   func connect(by deadline: Instant) async throws(StoreFailure)
@@ -28,6 +28,14 @@ package protocol LockStore: Sendable {
   /// Throws under the same conditions, and with the same promise.
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition
+
+  /// Takes the keys over from a holder that left them to whoever knows its token; draws `numbers` fencing
+  /// tokens with them.
+  ///
+  /// Throws with the same promise: nothing stays behind, of the former holder's either.
+  func adopt(
+    _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition
 
   // MARK: Waiting
@@ -188,12 +196,14 @@ package struct Release: Sendable {
   package let isRepetition: Bool
   /// Whether a task waits for the outcome: others must not be held up.
   package let isAwaited: Bool
+  /// Until when the keys stay as they are, so that nobody else gets them; nil to free them at once.
+  package let keptUntil: Instant?
 
   /// The same, after an attempt that may have been carried out.
   var repeated: Self {
     Self(
       claim: claim, keysLastUntil: keysLastUntil, wasValid: wasValid, isRepetition: true,
-      isAwaited: isAwaited)
+      isAwaited: isAwaited, keptUntil: keptUntil)
   }
 }
 

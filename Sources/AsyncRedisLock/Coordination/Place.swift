@@ -23,7 +23,7 @@ final class Place: Sendable {
     self.store = store
     self.keys = keys
     self.operationTimeout = operationTimeout
-    token = store.makeToken()
+    token = store.makeToken(label: options.label)
     guarded = Mutex(
       Guarded(state: PlaceState(retry: options.retry, at: .now), ttl: options.ttl))
     store.listen(for: token) { [weak self] notice in self?.receive(notice) }

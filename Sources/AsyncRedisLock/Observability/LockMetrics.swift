@@ -57,7 +57,7 @@
       acquisitions.increment()
       waitTime.recordNanoseconds(waited.wholeNanoseconds)
       switch origin {
-      case .asked: break
+      case .asked, .adopted: break
       case .handedOn: handoffs.local.increment()
       case .queued: handoffs.remote.increment()
       }

@@ -77,11 +77,18 @@ extension RedisLockStore {
       self.release(isRepetition ? release.repeated : release, by: deadline, completion: completion)
     }
     forget(claim.token)
+    let command: Command
+    var undo: (@Sendable () -> Request)?
+    if let end = release.keptUntil, Instant.now < end {
+      // What would free the keys at once must not stand in for it.
+      command = Self.keepCommand(claim, until: end)
+    } else {
+      command = Self.releaseCommand(claim, names, queues: queued)
+      undo = { [self] in cleanUp(claim, until: release.keysLastUntil) }
+    }
     let request = Request(
-      [Self.releaseCommand(claim, names, queues: queued)], deadline: deadline, isRepeatable: true,
-      isAwaited: release.isAwaited,
-      undo: { [self] in cleanUp(claim, until: release.keysLastUntil) }
-    ) { [self] result in
+      [command], deadline: deadline, isRepeatable: true, isAwaited: release.isAwaited, undo: undo
+    ) { [self, undo] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         repeatRelease(result)
         return
@@ -95,7 +102,7 @@ extension RedisLockStore {
       if Instant.now + StoreFailure.transientPause < deadline {
         connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
       } else {
-        connection.submit(cleanUp(claim, until: release.keysLastUntil))
+        if let undo { connection.submit(undo()) }
         completion(readRelease(result, of: release))
       }
     }
@@ -136,6 +143,13 @@ extension RedisLockStore {
       case let reply: return .failure(.unexpected(reply))
       }
     }
+  }
+
+  /// What lets the keys of a claim last until an instant.
+  private static func keepCommand(_ claim: Claim, until end: Instant) -> Command {
+    // A part of a millisecond counts as a whole one.
+    let time = Instant.now.duration(to: end).wholeMilliseconds + 1
+    return Script.keep.command(keys: claim.keys, arguments: [claim.token, String(time)])
   }
 
   /// What gives a claim back; with `leavesQueue` it gives up its place in the queues, too.

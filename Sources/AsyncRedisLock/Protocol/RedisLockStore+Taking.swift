@@ -31,6 +31,20 @@ extension RedisLockStore {
     }
   }
 
+  func adopt(
+    _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    let command = Script.adopt.command(
+      keys: claim.keys + (isFencing ? [names.fence] : []),
+      arguments: [
+        token, claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
+        String(numbers),
+      ])
+    return try await take(claim, with: [command], by: deadline) { [fences] answer in
+      Self.readScript(answer, numbers: numbers, fences: fences)
+    }
+  }
+
   /// What the replies to a claim say.
   private enum Taking: Sendable {
     case done(Acquisition)

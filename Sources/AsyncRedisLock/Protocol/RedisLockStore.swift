@@ -55,7 +55,7 @@ final class RedisLockStore: LockStore {
 
   var roundTrip: Duration { connection.roundTrip }
 
-  func makeToken() -> String { tokens.next() }
+  func makeToken(label: String?) -> String { tokens.next(label: label) }
 
   func connect(by deadline: Instant) async throws(StoreFailure) {
     try await perform([], by: deadline) { _ in .success(()) }.get()

@@ -7,6 +7,8 @@ struct Script: Sendable {
   static let poll = Self(PackageResources.poll_lua)
   static let extend = Self(PackageResources.extend_lua)
   static let release = Self(PackageResources.release_lua)
+  static let keep = Self(PackageResources.keep_lua)
+  static let adopt = Self(PackageResources.adopt_lua)
   static let fence = Self(PackageResources.fence_lua)
   static let inspect = Self(PackageResources.inspect_lua)
   static let forceRelease = Self(PackageResources.force_release_lua)

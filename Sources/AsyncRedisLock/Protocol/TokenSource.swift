@@ -10,26 +10,33 @@ internal import Synchronization
 package final class TokenSource: Sendable {
   /// The random identity that all its tokens share.
   package let lockerID: String
+  private let id: UInt64
+  private let host: String
   private let notifyingPrefix: String
   private let silentPrefix: String
   private let sequence = Atomic<UInt64>(0)
   private let isSilent = Atomic<Bool>(false)
 
   package init(label: String?) {
-    let id = UInt64.random(in: .min ... .max)
+    id = UInt64.random(in: .min ... .max)
     lockerID = LockToken.hexadecimal(id)
-    let host = Self.hostName
+    host = Self.hostName
     notifyingPrefix = LockToken.prefix(
       notifiesWaiters: true, host: host, processID: getpid(), label: label, lockerID: id)
     silentPrefix = LockToken.prefix(
       notifiesWaiters: false, host: host, processID: getpid(), label: label, lockerID: id)
   }
 
-  /// A token that has never been used.
-  package func next() -> String {
+  /// A token that has never been used, with a label if that is not to be the locker's own.
+  package func next(label: String? = nil) -> String {
     let number = sequence.add(1, ordering: .relaxed).newValue
     if Mutant.oneToken.isActive { return "\(notifyingPrefix)1:0123456789abcdef" }
-    let prefix = isSilent.load(ordering: .relaxed) ? silentPrefix : notifyingPrefix
+    let isSilent = isSilent.load(ordering: .relaxed)
+    let prefix =
+      label.map {
+        LockToken.prefix(
+          notifiesWaiters: !isSilent, host: host, processID: getpid(), label: $0, lockerID: id)
+      } ?? (isSilent ? silentPrefix : notifyingPrefix)
     return "\(prefix)\(number):\(LockToken.hexadecimal(.random(in: .min ... .max)))"
   }
 

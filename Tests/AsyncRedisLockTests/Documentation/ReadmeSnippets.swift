@@ -43,6 +43,16 @@ func byHandle(_ locker: Locker) async throws {
   }
 }
 
+func leave(_ lock: Lock) async throws -> ClaimCheck {
+  let check = try await lock.detach()  // Codable: send it to the other process.
+  return check
+}
+
+func takeOver(_ check: ClaimCheck, _ locker: Locker) async throws -> Lock {
+  let lock = try await locker.adopt(check)  // There, within the ttl.
+  return lock
+}
+
 func watched(_ locker: Locker) async throws {
   let lock = try await locker.acquire("leader")
   while lock.isHeld {

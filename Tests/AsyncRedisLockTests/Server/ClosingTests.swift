@@ -38,7 +38,7 @@ private final class SlowStore: LockStore {
   var isFencing: Bool { false }
   var isTold: Bool { false }
 
-  func makeToken() -> String { "token" }
+  func makeToken(label: String?) -> String { "token" }
   func connect(by deadline: Instant) async throws(StoreFailure) {}
 
   func acquire(
@@ -49,6 +49,12 @@ private final class SlowStore: LockStore {
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    .held(sentAt: .now, numbers: 0..<0)
+  }
+
+  func adopt(
+    _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     .held(sentAt: .now, numbers: 0..<0)
   }

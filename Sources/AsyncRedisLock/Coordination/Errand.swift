@@ -1,0 +1,21 @@
+internal import Synchronization
+
+/// Something to do at an instant, unless the locker is closed before.
+final class Errand: Alarm {
+  private let due: Instant
+  private let task: @Sendable () -> Void
+  private let isDone = Atomic<Bool>(false)
+
+  init(at due: Instant, _ task: @escaping @Sendable () -> Void) {
+    self.due = due
+    self.task = task
+  }
+
+  var isOver: Bool { isDone.load(ordering: .relaxed) }
+
+  func ring() {
+    // Closing rings all alarms.
+    guard Instant.now >= due, !isDone.exchange(true, ordering: .relaxed) else { return }
+    task()
+  }
+}

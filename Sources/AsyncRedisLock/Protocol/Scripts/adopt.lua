@@ -1,0 +1,23 @@
+-- Takes all keys over from the token that holds them, or none.
+-- KEYS: the lock's keys, then the fence counter if a number is to be drawn.
+-- ARGV: the former token, the new one, ttl in ms, how many of KEYS are the lock's, how many fencing tokens to
+-- draw.
+-- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key that is another's.
+-- Keys that hold the new token already are prolonged: asking again must be safe.
+local former, token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+for i = 1, count do
+  local holder = redis.call('GET', KEYS[i])
+  if holder ~= former and holder ~= token then
+    return {0, string.sub(holder or '', 1, 512), redis.call('PTTL', KEYS[i])}
+  end
+end
+local fence = ''
+if KEYS[count + 1] then
+  -- As text with all its digits: Lua's own conversion loses some.
+  fence = string.format('%.0f', redis.call('INCRBY', KEYS[count + 1], ARGV[5]) - ARGV[5] + 1)
+end
+for i = 1, count do
+  -- Never shorter than its former holder has promised.
+  redis.call('SET', KEYS[i], token, 'PX', math.max(ttl, redis.call('PTTL', KEYS[i])))
+end
+return {1, fence}

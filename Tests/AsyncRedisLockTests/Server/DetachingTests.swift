@@ -1,0 +1,148 @@
+import AsyncRedisLock
+import FaultProxy
+import Foundation
+import PrivateRedis
+import Testing
+
+@Suite("A lock that is left to another process", .redisServer())
+struct DetachingTests {
+  let options = LockOptions(ttl: .milliseconds(600), extend: .milliseconds(100))
+
+  @Test("goes on there, and is never free in between")
+  func handedOver() async throws {
+    let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
+    let key = uniqueKey()
+    let lock = try await first.acquire(key, options: options)
+    let check = try await lock.detach()
+    #expect(!lock.isHeld && lock.lossReason == nil)
+    try await lock.waitUntilLost()
+    #expect(try await second.acquireIfAvailable(key) == nil)
+
+    let coded = try JSONEncoder().encode(check)
+    let adopted = try await second.adopt(
+      JSONDecoder().decode(ClaimCheck.self, from: coded), options: options)
+    #expect(adopted.isHeld && adopted.keys == lock.keys && adopted.token != lock.token)
+    #expect(try #require(adopted.fencingToken) > (try #require(lock.fencingToken)))
+    #expect(try await first.inspect(key)?.holder.value == adopted.token)
+    // Is it extended?
+    try await adopted.waitUntilExtended(past: .milliseconds(600))
+    #expect(try await adopted.release() == .released)
+    #expect(try !RedisServer.current.hasKey(key))
+  }
+
+  @Test("stays when its handle is released, dropped, or closed with its locker")
+  func leftAlone() async throws {
+    let key = uniqueKey()
+    let options = LockOptions(ttl: .seconds(30), extend: .seconds(10))
+    var locker: Locker? = try await Locker(on: .current)
+    var lock = try await locker?.acquire(key, options: options)
+    let check = try await lock?.detach()
+    await expectError(.lost) { try await lock?.release() }
+    await expectError(.lost) { try await lock?.detach() }
+    await expectError(.lost) { try await lock?.extend(by: .seconds(1)) }
+    lock = nil
+    await locker?.close()
+    locker = nil
+    #expect(try RedisClient(.current)("GET", key).string == check?.token)
+  }
+
+  @Test("is taken over once")
+  func once() async throws {
+    let locker = try await Locker(on: .current)
+    let check = try await locker.acquire([uniqueKey("a"), uniqueKey("b")]).detach()
+    let adopted = try await locker.adopt(check)
+    let attempt = await Attempt { try await locker.adopt(check) }
+    #expect(attempt.error?.code == .lost)
+    #expect(attempt.error?.phase == .adopt)
+    #expect(attempt.error?.holder?.value == adopted.token)
+    #expect(adopted.isHeld)
+  }
+
+  @Test("cannot be taken over when one of its keys is gone or another's, and none is changed")
+  func gone() async throws {
+    let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
+    let keys = [uniqueKey("a"), uniqueKey("b")]
+    let check = try await locker.acquire(keys).detach()
+    _ = try client("DEL", keys[1])
+    await expectError(.lost) { try await locker.adopt(check) }
+    #expect(try client("GET", keys[0]).string == check.token)
+    _ = try client("SET", keys[1], "theirs")
+    await expectError(.lost) { try await locker.adopt(check) }
+    #expect(try client("GET", keys[0]).string == check.token)
+    #expect(try client("GET", keys[1]).string == "theirs")
+  }
+
+  @Test("ends with its ttl when nobody takes it over, and the next in line gets it")
+  func forgotten() async throws {
+    let locker = try await Locker(on: .current)
+    let key = uniqueKey()
+    let lock = try await locker.acquire(key, options: options)
+    let next = Task { try await locker.acquire(key, options: LockOptions(timeout: .seconds(10))) }
+    _ = try await lock.detach()
+    try await next.value.release()
+  }
+
+  @Test("wakes who waits when its new holder releases it")
+  func handedOn() async throws {
+    let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
+    let key = uniqueKey()
+    let options = LockOptions(timeout: .seconds(20), ttl: .seconds(30), extend: .seconds(10))
+    let lock = try await first.acquire(key, options: options)
+    let next = Task { try await first.acquire(key, options: options) }
+    let adopted = try await second.adopt(try await lock.detach(), options: options)
+    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    let start = ContinuousClock.now
+    try await adopted.release()
+    try await next.value.release()
+    #expect(start.duration(to: .now) < .inTime)
+  }
+
+  @Test("is not left when it is lost already, or released")
+  func notHeld() async throws {
+    let locker = try await Locker(on: .current)
+    let released = try await locker.acquire(uniqueKey())
+    try await released.release()
+    await expectError(.lost) { try await released.detach() }
+    let lost = try await locker.acquire(uniqueKey())
+    _ = try RedisClient(.current)("DEL", lost.keys[0])
+    await expectError(.lost) { try await lost.detach() }
+  }
+
+  @Test("cannot be taken over by keys that are none, or with options that are wrong")
+  func badInput() async throws {
+    let locker = try await Locker(on: .current)
+    await expectError(.invalidKey) {
+      try await locker.adopt(ClaimCheck(keys: [], token: "t", fencingToken: nil))
+    }
+    let check = ClaimCheck(keys: ["k"], token: "t", fencingToken: nil)
+    await expectError(.invalidOptions) {
+      try await locker.adopt(check, options: LockOptions(ttl: .zero))
+    }
+    await expectError(.lost) { try await locker.adopt(check) }
+  }
+
+  @Test("is given back when the answer to taking it over does not come")
+  func silence() async throws {
+    let key = uniqueKey()
+    let check = try await Locker(on: .current).acquire(
+      key, options: LockOptions(ttl: .seconds(30), extend: .seconds(10))
+    ).detach()
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(300) }
+    proxy.setScript { message in
+      let isAnswer = message.direction == .replies && message.command?.words.contains(key) == true
+      return isAnswer ? .swallow : .forward
+    }
+    await expectError(.unreachable) { try await locker.adopt(check) }
+    await eventually("the key is free") { try !RedisServer.current.hasKey(key) }
+  }
+}
+
+extension Lock {
+  /// Waits until the lock has been held for longer than it would be without an extension.
+  fileprivate func waitUntilExtended(past ttl: Duration) async throws {
+    try await Task.sleep(for: ttl)
+    #expect(isHeld)
+  }
+}

@@ -1,0 +1,148 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+@Suite("How long a lock is held", .redisServer())
+struct HoldTests {
+  let long = LockOptions(timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
+
+  @Test("is no less than minHold for others, and no more than it, however long the ttl")
+  func kept() async throws {
+    let (holder, other) = (try await Locker(on: .current), try await Locker(on: .current))
+    let client = RedisClient(.current)
+    let key = uniqueKey()
+    var options = long
+    options.minHold = .milliseconds(600)
+    let start = ContinuousClock.now
+    let lock = try await holder.acquire(key, options: options)
+    #expect(try await lock.release() == .released)
+    #expect(!lock.isHeld && lock.lossReason == nil)
+    let left = try #require(try client("PTTL", key).integer)
+    #expect((1...600).contains(left))
+    #expect(try await other.acquireIfAvailable(key) == nil)
+    let next = try await other.acquire(key, options: long)
+    let waited = start.duration(to: .now)
+    #expect(waited >= .milliseconds(600))
+    #expect(waited < .inTime)
+    try await next.release()
+  }
+
+  @Test("is no less than minHold for the next task of the same locker")
+  func keptInProcess() async throws {
+    let locker = try await Locker(on: .current)
+    let key = uniqueKey()
+    var options = long
+    options.minHold = .milliseconds(400)
+    let start = ContinuousClock.now
+    let lock = try await locker.acquire(key, options: options)
+    let next = Task { [options] in try await locker.acquire(key, options: options) }
+    await eventually { try await locker.inspect(key) != nil }
+    try await lock.release()
+    try await next.value.release()
+    #expect(start.duration(to: .now) >= .milliseconds(400))
+  }
+
+  @Test("is minHold also for a lock that is dropped, and when the locker is closed")
+  func keptWhenClosed() async throws {
+    let client = RedisClient(.current)
+    let (dropped, closed) = (uniqueKey("dropped"), uniqueKey("closed"))
+    var options = long
+    options.minHold = .seconds(20)
+    let locker = try await Locker(on: .current)
+    _ = try await locker.acquire(dropped, options: options)
+    let lock = try await locker.acquire(closed, options: options)
+    await locker.close()
+    #expect(!lock.isHeld)
+    for key in [dropped, closed] {
+      #expect((1...20_000).contains(try #require(try client("PTTL", key).integer)))
+    }
+  }
+
+  @Test("of several keys is minHold for those that are still its own")
+  func keptInPart() async throws {
+    let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
+    let keys = [uniqueKey("a"), uniqueKey("b")]
+    var options = long
+    options.minHold = .seconds(20)
+    let lock = try await locker.acquire(keys, options: options)
+    _ = try client("SET", keys[1], "theirs")
+    #expect(try await lock.release() == .takenByAnother)
+    #expect((1...20_000).contains(try #require(try client("PTTL", keys[0]).integer)))
+    #expect(try client("GET", keys[1]).string == "theirs")
+    #expect(try client("PTTL", keys[1]).integer == -1)
+  }
+
+  @Test("ends without a change when minHold is over before the release")
+  func over() async throws {
+    let locker = try await Locker(on: .current)
+    let key = uniqueKey()
+    var options = long
+    options.minHold = .milliseconds(1)
+    let lock = try await locker.acquire(key, options: options)
+    try await Task.sleep(for: .milliseconds(2))
+    #expect(try await lock.release() == .released)
+    #expect(try !RedisServer.current.hasKey(key))
+  }
+
+  @Test("is no more than maxHold, and the loss says so")
+  func tooLong() async throws {
+    let locker = try await Locker(on: .current)
+    let key = uniqueKey()
+    let options = LockOptions(
+      ttl: .milliseconds(300), extend: .milliseconds(50), maxHold: .milliseconds(700))
+    let start = ContinuousClock.now
+    let lock = try await locker.acquire(key, options: options)
+    try await lock.waitUntilLost()
+    let held = start.duration(to: .now)
+    #expect(held >= .milliseconds(700))
+    #expect(held < .inTime)
+    #expect(!lock.isHeld && lock.lossReason == .heldTooLong)
+    await expectError(.lost) { try await lock.extend(by: .seconds(1)) }
+    // Nobody prolongs it any more.
+    await eventually { try !RedisServer.current.hasKey(key) }
+  }
+
+  @Test("is no more than maxHold for the body of withLock, which is cancelled")
+  func bodyTooLong() async throws {
+    let locker = try await Locker(on: .current)
+    let options = LockOptions(maxHold: .milliseconds(100))
+    await expectError(.lost) {
+      try await locker.withLock(uniqueKey(), options: options) { _ in
+        try await Task.sleep(for: .seconds(60))
+      }
+    }
+  }
+
+  @Test("cannot be prolonged past maxHold")
+  func prolonging() async throws {
+    let locker = try await Locker(on: .current)
+    let lock = try await locker.acquire(uniqueKey(), options: LockOptions(maxHold: .seconds(20)))
+    try await lock.extend(by: .seconds(10))
+    await expectError(.invalidOptions) { try await lock.extend(by: .seconds(30)) }
+    #expect(lock.isHeld)
+  }
+
+  @Test(
+    "has to make sense",
+    arguments: [
+      LockOptions(minHold: .seconds(-1)), LockOptions(maxHold: .zero),
+      LockOptions(minHold: .seconds(2), maxHold: .seconds(1)),
+      LockOptions(label: String(repeating: "x", count: 65)), LockOptions(label: "a\nb"),
+    ])
+  func nonsense(options: LockOptions) async throws {
+    let locker = try await Locker(on: .current)
+    await expectError(.invalidOptions) { try await locker.acquire(uniqueKey(), options: options) }
+  }
+
+  @Test("goes with a label, which others see")
+  func label() async throws {
+    let locker = try await Locker(on: .current) { $0.label = "service" }
+    let key = uniqueKey()
+    let lock = try await locker.acquire(key, options: LockOptions(label: "nightly: billing"))
+    #expect(try await locker.inspect(key)?.holder.label == "nightly: billing")
+    try await lock.release()
+    let other = try await locker.acquire(key)
+    #expect(try await locker.inspect(key)?.holder.label == "service")
+    try await other.release()
+  }
+}
