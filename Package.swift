@@ -73,6 +73,8 @@ let package = Package(
         .product(
           name: "ArgumentParser", package: "swift-argument-parser",
           condition: .when(traits: ["CommandLineTool"])),
+        .product(
+          name: "Logging", package: "swift-log", condition: .when(traits: ["CommandLineTool"])),
       ],
       swiftSettings: settings
     ),

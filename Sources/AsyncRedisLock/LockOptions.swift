@@ -61,7 +61,7 @@ public struct LockOptions: Sendable, Hashable {
   /// Checks every option against its rule.
   ///
   /// - Throws: ``LockError/Code/invalidOptions``, naming the value and the rule.
-  func validate() throws(LockError) {
+  package func validate() throws(LockError) {
     try retry.validate(as: "retry", atLeast: .milliseconds(1))
     try timeout?.validate(as: "timeout", atLeast: .milliseconds(1))
     try ttl.validate(as: "ttl", atLeast: Self.minimumTTL)

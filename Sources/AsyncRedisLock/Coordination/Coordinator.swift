@@ -144,7 +144,8 @@ final class Coordinator: Sendable {
     // What was granted to them just now is given back by them; the store has to be there for it.
     await waitForCalls()
     for promise in promises { _ = await promise.value }
-    store.close()
+    // Places in queues and what was granted too late are given back, too.
+    await store.close().value
   }
 
   /// Checks that the locker has not been closed while a task waited.

@@ -92,8 +92,10 @@ package protocol LockStore: Sendable {
   /// Fails what is unanswered and refuses what comes later, but for what gives back and cleans up.
   func stop()
 
-  /// Does what ``stop()`` does, and ends when what was given back before is done or has had its time.
-  func close()
+  /// Does what ``stop()`` does, and ends when what was given back before is done or has had its time; the
+  /// promise is kept then.
+  @discardableResult
+  func close() -> Promise<Void>
 }
 
 /// What is asked for: keys, under a token that is used for this alone.

@@ -3,7 +3,7 @@ internal import Synchronization
 /// A value that comes later, once, and is awaited by any number of tasks.
 ///
 /// Waiting does not end when a task is cancelled: whoever promises has to keep the promise.
-final class Promise<Value: Sendable>: Sendable {
+package final class Promise<Value: Sendable>: Sendable {
   private typealias Waiter = CheckedContinuation<Value, Never>
 
   /// Fields of their own instead of an enum's cases: copying and destroying one with a generic payload

@@ -22,6 +22,8 @@ final class Connection: Sendable {
   private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
   let reporter: Reporter
+  /// Kept when all is done after ``close()``.
+  let ended = Promise<Void>()
 
   /// Creates a connection that connects when there is something to send.
   init(
@@ -65,8 +67,8 @@ final class Connection: Sendable {
   /// Fails and refuses from now on everything but what gives back and cleans up.
   func stop() { act(on: mailbox.withLock { $0.reduce(to: .stopped) }) }
 
-  /// Does what ``stop()`` does, and disconnects when what was submitted is done, after the operation
-  /// timeout at the latest.
+  /// Does what ``stop()`` does, and disconnects when what was submitted is done, at the latest when the
+  /// operation timeout has passed since the first of both calls.
   func close() { act(on: mailbox.withLock { $0.reduce(to: .closing) }) }
 
   private func act(on notice: Mailbox.Notice, isAwaited: Bool = false) {

@@ -47,11 +47,8 @@ extension ConnectionDriver {
   }
 
   /// Fails everything but what gives back and cleans up.
-  mutating func refuse(
-    _ openness: Mailbox.Openness, at now: Instant, on connection: Connection
-  ) {
+  mutating func refuse(_ openness: Mailbox.Openness, on connection: Connection) {
     self.openness = openness
-    if openness == .closing { end = now + longestDrain }
     let refused =
       pipeline.requests.filter { !$0.isRepeatable } + backlog.removeAll { !$0.isRepeatable }
     for request in refused { request.fail(.closed) { connection.submit($0) } }
@@ -67,6 +64,7 @@ extension ConnectionDriver {
     for request in unanswered + backlog.removeAll(where: { _ in true }) {
       request.fail(.closed) { _ in }
     }
+    connection.ended.fulfil(())
   }
 
   /// Drops what came too late.

@@ -25,7 +25,9 @@ struct ConnectionDriver: ~Copyable {
   var lastFailure = TransportError.unreachable("the connection was not made in time")
   /// The server is the wrong one: reconnect when all replies are in.
   var mustReconnect = false
-  let longestDrain: Duration
+  private let longestDrain: Duration
+  /// When to end at the latest; nil while everything is taken.
+  private var latestEnd: Instant?
   var openness = Mailbox.Openness.open
   /// When to end though something is left to do; nil while the connection is not being closed.
   var end: Instant?
@@ -68,7 +70,12 @@ struct ConnectionDriver: ~Copyable {
         if connection.stopWorking() { return true }
         continue
       }
-      if mail.openness > openness { refuse(mail.openness, at: now, on: connection) }
+      if mail.openness > openness {
+        let latestEnd = latestEnd ?? now + longestDrain
+        self.latestEnd = latestEnd
+        if mail.openness == .closing { end = latestEnd }
+        refuse(mail.openness, on: connection)
+      }
       do throws(TransportError) {
         if let opened = mail.opened { try adopt(opened, at: now) }
         failOverdue(at: now, on: connection)

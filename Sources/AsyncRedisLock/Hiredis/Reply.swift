@@ -1,5 +1,5 @@
 /// What the server answered to one command, copied out of hiredis's memory.
-enum Reply: Sendable, Equatable {
+package enum Reply: Sendable, Equatable {
   case status(String)
   case string(String)
   case integer(Int64)

@@ -1,9 +1,12 @@
 /// An error reply of the server.
-struct ServerError: Error, Sendable, Equatable {
+package struct ServerError: Error, Sendable, Equatable {
   /// The reply's text, escaped and cut.
-  let message: String
+  package let message: String
   /// The kind of error.
   let code: Code
+
+  /// The first word of the reply, such as `NOPERM`.
+  package var word: String { code.rawValue }
 
   init(message: String) {
     // Longer than any error of a server, and harmless on a terminal.

@@ -63,9 +63,11 @@ final class RedisLockStore: LockStore {
 
   func stop() { connection.stop() }
 
-  func close() {
+  @discardableResult
+  func close() -> Promise<Void> {
     inbox.close()
     connection.close()
+    return connection.ended
   }
 
   // MARK: Notices

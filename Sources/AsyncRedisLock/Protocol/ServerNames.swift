@@ -14,8 +14,15 @@ struct ServerNames: Sendable {
 
   /// A lock's key, its queue and its entries, as the scripts want them.
   func keys(of key: String) -> [String] {
-    let helper = Self.hasHashTag(key) ? "::\(key)" : ":{\(key)}"
-    return [key, "\(prefix)queue\(helper)", "\(prefix)entries\(helper)"]
+    [key, helper("queue", key), helper("entries", key)]
+  }
+
+  /// The key that says more about who holds a lock, if the holder wants that.
+  func record(of key: String) -> String { helper("record", key) }
+
+  /// The name of a helper, in the hash slot of its key.
+  private func helper(_ kind: String, _ key: String) -> String {
+    Self.hasHashTag(key) ? "\(prefix)\(kind)::\(key)" : "\(prefix)\(kind):{\(key)}"
   }
 
   /// The keys, queues and entries of several locks, then the counter.

@@ -90,5 +90,10 @@ private final class SlowStore: LockStore {
     nil
   }
   func stop() {}
-  func close() { events.record("closed") }
+  func close() -> Promise<Void> {
+    events.record("closed")
+    let promise = Promise<Void>()
+    promise.fulfil(())
+    return promise
+  }
 }

@@ -1,0 +1,18 @@
+extension Locker {
+  /// Sends commands in one go, for tools that look at the server; the replies, in order.
+  package func ask(_ commands: [[String]]) async throws -> [Reply] {
+    guard let store = coordinator.store as? RedisLockStore else { return [] }
+    let deadline = Instant.now + coordinator.operationTimeout
+    let result = await store.perform(commands.map { Command($0) }, by: deadline) { answer in
+      .success(answer.replies)
+    }
+    switch result {
+    case .success(let replies): return replies
+    case .failure(.cancelled): throw CancellationError()
+    case .failure(let failure): throw LockError(failure, keys: [], phase: .inspect)
+    }
+  }
+
+  /// How long an answer takes at present.
+  package var roundTrip: Duration { coordinator.store.roundTrip }
+}

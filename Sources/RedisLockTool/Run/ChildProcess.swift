@@ -1,0 +1,75 @@
+#if CommandLineTool
+  import CChildProcess
+  import Foundation
+
+  /// The command that runs under the lock, in a process group of its own.
+  ///
+  /// It is started and waited for on one thread: on Linux the kernel kills it when that thread ends, as it does
+  /// when this process is killed.
+  struct ChildProcess: Sendable {
+    /// What becomes of it.
+    enum Event: Sendable {
+      case started(pid_t)
+      /// It could not be started, for this `errno`.
+      case failed(Int32)
+      case stopped
+      case exited(Int32)
+      case killed(signal: Int32)
+    }
+
+    let command: [String]
+    let environment: [String: String]
+    /// The terminal whose foreground it gets, if any.
+    let terminal: Int32?
+    /// The signals that it ignores, as this process was told to.
+    let ignored: [Int32]
+
+    /// Starts it; `receive` is called on its thread, and while that is busy with an end, its id is still its own.
+    func start(_ receive: @escaping @Sendable (Event) -> Void) {
+      Thread.detachNewThread {
+        let child = self.spawn()
+        guard child > 0 else { return receive(.failed(errno)) }
+        receive(.started(child))
+        while true {
+          var change = child_process_change()
+          guard unsafe child_process_wait(child, &change) == 0 else {
+            return receive(.failed(errno))
+          }
+          if change.stopping_signal != 0 {
+            receive(.stopped)
+            continue
+          }
+          let signal = change.ending_signal
+          receive(signal != 0 ? .killed(signal: signal) : .exited(change.exit_status))
+          child_process_forget(child)
+          return
+        }
+      }
+    }
+
+    private func spawn() -> pid_t {
+      unsafe withCStrings(command) { arguments in
+        unsafe withCStrings(environment.map { "\($0.key)=\($0.value)" }) { environment in
+          unsafe (ignored + [0]).withUnsafeBufferPointer { ignored in
+            var order = unsafe child_process_order(
+              arguments: arguments, environment: environment, terminal: terminal ?? -1,
+              ignored: ignored.baseAddress)
+            return unsafe child_process_start(&order)
+          }
+        }
+      }
+    }
+  }
+
+  /// Calls a body with strings as C wants them, the last of them NULL.
+  private func withCStrings<Result>(
+    _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+  ) -> Result {
+    var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
+    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+    return unsafe pointers.withUnsafeMutableBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { preconditionFailure("There is always a NULL.") }
+      return unsafe body(start)
+    }
+  }
+#endif

@@ -1,0 +1,130 @@
+#if CommandLineTool
+  import ArgumentParser
+  import AsyncRedisLock
+  import Foundation
+
+  /// Runs a command under a lock.
+  struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "run",
+      abstract: "Run a command under a lock.",
+      usage: """
+        redis-lock run [<options>] <key> ... -- <command> [<argument> ...]
+        redis-lock run [<options>] <key> ... -c <string>
+        """,
+      discussion: """
+        Waits for the lock, runs the command, and releases the lock. The lock is extended while the command \
+        runs. If it is lost all the same, the command gets SIGTERM, and SIGKILL before the lock could be \
+        another's. The command finds REDIS_LOCK_KEY, REDIS_LOCK_TOKEN and REDIS_LOCK_FENCE in its \
+        environment. Durations are written like 500ms, 30s, 5m or 2h.
+
+        Exit status: that of the command, or 128 and its signal's number;
+          64  bad usage
+          69  the server cannot be reached
+          75  the lock was not to be had in time; see also -E
+          76  the lock was lost, and the command was ended
+          77  the server refused, for instance the login
+          126 the command could not be started
+          127 the command was not found
+        """)
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var messages: MessageOptions
+
+    @Option(help: "How long the lock outlives this process at the most.")
+    var ttl = DurationArgument(.seconds(30))
+
+    @Option(help: "How often the lock is extended. (default: a third of the ttl)")
+    var extend: DurationArgument?
+
+    @Option(
+      name: [.customShort("w"), .long],
+      help: "How long to wait for the lock. (default: for ever)")
+    var wait: DurationArgument?
+
+    @Flag(name: [.customShort("n"), .long], help: "Do not wait for the lock.")
+    var noWait = false
+
+    @Option(
+      help: "How long others are kept from the lock at the least, even if the command is faster.")
+    var minHold: DurationArgument?
+
+    @Option(help: "How long the command may take at the most; then the lock counts as lost.")
+    var maxHold: DurationArgument?
+
+    @Option(
+      help:
+        "How long the command has between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or what the ttl leaves)"
+    )
+    var grace: DurationArgument?
+
+    @Option(help: "A word for people who look at the lock. (default: the command's name)")
+    var label: String?
+
+    @Option(
+      name: [.customShort("E"), .long], help: "The exit status instead of 75.")
+    var conflictExitCode: UInt8?
+
+    @Option(name: [.customShort("c"), .customLong("command")], help: "A command for /bin/sh.")
+    var shellCommand: String?
+
+    @Argument(help: "What to lock; all of them, or none.")
+    var keys: [String]
+
+    /// The command and its arguments, which stand behind `--`.
+    ///
+    /// The parser knows no second list of words.
+    private var command: [String] { RedisLockCommand.wordsBehindTerminator }
+
+    func validate() throws {
+      if command.isEmpty == (shellCommand == nil) {
+        throw ValidationError("A command is needed, either after -- or with -c.")
+      }
+      if wait != nil && noWait {
+        throw ValidationError("--wait and --no-wait cannot both be given.")
+      }
+      do throws(LockError) {
+        _ = try LockKeys(keys)
+        try options.validate()
+      } catch {
+        throw ValidationError(error.message)
+      }
+      if let grace {
+        let longest = LossPlan.longestGrace(ttl: ttl.duration, extend: interval)
+        guard grace.duration <= longest else {
+          throw ValidationError(
+            "--grace (\(grace.duration.brief)) has to be at most half of ttl - extend (\(longest.brief))."
+          )
+        }
+      }
+    }
+
+    private var interval: Duration { extend?.duration ?? ttl.duration / 3 }
+
+    private var options: LockOptions {
+      LockOptions(
+        timeout: wait?.duration, ttl: ttl.duration, extend: interval,
+        minHold: minHold?.duration ?? .zero, maxHold: maxHold?.duration, label: effectiveLabel)
+    }
+
+    /// The label given, or the name of the command.
+    private var effectiveLabel: String? {
+      if let label { return label }
+      let word = command.first ?? shellCommand?.split(separator: " ").first.map(String.init)
+      let name = word.map { URL(filePath: $0).lastPathComponent } ?? ""
+      let plain = name.filter { $0.isASCII && !$0.isWhitespace && $0 >= " " && $0 != "\u{7F}" }
+      return plain.isEmpty ? nil : String(plain.prefix(64))
+    }
+
+    func run() async throws {
+      let order = Supervisor.Order(
+        keys: keys, command: shellCommand.map { ["/bin/sh", "-c", $0] } ?? command,
+        options: options, waits: !noWait && wait?.duration != .zero,
+        grace: grace?.duration ?? .seconds(5))
+      let console = messages.console
+      await ToolFailure.reported(by: console, conflict: conflictExitCode) {
+        try await Supervisor(order, console: console).run(on: connection)
+      }
+    }
+  }
+#endif

@@ -1,0 +1,268 @@
+#if CommandLineTool
+  import AsyncRedisLock
+  import Dispatch
+  import Foundation
+  import Synchronization
+
+  /// Waits for a lock, runs a command under it, and sees to it that the command never outlives the lock.
+  final class Supervisor: Sendable {
+    /// What is to be done.
+    struct Order: Sendable {
+      var keys: [String]
+      var command: [String]
+      var options: LockOptions
+      var waits: Bool
+      var grace: Duration
+    }
+
+    private struct State {
+      /// What ends the wait for the lock; nil once that has ended.
+      var cancelWait: (@Sendable () -> Void)?
+      /// The signal that ended the wait, or is to be passed on as soon as the command runs.
+      var signals: [Int32] = []
+      var child: pid_t?
+      var plan: LossPlan?
+      /// Why the command had to be ended.
+      var loss: String?
+    }
+
+    private let order: Order
+    private let console: Console
+    private let terminal = Terminal()
+    // A busy machine must not keep the command from being ended.
+    private let queue = DispatchQueue(label: "redis-lock", qos: .userInteractive)
+    private let state = Mutex(State())
+
+    init(_ order: Order, console: Console) {
+      self.order = order
+      self.console = console
+    }
+
+    /// Does it all; returns the status to exit with.
+    ///
+    /// - Throws: ``ToolFailure`` when the command was not run, or had to be ended.
+    func run(on connection: ConnectionOptions) async throws -> Int32 {
+      let receiver = SignalReceiver(on: queue) { [weak self] in self?.receive($0) }
+      defer { withExtendedLifetime(receiver) {} }
+      let locker: Locker
+      let lock: Lock
+      do {
+        (locker, lock) = try await waitForLock(on: connection)
+      } catch is CancellationError {
+        let signal = state.withLock { $0.signals.first } ?? SIGTERM
+        throw ToolFailure(signal: signal)
+      }
+      let start = ContinuousClock.now
+      console.say(.info, "acquired \(list)")
+      let since = Int64(Date.now.timeIntervalSince1970 * 1000)
+      let record = Task { try? await locker.record(lock, since: since) }
+      let result = await runCommand(under: lock, ignoring: receiver.ignored)
+      let wasHeld = lock.isHeld
+      terminal?.takeBack()
+      await release(lock, record: await record.value)
+      console.say(.info, "held \(list) for \(start.duration(to: .now).brief)")
+      let status = try result.get()
+      if let loss = state.withLock({ $0.loss }) { throw ToolFailure(.lost, loss) }
+      // The command has ended by itself, but some of its work may have been done without the lock.
+      if !wasHeld { throw ToolFailure(.lost, describe(lock.lossReason)) }
+      return status
+    }
+
+    private var list: String { order.keys.joined(separator: ", ") }
+
+    // MARK: The lock
+
+    private func waitForLock(
+      on connection: ConnectionOptions
+    ) async throws -> (Locker, Lock) {
+      console.say(.info, "waiting for \(list)")
+      let task = Task { [order] in
+        let locker = try await connection.connect(label: nil)
+        do throws(any Error) {
+          if order.waits {
+            return (locker, try await locker.acquire(order.keys, options: order.options))
+          }
+          if let lock = try await locker.acquireIfAvailable(order.keys, options: order.options) {
+            return (locker, lock)
+          }
+          throw ToolFailure(
+            .notAcquired, "somebody else holds \(order.keys.joined(separator: ", "))")
+        } catch {
+          // What was asked for and is not wanted any more has to be given back before this process ends.
+          await locker.close()
+          throw error
+        }
+      }
+      let isOver = state.withLock { state in
+        state.cancelWait = { task.cancel() }
+        return !state.signals.isEmpty
+      }
+      if isOver { task.cancel() }
+      let (locker, lock) = try await task.value
+      let isWanted = state.withLock { state in
+        state.cancelWait = nil
+        return state.signals.isEmpty
+      }
+      guard isWanted else {
+        _ = try? await lock.release()
+        throw CancellationError()
+      }
+      return (locker, lock)
+    }
+
+    private func release(_ lock: Lock, record: Lock?) async {
+      async let isForgotten = record?.release()
+      do {
+        try await lock.release()
+      } catch {
+        console.say(.warning, "the lock could not be released, and ends with its ttl: \(error)")
+      }
+      _ = try? await isForgotten
+    }
+
+    private func describe(_ reason: LossReason?) -> String {
+      switch reason {
+      case .takenAway: "the lock was lost: the server says that it was deleted or taken by another"
+      case .heldTooLong: "the lock was held for as long as --max-hold allows"
+      case .expired, nil: "the lock was lost: the server could not be asked to extend it in time"
+      }
+    }
+
+    // MARK: The command
+
+    private func runCommand(
+      under lock: Lock, ignoring ignored: [Int32]
+    ) async -> Result<Int32, ToolFailure> {
+      var environment = ProcessInfo.processInfo.environment
+      environment["REDIS_LOCK_KEY"] = order.keys.joined(separator: " ")
+      environment["REDIS_LOCK_TOKEN"] = lock.token
+      environment["REDIS_LOCK_FENCE"] = lock.fencingToken.map(String.init)
+      let child = ChildProcess(
+        command: order.command, environment: environment, terminal: terminal?.fileDescriptor,
+        ignored: ignored)
+      let extend = order.options.extend ?? order.options.ttl / 3
+      state.withLock { state in
+        state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
+      }
+      // The server may say that it is gone; the end of its validity is looked for anyway.
+      let watch = Task {
+        try await lock.waitUntilLost()
+        queue.async { self.look(after: lock) }
+      }
+      defer { watch.cancel() }
+      return await withCheckedContinuation { continuation in
+        child.start { event in
+          switch event {
+          case .started(let id):
+            self.started(id)
+            self.queue.async { self.look(after: lock) }
+          case .failed(let error):
+            continuation.resume(returning: .failure(self.failure(toStart: error)))
+          case .stopped: self.stopped(lock)
+          case .exited(let status):
+            self.ended()
+            continuation.resume(returning: .success(status))
+          case .killed(let signal):
+            self.ended()
+            continuation.resume(returning: .success(128 + signal))
+          }
+        }
+      }
+    }
+
+    private func failure(toStart error: Int32) -> ToolFailure {
+      let status: ToolStatus = error == ENOENT ? .notFound : .notExecutable
+      let why = unsafe String(cString: strerror(error))
+      return ToolFailure(status, "cannot run \(order.command[0]): \(why)")
+    }
+
+    private func started(_ id: pid_t) {
+      let pending = state.withLock { state in
+        state.child = id
+        defer { state.signals = [] }
+        return state.signals
+      }
+      for signal in pending { send(signal) }
+    }
+
+    /// Notes that the command has ended; what it has left behind must not go on without the lock.
+    private func ended() {
+      state.withLock { state in
+        if let child = state.child, state.loss != nil { kill(-child, SIGKILL) }
+        state.child = nil
+      }
+    }
+
+    /// Sends a signal to the command and what it has started.
+    private func send(_ signal: Int32) {
+      state.withLock { state in
+        if let child = state.child { kill(-child, signal) }
+      }
+    }
+
+    /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
+    private func stopped(_ lock: Lock) {
+      guard let terminal else { return }
+      terminal.takeBack()
+      kill(0, SIGSTOP)
+      // Here somebody has continued this process, maybe hours later.
+      guard lock.isHeld else { return give(up: lock) }
+      state.withLock { state in
+        guard let child = state.child else { return }
+        terminal.lend(to: child)
+        kill(-child, SIGCONT)
+      }
+    }
+
+    // MARK: Signals and the loss
+
+    private func receive(_ signal: Int32) {
+      let (isRunning, cancelWait) = state.withLock { state in
+        let isWaiting = state.cancelWait != nil
+        guard state.child == nil, !isWaiting || SignalReceiver.ending.contains(signal) else {
+          return (state.child != nil, nil as (@Sendable () -> Void)?)
+        }
+        state.signals.append(signal)
+        return (false, state.cancelWait)
+      }
+      if isRunning { send(signal) }
+      cancelWait?()
+    }
+
+    /// Sees how long the lock lasts, and ends the command in time.
+    private func look(after lock: Lock) {
+      let isGone = lock.lossReason == .takenAway
+      let action = state.withLock { state in
+        state.child == nil ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone)
+      }
+      switch action {
+      case nil: break
+      case .wait(let duration): look(after: lock, in: duration)
+      case .terminate(let duration):
+        noteLoss(of: lock)
+        console.say(.warning, "the lock is being lost: ending the command")
+        send(SIGTERM)
+        // A command that is stopped would not notice.
+        send(SIGCONT)
+        look(after: lock, in: duration)
+      case .kill: give(up: lock)
+      }
+    }
+
+    private func look(after lock: Lock, in duration: Duration) {
+      queue.asyncAfter(deadline: .now() + max(duration / .seconds(1), 0)) {
+        self.look(after: lock)
+      }
+    }
+
+    private func give(up lock: Lock) {
+      noteLoss(of: lock)
+      send(SIGKILL)
+    }
+
+    private func noteLoss(of lock: Lock) {
+      let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
+      state.withLock { $0.loss = describe(reason) }
+    }
+  }
+#endif

@@ -1,0 +1,76 @@
+#if CommandLineTool
+  import AsyncRedisLock
+  import Foundation
+  import Logging
+
+  /// What `redis-lock` ends with, besides the status of its command; from `sysexits.h` where that fits.
+  enum ToolStatus: Int32 {
+    /// What was looked for is not as it should be.
+    case problem = 1
+    /// Bad usage.
+    case usage = 64
+    /// The server cannot be reached.
+    case unreachable = 69
+    /// The lock was not to be had in time.
+    case notAcquired = 75
+    /// The lock was lost while the command ran.
+    case lost = 76
+    /// The server refused, for instance the login or a command.
+    case refused = 77
+    /// The command was found and could not be started.
+    case notExecutable = 126
+    /// The command was not found.
+    case notFound = 127
+  }
+
+  /// Why `redis-lock` ends without success.
+  struct ToolFailure: Error, CustomStringConvertible {
+    let status: Int32
+    let description: String
+
+    init(_ status: ToolStatus, _ description: String) {
+      self.status = status.rawValue
+      self.description = description
+    }
+
+    /// A signal that ended the wait.
+    init(signal: Int32) {
+      status = 128 + signal
+      description = "interrupted while waiting for the lock"
+    }
+
+    init(_ error: LockError) {
+      let status: ToolStatus =
+        switch error.code {
+        case .timeout, .tooManyWaiters, .wouldDeadlock: .notAcquired
+        case .lost: .lost
+        case .refused: .refused
+        case .unreachable, .closed: .unreachable
+        default: .usage
+        }
+      self.init(status, error.description)
+    }
+
+    /// Ends the process with what a body returns, or says why it failed; `conflict` is the status for a lock that
+    /// was not to be had.
+    static func reported(
+      by console: Console, conflict: UInt8? = nil, _ body: () async throws -> Int32
+    ) async -> Never {
+      do {
+        exit(try await body())
+      } catch {
+        let failure =
+          error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
+          ?? ToolFailure(.problem, "\(error)")
+        console.say(.error, failure.description)
+        let isConflict = failure.status == ToolStatus.notAcquired.rawValue
+        exit(isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status)
+      }
+    }
+  }
+
+  extension Logger {
+    /// The tool says itself what its user has to know.
+    static var silent: Logger { Logger(label: "redis-lock") { _ in SwiftLogNoOpLogHandler() } }
+  }
+#endif
