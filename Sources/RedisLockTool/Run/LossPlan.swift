@@ -1,7 +1,7 @@
 #if CommandLineTool
   /// When to end a command whose lock is being lost.
   ///
-  /// A pure state machine: the time that is left is an argument, and what is to be done is returned.
+  /// A pure state machine: the time is an argument, and what is to be done is returned.
   struct LossPlan: Sendable {
     enum Action: Equatable, Sendable {
       /// Look again after this.
@@ -16,7 +16,8 @@
     let margin: Duration
     /// How long before it the command is killed.
     let reserve: Duration
-    private var isTerminating = false
+    /// When a command that was asked to end has had its time.
+    private var killAt: ContinuousClock.Instant?
 
     /// The lock may have been extended meanwhile, or the process may have slept.
     private static let longestWait = Duration.milliseconds(250)
@@ -35,11 +36,17 @@
     }
 
     /// What to do with this much validity left; `isGone` tells that the server says the lock is another's.
-    mutating func next(remaining: Duration, isGone: Bool) -> Action {
+    mutating func next(
+      remaining: Duration, isGone: Bool, at now: ContinuousClock.Instant
+    ) -> Action {
       guard !isGone, remaining > reserve else { return .kill }
-      if isTerminating { return .wait(min(remaining - reserve, Self.longestWait)) }
+      if let killAt {
+        // The lock may have been extended after all; the command has been told otherwise.
+        guard now < killAt else { return .kill }
+        return .wait(min(remaining - reserve, now.duration(to: killAt), Self.longestWait))
+      }
       guard remaining <= margin else { return .wait(min(remaining - margin, Self.longestWait)) }
-      isTerminating = true
+      killAt = now + (margin - reserve)
       return .terminate(min(remaining - reserve, Self.longestWait))
     }
   }

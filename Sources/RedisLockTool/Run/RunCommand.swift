@@ -99,11 +99,13 @@
       }
     }
 
+    private var waits: Bool { !noWait && wait?.duration != .zero }
+
     private var interval: Duration { extend?.duration ?? ttl.duration / 3 }
 
     private var options: LockOptions {
       LockOptions(
-        timeout: wait?.duration, ttl: ttl.duration, extend: interval,
+        timeout: waits ? wait?.duration : nil, ttl: ttl.duration, extend: interval,
         minHold: minHold?.duration ?? .zero, maxHold: maxHold?.duration, label: effectiveLabel)
     }
 
@@ -119,7 +121,7 @@
     func run() async throws {
       let order = Supervisor.Order(
         keys: keys, command: shellCommand.map { ["/bin/sh", "-c", $0] } ?? command,
-        options: options, waits: !noWait && wait?.duration != .zero,
+        options: options, waits: waits,
         grace: grace?.duration ?? .seconds(5))
       let console = messages.console
       await ToolFailure.reported(by: console, conflict: conflictExitCode) {

@@ -233,7 +233,8 @@
     private func look(after lock: Lock) {
       let isGone = lock.lossReason == .takenAway
       let action = state.withLock { state in
-        state.child == nil ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone)
+        state.child == nil
+          ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone, at: .now)
       }
       switch action {
       case nil: break

@@ -1,0 +1,63 @@
+#if CommandLineTool
+  import Testing
+
+  @testable import RedisLockTool
+
+  @Suite("The plan for a loss")
+  struct LossPlanTests {
+    let start = ContinuousClock.now
+
+    @Test("gives the command its grace, and kills it before the end")
+    func grace() {
+      var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
+      #expect(
+        plan.next(remaining: .seconds(29), isGone: false, at: start) == .wait(.milliseconds(250)))
+      #expect(
+        plan.next(remaining: .milliseconds(5100), isGone: false, at: start)
+          == .wait(.milliseconds(100)))
+      #expect(
+        plan.next(remaining: .seconds(5), isGone: false, at: start)
+          == .terminate(.milliseconds(250)))
+      #expect(
+        plan.next(remaining: .milliseconds(150), isGone: false, at: start)
+          == .wait(.milliseconds(50)))
+      #expect(plan.next(remaining: .milliseconds(100), isGone: false, at: start) == .kill)
+      #expect(plan.next(remaining: .zero, isGone: false, at: start) == .kill)
+    }
+
+    @Test("leaves half of what is left after a late extension for further attempts")
+    func shortTTL() {
+      var plan = LossPlan(ttl: .seconds(3), extend: .seconds(1), grace: .seconds(5))
+      #expect(plan.margin == .seconds(1))
+      #expect(
+        plan.next(remaining: .milliseconds(1001), isGone: false, at: start)
+          == .wait(.milliseconds(1)))
+      #expect(
+        plan.next(remaining: .seconds(1), isGone: false, at: start)
+          == .terminate(.milliseconds(250)))
+    }
+
+    @Test("kills at once when the lock is another's")
+    func gone() {
+      var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
+      #expect(plan.next(remaining: .seconds(29), isGone: true, at: start) == .kill)
+    }
+
+    @Test("kills at once a command whose lock ended while nobody looked")
+    func slept() {
+      var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
+      #expect(plan.next(remaining: .zero, isGone: false, at: start) == .kill)
+    }
+
+    @Test("goes through with it when the lock is extended after all")
+    func tooLate() {
+      var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
+      _ = plan.next(remaining: .seconds(4), isGone: false, at: start)
+      let later = start + .milliseconds(4800)
+      #expect(
+        plan.next(remaining: .seconds(29), isGone: false, at: later) == .wait(.milliseconds(100)))
+      #expect(
+        plan.next(remaining: .seconds(29), isGone: false, at: start + .milliseconds(4900)) == .kill)
+    }
+  }
+#endif

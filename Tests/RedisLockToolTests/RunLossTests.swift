@@ -1,0 +1,142 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("redis-lock run, when the lock is lost,")
+  struct RunLossTests {
+    /// A command that does not end when it is asked to, and notes every few milliseconds that it lives.
+    private func stubborn(_ file: String) -> String {
+      "trap 'echo asked' TERM; echo ready; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
+    }
+
+    private func nanoseconds(_ text: String) throws -> Int64 {
+      // The last line may have been cut off by the end.
+      try #require(
+        text.split(separator: "\n").compactMap { Int64($0) }.last { $0 > 1_000_000_000_000_000_000 }
+      )
+    }
+
+    private var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
+
+    @Test(
+      "because the server hangs, ends a command that does not want to before another can have the lock"
+    )
+    func serverHangs() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "key", "--ttl", "3s", "--extend", "500ms", "-c", stubborn(folder.path("alive"))],
+        on: server)
+      await tool.waitUntilSaid("ready")
+      let other = try ToolProcess(
+        ["run", "key", "--ttl", "3s", "--", "date", "+%s%N"], on: server)
+      let client = RedisClient(server)
+      await until("the other waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+      let paused = now
+      server.pause()
+      defer { server.resume() }
+      let outcome = await tool.outcome()
+      let ended = now
+      server.resume()
+      #expect(outcome.status == 76)
+      #expect(outcome.output.contains("asked"), "SIGTERM comes first")
+      #expect(outcome.errors.contains("the lock was lost"))
+      let lastSign = try nanoseconds(folder.read("alive"))
+      #expect(ended - paused < 4_000_000_000)
+      // The last extension was confirmed before the server hung, so the lock is valid for less than its ttl.
+      #expect(lastSign - paused < 3_000_000_000)
+      let next = await other.outcome()
+      #expect(next.status == 0)
+      #expect(try nanoseconds(next.output) > lastSign)
+      try await Task.sleep(for: .milliseconds(50))
+      #expect(try nanoseconds(folder.read("alive")) == lastSign, "it is dead")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("because the server is gone, gives the command its grace")
+    func serverGone() async throws {
+      let server = try RedisServer()
+      let tool = try ToolProcess(
+        [
+          "run", "key", "--ttl", "2s", "--extend", "300ms", "-c",
+          "trap 'sleep 0.2; echo tidied up; exit 0' TERM; echo ready; while :; do sleep 0.02; done",
+        ], on: server)
+      await tool.waitUntilSaid("ready")
+      server.stop()
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      #expect(outcome.output == "ready\ntidied up\n")
+    }
+
+    @Test("because it is another's, ends the command at once")
+    func takenAway() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "key", "--ttl", "20s", "--extend", "200ms", "-c", stubborn(folder.path("alive"))],
+        on: server)
+      await tool.waitUntilSaid("ready")
+      _ = try RedisClient(server)("SET", "key", "theirs")
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      #expect(outcome.duration < .seconds(10))
+      #expect(try server.keys() == ["key"])
+    }
+
+    @Test("because --max-hold is over, ends the command, and frees the key")
+    func heldTooLong() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [
+          "run", "key", "--ttl", "20s", "--max-hold", "1s", "--grace", "500ms", "--", "sleep",
+          "100",
+        ],
+        on: server)
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      #expect(outcome.duration < .seconds(10))
+      #expect(outcome.errors.contains("--max-hold"))
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("while it was stopped, ends the command when it goes on")
+    func stopped() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "key", "--ttl", "1s", "-c", stubborn(folder.path("alive"))], on: server)
+      await tool.waitUntilSaid("ready")
+      tool.signal(SIGSTOP)
+      await until("the key has expired") { try server.keys().isEmpty }
+      tool.signal(SIGCONT)
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      let lastSign = folder.read("alive")
+      try await Task.sleep(for: .milliseconds(50))
+      #expect(folder.read("alive") == lastSign, "it is dead")
+    }
+
+    @Test("takes what the command has started with it")
+    func leftovers() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        [
+          "run", "key", "--ttl", "20s", "--extend", "200ms", "-c",
+          "sh -c \"\(stubborn(folder.path("alive")))\" & trap 'exit 0' TERM; while :; do sleep 0.02; done",
+        ], on: server)
+      await tool.waitUntilSaid("ready")
+      _ = try RedisClient(server)("DEL", "key")
+      #expect(await tool.outcome().status == 76)
+      let lastSign = folder.read("alive")
+      try await Task.sleep(for: .milliseconds(100))
+      #expect(folder.read("alive") == lastSign, "it is dead")
+    }
+  }
+#endif

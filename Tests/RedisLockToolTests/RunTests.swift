@@ -1,0 +1,278 @@
+#if CommandLineTool
+  import FaultProxy
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("redis-lock run")
+  struct RunTests {
+    @Test("tells the command what it holds, and passes its input, output and status on")
+    func passesThrough() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script =
+        "echo $REDIS_LOCK_KEY; echo $REDIS_LOCK_TOKEN; echo $REDIS_LOCK_FENCE; cat; echo no >&2; exit 3"
+      let outcome = try await ToolProcess.run(
+        ["run", "one", "two", "--label", "nightly", "--", "sh", "-c", script], on: server,
+        input: "given\n")
+      #expect(outcome.status == 3)
+      let lines = outcome.output.split(separator: "\n").map(String.init)
+      #expect(lines.count == 4)
+      #expect(lines.first == "one two" && lines.last == "given")
+      #expect(lines.dropFirst().first?.contains(":nightly:") == true)
+      #expect(lines.dropFirst(2).first.flatMap { UInt64($0) } != nil)
+      #expect(outcome.errors == "no\n")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("holds the key while the command runs, extends it, and says who holds it")
+    func holds() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [
+          "run", "key", "--ttl", "600ms", "--", "sh", "-c",
+          "echo ready; sleep 1.5; echo $REDIS_LOCK_TOKEN",
+        ],
+        on: server)
+      await tool.waitUntilSaid("ready")
+      let client = RedisClient(server)
+      let token = try client("GET", "key").string
+      let record = "redis-lock:record:{key}"
+      await until("there is a record") { try client("EXISTS", record).integer == 1 }
+      while tool.isRunning, tool.output == "ready\n" {
+        #expect(try client("GET", "key").string == token)
+        try await Task.sleep(for: .milliseconds(50))
+      }
+      #expect(await tool.outcome().output == "ready\n\(token ?? "")\n")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("of fifty processes loses no update")
+    func fifty() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      _ = try folder.makeFile("count", "0\n")
+      let file = folder.path("count")
+      let script = "n=$(cat '\(file)'); sleep 0.01; echo $((n + 1)) >'\(file)'"
+      let tools = try (0..<50).map { _ in
+        try ToolProcess(["run", "count", "-c", script], on: server)
+      }
+      for tool in tools { #expect(await tool.outcome().status == 0) }
+      #expect(folder.read("count") == "50\n")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("a thousand times in a row leaves nothing behind")
+    func thousand() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script =
+        "i=0; while [ $i -lt 1000 ]; do \"$0\" run key -- true || exit 9; i=$((i + 1)); done"
+      let loop = try ToolProcess([], on: server, through: ["/bin/sh", "-c", script])
+      let limit = ContinuousClock.now + .seconds(240)
+      while loop.isRunning, ContinuousClock.now < limit {
+        try await Task.sleep(for: .milliseconds(50))
+      }
+      #expect(await loop.outcome().status == 0)
+      #expect(try server.keys().isEmpty)
+      let client = RedisClient(server)
+      #expect(try client("PUBSUB", "CHANNELS").array?.isEmpty == true)
+      let clients = try client("CLIENT", "LIST").string ?? ""
+      #expect(!clients.contains("name=redis-lock"))
+    }
+
+    // MARK: Not getting the lock
+
+    @Test(
+      "ends with 75, or another status, when the lock is not to be had in time",
+      .timeLimit(.minutes(1)))
+    func notAcquired() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+      let attempts = [
+        ["-n"], ["--no-wait"], ["-w", "200ms"], ["--wait", "0.2"], ["--wait", "0s"],
+      ]
+      for attempt in attempts {
+        let outcome = try await ToolProcess.run(
+          ["run", "key"] + attempt + ["--", "echo", "no"], on: server)
+        #expect(outcome.status == 75, "\(attempt)")
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.hasPrefix("redis-lock: ") && outcome.errors.contains("key"))
+      }
+      let quiet = try await ToolProcess.run(
+        ["run", "-n", "-E", "0", "-q", "key", "--", "echo", "no"], on: server)
+      #expect(quiet.status == 0)
+      #expect(try server.keys() == ["key"])
+    }
+
+    @Test("does not wait with --no-wait: one question, one answer")
+    func oneRoundTrip() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+      let proxy = try FaultProxy(to: server)
+      defer { proxy.stop() }
+      let outcome = try await ToolProcess.run(["run", "-n", "key", "--", "true"], url: proxy.url)
+      #expect(outcome.status == 75)
+      var splitter = MessageSplitter()
+      splitter.feed(proxy.received(.requests, on: 0))
+      var names: [String] = []
+      while let message = splitter.next() { names.append(MessageSplitter.words(of: message)[0]) }
+      #expect(names == ["CLIENT", "EVAL", "SET", "INCR", "GETRANGE"])
+    }
+
+    @Test(
+      "that is interrupted while it waits leaves no key and no place in a queue",
+      arguments: [
+        SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+      ])
+    func interruptedWhileWaiting(signal: Int32) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      _ = try client("SET", "key", "theirs", "PX", "60000")
+      let tool = try ToolProcess(["run", "key", "--", "echo", "no"], on: server)
+      await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+      tool.signal(signal)
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 128 + signal)
+      #expect(outcome.output.isEmpty)
+      #expect(try server.keys() == ["key"])
+    }
+
+    @Test("ends with 69 when there is no server, and with 77 when it refuses")
+    func servers() async throws {
+      let server = try RedisServer(arguments: ["--requirepass", "right"], listen: .tcp)
+      defer { server.stop() }
+      let port = try #require(server.port)
+      let wrong = try await ToolProcess.run(
+        ["run", "key", "--", "true"], url: "redis://:marker-of-the-test@127.0.0.1:\(port)")
+      #expect(wrong.status == 77)
+      #expect(!wrong.errors.contains("marker-of-the-test"))
+      let admin = try await ToolProcess.run(
+        ["run", "--url", "redis://:right@127.0.0.1:\(port)", "key", "--", "true"])
+      #expect(admin.status == 0)
+      server.stop()
+      let gone = try await ToolProcess.run(
+        ["run", "key", "--", "true"], url: "redis://:marker-of-the-test@127.0.0.1:\(port)")
+      #expect(gone.status == 69)
+      #expect(!gone.errors.contains("marker-of-the-test"))
+    }
+
+    // MARK: The command
+
+    @Test("ends with 126 or 127 for a command that cannot be started, and releases the lock")
+    func cannotStart() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      #expect(
+        try await ToolProcess.run(["run", "key", "--", "/dev/null"], on: server).status == 126)
+      let outcome = try await ToolProcess.run(["run", "key", "--", "no-such-command"], on: server)
+      #expect(outcome.status == 127)
+      #expect(
+        outcome.errors == "redis-lock: cannot run no-such-command: No such file or directory\n")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("ends with 128 and the number of the signal that killed the command")
+    func killedCommand() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      for (name, number) in [("TERM", SIGTERM), ("KILL", SIGKILL), ("USR1", SIGUSR1)] {
+        let outcome = try await ToolProcess.run(
+          ["run", "key", "-c", "kill -\(name) $$"], on: server)
+        #expect(outcome.status == 128 + number)
+      }
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test(
+      "passes signals on to the command",
+      arguments: [
+        "INT", "TERM", "HUP", "QUIT", "USR1", "USR2",
+      ])
+    func forwards(name: String) async throws {
+      let numbers = [
+        "INT": SIGINT, "TERM": SIGTERM, "HUP": SIGHUP, "QUIT": SIGQUIT, "USR1": SIGUSR1,
+        "USR2": SIGUSR2,
+      ]
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script = "trap 'echo got it; exit 7' \(name); echo ready; while :; do sleep 0.02; done"
+      let tool = try ToolProcess(["run", "key", "-c", script], on: server)
+      await tool.waitUntilSaid("ready")
+      tool.signal(try #require(numbers[name]))
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 7)
+      #expect(outcome.output == "ready\ngot it\n")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("passes signals on to what the command has started, too")
+    func forwardsToGroup() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let inner = "trap 'echo inner; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
+      let outer =
+        "trap 'wait; echo outer; exit 7' TERM; sh -c \"\(inner)\" & while :; do sleep 0.02; done"
+      let tool = try ToolProcess(["run", "key", "-c", outer], on: server)
+      await tool.waitUntilSaid("ready")
+      tool.signal(SIGTERM)
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 7)
+      #expect(outcome.output == "ready\ninner\nouter\n")
+    }
+
+    @Test("leaves signals ignored that it was told to ignore, as nohup does")
+    func ignored() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "key", "--", "sh", "-c", "echo ready; sleep 0.3; echo done"], on: server,
+        through: ["/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""])
+      await tool.waitUntilSaid("ready")
+      tool.signal(SIGHUP)
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 0)
+      #expect(outcome.output == "ready\ndone\n")
+    }
+
+    #if os(Linux)
+      @Test("that is killed takes the command with it, and the key ends with its ttl")
+      func killed() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "--ttl", "700ms", "--", "sh", "-c", "echo $$; exec sleep 100"], on: server)
+        await until("it runs") { tool.output.hasSuffix("\n") }
+        let child = try #require(pid_t(tool.output.trimmingCharacters(in: .whitespacesAndNewlines)))
+        tool.signal(SIGKILL)
+        #expect(await tool.outcome().status == 128 + SIGKILL)
+        await until("the command is dead") { kill(child, 0) != 0 || isZombie(child) }
+        await until("the key is free") { try server.keys().isEmpty }
+      }
+
+      private func isZombie(_ process: pid_t) -> Bool {
+        let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+        return status?.split(separator: ")").last?.contains(" Z ") ?? true
+      }
+    #endif
+
+    @Test("keeps others out for --min-hold")
+    func minHold() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await ToolProcess.run(
+        ["run", "key", "--min-hold", "20s", "--", "true"], on: server)
+      #expect(outcome.status == 0)
+      let left = try #require(try RedisClient(server)("PTTL", "key").integer)
+      #expect((15_000...20_000).contains(left))
+      #expect(
+        try await ToolProcess.run(["run", "-n", "key", "--", "true"], on: server).status == 75)
+      #expect(try server.keys() == ["key"])
+    }
+  }
+#endif

@@ -1,0 +1,134 @@
+import Foundation
+import PrivateRedis
+import Testing
+
+/// A run of the built `redis-lock`, or of a program that runs it.
+final class ToolProcess: Sendable {
+  /// How a run has ended, and what it has said.
+  struct Outcome: Sendable {
+    /// The exit status; of a process that was killed 128 and the signal's number, as in a shell.
+    let status: Int32
+    let output: String
+    let errors: String
+    let duration: Duration
+  }
+
+  /// Where the program lies: beside the tests.
+  static let path = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+    .appending(path: "redis-lock").path(percentEncoded: false)
+
+  private let process = Process()
+  private let folder: TemporaryFolder
+  private let start = ContinuousClock.now
+
+  /// Starts it; it is killed when this goes out of scope.
+  init(
+    _ arguments: [String], on server: RedisServer? = nil, url: String? = nil,
+    through launcher: [String] = [], input: String? = nil
+  ) throws {
+    folder = try TemporaryFolder()
+    let command = launcher + [Self.path] + arguments
+    process.executableURL = URL(filePath: command[0])
+    process.arguments = Array(command.dropFirst())
+    var environment = ProcessInfo.processInfo.environment
+    environment["REDIS_LOCK_URL"] = url ?? server?.url
+    process.environment = environment
+    process.standardOutput = try folder.makeFile("output")
+    process.standardError = try folder.makeFile("errors")
+    let pipe = input.map { _ in Pipe() }
+    process.standardInput = pipe ?? FileHandle.nullDevice
+    try process.run()
+    if let input, let pipe {
+      try pipe.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+      try pipe.fileHandleForWriting.close()
+    }
+  }
+
+  deinit { signal(SIGKILL) }
+
+  var isRunning: Bool { process.isRunning }
+  var processID: pid_t { process.processIdentifier }
+  var output: String { folder.read("output") }
+  var errors: String { folder.read("errors") }
+
+  /// Sends a signal, if it still runs.
+  func signal(_ number: Int32) {
+    if process.isRunning { kill(process.processIdentifier, number) }
+  }
+
+  /// Waits until it has said something on its standard output.
+  func waitUntilSaid(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async {
+    await until("“\(text)” is said", sourceLocation: sourceLocation) { self.output.contains(text) }
+  }
+
+  /// Waits until it has ended.
+  func outcome(sourceLocation: SourceLocation = #_sourceLocation) async -> Outcome {
+    await until("it ends", within: .seconds(60), sourceLocation: sourceLocation) {
+      !self.process.isRunning
+    }
+    let duration = start.duration(to: .now)
+    guard !process.isRunning else {
+      return Outcome(status: -1, output: output, errors: errors, duration: duration)
+    }
+    let wasKilled = process.terminationReason == .uncaughtSignal
+    return Outcome(
+      status: process.terminationStatus + (wasKilled ? 128 : 0), output: output, errors: errors,
+      duration: duration)
+  }
+
+  /// Runs it to its end.
+  static func run(
+    _ arguments: [String], on server: RedisServer? = nil, url: String? = nil, input: String? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws -> Outcome {
+    try await Self(arguments, on: server, url: url, input: input).outcome(
+      sourceLocation: sourceLocation)
+  }
+}
+
+/// A folder that goes with its owner.
+final class TemporaryFolder: Sendable {
+  let url: URL
+
+  init() throws {
+    url = URL.temporaryDirectory.appending(path: "redis-lock-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  /// The path of a file in it.
+  func path(_ name: String) -> String { url.appending(path: name).path(percentEncoded: false) }
+
+  /// Creates a file.
+  func makeFile(_ name: String, _ text: String = "") throws -> FileHandle {
+    try Data(text.utf8).write(to: url.appending(path: name))
+    return try FileHandle(forWritingTo: url.appending(path: name))
+  }
+
+  /// What a file holds; nothing if there is none.
+  func read(_ name: String) -> String {
+    (try? String(contentsOf: url.appending(path: name), encoding: .utf8)) ?? ""
+  }
+}
+
+/// Waits until a condition comes true, and records an issue if it does not in time.
+func until(
+  _ comment: Comment, within limit: Duration = .seconds(10),
+  sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
+) async {
+  let deadline = ContinuousClock.now + limit
+  while ContinuousClock.now < deadline {
+    if (try? condition()) == true { return }
+    try? await Task.sleep(for: .milliseconds(5))
+  }
+  Issue.record("not in time: \(comment)", sourceLocation: sourceLocation)
+}
+
+extension RedisServer {
+  /// All keys but the fence counter, which stays for ever.
+  func keys() throws -> [String] {
+    guard case .array(let keys) = try RedisClient(self)("KEYS", "*") else { return [] }
+    return keys.compactMap(\.string).filter { $0 != "redis-lock:fence" }.sorted()
+  }
+}
