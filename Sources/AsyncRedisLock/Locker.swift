@@ -13,7 +13,7 @@ public import Logging
 /// is said on the connection of the parent.
 public final class Locker: Sendable {
   let coordinator: Coordinator
-  let keyPrefix: String
+  package let keyPrefix: String
 
   /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
   ///

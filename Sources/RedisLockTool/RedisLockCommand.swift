@@ -8,7 +8,10 @@
       commandName: "redis-lock",
       abstract: "Runs commands under a lock that is shared by way of Redis or Valkey.",
       version: "0.1.0",
-      subcommands: [RunCommand.self])
+      subcommands: [
+        RunCommand.self, StatusCommand.self, ReleaseCommand.self, ListCommand.self,
+        DoctorCommand.self,
+      ])
 
     /// What stands behind the first `--`.
     static let wordsBehindTerminator = Array(CommandLine.arguments.drop { $0 != "--" }.dropFirst())

@@ -1,14 +1,87 @@
 #if CommandLineTool
-  import ArgumentParser
+  import Foundation
   import Testing
 
   @testable import RedisLockTool
 
-  @Suite("The command redis-lock")
-  struct RedisLockCommandTests {
-    @Test("is called so")
-    func name() {
-      #expect(RedisLockCommand.configuration.commandName == "redis-lock")
+  @Suite("The usage of redis-lock")
+  struct UsageTests {
+    @Test(
+      "is said in case of an error, with the status 64",
+      arguments: [
+        ["run"], ["run", "key"], ["run", "--", "true"], ["run", "key", "--"],
+        ["run", "key", "-c", "true", "--", "true"], ["run", "key", "--ttl", "5x", "--", "true"],
+        ["run", "key", "--ttl", "1ms", "--", "true"],
+        ["run", "key", "--ttl", "1s", "--extend", "1s", "--", "true"],
+        ["run", "key", "--ttl", "3s", "--grace", "2s", "--", "true"],
+        ["run", "key", "--min-hold", "2s", "--max-hold", "1s", "--", "true"],
+        ["run", "key", "-n", "-w", "1s", "--", "true"], ["run", "key", "-E", "256", "--", "true"],
+        ["run", "", "--", "true"], ["run", "key", "--label", "a\nb", "--", "true"],
+        ["run", "key", "-q", "-v", "--", "true"], ["run", "key", "--wait", "-1s", "--", "true"],
+        ["run", "key", "--nonsense", "--", "true"], ["status"], ["release"], ["nonsense"],
+        ["list", "a", "b"],
+      ])
+    func errors(arguments: [String]) async throws {
+      let outcome = try await ToolProcess.run(arguments)
+      #expect(outcome.status == 64)
+      #expect(outcome.output.isEmpty)
+      let lines = outcome.errors.split(separator: "\n")
+      #expect(lines.first?.hasPrefix("Error: ") == true)
+      #expect(lines.contains { $0.hasPrefix("Usage: redis-lock") })
+    }
+
+    @Test(
+      "is an error also for a URL that is none", arguments: ["http://host", "redis://host:port"])
+    func badURL(url: String) async throws {
+      let outcome = try await ToolProcess.run(["run", "--url", url, "key", "--", "true"])
+      #expect(outcome.status == 64)
+      #expect(outcome.errors.hasPrefix("redis-lock: invalidURL"))
+    }
+
+    @Test("explains all statuses, and is printed with --help")
+    func help() async throws {
+      let outcome = try await ToolProcess.run(["run", "--help"])
+      #expect(outcome.status == 0)
+      for status in ["64", "69", "75", "76", "77", "126", "127"] {
+        #expect(outcome.output.contains("\n  \(status)"), "\(status)")
+      }
+      #expect(try await ToolProcess.run(["help"]).output.contains("doctor"))
+      #expect(try await ToolProcess.run(["--version"]).output == "0.1.0\n")
+    }
+
+    @Test("is completed by shells", arguments: ["bash", "zsh", "fish"])
+    func completions(shell: String) async throws {
+      let outcome = try await ToolProcess.run(["--generate-completion-script", shell])
+      #expect(outcome.status == 0)
+      #expect(outcome.output.contains("doctor") && outcome.output.contains("no-wait"))
+    }
+
+    @Test(
+      "takes durations as people write them",
+      arguments: [
+        ("500ms", Duration.milliseconds(500)), ("30s", .seconds(30)), ("1.5s", .milliseconds(1500)),
+        ("5m", .seconds(300)), ("2h", .seconds(7200)), ("7", .seconds(7)), ("0s", .zero),
+      ])
+    func durations(text: String, duration: Duration) {
+      #expect(DurationArgument(argument: text)?.duration == duration)
+    }
+
+    @Test(
+      "takes nothing else for a duration",
+      arguments: [
+        "", "s", "-1s", "5x", "1.2.3s", "1e3s", " 5s", "5 s", "nan", "inf", "9999999999s", "٣s",
+      ])
+    func noDurations(text: String) {
+      #expect(DurationArgument(argument: text) == nil)
+    }
+
+    @Test("says durations as people write them")
+    func brief() {
+      let durations: [Duration] = [
+        .milliseconds(1), .milliseconds(1500), .seconds(5), .seconds(90), .seconds(300),
+        .seconds(7200),
+      ]
+      #expect(durations.map(\.brief) == ["1ms", "1500ms", "5s", "90s", "5m", "2h"])
     }
   }
 #endif

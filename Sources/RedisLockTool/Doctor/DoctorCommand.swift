@@ -1,0 +1,97 @@
+#if CommandLineTool
+  import ArgumentParser
+  import AsyncRedisLock
+  import Foundation
+
+  /// Says what is wrong with a server for locks.
+  struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "doctor", abstract: "Say what is wrong with this server for locks.",
+      discussion: """
+        Exit status: 0, also with warnings; 1 if locks do not work; 69 if the server cannot be reached, 77 if it \
+        refuses the login.
+        """)
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Flag(help: "As JSON, an object for each finding and line.")
+    var json = false
+
+    @Argument(help: "What a key begins with that may be locked, for a user who may lock only some.")
+    var prefix = "redis-lock-doctor:"
+
+    func run() async throws {
+      await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
+        let locker = try await connection.connect()
+        // Nobody's lock, for it will be deleted.
+        let key = prefix + String(UInt64.random(in: .min ... .max), radix: 36)
+        let findings = try await examine(locker, key: key)
+        for finding in findings {
+          print(json ? try JSONEncoder.forTool.line(finding) : finding.line)
+        }
+        await locker.close()
+        let hasProblem = findings.contains { $0.level == .problem }
+        return hasProblem ? ToolStatus.problem.rawValue : 0
+      }
+    }
+
+    private func examine(_ locker: Locker, key: String) async throws -> [Finding] {
+      let replies = try await locker.ask([["INFO"], ["CONFIG", "GET", "save"]])
+      var findings: [Finding] = []
+      if case .string(let text) = replies[0] {
+        findings += ServerInformation(text).findings(saves: Self.saves(replies[1]))
+      } else {
+        findings.append(
+          Finding(.warning, "server", "this user may not use INFO, so much cannot be said"))
+      }
+      findings.append(try await timing(locker))
+      let permissions = Permissions(key: key, prefix: prefix, ownPrefix: locker.keyPrefix)
+      // On a replica, or out of memory, that says it all.
+      let answers = try await locker.ask(permissions.trials.map(\.words))
+      findings += permissions.findings(answers, isTold: await locker.canBeTold())
+      findings.append(await trial(locker, key: key))
+      return findings
+    }
+
+    /// Whether the server takes snapshots; nil if it does not say.
+    private static func saves(_ reply: Reply) -> Bool? {
+      guard case .array(let fields) = reply, fields.count == 2 else { return nil }
+      return fields[1] != .string("")
+    }
+
+    private func timing(_ locker: Locker) async throws -> Finding {
+      var times: [Duration] = []
+      for _ in 0..<20 {
+        let start = ContinuousClock.now
+        _ = try await locker.ask([["TIME"]])
+        times.append(start.duration(to: .now))
+      }
+      times.sort()
+      let (median, longest) = (times[times.count / 2], times[times.count - 1])
+      let text = String(
+        format: "%.2f ms, the longest of 20 %.2f ms", median / .milliseconds(1),
+        longest / .milliseconds(1))
+      let isSlow = median > .milliseconds(50)
+      return Finding(
+        isSlow ? .warning : .fine, "round trip",
+        isSlow ? text + ": choose a ttl of many times that" : text)
+    }
+
+    /// Takes a lock and gives it back.
+    private func trial(_ locker: Locker, key: String) async -> Finding {
+      do {
+        guard let lock = try await locker.acquireIfAvailable(key) else {
+          return Finding(.problem, "trial", "somebody holds a key that nobody can know")
+        }
+        try await lock.extend(by: .seconds(5))
+        let outcome = try await lock.release()
+        guard outcome == .released else {
+          return Finding(.problem, "trial", "a lock was gone before it was released")
+        }
+        return Finding(.fine, "trial", "a lock was taken, extended and released")
+      } catch {
+        return Finding(.problem, "trial", "\(error)")
+      }
+    }
+  }
+#endif

@@ -1,0 +1,91 @@
+#if CommandLineTool
+  import AsyncRedisLock
+
+  /// What a user needs to be allowed, and what the server says about it.
+  struct Permissions: Sendable {
+    /// The rules for taking locks.
+    static let basic =
+      "+set +get +getrange +incr +incrby +del +pexpire +pttl +time +eval +evalsha +select +client|setname"
+    /// The further rules for waiting in the server's queue.
+    static let queueing =
+      "+exists +zadd +zrange +zscore +zrem +hget +hset +hdel +publish +subscribe +ping"
+
+    private let prefix: String
+    private let key: String
+    /// What the library's own keys begin with.
+    private let ownPrefix: String
+    private var helper: String { "\(ownPrefix)doctor:\(key)" }
+
+    /// Asks with a key that nobody uses and that begins with a prefix.
+    init(key: String, prefix: String, ownPrefix: String) {
+      self.key = key
+      self.prefix = prefix
+      self.ownPrefix = ownPrefix
+    }
+
+    /// The commands to try, in order, and whether locks can do without.
+    var trials: [(words: [String], isOptional: Bool)] {
+      let basic = [
+        ["SET", key, "doctor", "NX", "PX", "1000"], ["GET", key], ["GETRANGE", key, "0", "9"],
+        ["PTTL", key], ["PEXPIRE", key, "1000"], ["DEL", key], ["INCR", helper],
+        ["INCRBY", helper, "1"], ["DEL", helper], ["TIME"], ["EVAL", "return 1", "0"],
+        // The digest of that script.
+        ["EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"],
+      ]
+      let queueing = [
+        ["EXISTS", helper], ["ZADD", helper, "1", "a"], ["ZSCORE", helper, "a"],
+        ["ZRANGE", helper, "0", "0"], ["ZREM", helper, "a"], ["DEL", helper],
+        ["HSET", helper, "a", "1"], ["HGET", helper, "a"], ["HDEL", helper, "a"], ["DEL", helper],
+        ["PUBLISH", "\(ownPrefix)inbox:doctor", "hello"], ["PING"],
+      ]
+      return basic.map { ($0, false) } + queueing.map { ($0, true) }
+    }
+
+    /// What follows from the answers to the trials, and from whether the server tells of free locks.
+    func findings(_ replies: [Reply], isTold: Bool) -> [Finding] {
+      var (refusedBasic, refusedQueueing, errors): ([String], [String], [String]) = ([], [], [])
+      for (trial, reply) in zip(trials, replies) {
+        guard case .error(let error) = reply else { continue }
+        if error.word != "NOPERM" {
+          errors.append(error.message)
+        } else if trial.isOptional {
+          refusedQueueing.append(trial.words[0])
+        } else {
+          refusedBasic.append(trial.words[0])
+        }
+      }
+      if !isTold, !refusedQueueing.contains("PUBLISH") { refusedQueueing.append("SUBSCRIBE") }
+      var findings: [Finding] = []
+      if let error = errors.first { findings.append(Finding(.problem, "commands", error)) }
+      if !refusedBasic.isEmpty {
+        findings.append(
+          Finding(
+            .problem, "permissions",
+            "this user may not use \(Self.list(refusedBasic)) on \(prefix)* or the library's own keys; it needs: \(rules)"
+          ))
+      }
+      if !refusedQueueing.isEmpty {
+        findings.append(
+          Finding(
+            .warning, "queue",
+            "this user may not use \(Self.list(refusedQueueing)), so waiters poll; it needs: \(rules)"
+          ))
+      }
+      if findings.isEmpty {
+        findings.append(
+          Finding(.fine, "permissions", "all that locks need, and waiting in the queue"))
+      }
+      return findings
+    }
+
+    private var rules: String {
+      "ACL SETUSER <user> ~\(prefix)* ~\(ownPrefix)* \(Self.basic) \(Self.queueing) &\(ownPrefix)*"
+    }
+
+    private static func list(_ names: [String]) -> String {
+      var unique: [String] = []
+      for name in names where !unique.contains(name) { unique.append(name) }
+      return unique.joined(separator: ", ")
+    }
+  }
+#endif

@@ -1,0 +1,95 @@
+#if CommandLineTool
+  import AsyncRedisLock
+
+  /// What a server says of itself, and what follows for locks.
+  struct ServerInformation: Sendable {
+    private var fields: [String: String] = [:]
+
+    /// Reads what `INFO` answers.
+    init(_ text: String) {
+      for line in text.split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {
+        guard let colon = line.firstIndex(of: ":") else { continue }
+        fields[String(line[..<colon])] = String(line[line.index(after: colon)...])
+      }
+    }
+
+    /// All that can be said; `saves` tells whether the server takes snapshots, if that is known.
+    func findings(saves: Bool?) -> [Finding] {
+      [version, role, eviction, persistence(saves: saves), cluster].compactMap(\.self)
+    }
+
+    private var version: Finding? {
+      if let valkey = fields["valkey_version"] {
+        return judge("Valkey", valkey, atLeast: (7, 2))
+      }
+      return fields["redis_version"].flatMap { judge("Redis", $0, atLeast: (6, 2)) }
+    }
+
+    private func judge(_ name: String, _ version: String, atLeast least: (Int, Int)) -> Finding? {
+      let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
+      guard numbers.count == 2 else { return nil }
+      guard (numbers[0], numbers[1]) >= least else {
+        return Finding(
+          .warning, "version",
+          "\(name) \(version) is older than \(least.0).\(least.1), which is needed")
+      }
+      return Finding(.fine, "version", "\(name) \(version)")
+    }
+
+    private var role: Finding? {
+      guard let role = fields["role"] else { return nil }
+      guard role == "master" else {
+        return Finding(
+          .problem, "role", "this is a replica: connect to the primary, here nothing can be locked")
+      }
+      guard let replicas = fields["connected_slaves"].flatMap({ Int($0) }), replicas > 0 else {
+        return Finding(.fine, "role", "a primary without replicas")
+      }
+      return Finding(
+        .warning, "role",
+        "a primary with \(replicas) \(replicas == 1 ? "replica" : "replicas"): a failover may forget a lock that was just taken; check fencing tokens"
+      )
+    }
+
+    private var eviction: Finding? {
+      guard let policy = fields["maxmemory_policy"], let limit = fields["maxmemory"] else {
+        return nil
+      }
+      guard limit != "0" else { return Finding(.fine, "eviction", "none, there is no maxmemory") }
+      guard policy == "noeviction" else {
+        return Finding(
+          .warning, "eviction",
+          "maxmemory-policy is \(policy): a server that is full may drop locks; set it to noeviction"
+        )
+      }
+      return Finding(.fine, "eviction", "noeviction: a server that is full refuses new locks")
+    }
+
+    private func persistence(saves: Bool?) -> Finding? {
+      guard let aof = fields["aof_enabled"] else { return nil }
+      if aof == "1" { return Finding(.fine, "persistence", "appendonly") }
+      switch saves {
+      case false?:
+        return Finding(
+          .warning, "persistence",
+          "none: after a restart two may hold the same lock; set appendonly yes, or check fencing tokens"
+        )
+      case true?:
+        return Finding(
+          .warning, "persistence",
+          "snapshots only: a restart forgets locks that were taken since the last one; set appendonly yes, or check fencing tokens"
+        )
+      case nil:
+        return Finding(
+          .warning, "persistence",
+          "no appendonly: a restart may forget locks; set appendonly yes, or check fencing tokens")
+      }
+    }
+
+    private var cluster: Finding? {
+      guard fields["cluster_enabled"] == "1" else { return nil }
+      return Finding(
+        .problem, "cluster", "this is a node of a cluster, which refuses keys of other nodes")
+    }
+  }
+#endif

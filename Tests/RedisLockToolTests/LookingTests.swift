@@ -1,0 +1,133 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("redis-lock status, list and release")
+  struct LookingTests {
+    /// A lock that is held while the test runs.
+    private func hold(_ key: String, label: String = "nightly", on server: RedisServer) async throws
+      -> ToolProcess
+    {
+      let tool = try ToolProcess(
+        ["run", key, "--label", label, "-c", "echo $REDIS_LOCK_FENCE; sleep 100"], on: server)
+      await until("the lock is held") { tool.output.hasSuffix("\n") }
+      let client = RedisClient(server)
+      await until("it is recorded") {
+        try client("EXISTS", "redis-lock:record:{\(key)}").integer == 1
+      }
+      return tool
+    }
+
+    private func object(_ line: some StringProtocol) throws -> [String: Any] {
+      try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+
+    @Test("say who holds a lock, since when, with which number, and who waits")
+    func status() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let start = Date.now.addingTimeInterval(-2)
+      let holder = try await hold("key", on: server)
+      let waiter = try ToolProcess(["run", "key", "--label", "other", "--", "true"], on: server)
+      let client = RedisClient(server)
+      await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+
+      let text = try await ToolProcess.run(["status", "key", "free"], on: server)
+      #expect(text.status == 0)
+      let fence = holder.output.trimmingCharacters(in: .whitespacesAndNewlines)
+      let lines = text.output.split(separator: "\n")
+      #expect(lines.count == 5)
+      #expect(lines[0].hasPrefix("key: held by nightly on "))
+      #expect(lines[0].hasSuffix("process \(holder.processID)"))
+      #expect(lines[1].contains("since 20") && lines[1].contains("s left"))
+      #expect(lines[1].hasSuffix("fencing token \(fence)"))
+      #expect(lines[2] == "  1 in the queue:")
+      #expect(lines[3].hasPrefix("    other on ") && lines[3].hasSuffix("\(waiter.processID)"))
+      #expect(lines[4] == "free: free")
+
+      let json = try await ToolProcess.run(["status", "--json", "key", "free"], on: server)
+      let objects = try json.output.split(separator: "\n").map { try object($0) }
+      #expect(objects.count == 2)
+      #expect(objects[0]["fencingToken"] as? UInt64 == UInt64(fence))
+      #expect(objects[0]["waiterCount"] as? Int == 1)
+      #expect((objects[0]["holder"] as? [String: Any])?["label"] as? String == "nightly")
+      let since = try #require(
+        (objects[0]["since"] as? String).flatMap { try? Date($0, strategy: .iso8601) })
+      #expect(since > start && since < .now)
+      #expect(objects[1].keys.sorted() == ["key"])
+    }
+
+    @Test("say what a foreign client has stored, without harm to the terminal")
+    func foreign() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "\u{1B}[2Jtheirs\n")
+      let outcome = try await ToolProcess.run(["status", "key"], on: server)
+      #expect(!outcome.output.contains("\u{1B}"))
+      #expect(outcome.output.contains("theirs") && outcome.output.contains("never expires"))
+    }
+
+    @Test("look again and again with --watch")
+    func watch() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(["status", "--watch", "key"], on: server)
+      await tool.waitUntilSaid("key: free\nkey: free\n")
+      let holder = try await hold("key", on: server)
+      await tool.waitUntilSaid("key: held by nightly")
+      tool.signal(SIGTERM)
+      #expect(await tool.outcome().status == 128 + SIGTERM)
+      withExtendedLifetime(holder) {}
+    }
+
+    @Test("find all locks among other keys, with a pattern or without")
+    func list() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      for number in 0..<3000 { _ = try client("SET", "noise-\(number)", "x") }
+      _ = try client("SET", "foreign", "uuid", "PX", "60000")
+      _ = try client("RPUSH", "list", "a")
+      let holders = try await [hold("a-1", on: server), hold("b-1", on: server)]
+      let all = try await ToolProcess.run(["list"], on: server)
+      let names = all.output.split(separator: "\n").map { $0.prefix { $0 != ":" } }.sorted()
+      #expect(names == ["a-1", "b-1"])
+      #expect(all.output.contains("nightly on ") && all.output.contains("s left"))
+      let some = try await ToolProcess.run(["list", "--json", "a*"], on: server)
+      #expect(try object(some.output)["key"] as? String == "a-1")
+      let foreign = try await ToolProcess.run(["list", "--foreign", "f*"], on: server)
+      #expect(foreign.output.hasPrefix("foreign: \"uuid\", "))
+      #expect(try await ToolProcess.run(["list", "nothing*"], on: server).output.isEmpty)
+      withExtendedLifetime(holders) {}
+    }
+
+    @Test("free another's lock only with --force, and say whose it was")
+    func release() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let holder = try await hold("key", on: server)
+      let refused = try await ToolProcess.run(["release", "key"], on: server)
+      #expect(refused.status == 1)
+      #expect(refused.errors.contains("nightly on ") && refused.errors.contains("--force"))
+      #expect(try RedisClient(server)("EXISTS", "key").integer == 1)
+      let forced = try await ToolProcess.run(["release", "--force", "key"], on: server)
+      #expect(forced.status == 0)
+      #expect(forced.output.hasPrefix("key was held by nightly on "))
+      #expect(try RedisClient(server)("EXISTS", "key").integer == 0)
+      #expect(try await ToolProcess.run(["release", "key"], on: server).output == "key was free\n")
+      withExtendedLifetime(holder) {}
+    }
+
+    @Test("free one's own lock, known by its token")
+    func releaseOwn() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await ToolProcess.run(
+        ["run", "key", "-c", "'\(ToolProcess.path)' release key"], on: server)
+      // The lock is gone when the command ends.
+      #expect(outcome.output.hasPrefix("key was held by "))
+      #expect(try server.keys().isEmpty)
+    }
+  }
+#endif
