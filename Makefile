@@ -7,7 +7,7 @@ STRICT = --build-system native -Xswiftc -warnings-as-errors
 TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build test test-matrix demo bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
+.PHONY: help build install deb test test-matrix demo bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,12 @@ build: dependencies ## build for debugging and for release, with warnings as err
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) --build-tests
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) -c release
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits
+
+install: dependencies ## build redis-lock and install it under PREFIX=/usr/local, with its man page and completions
+	SWIFT=$(SWIFT) Packaging/install "$(DESTDIR)$(or $(PREFIX),/usr/local)"
+
+deb: dependencies ## build a Debian package of redis-lock, for this system
+	SWIFT=$(SWIFT) Packaging/deb
 
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own
@@ -71,7 +77,7 @@ dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
 
 clean: ## remove everything that was built
-	rm -rf .build .build-strict .build-tsan .build-asan .build-fuzz .build-matrix .build-mutants Benchmarks/.build
+	rm -rf .build .build-* Benchmarks/.build
 
 swift:
 	@command -v $(SWIFT) >/dev/null 2>&1 || \

@@ -1,5 +1,15 @@
 #if CommandLineTool
-  import Foundation
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// What the tool says, on its standard error: never in the way of the command's output.
   struct Console: Sendable {
@@ -20,7 +30,23 @@
         guard let data = try? encoder.encode(fields) else { return }
         line = String(decoding: data, as: UTF8.self) + "\n"
       }
-      try? FileHandle.standardError.write(contentsOf: Data(line.utf8))
+      Self.write(line, to: STDERR_FILENO)
+    }
+
+    /// Writes a text; what cannot be written is lost, as there is nowhere to say so.
+    static func write(_ text: String, to descriptor: Int32) {
+      var rest = ArraySlice(text.utf8)
+      while !rest.isEmpty {
+        let count = unsafe rest.withUnsafeBytes { bytes in
+          // The method of the same name hides it.
+          #if canImport(Darwin)
+            unsafe Darwin.write(descriptor, bytes.baseAddress, bytes.count)
+          #else
+            unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+          #endif
+        }
+        if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
+      }
     }
   }
 #endif

@@ -1,7 +1,12 @@
 #if CommandLineTool
   import AsyncRedisLock
-  import Foundation
   import Logging
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// What `redis-lock` ends with, besides the status of its command; from `sysexits.h` where that fits.
   enum ToolStatus: Int32 {

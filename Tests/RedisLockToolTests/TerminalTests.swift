@@ -6,7 +6,9 @@
   /// With script(1), which makes a pseudo-terminal and writes down what it shows.
   @Suite("redis-lock run on a terminal")
   struct TerminalTests {
-    /// Runs a command line in a terminal; `$LOCK` is the tool. After each prompt, the input that goes with it is
+    /// Runs a command line in a terminal, in which the variable LOCK is the tool.
+    ///
+    /// After each prompt, the input that goes with it is
     /// typed.
     private func type(
       _ input: [(prompt: String, keys: String)], into commandLine: String, on server: RedisServer

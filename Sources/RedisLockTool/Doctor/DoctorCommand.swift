@@ -1,7 +1,12 @@
 #if CommandLineTool
   import ArgumentParser
   import AsyncRedisLock
-  import Foundation
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
 
   /// Says what is wrong with a server for locks.
   struct DoctorCommand: AsyncParsableCommand {
@@ -68,13 +73,15 @@
       }
       times.sort()
       let (median, longest) = (times[times.count / 2], times[times.count - 1])
-      let text = String(
-        format: "%.2f ms, the longest of 20 %.2f ms", median / .milliseconds(1),
-        longest / .milliseconds(1))
+      let text = "\(Self.milliseconds(median)), the longest of 20 \(Self.milliseconds(longest))"
       let isSlow = median > .milliseconds(50)
       return Finding(
         isSlow ? .warning : .fine, "round trip",
         isSlow ? text + ": choose a ttl of many times that" : text)
+    }
+
+    private static func milliseconds(_ duration: Duration) -> String {
+      "\((duration / .microseconds(10)).rounded() / 100) ms"
     }
 
     /// Takes a lock and gives it back.

@@ -1,6 +1,11 @@
 #if CommandLineTool
   import AsyncRedisLock
-  import Foundation
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
 
   /// What there is to say of a key.
   struct LockReport: Encodable, Sendable {
@@ -74,7 +79,7 @@
     }
 
     var remainingText: String {
-      remaining.map { String(format: "%.1f s left", max($0, 0)) } ?? "never expires"
+      remaining.map { "\((max($0, 0) * 10).rounded() / 10) s left" } ?? "never expires"
     }
   }
 

@@ -1,7 +1,18 @@
 #if CommandLineTool
   import ArgumentParser
   import AsyncRedisLock
-  import Foundation
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// Says who holds keys, and who waits for them.
   struct StatusCommand: AsyncParsableCommand {
@@ -35,8 +46,7 @@
           }
           // From the upper left corner; what is left of the last picture is cleared.
           let start = redraws ? "\u{1B}[H\u{1B}[J" : ""
-          try FileHandle.standardOutput.write(
-            contentsOf: Data((start + lines.joined(separator: "\n") + "\n").utf8))
+          Console.write(start + lines.joined(separator: "\n") + "\n", to: STDOUT_FILENO)
           if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch
         return 0

@@ -1,7 +1,12 @@
 #if CommandLineTool
   import ArgumentParser
   import AsyncRedisLock
-  import Foundation
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
 
   /// Where the server is.
   struct ConnectionOptions: ParsableArguments {

@@ -1,6 +1,12 @@
 #if CommandLineTool
   import CChildProcess
-  import Foundation
+  import Dispatch
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// The command that runs under the lock, in a process group of its own.
   ///
@@ -26,7 +32,8 @@
 
     /// Starts it; `receive` is called on its thread, and while that is busy with an end, its id is still its own.
     func start(_ receive: @escaping @Sendable (Event) -> Void) {
-      Thread.detachNewThread {
+      // The block keeps its thread until it returns.
+      DispatchQueue(label: "redis-lock.command", qos: .userInteractive).async {
         let child = self.spawn()
         guard child > 0 else { return receive(.failed(errno)) }
         receive(.started(child))

@@ -1,7 +1,12 @@
 #if CommandLineTool
   import ArgumentParser
   import AsyncRedisLock
-  import Foundation
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
 
   /// Runs a command under a lock.
   struct RunCommand: AsyncParsableCommand {

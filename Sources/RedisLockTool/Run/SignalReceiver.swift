@@ -1,8 +1,13 @@
 #if CommandLineTool
   import CChildProcess
   import Dispatch
-  import Foundation
   import Synchronization
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// Receives the signals that `redis-lock` passes on.
   final class SignalReceiver: Sendable {
@@ -13,6 +18,7 @@
 
     /// What this process was told to ignore, by nohup(1) for instance; so does the command.
     let ignored: [Int32]
+    private let hasContinued = DispatchSemaphore(value: 0)
     private let sources = Mutex<[any DispatchSourceSignal]>([])
 
     /// Calls `receive` for each signal, on a queue.
@@ -28,6 +34,20 @@
           sources.append(source)
         }
       }
+      sources.withLock { [hasContinued] sources in
+        let source = DispatchSource.makeSignalSource(signal: SIGCONT, queue: .global())
+        source.setEventHandler { @Sendable in _ = hasContinued.signal() }
+        source.activate()
+        sources.append(source)
+      }
+    }
+
+    /// Stops this process and the others of its job, and returns when somebody has let them go on.
+    func stop() {
+      while hasContinued.wait(timeout: .now()) == .success {}
+      // Another thread may be the first to stop, so that this one would run on for a moment.
+      kill(0, SIGSTOP)
+      hasContinued.wait()
     }
   }
 #endif

@@ -1,8 +1,19 @@
 #if CommandLineTool
   import AsyncRedisLock
   import Dispatch
-  import Foundation
   import Synchronization
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// Waits for a lock, runs a command under it, and sees to it that the command never outlives the lock.
   final class Supervisor: Sendable {
@@ -56,7 +67,7 @@
       console.say(.info, "acquired \(list)")
       let since = Int64(Date.now.timeIntervalSince1970 * 1000)
       let record = Task { try? await locker.record(lock, since: since) }
-      let result = await runCommand(under: lock, ignoring: receiver.ignored)
+      let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
       terminal?.takeBack()
       await release(lock, record: await record.value)
@@ -131,7 +142,7 @@
     // MARK: The command
 
     private func runCommand(
-      under lock: Lock, ignoring ignored: [Int32]
+      under lock: Lock, _ receiver: SignalReceiver
     ) async -> Result<Int32, ToolFailure> {
       var environment = ProcessInfo.processInfo.environment
       environment["REDIS_LOCK_KEY"] = order.keys.joined(separator: " ")
@@ -139,7 +150,7 @@
       environment["REDIS_LOCK_FENCE"] = lock.fencingToken.map(String.init)
       let child = ChildProcess(
         command: order.command, environment: environment, terminal: terminal?.fileDescriptor,
-        ignored: ignored)
+        ignored: receiver.ignored)
       let extend = order.options.extend ?? order.options.ttl / 3
       state.withLock { state in
         state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
@@ -158,7 +169,7 @@
             self.queue.async { self.look(after: lock) }
           case .failed(let error):
             continuation.resume(returning: .failure(self.failure(toStart: error)))
-          case .stopped: self.stopped(lock)
+          case .stopped: self.stopped(lock, receiver)
           case .exited(let status):
             self.ended()
             continuation.resume(returning: .success(status))
@@ -201,11 +212,11 @@
     }
 
     /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
-    private func stopped(_ lock: Lock) {
+    private func stopped(_ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
       terminal.takeBack()
-      kill(0, SIGSTOP)
-      // Here somebody has continued this process, maybe hours later.
+      receiver.stop()
+      // Maybe that was for hours.
       guard lock.isHeld else { return give(up: lock) }
       state.withLock { state in
         guard let child = state.child else { return }

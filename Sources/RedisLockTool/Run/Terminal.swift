@@ -1,6 +1,11 @@
 #if CommandLineTool
   import CChildProcess
-  import Foundation
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
 
   /// The terminal that `redis-lock` is in the foreground of, and lends to its command.
   struct Terminal: Sendable {
