@@ -61,6 +61,17 @@
       #expect(findings("cluster_enabled:0").isEmpty)
     }
 
+    @Test("knows servers that are far away")
+    func roundTrips() {
+      let near = DoctorCommand.finding(on: [
+        .milliseconds(200), .milliseconds(2), .microseconds(500),
+      ])
+      #expect(near == Finding(.fine, "round trip", "2.0 ms, the longest of 3 200.0 ms"))
+      let far = DoctorCommand.finding(on: [.milliseconds(60), .milliseconds(60)])
+      #expect(far.level == .warning)
+      #expect(far.text.hasPrefix("60.0 ms, the longest of 2 60.0 ms: "))
+    }
+
     // MARK: With real servers
 
     private func diagnose(
@@ -121,6 +132,25 @@
       #expect(findings["role"]?.level == "problem")
       #expect(findings["trial"]?.level == "problem")
       #expect(try await diagnose(primary).findings["role"]?.level == "warning")
+    }
+
+    @Test("finds that a server is a node of a cluster")
+    func cluster() async throws {
+      let server = try RedisServer(arguments: ["--cluster-enabled", "yes"])
+      defer { server.stop() }
+      let (status, findings) = try await diagnose(server)
+      #expect(status == 1)
+      #expect(findings["cluster"]?.level == "problem")
+    }
+
+    @Test("finds that a server is full")
+    func full() async throws {
+      let server = try RedisServer(arguments: ["--maxmemory", "1"])
+      defer { server.stop() }
+      let (status, findings) = try await diagnose(server)
+      #expect(status == 1)
+      #expect(findings["commands"]?.text.hasPrefix("OOM") == true)
+      #expect(findings["trial"]?.level == "problem")
     }
 
     @Test("names the permissions that are missing, and the rules that would do")

@@ -71,13 +71,16 @@
         _ = try await locker.ask([["TIME"]])
         times.append(start.duration(to: .now))
       }
-      times.sort()
+      return Self.finding(on: times)
+    }
+
+    /// What round trips of these durations say.
+    static func finding(on times: [Duration]) -> Finding {
+      let times = times.sorted()
       let (median, longest) = (times[times.count / 2], times[times.count - 1])
-      let text = "\(Self.milliseconds(median)), the longest of 20 \(Self.milliseconds(longest))"
-      let isSlow = median > .milliseconds(50)
-      return Finding(
-        isSlow ? .warning : .fine, "round trip",
-        isSlow ? text + ": choose a ttl of many times that" : text)
+      let text = "\(milliseconds(median)), the longest of \(times.count) \(milliseconds(longest))"
+      guard median > .milliseconds(50) else { return Finding(.fine, "round trip", text) }
+      return Finding(.warning, "round trip", text + ": choose a ttl of many times that")
     }
 
     private static func milliseconds(_ duration: Duration) -> String {

@@ -13,6 +13,8 @@ enum SweepOperation: String, CaseIterable, Sendable {
   case extend
   case extendInBackground = "extend in the background"
   case release
+  case keep = "release before minHold is over"
+  case adopt = "take over"
 
   /// Whether a message belongs to it.
   func concerns(_ message: FaultProxy.Message) -> Bool {
@@ -34,6 +36,8 @@ enum SweepOperation: String, CaseIterable, Sendable {
     case .extend: try await extend(stage)
     case .extendInBackground: try await extendInBackground(stage)
     case .release: try await release(stage)
+    case .keep: try await keep(stage)
+    case .adopt: try await adopt(stage)
     }
   }
 
@@ -43,6 +47,15 @@ enum SweepOperation: String, CaseIterable, Sendable {
     let keys = self == .acquire ? [stage.key] : [stage.key, stage.key + "-2"]
     stage.arm()
     let attempt = await Attempt { try await stage.locker.acquire(keys, options: stage.options) }
+    try await stage.settle(attempt)
+  }
+
+  private func adopt(_ stage: SweepStage) async throws {
+    // What is not taken over ends with its ttl.
+    let options = LockOptions(ttl: .seconds(2), extend: nil)
+    let check = try await stage.other.acquire(stage.key, options: options).detach()
+    stage.arm()
+    let attempt = await Attempt { try await stage.locker.adopt(check, options: stage.options) }
     try await stage.settle(attempt)
   }
 
@@ -128,7 +141,27 @@ enum SweepOperation: String, CaseIterable, Sendable {
     case .success(let outcome): if !stage.isLate { stage.note("\(outcome)") }
     case .failure(let error): if attempt.error?.code != .unreachable { stage.note("\(error)") }
     }
-    // What is still under way must not harm the next holder.
+    try await expectUnharmedSuccessor(stage)
+  }
+
+  private func keep(_ stage: SweepStage) async throws {
+    var options = stage.options
+    options.minHold = .milliseconds(400)
+    let start = ContinuousClock.now
+    let lock = try await stage.locker.acquire(stage.key, options: options)
+    stage.arm()
+    let attempt = await Attempt { try await lock.release() }
+    if lock.isHeld { stage.note("held after its release") }
+    if case .failure(let error) = attempt.result, attempt.error?.code != .unreachable {
+      stage.note("\(error)")
+    }
+    try await expectUnharmedSuccessor(stage)
+    let kept = start.duration(to: .now)
+    if !stage.isLate, kept < options.minHold { stage.note("free after \(kept)") }
+  }
+
+  /// What is still under way must not harm the next holder.
+  private func expectUnharmedSuccessor(_ stage: SweepStage) async throws {
     let options = LockOptions(timeout: .seconds(20), ttl: .seconds(20))
     let next = try await stage.other.acquire(stage.key, options: options)
     await stage.quiet()

@@ -1,0 +1,108 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("The examples for the command line")
+  struct ExamplesTests {
+    private let examples = URL(filePath: #filePath).appending(path: "../../../Examples/CommandLine")
+      .standardized
+
+    private func text(_ name: String) throws -> String {
+      try String(contentsOf: examples.appending(path: name), encoding: .utf8)
+    }
+
+    /// A folder of programs that come before all others.
+    private func makePrograms(_ programs: [String: String]) throws -> TemporaryFolder {
+      let folder = try TemporaryFolder()
+      let tool = "exec '\(ToolProcess.path)' \"$@\""
+      for (name, script) in programs.merging(["redis-lock": tool], uniquingKeysWith: { $1 }) {
+        _ = try folder.makeFile(name, "#!/bin/sh\n\(script)\n")
+        try FileManager.default.setAttributes(
+          [.posixPermissions: 0o755], ofItemAtPath: folder.path(name))
+      }
+      return folder
+    }
+
+    private func shell(
+      _ script: String, with programs: TemporaryFolder, on server: RedisServer
+    ) throws -> ToolProcess {
+      let path = "export PATH='\(programs.url.path(percentEncoded: false))':\"$PATH\""
+      return try ToolProcess([], on: server, through: ["/bin/sh", "-c", "\(path)\n\(script)"])
+    }
+
+    @Test("run the crontab's job once for all hosts")
+    func crontab() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let line = try #require(try text("crontab").split(separator: "\n").last)
+      let command = line.split(separator: " ", maxSplits: 6)[6]
+        .replacing("/usr/local/bin/report", with: "report")
+      let programs = try makePrograms(["report": "echo reported"])
+      let hosts = try (0..<5).map { _ in try shell(String(command), with: programs, on: server) }
+      var outputs: [String] = []
+      for host in hosts {
+        let outcome = await host.outcome()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        outputs.append(outcome.output)
+      }
+      #expect(outputs.filter { $0 == "reported\n" }.count == 1)
+    }
+
+    @Test("run the timer's job once, and the others end with 75")
+    func timer() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let unit = try text("report.service")
+      let line = try #require(
+        unit.split(separator: "\n").first { $0.hasPrefix("ExecStart=/usr/bin/") })
+      let command = line.dropFirst("ExecStart=/usr/bin/".count).replacing("%H", with: "host")
+        .replacing("/usr/local/bin/report", with: "report")
+      let programs = try makePrograms(["report": "echo reported"])
+      let hosts = try (0..<3).map { _ in try shell(String(command), with: programs, on: server) }
+      var statuses: [Int32] = []
+      for host in hosts { statuses.append(await host.outcome().status) }
+      #expect(statuses.sorted() == [0, 75, 75])
+    }
+
+    @Test("deploy to one host after the other, also when it is started twice")
+    func rollingDeploy() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let programs = try makePrograms([
+        "ssh": "echo \"$(basename \"$0\") $*\" >>\"$LOG\"; sleep 0.05"
+      ])
+      _ = try programs.makeFile("log")
+      let script = examples.appending(path: "rolling-deploy").path(percentEncoded: false)
+      let deploys = try ["1.1", "1.2"].map { version in
+        try shell(
+          "export LOG='\(programs.path("log"))'; exec '\(script)' \(version) a b", with: programs,
+          on: server)
+      }
+      for deploy in deploys { #expect(await deploy.outcome().status == 0) }
+      let lines = programs.read("log").split(separator: "\n").map(String.init)
+      func commands(_ version: String) -> [String] {
+        [
+          "ssh a deploy-locally \(version)", "ssh a wait-until-healthy",
+          "ssh b deploy-locally \(version)", "ssh b wait-until-healthy",
+        ]
+      }
+      #expect(
+        lines == commands("1.1") + commands("1.2") || lines == commands("1.2") + commands("1.1"))
+    }
+
+    @Test("migrate a database with the fencing token")
+    func migrate() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // What PostgreSQL makes of it was tried by hand.
+      let programs = try makePrograms(["psql": "echo \"$@\""])
+      let script = examples.appending(path: "migrate").path(percentEncoded: false)
+      let outcome = try await shell("exec '\(script)' app", with: programs, on: server).outcome()
+      #expect(outcome.status == 0)
+      let fence = try #require(
+        outcome.output.firstMatch(of: /--set fence=([0-9]+) --file .*migrate\.sql/))
+      #expect(UInt64(fence.1) ?? 0 > 0)
+    }
+  }
+#endif
