@@ -15,6 +15,8 @@ final class ProxyLines: Sendable {
     var offset: [FaultProxy.Direction: Int] = [:]
     var commands: [FakeCommand] = []
     var isBlackhole = false
+    /// Passes nothing on that has come already.
+    var isReset = false
     /// Resets the client as soon as it says something.
     var isOver = false
   }
@@ -128,7 +130,8 @@ final class ProxyLines: Sendable {
       let message = FaultProxy.Message(
         direction: direction, connection: number, index: index, offset: offset, bytes: bytes,
         commands: state.lines[number].commands)
-      return (message, state.script, !state.lines[number].isBlackhole)
+      let line = state.lines[number]
+      return (message, state.script, !line.isBlackhole && !line.isReset)
     }
     return (passes ? script?(message) ?? .forward : .forward, passes)
   }
@@ -161,6 +164,7 @@ final class ProxyLines: Sendable {
     let wires = state.withLock { state in
       if case .blackhole = fault { state.lines[number].isBlackhole = true }
       if case .finishThenReset = fault { state.lines[number].isOver = true }
+      if case .reset = fault { state.lines[number].isReset = true }
       return state.lines[number].wires
     }
     switch fault {

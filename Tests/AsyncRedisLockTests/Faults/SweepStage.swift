@@ -1,6 +1,7 @@
 import AsyncRedisLock
 import FaultProxy
 import Foundation
+import Logging
 import PrivateRedis
 import Testing
 
@@ -20,7 +21,9 @@ struct SweepPoint: Sendable {
 
 /// A locker behind a proxy that spoils one message, and what was found out by that.
 final class SweepStage: Sendable {
-  let point: SweepPoint?
+  private let operation: SweepOperation
+  /// Nil when nothing is to be spoilt, and all messages are remembered.
+  private let point: SweepPoint?
   let key = uniqueKey("sweep")
   let options: LockOptions
   let locker: Locker
@@ -36,26 +39,33 @@ final class SweepStage: Sendable {
   /// Long enough for the poll that finds what was not told.
   private static let timeout = Duration.seconds(10)
 
-  init(_ point: SweepPoint?, on server: RedisServer, other: Locker) async throws {
+  init(
+    _ operation: SweepOperation, _ point: SweepPoint?, on server: RedisServer, other: Locker
+  ) async throws {
+    self.operation = operation
     self.point = point
     self.server = server
     self.other = other
     options = LockOptions(
       retry: .milliseconds(20), timeout: Self.timeout, ttl: point?.ttl ?? .seconds(20), extend: nil)
     proxy = try FaultProxy(to: server, point?.isTCP == false ? .unixSocket : .tcp)
-    locker = try await Locker(url: proxy.url) { $0.operationTimeout = Self.operationTimeout }
+    var configuration = try LockerConfiguration(url: proxy.url)
+    configuration.operationTimeout = Self.operationTimeout
+    // Each of thousands of lost connections would say so.
+    let silent = Logger(label: "sweep") { _ in SwiftLogNoOpLogHandler() }
+    locker = try await Locker(configuration: configuration, logger: silent)
   }
 
   /// Spoils the message from now on, once.
   func arm() {
-    proxy.setScript { [point, seen, struck] message in
+    proxy.setScript { [operation, point, seen, struck] message in
+      guard operation.concerns(message) else { return .forward }
       guard let point else {
         seen.value.append(message)
+        if message.direction == .replies { struck.value = true }
         return .forward
       }
-      guard !struck.value, message.direction == point.direction,
-        point.operation.concerns(message)
-      else { return .forward }
+      guard !struck.value, message.direction == point.direction else { return .forward }
       seen.value.append(message)
       guard seen.value.count == point.index + 1 else { return .forward }
       struck.value = true
@@ -63,9 +73,10 @@ final class SweepStage: Sendable {
     }
   }
 
-  /// The messages that came by, with no point to spoil one.
+  /// The operation's messages that came by.
   var messages: [FaultProxy.Message] { seen.value }
-  var hasStruck: Bool { struck.value || point == nil }
+  /// Whether the message was spoilt; with nothing to spoil, whether the operation was answered.
+  var hasStruck: Bool { struck.value }
   var problems: [String] { findings.value }
 
   /// Whether the message comes when the lock is over.
