@@ -1,4 +1,6 @@
 #if CommandLineTool
+  // In builds for the thread sanitizer the mutex is that of the library.
+  import AsyncRedisLock
   import CChildProcess
   import Dispatch
   import Synchronization
