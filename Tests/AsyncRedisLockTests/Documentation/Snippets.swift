@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-// The code of the README, compiled: `ReadmeTests` looks up each of its blocks in here.
+// The code of the README and of the articles, compiled: `SnippetTests` looks up each block in here.
 
 struct Report: Sendable {}
 struct Overtaken: Error {}
@@ -9,6 +9,7 @@ struct Database: Sendable {
 }
 
 func bill(fence: UInt64?) async throws {}
+func bill() async throws {}
 func sumUp() async throws -> Int { 0 }
 func makeReport() async throws -> Report { Report() }
 func transfer() async throws {}
@@ -79,5 +80,63 @@ func fenced(_ locker: Locker, _ database: Database) async throws {
     // UPDATE account SET balance = $1, fence = $2 WHERE id = 42 AND fence <= $2
     let rows = try await database.update(balance: 100, fence: fence)
     guard rows == 1 else { throw Overtaken() }
+  }
+}
+
+// MARK: Getting started
+
+func gettingStarted() async throws {
+  let locker = try await Locker(url: "redis://127.0.0.1:6379")
+
+  try await locker.withLock("invoices") { lock in
+    print("I hold \(lock.keys), with the number \(lock.fencingToken ?? 0)")
+    try await Task.sleep(for: .seconds(10))
+  }
+
+  let patient = LockOptions(timeout: .seconds(30))
+  try await locker.withLock("invoices", options: patient) { _ in
+    try await bill()
+  }
+
+  do {
+    try await locker.withLock("invoices") { _ in try await bill() }
+  } catch LockError.Code.lost {
+    print("somebody else may have billed meanwhile")
+  }
+
+  let task = Task { try await locker.acquire("invoices", options: patient) }
+  task.cancel()
+}
+
+// MARK: Errors
+
+func moreErrors(_ locker: Locker) async throws {
+  do {
+    let lock = try await locker.acquire("invoices")
+    try await bill()
+    try await lock.release()
+  } catch let error as LockError where error.code == .timeout {
+    print("held by \(error.holder?.description ?? "somebody") for \(error.waited ?? .zero)")
+  } catch let error as LockError where error.isRetryable {
+    print("later: \(error)")
+  }
+}
+
+// MARK: Safety
+
+struct Bucket: Sendable {
+  func head(_ name: String) async throws -> (etag: String, fence: UInt64) { ("", 0) }
+  func put(_ name: String, _ body: [UInt8], ifMatch etag: String, fence: UInt64) async throws
+    -> Bool
+  {
+    true
+  }
+}
+
+func replaceReport(_ body: [UInt8], fence: UInt64, in bucket: Bucket) async throws {
+  while true {
+    let current = try await bucket.head("report.json")
+    guard current.fence <= fence else { throw Overtaken() }
+    if try await bucket.put("report.json", body, ifMatch: current.etag, fence: fence) { return }
   }
 }

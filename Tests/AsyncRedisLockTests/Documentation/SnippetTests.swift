@@ -1,0 +1,64 @@
+import Foundation
+import Testing
+
+@Suite("The documentation")
+struct SnippetTests {
+  private static let here = URL(filePath: #filePath).deletingLastPathComponent()
+  private static let root = here.appending(path: "../../..").standardized
+
+  /// The README, and all articles.
+  private static func documents() throws -> [URL] {
+    let folder = root.appending(path: "Sources/AsyncRedisLock/AsyncRedisLock.docc")
+    let articles = try FileManager.default.contentsOfDirectory(
+      at: folder, includingPropertiesForKeys: nil)
+    return [root.appending(path: "README.md")] + articles.filter { $0.pathExtension == "md" }
+  }
+
+  @Test("shows no Swift code that is not compiled")
+  func snippets() throws {
+    let code = try String(contentsOf: Self.here.appending(path: "Snippets.swift"), encoding: .utf8)
+    let compiled = lines(of: code)
+    var count = 0
+    for document in try Self.documents() {
+      let text = try String(contentsOf: document, encoding: .utf8)
+      for block in text.components(separatedBy: "```swift\n").dropFirst() {
+        count += 1
+        let wanted = lines(of: block.components(separatedBy: "```")[0])
+        let starts = compiled.indices.dropLast(wanted.count - 1)
+        let isCompiled = starts.contains { compiled[$0..<$0 + wanted.count] == wanted[...] }
+        #expect(isCompiled, "\(document.lastPathComponent): \(wanted.joined(separator: "\n"))")
+      }
+    }
+    #expect(count >= 14)
+  }
+
+  @Test("says the same everywhere of the rights that a user needs")
+  func rules() throws {
+    let start = "ACL SETUSER billing "
+    let rules = try Self.documents().compactMap { document in
+      try String(contentsOf: document, encoding: .utf8).components(separatedBy: start).dropFirst()
+        .first?.components(separatedBy: "```")[0]
+    }
+    #expect(rules.count == 2)
+    #expect(Set(rules).count == 1)
+  }
+
+  @Test("links to articles that exist")
+  func links() throws {
+    let documents = try Self.documents()
+    let names = Set(documents.map { $0.deletingPathExtension().lastPathComponent })
+    for document in documents {
+      let text = try String(contentsOf: document, encoding: .utf8)
+      for link in text.matches(of: /<doc:([^>]+)>/) {
+        #expect(names.contains(String(link.1)), "\(document.lastPathComponent): \(link.0)")
+      }
+    }
+  }
+
+  /// The lines that say something, without their indentation, which differs between the two files.
+  private func lines(of text: String) -> [String] {
+    text.split(whereSeparator: \.isNewline)
+      .map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.isEmpty }
+  }
+}
