@@ -36,6 +36,9 @@ let package = Package(
     .trait(
       name: "CommandLineTool",
       description: "The executable redis-lock; without it, swift-argument-parser is not needed."),
+    .trait(
+      name: "ServiceLifecycle",
+      description: "Makes a locker a service, which lets work end before it closes."),
     .trait(name: "Metrics", description: "Counts and times what lockers do, with swift-metrics."),
     .default(enabledTraits: ["CommandLineTool"]),
   ],
@@ -44,6 +47,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
   ],
   targets: [
     .systemLibrary(
@@ -61,6 +65,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(
           name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
       ],
       resources: scripts.map { .embedInCode("Protocol/Scripts/\($0).lua") },
       swiftSettings: settings
@@ -106,6 +113,9 @@ let package = Package(
           name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
         .product(
           name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
       ],
       swiftSettings: settings
     ),

@@ -249,4 +249,11 @@ public final class Locker: Sendable {
   ///
   /// Takes no longer than the operation timeout, and may be called twice.
   public func close() async { await coordinator.close() }
+
+  /// Takes nothing new, wakes who waits with an error of the code `closed`, waits until what is held has been
+  /// released or lost, and closes.
+  ///
+  /// For a process that is about to end and lets its work come to an end first. Cancelling the task ends the
+  /// waiting, and the locker is closed at once.
+  public func closeWhenReleased() async { await coordinator.closeWhenReleased() }
 }

@@ -148,6 +148,20 @@ final class Coordinator: Sendable {
     await store.close().value
   }
 
+  /// Does what ``close()`` does, when all leases have ended or the task is cancelled.
+  func closeWhenReleased() async {
+    guard home.isHere else { return }
+    calls.withLock { $0.isClosed = true }
+    queues.close()
+    for lease in extender.close() {
+      let promise = Promise<Bool>()
+      lease.addWatcher(promise)
+      try? await promise.wait()
+      lease.removeWatcher(promise)
+    }
+    await close()
+  }
+
   /// Checks that the locker has not been closed while a task waited.
   func checkOpen(_ keys: LockKeys) throws(LockError) {
     if calls.withLock({ $0.isClosed }) { throw Self.closedError(keys) }

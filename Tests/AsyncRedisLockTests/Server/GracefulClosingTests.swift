@@ -1,0 +1,130 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+#if ServiceLifecycle
+  import Logging
+  import ServiceLifecycle
+#endif
+
+@Suite("A locker that is closed when its locks are released", .redisServer())
+struct GracefulClosingTests {
+  let options = LockOptions(
+    timeout: .seconds(20), ttl: .milliseconds(300), extend: .milliseconds(60))
+
+  /// Waits until calls are refused.
+  private func untilClosed(_ locker: Locker) async {
+    await eventually("nothing new is taken") {
+      let attempt = await Attempt { try await locker.acquireIfAvailable(uniqueKey()) }
+      _ = try? await attempt.value??.release()
+      return attempt.error?.code == .closed
+    }
+  }
+
+  @Test("lets a body come to its end, past its ttl, and sends waiters away")
+  func bodyEnds() async throws {
+    let locker = try await Locker(on: .current)
+    let key = uniqueKey()
+    let (isInside, mayEnd) = (Shared(false), Shared(false))
+    let body = Task { [options] in
+      try await locker.withLock(key, options: options) { lock in
+        isInside.value = true
+        while !mayEnd.value { try await Task.sleep(for: .milliseconds(5)) }
+        return lock.isHeld
+      }
+    }
+    await eventually { isInside.value }
+    let local = Task { [options] in try await locker.acquire(key, options: options) }
+    let other = try await Locker(on: .current).acquire("other-" + key, options: options)
+    let remote = Task { [options] in try await locker.acquire("other-" + key, options: options) }
+    await eventually { try await locker.inspect("other-" + key)?.waiterCount == 1 }
+
+    let closing = Task { await locker.closeWhenReleased() }
+    await untilClosed(locker)
+    await expectError(.closed) { try await local.value }
+    await expectError(.closed) { try await remote.value }
+    // Is it extended?
+    try await Task.sleep(for: .milliseconds(600))
+    #expect(try RedisServer.current.hasKey(key))
+    mayEnd.value = true
+    #expect(try await body.value)
+    await closing.value
+    #expect(try !RedisServer.current.hasKey(key))
+    try await other.release()
+  }
+
+  @Test("releases what is held as soon as the waiting is cancelled")
+  func cancelled() async throws {
+    let locker = try await Locker(on: .current)
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    let closing = Task { await locker.closeWhenReleased() }
+    await untilClosed(locker)
+    #expect(lock.isHeld)
+    closing.cancel()
+    await closing.value
+    #expect(!lock.isHeld)
+    #expect(try !RedisServer.current.hasKey(lock.keys[0]))
+  }
+
+  @Test("closes at once when nothing is held")
+  func nothingHeld() async throws {
+    let locker = try await Locker(on: .current)
+    try await locker.acquire(uniqueKey()).release()
+    await locker.closeWhenReleased()
+    await expectError(.closed) { try await locker.acquire(uniqueKey()) }
+  }
+
+  #if ServiceLifecycle
+    /// Runs a body until it returns.
+    private struct Work: Service {
+      let body: @Sendable () async throws -> Void
+
+      func run() async throws { try await body() }
+    }
+
+    private func group(
+      _ services: [any Service], longest: Duration? = nil
+    ) -> ServiceGroup {
+      var configuration = ServiceGroupConfiguration(
+        services: services.map {
+          .init(service: $0, successTerminationBehavior: .ignore)
+        }, logger: Logger(label: "test"))
+      configuration.maximumGracefulShutdownDuration = longest
+      return ServiceGroup(configuration: configuration)
+    }
+
+    @Test("as a service, when its group shuts down")
+    func service() async throws {
+      let locker = try await Locker(on: .current)
+      let key = uniqueKey()
+      let (isInside, mayEnd) = (Shared(false), Shared(false))
+      let work = Work { [options] in
+        try await locker.withLock(key, options: options) { _ in
+          isInside.value = true
+          while !mayEnd.value { try await Task.sleep(for: .milliseconds(5)) }
+        }
+      }
+      let group = group([locker, work])
+      let running = Task { try await group.run() }
+      await eventually { isInside.value }
+      await group.triggerGracefulShutdown()
+      #expect(try RedisServer.current.hasKey(key))
+      mayEnd.value = true
+      try await running.value
+      #expect(try !RedisServer.current.hasKey(key))
+      await expectError(.closed) { try await locker.acquire(key) }
+    }
+
+    @Test("as a service, releases what is still held when its group's patience ends")
+    func impatientService() async throws {
+      let locker = try await Locker(on: .current)
+      let lock = try await locker.acquire(uniqueKey(), options: options)
+      let group = group([locker], longest: .milliseconds(200))
+      let running = Task { try await group.run() }
+      await group.triggerGracefulShutdown()
+      _ = try? await running.value
+      #expect(!lock.isHeld)
+      #expect(try !RedisServer.current.hasKey(lock.keys[0]))
+    }
+  #endif
+}
