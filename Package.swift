@@ -30,6 +30,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "AsyncRedisLock", targets: ["AsyncRedisLock"]),
+    .library(name: "AsyncRedisLockTesting", targets: ["AsyncRedisLockTesting"]),
     .executable(name: "redis-lock", targets: ["RedisLockTool"]),
   ],
   traits: [
@@ -72,6 +73,11 @@ let package = Package(
       resources: scripts.map { .embedInCode("Protocol/Scripts/\($0).lua") },
       swiftSettings: settings
     ),
+    .target(
+      name: "AsyncRedisLockTesting",
+      dependencies: ["AsyncRedisLock", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings
+    ),
     .target(name: "CChildProcess"),
     .executableTarget(
       name: "RedisLockTool",
@@ -106,7 +112,8 @@ let package = Package(
     .testTarget(
       name: "AsyncRedisLockTests",
       dependencies: [
-        "AsyncRedisLock", "ChaosLog", "FaultProxy", "LockTaker", "PrivateRedis",
+        "AsyncRedisLock", "AsyncRedisLockTesting", "ChaosLog", "FaultProxy", "LockTaker",
+        "PrivateRedis",
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),
         .product(

@@ -31,7 +31,7 @@ extension Lock {
     case .released, nil: return nil
     case .expired, .takenByAnother:
       // An answer after the end of the validity says nothing about the time of the body.
-      guard Instant.now < validUntil else { return nil }
+      guard coordinator.clock.now < validUntil else { return nil }
       return LockError(
         .lost, "the lock was lost: \(LossReason.takenAway.explanation)", keys: keys)
     }

@@ -39,14 +39,14 @@ public final class Lock: Sendable {
   /// or released.
   public var remaining: Duration {
     guard coordinator.home.isHere else { return .zero }
-    let now = Instant.now
+    let now = coordinator.clock.now
     let state = lease.state
     return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
   }
 
   /// Why the lock was lost; nil while it is held, and after a release.
   public var lossReason: LossReason? {
-    coordinator.home.isHere ? lease.state.lossReason(at: .now) : nil
+    coordinator.home.isHere ? lease.state.lossReason(at: coordinator.clock.now) : nil
   }
 
   /// Waits until the lock is lost or released.
@@ -91,7 +91,7 @@ public final class Lock: Sendable {
   ///   duration out of range, or one that ``LockOptions/maxHold`` forbids; `CancellationError` when the task is cancelled.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
-    if isHeld, let end = lease.state.holdEnd, Instant.now + duration > end {
+    if isHeld, let end = lease.state.holdEnd, coordinator.clock.now + duration > end {
       throw LockError(
         .invalidOptions, "duration (\(duration)) goes past the end that maxHold sets", keys: keys,
         phase: .extend)
@@ -103,7 +103,7 @@ public final class Lock: Sendable {
   func prolong(by duration: Duration, phase: LockError.Phase) async throws {
     try coordinator.checkHome(keys, phase)
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
-    let deadline = Instant.now + coordinator.operationTimeout
+    let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
       guard isHeld else { throw notHeldError(phase) }
       let promise = Promise<Result<Extended, StoreFailure>>()
@@ -120,8 +120,9 @@ public final class Lock: Sendable {
         return
       case .failure(.cancelled):
         throw CancellationError()
-      case .failure(let failure) where failure.isTransient(until: deadline):
-        try await Task.sleep(for: StoreFailure.transientPause)
+      case .failure(let failure)
+      where failure.isTransient(until: deadline, at: coordinator.clock.now):
+        try await coordinator.pause(StoreFailure.transientPause)
       case .failure(let failure):
         guard isHeld else { throw notHeldError(phase) }
         throw LockError(failure, keys: keys, phase: phase)

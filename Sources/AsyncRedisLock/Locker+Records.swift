@@ -11,13 +11,14 @@ extension Locker {
     _ = try await ask([["DEL"] + keys])
     let recording = Claim(keys: keys, token: record.text, ttl: claim.ttl)
     do throws(StoreFailure) {
-      let deadline = Instant.now + coordinator.operationTimeout
+      let deadline = coordinator.clock.now + coordinator.operationTimeout
       let store = coordinator.store
       guard case .held(let sentAt, _) = try await store.inquire(recording, numbers: 1, by: deadline)
       else { throw .unintelligible("somebody else leaves a record") }
       let state = LeaseState(ttl: claim.ttl, extend: claim.ttl / 3, sentAt: sentAt)
       let lease = Lease(
-        recording, numbers: 0..<0, state: state, minHold: .zero, origin: .asked, onLoss: { _ in })
+        recording, numbers: 0..<0, state: state, minHold: .zero, clock: store.clock, origin: .asked,
+        onLoss: { _ in })
       _ = coordinator.extender.add(lease)
       return Lock(lease, coordinator: coordinator)
     } catch {

@@ -47,11 +47,7 @@ public final class Locker: Sendable {
     do throws(StoreFailure) {
       let store = try RedisLockStore(configuration, reporter: reporter)
       let place = "\(configuration.address)/\(configuration.database)"
-      coordinator = Coordinator(
-        store: store, place: place, operationTimeout: configuration.operationTimeout,
-        queues: LocalQueues(
-          handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters),
-        reporter: reporter)
+      coordinator = Coordinator(configuration, store: store, place: place, reporter: reporter)
       keyPrefix = configuration.keyPrefix
       try await store.connect(by: .now + configuration.connectTimeout)
       reporter.connected(to: place)
@@ -60,6 +56,18 @@ public final class Locker: Sendable {
     } catch {
       throw LockError(error, keys: [], phase: .connect)
     }
+  }
+
+  /// Creates a locker that keeps its locks in a store, which needs no connecting; `onWaiting` is called whenever
+  /// one more task may have to wait.
+  package init(
+    _ configuration: LockerConfiguration, in store: any LockStore, place: String, logger: Logger,
+    onWaiting: @escaping @Sendable () -> Void
+  ) {
+    let reporter = Reporter(logger: logger, label: configuration.label)
+    coordinator = Coordinator(
+      configuration, store: store, place: place, reporter: reporter, onWaiting: onWaiting)
+    keyPrefix = configuration.keyPrefix
   }
 
   // MARK: Handles
@@ -175,20 +183,22 @@ public final class Locker: Sendable {
     var options = options
     // What the server gets is what the validity is counted from.
     options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
-    let (reporter, start) = (coordinator.reporter, Instant.now)
+    let (reporter, start) = (coordinator.reporter, coordinator.clock.now)
     reporter.acquiring()
     do {
       guard let lease = try await call(coordinator, options) else {
         reporter.acquiredNothing(
-          keys.names, because: nil, waited: start.duration(to: .now), logger: logger)
+          keys.names, because: nil, waited: start.duration(to: coordinator.clock.now),
+          logger: logger)
         return nil
       }
       if let logger { lease.logger = logger }
-      reporter.acquired(lease, waited: start.duration(to: .now), logger: logger)
+      reporter.acquired(lease, waited: start.duration(to: coordinator.clock.now), logger: logger)
       return Lock(lease, coordinator: coordinator)
     } catch {
       reporter.acquiredNothing(
-        keys.names, because: error, waited: start.duration(to: .now), logger: logger)
+        keys.names, because: error, waited: start.duration(to: coordinator.clock.now),
+        logger: logger)
       throw error
     }
   }
@@ -230,17 +240,17 @@ public final class Locker: Sendable {
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
     try coordinator.checkHome([key], phase)
-    let deadline = Instant.now + coordinator.operationTimeout
+    let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
       do throws(StoreFailure) {
         return try await question(coordinator.store, deadline)
       } catch .cancelled {
         throw CancellationError()
       } catch {
-        guard error.isTransient(until: deadline) else {
+        guard error.isTransient(until: deadline, at: coordinator.clock.now) else {
           throw LockError(error, keys: [key], phase: phase)
         }
-        try await Task.sleep(for: StoreFailure.transientPause)
+        try await coordinator.pause(StoreFailure.transientPause)
       }
     }
   }

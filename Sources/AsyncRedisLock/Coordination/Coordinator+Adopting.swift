@@ -20,7 +20,7 @@ extension Coordinator {
   private func takeOver(
     _ keys: LockKeys, from token: String, options: LockOptions
   ) async throws -> Lease {
-    let deadline = Instant.now + min(operationTimeout, options.ttl)
+    let deadline = clock.now + min(operationTimeout, options.ttl)
     while true {
       let claim = Claim(
         keys: keys.names, token: store.makeToken(label: options.label), ttl: options.ttl)
@@ -30,10 +30,10 @@ extension Coordinator {
       } catch .cancelled {
         throw CancellationError()
       } catch {
-        guard error.isTransient(until: deadline) else {
+        guard error.isTransient(until: deadline, at: clock.now) else {
           throw LockError(error, keys: keys.names, phase: .adopt)
         }
-        try await Task.sleep(for: StoreFailure.transientPause)
+        try await pause(StoreFailure.transientPause)
         continue
       }
       switch answer {
@@ -43,8 +43,9 @@ extension Coordinator {
           phase: .adopt, holder: state.holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) })
       case .held(let sentAt, let numbers):
         let state = LeaseState(
-          ttl: options.ttl, extend: options.extend, sentAt: sentAt, holdEnd: options.holdEnd)
-        guard state.isHeld(at: .now) else {
+          ttl: options.ttl, extend: options.extend, sentAt: sentAt,
+          holdEnd: options.holdEnd(from: clock.now))
+        guard state.isHeld(at: clock.now) else {
           extender.giveBack(claim)
           throw LockError(
             .unreachable, "the answer took longer than the lock would have been valid",
@@ -52,7 +53,8 @@ extension Coordinator {
         }
         return try keep(
           Lease(
-            claim, numbers: numbers, state: state, minHold: options.minHold, origin: .adopted,
+            claim, numbers: numbers, state: state, minHold: options.minHold, clock: clock,
+            origin: .adopted,
             onLoss: onLoss))
       }
     }

@@ -7,7 +7,7 @@ extension Coordinator {
     let isLeader = queues.enterAlone(keys)
     var plan = plan
     do {
-      let lease = try await ask(keys, &plan, options, action: plan.next(at: .now))
+      let lease = try await ask(keys, &plan, options, action: plan.next(at: clock.now))
       if isLeader { if let lease { settle(keys, lease) } else { _ = queues.passLead(keys) } }
       return lease
     } catch {
@@ -40,7 +40,7 @@ extension Coordinator {
         queues.leave(keys, ticket)
         try checkOpen(keys)
         let (holder, trouble) = queues.situation(keys)
-        throw plan.missedTurn(holder: holder, trouble: trouble, at: .now)
+        throw plan.missedTurn(holder: holder, trouble: trouble, at: clock.now)
       case .cancelled:
         queues.leave(keys, ticket)
         throw CancellationError()
@@ -69,7 +69,7 @@ extension Coordinator {
     let place = queues.place(keys)
     place?.serve(options)
     let action: AcquirePlan.Action =
-      place != nil || queues.isContended(keys) ? .queue : plan.next(at: .now)
+      place != nil || queues.isContended(keys) ? .queue : plan.next(at: clock.now)
     guard let lease = try await ask(keys, &plan, options, action: action) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
@@ -99,9 +99,9 @@ extension Coordinator {
             isFirst
             ? try await store.acquire(asking, numbers: numbers, by: deadline)
             : try await store.inquire(asking, numbers: numbers, by: deadline)
-          action = plan.answered(acquisition, at: .now)
+          action = plan.answered(acquisition, at: clock.now)
         } catch {
-          action = plan.failed(error, at: .now, roundTrip: store.roundTrip, using: &generator)
+          action = plan.failed(error, at: clock.now, roundTrip: store.roundTrip, using: &generator)
         }
       case .queue:
         try checkOpen(keys)
@@ -115,18 +115,19 @@ extension Coordinator {
         extender.wake(promise, at: instant)
         if plan.isPolling { store.prepareToWait { if $0 { promise.fulfil(true) } } }
         try await promise.wait()
-        action = plan.isPolling && store.isTold ? .queue : plan.next(at: .now)
+        action = plan.isPolling && store.isTold ? .queue : plan.next(at: clock.now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
         return try keep(
           Lease(
             claim, numbers: numbers,
             state: LeaseState(
-              ttl: options.ttl, extend: options.extend, sentAt: sentAt, holdEnd: options.holdEnd),
-            minHold: options.minHold, origin: .asked, onLoss: onLoss))
+              ttl: options.ttl, extend: options.extend, sentAt: sentAt,
+              holdEnd: options.holdEnd(from: clock.now)),
+            minHold: options.minHold, clock: clock, origin: .asked, onLoss: onLoss))
       case .giveBack:
         if let claim { extender.giveBack(claim) }
-        action = plan.gaveBack(at: .now, roundTrip: store.roundTrip, using: &generator)
+        action = plan.gaveBack(at: clock.now, roundTrip: store.roundTrip, using: &generator)
       case .leave: return nil
       case .fail(let error): throw error
       case .cancel: throw CancellationError()
@@ -146,20 +147,20 @@ extension Coordinator {
     var generator = SystemRandomNumberGenerator()
     guard let place = try await place(for: keys, plan, options) else {
       return .goOn(
-        plan.cannotQueue(at: .now, roundTrip: store.roundTrip, using: &generator))
+        plan.cannotQueue(at: clock.now, roundTrip: store.roundTrip, using: &generator))
     }
     plan.heard(from: place)
-    let now = Instant.now
+    let now = clock.now
     let next = place.next()
     switch next {
     case .take(let sentAt, let ttl, let numbers):
       queues.note(keys, isContended: true)
       let state = LeaseState(
         ttl: options.ttl, extend: options.extend, sentAt: sentAt, takenFor: ttl,
-        holdEnd: options.holdEnd)
+        holdEnd: options.holdEnd(from: clock.now))
       let lease = Lease(
         place.claim(ttl: options.ttl), numbers: store.isFencing ? numbers : 0..<0, state: state,
-        minHold: options.minHold, origin: .queued, onLoss: onLoss)
+        minHold: options.minHold, clock: clock, origin: .queued, onLoss: onLoss)
       return .take(try keep(lease, wasHandedOver: true))
     case .giveUp(let failure):
       queues.setPlace(nil, of: keys)
@@ -173,7 +174,7 @@ extension Coordinator {
       if let error = plan.timeUp(at: now) { throw error }
       let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
       try await place.wait(for: next, until: until, wakingBy: extender)
-      if asksThen, Instant.now >= until { place.hurry() }
+      if asksThen, clock.now >= until { place.hurry() }
     }
     return .goOn(.queue)
   }
@@ -184,7 +185,7 @@ extension Coordinator {
   ) async throws -> Place? {
     if let place = queues.place(keys) { return place }
     if !store.isTold, !plan.isPolling {
-      let latest = Instant.now + options.retry
+      let latest = clock.now + options.retry
       let answer = Promise<Bool>()
       store.prepareToWait { _ in answer.fulfil(true) }
       if !answer.isKept { extender.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
@@ -205,8 +206,8 @@ extension Coordinator {
   }
 
   var onLoss: @Sendable (Lease) -> Void {
-    { [queues, reporter] lease in
-      reporter.ended(lease, lostBecause: lease.state.lossReason(at: .now))
+    { [queues, reporter, clock] lease in
+      reporter.ended(lease, lostBecause: lease.state.lossReason(at: clock.now))
       queues.end(lease, LockKeys(of: lease))
     }
   }

@@ -17,17 +17,21 @@ final class Coordinator: Sendable {
   /// What tells the store from others in this process.
   let place: String
   let home = HomeProcess()
+  let clock: LockClock
   private let calls = Mutex(Calls())
 
   init(
-    store: any LockStore, place: String, operationTimeout: Duration, queues: LocalQueues,
-    reporter: Reporter
+    _ configuration: LockerConfiguration, store: any LockStore, place: String, reporter: Reporter,
+    onWaiting: (@Sendable () -> Void)? = nil
   ) {
     self.store = store
     self.place = place
-    self.operationTimeout = operationTimeout
-    self.queues = queues
+    operationTimeout = configuration.operationTimeout
+    queues = LocalQueues(
+      handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters,
+      onWaiting: onWaiting)
     self.reporter = reporter
+    clock = store.clock
     extender = Extender(store: store, operationTimeout: operationTimeout, reporter: reporter)
   }
 
@@ -48,7 +52,7 @@ final class Coordinator: Sendable {
     try Task.checkCancellation()
     let plan = AcquirePlan(
       keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
-      now: .now)
+      now: clock.now)
     guard waits else { return try await takeOnce(keys, plan, options) }
     return try await takeInTurn(keys, plan, options)
   }
@@ -68,7 +72,8 @@ final class Coordinator: Sendable {
     switch lease.beginRelease(isAwaited: isAwaited) {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
-      reporter.ended(lease, lostBecause: release.wasValid ? nil : lease.state.lossReason(at: .now))
+      reporter.ended(
+        lease, lostBecause: release.wasValid ? nil : lease.state.lossReason(at: clock.now))
       if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
         promise.fulfil(.success(.released))
       } else {
@@ -108,7 +113,7 @@ final class Coordinator: Sendable {
 
   /// Frees keys for others whose lease was released before its time.
   private func free(_ lease: Lease, at end: Instant) {
-    let errand = Errand(at: end) { [weak extender] in
+    let errand = Errand(at: end, by: clock) { [weak extender] in
       extender?.giveBack(lease.remainder) { _ in }
     }
     extender.wake(errand, at: end)
@@ -130,6 +135,13 @@ final class Coordinator: Sendable {
     extender.extend(lease, by: lease.claim.ttl, drawing: count) { result in
       lease.endDrawingNumbers((try? result.get())?.numbers ?? 0..<0)
     }
+  }
+
+  /// Waits for a while, by the store's time, or not at all when closed.
+  func pause(_ duration: Duration) async throws(CancellationError) {
+    let promise = Promise<Bool>()
+    extender.wake(promise, at: clock.now + duration)
+    try await promise.wait()
   }
 
   // MARK: Closing
@@ -211,18 +223,4 @@ final class Coordinator: Sendable {
 extension LockKeys {
   /// The keys of a lease, which have been checked and sorted before.
   init(of lease: Lease) { self.init(checked: lease.claim.keys) }
-}
-
-extension Promise where Value == Bool {
-  /// Waits for the promise, or for the task's cancellation.
-  ///
-  /// - Throws: `CancellationError` when the task is cancelled first.
-  func wait() async throws(CancellationError) {
-    let isKept = await withTaskCancellationHandler {
-      await value
-    } onCancel: {
-      fulfil(false)
-    }
-    if !isKept { throw CancellationError() }
-  }
 }

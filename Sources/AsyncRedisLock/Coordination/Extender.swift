@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// Keeps the leases of one locker alive, notices when they end, and wakes who waits for an instant.
@@ -42,21 +41,19 @@ final class Extender: Sendable {
     var timetable = Timetable<Item>()
     /// What was taken out of the timetable and has not been dealt with.
     var firing: [Entry] = []
-    var timer: (any DispatchSourceTimer)?
+    var timer: (any WakeTimer)?
     var armedFor: Instant?
     var isClosed = false
 
     /// Sets the timer for what is due next, unless it is set for an earlier instant.
     ///
     /// Under the lock, so that a later alarm never replaces an earlier one.
-    mutating func arm() {
+    mutating func arm(by clock: LockClock) {
       guard let due = timetable.nextDue else { return }
       if let armedFor, armedFor <= due { return }
-      let now = Instant.now
-      let alarm = min(due, now + Extender.farthestAlarm)
+      let alarm = min(due, clock.now + Extender.farthestAlarm)
       armedFor = alarm
-      let nanoseconds = Int(max(now.duration(to: alarm), .zero).wholeNanoseconds)
-      timer?.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(1))
+      timer?.set(for: alarm)
     }
   }
 
@@ -69,6 +66,7 @@ final class Extender: Sendable {
   private static let farthestAlarm = Duration.seconds(1)
 
   private let store: any LockStore
+  private let clock: LockClock
   private let operationTimeout: Duration
   private let reporter: Reporter
   private let state = Mutex(State())
@@ -78,15 +76,8 @@ final class Extender: Sendable {
     self.store = store
     self.reporter = reporter
     self.operationTimeout = operationTimeout
-    // High priority, because a host program that blocks all default queues must not stop its locks.
-    let queue = DispatchQueue(label: "async-redis-lock.extender", qos: .userInteractive)
-    state.withLock { state in
-      let source = DispatchSource.makeTimerSource(queue: queue)
-      source.setEventHandler { @Sendable [weak self] in self?.fire() }
-      // A source that was never activated must not be released.
-      source.activate()
-      state.timer = source
-    }
+    clock = store.clock
+    state.withLock { $0.timer = clock.makeTimer { [weak self] in self?.fire() } }
   }
 
   deinit { state.withLock { $0.timer?.cancel() } }
@@ -113,7 +104,7 @@ final class Extender: Sendable {
   func warn(_ promise: Promise<Bool>, of lease: Lease, margin: Duration) {
     let state = lease.state
     let due = state.validUntil - margin
-    guard due > .now, !state.hasEnded else {
+    guard due > clock.now, !state.hasEnded else {
       promise.fulfil(true)
       return
     }
@@ -126,7 +117,7 @@ final class Extender: Sendable {
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
     let patience = min(operationTimeout, lease.claim.ttl)
-    let deadline = min(.now + patience, lease.state.validUntil)
+    let deadline = min(clock.now + patience, lease.state.validUntil)
     lease.willExtend(by: ttl, deadline: deadline)
     let one = Extension(claim: lease.claim, ttl: ttl)
     store.extend([one], numbers: numbers, by: deadline) { result in
@@ -143,26 +134,31 @@ final class Extender: Sendable {
       state.isClosed = true
       return state.timetable.items + state.firing.map(\.item)
     }
-    var leases: [Lease] = []
-    // One that is being released right now may not have been handed to the store yet.
-    func gather(_ lease: Lease) {
-      if !lease.state.hasEnded || lease.isBeingReleased { leases.append(lease) }
-    }
-    for item in items {
+    for case .wake(let alarm) in items { alarm.ring() }
+    return Self.leases(in: items)
+  }
+
+  /// The leases that are still held.
+  var leases: [Lease] {
+    Self.leases(in: state.withLock { $0.timetable.items + $0.firing.map(\.item) })
+  }
+
+  private static func leases(in items: [Item]) -> [Lease] {
+    let leases = items.flatMap { item -> [Lease] in
       switch item {
-      case .wake(let alarm): alarm.ring()
-      case .warn: break
-      case .lease(let lease): gather(lease)
-      case .batch(let batch): batch.leases.forEach(gather)
+      case .lease(let lease): [lease]
+      case .batch(let batch): batch.leases
+      case .wake, .warn: []
       }
     }
-    return leases
+    // One that is being released right now may not have been handed to the store yet.
+    return leases.filter { !$0.state.hasEnded || $0.isBeingReleased }
   }
 
   // MARK: The timer
 
   private func fire() {
-    let now = Instant.now
+    let now = clock.now
     let due = state.withLock { state in
       state.armedFor = nil
       state.firing = state.timetable.removeDue(by: now + Self.slack)
@@ -205,7 +201,7 @@ final class Extender: Sendable {
     state.withLock { state in
       state.firing = []
       for entry in entries { state.timetable.add(entry.item, due: entry.due) }
-      state.arm()
+      state.arm(by: clock)
     }
     for batch in batches { extend(batch, at: now) }
   }
@@ -225,7 +221,7 @@ final class Extender: Sendable {
 
   /// Notes what became of extensions in the background, and plans the next.
   private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
-    let (now, roundTrip) = (Instant.now, store.roundTrip)
+    let (now, roundTrip) = (clock.now, store.roundTrip)
     var extended: Extended?
     switch result {
     case .success(let success): extended = success
@@ -247,7 +243,7 @@ final class Extender: Sendable {
     state.withLock { state in
       batch.isConcluded.store(true, ordering: .relaxed)
       for entry in entries { state.timetable.add(entry.item, due: entry.due) }
-      state.arm()
+      state.arm(by: clock)
     }
   }
 
@@ -262,13 +258,13 @@ final class Extender: Sendable {
     _ release: Release,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    let deadline = Instant.now + min(operationTimeout, release.claim.ttl)
+    let deadline = clock.now + min(operationTimeout, release.claim.ttl)
     store.release(release, by: deadline, completion: completion)
   }
 
   /// Gives back what was granted and is of no use.
   func giveBack(_ claim: Claim) {
-    let end = Instant.now + claim.ttl
+    let end = clock.now + claim.ttl
     let release = Release(
       claim: claim, keysLastUntil: end, wasValid: false, isRepetition: false, isAwaited: false,
       keptUntil: nil)
@@ -299,7 +295,7 @@ final class Extender: Sendable {
     state.withLock { state in
       guard !(unlessClosed && state.isClosed) else { return false }
       state.timetable.add(item, due: due)
-      state.arm()
+      state.arm(by: clock)
       return true
     }
   }

@@ -33,7 +33,8 @@ final class Lease: Sendable {
   let claim: Claim
   let fencingToken: UInt64?
   let origin: LeaseOrigin
-  let startedAt = Instant.now
+  private let startedAt: Instant
+  private let clock: LockClock
   /// Until when others are kept from the keys, even if the lease is released before.
   private let keptUntil: Instant
   private let onLoss: @Sendable (Lease) -> Void
@@ -43,10 +44,12 @@ final class Lease: Sendable {
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
-    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState, minHold: Duration,
+    _ claim: Claim, numbers: Range<UInt64>, state: LeaseState, minHold: Duration, clock: LockClock,
     origin: LeaseOrigin, onLoss: @escaping @Sendable (Lease) -> Void
   ) {
     self.claim = claim
+    self.clock = clock
+    startedAt = clock.now
     keptUntil = startedAt + minHold
     self.origin = origin
     self.onLoss = onLoss
@@ -60,13 +63,13 @@ final class Lease: Sendable {
     guarded.withLock { guarded in
       guard
         let state = LeaseState(
-          handedOnBy: guarded.state, ttl: options.ttl, extend: options.extend, at: .now,
-          holdEnd: options.holdEnd),
+          handedOnBy: guarded.state, ttl: options.ttl, extend: options.extend, at: clock.now,
+          holdEnd: options.holdEnd(from: clock.now)),
         !(isFencing && guarded.spareNumbers.isEmpty)
       else { return nil }
       let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)
       return Lease(
-        claim, numbers: guarded.spareNumbers, state: state, minHold: options.minHold,
+        claim, numbers: guarded.spareNumbers, state: state, minHold: options.minHold, clock: clock,
         origin: .handedOn, onLoss: onLoss)
     }
   }
@@ -92,7 +95,10 @@ final class Lease: Sendable {
   var state: LeaseState { guarded.withLock { $0.state } }
 
   /// Whether the lease can be relied on now.
-  var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: .now) } }
+  var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
+
+  /// How long ago the lease began.
+  var age: Duration { startedAt.duration(to: clock.now) }
 
   // MARK: Being due
 
@@ -101,7 +107,7 @@ final class Lease: Sendable {
   func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool) -> Instant? {
     guarded.withLock { guarded in
       guarded.state.planExtensions(roundTrip: roundTrip, share: share)
-      if wasHandedOver { guarded.state.planConfirmation(at: .now) }
+      if wasHandedOver { guarded.state.planConfirmation(at: clock.now) }
       return guarded.nextEntry()
     }
   }
@@ -139,7 +145,7 @@ final class Lease: Sendable {
 
   /// Notes an extension that the store confirmed.
   func extended(by ttl: Duration, sentAt: Instant) {
-    _ = act { $0.state.extended(by: ttl, sentAt: sentAt, at: .now) }
+    _ = act { $0.state.extended(by: ttl, sentAt: sentAt, at: clock.now) }
   }
 
   /// Notes that an extension is about to be sent.
@@ -180,7 +186,7 @@ final class Lease: Sendable {
 
   /// Ends the lease because its handle gives it back.
   func beginRelease(isAwaited: Bool) -> Releasing {
-    let now = Instant.now
+    let now = clock.now
     let (releasing, watchers): (Releasing, [Promise<Bool>]) = guarded.withLock { guarded in
       let isHeld = guarded.state.isHeld(at: now)
       guarded.state.release(at: now)
@@ -208,7 +214,7 @@ final class Lease: Sendable {
 
   /// Leaves the keys to another process, if they still are the lease's: it ends here, and is not released.
   func detach() -> Bool {
-    let now = Instant.now
+    let now = clock.now
     let watchers: [Promise<Bool>]? = guarded.withLock { guarded in
       guard guarded.state.isHeld(at: now), guarded.release == nil else { return nil }
       guarded.state.release(at: now)

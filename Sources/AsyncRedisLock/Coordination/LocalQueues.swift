@@ -53,10 +53,13 @@ final class LocalQueues: Sendable {
 
   private let handoffLimit: Int
   let maxWaiters: Int
+  /// Called when a task has come that may have to wait.
+  private let onWaiting: (@Sendable () -> Void)?
   private let state = Mutex(State())
 
-  init(handoffLimit: Int, maxWaiters: Int?) {
+  init(handoffLimit: Int, maxWaiters: Int?, onWaiting: (@Sendable () -> Void)? = nil) {
     self.handoffLimit = handoffLimit
+    self.onWaiting = onWaiting
     self.maxWaiters = maxWaiters ?? .max
   }
 
@@ -64,7 +67,8 @@ final class LocalQueues: Sendable {
 
   /// Lets a task in that wants to wait.
   func enter(_ keys: LockKeys, options: LockOptions) -> Entry {
-    state.withLock { state in
+    defer { onWaiting?() }
+    return state.withLock { state in
       guard let count = state.queues[keys]?.count else {
         state.queues[keys] = Queue()
         return .lead
@@ -82,6 +86,16 @@ final class LocalQueues: Sendable {
       guard state.queues[keys] == nil else { return false }
       state.queues[keys] = Queue()
       return true
+    }
+  }
+
+  /// How many tasks wait for a key, alone or among others, or are asking for it.
+  func waiterCount(of key: String) -> Int {
+    state.withLock { state in
+      state.queues.reduce(0) { count, queue in
+        queue.key.names.contains { $0.utf8.elementsEqual(key.utf8) }
+          ? count + queue.value.count : count
+      }
     }
   }
 

@@ -1,4 +1,4 @@
 extension LockOptions {
   /// When a lock is lost that is taken now, even though it is extended.
-  var holdEnd: Instant? { maxHold.map { .now + $0 } }
+  func holdEnd(from now: Instant) -> Instant? { maxHold.map { now + $0 } }
 }

@@ -3,6 +3,9 @@
 /// What has to work while every thread of the cooperative pool is blocked takes a completion instead of
 /// being `async`; completions are called once, on any thread, and must not block.
 package protocol LockStore: Sendable {
+  /// The time that leases in this store are counted by.
+  var clock: LockClock { get }
+
   /// How long an answer takes at present.
   var roundTrip: Duration { get }
 
@@ -103,6 +106,12 @@ package struct Claim: Sendable {
   package let keys: [String]
   package let token: String
   package let ttl: Duration
+
+  package init(keys: [String], token: String, ttl: Duration) {
+    self.keys = keys
+    self.token = token
+    self.ttl = ttl
+  }
 }
 
 /// The answer to a claim.
@@ -121,6 +130,11 @@ package struct KeyState: Sendable, Hashable {
   package let holder: String?
   /// The time until the key expires; nil when it has not been asked for, or when there is no end to it.
   package let remaining: Duration?
+
+  package init(holder: String?, remaining: Duration?) {
+    self.holder = holder
+    self.remaining = remaining
+  }
 }
 
 /// The answer to a poll.
@@ -144,6 +158,13 @@ package struct Waiting: Sendable {
   package let state: KeyState
   /// Whether a holder will tell nobody when it releases.
   package let isSilent: Bool
+
+  package init(sentAt: Instant, counter: UInt64, state: KeyState, isSilent: Bool) {
+    self.sentAt = sentAt
+    self.counter = counter
+    self.state = state
+    self.isSilent = isSilent
+  }
 }
 
 /// What a waiter is told without asking.
@@ -160,6 +181,12 @@ package struct Inspection: Sendable {
   package let waiterCount: Int
   /// The tokens of the first of them, in order.
   package let waiters: [String]
+
+  package init(state: KeyState, waiterCount: Int, waiters: [String]) {
+    self.state = state
+    self.waiterCount = waiterCount
+    self.waiters = waiters
+  }
 }
 
 /// What became of a release.
@@ -167,6 +194,11 @@ package struct ReleaseReport: Sendable {
   package let outcome: ReleaseOutcome
   /// Whether somebody else waits for the keys, or has been handed them.
   package let isContended: Bool
+
+  package init(outcome: ReleaseOutcome, isContended: Bool) {
+    self.outcome = outcome
+    self.isContended = isContended
+  }
 }
 
 /// One lease to be prolonged.
@@ -184,6 +216,12 @@ package struct Extended: Sendable {
   package let isOurs: [Bool]
   /// What was drawn; empty when it cannot be used.
   package let numbers: Range<UInt64>
+
+  package init(sentAt: Instant, isOurs: [Bool], numbers: Range<UInt64>) {
+    self.sentAt = sentAt
+    self.isOurs = isOurs
+    self.numbers = numbers
+  }
 }
 
 /// A claim to be given back.
@@ -200,6 +238,9 @@ package struct Release: Sendable {
   package let isAwaited: Bool
   /// Until when the keys stay as they are, so that nobody else gets them; nil to free them at once.
   package let keptUntil: Instant?
+
+  /// Whether keys that are found gone, or another's, were released by an earlier attempt.
+  package var isExplained: Bool { wasValid && isRepetition }
 
   /// The same, after an attempt that may have been carried out.
   var repeated: Self {
@@ -225,9 +266,13 @@ package enum StoreFailure: Error, Sendable, Equatable {
   /// The pause before a store is asked again that could not do something just then.
   static let transientPause = Duration.milliseconds(50)
 
+  /// Whether asking again may help.
+  package var isTransient: Bool {
+    if case .refused(_, _, isTransient: true) = self { true } else { false }
+  }
+
   /// Whether it makes sense to ask again before a deadline.
-  func isTransient(until deadline: Instant) -> Bool {
-    guard case .refused(_, _, isTransient: true) = self else { return false }
-    return Instant.now + Self.transientPause < deadline
+  func isTransient(until deadline: Instant, at now: Instant) -> Bool {
+    isTransient && now + Self.transientPause < deadline
   }
 }

@@ -25,7 +25,7 @@ final class Place: Sendable {
     self.operationTimeout = operationTimeout
     token = store.makeToken(label: options.label)
     guarded = Mutex(
-      Guarded(state: PlaceState(retry: options.retry, at: .now), ttl: options.ttl))
+      Guarded(state: PlaceState(retry: options.retry, at: store.clock.now), ttl: options.ttl))
     store.listen(for: token) { [weak self] notice in self?.receive(notice) }
   }
 
@@ -33,22 +33,22 @@ final class Place: Sendable {
   var holder: String? { guarded.withLock { $0.state.holder } }
 
   /// What to do now.
-  func next() -> PlaceState.Action { guarded.withLock { $0.state.next(at: .now) } }
+  func next() -> PlaceState.Action { guarded.withLock { $0.state.next(at: store.clock.now) } }
 
   /// The claim that its keys are taken by.
   func claim(ttl: Duration) -> Claim { Claim(keys: keys, token: token, ttl: ttl) }
 
   /// Goes on for a task with other options.
   func serve(_ options: LockOptions) {
-    guarded.withLock { if $0.ttl != options.ttl { $0.state.hurry(at: .now) } }
+    guarded.withLock { if $0.ttl != options.ttl { $0.state.hurry(at: store.clock.now) } }
   }
 
   /// Asks as soon as no question is under way.
-  func hurry() { change { $0.hurry(at: .now) } }
+  func hurry() { change { $0.hurry(at: store.clock.now) } }
 
   /// Asks the store.
   func poll(ttl: Duration, numbers: Int) {
-    let deadline = Instant.now + min(operationTimeout, ttl)
+    let deadline = store.clock.now + min(operationTimeout, ttl)
     guarded.withLock {
       $0.ttl = ttl
       $0.state.willPoll(ttl: ttl, deadline: deadline)
@@ -60,7 +60,7 @@ final class Place: Sendable {
       let isTold = store.isTold
       let hasMissed = change { state in
         var generator = SystemRandomNumberGenerator()
-        state.answered(answer, isTold: isTold, at: .now, using: &generator)
+        state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
         return state.hasMissedGrant
       }
       if hasMissed { store.noteMissedGrant() }
@@ -76,7 +76,7 @@ final class Place: Sendable {
     let promise = Promise<Bool>()
     let hasNews = guarded.withLock { guarded in
       guarded.pause = promise
-      return guarded.state.next(at: .now) != seen
+      return guarded.state.next(at: store.clock.now) != seen
     }
     if hasNews { return }
     extender.wake(promise, at: instant)
@@ -93,8 +93,8 @@ final class Place: Sendable {
   private func receive(_ notice: Notice) {
     change { state in
       switch notice {
-      case .granted(let numbers): state.granted(numbers, at: .now)
-      case .mayHaveMissed: state.hurry(at: .now)
+      case .granted(let numbers): state.granted(numbers, at: store.clock.now)
+      case .mayHaveMissed: state.hurry(at: store.clock.now)
       }
     }
   }

@@ -17,8 +17,10 @@ package final class Promise<Value: Sendable>: Sendable {
 
   private let state = Mutex(State())
 
+  package init() {}
+
   /// The value, as soon as it is there.
-  var value: Value {
+  package var value: Value {
     get async {
       await withCheckedContinuation { continuation in
         let kept: Value? = state.withLock { state in
@@ -42,7 +44,7 @@ package final class Promise<Value: Sendable>: Sendable {
   ///
   /// - Returns: whether this was the first.
   @discardableResult
-  func fulfil(_ value: Value) -> Bool {
+  package func fulfil(_ value: Value) -> Bool {
     var others: [Waiter] = []
     let (isFirst, first): (Bool, Waiter?) = state.withLock { state in
       guard state.value == nil else { return (false, nil) }
@@ -53,5 +55,19 @@ package final class Promise<Value: Sendable>: Sendable {
     first?.resume(returning: value)
     for waiter in others { waiter.resume(returning: value) }
     return isFirst
+  }
+}
+
+extension Promise where Value == Bool {
+  /// Waits for the promise, or for the task's cancellation.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled first.
+  package func wait() async throws(CancellationError) {
+    let isKept = await withTaskCancellationHandler {
+      await value
+    } onCancel: {
+      fulfil(false)
+    }
+    if !isKept { throw CancellationError() }
   }
 }

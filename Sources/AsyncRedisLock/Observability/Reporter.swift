@@ -141,7 +141,7 @@ final class Reporter: Sendable {
   /// Notes that a lease has ended, the first time that this is said of it.
   func ended(_ lease: Lease, lostBecause reason: LossReason?) {
     guard lease.isFirst(.ended) else { return }
-    let held = lease.startedAt.duration(to: .now)
+    let held = lease.age
     let logger = lease.logger ?? logger
     if let reason {
       logger.warning(

@@ -53,6 +53,8 @@ final class RedisLockStore: LockStore {
 
   deinit { connection.close() }
 
+  var clock: LockClock { .system }
+
   var roundTrip: Duration { connection.roundTrip }
 
   func makeToken(label: String?) -> String { tokens.next(label: label) }

@@ -11,8 +11,7 @@ struct ClosingTests {
   func releaseUnderWay() async throws {
     let store = SlowStore()
     let coordinator = Coordinator(
-      store: store, place: "nowhere", operationTimeout: .seconds(5),
-      queues: LocalQueues(handoffLimit: 15, maxWaiters: nil),
+      LockerConfiguration(operationTimeout: .seconds(5)), store: store, place: "nowhere",
       reporter: Reporter(logger: Logger(label: "closing"), label: nil))
     let lease = try #require(
       try await coordinator.acquire(LockKeys(["key"]), options: LockOptions(), waits: false))
@@ -34,6 +33,7 @@ private final class SlowStore: LockStore {
   let mayRelease = DispatchSemaphore(value: 0)
   let events = Recorder<String>()
 
+  var clock: LockClock { .system }
   var roundTrip: Duration { .zero }
   var isFencing: Bool { false }
   var isTold: Bool { false }

@@ -1,4 +1,5 @@
 @testable import AsyncRedisLock
+import AsyncRedisLockTesting
 
 /// A process with one locker: its clock, its connections, and what it listens for.
 final class SimulatedLocker {
@@ -76,7 +77,7 @@ final class SimulatedLocker {
 
   func makeToken() -> Int {
     if !Mutant.oneToken.isActive { nextSerial += 1 }
-    return id << 20 + nextSerial
+    return SimulatedServer.token(nextSerial, of: id)
   }
 
   // MARK: Asking

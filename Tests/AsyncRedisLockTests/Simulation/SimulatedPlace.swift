@@ -1,4 +1,5 @@
 @testable import AsyncRedisLock
+import AsyncRedisLockTesting
 
 /// A place in the server's queue, as ``Place`` is in the library.
 final class SimulatedPlace {

@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import AsyncRedisLockTesting
 import PrivateRedis
 import Testing
 
@@ -25,7 +26,7 @@ struct SimulatedServerTests {
     let claims = (0..<7).map { number in
       let (first, second) = (pick(keys.count), pick(keys.count))
       return (
-        token: pick(lockers.count) << 20 + number + 1,
+        token: SimulatedServer.token(number + 1, of: pick(lockers.count)),
         keys: first == second ? [first] : [first, second].sorted()
       )
     }

@@ -1,4 +1,5 @@
 @testable import AsyncRedisLock
+import AsyncRedisLockTesting
 
 /// What a locker asks the server.
 enum Question {

@@ -1,4 +1,5 @@
 @testable import AsyncRedisLock
+import AsyncRedisLockTesting
 
 /// Some lockers that contend for a few keys of one server, in simulated time, with whatever can go wrong.
 ///

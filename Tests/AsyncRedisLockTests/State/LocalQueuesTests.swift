@@ -44,7 +44,7 @@ struct LocalQueuesTests {
     let state = LeaseState(ttl: ttl, extend: nil, sentAt: .now)
     return Lease(
       Claim(keys: ["key"], token: "token", ttl: ttl), numbers: 1..<20, state: state,
-      minHold: .zero, origin: .asked, onLoss: { _ in })
+      minHold: .zero, clock: .system, origin: .asked, onLoss: { _ in })
   }
 
   /// Lets a waiter in behind somebody.

@@ -1,0 +1,57 @@
+internal import AsyncRedisLock
+
+extension InMemoryServer {
+  /// How a server in memory treats what it is asked.
+  public struct Behavior: Sendable, Hashable {
+    private enum Kind: Hashable {
+      case normal
+      case delaying(Duration)
+      case unreachable
+      case losingReplies
+      case refusing(code: String, message: String, isTransient: Bool)
+    }
+
+    private let kind: Kind
+
+    private init(_ kind: Kind) { self.kind = kind }
+
+    /// It does what it is asked, and answers at once.
+    public static let normal = Self(.normal)
+
+    /// Nothing arrives, as if the network were cut; what is asked waits until its time is up.
+    public static let unreachable = Self(.unreachable)
+
+    /// It does what it is asked, and no answer and no grant gets back.
+    public static let losingReplies = Self(.losingReplies)
+
+    /// It does what it is asked at once, and each answer takes this long to get back.
+    public static func delaying(by delay: Duration) -> Self { Self(.delaying(delay)) }
+
+    /// It answers everything with an error reply.
+    ///
+    /// - Parameters:
+    ///   - code: The first word of the reply, such as `NOPERM` or `LOADING`.
+    ///   - message: The whole reply.
+    ///   - isTransient: Whether the locker asks again, as it does with `LOADING`, `BUSY` and the like.
+    public static func refusing(
+      _ code: String, message: String = "refused by the test", isTransient: Bool = false
+    ) -> Self {
+      Self(.refusing(code: code, message: "\(code) \(message)", isTransient: isTransient))
+    }
+
+    /// Whether it does what it is asked.
+    var acts: Bool { kind != .unreachable && refusal == nil }
+
+    /// Whether answers get back.
+    var isHeard: Bool { kind != .unreachable && kind != .losingReplies }
+
+    /// How long an answer takes.
+    var delay: Duration { if case .delaying(let delay) = kind { delay } else { .zero } }
+
+    /// What everything is answered with.
+    var refusal: StoreFailure? {
+      guard case .refusing(let code, let message, let isTransient) = kind else { return nil }
+      return .refused(code: code, message: message, isTransient: isTransient)
+    }
+  }
+}

@@ -1,0 +1,120 @@
+internal import AsyncRedisLock
+internal import Synchronization
+
+extension InMemoryLockStore {
+  // MARK: Waiting
+
+  var isTold: Bool { true }
+
+  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) { completion(true) }
+
+  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
+    server.state.withLock { $0.clients[client].listeners[token] = listener }
+  }
+
+  private func forget(_ token: String) {
+    server.state.withLock { $0.clients[client].listeners[token] = nil }
+  }
+
+  func noteMissedGrant() {}
+
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
+  ) {
+    let (client, isFencing) = (client, isFencing)
+    server.submit(
+      Question(from: client, by: deadline) { memory, now in
+        let answer = Self.poll(
+          claim, numbers: numbers, lapse: lapse, from: client, isFencing: isFencing, &memory, now)
+        return { completion(.success(answer)) }
+      } fail: {
+        completion(.failure($0))
+      })
+  }
+
+  private static func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, from client: Int, isFencing: Bool,
+    _ memory: inout ServerMemory, _ now: Instant
+  ) -> PollAnswer {
+    let keys = memory.numbers(of: claim)
+    let token = memory.number(of: claim.token, client: client)
+    memory.server.listeners[client] = 1
+    let answer = memory.server.poll(
+      keys, token, ttl: claim.ttl.wholeMilliseconds, lapse: lapse.wholeMilliseconds,
+      numbers: numbers, seen: 0, raises: false)
+    switch answer {
+    case .taken(let first, let wasGranted):
+      let numbers = isFencing ? first..<first + UInt64(numbers) : 0..<0
+      return .held(sentAt: now, numbers: numbers, wasGranted: wasGranted)
+    case .wait(let counter, let holder, let remaining, let isSilent):
+      let state = KeyState(
+        holder: holder.map { memory.name(of: $0) }, remaining: remaining.map { .milliseconds($0) })
+      return .waiting(Waiting(sentAt: now, counter: counter, state: state, isSilent: isSilent))
+    }
+  }
+
+  func cancel(_ claim: Claim, lapse: Duration) {
+    forget(claim.token)
+    server.submit(cleanUp(claim, until: clock.now + lapse + claim.ttl)())
+  }
+
+  // MARK: Keeping and giving back
+
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) {
+    let (client, isFencing) = (client, isFencing)
+    server.submit(
+      Question(from: client, by: deadline) { memory, now in
+        var drawn = 0..<UInt64(0)
+        let isOurs = extensions.map { one in
+          let keys = memory.numbers(of: one.claim)
+          let token = memory.number(of: one.claim.token, client: client)
+          let (isOurs, first) = memory.server.extend(
+            keys, token, ttl: one.ttl.wholeMilliseconds, numbers: numbers)
+          if isFencing, let first { drawn = first..<first + UInt64(numbers) }
+          return isOurs
+        }
+        let extended = Extended(sentAt: now, isOurs: isOurs, numbers: drawn)
+        return { completion(.success(extended)) }
+      } fail: {
+        completion(.failure($0))
+      })
+  }
+
+  func release(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
+  ) {
+    let (client, claim) = (client, release.claim)
+    forget(claim.token)
+    // What would free the keys at once must not stand in for what lets them last.
+    let remedy = release.keptUntil == nil ? cleanUp(claim, until: release.keysLastUntil) : nil
+    server.submit(
+      Question(from: client, by: deadline, isPersistent: true, remedy: remedy) { memory, now in
+        let keys = memory.numbers(of: claim)
+        let token = memory.number(of: claim.token, client: client)
+        let released: SimulatedServer.Released
+        if let end = release.keptUntil, now < end {
+          // A part of a millisecond counts as a whole one.
+          let time = now.duration(to: end).wholeMilliseconds + 1
+          released = .init(outcome: memory.server.keep(keys, token, for: time), handed: 0)
+        } else {
+          released = memory.server.release(keys, token, leaves: false)
+        }
+        let report = ReleaseReport(
+          outcome: Self.outcome(released.outcome, isExplained: release.isExplained),
+          isContended: released.handed != 0)
+        return { completion(.success(report)) }
+      } fail: {
+        completion(.failure($0))
+      })
+  }
+
+  private static func outcome(_ code: Int, isExplained: Bool) -> ReleaseOutcome {
+    if code == 1 || isExplained { return .released }
+    return code == 0 ? .expired : .takenByAnother
+  }
+}

@@ -1,0 +1,122 @@
+public import AsyncRedisLock
+internal import Synchronization
+
+extension InMemoryServer {
+  /// Asks the server, as far as it can be reached.
+  func submit(_ question: Question) {
+    enum Fate {
+      case act(Behavior)
+      case wait
+      case fail(StoreFailure)
+    }
+    let fate: Fate = state.withLock { state in
+      let client = state.clients[question.client]
+      if client.isStopped, !question.isPersistent { return .fail(.closed) }
+      if let refusal = client.behavior.refusal, !(question.isPersistent && refusal.isTransient) {
+        return .fail(refusal)
+      }
+      let canAct = client.behavior.acts
+      // Closing waits for no answer that needs the clock to go on.
+      if client.isStopped, !canAct, question.remedy != nil { return .fail(.closed) }
+      let behavior = client.isStopped ? .normal : client.behavior
+      state.outstanding[ObjectIdentifier(question)] = Asked(question: question, hasActed: canAct)
+      return canAct ? .act(behavior) : .wait
+    }
+    switch fate {
+    case .fail(let failure): conclude(question, failure)
+    case .wait: watch(question)
+    case .act(let behavior): act(question, behavior)
+    }
+  }
+
+  /// Does what is asked, and lets the answer get back if it can.
+  private func act(_ question: Question, _ behavior: Behavior) {
+    let now = time.now
+    let answer = perform { question.act(&$0, now) }
+    let bring: @Sendable () -> Void = { [self] in if finish(question) { answer() } }
+    if behavior.isHeard, behavior.delay == .zero { return bring() }
+    watch(question)
+    if behavior.isHeard { OneShot(by: time, at: now + behavior.delay, bring) }
+  }
+
+  /// Sees to it that a question fails when its time is up.
+  private func watch(_ question: Question) {
+    OneShot(by: time, at: question.deadline) { [self] in
+      guard finish(question) else { return }
+      let refusal = state.withLock { $0.clients[question.client].behavior.refusal }
+      conclude(question, refusal ?? .unreachable("the server in memory did not answer in time"))
+    }
+  }
+
+  /// Gives a question up; false when it has been answered.
+  @discardableResult
+  func abandon(_ question: Question, because failure: StoreFailure) -> Bool {
+    guard finish(question) else { return false }
+    conclude(question, failure)
+    return true
+  }
+
+  private func finish(_ question: Question) -> Bool {
+    guard question.end() else { return false }
+    state.withLock { _ = $0.outstanding.removeValue(forKey: ObjectIdentifier(question)) }
+    return true
+  }
+
+  private func conclude(_ question: Question, _ failure: StoreFailure) {
+    if let remedy = question.remedy { submit(remedy()) }
+    question.fail(failure)
+  }
+
+  // MARK: Clients
+
+  /// Lets a locker in; it is not stopped, and told of grants.
+  func admit() -> Int {
+    state.withLock { state in
+      state.clients.append(Client(behavior: state.behavior))
+      return state.clients.count - 1
+    }
+  }
+
+  /// Fails what a client has asked, and refuses what comes later, but for what gives back.
+  func stop(_ client: Int) {
+    let questions = state.withLock { state in
+      state.clients[client].isStopped = true
+      return state.outstanding.values.map(\.question).filter { $0.client == client }
+    }
+    for question in questions where question.remedy != nil || !question.isPersistent {
+      abandon(question, because: .closed)
+    }
+  }
+
+  /// Treats what a locker asks in another way; the questions that can be answered now.
+  private func set(_ behavior: Behavior, towards locker: Locker?) -> [Question] {
+    let (questions, deaf) = state.withLock { state in
+      var deaf: [@Sendable (Notice) -> Void] = []
+      if locker == nil { state.behavior = behavior }
+      for index in state.clients.indices
+      where locker == nil || state.clients[index].locker === locker {
+        if behavior.isHeard, !state.clients[index].behavior.isHeard {
+          deaf += state.clients[index].listeners.values
+        }
+        state.clients[index].behavior = behavior
+      }
+      let questions = state.outstanding.values.filter {
+        !$0.hasActed && state.clients[$0.question.client].behavior.acts
+      }.map(\.question)
+      for question in questions { state.outstanding[ObjectIdentifier(question)]?.hasActed = true }
+      return (questions, deaf)
+    }
+    // Grants may have been made that they were not told of.
+    for listener in deaf { listener(.mayHaveMissed) }
+    return questions
+  }
+
+  /// Treats what a locker asks in another way from now on.
+  ///
+  /// - Parameters:
+  ///   - behavior: How to treat it.
+  ///   - locker: The locker; all of them, and those that come later, if nil.
+  public func behave(_ behavior: Behavior, towards locker: Locker? = nil) {
+    for question in set(behavior, towards: locker) { act(question, behavior) }
+  }
+}

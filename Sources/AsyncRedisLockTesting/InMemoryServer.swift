@@ -1,0 +1,134 @@
+public import AsyncRedisLock
+internal import Synchronization
+
+/// What lockers in memory have in place of a server: the keys, who holds them, and who waits for them.
+///
+/// Lockers on the same server exclude each other as if they were in different processes.
+///
+/// ```swift
+/// let clock = ManualClock()
+/// let server = InMemoryServer(clock: clock)
+/// let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+/// ```
+public final class InMemoryServer: Sendable {
+  struct State {
+    var memory = ServerMemory()
+    var clients: [Client] = []
+    /// What has been asked and not been answered.
+    var outstanding: [ObjectIdentifier: Asked] = [:]
+    /// How lockers are treated that come later.
+    var behavior = Behavior.normal
+    /// Who waits until so many tasks wait for a key.
+    var observers: [Observer] = []
+  }
+
+  /// A question, and whether it has been acted on.
+  struct Asked {
+    let question: Question
+    var hasActed: Bool
+  }
+
+  /// A locker, as the server knows it.
+  struct Client {
+    weak var locker: Locker?
+    var behavior: Behavior
+    var listeners: [String: @Sendable (Notice) -> Void] = [:]
+    var isStopped = false
+  }
+
+  struct Observer {
+    let key: String
+    let count: Int
+    let promise: Promise<Bool>
+  }
+
+  let time: LockClock
+  let state = Mutex(State())
+  private let start: Instant
+
+  /// Creates a server that holds nothing.
+  ///
+  /// - Parameter clock: What ttl and timeouts are counted by; the machine's time if nil.
+  public init(clock: ManualClock? = nil) {
+    time = clock.map { LockClock($0.timeline) } ?? .system
+    start = time.now
+  }
+
+  // MARK: Looking
+
+  /// The keys that are locked, sorted.
+  public var lockedKeys: [String] { look { $0.lockedKeys } }
+
+  /// Who holds a key; nil when it is free.
+  public func holder(of key: String) -> LockHolder? {
+    look { $0.holder(of: key) }.map(LockHolder.init(value:))
+  }
+
+  /// How many tasks are in a call that wants to lock a key, and do not have it.
+  ///
+  /// - Parameter key: The key, alone or among others of a call.
+  public func waiterCount(of key: String) -> Int {
+    lockers.reduce(0) { $0 + $1.waiterCount(of: key) }
+  }
+
+  /// Waits until at least so many tasks wait for a key.
+  ///
+  /// - Parameters:
+  ///   - count: How many tasks.
+  ///   - key: The key, alone or among others of a call.
+  /// - Throws: `CancellationError` when the task is cancelled.
+  public func waitForWaiters(_ count: Int = 1, of key: String) async throws(CancellationError) {
+    let promise = Promise<Bool>()
+    state.withLock {
+      $0.observers.append(Observer(key: key, count: count, promise: promise))
+    }
+    defer { state.withLock { $0.observers.removeAll { $0.promise === promise } } }
+    noteWaiting()
+    try await promise.wait()
+  }
+
+  /// Looks whether as many wait as somebody wants to know of.
+  func noteWaiting() {
+    for observer in state.withLock({ $0.observers })
+    where waiterCount(of: observer.key) >= observer.count { observer.promise.fulfil(true) }
+  }
+
+  var lockers: [Locker] { state.withLock { $0.clients.compactMap(\.locker) } }
+
+  private func look<Answer: Sendable>(_ body: (inout ServerMemory) -> Answer) -> Answer {
+    state.withLock { state in
+      state.memory.setTime(start.duration(to: time.now))
+      return body(&state.memory)
+    }
+  }
+
+  // MARK: Being asked
+
+  /// Does something, and tells those whom it gave a key.
+  func perform<Answer>(_ body: (inout ServerMemory) -> sending Answer) -> sending Answer {
+    let (answer, grants) = state.withLock { state in
+      state.memory.setTime(start.duration(to: time.now))
+      let answer = body(&state.memory)
+      return (answer, state.memory.takeGrants())
+    }
+    for grant in grants { tell(grant) }
+    return answer
+  }
+
+  private func tell(_ grant: ServerMemory.Grant) {
+    let (behavior, listener) = state.withLock { state in
+      let client = state.clients[grant.client]
+      return (client.behavior, client.listeners[grant.claim.token])
+    }
+    guard behavior.isHeard else { return }
+    let notice: @Sendable () -> Void = { [self] in
+      if let listener {
+        listener(.granted(grant.numbers))
+      } else {
+        submit(.cleaningUp(grant.claim, of: grant.client, until: time.now + grant.claim.ttl))
+      }
+    }
+    guard behavior.delay > .zero else { return notice() }
+    OneShot(by: time, at: time.now + behavior.delay, notice)
+  }
+}

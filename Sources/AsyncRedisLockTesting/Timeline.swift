@@ -1,0 +1,90 @@
+package import AsyncRedisLock
+internal import Dispatch
+internal import Synchronization
+
+/// The time of a ``ManualClock``, and the timers that are set in it.
+package final class Timeline: ManualTime {
+  private struct Alarm {
+    let due: Instant
+    let handler: @Sendable () -> Void
+  }
+
+  private struct State {
+    var now: Instant
+    var alarms: [Int: Alarm] = [:]
+    var timerCount = 0
+
+    /// Takes out what is due first by an instant, and sets the time to that.
+    mutating func next(by end: Instant) -> Alarm? {
+      let first = alarms.min { ($0.value.due, $0.key) < ($1.value.due, $1.key) }
+      guard let (id, alarm) = first, alarm.due <= end else { return nil }
+      alarms[id] = nil
+      now = max(now, alarm.due)
+      return alarm
+    }
+  }
+
+  package let start: Instant
+  private let state: Mutex<State>
+  /// Where handlers run, one at a time.
+  private let queue = DispatchQueue(label: "async-redis-lock.manual-clock")
+
+  package init() {
+    start = .now
+    state = Mutex(State(now: start))
+  }
+
+  package var now: Instant { state.withLock { $0.now } }
+
+  /// The time since the start.
+  var offset: Duration { start.duration(to: now) }
+
+  package func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any WakeTimer {
+    let id = state.withLock { state in
+      state.timerCount += 1
+      return state.timerCount
+    }
+    return Timer(id: id, timeline: self, handler: handler)
+  }
+
+  func advance(by duration: Duration) {
+    queue.sync {
+      let end = now + duration
+      run(until: end)
+      state.withLock { $0.now = max($0.now, end) }
+    }
+  }
+
+  private func run(until end: Instant) {
+    while let alarm = state.withLock({ $0.next(by: end) }) { alarm.handler() }
+  }
+
+  private func set(_ id: Int, for due: Instant, _ handler: @escaping @Sendable () -> Void) {
+    let isDue = state.withLock { state in
+      state.alarms[id] = Alarm(due: due, handler: handler)
+      return due <= state.now
+    }
+    if isDue { queue.async { self.run(until: self.now) } }
+  }
+
+  private func cancel(_ id: Int) { state.withLock { $0.alarms[id] = nil } }
+
+  /// A timer that rings when the time is advanced to what it is set for.
+  private final class Timer: WakeTimer {
+    private let id: Int
+    private let timeline: Timeline
+    private let handler: @Sendable () -> Void
+
+    init(id: Int, timeline: Timeline, handler: @escaping @Sendable () -> Void) {
+      self.id = id
+      self.timeline = timeline
+      self.handler = handler
+    }
+
+    deinit { timeline.cancel(id) }
+
+    func set(for instant: Instant) { timeline.set(id, for: instant, handler) }
+
+    func cancel() { timeline.cancel(id) }
+  }
+}
