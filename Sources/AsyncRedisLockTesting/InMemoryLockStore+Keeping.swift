@@ -41,7 +41,7 @@ extension InMemoryLockStore {
     let token = memory.number(of: claim.token, client: client)
     memory.server.listeners[client] = 1
     let answer = memory.server.poll(
-      keys, token, ttl: claim.ttl.wholeMilliseconds, lapse: lapse.wholeMilliseconds,
+      keys, token, ttl: ServerMemory.life(claim.ttl), lapse: lapse.wholeMilliseconds,
       numbers: numbers, seen: 0, raises: false)
     switch answer {
     case .taken(let first, let wasGranted):
@@ -73,7 +73,7 @@ extension InMemoryLockStore {
           let keys = memory.numbers(of: one.claim)
           let token = memory.number(of: one.claim.token, client: client)
           let (isOurs, first) = memory.server.extend(
-            keys, token, ttl: one.ttl.wholeMilliseconds, numbers: numbers)
+            keys, token, ttl: ServerMemory.life(one.ttl), numbers: numbers)
           if isFencing, let first { drawn = first..<first + UInt64(numbers) }
           return isOurs
         }
@@ -98,9 +98,8 @@ extension InMemoryLockStore {
         let token = memory.number(of: claim.token, client: client)
         let released: SimulatedServer.Released
         if let end = release.keptUntil, now < end {
-          // A part of a millisecond counts as a whole one.
-          let time = now.duration(to: end).wholeMilliseconds + 1
-          released = .init(outcome: memory.server.keep(keys, token, for: time), handed: 0)
+          let life = ServerMemory.life(now.duration(to: end))
+          released = .init(outcome: memory.server.keep(keys, token, for: life), handed: 0)
         } else {
           released = memory.server.release(keys, token, leaves: false)
         }

@@ -35,7 +35,7 @@ final class InMemoryLockStore: LockStore {
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     try await take(claim, numbers, by: deadline) { server, keys, token in
-      server.acquire(keys, token, ttl: claim.ttl.wholeMilliseconds, numbers: numbers)
+      server.acquire(keys, token, ttl: ServerMemory.life(claim.ttl), numbers: numbers)
     }
   }
 
@@ -50,7 +50,7 @@ final class InMemoryLockStore: LockStore {
       )
       let former = memory.number(of: former, client: client)
       let first = memory.server.adopt(
-        keys, from: former, token, ttl: claim.ttl.wholeMilliseconds, numbers: numbers)
+        keys, from: former, token, ttl: ServerMemory.life(claim.ttl), numbers: numbers)
       guard let first else {
         let key = keys.first { ![former, token].contains(memory.server.value($0)) }
         return .contended(memory.state(of: key ?? keys[0]))

@@ -26,6 +26,14 @@ struct ServerMemory {
     server.time = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
   }
 
+  /// How many milliseconds a key is to live.
+  ///
+  /// The server counts the last of them as a part of its life; here a key is free as soon as a test has let its
+  /// whole time pass.
+  static func life(_ time: Duration) -> Int64 {
+    max((time - .nanoseconds(1)).wholeMilliseconds, 0)
+  }
+
   // MARK: Names and numbers
 
   /// The number of a key.

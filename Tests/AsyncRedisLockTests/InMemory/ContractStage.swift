@@ -1,0 +1,35 @@
+import AsyncRedisLock
+import AsyncRedisLockTesting
+import PrivateRedis
+
+/// What keeps the locks in a test of the contract.
+enum ContractStore: CaseIterable {
+  case server
+  case memory
+  /// In memory, and by a clock that is advanced.
+  case memoryByHand
+}
+
+/// Lockers that share what keeps their locks, and a way to let time pass for them.
+struct ContractStage {
+  private let memory: InMemoryServer?
+  private let clock: ManualClock?
+
+  init(_ store: ContractStore) {
+    clock = store == .memoryByHand ? ManualClock() : nil
+    memory = store == .server ? nil : InMemoryServer(clock: clock)
+  }
+
+  /// Makes one more locker.
+  func locker(_ change: (inout LockerConfiguration) -> Void = { _ in }) async throws -> Locker {
+    guard let memory else { return try await Locker(on: .current, change) }
+    var configuration = LockerConfiguration()
+    change(&configuration)
+    return .inMemory(on: memory, configuration: configuration)
+  }
+
+  /// Lets time pass.
+  func pass(_ duration: Duration) async throws {
+    if let clock { clock.advance(by: duration) } else { try await Task.sleep(for: duration) }
+  }
+}

@@ -1,0 +1,248 @@
+import AsyncRedisLock
+import Testing
+
+/// What holds for a lock wherever it is kept.
+@Suite("The contract", .redisServer())
+struct ContractTests {
+  private let brief = LockOptions(ttl: .milliseconds(200), extend: .milliseconds(50))
+  private let unextended = LockOptions(ttl: .milliseconds(200), extend: nil)
+  private let patient = LockOptions(timeout: nil)
+
+  @Test("keeps others out until the release", arguments: ContractStore.allCases)
+  func excludes(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker { $0.label = "first" }, stage.locker())
+    let lock = try await first.acquire(key)
+    #expect(lock.isHeld && lock.keys == [key] && lock.remaining > .seconds(2))
+    #expect(try await second.acquireIfAvailable(key) == nil)
+    let status = try #require(try await second.inspect(key))
+    #expect(status.holder.value == lock.token && status.holder.label == "first")
+    #expect(try #require(status.remaining) <= .seconds(3) && status.waiterCount == 0)
+
+    #expect(try await lock.release() == .released)
+    #expect(!lock.isHeld && lock.lossReason == nil)
+    #expect(try await second.inspect(key) == nil)
+    let next = try #require(try await second.acquireIfAvailable(key))
+    #expect(try #require(next.fencingToken) > (try #require(lock.fencingToken)))
+    #expect(next.token != lock.token)
+  }
+
+  @Test("hands a lock to who has waited longest", arguments: ContractStore.allCases)
+  func order(store: ContractStore) async throws {
+    let (stage, key, order) = (ContractStage(store), uniqueKey(), Recorder<Int>())
+    let holder = try await stage.locker()
+    let lock = try await holder.acquire(key)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 1...3 {
+        let locker = try await stage.locker()
+        group.addTask {
+          try await locker.withLock(key, options: patient) { _ in order.record(number) }
+        }
+        await eventually { try await holder.inspect(key)?.waiterCount == number }
+      }
+      #expect(order.values.isEmpty)
+      try await lock.release()
+      try await group.waitForAll()
+    }
+    #expect(order.values == [1, 2, 3])
+    #expect(try await holder.inspect(key) == nil)
+  }
+
+  @Test("never lets two in", arguments: ContractStore.allCases)
+  func crowd(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (inside, fences) = (Shared(0), Recorder<UInt64>())
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<3 {
+        let locker = try await stage.locker()
+        for _ in 0..<20 {
+          group.addTask {
+            try await locker.withLock(key, options: patient) { lock in
+              #expect(inside.value == 0)
+              inside.value = 1
+              fences.record(try #require(lock.fencingToken))
+              await Task.yield()
+              inside.value = 0
+            }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(fences.values.count == 60)
+    #expect(zip(fences.values, fences.values.dropFirst()).allSatisfy(<))
+  }
+
+  @Test("tells who waited in vain how long, and for whom", arguments: ContractStore.allCases)
+  func timeout(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let lock = try await first.acquire(key)
+    let waiting = Task {
+      await Attempt {
+        try await second.acquire(key, options: LockOptions(timeout: .milliseconds(100)))
+      }
+    }
+    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    try await stage.pass(.milliseconds(100))
+    let error = try #require(await waiting.value.error)
+    #expect(error.code == .timeout && error.holder?.value == lock.token)
+    #expect(try #require(error.waited) >= .milliseconds(100))
+    #expect(lock.isHeld)
+    await eventually { try await first.inspect(key)?.waiterCount == 0 }
+  }
+
+  @Test("ends a lock that is not extended with its ttl", arguments: ContractStore.allCases)
+  func expiry(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let lock = try await first.acquire(key, options: unextended)
+    async let isLost: Void = lock.waitUntilLost()
+    try await stage.pass(.milliseconds(210))
+    try await isLost
+    #expect(lock.lossReason == .expired && !lock.isHeld && lock.remaining == .zero)
+    #expect(try await second.inspect(key) == nil)
+    let next = try #require(try await second.acquireIfAvailable(key))
+    #expect(try await lock.release() == .takenByAnother)
+    #expect(next.isHeld)
+    await expectError(.lost) { try await lock.extend(by: .seconds(1)) }
+  }
+
+  @Test("extends a lock past its ttl", arguments: ContractStore.allCases)
+  func extending(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let lock = try await first.acquire(key, options: brief)
+    for _ in 0..<5 {
+      try await stage.pass(.milliseconds(100))
+      #expect(try await second.acquireIfAvailable(key) == nil)
+    }
+    #expect(lock.isHeld)
+    try await lock.extend(by: .seconds(60))
+    #expect(lock.remaining > .seconds(50))
+    #expect(try #require(try await second.inspect(key)?.remaining) > .seconds(50))
+  }
+
+  @Test("takes several keys or none", arguments: ContractStore.allCases)
+  func several(store: ContractStore) async throws {
+    let stage = ContractStage(store)
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let (one, two) = (uniqueKey("a"), uniqueKey("b"))
+    let lock = try await first.acquire(two)
+    #expect(try await second.acquireIfAvailable([one, two]) == nil)
+    #expect(try await second.inspect(one) == nil)
+    let both = Task { try await second.acquire(two, one, options: patient) }
+    await eventually { try await first.inspect(two)?.waiterCount == 1 }
+    try await lock.release()
+    #expect(try await both.value.keys == [one, two].sorted())
+    #expect(try await first.acquireIfAvailable(one) == nil)
+  }
+
+  @Test("lets a lock be taken away, which its holder learns", arguments: ContractStore.allCases)
+  func forced(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let attempt = await Attempt {
+      try await first.withLock(key, options: brief) { lock in
+        let former = try await second.forceRelease(key)
+        #expect(former?.value == lock.token)
+        try await stage.pass(.milliseconds(100))
+        try await lock.waitUntilLost()
+        #expect(lock.lossReason == .takenAway)
+        // The task of a body that has lost its lock is cancelled.
+        while !Task.isCancelled { await Task.yield() }
+      }
+    }
+    #expect(attempt.error?.code == .lost)
+    #expect(try await second.forceRelease(key) == nil)
+  }
+
+  @Test("hands a lock to another locker by a claim check", arguments: ContractStore.allCases)
+  func detaching(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let lock = try await first.acquire(key)
+    let check = try await lock.detach()
+    #expect(try await second.acquireIfAvailable(key) == nil)
+    let adopted = try await second.adopt(check)
+    #expect(adopted.isHeld && !lock.isHeld)
+    #expect(try #require(adopted.fencingToken) > (try #require(lock.fencingToken)))
+    await expectError(.lost) { try await first.adopt(check) }
+    #expect(try await adopted.release() == .released)
+  }
+
+  @Test(
+    "keeps others out for minHold, and the holder in for maxHold", arguments: ContractStore.allCases
+  )
+  func holding(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let early = try await first.acquire(key, options: LockOptions(minHold: .milliseconds(300)))
+    #expect(try await early.release() == .released)
+    #expect(try await second.acquireIfAvailable(key) == nil)
+    try await stage.pass(.milliseconds(310))
+    await eventually { try await second.inspect(key) == nil }
+
+    let long = try await second.acquire(
+      key, options: LockOptions(maxHold: .milliseconds(100)))
+    try await stage.pass(.milliseconds(110))
+    try await long.waitUntilLost()
+    #expect(long.lossReason == .heldTooLong)
+  }
+
+  @Test("leaves nothing behind of a wait that is cancelled", arguments: ContractStore.allCases)
+  func cancelling(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let lock = try await first.acquire(key)
+    let waiting = Task { try await second.acquire(key, options: patient) }
+    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    waiting.cancel()
+    await #expect(throws: CancellationError.self) { try await waiting.value }
+    await eventually { try await first.inspect(key)?.waiterCount == 0 }
+    try await lock.release()
+    #expect(try await first.inspect(key) == nil)
+  }
+
+  @Test(
+    "releases what is held and sends waiters away on closing", arguments: ContractStore.allCases)
+  func closing(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let lock = try await first.acquire(key)
+    let own = try await second.acquire(uniqueKey("own"))
+    let waiting = Task { await Attempt { try await second.acquire(key, options: patient) } }
+    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    await second.close()
+    #expect(await waiting.value.error?.code == .closed)
+    #expect(!own.isHeld)
+    #expect(try await first.inspect(own.keys[0]) == nil)
+    await expectError(.closed) { try await second.acquire(uniqueKey("late")) }
+    #expect(lock.isHeld)
+  }
+
+  @Test("goes by the configuration", arguments: ContractStore.allCases)
+  func configuration(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let locker = try await stage.locker {
+      $0.maxWaiters = 1
+      $0.isFencingEnabled = false
+    }
+    let lock = try await locker.acquire(key)
+    #expect(lock.fencingToken == nil)
+    let waiting = Task { try await locker.acquire(key, options: patient) }
+    await eventually { locker.waiterCount(of: key) == 1 }
+    await expectError(.tooManyWaiters) { try await locker.acquire(key) }
+    try await lock.release()
+    #expect(try await waiting.value.isHeld)
+    await expectError(.invalidKey) { try await locker.acquire("") }
+    await expectError(.invalidKey) { try await locker.acquire("redis-lock:fence") }
+    await expectError(.invalidOptions) {
+      try await locker.acquire(key, options: LockOptions(ttl: .zero))
+    }
+    let other = uniqueKey("other")
+    await expectError(.wouldDeadlock) {
+      try await locker.withLock(other) { _ in try await locker.withLock(other) { _ in } }
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import AsyncRedisLock
+import AsyncRedisLockTesting
+import Testing
+
+@Suite("A server in memory")
+struct InMemoryFaultTests {
+  private let clock = ManualClock()
+  private let server: InMemoryServer
+  private let patient = LockOptions(timeout: nil)
+  private let key = "key"
+
+  init() { server = InMemoryServer(clock: clock) }
+
+  @Test("loses a lock when it is told to, and hands it to who waits")
+  func losing() async throws {
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let lock = try await first.acquire(key)
+    let next = Task { [key, patient] in try await second.acquire(key, options: patient) }
+    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    server.loseLock(on: key)
+    #expect(lock.lossReason == .takenAway)
+    #expect(try await next.value.isHeld)
+    #expect(server.holder(of: key)?.value == (try await next.value.token))
+    server.loseLock(on: "free")
+  }
+
+  @Test("that cannot be reached leaves a lock until its ttl, and then to nobody")
+  func unreachable() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire(key)
+    server.behave(.unreachable)
+    let attempt = Task { await Attempt { try await locker.acquire("other") } }
+    try await server.waitForWaiters(of: "other")
+    clock.advance(by: .seconds(1))
+    #expect(await attempt.value.error?.code == .unreachable)
+    #expect(lock.isHeld)
+    clock.advance(by: .seconds(2))
+    #expect(lock.lossReason == .expired)
+    server.behave(.normal)
+    let next = try await locker.acquire(key)
+    #expect(next.isHeld && server.lockedKeys == [key])
+  }
+
+  @Test("that one locker cannot reach gives its lock to another")
+  func partition() async throws {
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let lock = try await first.acquire(key)
+    server.behave(.unreachable, towards: first)
+    let next = Task { [key, patient] in try await second.acquire(key, options: patient) }
+    await eventually { try await second.inspect(key)?.waiterCount == 1 }
+    clock.advance(by: .seconds(4))
+    let taken = try await next.value
+    #expect(lock.lossReason == .expired)
+    #expect(try #require(taken.fencingToken) > (try #require(lock.fencingToken)))
+    // What the first locker asks waits until it gets through.
+    let waiting = Task { [key, patient] in try await first.acquire(key, options: patient) }
+    try await server.waitForWaiters(of: key)
+    server.behave(.normal, towards: first)
+    try await taken.release()
+    #expect(try await waiting.value.isHeld)
+  }
+
+  @Test("whose answers are lost gets everything back")
+  func lostReplies() async throws {
+    let locker = Locker.inMemory(on: server)
+    server.behave(.losingReplies)
+    let attempt = Task { [key] in await Attempt { try await locker.acquire(key) } }
+    await eventually { server.lockedKeys == [key] }
+    clock.advance(by: .seconds(1))
+    #expect(await attempt.value.error?.code == .unreachable)
+    #expect(server.lockedKeys.isEmpty)
+    server.behave(.normal)
+    let lock = try await locker.acquire(key)
+    server.behave(.losingReplies)
+    let release = Task { await Attempt { try await lock.release() } }
+    await eventually { server.lockedKeys.isEmpty }
+    clock.advance(by: .seconds(1))
+    #expect(await release.value.error?.code == .unreachable)
+  }
+
+  @Test("that refuses is quoted, and asked again where that may help")
+  func refusing() async throws {
+    let locker = Locker.inMemory(on: server)
+    server.behave(.refusing("NOPERM", message: "no permission"))
+    let attempt = await Attempt { try await locker.acquire(key) }
+    #expect(attempt.error?.code == .refused && attempt.error?.serverCode == "NOPERM")
+    #expect(attempt.error?.isRetryable == false)
+
+    server.behave(.refusing("LOADING", isTransient: true))
+    let patient = Task { [key] in try await locker.acquire(key) }
+    try await server.waitForWaiters(of: key)
+    clock.advance(by: .milliseconds(500))
+    server.behave(.normal)
+    clock.advance(by: .milliseconds(100))
+    let lock = try await patient.value
+    server.behave(.refusing("LOADING", isTransient: true))
+    let release = Task { try await lock.release() }
+    await eventually { !lock.isHeld }
+    server.behave(.normal)
+    #expect(try await release.value == .released)
+    #expect(server.lockedKeys.isEmpty)
+  }
+
+  @Test("that takes its time is waited for, and not trusted past the ttl")
+  func delaying() async throws {
+    let locker = Locker.inMemory(on: server)
+    server.behave(.delaying(by: .milliseconds(400)))
+    let start = clock.now
+    let acquired = Task { [key] in try await locker.acquire(key) }
+    await eventually { server.lockedKeys == [key] }
+    clock.advance(by: .milliseconds(400))
+    let lock = try await acquired.value
+    // The validity counts from the question, not from the answer.
+    #expect(lock.remaining <= .milliseconds(2600))
+    #expect(start.duration(to: clock.now) == .milliseconds(400))
+    clock.advance(by: .seconds(10))
+    #expect(lock.isHeld)
+
+    server.behave(.delaying(by: .milliseconds(1100)))
+    let late = Task { await Attempt { try await locker.acquire("late") } }
+    await eventually { server.lockedKeys.contains("late") }
+    clock.advance(by: .seconds(1))
+    #expect(await late.value.error?.code == .unreachable)
+    #expect(server.lockedKeys == [key])
+  }
+
+  @Test("does not hold up a locker that closes, and gets its locks back later")
+  func closing() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire(key)
+    server.behave(.unreachable)
+    let waiting = Task { await Attempt { try await locker.acquire("other") } }
+    try await server.waitForWaiters(of: "other")
+    await locker.close()
+    #expect(await waiting.value.error?.code == .closed)
+    #expect(!lock.isHeld)
+    #expect(server.lockedKeys.contains(key))
+    server.behave(.normal)
+    #expect(!server.lockedKeys.contains(key))
+  }
+
+  @Test("tells how many wait, in one locker and in several")
+  func waiters() async throws {
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let lock = try await first.acquire([key, "second"])
+    #expect(server.waiterCount(of: key) == 0 && server.lockedKeys == [key, "second"])
+    let waiting = [first, first, second].map { locker in
+      Task { [key, patient] in try await locker.withLock(key, options: patient) { _ in } }
+    }
+    try await server.waitForWaiters(3, of: key)
+    let tooMany = Task { [key, server] in
+      _ = await #expect(throws: CancellationError.self) {
+        try await server.waitForWaiters(4, of: key)
+      }
+    }
+    tooMany.cancel()
+    await tooMany.value
+    try await lock.release()
+    for task in waiting { try await task.value }
+    #expect(server.waiterCount(of: key) == 0 && server.lockedKeys.isEmpty)
+  }
+
+  @Test("forgets tokens that are of no more use")
+  func tokens() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire("kept")
+    for _ in 0..<5000 { try await locker.acquire(key).release() }
+    #expect(try await lock.release() == .released)
+  }
+}

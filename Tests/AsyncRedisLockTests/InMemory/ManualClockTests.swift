@@ -1,0 +1,46 @@
+import AsyncRedisLock
+import AsyncRedisLockTesting
+import Testing
+
+@Suite("A manual clock")
+struct ManualClockTests {
+  private let clock = ManualClock()
+
+  @Test("stands still until it is advanced, and wakes sleepers in order")
+  func sleeping() async throws {
+    #expect(clock.now.offset == .zero)
+    let order = Recorder<Int>()
+    let timers = [3, 1, 2].map { number in
+      clock.timeline.makeTimer { [clock] in
+        #expect(clock.now.offset == .seconds(number))
+        order.record(number)
+      }
+    }
+    for (timer, number) in zip(timers, [3, 1, 2]) {
+      timer.set(for: clock.timeline.start + .seconds(number))
+    }
+    clock.advance(by: .milliseconds(2500))
+    #expect(order.values == [1, 2])
+    timers[0].cancel()
+    clock.advance(by: .seconds(1))
+    #expect(order.values == [1, 2] && clock.now.offset == .milliseconds(3500))
+    withExtendedLifetime(timers) {}
+  }
+
+  @Test("wakes a task that sleeps, also until the past")
+  func tasks() async throws {
+    let deadline = clock.now.advanced(by: .seconds(1))
+    let sleeper = Task { [clock] in try await clock.sleep(until: deadline) }
+    clock.advance(by: .seconds(1))
+    try await sleeper.value
+    try await clock.sleep(until: deadline)
+    #expect(clock.now == deadline && deadline > deadline.advanced(by: .milliseconds(-1)))
+  }
+
+  @Test("lets a sleeping task be cancelled")
+  func cancelling() async throws {
+    let sleeper = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
+    sleeper.cancel()
+    await #expect(throws: CancellationError.self) { try await sleeper.value }
+  }
+}
