@@ -31,8 +31,9 @@ extension InMemoryServer {
     ///
     /// - Parameters:
     ///   - code: The first word of the reply, such as `NOPERM` or `LOADING`.
-    ///   - message: The whole reply.
+    ///   - message: The rest of the reply.
     ///   - isTransient: Whether the locker asks again, as it does with `LOADING`, `BUSY` and the like.
+    /// - Returns: The behavior.
     public static func refusing(
       _ code: String, message: String = "refused by the test", isTransient: Bool = false
     ) -> Self {

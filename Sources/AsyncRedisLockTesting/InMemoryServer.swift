@@ -67,6 +67,7 @@ public final class InMemoryServer: Sendable {
   /// How many tasks are in a call that wants to lock a key, and do not have it.
   ///
   /// - Parameter key: The key, alone or among others of a call.
+  /// - Returns: The number of tasks, of all lockers.
   public func waiterCount(of key: String) -> Int {
     lockers.reduce(0) { $0 + $1.waiterCount(of: key) }
   }

@@ -20,10 +20,13 @@ public final class ManualClock: Clock {
 
     fileprivate init(offset: Duration) { self.offset = offset }
 
+    /// The instant this much later.
     public func advanced(by duration: Duration) -> Self { Self(offset: offset + duration) }
 
+    /// The time from here to another instant.
     public func duration(to other: Self) -> Duration { other.offset - offset }
 
+    /// Whether the first instant comes before the second.
     public static func < (first: Self, second: Self) -> Bool { first.offset < second.offset }
   }
 

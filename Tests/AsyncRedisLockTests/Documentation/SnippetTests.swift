@@ -8,16 +8,19 @@ struct SnippetTests {
 
   /// The README, and all articles.
   private static func documents() throws -> [URL] {
-    let folder = root.appending(path: "Sources/AsyncRedisLock/AsyncRedisLock.docc")
-    let articles = try FileManager.default.contentsOfDirectory(
-      at: folder, includingPropertiesForKeys: nil)
+    let articles = try ["AsyncRedisLock", "AsyncRedisLockTesting"].flatMap { module in
+      try FileManager.default.contentsOfDirectory(
+        at: root.appending(path: "Sources/\(module)/\(module).docc"),
+        includingPropertiesForKeys: nil)
+    }
     return [root.appending(path: "README.md")] + articles.filter { $0.pathExtension == "md" }
   }
 
   @Test("shows no Swift code that is not compiled")
   func snippets() throws {
-    let code = try String(contentsOf: Self.here.appending(path: "Snippets.swift"), encoding: .utf8)
-    let compiled = lines(of: code)
+    let compiled = try ["Snippets.swift", "TestingSnippets.swift"].flatMap { file in
+      try lines(of: String(contentsOf: Self.here.appending(path: file), encoding: .utf8))
+    }
     var count = 0
     for document in try Self.documents() {
       let text = try String(contentsOf: document, encoding: .utf8)

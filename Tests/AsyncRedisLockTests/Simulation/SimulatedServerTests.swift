@@ -36,7 +36,7 @@ struct SimulatedServerTests {
       let seen = pick(10) == 0 ? server.counter + UInt64(pick(50)) : 0
       let name: String
       let (simulated, real): (String, String)
-      switch pick(12) {
+      switch pick(14) {
       case 0...4:
         name = "poll"
         simulated = text(
@@ -70,6 +70,23 @@ struct SimulatedServerTests {
         for key in both { server.locks[key].value = nil }
         try scripts.client(words: ["DEL"] + both.map { keys[$0] })
         (simulated, real) = ("", "")
+      case 11:
+        let former = claims[pick(claims.count)].token
+        name = "adopt from \(former)"
+        simulated =
+          server.adopt(both, from: former, token, ttl: ttl, numbers: numbers).map(String.init)
+          ?? "no"
+        let answer = try run(
+          "adopt", both.map { keys[$0] } + ["redis-lock:fence"],
+          [
+            self.name(former), self.name(token), String(ttl), String(both.count), String(numbers),
+          ])
+        real = answer.array?[0].integer == 1 ? answer.array?[1].string ?? "" : "no"
+      case 12:
+        name = "keep"
+        simulated = String(server.keep(both, token, for: ttl))
+        let answer = try run("keep", both.map { keys[$0] }, [self.name(token), String(ttl)])
+        real = String(answer.array?[0].integer ?? -9)
       default:
         name = "raise"
         simulated = server.raise(above: seen, both, token).map(String.init) ?? "no"
@@ -89,6 +106,9 @@ struct SimulatedServerTests {
         try #require(server.value(key).map(self.name) == holder, comment)
         let entries = server.hasQueue(key) ? server.locks[key].queue : []
         try #require(entries.map { self.name($0.token) } == queue, comment)
+        let answer = try run("inspect", scripts.names([keys[key]]).prefix(3).map { $0 }, [])
+        let waiters = answer.array?[3].array?.map { $0.string ?? "" } ?? []
+        try #require(server.waiters(key).map(self.name) == waiters, comment)
       }
     }
     withExtendedLifetime(listeners) {}

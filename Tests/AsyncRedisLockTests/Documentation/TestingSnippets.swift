@@ -1,0 +1,62 @@
+import AsyncRedisLock
+import AsyncRedisLockTesting
+import Testing
+
+// The code of the article on tests, compiled and run.
+
+struct Billing {
+  let locker: Locker
+
+  func run() async throws -> Bool {
+    try await locker.withLockIfAvailable("billing") { _ in } != nil
+  }
+}
+
+@Suite("The article on tests")
+struct TestingSnippets {
+  @Test("lets lockers exclude each other")
+  func exclusion() async throws {
+    let server = InMemoryServer()
+    let elsewhere = try await Locker.inMemory(on: server).acquire("billing")
+    let billing = Billing(locker: .inMemory(on: server))
+    #expect(try await billing.run() == false)
+    try await elsewhere.release()
+    #expect(try await billing.run() == true)
+  }
+
+  @Test("lets time pass")
+  func time() async throws {
+    let clock = ManualClock()
+    let server = InMemoryServer(clock: clock)
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let lock = try await first.acquire("key")
+    let attempt = Task { try await second.acquire("key") }
+    try await server.waitForWaiters(of: "key")
+    clock.advance(by: .seconds(1))  // The timeout of the second.
+    await #expect(throws: LockError.self) { try await attempt.value }
+    clock.advance(by: .seconds(3600))
+    #expect(lock.isHeld)  // It has been extended all the time.
+  }
+
+  @Test("takes a lock away")
+  func loss() async throws {
+    let server = InMemoryServer()
+    let locker = Locker.inMemory(on: server)
+    await #expect(throws: LockError.self) {
+      try await locker.withLock("key") { lock in
+        server.loseLock(on: "key")
+        #expect(lock.lossReason == .takenAway)
+        try await Task.sleep(for: .seconds(60))  // Is cancelled.
+      }
+    }
+  }
+
+  @Test("shows a clock")
+  func clock() async throws {
+    let clock = ManualClock()
+    let locker = Locker.inMemory(clock: clock)
+    let lock = try await locker.acquire("key", options: .init(ttl: .seconds(30), extend: nil))
+    clock.advance(by: .seconds(30))
+    #expect(lock.lossReason == .expired)
+  }
+}
