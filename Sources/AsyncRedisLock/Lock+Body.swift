@@ -46,8 +46,11 @@ extension Lock {
     ) { group in
       let held = HeldLocks.current
       group.addTask {
-        await HeldLocks.$inherited.withValue(held.adding(self.lease, at: self.coordinator.place)) {
-          await self.call(body, isolation: isolation)
+        let held = held.adding(self.lease, at: self.coordinator.place)
+        return await HeldLocks.$inherited.withValue(held) {
+          await self.coordinator.reporter.hold(self.lease) {
+            await self.call(body, isolation: isolation)
+          }
         }
       }
       group.addTask {

@@ -46,7 +46,7 @@ public final class Lock: Sendable {
 
   /// Why the lock was lost; nil while it is held, and after a release.
   public var lossReason: LossReason? {
-    coordinator.home.isHere ? lease.state.lossReason(at: coordinator.clock.now) : nil
+    coordinator.home.isHere ? lease.lossReason : nil
   }
 
   /// Waits until the lock is lost or released.

@@ -19,7 +19,7 @@ extension Locker {
     _ check: ClaimCheck, options: LockOptions = .init(), logger: Logger? = nil
   ) async throws -> Lock {
     let keys = try self.check(check.keys)
-    let lock = try await make(keys, options, logger) { coordinator, options in
+    let lock = try await make(keys, options, logger, .adopt) { coordinator, options, _ in
       try await coordinator.adopt(keys, from: check.token, options: options)
     }
     guard let lock else { preconditionFailure("Taking over ends with a lock or an error.") }

@@ -39,7 +39,9 @@ public final class Locker: Sendable {
     configuration: LockerConfiguration, logger: Logger = Logger(label: "async-redis-lock")
   ) async throws {
     try await self.init(
-      configuration, reporter: Reporter(logger: logger, label: configuration.label))
+      configuration,
+      reporter: Reporter(
+        logger: logger, label: configuration.label, configuration: configuration))
   }
 
   init(_ configuration: LockerConfiguration, reporter: Reporter) async throws {
@@ -169,36 +171,35 @@ public final class Locker: Sendable {
   private func take(
     _ keys: LockKeys, _ options: LockOptions, waits: Bool, _ logger: Logger?
   ) async throws -> Lock? {
-    try await make(keys, options, logger) { coordinator, options in
-      try await coordinator.acquire(keys, options: options, waits: waits)
+    try await make(keys, options, logger, .acquire) { coordinator, options, trace in
+      try await coordinator.acquire(keys, options: options, waits: waits, trace: trace)
     }
   }
 
   /// Makes a lock of the lease that a call gets, if any, and reports on that.
   func make(
-    _ keys: LockKeys, _ options: LockOptions, _ logger: Logger?,
-    by call: (Coordinator, LockOptions) async throws -> Lease?
+    _ keys: LockKeys, _ options: LockOptions, _ logger: Logger?, _ phase: LockError.Phase,
+    by call: (Coordinator, LockOptions, AcquisitionTrace?) async throws -> Lease?
   ) async throws -> Lock? {
     try options.validate()
     var options = options
     // What the server gets is what the validity is counted from.
     options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
     let (reporter, start) = (coordinator.reporter, coordinator.clock.now)
-    reporter.acquiring()
+    let trace = reporter.acquiring(keys.names, phase)
+    func waited() -> Duration { start.duration(to: coordinator.clock.now) }
     do {
-      guard let lease = try await call(coordinator, options) else {
+      guard let lease = try await call(coordinator, options, trace) else {
         reporter.acquiredNothing(
-          keys.names, because: nil, waited: start.duration(to: coordinator.clock.now),
-          logger: logger)
+          keys.names, because: nil, waited: waited(), logger: logger, trace: trace)
         return nil
       }
       if let logger { lease.logger = logger }
-      reporter.acquired(lease, waited: start.duration(to: coordinator.clock.now), logger: logger)
+      reporter.acquired(lease, waited: waited(), logger: logger, trace: trace)
       return Lock(lease, coordinator: coordinator)
     } catch {
       reporter.acquiredNothing(
-        keys.names, because: error, waited: start.duration(to: coordinator.clock.now),
-        logger: logger)
+        keys.names, because: error, waited: waited(), logger: logger, trace: trace)
       throw error
     }
   }

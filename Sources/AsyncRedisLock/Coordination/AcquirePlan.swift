@@ -24,6 +24,8 @@ struct AcquirePlan {
   private let options: LockOptions
   private let waits: Bool
   private let start: Instant
+  /// Where the steps of the call are noted, if anywhere.
+  let trace: AcquisitionTrace?
   /// When to give up; nil for never.
   let end: Instant?
   /// How long one question may take.
@@ -45,11 +47,13 @@ struct AcquirePlan {
   private static let lastWord = Duration.milliseconds(2)
 
   init(
-    keys: [String], options: LockOptions, waits: Bool, operationTimeout: Duration, now: Instant
+    keys: [String], options: LockOptions, waits: Bool, operationTimeout: Duration, now: Instant,
+    trace: AcquisitionTrace? = nil
   ) {
     self.keys = keys
     self.options = options
     self.waits = waits
+    self.trace = trace
     start = now
     askedAt = now
     patience = min(operationTimeout, options.ttl)

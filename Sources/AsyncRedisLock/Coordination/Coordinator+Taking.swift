@@ -31,11 +31,14 @@ extension Coordinator {
     case .wait(let waiter, let ticket, let lease):
       if let lease { drawNumbers(for: lease) }
       if let end = plan.end { extender.wake(waiter, at: end) }
+      plan.trace?.note(.waitingInProcess)
       let turn = await waiter.turn
       if plan.end != nil { extender.noteEnd() }
       switch turn {
       case .take(let lease): return lease
-      case .lead: plan.gotTurn()
+      case .lead:
+        plan.trace?.note(.leading)
+        plan.gotTurn()
       case .timeUp:
         queues.leave(keys, ticket)
         try checkOpen(keys)
@@ -111,6 +114,11 @@ extension Coordinator {
         }
       case .pause(let instant):
         queues.note(plan.trouble, of: keys)
+        if let trouble = plan.trouble {
+          plan.trace?.note(.retrying, ["redis_lock.cause": "\(trouble)"])
+        } else {
+          plan.trace?.note(.polling)
+        }
         let promise = Promise<Bool>()
         extender.wake(promise, at: instant)
         if plan.isPolling { store.prepareToWait { if $0 { promise.fulfil(true) } } }
@@ -172,6 +180,9 @@ extension Coordinator {
       place.poll(ttl: options.ttl, numbers: queues.numbersWanted(keys))
     case .wait(let instant):
       if let error = plan.timeUp(at: now) { throw error }
+      if let holder = place.holder {
+        plan.trace?.note(.waitingOnServer, ["redis_lock.holder": holder])
+      }
       let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
       try await place.wait(for: next, until: until, wakingBy: extender)
       if asksThen, clock.now >= until { place.hurry() }
@@ -206,8 +217,8 @@ extension Coordinator {
   }
 
   var onLoss: @Sendable (Lease) -> Void {
-    { [queues, reporter, clock] lease in
-      reporter.ended(lease, lostBecause: lease.state.lossReason(at: clock.now))
+    { [queues, reporter] lease in
+      reporter.ended(lease, lostBecause: lease.lossReason)
       queues.end(lease, LockKeys(of: lease))
     }
   }

@@ -45,14 +45,16 @@ final class Coordinator: Sendable {
   }
 
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
-  func acquire(_ keys: LockKeys, options: LockOptions, waits: Bool) async throws -> Lease? {
+  func acquire(
+    _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
+  ) async throws -> Lease? {
     try checkHome(keys.names, .acquire)
     try beginAcquiring(keys)
     defer { endCall() }
     try Task.checkCancellation()
     let plan = AcquirePlan(
       keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
-      now: clock.now)
+      now: clock.now, trace: trace)
     guard waits else { return try await takeOnce(keys, plan, options) }
     return try await takeInTurn(keys, plan, options)
   }
@@ -73,7 +75,7 @@ final class Coordinator: Sendable {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
       reporter.ended(
-        lease, lostBecause: release.wasValid ? nil : lease.state.lossReason(at: clock.now))
+        lease, lostBecause: release.wasValid ? nil : lease.lossReason)
       if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
         promise.fulfil(.success(.released))
       } else {

@@ -97,6 +97,9 @@ final class Lease: Sendable {
   /// Whether the lease can be relied on now.
   var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
 
+  /// Why the lease is lost, if it is.
+  var lossReason: LossReason? { guarded.withLock { $0.state.lossReason(at: clock.now) } }
+
   /// How long ago the lease began.
   var age: Duration { startedAt.duration(to: clock.now) }
 

@@ -1,10 +1,6 @@
 internal import Logging
 internal import Synchronization
 
-#if Metrics
-  internal import CoreMetrics
-#endif
-
 /// Tells the logger and the metrics of one locker what happens to it.
 ///
 /// Nothing is above debug that a caller is told by an error anyway, but for what operators have to know: a
@@ -18,16 +14,24 @@ final class Reporter: Sendable {
   private let said = Mutex<Set<Remark>>([])
   #if Metrics
     private let metrics: LockMetrics
-
-    /// Reports for a locker with a label; the factory is that of the metrics system, unless given.
-    init(logger: Logger, label: String?, factory: any MetricsFactory = MetricsSystem.factory) {
-      self.logger = logger
-      metrics = LockMetrics(label: label, factory: factory)
-    }
-  #else
-    /// Reports for a locker with a label.
-    init(logger: Logger, label: String?) { self.logger = logger }
   #endif
+  #if Tracing
+    private let tracer: LockTracer
+  #endif
+
+  /// Reports for a locker with a label; `configuration` tells where its server is, if it has one.
+  init(
+    logger: Logger, label: String?, configuration: LockerConfiguration? = nil,
+    instruments: Instruments = Instruments()
+  ) {
+    self.logger = logger
+    #if Metrics
+      metrics = LockMetrics(label: label, factory: instruments.metrics)
+    #endif
+    #if Tracing
+      tracer = LockTracer(instruments.tracer, configuration: configuration)
+    #endif
+  }
 
   // MARK: The connection
 
@@ -77,13 +81,19 @@ final class Reporter: Sendable {
 
   // MARK: Taking locks
 
-  func acquiring() {
+  /// Notes a call that wants a lock; what it returns wants to know of the steps that this takes.
+  func acquiring(_ keys: [String], _ phase: LockError.Phase) -> AcquisitionTrace? {
     #if Metrics
       metrics.began()
     #endif
+    #if Tracing
+      return tracer.begin(phase.rawValue, keys)
+    #else
+      return nil
+    #endif
   }
 
-  func acquired(_ lease: Lease, waited: Duration, logger: Logger?) {
+  func acquired(_ lease: Lease, waited: Duration, logger: Logger?, trace: AcquisitionTrace?) {
     (logger ?? self.logger).debug(
       "acquired",
       metadata: lease.metadata([
@@ -92,11 +102,15 @@ final class Reporter: Sendable {
     #if Metrics
       metrics.acquired(lease.origin, waited: waited)
     #endif
+    #if Tracing
+      if let trace { tracer.end(trace, lease) }
+    #endif
   }
 
   /// Notes a call that ended without a lock; `error` is nil when somebody held it and the call did not wait.
   func acquiredNothing(
-    _ keys: [String], because error: (any Error)?, waited: Duration, logger: Logger?
+    _ keys: [String], because error: (any Error)?, waited: Duration, logger: Logger?,
+    trace: AcquisitionTrace?
   ) {
     let reason =
       switch error {
@@ -114,9 +128,23 @@ final class Reporter: Sendable {
     #if Metrics
       metrics.failed(reason)
     #endif
+    #if Tracing
+      if let trace { tracer.end(trace, reason, because: error) }
+    #endif
   }
 
   // MARK: Keeping locks
+
+  /// Runs a body under a lock.
+  func hold<Value: Sendable>(
+    _ lease: Lease, _ body: () async -> Result<Value, any Error>
+  ) async -> Result<Value, any Error> {
+    #if Tracing
+      await tracer.hold(lease, body)
+    #else
+      await body()
+    #endif
+  }
 
   /// Notes an extension; warns when it came so late that little was missing to a loss.
   func extended(_ lease: Lease, _ lateness: Lateness) {

@@ -15,9 +15,11 @@
     private func locker(label: String? = nil) async throws -> Locker {
       var configuration = try LockerConfiguration(url: RedisServer.current.url)
       configuration.label = label
+      var instruments = Instruments()
+      instruments.metrics = metrics
       let reporter = Reporter(
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, label: label,
-        factory: metrics)
+        instruments: instruments)
       return try await Locker(configuration, reporter: reporter)
     }
 
