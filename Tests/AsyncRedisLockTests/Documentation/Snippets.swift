@@ -77,7 +77,7 @@ func errors(_ locker: Locker) async throws {
 func fenced(_ locker: Locker, _ database: Database) async throws {
   try await locker.withLock("account-42") { lock in
     let fence = Int64(clamping: lock.fencingToken ?? 0)
-    // UPDATE account SET balance = $1, fence = $2 WHERE id = 42 AND fence <= $2
+    // The statement above, for the account 42.
     let rows = try await database.update(balance: 100, fence: fence)
     guard rows == 1 else { throw Overtaken() }
   }
@@ -104,7 +104,9 @@ func gettingStarted() async throws {
     print("somebody else may have billed meanwhile")
   }
 
-  let task = Task { try await locker.acquire("invoices", options: patient) }
+  let task = Task {
+    try await locker.acquire("invoices", options: patient)
+  }
   task.cancel()
 }
 
@@ -116,7 +118,8 @@ func moreErrors(_ locker: Locker) async throws {
     try await bill()
     try await lock.release()
   } catch let error as LockError where error.code == .timeout {
-    print("held by \(error.holder?.description ?? "somebody") for \(error.waited ?? .zero)")
+    let holder = error.holder?.description ?? "somebody"
+    print("held by \(holder) for \(error.waited ?? .zero)")
   } catch let error as LockError where error.isRetryable {
     print("later: \(error)")
   }
@@ -133,10 +136,14 @@ struct Bucket: Sendable {
   }
 }
 
-func replaceReport(_ body: [UInt8], fence: UInt64, in bucket: Bucket) async throws {
+func replaceReport(
+  _ body: [UInt8], fence: UInt64, in bucket: Bucket
+) async throws {
   while true {
     let current = try await bucket.head("report.json")
     guard current.fence <= fence else { throw Overtaken() }
-    if try await bucket.put("report.json", body, ifMatch: current.etag, fence: fence) { return }
+    let isWritten = try await bucket.put(
+      "report.json", body, ifMatch: current.etag, fence: fence)
+    if isWritten { return }
   }
 }

@@ -28,7 +28,8 @@ struct TestingSnippets {
   func time() async throws {
     let clock = ManualClock()
     let server = InMemoryServer(clock: clock)
-    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let first = Locker.inMemory(on: server)
+    let second = Locker.inMemory(on: server)
     let lock = try await first.acquire("key")
     let attempt = Task { try await second.acquire("key") }
     try await server.waitForWaiters(of: "key")
