@@ -7,7 +7,7 @@ STRICT = --build-system native -Xswiftc -warnings-as-errors
 TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build install deb docs docs-preview test test-matrix demo bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
+.PHONY: help build install deb docs docs-preview test test-matrix demo examples bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test-matrix: dependencies ## run the tests on all servers and with each hiredis 
 
 demo: dependencies ## run the demo, on a server of its own
 	$(SWIFT) run $(TRAITS) -c release Demo
+
+examples: dependencies ## build all examples and run each, on a server of its own; NAME= one of them
+	SWIFT=$(SWIFT) Examples/run $(NAME)
 
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
@@ -83,7 +86,7 @@ dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
 
 clean: ## remove everything that was built
-	rm -rf .build .build-* Benchmarks/.build
+	rm -rf .build .build-* Benchmarks/.build Examples/.build
 
 swift:
 	@command -v $(SWIFT) >/dev/null 2>&1 || \
