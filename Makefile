@@ -7,7 +7,7 @@ STRICT = --build-system native -Xswiftc -warnings-as-errors
 TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build install deb docs docs-preview test test-matrix demo examples bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
+.PHONY: help build install deb api docs docs-preview test test-matrix demo examples bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ install: dependencies ## build redis-lock and install it under PREFIX=/usr/local
 
 deb: dependencies ## build a Debian package of redis-lock, for this system
 	SWIFT=$(SWIFT) Packaging/deb
+
+api: dependencies ## say what breaks in the public interface since the last tag, or since BASE=
+	SWIFT=$(SWIFT) Packaging/api $(BASE)
 
 docs: dependencies ## build the documentation as a static site, without a warning
 	SWIFT=$(SWIFT) Packaging/docs

@@ -15,21 +15,21 @@
 /// Cancelling a task is not a `LockError`: it throws `CancellationError`.
 public struct LockError: Error, Sendable, Hashable {
   /// The kind of failure.
-  public var code: Code
+  public let code: Code
   /// One sentence that names the value and the rule, without any secret.
-  public var message: String
+  public let message: String
   /// The keys of the call that failed; empty where no key is involved.
-  public var keys: [String]
+  public let keys: [String]
   /// The step that failed, if the failure belongs to one.
-  public var phase: Phase?
+  public let phase: Phase?
   /// How long the call had waited when it failed.
-  public var waited: Duration?
+  public let waited: Duration?
   /// Who held the lock when last asked, if that is known.
-  public var holder: LockHolder?
+  public let holder: LockHolder?
   /// The first word of the server's error reply, such as `NOPERM`, if there was one.
-  public var serverCode: String?
+  public let serverCode: String?
   /// Whether the same call may succeed later without anything being changed first.
-  public var isRetryable: Bool
+  public let isRetryable: Bool
 
   package init(
     _ code: Code,
@@ -104,24 +104,33 @@ extension LockError {
     }
   }
 
-  /// The steps in the life of a lock in which a call can fail.
-  public enum Phase: String, Sendable, Hashable {
+  /// The steps in the life of a lock in which a call can fail; new ones may be added in a minor version.
+  public struct Phase: Sendable, Hashable, CustomStringConvertible {
+    private enum Value: String {
+      case connect, acquire, extend, release, inspect, forceRelease, detach, adopt
+    }
+
+    private let value: Value
+
     /// Connecting to the server, with authentication.
-    case connect
+    public static let connect = Self(value: .connect)
     /// Taking the lock, or waiting for it.
-    case acquire
+    public static let acquire = Self(value: .acquire)
     /// Prolonging the lock.
-    case extend
+    public static let extend = Self(value: .extend)
     /// Giving the lock back.
-    case release
+    public static let release = Self(value: .release)
     /// Asking about a lock.
-    case inspect
+    public static let inspect = Self(value: .inspect)
     /// Taking a lock away from whoever holds it.
-    case forceRelease
+    public static let forceRelease = Self(value: .forceRelease)
     /// Leaving the lock to another process.
-    case detach
+    public static let detach = Self(value: .detach)
     /// Taking over a lock that another process left.
-    case adopt
+    public static let adopt = Self(value: .adopt)
+
+    /// The step's name, as in the source.
+    public var description: String { value.rawValue }
   }
 }
 
@@ -129,7 +138,7 @@ extension LockError: CustomStringConvertible {
   /// The error in one line, for logs.
   public var description: String {
     var text = "\(code)"
-    if let phase { text += " (\(phase.rawValue))" }
+    if let phase { text += " (\(phase))" }
     text += ": \(message)"
     if !keys.isEmpty {
       let shown = keys.prefix(3).map(\.abbreviatedForMessage).joined(separator: ", ")

@@ -68,7 +68,7 @@ public final class InMemoryServer: Sendable {
   ///
   /// - Parameter key: The key, alone or among others of a call.
   /// - Returns: The number of tasks, of all lockers.
-  public func waiterCount(of key: String) -> Int {
+  public func taskCount(waitingFor key: String) -> Int {
     lockers.reduce(0) { $0 + $1.waiterCount(of: key) }
   }
 
@@ -78,7 +78,9 @@ public final class InMemoryServer: Sendable {
   ///   - count: How many tasks.
   ///   - key: The key, alone or among others of a call.
   /// - Throws: `CancellationError` when the task is cancelled.
-  public func waitForWaiters(_ count: Int = 1, of key: String) async throws(CancellationError) {
+  public func waitForTasks(
+    _ count: Int = 1, waitingFor key: String
+  ) async throws(CancellationError) {
     let promise = Promise<Bool>()
     state.withLock {
       $0.observers.append(Observer(key: key, count: count, promise: promise))
@@ -91,7 +93,7 @@ public final class InMemoryServer: Sendable {
   /// Looks whether as many wait as somebody wants to know of.
   func noteWaiting() {
     for observer in state.withLock({ $0.observers })
-    where waiterCount(of: observer.key) >= observer.count { observer.promise.fulfil(true) }
+    where taskCount(waitingFor: observer.key) >= observer.count { observer.promise.fulfil(true) }
   }
 
   var lockers: [Locker] { state.withLock { $0.clients.compactMap(\.locker) } }

@@ -87,7 +87,7 @@ final class Reporter: Sendable {
       metrics.began()
     #endif
     #if Tracing
-      return tracer.begin(phase.rawValue, keys)
+      return tracer.begin(phase.description, keys)
     #else
       return nil
     #endif

@@ -135,7 +135,7 @@
       switch reason {
       case .takenAway: "the lock was lost: the server says that it was deleted or taken by another"
       case .heldTooLong: "the lock was held for as long as --max-hold allows"
-      case .expired, nil: "the lock was lost: the server could not be asked to extend it in time"
+      default: "the lock was lost: the server could not be asked to extend it in time"
       }
     }
 

@@ -32,7 +32,7 @@ struct TestingSnippets {
     let second = Locker.inMemory(on: server)
     let lock = try await first.acquire("key")
     let attempt = Task { try await second.acquire("key") }
-    try await server.waitForWaiters(of: "key")
+    try await server.waitForTasks(waitingFor: "key")
     clock.advance(by: .seconds(1))  // The timeout of the second.
     await #expect(throws: LockError.self) { try await attempt.value }
     clock.advance(by: .seconds(3600))

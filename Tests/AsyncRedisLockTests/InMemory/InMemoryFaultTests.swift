@@ -30,7 +30,7 @@ struct InMemoryFaultTests {
     let lock = try await locker.acquire(key)
     server.behave(.unreachable)
     let attempt = Task { await Attempt { try await locker.acquire("other") } }
-    try await server.waitForWaiters(of: "other")
+    try await server.waitForTasks(waitingFor: "other")
     clock.advance(by: .seconds(1))
     #expect(await attempt.value.error?.code == .unreachable)
     #expect(lock.isHeld)
@@ -54,7 +54,7 @@ struct InMemoryFaultTests {
     #expect(try #require(taken.fencingToken) > (try #require(lock.fencingToken)))
     // What the first locker asks waits until it gets through.
     let waiting = Task { [key, patient] in try await first.acquire(key, options: patient) }
-    try await server.waitForWaiters(of: key)
+    try await server.waitForTasks(waitingFor: key)
     server.behave(.normal, towards: first)
     try await taken.release()
     #expect(try await waiting.value.isHeld)
@@ -88,7 +88,7 @@ struct InMemoryFaultTests {
 
     server.behave(.refusing("LOADING", isTransient: true))
     let patient = Task { [key] in try await locker.acquire(key) }
-    try await server.waitForWaiters(of: key)
+    try await server.waitForTasks(waitingFor: key)
     clock.advance(by: .milliseconds(500))
     server.behave(.normal)
     clock.advance(by: .milliseconds(100))
@@ -130,7 +130,7 @@ struct InMemoryFaultTests {
     let lock = try await locker.acquire(key)
     server.behave(.unreachable)
     let waiting = Task { await Attempt { try await locker.acquire("other") } }
-    try await server.waitForWaiters(of: "other")
+    try await server.waitForTasks(waitingFor: "other")
     await locker.close()
     #expect(await waiting.value.error?.code == .closed)
     #expect(!lock.isHeld)
@@ -143,21 +143,21 @@ struct InMemoryFaultTests {
   func waiters() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire([key, "second"])
-    #expect(server.waiterCount(of: key) == 0 && server.lockedKeys == [key, "second"])
+    #expect(server.taskCount(waitingFor: key) == 0 && server.lockedKeys == [key, "second"])
     let waiting = [first, first, second].map { locker in
       Task { [key, patient] in try await locker.withLock(key, options: patient) { _ in } }
     }
-    try await server.waitForWaiters(3, of: key)
+    try await server.waitForTasks(3, waitingFor: key)
     let tooMany = Task { [key, server] in
       _ = await #expect(throws: CancellationError.self) {
-        try await server.waitForWaiters(4, of: key)
+        try await server.waitForTasks(4, waitingFor: key)
       }
     }
     tooMany.cancel()
     await tooMany.value
     try await lock.release()
     for task in waiting { try await task.value }
-    #expect(server.waiterCount(of: key) == 0 && server.lockedKeys.isEmpty)
+    #expect(server.taskCount(waitingFor: key) == 0 && server.lockedKeys.isEmpty)
   }
 
   @Test("forgets tokens that are of no more use")
