@@ -7,7 +7,7 @@ STRICT = --build-system native -Xswiftc -warnings-as-errors
 TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build install deb api docs docs-preview test test-matrix demo examples bench chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
+.PHONY: help build install deb api docs docs-preview test test-matrix demo examples bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -15,7 +15,7 @@ help: ## list the targets
 build: dependencies ## build for debugging and for release, with warnings as errors
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) --build-tests
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) -c release
-	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits
+	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits --build-tests
 
 install: dependencies ## build redis-lock and install it under PREFIX=/usr/local, with its man page and completions
 	SWIFT=$(SWIFT) Packaging/install "$(DESTDIR)$(or $(PREFIX),/usr/local)"
@@ -47,6 +47,9 @@ examples: dependencies ## build all examples and run each, on a server of its ow
 
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
+
+traits: dependencies ## build a program with each set of traits, and measure how long that takes and how large it is
+	SWIFT=$(SWIFT) Benchmarks/trait-sets
 
 chaos: dependencies ## break server, network and clients for MINUTES=1, and check who held what; SEED=, PROFILE=
 	$(SWIFT) run $(TRAITS) Chaos soak --minutes "$(or $(MINUTES),1)" --seed "$(SEED)" --profile "$(PROFILE)" --json "$(JSON)"

@@ -93,15 +93,18 @@ extension InMemoryServer {
     let (questions, deaf) = state.withLock { state in
       var deaf: [@Sendable (Notice) -> Void] = []
       if locker == nil { state.behavior = behavior }
-      for index in state.clients.indices
-      where locker == nil || state.clients[index].locker === locker {
+      let clients = state.clients.indices.filter {
+        locker == nil || state.clients[$0].locker === locker
+      }
+      for index in clients {
         if behavior.isHeard, !state.clients[index].behavior.isHeard {
           deaf += state.clients[index].listeners.values
         }
         state.clients[index].behavior = behavior
       }
+      guard behavior.acts else { return ([Question](), deaf) }
       let questions = state.outstanding.values.filter {
-        !$0.hasActed && state.clients[$0.question.client].behavior.acts
+        !$0.hasActed && clients.contains($0.question.client)
       }.map(\.question)
       for question in questions { state.outstanding[ObjectIdentifier(question)]?.hasActed = true }
       return (questions, deaf)
