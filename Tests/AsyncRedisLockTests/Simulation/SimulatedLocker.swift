@@ -138,7 +138,7 @@ final class SimulatedLocker {
     _ question: Question, on connection: SimulatedConnection,
     answer: @escaping (SimulatedAnswer) -> Void
   ) {
-    if world.happens(world.weather.breaks) { cut(connection) }
+    if world.breaks() { cut(connection) }
     connection.serverHears = max(connection.serverHears + 1, world.now + world.delay())
     guard !connection.isCut else { return }
     let arrival = connection.serverHears
@@ -146,7 +146,7 @@ final class SimulatedLocker {
     if case .take = question { connection.serverHears += 3 * world.stepPause }
     world.at(arrival) { [self] in
       world.execute(question) { [self] reply in
-        if world.happens(world.weather.breaks) { cut(connection) }
+        if world.breaks() { cut(connection) }
         guard !connection.isCut else { return }
         connection.clientHears = max(connection.clientHears + 1, world.now + world.delay())
         at(connection.clientHears) { answer(reply) }
@@ -246,7 +246,7 @@ final class SimulatedLocker {
 
   /// Brings a message from the server, as far as the weather allows.
   func bring(_ message: SimulatedServer.Message) {
-    if world.happens(world.weather.breaks) {
+    if world.breaks() {
       at(world.now + world.delay()) { [self] in reconnectInbox() }
       return
     }

@@ -52,8 +52,9 @@ final class Simulation {
   private let serverDrift: Int64
   private let tracer: ((String) -> Void)?
 
-  /// How long new locks are asked for, and until when all must have ended.
+  /// How long new locks are asked for, how long connections break, and until when all must have ended.
   private static let opening: Int64 = 1_500_000
+  private static let storm: Int64 = 60_000_000
   private static let end: Int64 = 90_000_000
 
   init(seed: UInt64, tracer: ((String) -> Void)? = nil) {
@@ -91,6 +92,11 @@ final class Simulation {
   func pick(_ count: Int) -> Int { Int(truncatingIfNeeded: generator.next() >> 1) % count }
 
   func happens(_ thousandths: Int) -> Bool { thousandths > 0 && pick(1000) < thousandths }
+
+  /// Whether a connection breaks at a message.
+  ///
+  /// Not for good: with hundreds of clean-ups to be sent, none of which may break, nobody would get through.
+  func breaks() -> Bool { now < Self.storm && happens(weather.breaks) }
 
   /// How long a message is under way.
   func delay() -> Int64 {
@@ -267,8 +273,11 @@ final class Simulation {
       find("a task waits since \(task.asksSince ?? 0)")
     }
     guard weather.isFair else { return }
+    server.time = now
     for key in 0..<keyCount {
-      if let token = server.locks[key].value { find("\(token) is left in key \(key)") }
+      // A release that is not sent for as long as the key can live is not sent at all.
+      let token = weather.stalls > 0 ? server.value(key) : server.locks[key].value
+      if let token { find("\(token) is left in key \(key)") }
       if let entry = server.locks[key].queue.first {
         find("\(entry.token) is left in the queue of key \(key)")
       }
