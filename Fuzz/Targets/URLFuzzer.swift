@@ -57,7 +57,7 @@ enum URLFuzzer {
       user = escaped(configuration.username ?? "") + ":" + escaped(password.value) + "@"
     }
     let place =
-      switch configuration.address {
+      switch configuration.address.kind {
       case .tcp(let host, let port):
         "redis://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)"
       case .unixSocket(let path):

@@ -1,7 +1,7 @@
 /// What takes a lock over in another process that was left by ``Lock/detach()``.
 ///
-/// Send it to the other process in any encoding, and hand it to ``Locker/adopt(_:options:logger:)`` there. Who
-/// has it can take the lock, so it is as secret as the lock is dear.
+/// Send it to the other process in any encoding, and hand it to ``Locker/adopt(_:options:logger:)`` there. Keep
+/// it secret: whoever has it can take the lock.
 public struct ClaimCheck: Codable, Sendable, Hashable {
   /// The locked keys, sorted by their bytes.
   public let keys: [String]

@@ -7,19 +7,22 @@ extension Lock {
       body in
       await self.outcome(of: UnsafeTransfer(body), isolation: isolation)
     }
-    let lostError = await releaseAfterBody()
+    let endError = await releaseAfterBody()
     switch outcome {
     case .success(let box):
-      if let lostError { throw lostError }
+      if let endError { throw endError }
       return box.value
     case .failure(let error):
-      if let lostError, error is CancellationError, !Task.isCancelled { throw lostError }
+      if let endError, error is CancellationError, !Task.isCancelled { throw endError }
       throw error
     }
   }
 
-  /// Releases the lock; returns the error to throw when it had been lost while the body ran.
+  /// Releases the lock; returns the error to throw when it had ended while the body ran.
   private func releaseAfterBody() async -> LockError? {
+    if lease.isRevoked {
+      return LockError(.closed, "the locker was closed while the body ran", keys: keys)
+    }
     if lossReason != nil {
       // Nothing to wait for, least of all when the server is gone; what is left of it is cleaned up.
       beginRelease()
@@ -59,7 +62,7 @@ extension Lock {
       }
       while let outcome = await group.next(isolation: isolation) {
         // A body that releases its lock early is not disturbed.
-        if outcome != nil || lossReason != nil { group.cancelAll() }
+        if outcome != nil || lossReason != nil || lease.isRevoked { group.cancelAll() }
         if let outcome { return outcome }
       }
       preconditionFailure("The body's child task ends with an outcome.")

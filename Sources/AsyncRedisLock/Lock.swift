@@ -1,8 +1,10 @@
 /// A lock that is held, until it is released or lost.
 ///
-/// Release it with ``release()``; a handle that goes out of scope releases its lock too, without saying
-/// how that went. Beware of `_ = try await locker.acquire("key")`: it drops the handle, and with it the
-/// lock, at once. ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such trap.
+/// Release it with ``release()``. A handle that nobody refers to any more releases its lock too, without
+/// saying how that went; that is for errors and early returns. Don't rely on it to end the work: Swift may
+/// let go of a variable after its last use, and `_ = try await locker.acquire("key")` drops the handle, and
+/// with it the lock, at once. ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such
+/// traps.
 ///
 /// The lock belongs to its handle, not to a task or a thread, and any task may use the handle. It stays with
 /// its process: in a child made by `fork(2)` the handle counts as released and does nothing.
@@ -23,10 +25,13 @@ public final class Lock: Sendable {
   /// The value of the locked keys on the server, used for this acquisition alone.
   public var token: String { lease.claim.token }
 
-  /// A number greater than that of every lock taken before on the same server; nil when fencing is off.
+  /// A number greater than that of every lock taken before; nil when ``LockerConfiguration/isFencingEnabled``
+  /// is false.
   ///
-  /// Pass it on to what the lock protects, and have that refuse a number below the largest it has seen:
-  /// then a holder that was paused past the end of its lock can do no harm.
+  /// That counts for all lockers with the same server, database and ``LockerConfiguration/keyPrefix``; other
+  /// makes of client draw none. Pass it on to what the lock protects, and have that refuse a number below
+  /// the largest it has seen: then a holder that was paused past the end of its lock can do no harm. It
+  /// begins with the server's time in microseconds, and fits an `Int64`.
   public var fencingToken: UInt64? { lease.fencingToken }
 
   /// Whether the lock can be relied on at this instant.
@@ -88,7 +93,8 @@ public final class Lock: Sendable {
   /// - Parameter duration: At least 10 ms.
   /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
   ///   `refused` when the server did not do it within the operation timeout, `invalidOptions` for a
-  ///   duration out of range, or one that ``LockOptions/maxHold`` forbids; `CancellationError` when the task is cancelled.
+  ///   duration out of range, or one that ``LockOptions/maxHold`` forbids, `closed` in a child made by
+  ///   `fork(2)`; `CancellationError` when the task is cancelled.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
     if isHeld, let end = lease.state.holdEnd, coordinator.clock.now + duration > end {
@@ -138,7 +144,8 @@ public final class Lock: Sendable {
   /// - Returns: Whether the lock was released, had expired, or was another's.
   /// - Throws: ``LockError`` with the code `unreachable` or `refused` when the server did not answer
   ///   within the operation timeout; the release then goes on in the background, and the lock ends with
-  ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``.
+  ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``, and `closed` in a
+  ///   child made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
     try coordinator.checkHome(keys, .release)
@@ -160,5 +167,14 @@ public final class Lock: Sendable {
     let why = lossReason.map { "the lock was lost: \($0.explanation)" }
     let ending = lease.isDetached ? "the lock was left to another process" : "the lock was released"
     return LockError(.lost, why ?? ending, keys: keys, phase: phase)
+  }
+}
+
+extension Lock: CustomStringConvertible {
+  /// The keys, and whether they are held, for logs.
+  public var description: String {
+    let names = keys.map(\.abbreviatedForMessage).joined(separator: ", ")
+    let state = isHeld ? "held" : lossReason.map { "lost: \($0)" } ?? "released"
+    return "lock on \(names), \(state)"
   }
 }

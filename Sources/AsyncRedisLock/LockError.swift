@@ -14,7 +14,7 @@
 ///
 /// Cancelling a task is not a `LockError`: it throws `CancellationError`.
 public struct LockError: Error, Sendable, Hashable {
-  /// The kind of failure.
+  /// The kind of failure, to switch over; see ``Code``.
   public let code: Code
   /// One sentence that names the value and the rule, without any secret.
   public let message: String
@@ -22,13 +22,16 @@ public struct LockError: Error, Sendable, Hashable {
   public let keys: [String]
   /// The step that failed, if the failure belongs to one.
   public let phase: Phase?
-  /// How long the call had waited when it failed.
+  /// How long the call had waited when it failed; nil where no call waits.
   public let waited: Duration?
   /// Who held the lock when last asked, if that is known.
   public let holder: LockHolder?
   /// The first word of the server's error reply, such as `NOPERM`, if there was one.
   public let serverCode: String?
   /// Whether the same call may succeed later without anything being changed first.
+  ///
+  /// A lock that was lost is gone for its handle: of the errors with the code ``Code/lost`` only those of
+  /// `withLock`, which takes the lock anew, are retryable.
   public let isRetryable: Bool
 
   package init(
@@ -48,7 +51,9 @@ public struct LockError: Error, Sendable, Hashable {
     self.waited = waited
     self.holder = holder
     self.serverCode = serverCode
-    self.isRetryable = isRetryable ?? code.isUsuallyRetryable
+    // What is lost to a handle, or to a claim check, no repetition brings back.
+    let isGone = code == .lost && phase != nil
+    self.isRetryable = isRetryable ?? (code.isUsuallyRetryable && !isGone)
   }
 
   /// Matches an error by its code, so that a `catch` can name the code alone.
@@ -68,11 +73,12 @@ extension LockError {
 
     private init(_ value: Value) { self.value = value }
 
-    /// An option is out of its range; nothing was sent.
+    /// An option, or a value of a configuration, is out of its range; nothing was sent.
     public static let invalidOptions = Self(.invalidOptions)
-    /// A key is empty or too long, or no key was given; nothing was sent.
+    /// A key is empty or too long, begins with ``LockerConfiguration/keyPrefix``, or no key was given;
+    /// nothing was sent.
     public static let invalidKey = Self(.invalidKey)
-    /// A server URL, or the configuration made from it, is malformed.
+    /// The URL of a server is malformed.
     public static let invalidURL = Self(.invalidURL)
     /// TLS was asked for, and it is not built in.
     public static let tlsUnavailable = Self(.tlsUnavailable)
@@ -82,7 +88,10 @@ extension LockError {
     public static let tooManyWaiters = Self(.tooManyWaiters)
     /// The lock was lost while it was needed.
     public static let lost = Self(.lost)
-    /// The task would wait for a lock that it holds itself.
+    /// The task would wait for a lock that it holds itself, by `withLock`.
+    ///
+    /// A lock that it holds by a handle, or whose `withLock` runs in a parent task, is not noticed: such a
+    /// call waits for itself until its timeout.
     public static let wouldDeadlock = Self(.wouldDeadlock)
     /// The server could not be reached, or did not answer in time.
     public static let unreachable = Self(.unreachable)

@@ -5,13 +5,14 @@
 public struct LockHolder: Sendable, Hashable {
   /// The value of the key: the holder's token.
   public let value: String
-  /// The name of the holder's host.
+  /// The name of the holder's host; nil for a foreign client.
   public let host: String?
-  /// The process id of the holder on its host.
+  /// The process id of the holder on its host; nil for a foreign client.
   public let processID: Int32?
-  /// The label that the holder's ``LockerConfiguration/label`` gave itself.
+  /// What the holder set as ``LockOptions/label`` or ``LockerConfiguration/label``; nil if neither, and for a
+  /// foreign client.
   public let label: String?
-  /// The random identity of the holder's ``Locker``.
+  /// The ``Locker/id`` of the holder's locker; nil for a foreign client.
   public let lockerID: String?
 
   /// Whether the holder wakes waiters when it releases; other holders have to be polled.

@@ -1,38 +1,47 @@
 /// How a lock is waited for, how long it is valid, and whether it is kept alive.
 ///
 /// The defaults are those of the Rust crate of the same name. All durations are cut down to whole
-/// milliseconds before they are sent, since that is the server's unit.
+/// milliseconds before they are sent, since that is the server's unit; none may be longer than ten years.
+/// Every call that takes a lock checks its options first.
 public struct LockOptions: Sendable, Hashable {
-  /// How often a lock is asked for again whose release nobody tells of; 100 ms by default.
+  /// The longest pause between two attempts when no one will announce the release; 100 ms by default.
   ///
-  /// That is a lock of another make of client, and every lock while the server cannot send messages. Each
-  /// pause is a random share, between half and all of this, so that waiters do not ask in step.
+  /// That is so for a lock of another make of client, and for every lock while the server cannot send
+  /// messages. Each pause is a random share, between half and all of this, so that waiters do not ask in
+  /// step. At least 1 ms.
   public var retry: Duration
   /// How long to wait for the lock at the most, or `nil` to wait for ever; 1 s by default.
+  ///
+  /// It also bounds the waiting for a server that cannot be reached or is not ready; with `nil`, that has no
+  /// end either. At least 1 ms: not to wait is
+  /// ``Locker/acquireIfAvailable(_:options:logger:)-(String,_,_)``.
   public var timeout: Duration?
   /// How long the lock outlives its last extension; 3 s by default.
   ///
-  /// This is how long others wait when the holder's process dies.
+  /// This is how long others wait when the holder's process dies. At least 10 ms.
   public var ttl: Duration
   /// How often the lock is extended in the background, or `nil` for never; 1 s by default.
   ///
-  /// It has to be shorter than ``ttl``. A third of it leaves room for two failed extensions.
+  /// It has to be shorter than ``ttl``, and at least 1 ms. A third of the ttl leaves room for two failed
+  /// extensions; however long it is, a lock is extended a quarter of the ttl before its end.
   public var extend: Duration?
   /// How long others are kept from the lock at the least, also when it is released earlier; zero by default.
   ///
   /// For work that is done in less time than the clocks of machines differ by: without it, each of them runs
   /// a job that all start at noon. A release before that counts at once for its holder, and takes the key
-  /// away only then; should the process end meanwhile, others notice that up to 5 s later.
+  /// away only then; should the process end meanwhile, others notice that up to 5 s later. A process that
+  /// dies before it releases leaves the lock for its ttl, and no longer. At most ``maxHold``.
   public var minHold: Duration
   /// How long the lock may be held at the most, or `nil` for any time; `nil` by default.
   ///
-  /// After it the lock is lost, with the reason ``LossReason/heldTooLong``, however well it is extended.
+  /// After it the lock is lost, with the reason ``LossReason/heldTooLong``, however well it is extended. At
+  /// least 10 ms.
   public var maxHold: Duration?
   /// A word for people who look at the server, stored with the lock, or `nil` for that of
   /// ``LockerConfiguration/label``; `nil` by default.
   ///
-  /// Tasks of one locker that wait for the same keys share a place in the queue, and with it the label of the
-  /// first of them.
+  /// At most 64 bytes, without control characters. Tasks of one locker that wait for the same keys share a
+  /// place in the queue, and with it the label of the first of them.
   public var label: String?
 
   /// Creates options; every argument has the default of the property of its name.
@@ -80,7 +89,7 @@ public struct LockOptions: Sendable, Hashable {
           .invalidOptions, "minHold (\(minHold)) has to be at most maxHold (\(maxHold))")
       }
     }
-    if let label { try LockerConfiguration.check(label: label, as: "label", code: .invalidOptions) }
+    if let label { try LockerConfiguration.check(label: label, as: "label", .invalidOptions) }
   }
 }
 

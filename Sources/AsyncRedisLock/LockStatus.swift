@@ -22,3 +22,11 @@ public struct LockStatus: Sendable, Hashable {
     waiters = inspection.waiters.map(LockHolder.init(value:))
   }
 }
+
+extension LockStatus: CustomStringConvertible {
+  /// The status in one line, for logs.
+  public var description: String {
+    let time = remaining.map { "expires in \($0)" } ?? "never expires"
+    return "\(key.abbreviatedForMessage): held by \(holder), \(time), waiters: \(waiterCount)"
+  }
+}

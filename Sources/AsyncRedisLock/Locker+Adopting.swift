@@ -9,14 +9,15 @@ extension Locker {
   ///
   /// - Parameters:
   ///   - check: What `detach()` returned.
-  ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
+  ///     ``LockOptions/timeout`` play no part.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: The lock, held by this process.
   /// - Throws: ``LockError`` with the code `lost` when the lock has expired, has been taken over, or is
   ///   another's; `unreachable` or `refused` when the server was no help within the operation timeout;
   ///   `invalidKey`, `invalidOptions` or `closed`; `CancellationError` when the task is cancelled.
   public func adopt(
-    _ check: ClaimCheck, options: LockOptions = .init(), logger: Logger? = nil
+    _ check: ClaimCheck, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
     let keys = try self.check(check.keys)
     let lock = try await make(keys, options, logger, .adopt) { coordinator, options, _ in

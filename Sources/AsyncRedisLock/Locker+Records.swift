@@ -19,6 +19,8 @@ extension Locker {
       let lease = Lease(
         recording, numbers: 0..<0, state: state, minHold: .zero, clock: store.clock, origin: .asked,
         onLoss: { _ in })
+      // A record is no lock, and its end is not reported as one's.
+      _ = lease.isFirst(.ended)
       _ = coordinator.extender.add(lease)
       return Lock(lease, coordinator: coordinator)
     } catch {

@@ -12,8 +12,12 @@ public import Logging
 /// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
 /// is said on the connection of the parent.
 public final class Locker: Sendable {
-  let coordinator: Coordinator
+  package let coordinator: Coordinator
   package let keyPrefix: String
+  private let lockOptions: LockOptions
+
+  /// A random identity, of 16 hexadecimal digits: others see it as ``LockHolder/lockerID``.
+  public let id: String
 
   /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
   ///
@@ -21,7 +25,7 @@ public final class Locker: Sendable {
   ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
   ///   - logger: Gets what operators have to know, as warnings, and more at the level `debug`.
   /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad
-  ///   URL, `unreachable` when there is no connection within the connect timeout, `refused` when the
+  ///   URL or configuration, `unreachable` when there is no connection within the connect timeout, `refused` when the
   ///   server refuses the login or the database; `CancellationError` when the task is cancelled.
   public convenience init(
     url: String, logger: Logger = Logger(label: "async-redis-lock")
@@ -51,6 +55,8 @@ public final class Locker: Sendable {
       let place = "\(configuration.address)/\(configuration.database)"
       coordinator = Coordinator(configuration, store: store, place: place, reporter: reporter)
       keyPrefix = configuration.keyPrefix
+      lockOptions = configuration.lockOptions
+      id = store.lockerID
       try await store.connect(by: .now + configuration.connectTimeout)
       reporter.connected(to: place)
     } catch .cancelled {
@@ -70,6 +76,8 @@ public final class Locker: Sendable {
     coordinator = Coordinator(
       configuration, store: store, place: place, reporter: reporter, onWaiting: onWaiting)
     keyPrefix = configuration.keyPrefix
+    lockOptions = configuration.lockOptions
+    id = store.lockerID
   }
 
   // MARK: Handles
@@ -77,17 +85,19 @@ public final class Locker: Sendable {
   /// Waits for a lock and takes it.
   ///
   /// - Parameters:
-  ///   - key: The key to lock, as it is on the server.
-  ///   - options: How to wait, and how to keep the lock.
+  ///   - key: The key to lock, as it is on the server; from 1 byte to 512 MiB, and not beginning with
+  ///     ``LockerConfiguration/keyPrefix``.
+  ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
-  /// - Returns: The lock, held until it is released, lost, or its handle goes out of scope.
+  /// - Returns: The lock, held until it is released, lost, or nobody refers to its handle any more.
   /// - Throws: ``LockError`` with the code `timeout` when somebody else held the lock for all of
-  ///   ``LockOptions/timeout``, `tooManyWaiters` at once where ``LockerConfiguration/maxWaiters`` says so,
-  ///   `unreachable` or `refused` when the server was no help for as long, `refused` at once where waiting cannot help, `wouldDeadlock` when the task holds the key by
-  ///   `withLock`, `invalidKey`, `invalidOptions`, or `closed`; `CancellationError` when the task is
-  ///   cancelled. In every case no lock stays behind.
+  ///   ``LockOptions/timeout``; `unreachable` when the server could not be reached for as long; `refused` when
+  ///   it kept refusing for as long, or at once where waiting cannot help; `tooManyWaiters` at once where
+  ///   ``LockerConfiguration/maxWaiters`` says so; `wouldDeadlock` when the task holds the key by `withLock`;
+  ///   `invalidKey`, `invalidOptions`, or `closed`. `CancellationError` when the task is cancelled. In every
+  ///   case no lock stays behind.
   public func acquire(
-    _ key: String, options: LockOptions = .init(), logger: Logger? = nil
+    _ key: String, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
     try await acquire([key], options: options, logger: logger)
   }
@@ -98,12 +108,12 @@ public final class Locker: Sendable {
   ///   - first: A key to lock.
   ///   - second: A further key to lock.
   ///   - others: More keys to lock; duplicates count once.
-  ///   - options: How to wait, and how to keep the lock.
+  ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: One lock for all keys.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``.
   public func acquire(
-    _ first: String, _ second: String, _ others: String..., options: LockOptions = .init(),
+    _ first: String, _ second: String, _ others: String..., options: LockOptions? = nil,
     logger: Logger? = nil
   ) async throws -> Lock {
     try await acquire([first, second] + others, options: options, logger: logger)
@@ -113,12 +123,12 @@ public final class Locker: Sendable {
   ///
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
-  ///   - options: How to wait, and how to keep the lock.
+  ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: One lock for all keys.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``.
   public func acquire(
-    _ keys: [String], options: LockOptions = .init(), logger: Logger? = nil
+    _ keys: [String], options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
     let keys = try check(keys)
     try HeldLocks.current.check(keys.names, at: coordinator.place)
@@ -130,14 +140,17 @@ public final class Locker: Sendable {
 
   /// Takes a lock if nobody holds it, without waiting for a holder.
   ///
+  /// The server has the smaller of the ttl and ``LockerConfiguration/operationTimeout`` to answer.
+  ///
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.
-  ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
+  ///     ``LockOptions/timeout`` play no part.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: The lock, or nil when somebody else holds it.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
-    _ key: String, options: LockOptions = .init(), logger: Logger? = nil
+    _ key: String, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock? {
     try await acquireIfAvailable([key], options: options, logger: logger)
   }
@@ -146,12 +159,13 @@ public final class Locker: Sendable {
   ///
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
-  ///   - options: How to keep the lock; ``LockOptions/retry`` and ``LockOptions/timeout`` play no part.
+  ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
+  ///     ``LockOptions/timeout`` play no part.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
   /// - Returns: One lock for all keys, or nil when somebody else holds one of them.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
-    _ keys: [String], options: LockOptions = .init(), logger: Logger? = nil
+    _ keys: [String], options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock? {
     try await take(check(keys), options, waits: false, logger)
   }
@@ -162,14 +176,14 @@ public final class Locker: Sendable {
     for name in keys.names where name.utf8.starts(with: keyPrefix.utf8) {
       throw LockError(
         .invalidKey,
-        "the key \(name.abbreviatedForMessage) must not begin with the prefix of the locker's own keys"
-      )
+        "the key \(name.abbreviatedForMessage) must not begin with the prefix of the locker's own keys",
+        keys: keys.names)
     }
     return keys
   }
 
   private func take(
-    _ keys: LockKeys, _ options: LockOptions, waits: Bool, _ logger: Logger?
+    _ keys: LockKeys, _ options: LockOptions?, waits: Bool, _ logger: Logger?
   ) async throws -> Lock? {
     try await make(keys, options, logger, .acquire) { coordinator, options, trace in
       try await coordinator.acquire(keys, options: options, waits: waits, trace: trace)
@@ -178,11 +192,11 @@ public final class Locker: Sendable {
 
   /// Makes a lock of the lease that a call gets, if any, and reports on that.
   func make(
-    _ keys: LockKeys, _ options: LockOptions, _ logger: Logger?, _ phase: LockError.Phase,
+    _ keys: LockKeys, _ options: LockOptions?, _ logger: Logger?, _ phase: LockError.Phase,
     by call: (Coordinator, LockOptions, AcquisitionTrace?) async throws -> Lease?
   ) async throws -> Lock? {
+    var options = options ?? lockOptions
     try options.validate()
-    var options = options
     // What the server gets is what the validity is counted from.
     options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
     let (reporter, start) = (coordinator.reporter, coordinator.clock.now)
@@ -220,7 +234,7 @@ public final class Locker: Sendable {
   }
 
   /// Takes a key from whoever holds it, and hands it to the first who waits; the holder notices at its next
-  /// extension.
+  /// extension, or at the end of its validity if it is not extended.
   ///
   /// Until then two may believe that they hold the lock, so this is for holders that are known to be
   /// gone. A key that holds no string is no lock and is left alone.

@@ -3,68 +3,76 @@ extension LockerConfiguration {
   ///
   /// Host, path and user are never quoted: people put whole URLs there, with the password in them.
   ///
-  /// - Throws: ``LockError/Code/invalidURL``, or ``LockError/Code/invalidOptions`` for a timeout or a limit.
-  func validate() throws(LockError) {
-    try address.validate()
-    try validateCredentials()
-    try Self.check(database: database, as: "database")
-    try Self.check(clientName: clientName, as: "clientName")
-    try connectTimeout.validate(as: "connectTimeout", atLeast: Self.minimumTimeout)
-    try operationTimeout.validate(as: "operationTimeout", atLeast: Self.minimumTimeout)
-    try Self.check(keyPrefix: keyPrefix, as: "keyPrefix")
-    if let label { try Self.check(label: label, as: "label") }
-    if let maxWaiters { try Self.check(maxWaiters: maxWaiters, as: "maxWaiters") }
-    try Self.check(localHandoffLimit: localHandoffLimit, as: "localHandoffLimit")
+  /// - Parameter code: What kind of input it is that the configuration comes from.
+  /// - Throws: ``LockError`` with that code, naming the value and the rule.
+  package func validate(code: LockError.Code = .invalidOptions) throws(LockError) {
+    try address.validate(code)
+    try validateCredentials(code)
+    try Self.check(database: database, as: "database", code)
+    try Self.check(clientName: clientName, as: "clientName", code)
+    try connectTimeout.validate(as: "connectTimeout", atLeast: Self.minimumTimeout, code: code)
+    try operationTimeout.validate(as: "operationTimeout", atLeast: Self.minimumTimeout, code: code)
+    try Self.check(keyPrefix: keyPrefix, as: "keyPrefix", code)
+    if let label { try Self.check(label: label, as: "label", code) }
+    if let maxWaiters { try Self.check(maxWaiters: maxWaiters, as: "maxWaiters", code) }
+    try Self.check(localHandoffLimit: localHandoffLimit, as: "localHandoffLimit", code)
+    try lockOptions.validate()
   }
 
   static let minimumTimeout = Duration.milliseconds(1)
 
-  private func validateCredentials() throws(LockError) {
+  private func validateCredentials(_ code: LockError.Code) throws(LockError) {
     if let username {
       guard !username.isEmpty else {
-        throw LockError(.invalidURL, "user has to be left out if it is empty")
+        throw LockError(code, "user has to be left out if it is empty")
       }
-      try Self.check(username, hasNoNULAs: "user")
+      try Self.check(username, hasNoNULAs: "user", code)
       guard password != nil else {
         throw LockError(
-          .invalidURL, "user needs a password; in a URL a password alone is written :password@host")
+          code, "user needs a password; in a URL a password alone is written :password@host")
       }
     }
     if let password {
       guard !password.value.isEmpty else {
-        throw LockError(.invalidURL, "password has to be left out if it is empty")
+        throw LockError(code, "password has to be left out if it is empty")
       }
-      try Self.check(password.value, hasNoNULAs: "password")
+      try Self.check(password.value, hasNoNULAs: "password", code)
     }
   }
 
-  static func check(database: Int, as part: String) throws(LockError) {
+  static func check(
+    database: Int, as part: String, _ code: LockError.Code
+  ) throws(LockError) {
     // Not quoted: in a URL without its host, this is the second half of a password like 1/23.
     guard (0...Int(Int32.max)).contains(database) else {
-      throw LockError(.invalidURL, "\(part) has to be from 0 to \(Int32.max)")
+      throw LockError(code, "\(part) has to be from 0 to \(Int32.max)")
     }
   }
 
   /// `CLIENT SETNAME` refuses every other character, non-ASCII ones among them, and takes an empty name for none.
-  static func check(clientName: String, as part: String) throws(LockError) {
+  static func check(
+    clientName: String, as part: String, _ code: LockError.Code
+  ) throws(LockError) {
     guard clientName.utf8.allSatisfy((UInt8(ascii: "!")...UInt8(ascii: "~")).contains) else {
       throw LockError(
-        .invalidURL,
+        code,
         "\(part) (\(clientName.abbreviatedForMessage)) has to be ASCII without spaces and control "
           + "characters")
     }
   }
 
-  static func check(keyPrefix: String, as part: String) throws(LockError) {
+  static func check(
+    keyPrefix: String, as part: String, _ code: LockError.Code
+  ) throws(LockError) {
     guard (1...128).contains(keyPrefix.utf8.count) else {
       throw LockError(
-        .invalidURL, "\(part) has to be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
+        code, "\(part) has to be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
     }
-    try check(keyPrefix, hasNoNULAs: part)
+    try check(keyPrefix, hasNoNULAs: part, code)
   }
 
   static func check(
-    maxWaiters: Int, as part: String, code: LockError.Code = .invalidOptions
+    maxWaiters: Int, as part: String, _ code: LockError.Code
   ) throws(LockError) {
     guard (1...Int(Int32.max)).contains(maxWaiters) else {
       throw LockError(
@@ -75,7 +83,7 @@ extension LockerConfiguration {
 
   /// A thousand in a row is far more than saves anything, and others have to wait for them.
   static func check(
-    localHandoffLimit: Int, as part: String, code: LockError.Code = .invalidOptions
+    localHandoffLimit: Int, as part: String, _ code: LockError.Code
   ) throws(LockError) {
     guard (0...1000).contains(localHandoffLimit) else {
       throw LockError(code, "\(part) (\(localHandoffLimit)) has to be from 0 to 1000")
@@ -83,7 +91,7 @@ extension LockerConfiguration {
   }
 
   static func check(
-    label: String, as part: String, code: LockError.Code = .invalidURL
+    label: String, as part: String, _ code: LockError.Code
   ) throws(LockError) {
     guard label.utf8.count <= 64 else {
       throw LockError(
@@ -95,37 +103,39 @@ extension LockerConfiguration {
     }
   }
 
-  fileprivate static func check(_ text: String, hasNoNULAs part: String) throws(LockError) {
+  fileprivate static func check(
+    _ text: String, hasNoNULAs part: String, _ code: LockError.Code
+  ) throws(LockError) {
     guard !text.utf8.contains(0) else {
-      throw LockError(.invalidURL, "\(part) has a NUL character in it")
+      throw LockError(code, "\(part) has a NUL character in it")
     }
   }
 }
 
 extension LockerConfiguration.Address {
-  fileprivate func validate() throws(LockError) {
-    switch self {
+  fileprivate func validate(_ code: LockError.Code) throws(LockError) {
+    switch kind {
     case .tcp(let host, let port):
-      guard !host.isEmpty else { throw LockError(.invalidURL, "host is missing") }
+      guard !host.isEmpty else { throw LockError(code, "host is missing") }
       guard Self.isHost(host) else {
         throw LockError(
-          .invalidURL,
+          code,
           "host has to be a name in ASCII, an IPv4 address or an IPv6 address, "
             + "without its port")
       }
-      guard port > 0 else { throw LockError(.invalidURL, "port has to be from 1 to 65535") }
+      guard port > 0 else { throw LockError(code, "port has to be from 1 to 65535") }
     case .unixSocket(let path):
       guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else {
-        throw LockError(.invalidURL, "path of the socket has to be absolute, as in unix:///path")
+        throw LockError(code, "path of the socket has to be absolute, as in unix:///path")
       }
       // The smaller of the two systems' limits, so that a configuration is valid on both or none.
       guard path.utf8.count <= 103 else {
         throw LockError(
-          .invalidURL,
+          code,
           "path of the socket has to be at most 103 bytes long, not "
             + "\(path.utf8.count): a socket's address has room for 103 on macOS, 107 on Linux")
       }
-      try LockerConfiguration.check(path, hasNoNULAs: "path of the socket")
+      try LockerConfiguration.check(path, hasNoNULAs: "path of the socket", code)
     }
   }
 

@@ -1,32 +1,33 @@
 /// How a ``Locker`` reaches its server, and what it keeps there.
+///
+/// ``init(url:)`` makes one of a URL. Values are checked when a locker is made of it.
 public struct LockerConfiguration: Sendable, Hashable {
-  /// Where a server listens.
-  public enum Address: Sendable, Hashable {
-    /// A TCP port; `host` is a name, an IPv4 address, or an IPv6 address without brackets.
-    case tcp(host: String, port: UInt16 = 6379)
-    /// A Unix-domain socket at a path in the file system.
-    case unixSocket(path: String)
-  }
-
   /// Where the server listens; `127.0.0.1:6379` by default.
   public var address: Address
   /// The ACL user to log in as, or `nil` for the server's default user; `nil` by default.
+  ///
+  /// A user needs a ``password``.
   public var username: String?
   /// The password to log in with, or `nil` not to log in; `nil` by default.
   public var password: Password?
   /// The number of the database that holds the locks; 0 by default.
   public var database: Int
   /// The name that `CLIENT LIST` shows for the connection; `async-redis-lock` by default.
+  ///
+  /// ASCII without spaces, as the server demands.
   public var clientName: String
   /// How long a connection may take to be ready for commands; 1 s by default.
+  ///
+  /// From 1 ms to 10 years.
   public var connectTimeout: Duration
   /// How long the server may take to answer a command; 1 s by default.
   ///
-  /// Commands of a lock are bounded by the smaller of this and the lock's ttl.
+  /// From 1 ms to 10 years. Commands of a lock are bounded by the smaller of this and the lock's ttl.
   public var operationTimeout: Duration
   /// What the names of this library's own keys and channels begin with; `redis-lock:` by default.
   ///
-  /// The keys of locks are used as they are.
+  /// From 1 to 128 bytes. All clients of a lock have to use the same. The keys of locks are used as they
+  /// are, and must not begin with it.
   public var keyPrefix: String
   /// Whether every lock draws a fencing token; `true` by default.
   ///
@@ -34,16 +35,20 @@ public struct LockerConfiguration: Sendable, Hashable {
   public var isFencingEnabled: Bool
   /// How many tasks may wait for the same keys in this locker, or `nil` for any number; `nil` by default.
   ///
-  /// One more throws ``LockError/Code/tooManyWaiters`` at once.
+  /// At least 1. One more throws ``LockError/Code/tooManyWaiters`` at once.
   public var maxWaiters: Int?
   /// How many times in a row a lock may pass from task to task within this locker, without the server
   /// and past others that wait there; 15 by default, 0 for never.
   ///
-  /// Handing on in the process takes microseconds, and a trip to the server every now and then costs
-  /// little; what others wait longer is this number times the time that a task holds the lock.
+  /// At most 1000. Handing on in the process takes microseconds, and a trip to the server every now and
+  /// then costs little; what others wait longer is this number times the time that a task holds the lock.
   public var localHandoffLimit: Int
   /// A word for people who look at the server, stored with each lock; `nil` by default.
+  ///
+  /// At most 64 bytes, without control characters.
   public var label: String?
+  /// The options of every lock whose call brings none; the defaults of ``LockOptions`` by default.
+  public var lockOptions: LockOptions
 
   /// Creates a configuration; every argument has the default of the property of its name.
   public init(
@@ -58,7 +63,8 @@ public struct LockerConfiguration: Sendable, Hashable {
     isFencingEnabled: Bool = true,
     maxWaiters: Int? = nil,
     localHandoffLimit: Int = 15,
-    label: String? = nil
+    label: String? = nil,
+    lockOptions: LockOptions = .init()
   ) {
     self.address = address
     self.username = username
@@ -72,5 +78,34 @@ public struct LockerConfiguration: Sendable, Hashable {
     self.maxWaiters = maxWaiters
     self.localHandoffLimit = localHandoffLimit
     self.label = label
+    self.lockOptions = lockOptions
+  }
+}
+
+extension LockerConfiguration {
+  /// Where a server listens; further kinds may be added in a minor version.
+  public struct Address: Sendable, Hashable, CustomStringConvertible {
+    package enum Kind: Sendable, Hashable {
+      case tcp(host: String, port: UInt16)
+      case unixSocket(path: String)
+    }
+
+    package let kind: Kind
+
+    /// A TCP port; `host` is a name, an IPv4 address, or an IPv6 address without brackets.
+    public static func tcp(host: String, port: UInt16 = 6379) -> Self {
+      Self(kind: .tcp(host: host, port: port))
+    }
+
+    /// A Unix-domain socket at an absolute path in the file system, of at most 103 bytes.
+    public static func unixSocket(path: String) -> Self { Self(kind: .unixSocket(path: path)) }
+
+    /// The address as people write it: `host:port`, `[::1]:6379`, or the path of a socket.
+    public var description: String {
+      switch kind {
+      case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+      case .unixSocket(let path): path
+      }
+    }
   }
 }

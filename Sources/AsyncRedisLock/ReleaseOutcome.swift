@@ -1,6 +1,6 @@
 /// What became of a lock that was released.
 public enum ReleaseOutcome: Sendable, Hashable {
-  /// The lock was held until now, and is free.
+  /// The lock was held until now, and has been given back; others get it when ``LockOptions/minHold`` is over.
   case released
   /// The lock had expired, or had been deleted, and was free already.
   ///

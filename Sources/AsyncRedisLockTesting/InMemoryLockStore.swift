@@ -10,14 +10,16 @@ final class InMemoryLockStore: LockStore {
 
   init(_ configuration: LockerConfiguration, on server: InMemoryServer) {
     self.server = server
-    client = server.admit()
-    isFencing = configuration.isFencingEnabled
     tokens = TokenSource(label: configuration.label)
+    client = server.admit(tokens.lockerID)
+    isFencing = configuration.isFencingEnabled
   }
 
   var clock: LockClock { server.time }
 
   var roundTrip: Duration { server.state.withLock { $0.clients[client].behavior.delay } }
+
+  var lockerID: String { tokens.lockerID }
 
   func makeToken(label: String?) -> String { tokens.next(label: label) }
 

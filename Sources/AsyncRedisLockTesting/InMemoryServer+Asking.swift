@@ -5,11 +5,14 @@ extension InMemoryServer {
   /// Asks the server, as far as it can be reached.
   func submit(_ question: Question) {
     enum Fate {
+      case none
       case act(Behavior)
       case wait
       case fail(StoreFailure)
     }
     let fate: Fate = state.withLock { state in
+      // Its caller was cancelled meanwhile, and what takes it back may have been here.
+      guard !question.hasEnded else { return .none }
       let client = state.clients[question.client]
       if client.isStopped, !question.isPersistent { return .fail(.closed) }
       if let refusal = client.behavior.refusal, !(question.isPersistent && refusal.isTransient) {
@@ -17,12 +20,15 @@ extension InMemoryServer {
       }
       let canAct = client.behavior.acts
       // Closing waits for no answer that needs the clock to go on.
-      if client.isStopped, !canAct, question.remedy != nil { return .fail(.closed) }
+      if client.isStopped, !canAct, question.hasCaller { return .fail(.closed) }
       let behavior = client.isStopped ? .normal : client.behavior
-      state.outstanding[ObjectIdentifier(question)] = Asked(question: question, hasActed: canAct)
+      state.askedCount += 1
+      state.outstanding[ObjectIdentifier(question)] = Asked(
+        question: question, number: state.askedCount, hasActed: canAct)
       return canAct ? .act(behavior) : .wait
     }
     switch fate {
+    case .none: break
     case .fail(let failure): conclude(question, failure)
     case .wait: watch(question)
     case .act(let behavior): act(question, behavior)
@@ -32,20 +38,36 @@ extension InMemoryServer {
   /// Does what is asked, and lets the answer get back if it can.
   private func act(_ question: Question, _ behavior: Behavior) {
     let now = time.now
-    let answer = perform { question.act(&$0, now) }
+    // Whoever gives it up ends it first and takes it back then: so that is done before or comes behind.
+    let answer = perform { question.hasEnded ? nil : question.act(&$0, now) }
+    guard let answer else { return }
     let bring: @Sendable () -> Void = { [self] in if finish(question) { answer() } }
     if behavior.isHeard, behavior.delay == .zero { return bring() }
+    if behavior.isHeard {
+      state.withLock { $0.outstanding[ObjectIdentifier(question)]?.answer = bring }
+      setTimer(of: question, for: now + behavior.delay, bring)
+    }
     watch(question)
-    if behavior.isHeard { OneShot(by: time, at: now + behavior.delay, bring) }
   }
 
   /// Sees to it that a question fails when its time is up.
   private func watch(_ question: Question) {
-    OneShot(by: time, at: question.deadline) { [self] in
+    setTimer(of: question, for: question.deadline) { [self] in
       guard finish(question) else { return }
       let refusal = state.withLock { $0.clients[question.client].behavior.refusal }
       conclude(question, refusal ?? .unreachable("the server in memory did not answer in time"))
     }
+  }
+
+  /// Does something at an instant, unless the question has ended by then.
+  private func setTimer(
+    of question: Question, for instant: Instant, _ body: @escaping @Sendable () -> Void
+  ) {
+    let timer = OneShot(by: time, at: instant, body)
+    let isKept = state.withLock { state in
+      state.outstanding[ObjectIdentifier(question)]?.timers.append(timer) != nil
+    }
+    if !isKept { timer.cancel() }
   }
 
   /// Gives a question up; false when it has been answered.
@@ -58,7 +80,8 @@ extension InMemoryServer {
 
   private func finish(_ question: Question) -> Bool {
     guard question.end() else { return false }
-    state.withLock { _ = $0.outstanding.removeValue(forKey: ObjectIdentifier(question)) }
+    let asked = state.withLock { $0.outstanding.removeValue(forKey: ObjectIdentifier(question)) }
+    for timer in asked?.timers ?? [] { timer.cancel() }
     return true
   }
 
@@ -70,21 +93,22 @@ extension InMemoryServer {
   // MARK: Clients
 
   /// Lets a locker in; it is not stopped, and told of grants.
-  func admit() -> Int {
+  func admit(_ id: String) -> Int {
     state.withLock { state in
-      state.clients.append(Client(behavior: state.behavior))
+      state.clients.append(Client(id: id, behavior: state.behavior))
       return state.clients.count - 1
     }
   }
 
   /// Fails what a client has asked, and refuses what comes later, but for what gives back.
   func stop(_ client: Int) {
-    let questions = state.withLock { state in
+    let asked = state.withLock { state in
       state.clients[client].isStopped = true
-      return state.outstanding.values.map(\.question).filter { $0.client == client }
+      return state.outstanding.values.filter { $0.question.client == client }
     }
-    for question in questions where question.remedy != nil || !question.isPersistent {
-      abandon(question, because: .closed)
+    for asked in asked where asked.question.hasCaller {
+      // An answer that is under way still arrives: closing does not wait for the clock to go on.
+      if let answer = asked.answer { answer() } else { abandon(asked.question, because: .closed) }
     }
   }
 
@@ -94,7 +118,7 @@ extension InMemoryServer {
       var deaf: [@Sendable (Notice) -> Void] = []
       if locker == nil { state.behavior = behavior }
       let clients = state.clients.indices.filter {
-        locker == nil || state.clients[$0].locker === locker
+        locker == nil || state.clients[$0].id == locker?.id
       }
       for index in clients {
         if behavior.isHeard, !state.clients[index].behavior.isHeard {
@@ -105,7 +129,7 @@ extension InMemoryServer {
       guard behavior.acts else { return ([Question](), deaf) }
       let questions = state.outstanding.values.filter {
         !$0.hasActed && clients.contains($0.question.client)
-      }.map(\.question)
+      }.sorted { $0.number < $1.number }.map(\.question)
       for question in questions { state.outstanding[ObjectIdentifier(question)]?.hasActed = true }
       return (questions, deaf)
     }

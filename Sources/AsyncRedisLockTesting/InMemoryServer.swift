@@ -16,21 +16,31 @@ public final class InMemoryServer: Sendable {
     var clients: [Client] = []
     /// What has been asked and not been answered.
     var outstanding: [ObjectIdentifier: Asked] = [:]
+    var askedCount = 0
     /// How lockers are treated that come later.
     var behavior = Behavior.normal
     /// Who waits until so many tasks wait for a key.
     var observers: [Observer] = []
   }
 
-  /// A question, and whether it has been acted on.
+  /// A question that has not been answered.
   struct Asked {
     let question: Question
+    /// Its place in the order in which they came.
+    let number: Int
     var hasActed: Bool
+    /// Brings the answer; nil as long as there is none, and when it is lost.
+    var answer: (@Sendable () -> Void)?
+    /// What brings its answer later, and fails it when its time is up.
+    var timers: [OneShot] = []
   }
 
   /// A locker, as the server knows it.
   struct Client {
-    weak var locker: Locker?
+    /// The identity of the locker.
+    let id: String
+    /// Lives as long as the locker and all its locks.
+    weak var coordinator: Coordinator?
     var behavior: Behavior
     var listeners: [String: @Sendable (Notice) -> Void] = [:]
     var isStopped = false
@@ -69,7 +79,7 @@ public final class InMemoryServer: Sendable {
   /// - Parameter key: The key, alone or among others of a call.
   /// - Returns: The number of tasks, of all lockers.
   public func taskCount(waitingFor key: String) -> Int {
-    lockers.reduce(0) { $0 + $1.waiterCount(of: key) }
+    coordinators.reduce(0) { $0 + $1.waiterCount(of: key) }
   }
 
   /// Waits until at least so many tasks wait for a key.
@@ -96,7 +106,7 @@ public final class InMemoryServer: Sendable {
     where taskCount(waitingFor: observer.key) >= observer.count { observer.promise.fulfil(true) }
   }
 
-  var lockers: [Locker] { state.withLock { $0.clients.compactMap(\.locker) } }
+  var coordinators: [Coordinator] { state.withLock { $0.clients.compactMap(\.coordinator) } }
 
   private func look<Answer: Sendable>(_ body: (inout ServerMemory) -> Answer) -> Answer {
     state.withLock { state in

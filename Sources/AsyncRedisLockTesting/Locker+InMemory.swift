@@ -5,30 +5,42 @@ internal import Synchronization
 extension Locker {
   /// Creates a locker without a server, for tests, that has its locks to itself.
   ///
-  /// - Parameter clock: What ttl and timeouts are counted by; the machine's time if nil.
-  /// - Returns: A locker with the default configuration.
-  public static func inMemory(clock: ManualClock? = nil) -> Locker {
-    inMemory(on: InMemoryServer(clock: clock))
+  /// - Parameters:
+  ///   - clock: What ttl and timeouts are counted by; the machine's time if nil.
+  ///   - configuration: As for ``inMemory(on:configuration:logger:)``.
+  ///   - logger: Gets what the logger of a locker with a server gets.
+  /// - Returns: A locker that does all that one with a server does.
+  public static func inMemory(
+    clock: ManualClock? = nil, configuration: LockerConfiguration = .init(),
+    logger: Logger = Logger(label: "async-redis-lock")
+  ) -> Locker {
+    inMemory(on: InMemoryServer(clock: clock), configuration: configuration, logger: logger)
   }
 
   /// Creates a locker without a server, for tests.
   ///
   /// - Parameters:
   ///   - server: What it shares its locks with.
-  ///   - configuration: Its limits, timeouts, prefix and label; the rest plays no part.
+  ///   - configuration: Checked as for a locker with a server: a bad value ends the test. What only says how to
+  ///     reach a server plays no part.
   ///   - logger: Gets what the logger of a locker with a server gets.
   /// - Returns: A locker that does all that one with a server does.
   public static func inMemory(
     on server: InMemoryServer, configuration: LockerConfiguration = .init(),
     logger: Logger = Logger(label: "async-redis-lock")
   ) -> Locker {
+    do {
+      try configuration.validate()
+    } catch {
+      preconditionFailure("\(error)")
+    }
     let store = InMemoryLockStore(configuration, on: server)
     let locker = Locker(
       configuration, in: store, place: "memory \(ObjectIdentifier(server))", logger: logger
     ) { [weak server] in
       server?.noteWaiting()
     }
-    server.state.withLock { $0.clients[store.client].locker = locker }
+    server.state.withLock { $0.clients[store.client].coordinator = locker.coordinator }
     return locker
   }
 }
@@ -38,8 +50,11 @@ extension InMemoryServer {
   ///
   /// - Parameter key: The key; nothing happens when it is free.
   public func loseLock(on key: String) {
-    perform { $0.server.forceRelease($0.number(of: key)) }
-    let holder = holder(of: key)
-    for locker in lockers { locker.loseLeases(of: key, besides: holder?.value) }
+    let former = perform { memory in
+      defer { memory.server.forceRelease(memory.number(of: key)) }
+      return memory.holder(of: key)
+    }
+    guard let former else { return }
+    for coordinator in coordinators { coordinator.loseLeases(of: key, heldBy: former) }
   }
 }

@@ -13,21 +13,26 @@ final class Question: Sendable {
   let act: Act
   /// What takes it back, or does it later, when it has no answer.
   let remedy: (@Sendable () -> Question)?
+  /// Whether somebody wants to know what became of it.
+  let hasCaller: Bool
   private let fail: @Sendable (StoreFailure) -> Void
   private let isOver = Atomic<Bool>(false)
 
   init(
-    from client: Int, by deadline: Instant, isPersistent: Bool = false,
+    from client: Int, by deadline: Instant, isPersistent: Bool = false, hasCaller: Bool = true,
     remedy: (@Sendable () -> Question)? = nil, act: @escaping Act,
     fail: @escaping @Sendable (StoreFailure) -> Void
   ) {
     self.client = client
     self.deadline = deadline
     self.isPersistent = isPersistent
+    self.hasCaller = hasCaller
     self.remedy = remedy
     self.act = act
     self.fail = fail
   }
+
+  var hasEnded: Bool { isOver.load(ordering: .acquiring) }
 
   /// Ends the question; false when it had ended before.
   func end() -> Bool { !isOver.exchange(true, ordering: .acquiringAndReleasing) }
@@ -37,7 +42,7 @@ final class Question: Sendable {
 
   /// Gives a claim back of which nobody knows whether it was granted.
   static func cleaningUp(_ claim: Claim, of client: Int, until end: Instant) -> Question {
-    Question(from: client, by: end, isPersistent: true) { memory, _ in
+    Question(from: client, by: end, isPersistent: true, hasCaller: false) { memory, _ in
       let (keys, token) = (
         memory.numbers(of: claim), memory.number(of: claim.token, client: client)
       )

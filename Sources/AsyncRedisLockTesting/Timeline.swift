@@ -14,10 +14,15 @@ package final class Timeline: ManualTime {
     var alarms: [Int: Alarm] = [:]
     var timerCount = 0
 
-    /// Takes out what is due first by an instant, and sets the time to that.
+    /// Takes out what is due first by an instant, and sets the time to that; to the end, if nothing is.
+    ///
+    /// In one step, so that what is set meanwhile for a time before the end is noticed to be due.
     mutating func next(by end: Instant) -> Alarm? {
       let first = alarms.min { ($0.value.due, $0.key) < ($1.value.due, $1.key) }
-      guard let (id, alarm) = first, alarm.due <= end else { return nil }
+      guard let (id, alarm) = first, alarm.due <= end else {
+        now = max(now, end)
+        return nil
+      }
       alarms[id] = nil
       now = max(now, alarm.due)
       return alarm
@@ -48,11 +53,7 @@ package final class Timeline: ManualTime {
   }
 
   func advance(by duration: Duration) {
-    queue.sync {
-      let end = now + duration
-      run(until: end)
-      state.withLock { $0.now = max($0.now, end) }
-    }
+    queue.sync { run(until: now + duration) }
   }
 
   private func run(until end: Instant) {

@@ -30,6 +30,8 @@ struct AcquirePlan {
   let end: Instant?
   /// How long one question may take.
   private let patience: Duration
+  /// How long the first question may take if the time is up by then.
+  private let grace: Duration
   private var hasAsked = false
   /// Whether others of this process came first.
   private var hadToWait = false
@@ -48,7 +50,7 @@ struct AcquirePlan {
 
   init(
     keys: [String], options: LockOptions, waits: Bool, operationTimeout: Duration, now: Instant,
-    trace: AcquisitionTrace? = nil
+    grace: Duration = .milliseconds(2), trace: AcquisitionTrace? = nil
   ) {
     self.keys = keys
     self.options = options
@@ -57,20 +59,24 @@ struct AcquirePlan {
     start = now
     askedAt = now
     patience = min(operationTimeout, options.ttl)
+    self.grace = grace
     end = waits ? options.timeout.map { now + $0 } : now + patience
   }
 
   /// The next question, or the failure when the time is up.
+  ///
+  /// A task that gets to run only then has its question all the same: without an answer nobody could say why it
+  /// has no lock.
   mutating func next(at now: Instant) -> Action {
-    if let end, now >= end {
-      if !hasAsked, !hadToWait, holder == nil {
-        trouble = trouble ?? .unreachable("the time was up before the server could be asked")
-      }
-      return .fail(timeoutError(at: now))
+    var deadline = now + patience
+    if let end {
+      let isAnswered = hasAsked || hadToWait || holder != nil || trouble != nil
+      if now >= end, isAnswered { return .fail(timeoutError(at: now)) }
+      deadline = min(deadline, isAnswered ? end : max(end, now + grace))
     }
     defer { hasAsked = true }
     askedAt = now
-    return .ask(isFirst: !hasAsked, by: min(now + patience, end ?? now + patience))
+    return .ask(isFirst: !hasAsked, by: deadline)
   }
 
   /// What to do with an answer.

@@ -34,6 +34,7 @@ extension Coordinator {
           throw LockError(error, keys: keys.names, phase: .adopt)
         }
         try await pause(StoreFailure.transientPause)
+        try checkOpen(keys)
         continue
       }
       switch answer {
@@ -54,8 +55,7 @@ extension Coordinator {
         return try keep(
           Lease(
             claim, numbers: numbers, state: state, minHold: options.minHold, clock: clock,
-            origin: .adopted,
-            onLoss: onLoss))
+            origin: .adopted, onLoss: onLoss))
       }
     }
   }

@@ -27,6 +27,7 @@ extension Coordinator {
         .tooManyWaiters,
         "as many tasks of this locker wait for the lock as maxWaiters (\(queues.maxWaiters)) allows",
         keys: keys.names, phase: .acquire)
+    case .closed: throw Self.closedError(keys)
     case .lead: break
     case .wait(let waiter, let ticket, let lease):
       if let lease { drawNumbers(for: lease) }
@@ -123,6 +124,7 @@ extension Coordinator {
         extender.wake(promise, at: instant)
         if plan.isPolling { store.prepareToWait { if $0 { promise.fulfil(true) } } }
         try await promise.wait()
+        try checkOpen(keys)
         action = plan.isPolling && store.isTold ? .queue : plan.next(at: clock.now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// Takes, keeps and gives back the locks of one ``Locker``.
-final class Coordinator: Sendable {
+package final class Coordinator: Sendable {
   /// The calls that are under way to take a lock or to give one back, and who waits for their end.
   private struct Calls {
     var count = 0
@@ -54,7 +54,7 @@ final class Coordinator: Sendable {
     try Task.checkCancellation()
     let plan = AcquirePlan(
       keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
-      now: clock.now, trace: trace)
+      now: clock.now, grace: clock.grace, trace: trace)
     guard waits else { return try await takeOnce(keys, plan, options) }
     return try await takeInTurn(keys, plan, options)
   }
@@ -63,15 +63,15 @@ final class Coordinator: Sendable {
 
   /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
   ///
-  /// `isAwaited` tells that a task waits for the outcome.
+  /// `isAwaited` tells that a task waits for the outcome, `revokes` that its holder did not ask for it.
   @discardableResult
   func release(
-    _ lease: Lease, isAwaited: Bool = false
+    _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false
   ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
     // Closing must not miss what has not been handed to the store yet.
     calls.withLock { $0.count += 1 }
     defer { endCall() }
-    switch lease.beginRelease(isAwaited: isAwaited) {
+    switch lease.beginRelease(isAwaited: isAwaited, revokes: revokes) {
     case .wait(let promise): return promise
     case .ask(let release, let promise):
       reporter.ended(
@@ -118,7 +118,7 @@ final class Coordinator: Sendable {
     let errand = Errand(at: end, by: clock) { [weak extender] in
       extender?.giveBack(lease.remainder) { _ in }
     }
-    extender.wake(errand, at: end)
+    extender.wake(errand, at: end, isForHolders: true)
   }
 
   /// Leaves a lease to another process; false when it has ended.
@@ -142,7 +142,7 @@ final class Coordinator: Sendable {
   /// Waits for a while, by the store's time, or not at all when closed.
   func pause(_ duration: Duration) async throws(CancellationError) {
     let promise = Promise<Bool>()
-    extender.wake(promise, at: clock.now + duration)
+    extender.wake(promise, at: clock.now + duration, isForHolders: true)
     try await promise.wait()
   }
 
@@ -153,7 +153,7 @@ final class Coordinator: Sendable {
     guard home.isHere else { return }
     calls.withLock { $0.isClosed = true }
     queues.close()
-    let promises = extender.close().map { release($0) }
+    let promises = extender.close(isFinal: true).map { release($0, revokes: true) }
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
     await waitForCalls()
@@ -167,7 +167,7 @@ final class Coordinator: Sendable {
     guard home.isHere else { return }
     calls.withLock { $0.isClosed = true }
     queues.close()
-    for lease in extender.close() {
+    for lease in extender.close(isFinal: false) {
       let promise = Promise<Bool>()
       lease.addWatcher(promise)
       try? await promise.wait()

@@ -37,13 +37,21 @@ final class Extender: Sendable {
 
   private typealias Entry = Timetable<Item>.Entry
 
+  /// What is still taken in.
+  private enum Stage: Comparable {
+    case open
+    /// No leases and no alarms, but for what has to do with leases that go on.
+    case closing
+    case closed
+  }
+
   private struct State {
     var timetable = Timetable<Item>()
     /// What was taken out of the timetable and has not been dealt with.
     var firing: [Entry] = []
     var timer: (any WakeTimer)?
     var armedFor: Instant?
-    var isClosed = false
+    var stage = Stage.open
 
     /// Sets the timer for what is due next, unless it is set for an earlier instant.
     ///
@@ -89,12 +97,14 @@ final class Extender: Sendable {
     let due = lease.plan(
       roundTrip: store.roundTrip, share: nextShare(), wasHandedOver: wasHandedOver)
     guard let due else { return true }
-    return enter(.lease(lease), due: due, unlessClosed: true)
+    return enter(.lease(lease), due: due, notPast: .open)
   }
 
-  /// Rings an alarm at an instant, or at once when closed.
-  func wake(_ alarm: any Alarm, at instant: Instant) {
-    if !enter(.wake(alarm), due: instant, unlessClosed: true) { alarm.ring() }
+  /// Rings an alarm at an instant, or at once when closed; `isForHolders` tells one that is set also while leases
+  /// go on after the closing has begun.
+  func wake(_ alarm: any Alarm, at instant: Instant, isForHolders: Bool = false) {
+    let stage = isForHolders ? Stage.closing : .open
+    if !enter(.wake(alarm), due: instant, notPast: stage) { alarm.ring() }
   }
 
   /// Notes that an alarm or a lease in the timetable has ended.
@@ -128,10 +138,11 @@ final class Extender: Sendable {
     }
   }
 
-  /// Wakes all who wait, refuses what comes later, and returns the leases that are still held.
-  func close() -> [Lease] {
+  /// Wakes all who wait, refuses what comes later, and returns the leases that are still held; `isFinal` tells that
+  /// they do not go on.
+  func close(isFinal: Bool) -> [Lease] {
     let items = state.withLock { state in
-      state.isClosed = true
+      state.stage = max(state.stage, isFinal ? .closed : .closing)
       return state.timetable.items + state.firing.map(\.item)
     }
     for case .wake(let alarm) in items { alarm.ring() }
@@ -291,9 +302,9 @@ final class Extender: Sendable {
 
   /// Enters an item; false when it was refused because of closing.
   @discardableResult
-  private func enter(_ item: Item, due: Instant, unlessClosed: Bool = false) -> Bool {
+  private func enter(_ item: Item, due: Instant, notPast stage: Stage = .closed) -> Bool {
     state.withLock { state in
-      guard !(unlessClosed && state.isClosed) else { return false }
+      guard state.stage <= stage else { return false }
       state.timetable.add(item, due: due)
       state.arm(by: clock)
       return true

@@ -16,6 +16,8 @@ final class Lease: Sendable {
     var isDrawingNumbers = false
     /// Whether the lock was left to another process.
     var isDetached = false
+    /// Whether the lease was ended by closing, under its holder.
+    var isRevoked = false
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
 
@@ -187,11 +189,12 @@ final class Lease: Sendable {
     case wait(Promise<Result<ReleaseOutcome, StoreFailure>>)
   }
 
-  /// Ends the lease because its handle gives it back.
-  func beginRelease(isAwaited: Bool) -> Releasing {
+  /// Ends the lease because its handle gives it back, or closing does.
+  func beginRelease(isAwaited: Bool, revokes: Bool = false) -> Releasing {
     let now = clock.now
     let (releasing, watchers): (Releasing, [Promise<Bool>]) = guarded.withLock { guarded in
       let isHeld = guarded.state.isHeld(at: now)
+      if revokes, isHeld { guarded.isRevoked = true }
       guarded.state.release(at: now)
       if let promise = guarded.release { return (.wait(promise), []) }
       let promise = Promise<Result<ReleaseOutcome, StoreFailure>>()
@@ -235,6 +238,9 @@ final class Lease: Sendable {
 
   /// Whether the lock was left to another process.
   var isDetached: Bool { guarded.withLock { $0.isDetached } }
+
+  /// Whether closing has ended the lease, and not its holder.
+  var isRevoked: Bool { guarded.withLock { $0.isRevoked } }
 
   /// Whether somebody has asked for the release, answered or not.
   var isBeingReleased: Bool { guarded.withLock { $0.release != nil } }

@@ -44,6 +44,8 @@ final class LocalQueues: Sendable {
     case wait(Waiter, WaitingLine<Waiter>.Ticket, drawFor: Lease?)
     /// Too many wait.
     case full
+    /// Nobody may come any more.
+    case closed
   }
 
   /// More keys than this are not remembered as contended.
@@ -69,6 +71,7 @@ final class LocalQueues: Sendable {
   func enter(_ keys: LockKeys, options: LockOptions) -> Entry {
     defer { onWaiting?() }
     return state.withLock { state in
+      guard !state.isClosed else { return .closed }
       guard let count = state.queues[keys]?.count else {
         state.queues[keys] = Queue()
         return .lead
@@ -174,10 +177,13 @@ final class LocalQueues: Sendable {
 
   /// Notes that the leader has the keys; returns the lease if it may be handed on.
   func settle(_ keys: LockKeys, _ lease: Lease) -> Lease? {
-    state.withLock { state in
+    let next = state.withLock { state in
       state.queues[keys]?.head = .held(lease)
       return state.queues[keys]?.leaseToDrawFor(handoffLimit)
     }
+    // One that ended before has found no place to give up.
+    if lease.state.hasEnded { end(lease, keys) }
+    return next
   }
 
   /// Makes the next waiter the leader, because the one before gave up; returns the place, if there is

@@ -14,6 +14,9 @@ package struct LockClock: Sendable {
   /// The present instant.
   package var now: Instant { manual?.now ?? .now }
 
+  /// What a question is allowed that is asked when its time is up; nothing if time may stand still.
+  var grace: Duration { manual == nil ? .milliseconds(2) : .zero }
+
   /// Makes a timer that calls the handler at the instants it is set for, on a thread where nothing else waits.
   package func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any WakeTimer {
     manual?.makeTimer(handler) ?? DispatchWakeTimer(handler)

@@ -1,4 +1,6 @@
 extension LockOptions {
   /// When a lock is lost that is taken now, even though it is extended.
-  func holdEnd(from now: Instant) -> Instant? { maxHold.map { now + $0 } }
+  ///
+  /// The clock is looked at only where that matters, which is seldom.
+  func holdEnd(from now: @autoclosure () -> Instant) -> Instant? { maxHold.map { now() + $0 } }
 }

@@ -12,6 +12,9 @@ package protocol LockStore: Sendable {
   /// Whether locks come with fencing tokens.
   var isFencing: Bool { get }
 
+  /// The random identity that its tokens share.
+  var lockerID: String { get }
+
   /// A token that has never been used, with a label if that is not to be the store's own.
   func makeToken(label: String?) -> String
 

@@ -35,7 +35,7 @@ extension LockerConfiguration {
     if let pathDatabase { database = pathDatabase }
     // Before the query: messages may quote from it, and what follows an authority that makes no
     // sense may be the rest of a password.
-    try validate()
+    try validate(code: .invalidURL)
     try apply(query: url.query, isDatabaseSet: pathDatabase != nil)
   }
 }

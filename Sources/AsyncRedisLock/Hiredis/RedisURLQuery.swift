@@ -30,20 +30,20 @@ extension LockerConfiguration {
     switch parameter {
     case .database:
       database = try Self.number(value, as: part)
-      try Self.check(database: database, as: part)
+      try Self.check(database: database, as: part, .invalidURL)
     case .clientName:
       clientName = value
-      try Self.check(clientName: value, as: part)
+      try Self.check(clientName: value, as: part, .invalidURL)
     case .connectTimeout:
       connectTimeout = try Self.timeout(value, as: part)
     case .operationTimeout:
       operationTimeout = try Self.timeout(value, as: part)
     case .label:
       label = value
-      try Self.check(label: value, as: part)
+      try Self.check(label: value, as: part, .invalidURL)
     case .keyPrefix:
       keyPrefix = value
-      try Self.check(keyPrefix: value, as: part)
+      try Self.check(keyPrefix: value, as: part, .invalidURL)
     case .fencing:
       guard value == "true" || value == "false" else {
         throw LockError(
@@ -53,10 +53,10 @@ extension LockerConfiguration {
     case .maxWaiters:
       let number = try Self.number(value, as: part)
       maxWaiters = number
-      try Self.check(maxWaiters: number, as: part, code: .invalidURL)
+      try Self.check(maxWaiters: number, as: part, .invalidURL)
     case .localHandoffLimit:
       localHandoffLimit = try Self.number(value, as: part)
-      try Self.check(localHandoffLimit: localHandoffLimit, as: part, code: .invalidURL)
+      try Self.check(localHandoffLimit: localHandoffLimit, as: part, .invalidURL)
     }
   }
 

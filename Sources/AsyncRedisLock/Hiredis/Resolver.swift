@@ -23,7 +23,7 @@ final class Resolver: Sendable {
   func resolve(
     _ address: LockerConfiguration.Address, by deadline: Instant
   ) throws(TransportError) -> [SocketAddress] {
-    switch address {
+    switch address.kind {
     case .unixSocket(let path):
       guard let address = SocketAddress(path: path) else {
         throw .unreachable("the socket's path is too long")

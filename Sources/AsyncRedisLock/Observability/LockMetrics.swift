@@ -10,6 +10,8 @@
     private let dimensions: [(String, String)]
     private let handoffs: (local: Counter, remote: Counter)
     private let acquisitions: Counter
+    /// Failures that may be many; the others have their counters made when there is one.
+    private let frequentFailures: [String: Counter]
     private let waitTime: Timer
     private let holdTime: Timer
     private let held: Meter
@@ -21,7 +23,9 @@
 
     /// Makes the instruments, of a locker with a label.
     init(label: String?, factory: any MetricsFactory) {
-      let dimensions = label.map { [("label", $0)] } ?? []
+      // Also without a label: Prometheus wants the same dimensions in all metrics of a name, and takes an empty
+      // one for none.
+      let dimensions = [("label", label ?? "")]
       func counter(_ name: String, _ more: [(String, String)] = []) -> Counter {
         Counter(label: Self.prefix + name, dimensions: dimensions + more, factory: factory)
       }
@@ -34,6 +38,10 @@
       self.factory = factory
       self.dimensions = dimensions
       acquisitions = counter("acquisitions")
+      frequentFailures = Dictionary(
+        uniqueKeysWithValues: ["contended", "\(LockError.Code.timeout)"].map { reason in
+          (reason, counter(Self.failures, [("reason", reason)]))
+        })
       handoffs = (
         counter("handoffs", [("kind", "local")]), counter("handoffs", [("kind", "remote")])
       )
@@ -48,6 +56,7 @@
     }
 
     private static let prefix = "redis_lock_"
+    private static let failures = "acquisition_failures"
 
     func began() { waiting.increment() }
 
@@ -65,7 +74,11 @@
 
     func failed(_ reason: String) {
       waiting.decrement()
-      count("acquisition_failures", "reason", reason)
+      if let counter = frequentFailures[reason] {
+        counter.increment()
+      } else {
+        count(Self.failures, "reason", reason)
+      }
     }
 
     func ended(held duration: Duration, lostBecause reason: LossReason?) {

@@ -19,7 +19,7 @@
       var attributes: SpanAttributes = [
         "db.system.name": "redis", "db.namespace": "\(configuration.database)",
       ]
-      switch configuration.address {
+      switch configuration.address.kind {
       case .tcp(let host, let port):
         attributes["server.address"] = host
         attributes["server.port"] = Int(port)

@@ -57,6 +57,8 @@ final class RedisLockStore: LockStore {
 
   var roundTrip: Duration { connection.roundTrip }
 
+  var lockerID: String { tokens.lockerID }
+
   func makeToken(label: String?) -> String { tokens.next(label: label) }
 
   func connect(by deadline: Instant) async throws(StoreFailure) {

@@ -34,7 +34,8 @@ struct TestingSnippets {
     let attempt = Task { try await second.acquire("key") }
     try await server.waitForTasks(waitingFor: "key")
     clock.advance(by: .seconds(1))  // The timeout of the second.
-    await #expect(throws: LockError.self) { try await attempt.value }
+    let error = await #expect(throws: LockError.self) { try await attempt.value }
+    #expect(error?.code == .timeout)
     clock.advance(by: .seconds(3600))
     #expect(lock.isHeld)  // It has been extended all the time.
   }

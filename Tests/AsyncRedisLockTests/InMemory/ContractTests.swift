@@ -105,7 +105,8 @@ struct ContractTests {
     let next = try #require(try await second.acquireIfAvailable(key))
     #expect(try await lock.release() == .takenByAnother)
     #expect(next.isHeld)
-    await expectError(.lost) { try await lock.extend(by: .seconds(1)) }
+    let extending = await Attempt { try await lock.extend(by: .seconds(1)) }
+    #expect(extending.error?.code == .lost && extending.error?.isRetryable == false)
   }
 
   @Test("extends a lock past its ttl", arguments: ContractStore.allCases)
@@ -153,7 +154,7 @@ struct ContractTests {
         while !Task.isCancelled { await Task.yield() }
       }
     }
-    #expect(attempt.error?.code == .lost)
+    #expect(attempt.error?.code == .lost && attempt.error?.isRetryable == true)
     #expect(try await second.forceRelease(key) == nil)
   }
 
@@ -167,7 +168,8 @@ struct ContractTests {
     let adopted = try await second.adopt(check)
     #expect(adopted.isHeld && !lock.isHeld)
     #expect(try #require(adopted.fencingToken) > (try #require(lock.fencingToken)))
-    await expectError(.lost) { try await first.adopt(check) }
+    let adopting = await Attempt { try await first.adopt(check) }
+    #expect(adopting.error?.code == .lost && adopting.error?.isRetryable == false)
     #expect(try await adopted.release() == .released)
   }
 
@@ -221,6 +223,43 @@ struct ContractTests {
     #expect(lock.isHeld)
   }
 
+  @Test(
+    "cancels a body that goes on under a locker that is closed", arguments: ContractStore.allCases)
+  func closingUnderBody(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let (first, second) = try await (stage.locker(), stage.locker())
+    let attempt = await Attempt {
+      try await first.withLock(key) { lock in
+        await first.close()
+        #expect(!lock.isHeld && lock.lossReason == nil)
+        let status = try await second.inspect(key)
+        #expect(status == nil)
+        while !Task.isCancelled { await Task.yield() }
+        return 7
+      }
+    }
+    #expect(attempt.error?.code == .closed && attempt.value == nil)
+  }
+
+  @Test(
+    "goes by the options of the call, else of the configuration", arguments: ContractStore.allCases)
+  func options(store: ContractStore) async throws {
+    let (stage, key) = (ContractStage(store), uniqueKey())
+    let locker = try await stage.locker { $0.lockOptions = LockOptions(ttl: .seconds(60)) }
+    let lock = try await locker.acquire(key)
+    #expect(lock.remaining > .seconds(30))
+    #expect(try await locker.inspect(key)?.holder.lockerID == locker.id)
+    try await locker.withLock(key + "2", options: LockOptions()) { lock in
+      #expect(lock.remaining < .seconds(4))
+    }
+    #expect("\(lock)" == "lock on \"\(key)\", held")
+    let status = try #require(try await locker.inspect(key))
+    let text = "\(status)"
+    #expect(text.hasPrefix("\"\(key)\": held by "))
+    try await lock.release()
+    #expect("\(lock)" == "lock on \"\(key)\", released")
+  }
+
   @Test("goes by the configuration", arguments: ContractStore.allCases)
   func configuration(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -236,7 +275,8 @@ struct ContractTests {
     try await lock.release()
     #expect(try await waiting.value.isHeld)
     await expectError(.invalidKey) { try await locker.acquire("") }
-    await expectError(.invalidKey) { try await locker.acquire("redis-lock:fence") }
+    let ownKey = await Attempt { try await locker.acquire("redis-lock:fence") }
+    #expect(ownKey.error?.code == .invalidKey && ownKey.error?.keys == ["redis-lock:fence"])
     await expectError(.invalidOptions) {
       try await locker.acquire(key, options: LockOptions(ttl: .zero))
     }

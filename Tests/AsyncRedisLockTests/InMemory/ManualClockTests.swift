@@ -1,5 +1,6 @@
 import AsyncRedisLock
 import AsyncRedisLockTesting
+import Dispatch
 import Testing
 
 @Suite("A manual clock")
@@ -35,6 +36,22 @@ struct ManualClockTests {
     try await sleeper.value
     try await clock.sleep(until: deadline)
     #expect(clock.now == deadline && deadline > deadline.advanced(by: .milliseconds(-1)))
+  }
+
+  @Test("rings a timer that is set just while it is advanced")
+  func racing() {
+    for _ in 0..<20_000 {
+      let rung = DispatchSemaphore(value: 0)
+      let timer = clock.timeline.makeTimer { rung.signal() }
+      let due = clock.timeline.now + .milliseconds(1)
+      DispatchQueue.concurrentPerform(iterations: 2) { index in
+        if index == 0 { clock.advance(by: .milliseconds(1)) } else { timer.set(for: due) }
+      }
+      guard rung.wait(timeout: .now() + 5) == .success else {
+        Issue.record("it was missed")
+        return
+      }
+    }
   }
 
   @Test("lets a sleeping task be cancelled")

@@ -177,7 +177,9 @@ struct BadConfiguration: Sendable {
   let word: String
   let code: LockError.Code
 
-  init(_ configuration: LockerConfiguration, _ word: String, _ code: LockError.Code = .invalidURL) {
+  init(
+    _ configuration: LockerConfiguration, _ word: String, _ code: LockError.Code = .invalidOptions
+  ) {
     self.configuration = configuration
     self.word = word
     self.code = code
@@ -204,15 +206,15 @@ private let badConfigurations: [BadConfiguration] =
   }
   + [-1, Int(Int32.max) + 1, .max, .min].map { BadConfiguration(.init(database: $0), "database") }
   + [0, -1, .min, .max].map {
-    BadConfiguration(.init(maxWaiters: $0), "maxWaiters", .invalidOptions)
+    BadConfiguration(.init(maxWaiters: $0), "maxWaiters")
   }
   + [-1, 1001, .max].map {
-    BadConfiguration(.init(localHandoffLimit: $0), "localHandoffLimit", .invalidOptions)
+    BadConfiguration(.init(localHandoffLimit: $0), "localHandoffLimit")
   }
   + badDurations.flatMap {
     [
-      BadConfiguration(.init(connectTimeout: $0), "connectTimeout", .invalidOptions),
-      BadConfiguration(.init(operationTimeout: $0), "operationTimeout", .invalidOptions),
+      BadConfiguration(.init(connectTimeout: $0), "connectTimeout"),
+      BadConfiguration(.init(operationTimeout: $0), "operationTimeout"),
     ]
   }
   + [
@@ -223,4 +225,7 @@ private let badConfigurations: [BadConfiguration] =
     BadConfiguration(.init(username: "u\0", password: "p"), "user"),
     BadConfiguration(.init(password: ""), "password"),
     BadConfiguration(.init(password: "p\0"), "password"),
+  ]
+  + [
+    BadConfiguration(.init(lockOptions: .init(ttl: .zero)), "ttl")
   ]

@@ -12,6 +12,9 @@
     private let metrics = TestMetrics()
     private let client = RedisClient(.current)
 
+    /// What every metric has, of a locker without a label.
+    private static let unlabelled = ("label", "")
+
     private func locker(label: String? = nil) async throws -> Locker {
       var configuration = try LockerConfiguration(url: RedisServer.current.url)
       configuration.label = label
@@ -23,16 +26,19 @@
       return try await Locker(configuration, reporter: reporter)
     }
 
-    private func count(_ name: String, _ dimensions: [(String, String)] = []) throws -> Int64 {
-      try metrics.expectCounter("redis_lock_" + name, dimensions).totalValue
+    private func count(
+      _ name: String, _ dimension: (String, String)? = nil, label: String = ""
+    ) throws -> Int64 {
+      let dimensions = [("label", label)] + (dimension.map { [$0] } ?? [])
+      return try metrics.expectCounter("redis_lock_" + name, dimensions).totalValue
     }
 
     private func times(_ name: String) throws -> [Int64] {
-      try metrics.expectTimer("redis_lock_" + name).values
+      try metrics.expectTimer("redis_lock_" + name, [Self.unlabelled]).values
     }
 
     private func level(_ name: String) throws -> Double {
-      try metrics.expectMeter("redis_lock_" + name).values.last ?? 0
+      try metrics.expectMeter("redis_lock_" + name, [Self.unlabelled]).values.last ?? 0
     }
 
     @Test("of locks: how many, how long they were waited for and held, and how many are")
@@ -43,11 +49,11 @@
       #expect(try level("held") == 1)
       #expect(try level("waiting") == 0)
       #expect(try await locker.acquireIfAvailable(key) == nil)
-      #expect(try count("acquisition_failures", [("reason", "contended")]) == 1)
+      #expect(try count("acquisition_failures", ("reason", "contended")) == 1)
       await expectError(.timeout) {
         try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(50)))
       }
-      #expect(try count("acquisition_failures", [("reason", "timeout")]) == 1)
+      #expect(try count("acquisition_failures", ("reason", "timeout")) == 1)
       try await Task.sleep(for: .milliseconds(20))
       try await lock.release()
       #expect(try level("held") == 0)
@@ -75,8 +81,8 @@
       try await lock.release()
       try await third.value.release()
       try await fourth.value.release()
-      let local = try count("handoffs", [("kind", "local")])
-      let remote = try count("handoffs", [("kind", "remote")])
+      let local = try count("handoffs", ("kind", "local"))
+      let remote = try count("handoffs", ("kind", "remote"))
       #expect(local + remote == 2 && remote >= 1)
     }
 
@@ -85,14 +91,13 @@
       let (locker, key) = (try await locker(label: "billing"), uniqueKey())
       let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(50))
       let lock = try await locker.acquire(key, options: options)
-      let label = ("label", "billing")
-      await eventually { try count("extensions", [label]) > 1 }
+      await eventually { try count("extensions", label: "billing") > 1 }
       try client("DEL", key)
       try await lock.waitUntilLost()
-      await eventually { try count("losses", [label, ("reason", "takenAway")]) == 1 }
+      await eventually { try count("losses", ("reason", "takenAway"), label: "billing") == 1 }
       try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
       try await locker.acquire(key).release()
-      #expect(try count("reconnects", [label]) == 1)
+      #expect(try count("reconnects", label: "billing") == 1)
     }
   }
 #endif

@@ -36,6 +36,7 @@ private final class SlowStore: LockStore {
   var clock: LockClock { .system }
   var roundTrip: Duration { .zero }
   var isFencing: Bool { false }
+  var lockerID: String { "0123456789abcdef" }
   var isTold: Bool { false }
 
   func makeToken(label: String?) -> String { "token" }

@@ -44,6 +44,25 @@ struct AcquirePlanTests {
     #expect(later == start + .milliseconds(200))
   }
 
+  @Test("asks once even if its time was up before it got to run, and says what came of it")
+  func belatedQuestion() {
+    var generator = SeededGenerator(seed: 1)
+    let late = start + .seconds(2)
+    var plan = makePlan()
+    guard case .ask(isFirst: true, by: let deadline) = plan.next(at: late), deadline > late else {
+      Issue.record("no first question")
+      return
+    }
+    _ = answer(&plan, contended(nil), at: late, roundTrip: .zero, using: &generator)
+    #expect(plan.timeUp(at: late)?.code == .timeout)
+
+    var unanswered = makePlan()
+    _ = unanswered.next(at: late)
+    let failure = StoreFailure.unreachable("nobody is there")
+    _ = unanswered.failed(failure, at: deadline, roundTrip: .zero, using: &generator)
+    #expect(unanswered.timeUp(at: deadline)?.code == .unreachable)
+  }
+
   @Test("learns who holds the lock by asking again at once, then pauses")
   func secondQuestion() {
     var generator = SeededGenerator(seed: 1)
@@ -215,17 +234,14 @@ struct AcquirePlanTests {
     }
   }
 
-  @Test("does not say that somebody holds the lock when there was no time to ask")
+  @Test("asks nothing when its turn comes at its end: others of the process had the lock")
   func noTime() {
-    let options = LockOptions(timeout: .milliseconds(40))
-    for hadToWait in [false, true] {
-      var plan = makePlan(options)
-      if hadToWait { plan.gotTurn() }
-      guard case .fail(let error) = plan.next(at: start + .milliseconds(40)) else {
-        Issue.record("the time is up")
-        return
-      }
-      #expect(error.code == (hadToWait ? .timeout : .unreachable))
+    var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
+    plan.gotTurn()
+    guard case .fail(let error) = plan.next(at: start + .milliseconds(40)) else {
+      Issue.record("the time is up")
+      return
     }
+    #expect(error.code == .timeout)
   }
 }

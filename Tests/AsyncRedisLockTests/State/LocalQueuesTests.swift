@@ -138,6 +138,35 @@ struct LocalQueuesTests {
     }
   }
 
+  @Test("send one to ask when the lease was lost before it was settled")
+  func lostEarly() async throws {
+    let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
+    _ = queues.enter(keys, options: .init())
+    let waiter = try enter(queues)
+    let lease = makeLease()
+    #expect(lease.lose(.takenAway))
+    queues.end(lease, keys)
+    #expect(!waiter.isOver, "somebody leads")
+    _ = queues.settle(keys, lease)
+    guard case .lead = await waiter.turn else {
+      Issue.record("nobody asks the server")
+      return
+    }
+  }
+
+  @Test("let nobody in after closing, to wait for what does not come")
+  func closed() async throws {
+    let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
+    _ = queues.enter(keys, options: .init())
+    let waiter = try enter(queues)
+    queues.close()
+    guard case .closed = await waiter.turn, case .closed = queues.enter(keys, options: .init())
+    else {
+      Issue.record("somebody waits")
+      return
+    }
+  }
+
   @Test("count the leader among those who wait, and not the holder")
   func full() throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: 1)

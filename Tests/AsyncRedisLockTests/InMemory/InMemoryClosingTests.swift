@@ -1,0 +1,154 @@
+import AsyncRedisLock
+import Testing
+
+@testable import AsyncRedisLockTesting
+
+@Suite("A locker in memory that closes, or whose questions are given up")
+struct InMemoryClosingTests {
+  private let clock = ManualClock()
+  private let server: InMemoryServer
+  private let patient = LockOptions(timeout: nil)
+  private let loading = InMemoryServer.Behavior.refusing("LOADING", isTransient: true)
+  private let key = "key"
+
+  init() { server = InMemoryServer(clock: clock) }
+
+  /// Begins to close a locker gracefully, and waits until it takes nothing new.
+  private func beginClosing(_ locker: Locker) async -> Task<Void, Never> {
+    let closing = Task { await locker.closeWhenReleased() }
+    await eventually {
+      await Attempt { try await locker.acquireIfAvailable("probe") }.error?.code == .closed
+    }
+    return closing
+  }
+
+  @Test("sends away who waits for a server in trouble, while its locks go on")
+  func trouble() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire(key)
+    server.behave(loading)
+    let waiting = Task { [patient] in
+      await Attempt { try await locker.acquire("other", options: patient) }
+    }
+    try await server.waitForTasks(waitingFor: "other")
+    let closing = await beginClosing(locker)
+    #expect(await waiting.value.error?.code == .closed)
+    #expect(lock.isHeld)
+    server.behave(.normal)
+    try await lock.release()
+    await closing.value
+  }
+
+  @Test("lets a holder pause between two questions, and be cancelled in the pause")
+  func pausing() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire(key)
+    let closing = await beginClosing(locker)
+    server.behave(loading)
+    let extending = Task { try await lock.extend(by: .seconds(60)) }
+    try await Task.sleep(for: .milliseconds(20))
+    extending.cancel()
+    await #expect(throws: CancellationError.self) { try await extending.value }
+    server.behave(.normal)
+    try await lock.release()
+    await closing.value
+  }
+
+  @Test("frees a lock at the end of its minHold, while others go on")
+  func minHold() async throws {
+    let locker = Locker.inMemory(on: server)
+    let other = Locker.inMemory(on: server)
+    let lock = try await locker.acquire("long")
+    let brief = try await locker.acquire(key, options: LockOptions(minHold: .seconds(2)))
+    let waiting = Task { [key, patient] in try await other.acquire(key, options: patient) }
+    await eventually { try await other.inspect(key)?.waiterCount == 1 }
+    let closing = await beginClosing(locker)
+    try await brief.release()
+    clock.advance(by: .milliseconds(2100))
+    // Told of it, and not by a poll, for which the other would need more time to pass.
+    #expect(try await waiting.value.isHeld)
+    try await lock.release()
+    await closing.value
+  }
+
+  @Test("does not wait for the clock to go on, for a lock that is kept for its minHold")
+  func unreachable() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire(key, options: LockOptions(minHold: .seconds(10)))
+    server.behave(.unreachable)
+    await locker.close()
+    #expect(!lock.isHeld)
+  }
+
+  @Test("brings answers that are under way")
+  func delayed() async throws {
+    let locker = Locker.inMemory(on: server)
+    let lock = try await locker.acquire(key)
+    server.behave(.delaying(by: .milliseconds(500)))
+    let release = Task { try await lock.release() }
+    await eventually { server.lockedKeys.isEmpty }
+    await locker.close()
+    #expect(try await release.value == .released)
+  }
+
+  @Test("is not done what was given up before it was asked")
+  func givenUp() {
+    let client = server.admit("locker")
+    let question = AsyncRedisLockTesting.Question(
+      from: client, by: clock.timeline.now + .seconds(1)
+    ) { _, _ in
+      Issue.record("it is done")
+      return {}
+    } fail: {
+      #expect($0 == .cancelled)
+    }
+    #expect(server.abandon(question, because: .cancelled))
+    server.submit(question)
+    #expect(!server.abandon(question, because: .closed))
+  }
+
+  @Test("has what it asked done in its order, when the server can be reached again")
+  func order() async throws {
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let keys = (0..<20).map { "key\($0)" }
+    let lock = try await first.acquire(keys)
+    let waiting = keys.map { key in
+      Task { [patient] in try await second.acquire(key, options: patient) }
+    }
+    for key in keys { await eventually { try await first.inspect(key)?.waiterCount == 1 } }
+    server.behave(.unreachable, towards: second)
+    // They ask again, in vain; then they are cancelled.
+    clock.advance(by: .milliseconds(1500))
+    try await lock.release()
+    for task in waiting { task.cancel() }
+    for task in waiting { _ = try? await task.value }
+    server.behave(.normal, towards: second)
+    await eventually { server.lockedKeys.isEmpty }
+  }
+
+  @Test("is let go of with its server, when nobody needs them any more")
+  func lifetime() async throws {
+    weak var server: InMemoryServer?
+    do {
+      let strong = InMemoryServer(clock: clock)
+      server = strong
+      let locker = Locker.inMemory(on: strong)
+      strong.behave(.delaying(by: .milliseconds(100)))
+      let acquired = Task { [key] in try await locker.acquire(key) }
+      await eventually { strong.lockedKeys == ["key"] }
+      clock.advance(by: .milliseconds(100))
+      let lock = try await acquired.value
+      strong.behave(.normal)
+      try await lock.release()
+      await locker.close()
+    }
+    await eventually { server == nil }
+  }
+
+  @Test("loses a lock whose locker nobody refers to any more")
+  func loseOrphan() async throws {
+    let lock = try await Locker.inMemory(on: server).acquire(key)
+    server.loseLock(on: key)
+    #expect(lock.lossReason == .takenAway)
+  }
+}
