@@ -13,6 +13,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
   ],
   targets: [
+    .executableTarget(name: "FirstLock", dependencies: [locks], path: "FirstLock"),
     .executableTarget(name: "LeaderElection", dependencies: [locks], path: "LeaderElection"),
     .executableTarget(name: "ScheduledJob", dependencies: [locks], path: "ScheduledJob"),
     .executableTarget(name: "HandingOver", dependencies: [locks], path: "HandingOver"),

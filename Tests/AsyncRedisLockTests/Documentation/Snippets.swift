@@ -1,4 +1,12 @@
 import AsyncRedisLock
+import Logging
+
+#if Metrics && Tracing && ServiceLifecycle
+  import CoreMetrics
+  import ServiceLifecycle
+  import Tracing
+  import UnixSignals
+#endif
 
 // The code of the README and of the articles, compiled: `SnippetTests` looks up each block in here.
 
@@ -13,7 +21,7 @@ func bill() async throws {}
 func sumUp() async throws -> Int { 0 }
 func makeReport() async throws -> Report { Report() }
 func transfer() async throws {}
-func lead(for duration: Duration) async throws {}
+func lead() async {}
 
 func firstScreen() async throws {
   let locker = try await Locker(url: "redis://127.0.0.1:6379")
@@ -55,11 +63,14 @@ func takeOver(_ check: ClaimCheck, _ locker: Locker) async throws -> Lock {
 }
 
 func watched(_ locker: Locker) async throws {
-  let lock = try await locker.acquire("leader")
-  while lock.isHeld {
-    try await lead(for: .seconds(1))
+  let lock = try await locker.acquire("leader", options: LockOptions(timeout: nil))
+  await withTaskGroup { group in
+    group.addTask { await lead() }
+    group.addTask { try? await lock.waitUntilLost(within: .milliseconds(500)) }
+    await group.next()
+    group.cancelAll()
   }
-  print("lost: \(lock.lossReason.map { "\($0)" } ?? "released")")
+  try await lock.release()
 }
 
 func errors(_ locker: Locker) async throws {
@@ -76,9 +87,11 @@ func errors(_ locker: Locker) async throws {
 
 func fenced(_ locker: Locker, _ database: Database) async throws {
   try await locker.withLock("account-42") { lock in
-    let fence = Int64(clamping: lock.fencingToken ?? 0)
+    guard let fence = lock.fencingToken else {
+      preconditionFailure("fencing is off")
+    }
     // The statement above, for the account 42.
-    let rows = try await database.update(balance: 100, fence: fence)
+    let rows = try await database.update(balance: 100, fence: Int64(fence))
     guard rows == 1 else { throw Overtaken() }
   }
 }
@@ -87,11 +100,6 @@ func fenced(_ locker: Locker, _ database: Database) async throws {
 
 func gettingStarted() async throws {
   let locker = try await Locker(url: "redis://127.0.0.1:6379")
-
-  try await locker.withLock("invoices") { lock in
-    print("I hold \(lock.keys), with the number \(lock.fencingToken ?? 0)")
-    try await Task.sleep(for: .seconds(10))
-  }
 
   let patient = LockOptions(timeout: .seconds(30))
   try await locker.withLock("invoices", options: patient) { _ in
@@ -119,7 +127,7 @@ func moreErrors(_ locker: Locker) async throws {
     try await lock.release()
   } catch let error as LockError where error.code == .timeout {
     let holder = error.holder?.description ?? "somebody"
-    print("held by \(holder) for \(error.waited ?? .zero)")
+    print("waited \(error.waited ?? .zero) for \(holder)")
   } catch let error as LockError where error.isRetryable {
     print("later: \(error)")
   }
@@ -128,22 +136,66 @@ func moreErrors(_ locker: Locker) async throws {
 // MARK: Safety
 
 struct Bucket: Sendable {
-  func head(_ name: String) async throws -> (etag: String, fence: UInt64) { ("", 0) }
-  func put(_ name: String, _ body: [UInt8], ifMatch etag: String, fence: UInt64) async throws
-    -> Bool
-  {
+  enum Condition {
+    case matches(String)
+    case isAbsent
+  }
+
+  func get(_ name: String) async throws -> (body: String, etag: String)? { nil }
+  func put(_ name: String, _ body: String, onlyIf condition: Condition) async throws -> Bool {
     true
   }
 }
 
 func replaceReport(
-  _ body: [UInt8], fence: UInt64, in bucket: Bucket
+  _ lines: String, fence: UInt64, in bucket: Bucket
 ) async throws {
   while true {
-    let current = try await bucket.head("report.json")
-    guard current.fence <= fence else { throw Overtaken() }
+    let current = try await bucket.get("report.csv")
+    let former = current?.body.split(separator: "\n").first
+    guard (former.flatMap { UInt64($0) } ?? 0) <= fence else {
+      throw Overtaken()
+    }
     let isWritten = try await bucket.put(
-      "report.json", body, ifMatch: current.etag, fence: fence)
+      "report.csv", "\(fence)\n\(lines)",
+      onlyIf: current.map { .matches($0.etag) } ?? .isAbsent)
     if isWritten { return }
+  }
+}
+
+// MARK: In a service
+
+#if Metrics && Tracing && ServiceLifecycle
+  func run(
+    _ server: some Service, metrics: some MetricsFactory, tracer: some Tracer,
+    redisURL: String, logger: Logger
+  ) async throws {
+    MetricsSystem.bootstrap(metrics)
+    InstrumentationSystem.bootstrap(tracer)
+
+    var configuration = try LockerConfiguration(url: redisURL)
+    configuration.label = "billing"
+    configuration.lockOptions = LockOptions(timeout: .seconds(5))
+    let locker = try await Locker(configuration: configuration, logger: logger)
+
+    var services = ServiceGroupConfiguration(
+      // The first is shut down last: what uses the locker comes after it.
+      services: [.init(service: locker), .init(service: server)],
+      gracefulShutdownSignals: [.sigterm], logger: logger)
+    services.maximumGracefulShutdownDuration = .seconds(30)
+    try await ServiceGroup(configuration: services).run()
+  }
+#endif
+
+func order(
+  _ id: String, for customer: String, _ locker: Locker, _ logger: Logger
+) async throws -> Bool {
+  do {
+    try await locker.withLock("customer:\(customer)", logger: logger) { lock in
+      try await bill(fence: lock.fencingToken)
+    }
+    return true
+  } catch LockError.Code.timeout {
+    return false  // Somebody else is busy with this customer: 409 Conflict.
   }
 }
