@@ -40,6 +40,21 @@ struct SnippetTests {
     #expect(count >= 18)
   }
 
+  @Test("shows no line of code that is cut off")
+  func widths() throws {
+    // As wide as the column of a page of DocC.
+    let widest = 77
+    for document in try Self.documents() where document.lastPathComponent != "README.md" {
+      let text = try String(contentsOf: document, encoding: .utf8)
+      let parts = text.components(separatedBy: "```")
+      for (index, block) in parts.enumerated() where !index.isMultiple(of: 2) {
+        for line in block.split(separator: "\n") {
+          #expect(line.count <= widest, "\(document.lastPathComponent): \(line)")
+        }
+      }
+    }
+  }
+
   @Test("says the same everywhere of the rights that a user needs")
   func rules() throws {
     let start = "ACL SETUSER billing "

@@ -191,7 +191,8 @@ func order(
   _ id: String, for customer: String, _ locker: Locker, _ logger: Logger
 ) async throws -> Bool {
   do {
-    try await locker.withLock("customer:\(customer)", logger: logger) { lock in
+    let key = "customer:\(customer)"
+    try await locker.withLock(key, logger: logger) { lock in
       try await bill(fence: lock.fencingToken)
     }
     return true
