@@ -37,8 +37,7 @@ extension InMemoryLockStore {
     _ claim: Claim, numbers: Int, lapse: Duration, from client: Int, isFencing: Bool,
     _ memory: inout ServerMemory, _ now: Instant
   ) -> PollAnswer {
-    let keys = memory.numbers(of: claim)
-    let token = memory.number(of: claim.token, client: client)
+    let (keys, token) = memory.numbers(of: claim, client: client)
     memory.server.listeners[client] = 1
     let answer = memory.server.poll(
       keys, token, ttl: ServerMemory.life(claim.ttl), lapse: lapse.wholeMilliseconds,
@@ -70,8 +69,7 @@ extension InMemoryLockStore {
       Question(from: client, by: deadline) { memory, now in
         var drawn = 0..<UInt64(0)
         let isOurs = extensions.map { one in
-          let keys = memory.numbers(of: one.claim)
-          let token = memory.number(of: one.claim.token, client: client)
+          let (keys, token) = memory.numbers(of: one.claim, client: client)
           let (isOurs, first) = memory.server.extend(
             keys, token, ttl: ServerMemory.life(one.ttl), numbers: numbers)
           if isFencing, let first { drawn = first..<first + UInt64(numbers) }
@@ -94,8 +92,7 @@ extension InMemoryLockStore {
     let remedy = release.keptUntil == nil ? cleanUp(claim, until: release.keysLastUntil) : nil
     server.submit(
       Question(from: client, by: deadline, isPersistent: true, remedy: remedy) { memory, now in
-        let keys = memory.numbers(of: claim)
-        let token = memory.number(of: claim.token, client: client)
+        let (keys, token) = memory.numbers(of: claim, client: client)
         let released: SimulatedServer.Released
         if let end = release.keptUntil, now < end {
           let life = ServerMemory.life(now.duration(to: end))

@@ -47,9 +47,7 @@ final class InMemoryLockStore: LockStore {
     let client = client
     return try await ask(by: deadline, remedy: cleanUp(claim, until: deadline + claim.ttl)) {
       [isFencing] memory, now in
-      let (keys, token) = (
-        memory.numbers(of: claim), memory.number(of: claim.token, client: client)
-      )
+      let (keys, token) = memory.numbers(of: claim, client: client)
       let former = memory.number(of: former, client: client)
       let first = memory.server.adopt(
         keys, from: former, token, ttl: ServerMemory.life(claim.ttl), numbers: numbers)
@@ -68,9 +66,7 @@ final class InMemoryLockStore: LockStore {
     let client = client
     return try await ask(by: deadline, remedy: cleanUp(claim, until: deadline + claim.ttl)) {
       [isFencing] memory, now in
-      let (keys, token) = (
-        memory.numbers(of: claim), memory.number(of: claim.token, client: client)
-      )
+      let (keys, token) = memory.numbers(of: claim, client: client)
       guard let first = act(&memory.server, keys, token) else {
         let key = memory.server.holder(of: keys, besides: token)
         return .contended(memory.state(of: key ?? keys[0]))

@@ -43,9 +43,7 @@ final class Question: Sendable {
   /// Gives a claim back of which nobody knows whether it was granted.
   static func cleaningUp(_ claim: Claim, of client: Int, until end: Instant) -> Question {
     Question(from: client, by: end, isPersistent: true, hasCaller: false) { memory, _ in
-      let (keys, token) = (
-        memory.numbers(of: claim), memory.number(of: claim.token, client: client)
-      )
+      let (keys, token) = memory.numbers(of: claim, client: client)
       _ = memory.server.release(keys, token, leaves: true)
       return {}
     } fail: { _ in

@@ -46,8 +46,10 @@ struct ServerMemory {
     return keyNames.count - 1
   }
 
-  /// The numbers of the keys of a claim.
-  mutating func numbers(of claim: Claim) -> [Int] { claim.keys.map { number(of: $0) } }
+  /// The numbers of the keys and of the token of a client's claim.
+  mutating func numbers(of claim: Claim, client: Int) -> (keys: [Int], token: Int) {
+    (claim.keys.map { number(of: $0) }, number(of: claim.token, client: client))
+  }
 
   /// The number of a token of a client.
   mutating func number(of token: String, client: Int) -> Int {
