@@ -20,9 +20,7 @@ extension Lock {
 
   /// Releases the lock; returns the error to throw when it had ended while the body ran.
   private func releaseAfterBody() async -> LockError? {
-    if lease.isRevoked {
-      return LockError(.closed, "the locker was closed while the body ran", keys: keys)
-    }
+    if lease.isRevoked { return notHeldError(nil) }
     if lossReason != nil {
       // Nothing to wait for, least of all when the server is gone; what is left of it is cleaned up.
       beginRelease()

@@ -164,6 +164,10 @@ public final class Lock: Sendable {
 
   /// The error for a lock that is not held though it should be.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {
+    if lease.isRevoked {
+      return LockError(
+        .closed, "the locker was closed while the lock was held", keys: keys, phase: phase)
+    }
     let why = lossReason.map { "the lock was lost: \($0.explanation)" }
     let ending = lease.isDetached ? "the lock was left to another process" : "the lock was released"
     return LockError(.lost, why ?? ending, keys: keys, phase: phase)

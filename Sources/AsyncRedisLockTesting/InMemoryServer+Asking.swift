@@ -24,7 +24,7 @@ extension InMemoryServer {
       let behavior = client.isStopped ? .normal : client.behavior
       state.askedCount += 1
       state.outstanding[ObjectIdentifier(question)] = Asked(
-        question: question, number: state.askedCount, hasActed: canAct)
+        question: question, number: state.askedCount, hasActed: canAct, isHeard: behavior.isHeard)
       return canAct ? .act(behavior) : .wait
     }
     switch fate {
@@ -44,7 +44,11 @@ extension InMemoryServer {
     let bring: @Sendable () -> Void = { [self] in if finish(question) { answer() } }
     if behavior.isHeard, behavior.delay == .zero { return bring() }
     if behavior.isHeard {
-      state.withLock { $0.outstanding[ObjectIdentifier(question)]?.answer = bring }
+      let isStopped = state.withLock { state in
+        state.outstanding[ObjectIdentifier(question)]?.answer = bring
+        return state.clients[question.client].isStopped
+      }
+      if isStopped { return bring() }
       setTimer(of: question, for: now + behavior.delay, bring)
     }
     watch(question)
@@ -108,7 +112,11 @@ extension InMemoryServer {
     }
     for asked in asked where asked.question.hasCaller {
       // An answer that is under way still arrives: closing does not wait for the clock to go on.
-      if let answer = asked.answer { answer() } else { abandon(asked.question, because: .closed) }
+      if let answer = asked.answer {
+        answer()
+      } else if !(asked.hasActed && asked.isHeard) {
+        abandon(asked.question, because: .closed)
+      }  // Else whoever acts on it brings the answer just now.
     }
   }
 
@@ -130,7 +138,10 @@ extension InMemoryServer {
       let questions = state.outstanding.values.filter {
         !$0.hasActed && clients.contains($0.question.client)
       }.sorted { $0.number < $1.number }.map(\.question)
-      for question in questions { state.outstanding[ObjectIdentifier(question)]?.hasActed = true }
+      for question in questions {
+        state.outstanding[ObjectIdentifier(question)]?.hasActed = true
+        state.outstanding[ObjectIdentifier(question)]?.isHeard = behavior.isHeard
+      }
       return (questions, deaf)
     }
     // Grants may have been made that they were not told of.

@@ -29,6 +29,8 @@ public final class InMemoryServer: Sendable {
     /// Its place in the order in which they came.
     let number: Int
     var hasActed: Bool
+    /// Whether the answer gets back, if it has been acted on.
+    var isHeard: Bool
     /// Brings the answer; nil as long as there is none, and when it is lost.
     var answer: (@Sendable () -> Void)?
     /// What brings its answer later, and fails it when its time is up.

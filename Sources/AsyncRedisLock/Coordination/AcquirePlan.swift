@@ -37,6 +37,8 @@ struct AcquirePlan {
   private var hadToWait = false
   /// Whether the keys are asked for again and again, because grants cannot be told.
   private(set) var isPolling = false
+  /// Whether to queue as soon as grants can be told; never for a call that does not wait.
+  var wantsToQueue: Bool { waits && isPolling }
   private var hasAskedTwice = false
   private var askedAt: Instant
   private var holder: String?

@@ -72,8 +72,10 @@ extension Coordinator {
   ) async throws -> Lease {
     let place = queues.place(keys)
     place?.serve(options)
-    let action: AcquirePlan.Action =
-      place != nil || queues.isContended(keys) ? .queue : plan.next(at: clock.now)
+    let now = clock.now
+    // A task that comes too late asks once also here, see `AcquirePlan.next`.
+    let queuesAtOnce = queues.isContended(keys) && plan.timeUp(at: now) == nil
+    let action: AcquirePlan.Action = place != nil || queuesAtOnce ? .queue : plan.next(at: now)
     guard let lease = try await ask(keys, &plan, options, action: action) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
@@ -122,10 +124,10 @@ extension Coordinator {
         }
         let promise = Promise<Bool>()
         extender.wake(promise, at: instant)
-        if plan.isPolling { store.prepareToWait { if $0 { promise.fulfil(true) } } }
+        if plan.wantsToQueue { store.prepareToWait { if $0 { promise.fulfil(true) } } }
         try await promise.wait()
         try checkOpen(keys)
-        action = plan.isPolling && store.isTold ? .queue : plan.next(at: clock.now)
+        action = plan.wantsToQueue && store.isTold ? .queue : plan.next(at: clock.now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
         return try keep(

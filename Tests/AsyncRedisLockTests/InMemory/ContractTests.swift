@@ -234,6 +234,8 @@ struct ContractTests {
         #expect(!lock.isHeld && lock.lossReason == nil)
         let status = try await second.inspect(key)
         #expect(status == nil)
+        let extending = await Attempt { try await lock.extend(by: .seconds(1)) }
+        #expect(extending.error?.code == .closed)
         while !Task.isCancelled { await Task.yield() }
         return 7
       }

@@ -1,6 +1,8 @@
 import AsyncRedisLock
-import AsyncRedisLockTesting
+import Logging
 import Testing
+
+@testable import AsyncRedisLockTesting
 
 @Suite("A server in memory")
 struct InMemoryFaultTests {
@@ -39,6 +41,37 @@ struct InMemoryFaultTests {
     server.behave(.normal)
     let next = try await locker.acquire(key)
     #expect(next.isHeld && server.lockedKeys == [key])
+  }
+
+  @Test(
+    "is asked once by who comes too late, also for a key that others wanted before",
+    arguments: [true, false])
+  func belated(isReachable: Bool) async throws {
+    let (first, isLate) = (Locker.inMemory(on: server), Shared(false))
+    let store = InMemoryLockStore(LockerConfiguration(), on: server)
+    // Its time is up when its task has come, and has not asked.
+    let second = Locker(
+      LockerConfiguration(), in: store, place: "memory", logger: Logger(label: "test")
+    ) { [clock] in
+      if isLate.value { clock.advance(by: .seconds(1)) }
+    }
+    let lock = try await first.acquire(key)
+    let waiting = Task { [key, patient] in try await second.acquire(key, options: patient) }
+    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    try await lock.release()
+    // Lost, and not released: so the second still thinks that others want it.
+    let lost = try await waiting.value
+    server.loseLock(on: key)
+    second.coordinator.loseLeases(of: key, heldBy: lost.token)
+
+    isLate.value = true
+    if isReachable {
+      #expect(try await second.acquire(key).release() == .released)
+    } else {
+      server.behave(.unreachable)
+      await expectError(.unreachable) { try await second.acquire(key) }
+    }
+    withExtendedLifetime(lost) {}
   }
 
   @Test("that one locker cannot reach gives its lock to another")

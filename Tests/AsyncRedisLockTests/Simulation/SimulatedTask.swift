@@ -87,9 +87,9 @@ final class SimulatedTask {
     case .ask(let isFirst, let deadline): ask(isFirst, by: deadline)
     case .queue: queue()
     case .pause(let instant):
-      if plan.isPolling { locker.openInbox() }
+      if plan.wantsToQueue { locker.openInbox() }
       wake(at: instant) { [self] in
-        perform(plan.isPolling && locker.inbox == .ready ? .queue : plan.next(at: locker.now))
+        perform(plan.wantsToQueue && locker.inbox == .ready ? .queue : plan.next(at: locker.now))
       }
     case .take(let sentAt, let numbers):
       hold(token, numbers, LeaseState(ttl: options.ttl, extend: options.extend, sentAt: sentAt))

@@ -221,6 +221,25 @@ struct AcquirePlanTests {
     #expect(plan.timeUp(at: start + .seconds(1))?.code == .timeout)
   }
 
+  @Test("never queues for a call that does not wait, also after a failure")
+  func doesNotQueue() {
+    var generator = SeededGenerator(seed: 1)
+    for waits in [false, true] {
+      var plan = makePlan(waits: waits)
+      _ = plan.next(at: start)
+      // Gone between two looks: nobody is known to hold it.
+      let gone = Acquisition.contended(KeyState(holder: nil, remaining: nil))
+      _ = answer(&plan, gone, at: start, roundTrip: .zero, using: &generator)
+      let failure = StoreFailure.refused(code: "LOADING", message: "LOADING", isTransient: true)
+      guard case .pause = plan.failed(failure, at: start, roundTrip: .zero, using: &generator)
+      else {
+        Issue.record("no pause")
+        return
+      }
+      #expect(plan.isPolling && plan.wantsToQueue == waits)
+    }
+  }
+
   @Test("does not wait for a holder unless it is asked to")
   func leaves() {
     var plan = makePlan(waits: false)
