@@ -14,6 +14,12 @@ extension Lock {
       return box.value
     case .failure(let error):
       if let endError, error is CancellationError, !Task.isCancelled { throw endError }
+      // What a call on the handle says of the loss is not retryable; to take the lock anew is.
+      if let endError, (error as? LockError)?.code == endError.code,
+        (error as? LockError)?.keys == keys
+      {
+        throw endError
+      }
       throw error
     }
   }

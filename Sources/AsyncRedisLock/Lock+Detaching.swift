@@ -7,8 +7,8 @@ extension Lock {
   ///
   /// - Returns: What ``Locker/adopt(_:options:logger:)`` wants.
   /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
-  ///   `refused` when it could not be prolonged, and then it is held as before; `closed` in a child made by
-  ///   `fork(2)`; `CancellationError` when the task is cancelled.
+  ///   `refused` when it could not be prolonged, and then it is held as before; `closed` when the
+  ///   locker was closed under the lock, or in a child made by `fork(2)`; `CancellationError` when the task is cancelled.
   public func detach() async throws -> ClaimCheck {
     try await prolong(by: lease.claim.ttl, phase: .detach)
     guard coordinator.detach(lease) else { throw notHeldError(.detach) }

@@ -93,8 +93,8 @@ public final class Lock: Sendable {
   /// - Parameter duration: At least 10 ms.
   /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
   ///   `refused` when the server did not do it within the operation timeout, `invalidOptions` for a
-  ///   duration out of range, or one that ``LockOptions/maxHold`` forbids, `closed` in a child made by
-  ///   `fork(2)`; `CancellationError` when the task is cancelled.
+  ///   duration out of range, or one that ``LockOptions/maxHold`` forbids, `closed` when the locker was closed
+  ///   under the lock, or in a child made by `fork(2)`; `CancellationError` when the task is cancelled.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
     if isHeld, let end = lease.state.holdEnd, coordinator.clock.now + duration > end {
@@ -144,8 +144,8 @@ public final class Lock: Sendable {
   /// - Returns: Whether the lock was released, had expired, or was another's.
   /// - Throws: ``LockError`` with the code `unreachable` or `refused` when the server did not answer
   ///   within the operation timeout; the release then goes on in the background, and the lock ends with
-  ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``, and `closed` in a
-  ///   child made by `fork(2)`.
+  ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``; `closed` when
+  ///   the locker was closed before the server answered, or in a child made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
     try coordinator.checkHome(keys, .release)

@@ -22,7 +22,7 @@ public struct LockError: Error, Sendable, Hashable {
   public let keys: [String]
   /// The step that failed, if the failure belongs to one.
   public let phase: Phase?
-  /// How long the call had waited when it failed; nil where no call waits.
+  /// How long the call had waited when it failed; nil where that is not known.
   public let waited: Duration?
   /// Who held the lock when last asked, if that is known.
   public let holder: LockHolder?

@@ -272,6 +272,8 @@ public final class Locker: Sendable {
 
   /// Releases what is held, wakes who waits with an error of the code `closed`, and disconnects.
   ///
+  /// Bodies of `withLock` that run are cancelled, and `withLock` throws `closed`.
+  ///
   /// Takes no longer than the operation timeout, and may be called twice.
   public func close() async { await coordinator.close() }
 

@@ -120,33 +120,38 @@ extension InMemoryServer {
     }
   }
 
-  /// Treats what a locker asks in another way; the questions that can be answered now.
-  private func set(_ behavior: Behavior, towards locker: Locker?) -> [Question] {
-    let (questions, deaf) = state.withLock { state in
+  /// Treats what lockers ask in another way; the question that has to be done before, if there is one.
+  ///
+  /// What is asked meanwhile comes behind those that have waited, as on one connection.
+  private func set(_ behavior: Behavior, towards locker: Locker?) -> Question? {
+    let (question, deaf) = state.withLock { state in
       var deaf: [@Sendable (Notice) -> Void] = []
-      if locker == nil { state.behavior = behavior }
       let clients = state.clients.indices.filter {
         locker == nil || state.clients[$0].id == locker?.id
       }
+      let waiting =
+        !behavior.acts
+        ? nil
+        : state.outstanding.values.filter {
+          !$0.hasActed && clients.contains($0.question.client)
+        }.min { $0.number < $1.number }
+      if let question = waiting?.question {
+        state.outstanding[ObjectIdentifier(question)]?.hasActed = true
+        state.outstanding[ObjectIdentifier(question)]?.isHeard = behavior.isHeard
+        return (Optional(question), deaf)
+      }
+      if locker == nil { state.behavior = behavior }
       for index in clients {
         if behavior.isHeard, !state.clients[index].behavior.isHeard {
           deaf += state.clients[index].listeners.values
         }
         state.clients[index].behavior = behavior
       }
-      guard behavior.acts else { return ([Question](), deaf) }
-      let questions = state.outstanding.values.filter {
-        !$0.hasActed && clients.contains($0.question.client)
-      }.sorted { $0.number < $1.number }.map(\.question)
-      for question in questions {
-        state.outstanding[ObjectIdentifier(question)]?.hasActed = true
-        state.outstanding[ObjectIdentifier(question)]?.isHeard = behavior.isHeard
-      }
-      return (questions, deaf)
+      return (nil, deaf)
     }
     // Grants may have been made that they were not told of.
     for listener in deaf { listener(.mayHaveMissed) }
-    return questions
+    return question
   }
 
   /// Treats what a locker asks in another way from now on.
@@ -155,6 +160,6 @@ extension InMemoryServer {
   ///   - behavior: How to treat it.
   ///   - locker: The locker; all of them, and those that come later, if nil.
   public func behave(_ behavior: Behavior, towards locker: Locker? = nil) {
-    for question in set(behavior, towards: locker) { act(question, behavior) }
+    while let question = set(behavior, towards: locker) { act(question, behavior) }
   }
 }

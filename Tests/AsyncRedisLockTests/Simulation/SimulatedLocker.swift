@@ -86,6 +86,7 @@ final class SimulatedLocker {
     at(request.deadline) { [self] in
       guard request.phase != .finished else { return }
       backlog.removeAll { $0 === request }
+      if request.isCleanUp, request.phase == .queued { world.noteUnsent(request.question) }
       request.fail { submit($0) }
     }
     if isReady, let connection {

@@ -42,6 +42,8 @@ final class Simulation {
   private(set) var finding: String?
   /// How often what happened.
   private(set) var counts = Counts()
+  /// Tokens whose clean-up was not sent for as long as their keys can live: it is not sent at all then.
+  private var unsent: Set<Int> = []
   /// Later events first.
   private var events: [Event] = []
   private var lockers: [SimulatedLocker] = []
@@ -268,16 +270,20 @@ final class Simulation {
     }
   }
 
+  /// Notes a clean-up that is given up because there was no connection in time.
+  func noteUnsent(_ question: Question) {
+    if case .release(_, let token, _) = question { unsent.insert(token) }
+  }
+
   private func checkEnd() {
     if let task = tasks.first(where: { $0.isAlive && $0.asksSince != nil }) {
       find("a task waits since \(task.asksSince ?? 0)")
     }
     guard weather.isFair else { return }
-    server.time = now
     for key in 0..<keyCount {
-      // A release that is not sent for as long as the key can live is not sent at all.
-      let token = weather.stalls > 0 ? server.value(key) : server.locks[key].value
-      if let token { find("\(token) is left in key \(key)") }
+      if let token = server.locks[key].value, !unsent.contains(token) {
+        find("\(token) is left in key \(key)")
+      }
       if let entry = server.locks[key].queue.first {
         find("\(entry.token) is left in the queue of key \(key)")
       }
