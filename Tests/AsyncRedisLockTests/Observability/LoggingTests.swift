@@ -77,12 +77,14 @@ struct LoggingTests {
   @Test("of polling is one warning, however many wait")
   func polling() async throws {
     let name = uniqueKey("user")
-    try client(words: ["ACL", "SETUSER", name, "on", ">pw", "+@all", "~*", "resetchannels"])
+    try client(words: [
+      "ACL", "SETUSER", name, "on", ">sesame-street", "+@all", "~*", "resetchannels",
+    ])
     let key = uniqueKey()
     let holder = try await Locker(on: .current).acquire(key, options: .patient)
     let locker = try await locker {
       $0.username = name
-      $0.password = "pw"
+      $0.password = "sesame-street"
     }
     for _ in 0..<3 {
       await expectError(.timeout) {
@@ -91,7 +93,7 @@ struct LoggingTests {
     }
     #expect(warnings.count == 1)
     #expect(warnings.first?.message.description.contains("poll") == true)
-    #expect("\(handler.entries)".contains("pw") == false)
+    #expect("\(handler.entries)".contains("sesame-street") == false)
     try await holder.release()
   }
 
