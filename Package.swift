@@ -61,10 +61,11 @@ let package = Package(
       pkgConfig: hiredisPkgConfig,
       providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]
     ),
+    .systemLibrary(name: "CEpoll", path: "Modules/CEpoll"),
     .target(
       name: "AsyncRedisLock",
       dependencies: [
-        "CHiredis",
+        "CEpoll", "CHiredis",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),

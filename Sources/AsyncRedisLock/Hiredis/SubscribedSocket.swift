@@ -8,6 +8,8 @@ internal import Synchronization
 final class SubscribedSocket: Sendable {
   private struct State: ~Copyable {
     var context: HiredisContext
+    /// What the source watches.
+    let watch: FileDescriptor
     var source: (any DispatchSourceRead)?
     /// The replies to the login; nil once it has been judged.
     var loginReplies: [Reply]? = []
@@ -35,7 +37,8 @@ final class SubscribedSocket: Sendable {
     for command in commands + [Command("SUBSCRIBE", channel)] { _ = try context.append(command) }
     try context.write()
     guard !context.hasUnsentBytes else { throw .unreachable("the server takes nothing") }
-    state = Mutex(State(context: context))
+    let watch = try FileDescriptor.watching(context.fileDescriptor)
+    state = Mutex(State(context: context, watch: watch))
   }
 
   /// Whether the server has confirmed the subscription.
@@ -48,9 +51,9 @@ final class SubscribedSocket: Sendable {
   func start(on queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
     state.withLock { state in
       let source = DispatchSource.makeReadSource(
-        fileDescriptor: state.context.fileDescriptor, queue: queue)
+        fileDescriptor: state.watch.number, queue: queue)
       source.setEventHandler(handler: handler)
-      // Keeps the descriptor open until the source does not watch it any more.
+      // Keeps the descriptors open until the source does not watch it any more.
       source.setCancelHandler { @Sendable [self] in withExtendedLifetime(self) {} }
       source.activate()
       state.source = source
@@ -91,7 +94,7 @@ final class SubscribedSocket: Sendable {
           if state.context.bytesRead - former > Self.largestBurst {
             throw TransportError.protocolViolation("messages without a pause")
           }
-          // Also the end, when it comes with the last bytes: of that alone the source does not tell.
+          // Also the end, when it comes with the last bytes: not every source tells of that alone.
           mayHaveMore = !SocketReadiness.isIdle(state.context.fileDescriptor)
           state.isSilentSincePing = false
           while let reply = try state.context.nextReply() {

@@ -1,0 +1,58 @@
+import FaultProxy
+import Foundation
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("What is watched in a socket's place")
+struct SocketWatchTests {
+  private let ours: FakeWire
+  private let theirs: FakeWire
+
+  init() throws {
+    var ends: [CInt] = [-1, -1]
+    #if canImport(Darwin)
+      let type = SOCK_STREAM
+    #else
+      let type = CInt(SOCK_STREAM.rawValue)
+    #endif
+    try #require(unsafe socketpair(AF_UNIX, type, 0, &ends) == 0)
+    (ours, theirs) = (FakeWire(adopting: ends[0]), FakeWire(adopting: ends[1]))
+  }
+
+  /// What poll(2) says of a descriptor.
+  private func events(of descriptor: CInt) -> CInt {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&entry, 1, 0) < 0 ? -1 : CInt(entry.revents)
+  }
+
+  @Test("can be read while there is something to receive, and is closed in child processes")
+  func readable() throws {
+    let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor)
+    #expect(events(of: watch.number) == 0)
+    #expect(theirs.write([1]) == 1)
+    #expect(events(of: watch.number) == CInt(POLLIN))
+    #expect(ours.receive() == [1])
+    #expect(events(of: watch.number) == 0)
+    #expect(fcntl(watch.number, F_GETFD) & FD_CLOEXEC != 0)
+  }
+
+  #if os(Linux)
+    @Test(
+      "can be read when the socket is hung up, but is not hung up itself", arguments: [true, false])
+    func hungUp(withUnreadBytes: Bool) throws {
+      let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor)
+      if withUnreadBytes { #expect(theirs.write([1]) == 1) }
+      theirs.hangUp()
+      #expect(events(of: ours.descriptor) & POLLHUP != 0, "otherwise the test shows nothing")
+      #expect(events(of: watch.number) == POLLIN)
+    }
+  #endif
+
+  @Test("is not made of what is not open")
+  func refused() {
+    #expect(throws: TransportError.unreachable("Bad file descriptor")) {
+      _ = try AsyncRedisLock.FileDescriptor.watching(-1).number
+    }
+  }
+}
