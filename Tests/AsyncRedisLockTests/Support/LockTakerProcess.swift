@@ -26,10 +26,15 @@ final class LockTakerProcess: Sendable {
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let pipe = Pipe()
     process.standardOutput = pipe
-    pipe.fileHandleForReading.readabilityHandler = { [output] handle in
-      output.record(String(decoding: handle.availableData, as: UTF8.self))
-    }
     try process.run()
+    // Not a readabilityHandler: when a pipe is hung up that Dispatch watches, Dispatch on Linux can crash
+    // (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949).
+    let reading = pipe.fileHandleForReading
+    Thread.detachNewThread { [output] in
+      while case let words = reading.availableData, !words.isEmpty {
+        output.record(String(decoding: words, as: UTF8.self))
+      }
+    }
   }
 
   deinit { kill() }
