@@ -69,6 +69,7 @@ extension InMemoryLockStore {
       Question(from: client, by: deadline) { memory, now in
         var drawn = 0..<UInt64(0)
         let isOurs = extensions.map { one in
+          guard one.isWanted() else { return false }
           let (keys, token) = memory.numbers(of: one.claim, client: client)
           let (isOurs, first) = memory.server.extend(
             keys, token, ttl: ServerMemory.life(one.ttl), numbers: numbers)

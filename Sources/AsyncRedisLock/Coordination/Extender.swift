@@ -129,7 +129,7 @@ final class Extender: Sendable {
     let patience = min(operationTimeout, lease.claim.ttl)
     let deadline = min(clock.now + patience, lease.state.validUntil)
     lease.willExtend(by: ttl, deadline: deadline)
-    let one = Extension(claim: lease.claim, ttl: ttl)
+    let one = Extension(lease, ttl: ttl)
     store.extend([one], numbers: numbers, by: deadline) { result in
       if case .success(let extended) = result, extended.isOurs[0] {
         lease.extended(by: ttl, sentAt: extended.sentAt)
@@ -163,7 +163,7 @@ final class Extender: Sendable {
       }
     }
     // One that is being released right now may not have been handed to the store yet.
-    return leases.filter { !$0.state.hasEnded || $0.isBeingReleased }
+    return leases.filter { !$0.hasEnded || $0.isBeingReleased }
   }
 
   // MARK: The timer
@@ -222,7 +222,7 @@ final class Extender: Sendable {
     var longest = Duration.zero
     let extensions = batch.leases.map { lease in
       longest = max(longest, lease.claim.ttl)
-      return Extension(claim: lease.claim, ttl: lease.claim.ttl)
+      return Extension(lease, ttl: lease.claim.ttl)
     }
     let deadline = now + min(operationTimeout, longest)
     store.extend(extensions, numbers: 0, by: deadline) { [weak self] result in
@@ -293,8 +293,8 @@ final class Extender: Sendable {
 
   private static func hasEnded(_ item: Item) -> Bool {
     switch item {
-    case .lease(let lease): lease.state.hasEnded
-    case .warn(let warning): warning.lease.state.hasEnded
+    case .lease(let lease): lease.hasEnded
+    case .warn(let warning): warning.lease.hasEnded
     case .wake(let alarm): alarm.isOver
     case .batch(let batch): batch.isConcluded.load(ordering: .relaxed)
     }

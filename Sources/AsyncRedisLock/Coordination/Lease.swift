@@ -96,6 +96,9 @@ final class Lease: Sendable {
   /// A copy of the state, for looking at.
   var state: LeaseState { guarded.withLock { $0.state } }
 
+  /// Whether the lease has been given back, left to another process, or found lost.
+  var hasEnded: Bool { guarded.withLock { $0.state.hasEnded } }
+
   /// Whether the lease can be relied on now.
   var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
 
@@ -167,7 +170,10 @@ final class Lease: Sendable {
     _ = act { guarded in
       var action = LeaseState.Action.none
       if let sentAt {
-        lateness = guarded.state.lateness(at: now, roundTrip: roundTrip)
+        // One that has just ended is not late.
+        if guarded.state.isHeld(at: now) {
+          lateness = guarded.state.lateness(at: now, roundTrip: roundTrip)
+        }
         action = guarded.state.concludeExtension(sentAt: sentAt, at: now, roundTrip: roundTrip)
       } else {
         guarded.state.retryExtension(at: now)

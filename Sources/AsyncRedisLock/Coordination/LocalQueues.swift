@@ -182,7 +182,7 @@ final class LocalQueues: Sendable {
       return state.queues[keys]?.leaseToDrawFor(handoffLimit)
     }
     // One that ended before has found no place to give up.
-    if lease.state.hasEnded { end(lease, keys) }
+    if lease.hasEnded { end(lease, keys) }
     return next
   }
 

@@ -208,6 +208,14 @@ package struct ReleaseReport: Sendable {
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
+  /// Whether the lease goes on; if not, its release may be on its way, and no extension must follow it.
+  package let isWanted: @Sendable () -> Bool
+
+  init(_ lease: Lease, ttl: Duration) {
+    claim = lease.claim
+    self.ttl = ttl
+    isWanted = { !lease.hasEnded }
+  }
 }
 
 /// What became of extensions.
@@ -215,7 +223,8 @@ package struct Extended: Sendable {
   /// All keys of those that succeeded live for at least their ttl from here on: the instant before the
   /// question was sent.
   package let sentAt: Instant
-  /// For each, in order, whether all its keys were its own; if not, nothing was changed.
+  /// For each, in order, whether all its keys were its own; if not, or if it was not wanted any more, nothing
+  /// was changed.
   package let isOurs: [Bool]
   /// What was drawn; empty when it cannot be used.
   package let numbers: Range<UInt64>

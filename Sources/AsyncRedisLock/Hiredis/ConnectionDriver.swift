@@ -178,13 +178,14 @@ struct ConnectionDriver: ~Copyable {
     var (size, count) = (0, 0)
     while size < Self.batchSize, let request = backlog.popFirst() {
       guard request.beginSending() else { continue }
-      guard request.commandCount > 0 else {
+      let commands = request.commandsToSend
+      guard !commands.isEmpty else {
         request.succeed(Request.Answer(replies: [], sentAt: now))
         continue
       }
       count += 1
       pipeline.append(request, sentAt: now)
-      for command in request.commandsToSend { size += try context?.append(command) ?? 0 }
+      for command in commands { size += try context?.append(command) ?? 0 }
     }
     if count > 0 { tempo.sent(count, toBusyServer: isBusy) }
     if context?.hasUnsentBytes == true { try context?.write() }

@@ -20,7 +20,13 @@ final class Request: Sendable {
     case finished
   }
 
-  private let commands: [Command]
+  private enum Content {
+    case commands([Command])
+    /// One command, made each time it is sent; none is sent when there is none by then.
+    case made(@Sendable () -> Command?)
+  }
+
+  private let content: Content
   /// When the caller stops waiting.
   let deadline: Instant
   /// Whether the request is sent again on the next connection when one breaks under it, instead of
@@ -43,12 +49,33 @@ final class Request: Sendable {
 
   /// Creates a request; `completion` is called exactly once, on the connection's queue or on the
   /// thread that gives the request up, and must not block.
-  init(
+  convenience init(
     _ commands: [Command], deadline: Instant, isRepeatable: Bool = false,
     isAwaited: Bool = false, undo: (@Sendable () -> Request)? = nil,
     completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
   ) {
-    self.commands = commands
+    self.init(
+      .commands(commands), deadline: deadline, isRepeatable: isRepeatable, isAwaited: isAwaited,
+      undo: undo, completion: completion)
+  }
+
+  /// Creates a request whose command is made when it is sent, so that it depends on all that was handed over
+  /// before it; without one it succeeds with no replies.
+  convenience init(
+    deadline: Instant, command: @escaping @Sendable () -> Command?,
+    completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
+  ) {
+    self.init(
+      .made(command), deadline: deadline, isRepeatable: false, isAwaited: false, undo: nil,
+      completion: completion)
+  }
+
+  private init(
+    _ content: Content, deadline: Instant, isRepeatable: Bool, isAwaited: Bool,
+    undo: (@Sendable () -> Request)?,
+    completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
+  ) {
+    self.content = content
     self.deadline = deadline
     self.isRepeatable = isRepeatable
     self.isAwaited = isAwaited
@@ -56,16 +83,28 @@ final class Request: Sendable {
     self.completion = completion
   }
 
-  /// How many replies are due.
-  var commandCount: Int { commands.count }
+  /// How many replies are due once it has been sent.
+  var commandCount: Int {
+    switch content {
+    case .commands(let commands): commands.count
+    case .made: 1
+    }
+  }
 
-  /// The commands as they have to be sent now.
+  /// The commands as they have to be sent now; nothing is sent if there are none.
   var commandsToSend: [Command] {
-    isBySource.load(ordering: .relaxed) ? commands.map(\.bySource) : commands
+    isBySource.load(ordering: .relaxed) ? commandsBySource : commands
   }
 
   /// The commands as the server understands them whatever it has forgotten.
   var commandsBySource: [Command] { commands.map(\.bySource) }
+
+  private var commands: [Command] {
+    switch content {
+    case .commands(let commands): commands
+    case .made(let command): command().map { [$0] } ?? []
+    }
+  }
 
   /// Whether nobody waits for an answer any more.
   var isFinished: Bool { phase.load(ordering: .acquiring) == .finished }

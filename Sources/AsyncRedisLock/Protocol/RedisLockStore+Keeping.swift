@@ -3,66 +3,20 @@ extension RedisLockStore {
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
-    var (keys, arguments): ([String], [String]) = ([], [])
-    keys.reserveCapacity(extensions.count + 1)
-    arguments.reserveCapacity(extensions.count * 3 + 1)
-    // Most have the same ttl.
-    var (ttl, milliseconds) = (Duration.zero, "0")
-    for one in extensions {
-      if one.ttl != ttl { (ttl, milliseconds) = (one.ttl, String(one.ttl.wholeMilliseconds)) }
-      if one.claim.keys.count == 1 {
-        keys.append(one.claim.keys[0])
-      } else {
-        keys += one.claim.keys
-      }
-      arguments.append(one.claim.token)
-      arguments.append(milliseconds)
-      arguments.append(String(one.claim.keys.count))
-    }
-    if numbers > 0 {
-      keys.append(names.fence)
-      arguments.append(String(numbers))
-    }
-    let command = Script.extend.command(keys: keys, arguments: arguments)
-    let request = Request([command], deadline: deadline) {
-      [connection, fences, count = extensions.count] result in
-      let extended = Self.readExtension(result, count: count, numbers: numbers, fences: fences)
+    let question = ExtensionQuestion(extensions, numbers: numbers, names: names)
+    let request = Request(deadline: deadline, command: question.commandToSend) {
+      [connection, fences] result in
+      let extended: Result<Extended, StoreFailure> =
+        switch result {
+        case .success(let answer): question.read(answer, fences: fences)
+        case .failure(let failure): .failure(StoreFailure(failure.cause))
+        }
       if case .failure(.unintelligible) = extended { connection.distrust() }
       completion(extended)
     }
     connection.submit(request)
     // Those who keep no lock for so long have little to fear.
     examineServer()
-  }
-
-  private static func readExtension(
-    _ result: Result<Request.Answer, RequestFailure>, count: Int, numbers: Int, fences: FenceGuard
-  ) -> Result<Extended, StoreFailure> {
-    switch result {
-    case .failure(let failure): return .failure(StoreFailure(failure.cause))
-    case .success(let answer):
-      switch answer.replies[0] {
-      case .array(let fields) where fields.count == count || fields.count == count + 1:
-        var isOurs: [Bool] = []
-        isOurs.reserveCapacity(count)
-        for field in fields.prefix(count) {
-          guard case .integer(let code) = field, code == 0 || code == 1 else {
-            return .failure(.unexpected(field))
-          }
-          isOurs.append(code == 1)
-        }
-        var drawn: Range<UInt64> = 0..<0
-        if fields.count > count {
-          guard numbers > 0, let some = fields[count].fencingTokens(numbers) else {
-            return .failure(.unexpected(fields[count]))
-          }
-          if fences.accept(some) { drawn = some }
-        }
-        return .success(Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: drawn))
-      case .error(let error): return .failure(StoreFailure(error))
-      case let reply: return .failure(.unexpected(reply))
-      }
-    }
   }
 
   func release(

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import AsyncRedisLock
@@ -127,5 +128,22 @@ struct PipelineTests {
     #expect(abandoned.beginSending())
     abandoned.fail(.cancelled) { _ in }
     #expect(!abandoned.beginRepeatingBySource())
+  }
+
+  @Test("have their command made each time they are sent, if it can be")
+  func made() {
+    let left = Mutex([Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")])
+    let request = Request(deadline: start + .seconds(1)) {
+      left.withLock { $0.popLast() }
+    } completion: { _ in
+    }
+    #expect(request.commandCount == 1)
+    #expect(left.withLock { $0.count } == 1, "made before it is sent")
+    left.withLock { $0 += $0 }
+    #expect(request.commandsToSend.map(\.arguments) == [["EVALSHA", "digest", "1", "key"]])
+    #expect(request.beginSending())
+    #expect(request.beginRepeatingBySource())
+    #expect(request.commandsToSend.map(\.arguments) == [["EVAL", "return 1", "1", "key"]])
+    #expect(request.commandsToSend.isEmpty)
   }
 }
