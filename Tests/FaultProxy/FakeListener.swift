@@ -6,8 +6,14 @@ import Synchronization
 
 /// Accepts connections at an address of its own.
 package final class FakeListener: Sendable {
+  private struct State {
+    /// Keeps the address taken.
+    var wire: FakeWire?
+    var source: (any DispatchSourceRead)?
+  }
+
   package let address: FakeAddress
-  private let source: Mutex<(any DispatchSourceRead)?>
+  private let state: Mutex<State>
 
   /// What to listen on.
   package enum Kind: Sendable {
@@ -33,23 +39,22 @@ package final class FakeListener: Sendable {
     let wire = FakeWire(adopting: socket(wanted.family, streamType, 0))
     try wire.bind(to: wanted)
     address = kind == .tcp ? .tcp(port: wire.port) : wanted
-    if isOpen { listen(wire.descriptor, 128) }
-    let address = address
-    source = Mutex(nil)
-    source.withLock { current in
-      let queue = DispatchQueue(label: "fake-listener", qos: .userInteractive)
+    state = Mutex(State(wire: wire))
+    // A socket that does not listen counts as hung up, and Dispatch on Linux must not see that
+    // (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949).
+    guard isOpen else { return }
+    listen(wire.descriptor, 128)
+    let queue = DispatchQueue(label: "fake-listener", qos: .userInteractive)
+    state.withLock { state in
       let source = DispatchSource.makeReadSource(fileDescriptor: wire.descriptor, queue: queue)
       source.setEventHandler { @Sendable in
         let descriptor = accept(wire.descriptor, nil, nil)
         if descriptor >= 0 { accepted(FakeWire(adopting: descriptor)) }
       }
-      source.setCancelHandler { @Sendable in
-        // Keeps the socket open until now.
-        _ = wire.descriptor
-        if case .unixSocket(let path) = address { unsafe unlink(path) }
-      }
+      // Keeps the socket open until then.
+      source.setCancelHandler { @Sendable in withExtendedLifetime(wire) {} }
       source.activate()
-      current = source
+      state.source = source
     }
   }
 
@@ -57,9 +62,11 @@ package final class FakeListener: Sendable {
 
   /// Accepts nothing more; who tries to connect is refused.
   package func stop() {
-    source.withLock { source in
-      source?.cancel()
-      source = nil
+    let former = state.withLock { state in
+      defer { state = State() }
+      return state
     }
+    former.source?.cancel()
+    if former.wire != nil, case .unixSocket(let path) = address { unsafe unlink(path) }
   }
 }
