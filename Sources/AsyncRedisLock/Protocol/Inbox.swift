@@ -77,6 +77,9 @@ final class Inbox: Sendable {
     }
   }
 
+  /// For how many tokens somebody listens.
+  var listenerCount: Int { state.withLock { $0.listeners.count } }
+
   /// Makes a new connection, because a grant did not arrive.
   func reconnect() {
     let subscriber = state.withLock { state in

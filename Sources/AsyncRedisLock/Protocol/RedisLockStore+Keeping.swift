@@ -23,14 +23,25 @@ extension RedisLockStore {
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
+    submit(release, by: deadline) { [self] result in
+      // Word of a grant may come after a poll that has found it. As long as somebody listens it means nothing;
+      // then it is given back, which must not go ahead of the release, or free keys that are kept.
+      if release.keptUntil == nil { inbox.forget(release.claim.token) }
+      completion(result)
+    }
+  }
+
+  private func submit(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
+  ) {
     let (claim, queued) = (release.claim, mayUseQueues)
     let repeatRelease: @Sendable (Result<Request.Answer, RequestFailure>) -> Void = {
       [self] result in
       // The server may have done it before it hung up, and refuse for another reason now.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
-      self.release(isRepetition ? release.repeated : release, by: deadline, completion: completion)
+      submit(isRepetition ? release.repeated : release, by: deadline, completion: completion)
     }
-    forget(claim.token)
     let command: Command
     var undo: (@Sendable () -> Request)?
     if let end = release.keptUntil, Instant.now < end {

@@ -29,7 +29,7 @@ extension RedisLockStore {
   }
 
   func cancel(_ claim: Claim, lapse: Duration) {
-    forget(claim.token)
+    inbox.forget(claim.token)
     if let request = questions.remove(claim.token) { connection.abandon(request) }
     // Also behind a poll that was abandoned: those before it may have entered the token.
     connection.submit(cleanUp(claim, until: .now + lapse + claim.ttl))

@@ -8,7 +8,7 @@ final class RedisLockStore: LockStore {
   let isFencing: Bool
   let tokens: TokenSource
   let questions = OpenQuestions()
-  private let inbox: Inbox
+  let inbox: Inbox
   private let reporter: Reporter
   /// Whether the server lets us use the queues; those who may not poll, and hand nothing on.
   private let mayQueue = Atomic<Bool>(true)
@@ -100,8 +100,6 @@ final class RedisLockStore: LockStore {
       listener(notice)
     }
   }
-
-  func forget(_ token: String) { inbox.forget(token) }
 
   func noteMissedGrant() { inbox.reconnect() }
 

@@ -122,7 +122,6 @@ final class SimulatedLease {
   func release(completion: @escaping () -> Void) {
     wasValid = isHeld
     end()
-    locker.places[token] = nil
     let end = max(keysLastUntil, locker.world.now)
     let patience = min(SimulatedLocker.operationTimeout, state.ttl.wholeMilliseconds * 1000)
     locker.submit(
@@ -130,6 +129,7 @@ final class SimulatedLease {
         .release(keys: keys, token: token, leaves: false), deadline: locker.world.now + patience,
         isRepeatable: true, undo: { [self] in locker.cleanUp(keys, token, until: end) }
       ) { [self] answer, _ in
+        locker.places[token] = nil
         if case .released(let released)? = answer {
           locker.world.noteReleased(self, released)
         }

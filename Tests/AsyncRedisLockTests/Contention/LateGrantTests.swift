@@ -1,0 +1,81 @@
+import Dispatch
+import FaultProxy
+import PrivateRedis
+import Testing
+
+@testable import AsyncRedisLock
+
+/// The server says things in order on each connection, but a grant comes on another than the answer to a poll.
+@Suite("Word of a grant that comes when the lock is released", .redisServer())
+struct LateGrantTests {
+  @Test("gives nothing back ahead of the release, or beside it")
+  func released() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let proxy = try FaultProxy(to: server)
+    let (holder, waiter) = (try await Locker(), try await Locker(url: proxy.url))
+    let lock = try await handOver(key, from: holder, to: waiter, .patient)
+
+    let (isHeldBack, mayPass) = (Shared(false), DispatchSemaphore(value: 0))
+    proxy.setScript { message in
+      if message.direction == .requests, message.command?.words.contains(lock.token) == true {
+        isHeldBack.value = true
+        mayPass.wait()
+        mayPass.signal()
+      }
+      return .forward
+    }
+    defer { mayPass.signal() }
+    func commandCount() -> Int { proxy.commands.count { $0.words.contains(lock.token) } }
+    let count = commandCount()
+    let release = Task { try await lock.release() }
+    await eventually("the release is under way") { isHeldBack.value }
+    try await repeatGrant(of: lock, on: key, to: waiter)
+    mayPass.signal()
+    #expect(try await release.value == .released)
+    // Behind whatever else was sent.
+    #expect(try await waiter.inspect(key) == nil)
+    #expect(commandCount() == count + 1)
+    #expect(try store(of: waiter).inbox.listenerCount == 0)
+  }
+
+  @Test("does not free keys that are kept for minHold")
+  func kept() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let (holder, waiter) = (try await Locker(), try await Locker())
+    var options = LockOptions.patient
+    options.minHold = .seconds(20)
+    let lock = try await handOver(key, from: holder, to: waiter, options)
+    #expect(try await lock.release() == .released)
+    try await repeatGrant(of: lock, on: key, to: waiter)
+    #expect(try await waiter.inspect(key)?.holder.value == lock.token)
+    #expect(try server.value(of: key) == lock.token)
+  }
+
+  /// Lets a locker wait for a key that another releases.
+  private func handOver(
+    _ key: String, from holder: Locker, to waiter: Locker, _ options: LockOptions
+  ) async throws -> Lock {
+    let former = try await holder.acquire(key, options: .patient)
+    let waiting = try await queueUp(waiter, for: key, options: options)
+    try await former.release()
+    return try await expectPromptly(waiting)
+  }
+
+  /// Sends word of the lock's grant once more, and waits until the locker has read it.
+  private func repeatGrant(of lock: Lock, on key: String, to locker: Locker) async throws {
+    let (client, hasReadOn) = (RedisClient(.current), Shared(false))
+    let channel = "redis-lock:inbox:\(locker.id)"
+    let store = try store(of: locker)
+    store.listen(for: "next") { _ in hasReadOn.value = true }
+    defer { store.inbox.forget("next") }
+    for (token, key) in [(lock.token, key), ("next", "of no lock")] {
+      let message = "\(lock.fencingToken ?? 1) 1 \(token) \(key.utf8.count):\(key)"
+      #expect(try client("PUBLISH", channel, message).integer == 1)
+    }
+    await eventually("the message was read") { hasReadOn.value }
+  }
+
+  private func store(of locker: Locker) throws -> RedisLockStore {
+    try #require(locker.coordinator.store as? RedisLockStore)
+  }
+}
