@@ -62,12 +62,13 @@ private final class Garbler: Sendable {
 
   /// Whether the library can notice that it gets a message twice.
   ///
-  /// The numbers that answer a release or an extension pass for those that answer the next one. TCP delivers
-  /// nothing twice, so that is no reason to make each answer longer.
+  /// An error passes for the next answer, whatever that is, and the numbers that answer a release or an extension
+  /// for those that answer the next one. TCP delivers nothing twice, so that is no reason to make each answer longer.
   private func mayComeTwice(_ message: FaultProxy.Message) -> Bool {
     let isNumbers =
       message.bytes.first == UInt8(ascii: "*") && !message.bytes.contains(UInt8(ascii: "$"))
-    return message.direction == .replies && !isNumbers
+    let isError = message.bytes.first == UInt8(ascii: "-")
+    return message.direction == .replies && !isNumbers && !isError
   }
 
   private func fault(
