@@ -72,6 +72,7 @@ public final class Lock: Sendable {
   public func waitUntilLost(within margin: Duration) async throws(CancellationError) {
     // Any duration may be given, and not every one can be counted with.
     let margin = min(max(margin, .zero), .longest)
+    defer { coordinator.extender.noteEnd() }
     try await waitForEnd { coordinator.extender.warn($0, of: lease, margin: margin) }
   }
 

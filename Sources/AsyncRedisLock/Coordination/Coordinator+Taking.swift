@@ -170,6 +170,12 @@ extension Coordinator {
       let state = LeaseState(
         ttl: options.ttl, extend: options.extend, sentAt: sentAt, takenFor: ttl,
         holdEnd: options.holdEnd(from: clock.now))
+      guard state.isHeld(at: clock.now) else {
+        // The task got to run too late.
+        queues.setPlace(nil, of: keys)
+        place.cancel()
+        return .goOn(plan.gaveBack(at: now, roundTrip: store.roundTrip, using: &generator))
+      }
       let lease = Lease(
         place.claim(ttl: options.ttl), numbers: store.isFencing ? numbers : 0..<0, state: state,
         minHold: options.minHold, clock: clock, origin: .queued, onLoss: onLoss)

@@ -114,7 +114,7 @@ final class Extender: Sendable {
   func warn(_ promise: Promise<Bool>, of lease: Lease, margin: Duration) {
     let state = lease.state
     let due = state.validUntil - margin
-    guard due > clock.now, !state.hasEnded else {
+    guard due > clock.now, !state.hasEnded, !promise.isKept else {
       promise.fulfil(true)
       return
     }
@@ -294,7 +294,7 @@ final class Extender: Sendable {
   private static func hasEnded(_ item: Item) -> Bool {
     switch item {
     case .lease(let lease): lease.hasEnded
-    case .warn(let warning): warning.lease.hasEnded
+    case .warn(let warning): warning.promise.isKept || warning.lease.hasEnded
     case .wake(let alarm): alarm.isOver
     case .batch(let batch): batch.isConcluded.load(ordering: .relaxed)
     }

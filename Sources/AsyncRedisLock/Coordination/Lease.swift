@@ -205,11 +205,12 @@ final class Lease: Sendable {
       if let promise = guarded.release { return (.wait(promise), []) }
       let promise = Promise<Result<ReleaseOutcome, StoreFailure>>()
       guarded.release = promise
+      let wasValid = guarded.wasValid ?? isHeld
       let release = Release(
-        claim: claim, keysLastUntil: guarded.state.keysLastUntil,
-        wasValid: guarded.wasValid ?? isHeld, isRepetition: guarded.wasValid != nil,
-        isAwaited: isAwaited, keptUntil: isHeld && now < keptUntil ? keptUntil : nil)
-      guarded.wasValid = release.wasValid
+        claim: claim, keysLastUntil: guarded.state.keysLastUntil, wasValid: wasValid,
+        isRepetition: guarded.wasValid != nil, isAwaited: isAwaited,
+        keptUntil: wasValid && now < keptUntil ? keptUntil : nil)
+      guarded.wasValid = wasValid
       defer { guarded.watchers = [] }
       return (.ask(release, promise), guarded.watchers)
     }

@@ -49,7 +49,7 @@ package protocol LockStore: Sendable {
   /// Whether a grant that is made now would be told.
   var isTold: Bool { get }
 
-  /// Gets ready to be told of grants; the completion is called as soon as it is known whether that works.
+  /// Gets ready to be told of grants; the completion is called when that works, or when an attempt has failed.
   func prepareToWait(completion: @escaping @Sendable (Bool) -> Void)
 
   /// Passes on what is said about a token, until it is given back or cancelled.

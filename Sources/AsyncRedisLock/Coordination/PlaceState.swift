@@ -30,7 +30,7 @@ struct PlaceState {
   /// Whether to ask again as soon as the poll under way is answered: that may have come too early.
   private var isHurried = false
   private var outcome: Action?
-  /// Whether the server has granted the keys without saying so.
+  /// Whether the server has granted the keys without saying so, as the last answer had it.
   private(set) var hasMissedGrant = false
   /// Who held a key when last asked.
   private(set) var holder: String?
@@ -85,6 +85,7 @@ struct PlaceState {
   ) {
     guard let asked, outcome == nil else { return }
     self.asked = nil
+    hasMissedGrant = false
     switch answer {
     case .failure(let failure):
       outcome = .giveUp(failure)

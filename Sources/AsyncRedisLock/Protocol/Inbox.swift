@@ -41,7 +41,7 @@ final class Inbox: Sendable {
   /// Whether a grant that is made now arrives.
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
-  /// Opens the inbox; the completion is called as soon as it is known whether it can be used.
+  /// Opens the inbox; the completion is called when it can be used, or when an attempt to open it has failed.
   func open(completion: @escaping @Sendable (Bool) -> Void) {
     let (isReady, new): (Bool?, Subscriber?) = state.withLock { state in
       switch state.readiness {
@@ -120,9 +120,8 @@ final class Inbox: Sendable {
   private func settle(_ readiness: Readiness) {
     let (waiting, listeners) = state.withLock { state in
       state.readiness = readiness
-      let waiting = readiness == .opening ? [] : state.waiting
-      if readiness != .opening { state.waiting = [] }
-      return (waiting, Array(state.listeners.values))
+      defer { state.waiting = [] }
+      return (state.waiting, Array(state.listeners.values))
     }
     for completion in waiting { completion(readiness == .ready) }
     // What was said meanwhile is lost: ask. What will be said is, too: ask again soon.

@@ -60,7 +60,10 @@ extension RedisLockStore {
       }
       guard Self.isTransient(result) else {
         let outcome = readRelease(result, of: release)
-        if case .failure(.unintelligible) = outcome { connection.distrust() }
+        if case .failure(.unintelligible) = outcome {
+          if let undo { connection.submit(undo()) }
+          connection.distrust()
+        }
         completion(outcome)
         return
       }
@@ -89,7 +92,10 @@ extension RedisLockStore {
     switch result {
     case .failure(let failure): return .failure(StoreFailure(failure.cause))
     case .success(let answer):
-      let isExplained = release.wasValid && (release.isRepetition || answer.isOfRepetition)
+      // Keys that were kept are released when that is over, also if it is sooner than this answer.
+      let wereKept = release.keptUntil.map { $0 <= .now } ?? false
+      let isExplained =
+        release.wasValid && (release.isRepetition || answer.isOfRepetition || wereKept)
       switch answer.replies[0] {
       case .array(let fields) where fields.count == 2:
         let outcome: ReleaseOutcome

@@ -20,7 +20,11 @@ extension RedisLockStore {
       case .failure(let failure): completion(.failure(StoreFailure(failure.cause)))
       case .success(let answer):
         let value = readPoll(answer, numbers: numbers, hasRaised: raises)
-        if case .failure(.unintelligible) = value { connection.distrust() }
+        if case .failure(.unintelligible) = value {
+          // Its own answer may still come: what takes it back goes out before the connection is closed.
+          connection.submit(cleanUp(claim, until: end))
+          connection.distrust()
+        }
         completion(value)
       }
     }

@@ -45,6 +45,51 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
+  @Test(
+    "is told so as soon as an attempt to listen has failed", .redisServer(),
+    .timeLimit(.minutes(1)))
+  func cannotListen() async throws {
+    let proxy = try FaultProxy(to: .current)
+    let locker = try await Locker(url: proxy.url)
+    let count = proxy.connectionCount
+    proxy.setScript { $0.connection >= count ? .cut(after: 0) : .forward }
+    #expect(await !locker.canBeTold())
+    proxy.setScript(nil)
+    await eventually("it listens") { await locker.canBeTold() }
+  }
+
+  @Test(
+    "whose poll gets an answer of the wrong kind takes it back on the same connection",
+    .redisServer())
+  func wrongAnswer() async throws {
+    let key = uniqueKey()
+    let proxy = try FaultProxy(to: .current)
+    let (holder, waiter) = (try await Locker(), try await Locker(url: proxy.url))
+    let lock = try await holder.acquire(key, options: .patient)
+    let polled = Shared<(connection: Int, token: String)?>(nil)
+    proxy.setScript { message in
+      guard message.direction == .replies, let words = message.command?.words,
+        words.contains("redis-lock:queue:{\(key)}"), polled.value == nil,
+        let token = words.first(where: { $0.hasPrefix("rl1") })
+      else { return .forward }
+      polled.value = (message.connection, token)
+      return .replace(Array(":1\r\n".utf8))
+    }
+    let waiting = Task { try await waiter.acquire(key, options: .patient) }
+    await eventually { polled.value != nil }
+    let (connection, token) = try #require(polled.value)
+    await eventually("the release script comes behind the poll") {
+      let text = String(decoding: proxy.received(.requests, on: connection), as: UTF8.self)
+      return text.components(separatedBy: token).count > 2
+    }
+    await eventually("another waits") {
+      let queue = try RedisServer.current.queue(of: key)
+      return queue.count == 1 && queue != [token]
+    }
+    try await lock.release()
+    try await expectPromptly(waiting).release()
+  }
+
   @Test("is passed over, keeps its place, and is the next once it listens again", .redisServer())
   func passedOver() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())

@@ -51,6 +51,18 @@ struct LateGrantTests {
     #expect(try server.value(of: key) == lock.token)
   }
 
+  @Test("is no loss, nor is a release that comes behind the end of minHold")
+  func keptUntilNow() async throws {
+    let locker = try await Locker()
+    let claim = Claim(keys: [uniqueKey()], token: "gone by now", ttl: .seconds(1))
+    let answer = Promise<Result<ReleaseReport, StoreFailure>>()
+    let release = Release(
+      claim: claim, keysLastUntil: .now, wasValid: true, isRepetition: false, isAwaited: true,
+      keptUntil: .now)
+    try store(of: locker).release(release, by: .now + .seconds(5)) { answer.fulfil($0) }
+    #expect(try await answer.value.get().outcome == .released)
+  }
+
   /// Lets a locker wait for a key that another releases.
   private func handOver(
     _ key: String, from holder: Locker, to waiter: Locker, _ options: LockOptions

@@ -71,6 +71,22 @@ struct InMemoryClosingTests {
     await closing.value
   }
 
+  @Test("keeps a lock for its minHold also when the first attempt at that has failed")
+  func minHoldOnceMore() async throws {
+    let locker = Locker.inMemory(on: server)
+    var lock: Lock? = try await locker.acquire(key, options: LockOptions(minHold: .seconds(20)))
+    server.behave(.unreachable)
+    let release = Task { [lock] in await Attempt { try await lock?.release() } }
+    await eventually { lock?.isHeld == false }
+    clock.advance(by: .seconds(1))
+    #expect(await release.value.error?.code == .unreachable)
+    server.behave(.normal)
+    lock = nil
+    await eventually { try await locker.inspect(key)?.remaining ?? .zero > .seconds(15) }
+    clock.advance(by: .seconds(19))
+    #expect(server.lockedKeys.isEmpty)
+  }
+
   @Test("does not wait for the clock to go on, for a lock that is kept for its minHold")
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)

@@ -122,6 +122,13 @@ struct PlaceStateTests {
     poll(
       &taken, at: now, answer: .success(.held(sentAt: now, numbers: 9..<10, wasGranted: false)))
     #expect(!taken.hasMissedGrant)
+    // Once is no reason to think so ever after.
+    var late = makeWaiting()
+    let expired = PollAnswer.held(sentAt: start - ttl, numbers: 9..<10, wasGranted: true)
+    poll(&late, at: now, answer: .success(expired))
+    #expect(late.hasMissedGrant && late.next(at: now) == .poll)
+    poll(&late, at: now, answer: wait(sentAt: now))
+    #expect(!late.hasMissedGrant)
   }
 
   @Test("asks again for keys that came too late, or without a number")

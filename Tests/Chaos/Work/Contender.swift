@@ -90,8 +90,9 @@ struct Contender {
     } catch {
       guard let held else { return await fail(holding, error) }
       holding.noteLoss(of: held)
-      // Lost, says the error; without a reason for that in the lock, the release has found it out.
-      holding.endRelease(held.lossReason == nil ? .expired : .released)
+      // Lost without a reason for that in the lock: the release has found it out. Else the locker was closed.
+      let isFoundOut = (error as? LockError)?.code == .lost && held.lossReason == nil
+      holding.endRelease(isFoundOut ? .expired : .released)
     }
   }
 
