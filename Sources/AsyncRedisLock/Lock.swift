@@ -72,6 +72,8 @@ public final class Lock: Sendable {
   public func waitUntilLost(within margin: Duration) async throws(CancellationError) {
     // Any duration may be given, and not every one can be counted with.
     let margin = min(max(margin, .zero), .longest)
+    // In a forked child not even a mutex may be touched: its owner can be a thread that is not there.
+    guard coordinator.home.isHere else { return }
     defer { coordinator.extender.noteEnd() }
     try await waitForEnd { coordinator.extender.warn($0, of: lease, margin: margin) }
   }

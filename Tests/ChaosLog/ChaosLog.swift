@@ -16,6 +16,7 @@ import Synchronization
 
   private let capacity: Int
   private let bytes: Int
+  // Shared by threads and processes: all that is in it is atomic.
   private nonisolated(unsafe) let words: UnsafeMutablePointer<Atomic<UInt64>>
 
   /// Makes a file with room for so many records.

@@ -34,6 +34,7 @@ package final class FakeListener: Sendable {
     var wanted = FakeAddress.tcp(port: 0)
     if case .unixSocket = kind {
       let name = "fake-" + String(UInt64.random(in: .min ... .max), radix: 36)
+      // Such a path has at most 104 bytes, and the temporary folder of macOS takes half of them.
       wanted = .unixSocket(path: "/tmp/\(name)")
     }
     let wire = FakeWire(adopting: socket(wanted.family, streamType, 0))

@@ -92,10 +92,10 @@ extension RedisLockStore {
     switch result {
     case .failure(let failure): return .failure(StoreFailure(failure.cause))
     case .success(let answer):
-      // Keys that were kept are released when that is over, also if it is sooner than this answer.
-      let wereKept = release.keptUntil.map { $0 <= .now } ?? false
+      // Keys that were to be kept are released when that is over: what was sent later comes behind that.
+      let isTooLate = release.keptUntil.map { $0 <= answer.sentAt } ?? false
       let isExplained =
-        release.wasValid && (release.isRepetition || answer.isOfRepetition || wereKept)
+        release.wasValid && (release.isRepetition || answer.isOfRepetition || isTooLate)
       switch answer.replies[0] {
       case .array(let fields) where fields.count == 2:
         let outcome: ReleaseOutcome

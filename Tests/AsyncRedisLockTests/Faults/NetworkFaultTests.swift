@@ -54,8 +54,8 @@ struct NetworkFaultTests {
   /// The command that runs another one with a file of the system replaced, for that one alone.
   private func hiding(_ path: String, behind lines: String...) -> [String] {
     let script = """
-      printf '%s\\n' "$LINES_TO_SHOW" >/tmp/shown.$$ && mount --bind /tmp/shown.$$ \(path)
-      rm -f /tmp/shown.$$
+      shown=$(mktemp) && printf '%s\\n' "$LINES_TO_SHOW" >"$shown" && mount --bind "$shown" \(path)
+      rm -f "$shown"
       exec "$@"
       """.replacing("$LINES_TO_SHOW", with: lines.joined(separator: "\n"))
     return ["/usr/bin/env", "unshare", "--mount", "sh", "-c", script, "sh"]

@@ -17,6 +17,7 @@ import Synchronization
   private static let bytes = (headerWords + capacity) * 8
   private static let contenderShift: UInt64 = 48
 
+  // Shared by threads and processes: all that is in it is atomic.
   private nonisolated(unsafe) let words: UnsafeMutablePointer<Atomic<UInt64>>
 
   /// Maps the file, which is made or filled up as needed.
