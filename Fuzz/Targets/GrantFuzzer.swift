@@ -12,10 +12,11 @@ enum GrantFuzzer {
     verify(!message.keys.isEmpty && message.keys.allSatisfy { !$0.isEmpty }, "\(message)")
     verify(message.keys.reduce(0) { $0 + $1.utf8.count } < text.utf8.count, "\(message) of \(text)")
     verify(!message.token.contains(" "), "\(message)")
-    verify(message.numbers?.isEmpty != true && message.numbers?.lowerBound != 0, "\(message)")
-    let first = message.numbers?.lowerBound ?? 0
+    verify(!message.numbers.isEmpty && message.numbers.lowerBound > 0, "\(message)")
+    verify(message.numbers.upperBound <= 1 << 53, "\(message)")
     let written = write(
-      first, UInt64(message.numbers?.count ?? 0), token: message.token, keys: message.keys)
+      message.numbers.lowerBound, UInt64(message.numbers.count), token: message.token,
+      keys: message.keys)
     verify(GrantMessage(parsing: written) == message, "\(text) comes back as \(written)")
   }
 
@@ -27,7 +28,8 @@ enum GrantFuzzer {
   }
 
   private static func write(_ input: inout FuzzInput) {
-    let (first, count) = (input.number() >> 1, input.number() & 0xffff)
+    let (first, count) = (input.number() >> 11 | 1, max(input.number() & 0xff, 1))
+    guard first + count <= 1 << 53 else { return }
     // Of ASCII alone, as all tokens are: another's might make one character of the space before it.
     let token = input.shortText().filter { $0.isASCII && $0 != " " }
     var keys: [String] = []
@@ -41,6 +43,6 @@ enum GrantFuzzer {
     for (key, read) in zip(keys, message.keys) {
       verify(key.utf8.elementsEqual(read.utf8), "\(read) of \(key)")
     }
-    verify(message.numbers == (first > 0 && count > 0 ? first..<first + count : nil), text)
+    verify(message.numbers == first..<first + count, text)
   }
 }

@@ -16,7 +16,7 @@ extension InMemoryLockStore {
     server.state.withLock { $0.clients[client].listeners[token] = nil }
   }
 
-  func noteMissedGrant() {}
+  func noteUntoldGrant(of token: String) {}
 
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
@@ -46,10 +46,11 @@ extension InMemoryLockStore {
     case .taken(let first, let wasGranted):
       let numbers = isFencing ? first..<first + UInt64(numbers) : 0..<0
       return .held(sentAt: now, numbers: numbers, wasGranted: wasGranted)
-    case .wait(let counter, let holder, let remaining, let isSilent):
+    case .wait(let counter, let holder, let remaining, let isSilent, let isHeard):
       let state = KeyState(
         holder: holder.map { memory.name(of: $0) }, remaining: remaining.map { .milliseconds($0) })
-      return .waiting(Waiting(sentAt: now, counter: counter, state: state, isSilent: isSilent))
+      return .waiting(
+        Waiting(sentAt: now, counter: counter, state: state, isSilent: isSilent, isHeard: isHeard))
     }
   }
 

@@ -66,8 +66,8 @@ package protocol LockStore: Sendable {
   /// Gives up a claim that was polled: neither a place nor a key of it stays behind.
   func cancel(_ claim: Claim, lapse: Duration)
 
-  /// Notes that a poll found a grant that was not told.
-  func noteMissedGrant()
+  /// Notes that a poll found a grant of a token before word of it came.
+  func noteUntoldGrant(of token: String)
 
   // MARK: Keeping and giving back
 
@@ -161,12 +161,17 @@ package struct Waiting: Sendable {
   package let state: KeyState
   /// Whether a holder will tell nobody when it releases.
   package let isSilent: Bool
+  /// Whether a grant that is made now would reach this waiter.
+  package let isHeard: Bool
 
-  package init(sentAt: Instant, counter: UInt64, state: KeyState, isSilent: Bool) {
+  package init(
+    sentAt: Instant, counter: UInt64, state: KeyState, isSilent: Bool, isHeard: Bool
+  ) {
     self.sentAt = sentAt
     self.counter = counter
     self.state = state
     self.isSilent = isSilent
+    self.isHeard = isHeard
   }
 }
 

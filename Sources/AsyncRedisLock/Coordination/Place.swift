@@ -63,7 +63,7 @@ final class Place: Sendable {
         state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
         return state.hasMissedGrant
       }
-      if hasMissed { store.noteMissedGrant() }
+      if hasMissed { store.noteUntoldGrant(of: token) }
     }
   }
 

@@ -141,7 +141,7 @@ struct PlaceState {
     var pause = Self.pause(ttl: ttl)
     // Keys that expire tell nobody.
     if let remaining = waiting.state.remaining { pause = min(pause, remaining + .milliseconds(1)) }
-    if waiting.isSilent || !isTold {
+    if waiting.isSilent || !waiting.isHeard || !isTold {
       pause = min(pause, retry * Double.random(in: 0.5...1, using: &generator))
     }
     return pause

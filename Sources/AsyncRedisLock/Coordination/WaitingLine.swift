@@ -1,14 +1,16 @@
 /// Elements in the order they came, each of which can leave at once, wherever it stands.
-struct WaitingLine<Element> {
-  /// The place of an element, of use as long as it is in the line.
-  struct Ticket: Equatable {
+struct WaitingLine<Element: AnyObject> {
+  /// An element with its slot.
+  ///
+  /// It names the element itself, not a number: a ticket can outlive its line, and the next line gives the
+  /// same slots to other elements.
+  struct Ticket {
     fileprivate let slot: Int
-    fileprivate let serial: Int
+    fileprivate let element: Element
   }
 
   private struct Slot {
     var element: Element?
-    var serial: Int
     var previous: Int
     var next: Int
   }
@@ -19,7 +21,6 @@ struct WaitingLine<Element> {
   private var head = Self.none
   private var tail = Self.none
   private var firstFree = Self.none
-  private var nextSerial = 0
   private(set) var count = 0
 
   var isEmpty: Bool { count == 0 }
@@ -29,7 +30,7 @@ struct WaitingLine<Element> {
 
   /// Adds an element at the end.
   mutating func append(_ element: Element) -> Ticket {
-    let slot = Slot(element: element, serial: nextSerial, previous: tail, next: Self.none)
+    let slot = Slot(element: element, previous: tail, next: Self.none)
     let index: Int
     if firstFree == Self.none {
       index = slots.count
@@ -42,18 +43,16 @@ struct WaitingLine<Element> {
     if tail == Self.none { head = index } else { slots[tail].next = index }
     tail = index
     count += 1
-    defer { nextSerial += 1 }
-    return Ticket(slot: index, serial: nextSerial)
+    return Ticket(slot: index, element: element)
   }
 
   /// Takes out the element that came first.
   mutating func popFirst() -> Element? { head == Self.none ? nil : remove(at: head) }
 
-  /// Takes out an element; nil when it has left before.
+  /// Takes out an element; nil when it is not in this line.
   @discardableResult
   mutating func remove(_ ticket: Ticket) -> Element? {
-    guard slots.indices.contains(ticket.slot), slots[ticket.slot].serial == ticket.serial,
-      slots[ticket.slot].element != nil
+    guard slots.indices.contains(ticket.slot), slots[ticket.slot].element === ticket.element
     else { return nil }
     return remove(at: ticket.slot)
   }
@@ -76,3 +75,5 @@ struct WaitingLine<Element> {
     return slots[index].element.take()
   }
 }
+
+extension WaitingLine.Ticket: Sendable where Element: Sendable {}

@@ -17,6 +17,13 @@ final class SubscribedSocket: Sendable {
     var isSilentSincePing = false
   }
 
+  /// What arrives once the channel is subscribed to, in order.
+  enum Arrival: Sendable {
+    case message(String)
+    /// The answer to a ``probe()``: whatever was published before it has arrived.
+    case probed
+  }
+
   /// More than thousands of grants at once, after which only a flood does not pause.
   private static let largestBurst = 4 << 20
 
@@ -72,21 +79,31 @@ final class SubscribedSocket: Sendable {
   func ping() -> Bool {
     state.withLock { state in
       state.isSilentSincePing = true
-      do throws(TransportError) {
-        _ = try state.context.append(Command("PING"))
-        try state.context.write()
-        return true
-      } catch {
-        return false
-      }
+      return Self.send(Command("PING"), &state)
     }
   }
 
-  /// Reads what is there; returns the messages in it.
-  func receive() throws(TransportError) -> [String] {
-    let result: Result<[String], TransportError> = state.withLock { state in
+  /// Asks the server for ``Arrival/probed``; false when that cannot be sent.
+  func probe() -> Bool { state.withLock { Self.send(Command("PING", Self.probeText), &$0) } }
+
+  /// Tells the answer to a probe from that to a ping.
+  private static let probeText = "probe"
+
+  private static func send(_ command: Command, _ state: inout State) -> Bool {
+    do throws(TransportError) {
+      _ = try state.context.append(command)
+      try state.context.write()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Reads what is there.
+  func receive() throws(TransportError) -> [Arrival] {
+    let result: Result<[Arrival], TransportError> = state.withLock { state in
       Result { () throws(TransportError) in
-        var messages: [String] = []
+        var arrivals: [Arrival] = []
         var mayHaveMore = true
         let former = state.context.bytesRead
         while mayHaveMore {
@@ -98,17 +115,17 @@ final class SubscribedSocket: Sendable {
           mayHaveMore = !SocketReadiness.isIdle(state.context.fileDescriptor)
           state.isSilentSincePing = false
           while let reply = try state.context.nextReply() {
-            if let message = try accept(reply, &state) { messages.append(message) }
+            if let arrival = try accept(reply, &state) { arrivals.append(arrival) }
           }
         }
-        return messages
+        return arrivals
       }
     }
     return try result.get()
   }
 
-  /// Takes a reply in; returns the message if it is one.
-  private func accept(_ reply: Reply, _ state: inout State) throws(TransportError) -> String? {
+  /// Takes a reply in; nil when it says nothing to others.
+  private func accept(_ reply: Reply, _ state: inout State) throws(TransportError) -> Arrival? {
     if var replies = state.loginReplies {
       if replies.count < loginCount, reply.error?.code != .maxClients {
         replies.append(reply)
@@ -124,8 +141,11 @@ final class SubscribedSocket: Sendable {
         state.isSubscribed = true
         return nil
       }
-      if fields[0] == .string("message"), case .string(let text) = fields[2] { return text }
-    case .array(let fields) where fields.first == .string("pong"): return nil
+      if fields[0] == .string("message"), case .string(let text) = fields[2] {
+        return .message(text)
+      }
+    case .array(let fields) where fields.first == .string("pong"):
+      return fields.last == .string(Self.probeText) ? .probed : nil
     case .error(let hidden):
       let error = login.conceal(hidden)
       throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)

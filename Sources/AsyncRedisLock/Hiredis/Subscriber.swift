@@ -10,6 +10,8 @@ final class Subscriber: Sendable {
     /// From now on nothing is missed.
     case subscribed
     case message(String)
+    /// What was published before the last ``probe()`` has arrived.
+    case probed
     /// Messages are missed until ``subscribed``.
     case disconnected(TransportError)
   }
@@ -70,10 +72,27 @@ final class Subscriber: Sendable {
     }
   }
 
-  /// Gives the connection up, because a message was missed, and makes another.
-  func reconnect() {
+  /// Gives a working connection up and makes another; an attempt that is under way goes on.
+  ///
+  /// `isElsewhere` tells a connection that has led to the wrong server, and may do so again: the pauses
+  /// between attempts grow then.
+  func reconnect(because reason: String, isElsewhere: Bool) {
     queue.async { @Sendable [weak self] in
-      self?.disconnect(because: .connectionLost("a message was missed"))
+      guard let self, state.withLock({ $0.socket?.isSubscribed ?? false }) else { return }
+      if isElsewhere { state.withLock { $0.subscribedAt = nil } }
+      disconnect(because: .connectionLost(reason))
+    }
+  }
+
+  /// Asks for ``Event/probed``.
+  func probe() {
+    queue.async { @Sendable [weak self] in
+      guard let self, let socket = state.withLock({ $0.socket }), socket.isSubscribed else {
+        return
+      }
+      if !socket.probe() {
+        disconnect(because: .connectionLost("the server cannot be written to"))
+      }
     }
   }
 
@@ -131,13 +150,18 @@ final class Subscriber: Sendable {
     guard let socket else { return }
     do throws(TransportError) {
       let wasSubscribed = socket.isSubscribed
-      let messages = try socket.receive()
+      let arrivals = try socket.receive()
       if !wasSubscribed, socket.isSubscribed {
         state.withLock { $0.subscribedAt = .now }
         handler(.subscribed)
         keepAsking(attempt: attempt)
       }
-      for message in messages { handler(.message(message)) }
+      for arrival in arrivals {
+        switch arrival {
+        case .message(let message): handler(.message(message))
+        case .probed: handler(.probed)
+        }
+      }
     } catch {
       disconnect(because: error)
     }

@@ -1,18 +1,20 @@
 /// What arrives in an inbox: `first numbers token keys`, see `queue.lua`.
 struct GrantMessage: Equatable {
   let token: String
-  /// The fencing tokens that were drawn; nil when a key was only reserved, and others are still missing.
-  let numbers: Range<UInt64>?
+  /// The fencing tokens that were drawn.
+  let numbers: Range<UInt64>
   let keys: [String]
 
   /// Reads a message; nil when it is none of the library's.
   init?(parsing text: String) {
     let fields = text.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
-    guard fields.count == 4, let first = UInt64(fields[0]), let count = UInt16(fields[1]),
-      first <= UInt64.max - UInt64(count), let keys = Self.keys(fields[3])
+    guard fields.count == 4, let first = UInt64(fields[0]), first <= .largestFencingToken,
+      let count = UInt16(fields[1]),
+      first > 0, count > 0, first + UInt64(count) <= UInt64.largestFencingToken + 1,
+      let keys = Self.keys(fields[3])
     else { return nil }
     token = String(fields[2])
-    numbers = first > 0 && count > 0 ? first..<first + UInt64(count) : nil
+    numbers = first..<first + UInt64(count)
     self.keys = keys
   }
 

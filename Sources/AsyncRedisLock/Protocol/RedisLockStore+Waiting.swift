@@ -53,14 +53,17 @@ extension RedisLockStore {
       // The counter was lost since the question was sent; asked again, the server raises it first.
       guard !isFencing || fences.accept(drawn, isRaised: hasRaised) else { return .success(.again) }
       return .success(.held(sentAt: answer.sentAt, numbers: drawn, wasGranted: code == 2))
-    case .array(let fields) where fields.count == 5 && fields[0] == .integer(0):
+    case .array(let fields) where fields.count == 6 && fields[0] == .integer(0):
       guard let counter = fields[1].fencingToken, let state = KeyState(fields[2...3]),
-        case .integer(let isSilent) = fields[4]
+        case .integer(let isSilent) = fields[4], case .integer(let isHeard) = fields[5]
       else { return .failure(.unexpected(answer.replies[0])) }
+      // Not made known by the server that asks and grants, but by another: move there.
+      if isHeard != 1 { inbox.verify() }
       return .success(
         .waiting(
           Waiting(
-            sentAt: answer.sentAt, counter: counter, state: state, isSilent: isSilent == 1)))
+            sentAt: answer.sentAt, counter: counter, state: state, isSilent: isSilent == 1,
+            isHeard: isHeard == 1)))
     case .error(let error):
       let canDoWithout = mustDoWithoutQueues(error, queued: true)
       return .failure(canDoWithout ? Self.failureOfQueues(error) : StoreFailure(error))

@@ -17,18 +17,20 @@ final class RedisLockStore: LockStore {
   init(_ configuration: LockerConfiguration, reporter: Reporter) throws(StoreFailure) {
     let fences = FenceGuard()
     let names = ServerNames(prefix: configuration.keyPrefix)
-    let greeting =
-      !configuration.isFencingEnabled
-      ? nil
-      : Login.Greeting(
-        commands: {
-          fences.connectionChanged()
-          return [Self.raiseCommand(names, above: fences.largest).bySource]
-        },
+    let isFencing = configuration.isFencingEnabled
+    let openedInbox = Mutex(WeakInbox())
+    let greeting = Login.Greeting(
+      commands: {
+        guard isFencing else { return [] }
+        fences.connectionChanged()
+        return [Self.raiseCommand(names, above: fences.largest).bySource]
+      },
+      received: { replies in
         // When the server cannot raise the counter now, the first lock has to do it.
-        received: { replies in
-          if let number = replies.first?.fencingToken { _ = fences.accept(number, isRaised: true) }
-        })
+        if let number = replies.first?.fencingToken { _ = fences.accept(number, isRaised: true) }
+        // This server may be another than the one that the inbox is on.
+        openedInbox.withLock { $0.inbox }?.verify()
+      })
     let connection: Connection
     do {
       connection = try Connection(configuration, greeting: greeting, reporter: reporter)
@@ -37,8 +39,10 @@ final class RedisLockStore: LockStore {
     }
     let tokens = TokenSource(label: configuration.label)
     let lifetime = configuration.operationTimeout
-    inbox = Inbox(configuration, channel: names.inbox(of: tokens.lockerID), reporter: reporter) {
-      message in
+    let channel = names.inbox(of: tokens.lockerID)
+    inbox = Inbox(configuration, channel: channel, reporter: reporter) { completion in
+      Self.locate(channel, on: connection, within: lifetime, completion: completion)
+    } giveBack: { message in
       let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
       let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
       connection.submit(Request([command], deadline: .now + lifetime, isRepeatable: true) { _ in })
@@ -48,7 +52,14 @@ final class RedisLockStore: LockStore {
     self.names = names
     self.tokens = tokens
     self.reporter = reporter
-    isFencing = configuration.isFencingEnabled
+    self.isFencing = isFencing
+    openedInbox.withLock { $0.inbox = inbox }
+  }
+
+  /// Breaks the circle of the connection, whose logins the inbox has to know of, and the inbox, which asks on the
+  /// connection.
+  private struct WeakInbox {
+    weak var inbox: Inbox?
   }
 
   deinit { connection.close() }
@@ -101,7 +112,32 @@ final class RedisLockStore: LockStore {
     }
   }
 
-  func noteMissedGrant() { inbox.reconnect() }
+  func noteUntoldGrant(of token: String) { inbox.noteUntoldGrant(of: token) }
+
+  /// Asks the connection's server whether somebody listens to a channel there.
+  private static func locate(
+    _ channel: String, on connection: Connection, within patience: Duration,
+    completion: @escaping @Sendable (Inbox.Whereabouts) -> Void
+  ) {
+    let command = Command("PUBSUB", "NUMSUB", channel)
+    connection.submit(
+      Request([command], deadline: .now + patience) { result in
+        switch result.map({ $0.replies[0] }) {
+        // A locker that is being closed needs no inbox.
+        case .failure(let failure) where failure.cause == .closed: break
+        case .failure: completion(.unknown)
+        case .success(.array(let fields)) where fields.count == 2 && fields[1] == .integer(0):
+          completion(.elsewhere)
+        case .success(.array(let fields)) where fields.count == 2: completion(.here)
+        case .success(let reply):
+          if let error = reply.error, error.remedy != .fail {
+            connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
+          } else {
+            completion(.refused(reply.error?.message ?? "PUBSUB NUMSUB has no answer"))
+          }
+        }
+      })
+  }
 
   // MARK: Examining the server
 

@@ -1,5 +1,5 @@
 extension Reply {
-  /// The reply as a fencing token; a counter that is used up would be one without a next.
+  /// The reply as a fencing token; nil for one that no server can have counted to.
   var fencingToken: UInt64? {
     let number: UInt64? =
       switch self {
@@ -7,14 +7,20 @@ extension Reply {
       case .string(let digits): UInt64(digits)
       default: nil
       }
-    return number == .max ? nil : number
+    return number.flatMap { $0 <= .largestFencingToken ? $0 : nil }
   }
 
   /// The reply as the first of so many fencing tokens.
   func fencingTokens(_ count: Int) -> Range<UInt64>? {
-    guard let first = fencingToken, first < UInt64.max - UInt64(count) else { return nil }
+    guard let first = fencingToken, first + UInt64(count) <= UInt64.largestFencingToken + 1
+    else { return nil }
     return first..<first + UInt64(count)
   }
+}
+
+extension UInt64 {
+  /// Scripts count in floating point, which skips numbers above 2^53; by microseconds that is in the year 2255.
+  static var largestFencingToken: UInt64 { (1 << 53) - 1 }
 }
 
 extension KeyState {

@@ -5,8 +5,8 @@ extension SimulatedServer {
     raises: Bool
   ) -> PollAnswer {
     func drawAbove(_ server: inout Self) -> UInt64 {
-      let first = server.draw(numbers)
-      return server.raise(from: first - 1, seen, raises) >= first ? server.draw(numbers) : first
+      _ = server.raise(from: server.counter, seen, raises)
+      return server.draw(numbers)
     }
     func take(_ server: inout Self, wasGranted: Bool) -> PollAnswer {
       for key in keys {
@@ -49,7 +49,7 @@ extension SimulatedServer {
     guard let missing else { return take(&self, wasGranted: false) }
     return .wait(
       counter: raise(from: counter, seen, raises), holder: missing.holder,
-      remaining: missing.remaining, isSilent: missing.isSilent)
+      remaining: missing.remaining, isSilent: missing.isSilent, isHeard: hears(token))
   }
 
   /// Raises a counter that was or may have been lost; returns what it is then.

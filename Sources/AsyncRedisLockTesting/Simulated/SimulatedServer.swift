@@ -27,7 +27,7 @@ package struct SimulatedServer {
     package init() {}
   }
 
-  /// What is published to an inbox; the number is 0 for a reservation.
+  /// What is published to an inbox.
   package struct Message {
     package let token: Token
     package let first: UInt64
@@ -38,7 +38,7 @@ package struct SimulatedServer {
   /// The answer to a poll.
   package enum PollAnswer: Equatable {
     case taken(first: UInt64, wasGranted: Bool)
-    case wait(counter: UInt64, holder: Token?, remaining: Int64?, isSilent: Bool)
+    case wait(counter: UInt64, holder: Token?, remaining: Int64?, isSilent: Bool, isHeard: Bool)
   }
 
   /// What a release did, see `release.lua`.
@@ -235,15 +235,12 @@ package struct SimulatedServer {
 
   private mutating func give(_ key: Int, _ entry: Entry, isCaller: Bool) -> Bool {
     if entry.keys.count > 1 { return reserve(key, entry, isCaller: isCaller) }
-    let first = isCaller ? 0 : draw(entry.numbers)
+    guard isCaller || hears(entry.token) else { return false }
     set(key, entry.token, ttl: entry.ttl)
     if isCaller { return true }
-    if tell(entry, first) {
-      leave(key, entry.token)
-      return true
-    }
-    locks[key].value = nil
-    return false
+    tell(entry)
+    leave(key, entry.token)
+    return true
   }
 
   private mutating func reserve(_ key: Int, _ entry: Entry, isCaller: Bool) -> Bool {
@@ -262,27 +259,27 @@ package struct SimulatedServer {
       }
     }
     if isCaller { return true }
-    if isComplete {
-      if tell(entry, draw(entry.numbers)) {
-        for one in entry.keys {
-          set(one, token, ttl: entry.ttl)
-          leave(one, token)
-        }
-        return true
-      }
-    } else if tell(entry, 0) {
-      return true
+    guard hears(token) else {
+      for one in taken { locks[one].value = nil }
+      return false
     }
-    for one in taken { locks[one].value = nil }
-    return false
+    if isComplete {
+      tell(entry)
+      for one in entry.keys {
+        set(one, token, ttl: entry.ttl)
+        leave(one, token)
+      }
+    }
+    return true
   }
 
-  private mutating func tell(_ entry: Entry, _ first: UInt64) -> Bool {
-    guard listeners[Self.locker(of: entry.token), default: 0] > 0 else { return false }
+  /// Whether a waiter's inbox is on this server.
+  func hears(_ token: Token) -> Bool { listeners[Self.locker(of: token), default: 0] > 0 }
+
+  private mutating func tell(_ entry: Entry) {
+    if counter < entry.ticket { counter = max(entry.ticket, UInt64(time)) }
     messages.append(
       Message(
-        token: entry.token, first: first, numbers: first == 0 ? 0 : entry.numbers,
-        keys: entry.keys))
-    return true
+        token: entry.token, first: draw(entry.numbers), numbers: entry.numbers, keys: entry.keys))
   }
 }

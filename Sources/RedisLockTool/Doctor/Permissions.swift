@@ -8,7 +8,7 @@
       "+set +get +getrange +incr +incrby +del +pexpire +pttl +time +eval +evalsha +select +client|setname"
     /// The further rules for waiting in the server's queue.
     static let queueing =
-      "+exists +zadd +zrange +zscore +zrem +hget +hset +hdel +publish +subscribe +ping"
+      "+exists +zadd +zrange +zscore +zrem +hget +hset +hdel +publish +subscribe +pubsub|numsub +ping"
 
     private let prefix: String
     private let key: String
@@ -36,7 +36,8 @@
         ["EXISTS", helper], ["ZADD", helper, "1", "a"], ["ZSCORE", helper, "a"],
         ["ZRANGE", helper, "0", "0"], ["ZREM", helper, "a"], ["DEL", helper],
         ["HSET", helper, "a", "1"], ["HGET", helper, "a"], ["HDEL", helper, "a"], ["DEL", helper],
-        ["PUBLISH", "\(ownPrefix)inbox:doctor", "hello"], ["PING"],
+        ["PUBLISH", "\(ownPrefix)inbox:doctor", "hello"],
+        ["PUBSUB", "NUMSUB", "\(ownPrefix)inbox:doctor"], ["PING"],
       ]
       return basic.map { ($0, false) } + queueing.map { ($0, true) }
     }

@@ -47,7 +47,7 @@ struct PollScriptTests {
     let tokens = (0..<2).map { QueueScripts.token("t\($0)") }
     let listener = try scripts.listen(as: tokens[1])
     _ = try scripts.poll(tokens[0], key)
-    guard case .wait(let counter, _, _, _) = try scripts.poll(tokens[1], key, ttl: 5000) else {
+    guard case .wait(let counter, _, _, _, _) = try scripts.poll(tokens[1], key, ttl: 5000) else {
       Issue.record("the key was held")
       return
     }
@@ -96,14 +96,14 @@ struct PollScriptTests {
     let token = QueueScripts.token("token")
     for (value, isSilent) in [("rl1n:a:1:::1:", false), ("rl1s:a:1:::1:", true), ("x", true)] {
       try client("SET", key, value, "PX", "5000")
-      guard case .wait(_, value, let remaining, isSilent) = try scripts.poll(token, key) else {
+      guard case .wait(_, value, let remaining, isSilent, _) = try scripts.poll(token, key) else {
         Issue.record("another answer for \(value)")
         continue
       }
       #expect(remaining > 3000 && remaining <= 5000)
     }
     try client("SET", key, String(repeating: "y", count: 10_000))
-    guard case .wait(_, let holder, -1, true) = try scripts.poll(token, key) else {
+    guard case .wait(_, let holder, -1, true, _) = try scripts.poll(token, key) else {
       Issue.record("a key that never expires has no time to live")
       return
     }
@@ -127,7 +127,7 @@ struct PollScriptTests {
     try client("SET", "redis-lock:fence", "9007199254740000")
     #expect(try scripts.poll(tokens[0], key) == .granted(first: 9_007_199_254_740_001))
     for (index, token) in tokens.enumerated().dropFirst() {
-      guard case .wait(let counter, _, _, _) = try scripts.poll(token, key) else {
+      guard case .wait(let counter, _, _, _, _) = try scripts.poll(token, key) else {
         Issue.record("the key was held")
         return
       }

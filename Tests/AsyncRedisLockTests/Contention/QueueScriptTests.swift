@@ -25,7 +25,7 @@ struct QueueScriptTests {
     let listener = try scripts.listen(as: second)
     #expect(try scripts.poll(first, key).isGranted)
     guard
-      case .wait(let counter, first, let remaining, isSilent: false) =
+      case .wait(let counter, first, let remaining, isSilent: false, _) =
         try scripts.poll(second, key, ttl: 7000, numbers: 3)
     else {
       Issue.record("it has to wait for the first")
@@ -67,6 +67,53 @@ struct QueueScriptTests {
     // Who asks gets it by the answer, if it is the first or those before it do not listen.
     #expect(try scripts.poll(tokens[2], key).isGranted)
     #expect(try scripts.queue(key) == [tokens[1]])
+  }
+
+  @Test(
+    "A script publishes nothing to a waiter whose inbox is elsewhere: replicas would pass it on")
+  func publishesNothingElsewhere() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 2)
+    let (both, other) = (QueueScripts.token("both"), uniqueKey())
+    #expect(!(try scripts.poll(both, key, other).isGranted))
+    let before = try RedisServer.current.calls("publish")
+    #expect(try scripts.release(tokens[0], key) == .init(outcome: 1, handed: 0))
+    #expect(try scripts.holder(key) == nil)
+    #expect(try RedisServer.current.calls("publish") == before)
+  }
+
+  @Test("A poll says whether the caller's inbox is on the server")
+  func saysWhetherHeard() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 1)
+    func isHeard() throws -> Bool? {
+      if case .wait(_, _, _, _, let isHeard) = try scripts.poll(tokens[1], key) {
+        isHeard
+      } else {
+        nil
+      }
+    }
+    #expect(try isHeard() == false)
+    let listener = try scripts.listen(as: tokens[1])
+    #expect(try isHeard() == true)
+    withExtendedLifetime(listener) {}
+  }
+
+  @Test("A grant's number is above its waiter's ticket though the fence counter was deleted")
+  func lostCounter() throws {
+    let key = uniqueKey()
+    let (holder, waiter) = (try makeQueue(key, 0)[0], QueueScripts.token("waiter"))
+    // Its ticket comes from a counter at the server's time, as after a login.
+    guard case .wait(let counter, _, _, _, _) = try scripts.poll(waiter, key, raises: true) else {
+      Issue.record("the key is held")
+      return
+    }
+    let listener = try scripts.listen(as: waiter)
+    try client("DEL", "redis-lock:fence")
+    #expect(try scripts.release(holder, key).handed == 1)
+    while listener.messages.isEmpty { try client("PING") }
+    let number = listener.messages[0].split(separator: " ").first.flatMap { UInt64($0) }
+    #expect(try #require(number) > counter)
   }
 
   @Test("remove who has not polled in time")

@@ -82,7 +82,7 @@ private final class SlowStore: LockStore {
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) { completion(.failure(.closed)) }
   func cancel(_ claim: Claim, lapse: Duration) {}
-  func noteMissedGrant() {}
+  func noteUntoldGrant(of token: String) {}
 
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
     nil

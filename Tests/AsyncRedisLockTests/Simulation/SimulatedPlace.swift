@@ -90,11 +90,13 @@ final class SimulatedPlace {
       let drawn = first..<first + UInt64(numbers)
       guard locker.fences.accept(drawn, isRaised: raises) else { return .success(.again) }
       return .success(.held(sentAt: sentAt, numbers: drawn, wasGranted: wasGranted))
-    case .poll(.wait(let counter, let holder, let remaining, let isSilent)):
+    case .poll(.wait(let counter, let holder, let remaining, let isSilent, let isHeard)):
       let state = KeyState(
         holder: holder.map(String.init), remaining: remaining.map { .milliseconds($0) })
       return .success(
-        .waiting(Waiting(sentAt: sentAt, counter: counter, state: state, isSilent: isSilent)))
+        .waiting(
+          Waiting(
+            sentAt: sentAt, counter: counter, state: state, isSilent: isSilent, isHeard: isHeard)))
     default:
       return .failure(.unreachable("no answer"))
     }

@@ -124,8 +124,8 @@ struct SimulatedServerTests {
   private func text(_ answer: SimulatedServer.PollAnswer) -> String {
     switch answer {
     case .taken(let first, let wasGranted): return "taken \(first) \(wasGranted)"
-    case .wait(let counter, let holder, let remaining, let isSilent):
-      return "wait \(counter) \(holder.map(name) ?? "") \(remaining != nil) \(isSilent)"
+    case .wait(let counter, let holder, let remaining, let isSilent, let isHeard):
+      return "wait \(counter) \(holder.map(name) ?? "") \(remaining != nil) \(isSilent) \(isHeard)"
     }
   }
 
@@ -141,7 +141,8 @@ struct SimulatedServerTests {
     let number = fields[1].string ?? ""
     guard fields[0].integer == 0 else { return "taken \(number) \(fields[0].integer == 2)" }
     let remaining = fields[3].integer ?? -1
-    return "wait \(number) \(fields[2].string ?? "") \(remaining >= 0) \(fields[4].integer == 1)"
+    let flags = fields[4...].map { "\($0.integer == 1)" }.joined(separator: " ")
+    return "wait \(number) \(fields[2].string ?? "") \(remaining >= 0) \(flags)"
   }
 
   private func text(_ value: RedisValue) -> String {

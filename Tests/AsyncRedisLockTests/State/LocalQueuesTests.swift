@@ -4,35 +4,51 @@ import Testing
 
 @Suite("The waiting line")
 struct WaitingLineTests {
+  private final class Element {
+    let value: Int
+
+    init(_ value: Int) { self.value = value }
+  }
+
   @Test("is first come, first served, and can be left from anywhere", arguments: 0..<200)
   func order(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
-    var line = WaitingLine<Int>()
-    var expected: [(ticket: WaitingLine<Int>.Ticket, value: Int)] = []
-    var left: [WaitingLine<Int>.Ticket] = []
+    var line = WaitingLine<Element>()
+    var expected: [(ticket: WaitingLine<Element>.Ticket, value: Int)] = []
+    var left: [WaitingLine<Element>.Ticket] = []
     for value in 0..<200 {
       switch Int.random(in: 0..<4, using: &generator) {
       case 0:
         let first = line.popFirst()
-        #expect(first == expected.first?.value)
+        #expect(first?.value == expected.first?.value)
         if !expected.isEmpty { left.append(expected.removeFirst().ticket) }
       case 1 where !expected.isEmpty:
         let index = Int.random(in: expected.indices, using: &generator)
         let (ticket, value) = expected.remove(at: index)
         let removed = line.remove(ticket)
-        #expect(removed == value)
+        #expect(removed?.value == value)
         left.append(ticket)
       case 2 where !left.isEmpty:
         // Its slot may be another's by now.
         let removed = line.remove(left[Int.random(in: left.indices, using: &generator)])
         #expect(removed == nil)
-      default: expected.append((line.append(value), value))
+      default: expected.append((line.append(Element(value)), value))
       }
       #expect(line.count == expected.count)
-      #expect(line.first == expected.first?.value)
+      #expect(line.first?.value == expected.first?.value)
     }
-    while let next = line.popFirst() { #expect(next == expected.removeFirst().value) }
+    while let next = line.popFirst() { #expect(next.value == expected.removeFirst().value) }
     #expect(expected.isEmpty)
+  }
+
+  @Test("A ticket of a former line removes nobody from the next one")
+  func ticketOfFormerLine() {
+    var former = WaitingLine<Element>()
+    let ticket = former.append(Element(0))
+    var next = WaitingLine<Element>()
+    _ = next.append(Element(1))
+    #expect(next.remove(ticket) == nil)
+    #expect(next.first?.value == 1)
   }
 }
 
@@ -150,6 +166,28 @@ struct LocalQueuesTests {
     _ = queues.settle(keys, lease)
     guard case .lead = await waiter.turn else {
       Issue.record("nobody asks the server")
+      return
+    }
+  }
+
+  @Test(
+    "A waiter that leaves late, after its queue has ended, takes nobody else out of the next queue")
+  func leavesLate() async throws {
+    let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
+    _ = queues.enter(keys, options: .init())
+    guard case .wait(let late, let ticket, _) = queues.enter(keys, options: .init()) else {
+      Issue.record("does not have to wait")
+      return
+    }
+    late.ring()
+    // The leader gives up; nobody is left, and the queue ends before the late task gets to run.
+    #expect(queues.passLead(keys) == nil)
+    _ = queues.enter(keys, options: .init())
+    let waiter = try enter(queues)
+    queues.leave(keys, ticket)
+    _ = queues.passLead(keys)
+    guard waiter.isOver, case .lead = await waiter.turn else {
+      Issue.record("the new waiter is in no line")
       return
     }
   }

@@ -34,15 +34,18 @@ struct NamesAndMessagesTests {
     #expect(accents.keys == ["é"])
   }
 
-  @Test("tell a reservation by the number 0")
-  func reservation() throws {
-    #expect(try #require(GrantMessage(parsing: "0 0 t 1:a")).numbers == nil)
+  @Test("A grant with numbers up to 2^53 - 1 is read, and one above it is ignored")
+  func largestNumber() {
+    #expect(GrantMessage(parsing: "9007199254740990 2 t 1:a") != nil)
+    #expect(GrantMessage(parsing: "9007199254740991 2 t 1:a") == nil)
+    #expect(GrantMessage(parsing: "9007199254740992 1 t 1:a") == nil)
   }
 
   @Test(
     "that make no sense are ignored",
     arguments: [
-      "", "1", "1 1", "1 1 t", "1 1 t ", "x 1 t 1:a", "1 x t 1:a", "-1 1 t 1:a", "1 1 t 2:a",
+      "", "0 0 t 1:a", "0 1 t 1:a", "1 0 t 1:a", "1", "1 1", "1 1 t", "1 1 t ", "x 1 t 1:a",
+      "1 x t 1:a", "-1 1 t 1:a", "1 1 t 2:a",
       "1 1 t 1:ab", "1 1 t :a", "1 1 t 0:", "1 1 t 1:é", "1 1 t 99999999999999999999:a",
       "18446744073709551615 18446744073709551615 t 1:a", "1 65536 t 1:a",
       "1 18446455161709551615 t 1:a",

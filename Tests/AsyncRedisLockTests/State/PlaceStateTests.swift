@@ -15,13 +15,14 @@ struct PlaceStateTests {
   }
 
   func wait(
-    sentAt: Instant, counter: UInt64 = 100, remaining: Duration? = nil, isSilent: Bool = false
+    sentAt: Instant, counter: UInt64 = 100, remaining: Duration? = nil, isSilent: Bool = false,
+    isHeard: Bool = true
   ) -> Result<PollAnswer, StoreFailure> {
     .success(
       .waiting(
         Waiting(
           sentAt: sentAt, counter: counter, state: KeyState(holder: "other", remaining: remaining),
-          isSilent: isSilent)))
+          isSilent: isSilent, isHeard: isHeard)))
   }
 
   func poll(

@@ -9,10 +9,10 @@ struct QueueScripts {
     case granted(first: UInt64)
     /// The keys were the token's already, by a grant that it was not told about.
     case found(first: UInt64)
-    case wait(counter: UInt64, holder: String, remaining: Int, isSilent: Bool)
+    case wait(counter: UInt64, holder: String, remaining: Int, isSilent: Bool, isHeard: Bool)
 
     var isGranted: Bool { if case .wait = self { false } else { true } }
-    var holder: String? { if case .wait(_, let holder, _, _) = self { holder } else { nil } }
+    var holder: String? { if case .wait(_, let holder, _, _, _) = self { holder } else { nil } }
   }
 
   let client = RedisClient(.current)
@@ -44,19 +44,23 @@ struct QueueScripts {
 
   func poll(
     _ token: String, _ keys: String..., ttl: Int = 30_000, lapse: Int = 60_000, numbers: Int = 1,
-    seen: UInt64 = 0
+    seen: UInt64 = 0, raises: Bool = false
   ) throws -> Answer {
     let answer = try run(
       "poll", names(keys),
-      [prefix, token, String(ttl), String(lapse), String(numbers), String(seen)])
+      [
+        prefix, token, String(ttl), String(lapse), String(numbers), String(seen),
+        raises ? "1" : "0",
+      ])
     let parts = try #require(answer.array)
     let number = try #require(parts[1].string.flatMap(UInt64.init))
     if parts[0].integer == 1 { return .granted(first: number) }
     if parts[0].integer == 2 { return .found(first: number) }
-    try #require(parts.count == 5, "\(parts)")
+    try #require(parts.count == 6, "\(parts)")
     return .wait(
       counter: number, holder: try #require(parts[2].string),
-      remaining: try #require(parts[3].integer), isSilent: parts[4].integer == 1)
+      remaining: try #require(parts[3].integer), isSilent: parts[4].integer == 1,
+      isHeard: parts[5].integer == 1)
   }
 
   /// What became of a release: whether all keys were the token's, and whether somebody got one.

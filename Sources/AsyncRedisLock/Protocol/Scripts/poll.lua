@@ -3,31 +3,26 @@
 -- fencing tokens to draw, the largest fencing token that the caller has seen, 1 if the caller has not raised
 -- the fence counter since it has connected.
 -- Returns {1, first fencing token}; {2, first fencing token} if the keys had been granted before; or
--- {0, fence counter, a holder's value or '', the shortest PTTL, 1 if a holder will tell nobody of its end}.
+-- {0, fence counter, a holder's value or '', the shortest PTTL, 1 if a holder will tell nobody of its end, 1 if
+-- the caller's inbox is on this server}.
 -- include queue.lua
 local token, ttl, lapse, numbers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local locks = locks()
 
+local largest, mayBeLost = tonumber(ARGV[6]), ARGV[7] == '1'
+
 -- Raises a counter that was or may have been lost; returns what it is then.
-local function raise(counter)
-  local largest = tonumber(ARGV[6])
-  if counter < largest or ARGV[7] == '1' then
-    local time = call('TIME')
-    local floor = math.max(largest, time[1] * 1000000 + time[2])
-    if floor > counter then
-      call('SET', fence, text(floor))
-      return floor
-    end
+local function raised(counter)
+  if counter < largest or mayBeLost then
+    mayBeLost = false
+    return math.max(counter, raise(math.max(largest, counter)))
   end
   return counter
 end
 
-local function drawAbove()
-  local first = draw(numbers)
-  if raise(first - 1) >= first then
-    first = draw(numbers)
-  end
-  return text(first)
+local function first()
+  raised(tonumber(drawn or call('GET', fence) or 0))
+  return text(draw(numbers))
 end
 
 local function take(code)
@@ -37,7 +32,7 @@ local function take(code)
     end
     leave(lock, token)
   end
-  return {code, drawAbove()}
+  return {code, first()}
 end
 
 local own, isFree = 0, true
@@ -51,11 +46,11 @@ if own == #locks then
 end
 if isFree then
   -- Nobody waits: no need to queue.
-  local first = drawAbove()
+  local number = first()
   for _, lock in ipairs(locks) do
     call('SET', lock.key, token, 'PX', ttl)
   end
-  return {1, first}
+  return {1, number}
 end
 
 -- In all queues or in none: entries that are missing somewhere are entered anew everywhere, with one
@@ -128,5 +123,5 @@ end
 if not holder then
   return take(1)
 end
-local counter = raise(tonumber(drawn or call('GET', fence) or 0))
-return {0, text(counter), string.sub(holder, 1, 512), shortest, isSilent}
+local counter = raised(tonumber(drawn or call('GET', fence) or 0))
+return {0, text(counter), string.sub(holder, 1, 512), shortest, isSilent, hears(token) and 1 or 0}

@@ -49,6 +49,24 @@ local function draw(numbers)
   return drawn - numbers + 1
 end
 
+-- Raises the fence counter to the server's time in microseconds, at least to `floor`; returns what it is then.
+local function raise(floor)
+  local time = call('TIME')
+  drawn = math.max(floor, time[1] * 1000000 + time[2])
+  call('SET', fence, text(drawn))
+  return drawn
+end
+
+-- Draws like `draw`, above a number that was drawn before: a counter that is not above it was lost.
+local function drawAbove(floor, numbers)
+  local first = draw(numbers)
+  if first <= floor then
+    raise(floor)
+    first = draw(numbers)
+  end
+  return first
+end
+
 -- Reads an entry. `keys` are all keys waited for, as netstrings, if there are several; else it is ''.
 local function parse(entry)
   local lapse, ttl, numbers, keys = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
@@ -82,22 +100,35 @@ end
 -- False once the server has refused to tell somebody.
 local canTell = true
 
--- Sends a waiter its grant, or with no number the news of a reservation; returns whether it listens.
-local function tell(token, first, numbers, keys)
-  local locker = string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):')
-  local message = text(first) .. ' ' .. numbers .. ' ' .. token .. ' ' .. keys
-  local listeners = redis.pcall('PUBLISH', prefix .. 'inbox:' .. (locker or ''), message)
-  if type(listeners) == 'table' then
+-- The inbox of the locker that a token belongs to.
+local function inbox(token)
+  return prefix .. 'inbox:' .. (string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):') or '')
+end
+
+-- Whether a waiter's inbox is on this very server.
+-- The count that PUBLISH returns comes too late: a message sent by a script reaches the inboxes on replicas,
+-- too, though the script takes the grant back. So nothing is said of what will not stand.
+local function hears(token)
+  local subscribers = redis.pcall('PUBSUB', 'NUMSUB', inbox(token))
+  if subscribers.err then
     canTell = false
     return false
   end
-  return listeners > 0
+  return subscribers[2] > 0
+end
+
+-- Sends a waiter that hears its grant; returns whether the server allows that.
+local function tell(token, first, numbers, keys)
+  local message = text(first) .. ' ' .. numbers .. ' ' .. token .. ' ' .. keys
+  local listeners = redis.pcall('PUBLISH', inbox(token), message)
+  canTell = type(listeners) ~= 'table'
+  return canTell
 end
 
 -- Reserves a free lock for a waiter that needs others too, and grants all when they are complete.
 -- A reservation lasts no longer than the waiter's place, `life` in ms, if nobody polls.
 -- Returns whether the waiter has the key now.
-local function reserve(lock, token, life, ttl, numbers, keys, isCaller)
+local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   local taken, isComplete, all = {lock}, true, split(keys)
   life = math.max(math.min(life, tonumber(ttl)), 1)
   call('SET', lock.key, token, 'PX', life)
@@ -114,14 +145,14 @@ local function reserve(lock, token, life, ttl, numbers, keys, isCaller)
     return true
   end
   if isComplete then
-    if tell(token, draw(numbers), numbers, keys) then
+    if hears(token) and tell(token, drawAbove(ticket, numbers), numbers, keys) then
       for _, one in ipairs(all) do
         call('SET', one.key, token, 'PX', ttl)
         leave(one, token)
       end
       return true
     end
-  elseif tell(token, 0, 0, keys) then
+  elseif hears(token) then
     return true
   end
   for _, one in ipairs(taken) do
@@ -132,12 +163,15 @@ end
 
 -- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller
 -- gets its answer anyway; others have to be told.
-local function give(lock, token, entry, now, isCaller)
+local function give(lock, token, ticket, entry, now, isCaller)
   local lapse, ttl, numbers, keys = parse(entry)
   if keys ~= '' then
-    return reserve(lock, token, lapse - now, ttl, numbers, keys, isCaller)
+    return reserve(lock, token, ticket, lapse - now, ttl, numbers, keys, isCaller)
   end
-  local first = isCaller and 0 or draw(numbers)
+  if not isCaller and not hears(token) then
+    return false
+  end
+  local first = isCaller or drawAbove(ticket, numbers)
   call('SET', lock.key, token, 'PX', ttl)
   if isCaller then
     return true
@@ -155,7 +189,7 @@ end
 local function hand(lock, caller)
   local passed, now = 0, nil
   for _ = 1, 100 do
-    local token = call('ZRANGE', lock.queue, passed, passed)[1]
+    local token, ticket = unpack(call('ZRANGE', lock.queue, passed, passed, 'WITHSCORES'))
     if not token then
       return false
     end
@@ -164,7 +198,7 @@ local function hand(lock, caller)
     local lapse = parse(entry)
     if not lapse or lapse < now then
       leave(lock, token)
-    elseif give(lock, token, entry, now, token == caller) then
+    elseif give(lock, token, tonumber(ticket), entry, now, token == caller) then
       return true
     elseif canTell then
       passed = passed + 1
@@ -173,7 +207,7 @@ local function hand(lock, caller)
     end
   end
   -- Behind so many that cannot be told, who asks need not wait for them.
-  return caller and give(lock, caller, call('HGET', lock.entries, caller), now, true) or false
+  return caller and give(lock, caller, nil, call('HGET', lock.entries, caller), now, true) or false
 end
 
 -- Hands on locks that were given back; what goes wrong here must not spoil the giving back.
