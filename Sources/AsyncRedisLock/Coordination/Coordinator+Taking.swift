@@ -5,6 +5,12 @@ extension Coordinator {
   ) async throws -> Lease? {
     // Those who come meanwhile wait for the outcome, unless others are at it before.
     let isLeader = queues.enterAlone(keys)
+    return try await takeOnce(keys, plan, options, isLeader: isLeader)
+  }
+
+  @concurrent private func takeOnce(
+    _ keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions, isLeader: Bool
+  ) async throws -> Lease? {
     var plan = plan
     do {
       let lease = try await ask(keys, &plan, options, action: plan.next(at: clock.now))
@@ -20,8 +26,25 @@ extension Coordinator {
   func takeInTurn(
     _ keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions
   ) async throws -> Lease {
-    var plan = plan
-    switch queues.enter(keys, options: options) {
+    try await takeInTurn(keys, plan, options, entry: queues.enter(keys, options: options))
+  }
+
+  @concurrent private func takeInTurn(
+    _ keys: LockKeys, _ plan: AcquirePlan, _ options: LockOptions, entry: LocalQueues.Entry
+  ) async throws -> Lease {
+    var (plan, entry) = (plan, entry)
+    while true {
+      if let lease = try await takeTurn(keys, &plan, options, entry: entry) { return lease }
+      if let error = plan.timeUp(at: clock.now) { throw error }
+      entry = queues.enter(keys, options: options)
+    }
+  }
+
+  /// Waits for one turn in this process; nil when it came with a lease that had ended by the time the task got to run.
+  private func takeTurn(
+    _ keys: LockKeys, _ plan: inout AcquirePlan, _ options: LockOptions, entry: LocalQueues.Entry
+  ) async throws -> Lease? {
+    switch entry {
     case .full:
       throw LockError(
         .tooManyWaiters,
@@ -36,7 +59,12 @@ extension Coordinator {
       let turn = await waiter.turn
       if plan.end != nil { extender.noteEnd() }
       switch turn {
-      case .take(let lease): return lease
+      case .take(let lease):
+        if lease.isHeld { return lease }
+        release(lease, revokes: true)
+        try checkOpen(keys)
+        plan.gotTurn()
+        return nil
       case .lead:
         plan.trace?.note(.leading)
         plan.gotTurn()
@@ -113,7 +141,12 @@ extension Coordinator {
         try checkOpen(keys)
         switch try await queue(keys, &plan, options) {
         case .goOn(let next): action = next
-        case .take(let lease): return lease
+        case .take(let lease):
+          if lease.isHeld { return lease }
+          release(lease, revokes: true)
+          try checkOpen(keys)
+          plan.gotTurn()
+          return nil
         }
       case .pause(let instant):
         queues.note(plan.trouble, of: keys)

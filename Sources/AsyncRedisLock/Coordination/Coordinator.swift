@@ -45,6 +45,9 @@ package final class Coordinator: Sendable {
   }
 
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
+  ///
+  /// On the caller's actor only until the task has its place in the line, so that places are in the order of the
+  /// calls. What asks and waits does not run there: the actor may be blocked, and others wait for who leads.
   func acquire(
     _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
   ) async throws -> Lease? {
@@ -70,18 +73,22 @@ package final class Coordinator: Sendable {
   ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
     // Closing must not miss what has not been handed to the store yet.
     calls.withLock { $0.count += 1 }
-    defer { endCall() }
-    switch lease.beginRelease(isAwaited: isAwaited, revokes: revokes) {
-    case .wait(let promise): return promise
-    case .ask(let release, let promise):
-      reporter.ended(
-        lease, lostBecause: release.wasValid ? nil : lease.lossReason)
+    let releasing = lease.beginRelease(isAwaited: isAwaited, revokes: revokes)
+    if case .ask(let release, let promise) = releasing {
       if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
         promise.fulfil(.success(.released))
       } else {
         giveBack(lease, release, promise)
       }
       extender.noteEnd()
+    }
+    endCall()
+    switch releasing {
+    case .wait(let promise): return promise
+    case .ask(let release, let promise):
+      // Behind all that: a log handler may block.
+      reporter.ended(
+        lease, lostBecause: release.wasValid ? nil : lease.lossReason, isByTask: !revokes)
       return promise
     }
   }
@@ -124,9 +131,10 @@ package final class Coordinator: Sendable {
   /// Leaves a lease to another process; false when it has ended.
   func detach(_ lease: Lease) -> Bool {
     guard lease.detach() else { return false }
-    reporter.ended(lease, lostBecause: nil)
     queues.end(lease, LockKeys(of: lease))
     extender.noteEnd()
+    store.stopListening(for: lease.claim.token)
+    reporter.ended(lease, lostBecause: nil, isByTask: true)
     return true
   }
 

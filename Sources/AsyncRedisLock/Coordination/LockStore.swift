@@ -55,6 +55,9 @@ package protocol LockStore: Sendable {
   /// Passes on what is said about a token, until it is given back or cancelled.
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void)
 
+  /// Passes on no more about a token whose keys were left to another process, and gives nothing of it back.
+  func stopListening(for token: String)
+
   /// Takes the keys of a claim, or keeps its place in the queue for them for `lapse`.
   ///
   /// Asking again with the same token is safe, one question at a time; after a failure only

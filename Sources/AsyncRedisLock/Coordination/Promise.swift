@@ -22,18 +22,28 @@ package final class Promise<Value: Sendable>: Sendable {
   /// The value, as soon as it is there.
   package var value: Value {
     get async {
-      await withCheckedContinuation { continuation in
-        let kept: Value? = state.withLock { state in
-          if let value = state.value { return value }
-          if state.waiter == nil {
-            state.waiter = continuation
-          } else {
-            state.others.append(continuation)
-          }
-          return nil
-        }
-        if let kept { continuation.resume(returning: kept) }
+      // A continuation calls the waiting task's executor, which may be the program's own and may block, on the
+      // thread that keeps the promise. So the waiting is done by no executor but Swift's.
+      if unsafe withUnsafeCurrentTask(body: { task in unsafe task?.unownedTaskExecutor != nil }) {
+        await withTaskExecutorPreference(globalConcurrentExecutor) { await wait() }
+      } else {
+        await wait()
       }
+    }
+  }
+
+  @concurrent private func wait() async -> Value {
+    await withCheckedContinuation { continuation in
+      let kept: Value? = state.withLock { state in
+        if let value = state.value { return value }
+        if state.waiter == nil {
+          state.waiter = continuation
+        } else {
+          state.others.append(continuation)
+        }
+        return nil
+      }
+      if let kept { continuation.resume(returning: kept) }
     }
   }
 

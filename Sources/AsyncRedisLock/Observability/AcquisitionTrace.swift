@@ -4,7 +4,9 @@ internal import Synchronization
   internal import Tracing
 #endif
 
-/// Notes the steps of one acquisition in its span, each kind of step once: a wait may have thousands.
+/// Notes the steps of one acquisition, each kind of step once: a wait may have thousands.
+///
+/// The span gets them when the call ends: others may wait for the task that is traced, and a span may block.
 final class AcquisitionTrace: Sendable {
   /// What a call may have to do for a lock.
   enum Step: String {
@@ -23,9 +25,16 @@ final class AcquisitionTrace: Sendable {
   private let noted = Mutex<Set<Step>>([])
 
   #if Tracing
-    let span: any Span
+    private let span: any Span
+    private let events = Mutex<[SpanEvent]>([])
 
     init(_ span: any Span) { self.span = span }
+
+    /// The span, with all steps; to be asked for once.
+    var finishedSpan: any Span {
+      for event in events.withLock({ $0 }) { span.addEvent(event) }
+      return span
+    }
   #endif
 
   /// Notes a step, with what there is to say about it.
@@ -34,7 +43,8 @@ final class AcquisitionTrace: Sendable {
     #if Tracing
       var attributes = SpanAttributes()
       for (name, value) in details { attributes[name] = value }
-      span.addEvent(SpanEvent(name: step.rawValue, attributes: attributes))
+      let event = SpanEvent(name: step.rawValue, at: DefaultTracerClock.now, attributes: attributes)
+      events.withLock { $0.append(event) }
     #endif
   }
 }

@@ -49,14 +49,15 @@
 
     /// Ends the span of a call that got a lock.
     func end(_ trace: AcquisitionTrace, _ lease: Lease) {
-      trace.span.attributes.merge(Self.attributes(of: lease))
-      trace.span.attributes["redis_lock.origin"] = lease.origin.rawValue
-      trace.span.end()
+      let span = trace.finishedSpan
+      span.attributes.merge(Self.attributes(of: lease))
+      span.attributes["redis_lock.origin"] = lease.origin.rawValue
+      span.end()
     }
 
     /// Ends the span of a call that got no lock; `error` is nil when somebody else held it.
     func end(_ trace: AcquisitionTrace, _ reason: String, because error: (any Error)?) {
-      let span = trace.span
+      let span = trace.finishedSpan
       span.attributes["redis_lock.reason"] = reason
       if let error {
         span.attributes["error.type"] = reason

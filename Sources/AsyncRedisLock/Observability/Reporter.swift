@@ -1,10 +1,17 @@
 internal import Logging
 internal import Synchronization
 
+#if Metrics
+  internal import CoreMetrics
+#endif
+
 /// Tells the logger and the metrics of one locker what happens to it.
 ///
 /// Nothing is above debug that a caller is told by an error anyway, but for what operators have to know: a
 /// lock that was lost, and what will cost locks sooner or later.
+///
+/// What happens on the way to an extension or a loss, or on the connection, is reported from a queue of its own;
+/// what a task asks for itself, in that task, when it is done.
 final class Reporter: Sendable {
   /// What is said once in the life of a locker.
   private enum Remark: Hashable { case polling, eviction }
@@ -12,8 +19,11 @@ final class Reporter: Sendable {
   /// Where a locker's own messages go; those about a lock may go elsewhere.
   let logger: Logger
   private let said = Mutex<Set<Remark>>([])
+  private let queue: ReportQueue
   #if Metrics
     private let metrics: LockMetrics
+    /// Whether the program has set up anything that gets the metrics.
+    private let isMeasured: Bool
   #endif
   #if Tracing
     private let tracer: LockTracer
@@ -25,7 +35,13 @@ final class Reporter: Sendable {
     instruments: Instruments = Instruments()
   ) {
     self.logger = logger
+    queue = ReportQueue { count in
+      logger.warning(
+        "Reports were dropped: the log handler or the metrics took too long",
+        metadata: ["redis-lock.dropped": "\(count)"])
+    }
     #if Metrics
+      isMeasured = !(instruments.metrics is NOOPMetricsHandler)
       metrics = LockMetrics(label: label, factory: instruments.metrics)
     #endif
     #if Tracing
@@ -40,19 +56,23 @@ final class Reporter: Sendable {
   }
 
   func disconnected(because cause: TransportError) {
-    logger.debug("the connection ended", metadata: ["redis-lock.cause": "\(cause)"])
+    queue.add { [logger] in
+      logger.debug("the connection ended", metadata: ["redis-lock.cause": "\(cause)"])
+    }
   }
 
   func reconnected() {
-    logger.info("connected again")
-    #if Metrics
-      metrics.reconnected()
-    #endif
+    queue.add { [self] in
+      logger.info("connected again")
+      #if Metrics
+        metrics.reconnected()
+      #endif
+    }
   }
 
   func noteRoundTrip(_ duration: Duration) {
     #if Metrics
-      metrics.noteRoundTrip(duration)
+      if isMeasured { queue.add { [metrics] in metrics.noteRoundTrip(duration) } }
     #endif
   }
 
@@ -61,21 +81,27 @@ final class Reporter: Sendable {
   /// Warns that waiters have to ask again and again.
   func willPoll(because cause: String) {
     guard isNew(.polling) else { return }
-    logger.warning(
-      "Waiters poll: this server does not tell them of a lock that becomes free",
-      metadata: ["redis-lock.cause": "\(cause)"])
+    queue.add { [logger] in
+      logger.warning(
+        "Waiters poll: this server does not tell them of a lock that becomes free",
+        metadata: ["redis-lock.cause": "\(cause)"])
+    }
   }
 
   /// Warns that the server may drop locks when its memory is full.
   func mayEvict(policy: String) {
     guard isNew(.eviction) else { return }
-    logger.warning(
-      "The server may drop locks when its memory is full: set maxmemory-policy to noeviction",
-      metadata: ["redis-lock.policy": "\(policy)"])
+    queue.add { [logger] in
+      logger.warning(
+        "The server may drop locks when its memory is full: set maxmemory-policy to noeviction",
+        metadata: ["redis-lock.policy": "\(policy)"])
+    }
   }
 
-  /// Whether anybody would read a warning.
-  var wantsRemarks: Bool { logger.logLevel <= .warning }
+  /// Does something if anybody would read a warning.
+  func whenWarningsAreRead(_ body: @escaping @Sendable () -> Void) {
+    queue.add { [logger] in if logger.logLevel <= .warning { body() } }
+  }
 
   private func isNew(_ remark: Remark) -> Bool { said.withLock { $0.insert(remark).inserted } }
 
@@ -149,27 +175,41 @@ final class Reporter: Sendable {
   /// Notes an extension; warns when it came so late that little was missing to a loss.
   func extended(_ lease: Lease, _ lateness: Lateness) {
     if lateness.isSerious, lease.isFirst(.late) {
-      (lease.logger ?? logger).warning(
-        "A lock was extended late: more than half of the time that was left had passed",
-        metadata: lease.metadata([
-          "redis-lock.late": "\(lateness.delay)", "redis-lock.slack": "\(lateness.slack)",
-        ]))
+      queue.add { [logger] in
+        (lease.logger ?? logger).warning(
+          "A lock was extended late: more than half of the time that was left had passed",
+          metadata: lease.metadata([
+            "redis-lock.late": "\(lateness.delay)", "redis-lock.slack": "\(lateness.slack)",
+          ]))
+      }
     }
     #if Metrics
-      metrics.extended(late: lateness.delay)
+      if isMeasured { queue.add { [metrics] in metrics.extended(late: lateness.delay) } }
     #endif
   }
 
   func extensionFailed(_ failure: String, leases: Int) {
-    logger.debug(
-      "an extension failed, and is repeated",
-      metadata: ["redis-lock.cause": "\(failure)", "redis-lock.locks": "\(leases)"])
+    queue.add { [logger] in
+      logger.debug(
+        "an extension failed, and is repeated",
+        metadata: ["redis-lock.cause": "\(failure)", "redis-lock.locks": "\(leases)"])
+    }
   }
 
   /// Notes that a lease has ended, the first time that this is said of it.
-  func ended(_ lease: Lease, lostBecause reason: LossReason?) {
+  ///
+  /// `isByTask` tells that a task has ended it, whose own time it is that a log handler takes.
+  func ended(_ lease: Lease, lostBecause reason: LossReason?, isByTask: Bool = false) {
     guard lease.isFirst(.ended) else { return }
     let held = lease.age
+    if isByTask, reason == nil {
+      report(lease, held: held, lostBecause: nil)
+    } else {
+      queue.add { [self] in report(lease, held: held, lostBecause: reason) }
+    }
+  }
+
+  private func report(_ lease: Lease, held: Duration, lostBecause reason: LossReason?) {
     let logger = lease.logger ?? logger
     if let reason {
       logger.warning(

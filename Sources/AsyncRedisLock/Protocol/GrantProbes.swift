@@ -27,6 +27,9 @@ struct GrantProbes {
     return true
   }
 
+  /// Whether word of a token's grant may still come.
+  func contains(_ token: String) -> Bool { probed.contains(token) || later.contains(token) }
+
   /// Notes that word of a grant has come.
   mutating func remove(_ token: String) {
     guard isProbing else { return }

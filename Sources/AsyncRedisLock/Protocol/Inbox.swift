@@ -44,6 +44,16 @@ final class Inbox: Sendable {
     var waiting: [@Sendable (Bool) -> Void] = []
     var listeners: [String: Listener] = [:]
     var probes = GrantProbes()
+    /// Tokens to be forgotten as soon as word of their grants has come or is lost.
+    var retired: Set<String> = []
+
+    /// Forgets the retired tokens of which nothing can come any more.
+    mutating func forgetRetired() {
+      for token in retired where !probes.contains(token) {
+        listeners[token] = nil
+        retired.remove(token)
+      }
+    }
   }
 
   private let configuration: LockerConfiguration
@@ -108,6 +118,16 @@ final class Inbox: Sendable {
     }
   }
 
+  /// Forgets a token that was left to another process, though word of its grant may still come: were that given
+  /// back, the other process would lose the lock.
+  func retire(_ token: String) {
+    state.withLock { state in
+      guard state.listeners[token] != nil else { return }
+      state.retired.insert(token)
+      state.forgetRetired()
+    }
+  }
+
   /// For how many tokens somebody listens.
   var listenerCount: Int { state.withLock { $0.listeners.count } }
 
@@ -130,7 +150,7 @@ final class Inbox: Sendable {
   /// probe, which is sent behind it on the same connection, it is lost, and the connection is made anew.
   func noteUntoldGrant(of token: String) {
     let subscriber: Subscriber? = state.withLock { state in
-      guard state.readiness == .ready, state.listeners[token]?.isTold != true,
+      guard state.isSubscribed, state.listeners[token]?.isTold != true,
         state.probes.add(token)
       else { return nil }
       return state.subscriber
@@ -140,6 +160,7 @@ final class Inbox: Sendable {
 
   private func probed() {
     let (subscriber, hasLost) = state.withLock { state in
+      defer { state.forgetRetired() }
       switch state.probes.answered() {
       case .done: return (Subscriber?.none, false)
       case .probeAgain: return (state.subscriber, false)
@@ -209,6 +230,7 @@ final class Inbox: Sendable {
       let listener = state.withLock { state in
         state.probes.remove(message.token)
         state.listeners[message.token]?.isTold = true
+        defer { state.forgetRetired() }
         return state.listeners[message.token]
       }
       if let listener { listener.receive(.granted(message.numbers)) } else { giveBack(message) }
@@ -235,6 +257,7 @@ final class Inbox: Sendable {
         state.readiness = .opening
       }
       state.probes = GrantProbes()
+      state.forgetRetired()
     }
   }
 

@@ -112,6 +112,8 @@ final class RedisLockStore: LockStore {
     }
   }
 
+  func stopListening(for token: String) { inbox.retire(token) }
+
   func noteUntoldGrant(of token: String) { inbox.noteUntoldGrant(of: token) }
 
   /// Asks the connection's server whether somebody listens to a channel there.
@@ -143,15 +145,16 @@ final class RedisLockStore: LockStore {
 
   /// Looks once, without waiting, whether the server may drop locks; for that it has to allow `INFO`.
   func examineServer() {
-    guard reporter.wantsRemarks, !hasBeenExamined.exchange(true, ordering: .relaxed) else { return }
-    let deadline = Instant.now + .seconds(1)
-    connection.submit(
-      Request([Command("INFO", "memory")], deadline: deadline) { [reporter] result in
-        guard case .success(let answer) = result, case .string(let text) = answer.replies[0],
-          let memory = MemoryPolicy(text), memory.mayDropLocks
-        else { return }
-        reporter.mayEvict(policy: memory.policy)
-      })
+    guard !hasBeenExamined.exchange(true, ordering: .relaxed) else { return }
+    reporter.whenWarningsAreRead { [connection, reporter] in
+      connection.submit(
+        Request([Command("INFO", "memory")], deadline: .now + .seconds(1)) { result in
+          guard case .success(let answer) = result, case .string(let text) = answer.replies[0],
+            let memory = MemoryPolicy(text), memory.mayDropLocks
+          else { return }
+          reporter.mayEvict(policy: memory.policy)
+        })
+    }
   }
 
   // MARK: Asking and awaiting

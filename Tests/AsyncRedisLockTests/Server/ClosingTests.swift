@@ -83,6 +83,7 @@ private final class SlowStore: LockStore {
   ) { completion(.failure(.closed)) }
   func cancel(_ claim: Claim, lapse: Duration) {}
   func noteUntoldGrant(of token: String) {}
+  func stopListening(for token: String) {}
 
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
     nil

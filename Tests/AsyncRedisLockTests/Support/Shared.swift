@@ -20,4 +20,7 @@ final class Shared<Value: Sendable>: Sendable {
       return current
     }
   }
+
+  /// Changes the value, with nothing in between.
+  func change(_ body: (inout Value) -> Void) { guarded.withLock { body(&$0) } }
 }

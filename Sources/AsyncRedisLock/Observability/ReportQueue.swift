@@ -1,0 +1,55 @@
+internal import DequeModule
+internal import Dispatch
+internal import Synchronization
+
+/// Calls what belongs to the program, such as log handlers and metrics, one after the other on a thread of its own.
+///
+/// Such code may block for as long as it likes. Extensions, losses and the connection never wait for it: what
+/// does not fit any more is dropped and counted.
+final class ReportQueue: Sendable {
+  typealias Report = @Sendable () -> Void
+
+  private struct State {
+    var pending: Deque<Report> = []
+    var isRunning = false
+    var dropped = 0
+  }
+
+  /// Reports of some seconds of trouble with a thousand locks; half a megabyte at most.
+  static let capacity = 4096
+
+  private let queue = DispatchQueue(label: "async-redis-lock.reports", qos: .utility)
+  private let state = Mutex(State())
+  /// Reports how many reports were dropped.
+  private let reportDropped: @Sendable (Int) -> Void
+
+  init(reportDropped: @escaping @Sendable (Int) -> Void) { self.reportDropped = reportDropped }
+
+  /// Adds a report, unless too many wait; never blocks.
+  func add(_ report: @escaping Report) {
+    let isFirst = state.withLock { state in
+      guard state.pending.count < Self.capacity else {
+        state.dropped += 1
+        return false
+      }
+      state.pending.append(report)
+      defer { state.isRunning = true }
+      return !state.isRunning
+    }
+    if isFirst { queue.async { @Sendable in self.run() } }
+  }
+
+  private func run() {
+    while true {
+      let (report, dropped): (Report?, Int) = state.withLock { state in
+        let report = state.pending.popFirst()
+        if report == nil { state.isRunning = false }
+        defer { state.dropped = 0 }
+        return (report, state.dropped)
+      }
+      if dropped > 0 { reportDropped(dropped) }
+      guard let report else { return }
+      report()
+    }
+  }
+}

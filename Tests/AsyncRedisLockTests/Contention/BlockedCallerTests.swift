@@ -1,0 +1,228 @@
+import Dispatch
+import Logging
+import PrivateRedis
+import Synchronization
+import Testing
+
+@testable import AsyncRedisLock
+
+/// Whatever belongs to the caller may be blocked for as long as it likes: nobody else has to wait for it.
+@Suite("A caller that is blocked", .redisServer(), .timeLimit(.minutes(1)))
+struct BlockedCallerTests {
+  /// An actor that a test can block.
+  private actor Worker {
+    func acquire(_ locker: Locker, _ key: String, _ options: LockOptions) async throws -> Lock {
+      try await locker.acquire(key, options: options)
+    }
+
+    func withLock(
+      _ locker: Locker, _ key: String, _ options: LockOptions, _ body: () -> Void
+    ) async throws {
+      try await locker.withLock(key, options: options) { _ in body() }
+    }
+
+    /// Blocks the actor until the gate is opened.
+    func block(at gate: Gate) { gate.pass() }
+  }
+
+  /// Blocks whoever passes before it is opened.
+  private final class Gate: Sendable {
+    private let semaphore = DispatchSemaphore(value: 0)
+    private let passing = Shared(0)
+    /// How many threads have come to the gate.
+    var count: Int { passing.value }
+
+    func pass() {
+      passing.change { $0 += 1 }
+      semaphore.wait()
+      semaphore.signal()
+    }
+
+    func open() { semaphore.signal() }
+  }
+
+  private static let quick = LockOptions(
+    retry: .seconds(20), timeout: .seconds(20), ttl: .seconds(1), extend: .milliseconds(200))
+
+  @Test("A waiter on a blocked actor takes what it is granted, and the lock is extended")
+  func takesGrant() async throws {
+    let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
+    let (worker, gate) = (Worker(), Gate())
+    let first = try await holder.acquire(key, options: Self.quick)
+    let waiting = try await queueUp(for: key) { try await worker.acquire(locker, key, Self.quick) }
+    let blocking = Task { await worker.block(at: gate) }
+    await eventually("the actor is blocked") { gate.count == 1 }
+    try await first.release()
+    await eventually("the lease is looked after") { locker.coordinator.extender.leases.count == 1 }
+    let lease = try #require(locker.coordinator.extender.leases.first)
+    let end = lease.state.validUntil
+    await eventually("the lease is extended") { lease.isHeld && lease.state.validUntil > end }
+    gate.open()
+    let lock = try await waiting.value
+    #expect(lock.isHeld)
+    try await lock.release()
+    await blocking.value
+  }
+
+  @Test("A leader on a blocked actor whose time is up passes the lead on")
+  func passesLead() async throws {
+    let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
+    let (worker, gate) = (Worker(), Gate())
+    let first = try await holder.acquire(key, options: .patient)
+    var hasty = LockOptions.patient
+    hasty.timeout = .milliseconds(300)
+    let options = hasty
+    let leading = try await queueUp(for: key) { try await worker.acquire(locker, key, options) }
+    let waiting = Task { try await locker.acquire(key, options: .patient) }
+    await eventually { locker.coordinator.waiterCount(of: key) == 2 }
+    let blocking = Task { await worker.block(at: gate) }
+    await eventually("the actor is blocked") { gate.count == 1 }
+    await eventually("the lead is passed on") { locker.coordinator.waiterCount(of: key) == 1 }
+    try await first.release()
+    try await expectPromptly(waiting).release()
+    gate.open()
+    await expectError(.timeout) { try await leading.value }
+    await blocking.value
+  }
+
+  @Test("withLock does not start its body on a lock that was lost before the actor was free")
+  func bodyOfLostLock() async throws {
+    let (locker, key) = (try await Locker(), uniqueKey())
+    let (worker, gate, hasRun) = (Worker(), Gate(), Shared(false))
+    let holder = try await Locker()
+    let first = try await holder.acquire(key, options: .patient)
+    let options = LockOptions(timeout: .seconds(20), ttl: .milliseconds(300), extend: nil)
+    let working = try await queueUp(for: key) {
+      try await worker.withLock(locker, key, options) { hasRun.value = true }
+    }
+    let blocking = Task { await worker.block(at: gate) }
+    await eventually("the actor is blocked") { gate.count == 1 }
+    try await first.release()
+    await eventually("the lock is granted, and expires") {
+      try RedisServer.current.value(of: key) != first.token && !RedisServer.current.hasKey(key)
+    }
+    gate.open()
+    await expectError(.lost) { try await working.value }
+    #expect(!hasRun.value)
+    await blocking.value
+  }
+
+  // MARK: Log handlers
+
+  /// Blocks at each message of a text until its gate is opened.
+  private struct BlockingHandler: LogHandler {
+    let text: String
+    let gate: Gate
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      if event.message.description.contains(text) { gate.pass() }
+    }
+  }
+
+  private func makeLocker(blockingAt text: String, _ gate: Gate) async throws -> Locker {
+    let logger = Logger(label: "blocking") { _ in BlockingHandler(text: text, gate: gate) }
+    return try await Locker(
+      configuration: LockerConfiguration(url: RedisServer.current.url), logger: logger)
+  }
+
+  @Test("A log handler that blocks for the loss of a lock delays no other loss, and no extension")
+  func handlerOfLoss() async throws {
+    let gate = Gate()
+    defer { gate.open() }
+    let locker = try await makeLocker(blockingAt: "was lost", gate)
+    let client = RedisClient(.current)
+    let lost = try await locker.acquire(uniqueKey(), options: Self.quick)
+    let alsoLost = try await locker.acquire(uniqueKey(), options: Self.quick)
+    let kept = try await locker.acquire(uniqueKey(), options: Self.quick)
+    try client("DEL", lost.keys[0])
+    await eventually("the handler blocks") { gate.count == 1 }
+    try client("DEL", alsoLost.keys[0])
+    await eventually(within: .milliseconds(900), "the loss is told") { alsoLost.lossReason != nil }
+    for _ in 0..<2 {
+      let end = kept.lease.state.validUntil
+      await eventually(within: .seconds(2), "the lock is extended") {
+        kept.lease.state.validUntil > end
+      }
+    }
+    #expect(kept.isHeld)
+    try await kept.release()
+    await locker.close()
+  }
+
+  @Test("A log handler that blocks when the connection ends does not stop the next connection")
+  func handlerOfConnection() async throws {
+    let gate = Gate()
+    defer { gate.open() }
+    let locker = try await makeLocker(blockingAt: "the connection ended", gate)
+    let lock = try await locker.acquire(uniqueKey(), options: Self.quick)
+    try RedisClient(.current)("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await eventually("the handler blocks") { gate.count == 1 }
+    #expect(try await locker.inspect(lock.keys[0])?.holder.value == lock.token)
+    #expect(lock.isHeld)
+    try await lock.release()
+    await locker.close()
+  }
+
+  @Test("Reports that do not fit are dropped and counted, and nobody waits for them")
+  func dropped() async throws {
+    let (gate, dropped, done) = (Gate(), Shared(0), Shared(0))
+    let queue = ReportQueue { dropped.value = $0 }
+    queue.add { gate.pass() }
+    await eventually { gate.count == 1 }
+    for _ in 0..<ReportQueue.capacity + 5 { queue.add { done.change { $0 += 1 } } }
+    gate.open()
+    await eventually { done.value == ReportQueue.capacity }
+    #expect(dropped.value == 5)
+  }
+
+  // MARK: Executors
+
+  /// Runs jobs on a queue, and blocks whoever adds one while its gate is set.
+  private final class BlockingExecutor: TaskExecutor {
+    private let queue = DispatchQueue(label: "executor")
+    let gate = Shared<Gate?>(nil)
+
+    func enqueue(_ job: consuming ExecutorJob) {
+      gate.value?.pass()
+      let job = UnownedJob(job)
+      queue.async { @Sendable in
+        unsafe job.runSynchronously(on: self.asUnownedTaskExecutor())
+      }
+    }
+  }
+
+  @Test("An executor that blocks who resumes its tasks does not stop extensions or other calls")
+  func executor() async throws {
+    let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
+    let (executor, gate) = (BlockingExecutor(), Gate())
+    defer { gate.open() }
+    let first = try await holder.acquire(key, options: Self.quick)
+    let kept = try await locker.acquire(uniqueKey(), options: Self.quick)
+    let waiting = try await queueUp(for: key) {
+      try await withTaskExecutorPreference(executor) {
+        try await locker.acquire(key, options: Self.quick)
+      }
+    }
+    executor.gate.value = gate
+    try await first.release()
+    await eventually("the lease is looked after") { locker.coordinator.extender.leases.count == 2 }
+    for _ in 0..<2 {
+      let end = kept.lease.state.validUntil
+      await eventually(within: .seconds(2), "the lock is extended") {
+        kept.lease.state.validUntil > end
+      }
+    }
+    #expect(try await holder.inspect(key) != nil)
+    executor.gate.value = nil
+    gate.open()
+    try await waiting.value.release()
+    try await kept.release()
+  }
+}
