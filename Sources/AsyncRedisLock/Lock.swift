@@ -25,8 +25,10 @@ public final class Lock: Sendable {
   /// The value of the locked keys on the server, used for this acquisition alone.
   public var token: String { lease.claim.token }
 
-  /// A number greater than that of every lock taken before; nil when ``LockerConfiguration/isFencingEnabled``
-  /// is false.
+  /// A number greater than that of every earlier lock on any of the same keys; nil when
+  /// ``LockerConfiguration/isFencingEnabled`` is false.
+  ///
+  /// Numbers of locks on different keys say nothing of their order: some are drawn in blocks.
   ///
   /// That counts for all lockers with the same server, database and ``LockerConfiguration/keyPrefix``; other
   /// makes of client draw none. Pass it on to what the lock protects, and have that refuse a number below

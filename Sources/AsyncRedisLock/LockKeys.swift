@@ -7,11 +7,17 @@ package struct LockKeys: Sendable, Hashable {
   /// The keys as they are sent.
   package let names: [String]
 
-  /// Checks and sorts `keys`; the longest string that servers accept by default
-  /// (`proto-max-bulk-len`) is the longest key.
+  /// How long keys may be, in bytes, all together.
   ///
-  /// - Throws: ``LockError/Code/invalidKey``, for no keys, an empty one, or one that is too long.
-  package init(_ keys: [String], longest: Int = 512 << 20) throws(LockError) {
+  /// The names of queues and the messages of grants are longer than the keys in them. Half of the least that a
+  /// server can take for the longest string (`proto-max-bulk-len`, 1 MiB) leaves room for those: a lock that can be
+  /// taken can be released.
+  package static let longest = 512 << 10
+
+  /// Checks and sorts `keys`.
+  ///
+  /// - Throws: ``LockError/Code/invalidKey``, for no keys, an empty one, or keys that are too long.
+  package init(_ keys: [String], longest: Int = Self.longest) throws(LockError) {
     guard !keys.isEmpty else { throw LockError(.invalidKey, "at least one key has to be given") }
     for key in keys {
       guard !key.isEmpty else {
@@ -23,6 +29,13 @@ package struct LockKeys: Sendable, Hashable {
           "a key (\(key.abbreviatedForMessage)) has to be at most \(longest) bytes long",
           keys: keys)
       }
+    }
+    let length = keys.reduce(0) { $0 + $1.utf8.count }
+    guard length <= longest else {
+      throw LockError(
+        .invalidKey,
+        "the keys of a lock have to be at most \(longest) bytes long together, not \(length)",
+        keys: keys)
     }
     // By far the most locks have one key.
     names = keys.count == 1 ? keys : Self.sortedUnique(keys)

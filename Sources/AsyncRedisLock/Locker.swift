@@ -85,7 +85,7 @@ public final class Locker: Sendable {
   /// Waits for a lock and takes it.
   ///
   /// - Parameters:
-  ///   - key: The key to lock, as it is on the server; from 1 byte to 512 MiB, and not beginning with
+  ///   - key: The key to lock, as it is on the server; from 1 byte to 512 KiB, and not beginning with
   ///     ``LockerConfiguration/keyPrefix``.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.

@@ -98,8 +98,12 @@ extension Coordinator {
   private func lead(
     _ keys: LockKeys, _ plan: inout AcquirePlan, _ options: LockOptions
   ) async throws -> Lease {
-    let place = queues.place(keys)
-    place?.serve(options)
+    var place = queues.place(keys)
+    if let former = place, !former.serve(options) {
+      queues.setPlace(nil, of: keys)
+      former.cancel()
+      place = nil
+    }
     let now = clock.now
     // A task that comes too late asks once also here, see `AcquirePlan.next`.
     let queuesAtOnce = queues.isContended(keys) && plan.timeUp(at: now) == nil

@@ -58,7 +58,8 @@ final class Extender: Sendable {
     /// Under the lock, so that a later alarm never replaces an earlier one.
     mutating func arm(by clock: LockClock) {
       guard let due = timetable.nextDue else { return }
-      if let armedFor, armedFor <= due { return }
+      // An alarm that should have come some time ago has got lost: Dispatch does that.
+      if let armedFor, armedFor <= due, clock.now < armedFor + Extender.longestDelay { return }
       let alarm = min(due, clock.now + Extender.farthestAlarm)
       armedFor = alarm
       timer?.set(for: alarm)
@@ -70,6 +71,8 @@ final class Extender: Sendable {
   /// How many leases go into one question: enough that its cost is shared, and few enough that the server,
   /// which does nothing else meanwhile, is through in a fifth of a millisecond.
   private static let batchSize = 100
+  /// An alarm that is later than this does not come any more, as far as anybody can tell.
+  private static let longestDelay = Duration.milliseconds(100)
   /// The timer's clock stops while the machine sleeps, and that of the leases does not.
   private static let farthestAlarm = Duration.seconds(1)
 

@@ -38,9 +38,13 @@ final class Place: Sendable {
   /// The claim that its keys are taken by.
   func claim(ttl: Duration) -> Claim { Claim(keys: keys, token: token, ttl: ttl) }
 
-  /// Goes on for a task with other options.
-  func serve(_ options: LockOptions) {
-    guarded.withLock { if $0.ttl != options.ttl { $0.state.hurry(at: store.clock.now) } }
+  /// Goes on for a task with other options; false when it may be granted for longer than that task wants.
+  func serve(_ options: LockOptions) -> Bool {
+    guarded.withLock { guarded in
+      guard guarded.ttl <= options.ttl else { return false }
+      if guarded.ttl < options.ttl { guarded.state.hurry(at: store.clock.now) }
+      return true
+    }
   }
 
   /// Asks as soon as no question is under way.

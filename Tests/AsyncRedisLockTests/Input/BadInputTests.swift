@@ -49,7 +49,7 @@ struct LockKeysTests {
   @Test("that are longer than the server's longest string are refused")
   func tooLong() throws {
     let longest = String(repeating: "é", count: 512)
-    #expect(try LockKeys([longest, "a"], longest: 1024).names == ["a", longest])
+    #expect(try LockKeys([longest], longest: 1024).names == [longest])
     for keys in [[longest + "a"], ["a", longest + "a"]] {
       let error = try #require(throws: LockError.self) { try LockKeys(keys, longest: 1024) }
       #expect(error.code == .invalidKey)
@@ -57,6 +57,8 @@ struct LockKeysTests {
       #expect(error.message.contains("at most 1024 bytes"))
       #expect(error.description.utf8.count < 1000)
     }
+    let error = #expect(throws: LockError.self) { try LockKeys([longest, "a"], longest: 1024) }
+    #expect(error?.message.contains("at most 1024 bytes long together, not 1025") == true)
   }
 }
 

@@ -1,8 +1,9 @@
-import AsyncRedisLock
 import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
+
+@testable import AsyncRedisLock
 
 @Suite("A lock that is left to another process", .redisServer())
 struct DetachingTests {
@@ -28,6 +29,21 @@ struct DetachingTests {
     try await adopted.waitUntilExtended(past: .milliseconds(600))
     #expect(try await adopted.release() == .released)
     #expect(try !RedisServer.current.hasKey(key))
+  }
+
+  @Test(
+    "Locks that were waited for and detached leave no listener behind, by a message or by a poll")
+  func leavesNoListener() async throws {
+    let (holder, locker) = (try await Locker(on: .current), try await Locker(on: .current))
+    for _ in 0..<20 {
+      let key = uniqueKey()
+      let first = try await holder.acquire(key, options: .patient)
+      let waiting = try await queueUp(locker, for: key)
+      try await first.release()
+      _ = try await waiting.value.detach()
+    }
+    let inbox = try #require(locker.coordinator.store as? RedisLockStore).inbox
+    await eventually { inbox.listenerCount == 0 }
   }
 
   @Test("stays when its handle is released, dropped, or closed with its locker")
