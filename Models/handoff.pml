@@ -51,7 +51,8 @@ byte fence = 0;
 
 /* The clients, as far as others have to know. */
 byte connection[N];        /* which of the two is in use */
-bool isListening[N];       /* whether PUBLISH reaches the client */
+bool isListening[N];       /* whether the client has an inbox */
+bool isElsewhere[N];       /* it is on a replica: what a script publishes arrives, and counts for nothing */
 bool hasCrashed[N];
 bool isHeld[N];            /* it believes in a lock, until validUntil */
 byte validUntil[N];
@@ -135,7 +136,14 @@ inline hand(caller) {
      :: else ->
         if
         :: other == caller -> give(other)
-        :: other != caller && isListening[OWNER(other)] && !hasCrashed[OWNER(other)] && nfull(inbox[OWNER(other)]) ->
+#ifdef PUBLISH_FIRST
+        :: other != caller && isElsewhere[OWNER(other)] && nfull(inbox[OWNER(other)]) ->
+           /* The grant is taken back, since nobody was counted; the replica passes the message on. */
+           fence++;
+           inbox[OWNER(other)]!other, fence;
+           k++
+#endif
+        :: other != caller && isListening[OWNER(other)] && !isElsewhere[OWNER(other)] && !hasCrashed[OWNER(other)] && nfull(inbox[OWNER(other)]) ->
            fence++;
            give(other);
            inbox[OWNER(other)]!other, fence;
@@ -498,8 +506,12 @@ proctype Client(byte c) {
        od;
        token = 0; number = 0
      }
-  :: atomic { !isListening[c] ->
-       isListening[c] = true;
+#ifdef ELSEWHERE
+  /* It comes back on a replica, and hears what is replicated, until it is moved. */
+  :: atomic { !isListening[c] -> isListening[c] = true; isElsewhere[c] = true }
+#endif
+  :: atomic { !isListening[c] || isElsewhere[c] ->
+       isListening[c] = true; isElsewhere[c] = false;
 #ifndef NO_INBOX_POLL
        nextPoll[c] = now;
 #ifndef FORGET_HURRY
