@@ -66,17 +66,4 @@ struct HastyNeighbourTests {
     #expect(try #require(RedisClient(.current)("PTTL", key).integer) <= 2000)
     try await lock.release()
   }
-
-  @Test("Keys of the greatest length can be taken, waited for and released")
-  func longestKey() async throws {
-    let (holder, waiter) = (try await Locker(), try await Locker())
-    let key = uniqueKey() + String(repeating: "k", count: (512 << 10) - 100)
-    let first = try await holder.acquire(key, options: .patient)
-    let waiting = try await queueUp(waiter, for: key)
-    try await first.release()
-    #expect(try await expectPromptly(waiting).release() == .released)
-    await expectNothingLeft(key)
-    let tooLong = key + String(repeating: "k", count: 100)
-    await expectError(.invalidKey) { try await holder.acquire(tooLong) }
-  }
 }

@@ -1,7 +1,8 @@
-import AsyncRedisLock
 import Foundation
 import PrivateRedis
 import Testing
+
+@testable import AsyncRedisLock
 
 @Suite("A server")
 struct ServerFaultTests {
@@ -96,17 +97,17 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "that takes no strings of the length of a key is a typed error, and others work soon",
+    "The longest keys can be taken, waited for and released on the server with the least limit",
     .redisServer("--proto-max-bulk-len", "1mb"))
-  func tooLongForServer() async throws {
-    let locker = try await Locker(on: .current)
-    let key = uniqueKey() + String(repeating: "k", count: 1 << 20)
-    let attempt = await Attempt {
-      try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(300)))
-    }
-    #expect(attempt.error?.code == .unreachable)
-    // What would give that key back ends the connection, too, until it is given up.
-    let options = LockOptions(timeout: .seconds(20))
-    try await locker.acquire(uniqueKey(), options: options).release()
+  func longestKeys() async throws {
+    let (holder, waiter) = (try await Locker(on: .current), try await Locker(on: .current))
+    let key = String(repeating: "k", count: LockKeys.longest)
+    let first = try await holder.acquire(key, options: .patient)
+    let waiting = try await queueUp(waiter, for: key)
+    try await first.release()
+    #expect(try await expectPromptly(waiting).release() == .released)
+    await expectNothingLeft(key)
+    await expectError(.invalidKey) { try await holder.acquire(key + "k") }
+    await expectError(.invalidKey) { try await holder.acquire([key, "k"]) }
   }
 }
