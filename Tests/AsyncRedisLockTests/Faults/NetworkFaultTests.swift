@@ -70,7 +70,7 @@ struct NetworkFaultTests {
     let server = RedisServer.current
     let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
     // More than the sockets on both sides hold.
-    let key = uniqueKey() + String(repeating: "k", count: 1 << 20)
+    let key = uniqueKey() + String(repeating: "k", count: 500 << 10)
     server.pause()
     let attempt = await Attempt {
       try await locker.acquire(
