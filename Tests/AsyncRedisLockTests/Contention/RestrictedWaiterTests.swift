@@ -27,7 +27,9 @@ struct RestrictedWaiterTests {
 
   @Test(
     "of channels gets the lock within his retry time",
-    arguments: [["resetchannels"], ["-subscribe"], ["-subscribe", "-publish", "resetchannels"]])
+    arguments: [
+      ["resetchannels"], ["-subscribe"], ["-pubsub"], ["-subscribe", "-publish", "resetchannels"],
+    ])
   func waiter(rules: [String]) async throws {
     let key = uniqueKey()
     let holder = try await Locker(on: .current)
