@@ -75,8 +75,8 @@ struct SampleText: Sendable, ExpressibleByStringLiteral, CustomTestStringConvert
 
 private let oddTexts: [SampleText] = [
   " ", "a b", "\0", "a\0b", "\n", "a\r\nb", "%s%n", "é", "e\u{301}", "锁🔒", "{tag}:a", "\u{feff}",
-  SampleText(String(repeating: "k", count: 1 << 20)),
-  SampleText(String(repeating: "é", count: 1 << 19)),
+  SampleText(String(repeating: "k", count: LockKeys.longest)),
+  SampleText(String(repeating: "é", count: LockKeys.longest / 2)),
 ]
 
 @Suite("Options")
