@@ -30,15 +30,15 @@ package struct LockKeys: Sendable, Hashable {
           keys: keys)
       }
     }
-    let length = keys.reduce(0) { $0 + $1.utf8.count }
+    // By far the most locks have one key.
+    names = keys.count == 1 ? keys : Self.sortedUnique(keys)
+    let length = names.reduce(0) { $0 + $1.utf8.count }
     guard length <= longest else {
       throw LockError(
         .invalidKey,
         "the keys of a lock have to be at most \(longest) bytes long together, not \(length)",
         keys: keys)
     }
-    // By far the most locks have one key.
-    names = keys.count == 1 ? keys : Self.sortedUnique(keys)
   }
 
   /// Wraps names that have been checked and sorted before.
