@@ -10,8 +10,9 @@ enum ScheduledJob {
   private static let times = 4
 
   static func main() async throws {
-    if CommandLine.arguments.count > 2 {
-      try await work(Int(CommandLine.arguments[1]) ?? 0, into: CommandLine.arguments[2])
+    let arguments = CommandLine.arguments
+    if arguments.count > 3, let number = Int(arguments[1]), let start = TimeInterval(arguments[3]) {
+      try await work(number, into: arguments[2], from: start)
     } else {
       try await compare()
     }
@@ -22,10 +23,12 @@ enum ScheduledJob {
     let file = FileManager.default.temporaryDirectory.appending(path: "report-\(UUID())")
     defer { try? FileManager.default.removeItem(at: file) }
     try Data().write(to: file)
+    // When all have been started, and the same for all.
+    let start = Date.now.timeIntervalSince1970.rounded(.down) + 3
     let workers = try (1...5).map { number in
       let process = Process()
       process.executableURL = Bundle.main.executableURL
-      process.arguments = [String(number), file.path()]
+      process.arguments = [String(number), file.path(), String(start)]
       try process.run()
       return process
     }
@@ -35,13 +38,19 @@ enum ScheduledJob {
     print("\(reports.count) reports were made, each once.")
   }
 
-  private static func work(_ worker: Int, into file: String) async throws {
+  private static func work(_ worker: Int, into file: String, from start: TimeInterval) async throws
+  {
     let locker = try await Locker(url: url)
     // The clocks of hosts differ. A worker that comes late must find the lock still taken, though the report was
     // quick: so it is held for longer than they can differ.
     let options = LockOptions(minHold: .milliseconds(500), label: "worker \(worker)")
-    for _ in 0..<times {
-      try await untilNextSecond(late: .milliseconds(worker * 30))
+    for tick in 0..<times {
+      // The clock of each worker is late by another time.
+      let late = Double(worker) * 0.03
+      let pause = start + Double(tick) + late - Date.now.timeIntervalSince1970
+      // A worker that comes when the lock may be free again leaves this time to the others.
+      guard pause > -0.2 else { continue }
+      try await Task.sleep(for: .seconds(max(pause, 0)))
       let ran: Void? = try await locker.withLockIfAvailable("example:report", options: options) {
         lock in
         print("  worker \(worker) makes the report with the number \(lock.fencingToken ?? 0)")
@@ -52,11 +61,5 @@ enum ScheduledJob {
       if ran == nil { print("  worker \(worker) sees that somebody is at it") }
     }
     await locker.close()
-  }
-
-  /// Sleeps until the next time of the timetable, by a clock that is late.
-  private static func untilNextSecond(late: Duration) async throws {
-    let now = Date.now.timeIntervalSince1970
-    try await Task.sleep(for: .seconds(now.rounded(.down) + 1 - now) + late)
   }
 }
