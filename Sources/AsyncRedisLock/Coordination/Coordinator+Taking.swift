@@ -145,12 +145,7 @@ extension Coordinator {
         try checkOpen(keys)
         switch try await queue(keys, &plan, options) {
         case .goOn(let next): action = next
-        case .take(let lease):
-          if lease.isHeld { return lease }
-          release(lease, revokes: true)
-          try checkOpen(keys)
-          plan.gotTurn()
-          return nil
+        case .take(let lease): return lease
         }
       case .pause(let instant):
         queues.note(plan.trouble, of: keys)
@@ -161,7 +156,10 @@ extension Coordinator {
         }
         let promise = Promise<Bool>()
         extender.wake(promise, at: instant)
-        if plan.wantsToQueue { store.prepareToWait { if $0 { promise.fulfil(true) } } }
+        // In trouble a pause is a pause, though the inbox is ready.
+        if plan.wantsToQueue, plan.trouble == nil {
+          store.prepareToWait { if $0 { promise.fulfil(true) } }
+        }
         try await promise.wait()
         try checkOpen(keys)
         action = plan.wantsToQueue && store.isTold ? .queue : plan.next(at: clock.now)

@@ -165,7 +165,7 @@ final class Inbox: Sendable {
       case .done: return (Subscriber?.none, false)
       case .probeAgain: return (state.subscriber, false)
       case .lost:
-        state.readiness = .opening
+        if state.subscriber != nil { state.readiness = .opening }
         return (state.subscriber, true)
       }
     }
@@ -179,11 +179,14 @@ final class Inbox: Sendable {
   // MARK: Where it is
 
   /// Makes sure that the inbox is on the main connection's server, and moves it there if it is not.
-  func verify() {
+  ///
+  /// `isNewServer` tells that an answer under way may be of a former server. A poll that is not heard says nothing
+  /// of the kind, and a crowd of them must not keep any answer from counting.
+  func verify(isNewServer: Bool = true) {
     let connection: Int? = state.withLock { state in
       guard state.isSubscribed, state.readiness != .unavailable else { return nil }
       guard !state.isVerifying else {
-        state.mustVerifyAgain = true
+        if isNewServer { state.mustVerifyAgain = true }
         return nil
       }
       (state.isVerifying, state.mustVerifyAgain) = (true, false)
@@ -211,13 +214,13 @@ final class Inbox: Sendable {
     }
     switch next {
     case .nothing: break
-    case .ready: settle(.ready)
+    case .ready: settle(.ready, of: connection)
     case .verifyAgain: verify()
     case .move(let subscriber):
       subscriber?.reconnect(because: "it led to another server", isElsewhere: true)
     case .refused(let reason):
       reporter.willPoll(because: reason)
-      settle(.unavailable)
+      settle(.unavailable, of: connection)
     }
   }
 
@@ -262,8 +265,12 @@ final class Inbox: Sendable {
   }
 
   /// Notes whether the inbox can be used, and tells all who wait for that or for a grant.
-  private func settle(_ readiness: Readiness) {
-    let (waiting, listeners) = state.withLock { state in
+  ///
+  /// What was found out about a `connection` counts only as long as that is the present one.
+  private func settle(_ readiness: Readiness, of connection: Int? = nil) {
+    let (waiting, listeners): ([@Sendable (Bool) -> Void], [@Sendable (Notice) -> Void])
+    (waiting, listeners) = state.withLock { state in
+      if let connection, !state.isSubscribed || state.connection != connection { return ([], []) }
       // What has been closed stays closed.
       if state.subscriber != nil { state.readiness = readiness }
       defer { state.waiting = [] }

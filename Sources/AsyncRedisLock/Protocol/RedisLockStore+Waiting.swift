@@ -58,7 +58,7 @@ extension RedisLockStore {
         case .integer(let isSilent) = fields[4], case .integer(let isHeard) = fields[5]
       else { return .failure(.unexpected(answer.replies[0])) }
       // Not made known by the server that asks and grants, but by another: move there.
-      if isHeard != 1 { inbox.verify() }
+      if isHeard != 1 { inbox.verify(isNewServer: false) }
       return .success(
         .waiting(
           Waiting(
