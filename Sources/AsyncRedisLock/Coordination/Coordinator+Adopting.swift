@@ -1,8 +1,6 @@
 extension Coordinator {
   /// Takes over keys that another holder left to whoever knows its token.
-  func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws
-    -> Lease
-  {
+  func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
     try checkHome(keys.names, .adopt)
     try beginAcquiring(keys)
     defer { endCall() }
