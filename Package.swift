@@ -21,7 +21,8 @@ let settings: [SwiftSetting] = [
 
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
-  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "poll", "queue",
+  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "poll", "refresh",
+  "queue",
   "release",
 ]
 

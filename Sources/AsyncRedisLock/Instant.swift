@@ -38,6 +38,11 @@ package struct Instant: InstantProtocol {
     first.nanoseconds < second.nanoseconds
   }
 
+  /// The last instant of a grid that is not past this one.
+  func rounded(downTo grid: Duration) -> Self {
+    Self(nanoseconds: nanoseconds - nanoseconds % grid.wholeNanoseconds)
+  }
+
   package static func + (instant: Self, duration: Duration) -> Self {
     instant.advanced(by: duration)
   }

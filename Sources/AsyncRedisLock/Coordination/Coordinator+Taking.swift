@@ -223,11 +223,13 @@ extension Coordinator {
     case .poll:
       if let error = plan.timeUp(at: now) { throw error }
       place.poll(ttl: options.ttl, numbers: queues.numbersWanted(keys))
-    case .wait(let instant):
+    case .wait, .rest:
       if let error = plan.timeUp(at: now) { throw error }
       if let holder = place.holder {
         plan.trace?.note(.waitingOnServer, ["redis_lock.holder": holder])
       }
+      // A place that rests wakes its task; the alarm is there for those that close the locker.
+      let instant = if case .wait(let instant) = next { instant } else { now + .seconds(10) }
       let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
       try await place.wait(for: next, until: until, wakingBy: extender)
       if asksThen, clock.now >= until { place.hurry() }
@@ -249,7 +251,8 @@ extension Coordinator {
     }
     guard store.isTold else { return nil }
     let place = Place(
-      for: keys.names, options: options, in: store, operationTimeout: operationTimeout)
+      for: keys.names, options: options, in: store, refreshedBy: refresher,
+      operationTimeout: operationTimeout)
     queues.setPlace(place, of: keys)
     return place
   }

@@ -11,6 +11,7 @@ package final class Coordinator: Sendable {
 
   let store: any LockStore
   let extender: Extender
+  let refresher: PlaceRefresher
   let queues: LocalQueues
   let operationTimeout: Duration
   let reporter: Reporter
@@ -33,6 +34,8 @@ package final class Coordinator: Sendable {
     self.reporter = reporter
     clock = store.clock
     extender = Extender(store: store, operationTimeout: operationTimeout, reporter: reporter)
+    refresher = PlaceRefresher(
+      store: store, extender: extender, operationTimeout: operationTimeout)
   }
 
   deinit {

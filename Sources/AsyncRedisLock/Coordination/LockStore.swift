@@ -66,6 +66,16 @@ package protocol LockStore: Sendable {
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void)
 
+  /// Whether ``refresh(_:by:completion:)`` is worth a call.
+  var refreshesPlaces: Bool { get }
+
+  /// Keeps places in queues, all in one question; takes and grants nothing.
+  ///
+  /// The outcome of a place is nil when only a poll can tell what to do. Without an answer nothing is lost.
+  func refresh(
+    _ places: [PlaceRefresh], by deadline: Instant,
+    completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void)
+
   /// Gives up a claim that was polled: neither a place nor a key of it stays behind.
   func cancel(_ claim: Claim, lapse: Duration)
 
@@ -176,6 +186,21 @@ package struct Waiting: Sendable {
     self.isSilent = isSilent
     self.isHeard = isHeard
   }
+}
+
+/// A place of a claim to be kept for `lapse`.
+package struct PlaceRefresh: Sendable {
+  package let claim: Claim
+  package let lapse: Duration
+}
+
+extension LockStore {
+  package var refreshesPlaces: Bool { false }
+
+  package func refresh(
+    _ places: [PlaceRefresh], by deadline: Instant,
+    completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void
+  ) { completion(.success(places.map { _ in nil })) }
 }
 
 /// What a waiter is told without asking.

@@ -12,20 +12,29 @@ final class Place: Sendable {
   }
 
   private let store: any LockStore
+  private let refresher: PlaceRefresher
   private let keys: [String]
   private let token: String
   private let operationTimeout: Duration
   private let guarded: Mutex<Guarded>
 
   init(
-    for keys: [String], options: LockOptions, in store: any LockStore, operationTimeout: Duration
+    for keys: [String], options: LockOptions, in store: any LockStore,
+    refreshedBy refresher: PlaceRefresher,
+    operationTimeout: Duration
   ) {
     self.store = store
+    self.refresher = refresher
     self.keys = keys
     self.operationTimeout = operationTimeout
     token = store.makeToken(label: options.label)
     guarded = Mutex(
-      Guarded(state: PlaceState(retry: options.retry, at: store.clock.now), ttl: options.ttl))
+      Guarded(
+        // What is reserved of several keys lasts only as long as its place is polled.
+        state: PlaceState(
+          retry: options.retry, isRefreshed: store.refreshesPlaces && keys.count == 1,
+          at: store.clock.now),
+        ttl: options.ttl))
     store.listen(for: token) { [weak self] notice in self?.receive(notice) }
   }
 
@@ -68,7 +77,39 @@ final class Place: Sendable {
         return state.hasMissedGrant
       }
       if hasMissed { store.noteUntoldGrant(of: token) }
+      planRefresh()
     }
+  }
+
+  // MARK: Being refreshed
+
+  private func planRefresh() {
+    if let due = guarded.withLock({ $0.state.refreshDue }) { refresher.add(self, due: due) }
+  }
+
+  /// What to ask about the place now; nil when it is not to be refreshed.
+  func willRefresh() -> PlaceRefresh? {
+    let now = store.clock.now + PlaceRefresher.grid
+    return guarded.withLock { guarded in
+      guard guarded.state.willRefresh(at: now) else { return nil }
+      return PlaceRefresh(
+        claim: claim(ttl: guarded.ttl),
+        lapse: PlaceState.lapse(ttl: guarded.ttl, operationTimeout: operationTimeout))
+    }
+  }
+
+  /// Takes the outcome of a refresh in; nil when a poll has to find out more.
+  func refreshed(_ waiting: Waiting?) {
+    let isTold = store.isTold
+    let pause = guarded.withLock { guarded in
+      var generator = SystemRandomNumberGenerator()
+      guarded.state.refreshed(
+        waiting, isTold: isTold, at: store.clock.now, using: &generator)
+      // As long as the place rests, its task may sleep on.
+      return guarded.state.next(at: store.clock.now) == .rest ? nil : guarded.pause.take()
+    }
+    pause?.fulfil(true)
+    planRefresh()
   }
 
   /// Waits until an instant, until something has arrived, or until the task is cancelled.
@@ -84,6 +125,7 @@ final class Place: Sendable {
     }
     if hasNews { return }
     extender.wake(promise, at: instant)
+    defer { extender.noteEnd() }
     try await promise.wait()
   }
 

@@ -7,6 +7,8 @@ struct PlaceState {
     case poll
     /// Nothing before an instant, unless something arrives.
     case wait(until: Instant)
+    /// Nothing unless something arrives: the place is refreshed together with others.
+    case rest
     /// The keys are the place's, for `ttl` counted from `sentAt`.
     case take(sentAt: Instant, ttl: Duration, numbers: Range<UInt64>)
     /// The token is of no use any more.
@@ -20,13 +22,23 @@ struct PlaceState {
     let counter: UInt64
   }
 
+  /// Who asks next, and when.
+  private enum Next {
+    case poll(at: Instant)
+    /// A question about many places, which tells less: only whether to go on waiting.
+    case refresh(at: Instant)
+    case refreshing
+  }
+
   private let retry: Duration
+  /// Whether somebody refreshes the place, as long as a poll has nothing else to do.
+  private let isRefreshed: Bool
   /// The ttl of the poll under way, and when its answer is due; nil when none is.
   private var asked: (ttl: Duration, deadline: Instant)?
   private var standing: Standing?
   /// A grant that has arrived while a poll was under way: the poll's answer decides what it is worth.
   private var pendingGrant: Range<UInt64>?
-  private var nextPoll: Instant
+  private var following: Next
   /// Whether to ask again as soon as the poll under way is answered: that may have come too early.
   private var isHurried = false
   private var outcome: Action?
@@ -39,9 +51,10 @@ struct PlaceState {
   /// asks for any more.
   private static let longestPause = Duration.seconds(5)
 
-  init(retry: Duration, at now: Instant) {
+  init(retry: Duration, isRefreshed: Bool = false, at now: Instant) {
     self.retry = retry
-    nextPoll = now
+    self.isRefreshed = isRefreshed
+    following = .poll(at: now)
   }
 
   /// The longest pause between two polls of a place with a ttl.
@@ -60,7 +73,16 @@ struct PlaceState {
   func next(at now: Instant) -> Action {
     if let outcome { return outcome }
     if let asked { return .wait(until: asked.deadline + Self.longestPause) }
-    return nextPoll <= now ? .poll : .wait(until: nextPoll)
+    switch following {
+    case .poll(let instant): return instant <= now ? .poll : .wait(until: instant)
+    case .refresh, .refreshing: return .rest
+    }
+  }
+
+  /// When the place is to be refreshed; nil when that is not what comes next.
+  var refreshDue: Instant? {
+    guard outcome == nil, asked == nil, case .refresh(let instant) = following else { return nil }
+    return instant
   }
 
   // MARK: Events
@@ -72,7 +94,7 @@ struct PlaceState {
 
   /// Asks at once, because something may have been missed, or because another ttl is wanted.
   mutating func hurry(at now: Instant) {
-    nextPoll = now
+    following = .poll(at: now)
     isHurried = true
   }
 
@@ -90,22 +112,41 @@ struct PlaceState {
     case .failure(let failure):
       outcome = .giveUp(failure)
     case .success(.again):
-      nextPoll = now
+      following = .poll(at: now)
     case .success(.held(let sentAt, let numbers, let wasGranted)):
       hasMissedGrant = wasGranted && pendingGrant == nil
       if now < LeaseState.validity(of: asked.ttl, sentAt: sentAt) {
         outcome = .take(sentAt: sentAt, ttl: asked.ttl, numbers: numbers)
       } else {
         // Too late to be of use; asking again prolongs the keys, if they still are ours.
-        nextPoll = now
+        following = .poll(at: now)
       }
     case .success(.waiting(let waiting)):
-      holder = waiting.state.holder
-      standing = Standing(sentAt: waiting.sentAt, ttl: asked.ttl, counter: waiting.counter)
-      let pause = pause(after: waiting, ttl: asked.ttl, isTold: isTold, using: &generator)
-      nextPoll = isHurried ? now : now + pause
+      stand(waiting, ttl: asked.ttl, isTold: isTold, at: now, using: &generator)
+      if isHurried { following = .poll(at: now) }
       if let grant = pendingGrant.take() { judge(grant, at: now) }
     }
+  }
+
+  /// Notes that the place is about to be refreshed; false when it is not due.
+  mutating func willRefresh(at now: Instant) -> Bool {
+    guard let refreshDue, refreshDue <= now else { return false }
+    following = .refreshing
+    return true
+  }
+
+  /// Takes the outcome of a refresh in; without one a poll has to find out more.
+  mutating func refreshed(
+    _ waiting: Waiting?, isTold: Bool, at now: Instant,
+    using generator: inout some RandomNumberGenerator
+  ) {
+    // A poll that was sent meanwhile says more.
+    guard outcome == nil, case .refreshing = following, let ttl = standing?.ttl else { return }
+    guard let waiting else {
+      following = .poll(at: now)
+      return
+    }
+    stand(waiting, ttl: ttl, isTold: isTold, at: now, using: &generator)
   }
 
   /// Takes a grant in.
@@ -130,20 +171,22 @@ struct PlaceState {
     if now.duration(to: end) >= standing.ttl / 2 {
       outcome = .take(sentAt: standing.sentAt, ttl: standing.ttl, numbers: numbers)
     } else {
-      nextPoll = now
+      following = .poll(at: now)
     }
   }
 
-  private func pause(
-    after waiting: Waiting, ttl: Duration, isTold: Bool,
+  /// Notes that the place waits, and plans the next question.
+  private mutating func stand(
+    _ waiting: Waiting, ttl: Duration, isTold: Bool, at now: Instant,
     using generator: inout some RandomNumberGenerator
-  ) -> Duration {
+  ) {
+    holder = waiting.state.holder
+    standing = Standing(sentAt: waiting.sentAt, ttl: ttl, counter: waiting.counter)
     var pause = Self.pause(ttl: ttl)
     // Keys that expire tell nobody.
     if let remaining = waiting.state.remaining { pause = min(pause, remaining + .milliseconds(1)) }
-    if waiting.isSilent || !waiting.isHeard || !isTold {
-      pause = min(pause, retry * Double.random(in: 0.5...1, using: &generator))
-    }
-    return pause
+    let mustPoll = waiting.isSilent || !waiting.isHeard || !isTold
+    if mustPoll { pause = min(pause, retry * Double.random(in: 0.5...1, using: &generator)) }
+    following = isRefreshed && !mustPoll ? .refresh(at: now + pause) : .poll(at: now + pause)
   }
 }

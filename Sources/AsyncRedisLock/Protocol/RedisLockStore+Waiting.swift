@@ -32,6 +32,60 @@ extension RedisLockStore {
     connection.submit(request)
   }
 
+  var refreshesPlaces: Bool { true }
+
+  func refresh(
+    _ places: [PlaceRefresh], by deadline: Instant,
+    completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void
+  ) {
+    guard mayUseQueues, !isFencing || fences.isRaised else {
+      completion(.success(places.map { _ in nil }))
+      return
+    }
+    var arguments = [names.prefix, String(isFencing ? fences.largest : 0)]
+    for place in places {
+      arguments.append(place.claim.token)
+      arguments.append(String(place.lapse.wholeMilliseconds))
+    }
+    let command = Script.refresh.command(
+      keys: names.keysAndFence(of: places.map { $0.claim.keys[0] }), arguments: arguments)
+    let request = Request([command], deadline: deadline) { [connection] result in
+      switch result {
+      case .failure(let failure): completion(.failure(StoreFailure(failure.cause)))
+      case .success(let answer):
+        let value = Self.readRefresh(answer, count: places.count)
+        if case .failure(.unintelligible) = value { connection.distrust() }
+        completion(value)
+      }
+    }
+    connection.submit(request)
+  }
+
+  private static func readRefresh(
+    _ answer: Request.Answer, count: Int
+  ) -> Result<[Waiting?], StoreFailure> {
+    switch answer.replies[0] {
+    case .array(let fields) where fields.count == 1 + 2 * count:
+      guard let counter = fields[0].fencingToken else { return .failure(.unexpected(fields[0])) }
+      var places: [Waiting?] = []
+      for index in stride(from: 1, to: fields.count, by: 2) {
+        guard let state = KeyState(fields[index...index + 1]) else {
+          return .failure(.unexpected(fields[index]))
+        }
+        // A holder's value is never empty.
+        places.append(
+          state.holder == ""
+            ? nil
+            : Waiting(
+              sentAt: answer.sentAt, counter: counter, state: state, isSilent: false, isHeard: true)
+        )
+      }
+      return .success(places)
+    case .error(let error): return .failure(StoreFailure(error))
+    case let reply: return .failure(.unexpected(reply))
+    }
+  }
+
   func cancel(_ claim: Claim, lapse: Duration) {
     inbox.forget(claim.token)
     if let request = questions.remove(claim.token) { connection.abandon(request) }

@@ -5,6 +5,7 @@ struct Script: Sendable {
 
   static let acquire = Self(PackageResources.acquire_lua)
   static let poll = Self(PackageResources.poll_lua)
+  static let refresh = Self(PackageResources.refresh_lua)
   static let extend = Self(PackageResources.extend_lua)
   static let release = Self(PackageResources.release_lua)
   static let keep = Self(PackageResources.keep_lua)

@@ -210,7 +210,7 @@ final class SimulatedTask {
       // Its answer, or whatever else arrives, goes on.
       place.poll(options.ttl, numbers: numbersWanted)
       wait(for: place)
-    case .wait: wait(for: place)
+    case .wait, .rest: wait(for: place)
     }
   }
 

@@ -200,4 +200,90 @@ struct PlaceStateTests {
       return
     }
   }
+
+  // MARK: Refreshes
+
+  /// A place that others refresh, told "wait" by a poll sent at the start.
+  private func makeRefreshed(isSilent: Bool = false, isHeard: Bool = true, isTold: Bool = true)
+    -> PlaceState
+  {
+    var place = PlaceState(retry: .milliseconds(100), isRefreshed: true, at: start)
+    poll(
+      &place, at: start, answer: wait(sentAt: start, isSilent: isSilent, isHeard: isHeard),
+      isTold: isTold)
+    return place
+  }
+
+  private func refresh(
+    _ place: inout PlaceState, at now: Instant, counter: UInt64? = 100, isTold: Bool = true
+  ) {
+    var generator = SeededGenerator(seed: 1)
+    var waiting: Waiting?
+    if let counter, case .success(.waiting(let answer)) = wait(sentAt: now, counter: counter) {
+      waiting = answer
+    }
+    place.refreshed(waiting, isTold: isTold, at: now, using: &generator)
+  }
+
+  @Test("A place that is heard rests until it is refreshed, and one that must ask soon polls")
+  func restsUntilRefreshed() {
+    let place = makeRefreshed()
+    #expect(place.next(at: start + .seconds(9)) == .rest)
+    #expect(place.refreshDue == start + .seconds(1))
+    for mustPoll in [
+      makeRefreshed(isSilent: true), makeRefreshed(isHeard: false), makeRefreshed(isTold: false),
+    ] {
+      #expect(mustPoll.refreshDue == nil)
+      #expect(mustPoll.next(at: start + .seconds(1)) == .poll)
+    }
+  }
+
+  @Test("A refresh plans the next one, and one without an outcome makes the place poll")
+  func refreshesGoOn() {
+    var place = makeRefreshed()
+    let due = start + .seconds(1)
+    #expect(!place.willRefresh(at: start), "it is not due")
+    #expect(place.willRefresh(at: due))
+    #expect(!place.willRefresh(at: due), "one question at a time")
+    refresh(&place, at: due)
+    #expect(place.next(at: due) == .rest)
+    #expect(place.refreshDue == due + .seconds(1))
+    #expect(place.willRefresh(at: due + .seconds(1)))
+    refresh(&place, at: due + .seconds(1), counter: nil)
+    #expect(place.next(at: due + .seconds(1)) == .poll)
+    #expect(place.refreshDue == nil)
+    var untold = makeRefreshed()
+    #expect(untold.willRefresh(at: due))
+    refresh(&untold, at: due, isTold: false)
+    #expect(untold.refreshDue == nil)
+  }
+
+  @Test("The outcome of a refresh that a poll has overtaken changes nothing")
+  func overtakenRefresh() {
+    var place = makeRefreshed()
+    #expect(place.willRefresh(at: start + .seconds(1)))
+    place.hurry(at: start + .seconds(1))
+    #expect(place.next(at: start + .seconds(1)) == .poll)
+    refresh(&place, at: start + .seconds(1), counter: 300)
+    #expect(place.next(at: start + .seconds(1)) == .poll)
+    poll(&place, at: start + .seconds(1), answer: wait(sentAt: start + .seconds(1)))
+    refresh(&place, at: start + .seconds(1), counter: 300)
+    place.granted(200..<201, at: start + .seconds(1))
+    #expect(
+      place.next(at: start + .seconds(1))
+        == .take(sentAt: start + .seconds(1), ttl: ttl, numbers: 200..<201))
+  }
+
+  @Test("A grant is worth what is left since the last refresh, and only if it was made later")
+  func grantAfterRefresh() {
+    var place = makeRefreshed()
+    let due = start + .seconds(1)
+    #expect(place.willRefresh(at: due))
+    refresh(&place, at: due, counter: 150)
+    place.granted(120..<121, at: due)
+    #expect(place.next(at: due) == .rest, "it was lost before the refresh")
+    place.granted(151..<152, at: due + .seconds(1))
+    #expect(
+      place.next(at: due + .seconds(1)) == .take(sentAt: due, ttl: ttl, numbers: 151..<152))
+  }
 }
