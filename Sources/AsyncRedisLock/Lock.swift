@@ -22,7 +22,11 @@ public final class Lock: Sendable {
   /// The locked keys, without duplicates, sorted by their bytes.
   public var keys: [String] { lease.claim.keys }
 
-  /// The value of the locked keys on the server, used for this acquisition alone.
+  /// The value of the locked keys on the server.
+  ///
+  /// Holders of one locker share it when the lock passes from one to the next within the process; the
+  /// ``fencingToken`` tells them apart. With a ``LockerConfiguration/localHandoffLimit`` of 0 no two locks
+  /// ever have the same token.
   public var token: String { lease.claim.token }
 
   /// A number greater than that of every earlier lock on any of the same keys; nil when

@@ -42,6 +42,9 @@ public struct LockerConfiguration: Sendable, Hashable {
   ///
   /// At most 1000. Handing on in the process takes microseconds, and a trip to the server every now and
   /// then costs little; what others wait longer is this number times the time that a task holds the lock.
+  ///
+  /// A lock passes on only if the server has confirmed it within the last 50 ms and a round trip. Tasks that a
+  /// lock passes between share its ``Lock/token``; with 0 each lock has a token of its own.
   public var localHandoffLimit: Int
   /// A word for people who look at the server, stored with each lock; `nil` by default.
   ///

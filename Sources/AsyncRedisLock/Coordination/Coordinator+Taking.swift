@@ -36,7 +36,7 @@ extension Coordinator {
     while true {
       if let lease = try await takeTurn(keys, &plan, options, entry: entry) { return lease }
       if let error = plan.timeUp(at: clock.now) { throw error }
-      entry = queues.enter(keys, options: options)
+      entry = queues.enter(keys, options: options, isReturning: true)
     }
   }
 

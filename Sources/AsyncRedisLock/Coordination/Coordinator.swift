@@ -97,9 +97,9 @@ package final class Coordinator: Sendable {
   }
 
   private func handOn(_ lease: Lease) -> Bool {
-    let isFencing = store.isFencing
+    let (isFencing, roundTrip) = (store.isFencing, store.roundTrip)
     let (isDone, next) = queues.handOn(lease, LockKeys(of: lease)) { options in
-      lease.handedOn(to: options, isFencing: isFencing)
+      lease.handedOn(to: options, isFencing: isFencing, roundTrip: roundTrip)
     } start: { next in
       _ = extender.add(next, wasHandedOver: true)
     }

@@ -61,12 +61,12 @@ final class Lease: Sendable {
 
   /// The lease of the next holder in this process, which this one, released just now, hands on; nil when
   /// it cannot.
-  func handedOn(to options: LockOptions, isFencing: Bool) -> Lease? {
+  func handedOn(to options: LockOptions, isFencing: Bool, roundTrip: Duration) -> Lease? {
     guarded.withLock { guarded in
       guard
         let state = LeaseState(
           handedOnBy: guarded.state, ttl: options.ttl, extend: options.extend, at: clock.now,
-          holdEnd: options.holdEnd(from: clock.now)),
+          roundTrip: roundTrip, holdEnd: options.holdEnd(from: clock.now)),
         !(isFencing && guarded.spareNumbers.isEmpty)
       else { return nil }
       let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)

@@ -55,15 +55,22 @@ struct LeaseState {
     keysLastUntil = sentAt + takenTTL * 2
   }
 
-  /// The state of a lease that its former holder hands on; nil when the next one could not rely on it, or
-  /// when its keys might outlast what the next one asked for.
+  /// A lease is handed on only if the server has confirmed it so short a time ago, and a round trip.
+  ///
+  /// A key that was deleted or taken by another is noticed by whoever asks next. Tasks that pass a lease on among
+  /// themselves ask nobody, so what they may be wrong for is bounded. It pays for critical sections that are
+  /// shorter than this; beside longer ones, the way to the server costs little.
+  static let longestUnconfirmedHandoff = Duration.milliseconds(50)
+
+  /// The state of a lease that its former holder hands on; nil when the next one could not rely on it, when
+  /// its keys might outlast what the next one asked for, or when the server has not confirmed it of late.
   init?(
-    handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant,
+    handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant, roundTrip: Duration,
     holdEnd: Instant? = nil
   ) {
-    guard now.duration(to: former.validUntil) >= ttl / 2, former.longestTTL <= ttl else {
-      return nil
-    }
+    guard now.duration(to: former.validUntil) >= ttl / 2, former.longestTTL <= ttl,
+      former.confirmedAt.duration(to: now) <= Self.longestUnconfirmedHandoff + roundTrip
+    else { return nil }
     self.holdEnd = holdEnd
     self.ttl = ttl
     self.extend = extend

@@ -67,8 +67,8 @@ final class LocalQueues: Sendable {
 
   // MARK: Coming and going
 
-  /// Lets a task in that wants to wait.
-  func enter(_ keys: LockKeys, options: LockOptions) -> Entry {
+  /// Lets a task in that wants to wait; one whose turn came with a lease that had ended keeps its rank.
+  func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Entry {
     defer { onWaiting?() }
     return state.withLock { state in
       guard !state.isClosed else { return .closed }
@@ -76,9 +76,12 @@ final class LocalQueues: Sendable {
         state.queues[keys] = Queue()
         return .lead
       }
-      guard count < maxWaiters else { return .full }
+      guard isReturning || count < maxWaiters else { return .full }
       let waiter = Waiter(options)
-      guard let ticket = state.queues[keys]?.line.append(waiter) else { return .lead }
+      let ticket =
+        isReturning
+        ? state.queues[keys]?.line.prepend(waiter) : state.queues[keys]?.line.append(waiter)
+      guard let ticket else { return .lead }
       return .wait(waiter, ticket, drawFor: state.queues[keys]?.leaseToDrawFor(handoffLimit))
     }
   }

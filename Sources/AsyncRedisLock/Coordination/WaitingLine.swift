@@ -30,7 +30,17 @@ struct WaitingLine<Element: AnyObject> {
 
   /// Adds an element at the end.
   mutating func append(_ element: Element) -> Ticket {
-    let slot = Slot(element: element, previous: tail, next: Self.none)
+    let index = insert(Slot(element: element, previous: tail, next: Self.none))
+    return Ticket(slot: index, element: element)
+  }
+
+  /// Adds an element before all others.
+  mutating func prepend(_ element: Element) -> Ticket {
+    let index = insert(Slot(element: element, previous: Self.none, next: head))
+    return Ticket(slot: index, element: element)
+  }
+
+  private mutating func insert(_ slot: Slot) -> Int {
     let index: Int
     if firstFree == Self.none {
       index = slots.count
@@ -40,10 +50,10 @@ struct WaitingLine<Element: AnyObject> {
       firstFree = slots[index].next
       slots[index] = slot
     }
-    if tail == Self.none { head = index } else { slots[tail].next = index }
-    tail = index
+    if slot.previous == Self.none { head = index } else { slots[slot.previous].next = index }
+    if slot.next == Self.none { tail = index } else { slots[slot.next].previous = index }
     count += 1
-    return Ticket(slot: index, element: element)
+    return index
   }
 
   /// Takes out the element that came first.

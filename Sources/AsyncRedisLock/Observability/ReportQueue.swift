@@ -17,6 +17,8 @@ final class ReportQueue: Sendable {
 
   /// Reports of some seconds of trouble with a thousand locks; half a megabyte at most.
   static let capacity = 4096
+  /// Samples leave room for what is said once, such as the end of a lease.
+  static let sampleCapacity = 2048
 
   private let queue = DispatchQueue(label: "async-redis-lock.reports", qos: .utility)
   private let state = Mutex(State())
@@ -26,9 +28,11 @@ final class ReportQueue: Sendable {
   init(reportDropped: @escaping @Sendable (Int) -> Void) { self.reportDropped = reportDropped }
 
   /// Adds a report, unless too many wait; never blocks.
-  func add(_ report: @escaping Report) {
+  ///
+  /// A sample is one of many measurements, of which some may be missing.
+  func add(isSample: Bool = false, _ report: @escaping Report) {
     let isFirst = state.withLock { state in
-      guard state.pending.count < Self.capacity else {
+      guard state.pending.count < (isSample ? Self.sampleCapacity : Self.capacity) else {
         state.dropped += 1
         return false
       }

@@ -72,7 +72,7 @@ final class Reporter: Sendable {
 
   func noteRoundTrip(_ duration: Duration) {
     #if Metrics
-      if isMeasured { queue.add { [metrics] in metrics.noteRoundTrip(duration) } }
+      if isMeasured { queue.add(isSample: true) { [metrics] in metrics.noteRoundTrip(duration) } }
     #endif
   }
 
@@ -184,7 +184,9 @@ final class Reporter: Sendable {
       }
     }
     #if Metrics
-      if isMeasured { queue.add { [metrics] in metrics.extended(late: lateness.delay) } }
+      if isMeasured {
+        queue.add(isSample: true) { [metrics] in metrics.extended(late: lateness.delay) }
+      }
     #endif
   }
 

@@ -27,8 +27,8 @@ final class Inbox: Sendable {
 
   private struct Listener {
     let receive: @Sendable (Notice) -> Void
-    /// Whether word of the grant has come.
-    var isTold = false
+    /// Whether word of the grant has come, or may have been lost with a connection.
+    var isExcused = false
   }
 
   private struct State {
@@ -150,7 +150,7 @@ final class Inbox: Sendable {
   /// probe, which is sent behind it on the same connection, it is lost, and the connection is made anew.
   func noteUntoldGrant(of token: String) {
     let subscriber: Subscriber? = state.withLock { state in
-      guard state.isSubscribed, state.listeners[token]?.isTold != true,
+      guard state.isSubscribed, state.listeners[token]?.isExcused != true,
         state.probes.add(token)
       else { return nil }
       return state.subscriber
@@ -232,7 +232,7 @@ final class Inbox: Sendable {
       guard let message = GrantMessage(parsing: text) else { return }
       let listener = state.withLock { state in
         state.probes.remove(message.token)
-        state.listeners[message.token]?.isTold = true
+        state.listeners[message.token]?.isExcused = true
         defer { state.forgetRetired() }
         return state.listeners[message.token]
       }
@@ -260,6 +260,8 @@ final class Inbox: Sendable {
         state.readiness = .opening
       }
       state.probes = GrantProbes()
+      // A grant may have been told on the connection before: that says nothing of this one.
+      for token in state.listeners.keys { state.listeners[token]?.isExcused = true }
       state.forgetRetired()
     }
   }

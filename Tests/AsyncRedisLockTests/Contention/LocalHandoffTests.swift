@@ -6,7 +6,8 @@ import Testing
 struct LocalHandoffTests {
   /// A lock, and a task of the same locker that waits for it.
   ///
-  /// Nothing tells from outside when a task waits within the locker, so this gives it some time.
+  /// Nothing tells from outside when a task waits within the locker, so this gives it some time. A lock is passed
+  /// on only when the server has confirmed it of late, so it is extended then.
   private func contend(
     _ locker: Locker, _ key: String, options: LockOptions = .patient,
     next: LockOptions = .patient
@@ -14,6 +15,7 @@ struct LocalHandoffTests {
     let first = try await locker.acquire(key, options: options)
     let waiting = Task { try await locker.acquire(key, options: next) }
     try await Task.sleep(for: .milliseconds(100))
+    try await first.extend(by: options.ttl)
     return (first, waiting)
   }
 
@@ -174,6 +176,30 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
+  @Test(
+    "A release tells that the lock was lost, though a task of the same locker waits for it",
+    arguments: [nil, "theirs"])
+  func lostBeforeRelease(value: String?) async throws {
+    let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
+    let (first, waiting) = try await contend(locker, key)
+    if let value {
+      try RedisClient(server)("SET", key, value, "PX", "1500")
+    } else {
+      try RedisClient(server)("DEL", key)
+    }
+    // Older than what is handed on without asking.
+    let start = ContinuousClock.now
+    try await Task.sleep(for: .milliseconds(300))
+    #expect(first.isHeld, "nothing has told it yet")
+    #expect(try await first.release() == (value == nil ? .expired : .takenByAnother))
+    let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
+    if value != nil { #expect(ContinuousClock.now - start > .milliseconds(1400)) }
+    #expect(second.token != first.token)
+    #expect(try server.value(of: key) == second.token)
+    #expect(try await second.release() == .released)
+    await expectNothingLeft(key)
+  }
+
   @Test("of several keys is passed on whole, and only to who wants the same keys")
   func severalKeys() async throws {
     let (server, locker) = (RedisServer.current, try await Locker(on: .current))
@@ -182,6 +208,7 @@ struct LocalHandoffTests {
     let same = Task { try await locker.acquire([b, a, b], options: .patient) }
     try await Task.sleep(for: .milliseconds(100))
     let single = try await queueUp(locker, for: b)
+    try await first.extend(by: .seconds(30))
     try await first.release()
     let second = try await expectPromptly(same)
     #expect(second.keys == [a, b])

@@ -109,7 +109,8 @@ final class SimulatedLease {
     former.release(at: locker.now)
     guard !spareNumbers.isEmpty,
       let next = LeaseState(
-        handedOnBy: former, ttl: options.ttl, extend: options.extend, at: locker.now)
+        handedOnBy: former, ttl: options.ttl, extend: options.extend, at: locker.now,
+        roundTrip: .milliseconds(1))
     else { return nil }
     end()
     locker.world.count(\.handedOn)

@@ -137,10 +137,12 @@ struct LeaseStateTests {
   @Test("that is handed on keeps its own validity, until an extension by the next one's ttl")
   func handedOn() throws {
     var former = makeLease()
-    former.release(at: start + .seconds(1))
-    let now = start + .seconds(1)
+    former.release(at: start + .milliseconds(500))
+    let now = start + .milliseconds(500)
     var next = try #require(
-      LeaseState(handedOnBy: former, ttl: .seconds(3), extend: .seconds(2), at: now))
+      LeaseState(
+        handedOnBy: former, ttl: .seconds(3), extend: .seconds(2), at: now,
+        roundTrip: .milliseconds(450)))
     #expect(next.isHeld(at: now))
     #expect(next.validUntil == former.validUntil)
     next.planExtensions(roundTrip: .zero, share: 0)
@@ -152,14 +154,16 @@ struct LeaseStateTests {
 
   @Test("that is fresh is handed on without an extension")
   func handedOnFresh() throws {
-    let now = start + .milliseconds(100)
+    let now = start + .milliseconds(50)
     var next = try #require(
-      LeaseState(handedOnBy: makeLease(), ttl: .seconds(3), extend: nil, at: now))
+      LeaseState(
+        handedOnBy: makeLease(), ttl: .seconds(3), extend: nil, at: now, roundTrip: .zero))
     next.planExtensions(roundTrip: .zero, share: 0)
     next.planConfirmation(at: now)
     #expect(next.tick(at: now, slack: .zero) == .none)
     var longer = try #require(
-      LeaseState(handedOnBy: makeLease(), ttl: .seconds(4), extend: nil, at: now))
+      LeaseState(
+        handedOnBy: makeLease(), ttl: .seconds(4), extend: nil, at: now, roundTrip: .zero))
     longer.planExtensions(roundTrip: .zero, share: 0)
     longer.planConfirmation(at: now)
     #expect(longer.tick(at: now, slack: .zero) == .extend, "the next one asked for more")
@@ -169,13 +173,33 @@ struct LeaseStateTests {
 
   @Test("is not handed on to who asked for a shorter one, or with too little left")
   func notHandedOn() {
+    func handOn(
+      _ lease: LeaseState, ttl: Duration, at now: Instant, roundTrip: Duration = .seconds(9)
+    ) -> LeaseState? {
+      LeaseState(handedOnBy: lease, ttl: ttl, extend: nil, at: now, roundTrip: roundTrip)
+    }
     let lease = makeLease()
-    #expect(LeaseState(handedOnBy: lease, ttl: .seconds(2), extend: nil, at: start) == nil)
-    let late = start + .milliseconds(1469)
-    #expect(LeaseState(handedOnBy: lease, ttl: .seconds(3), extend: nil, at: late) == nil)
+    #expect(handOn(lease, ttl: .seconds(2), at: start) == nil)
+    #expect(handOn(lease, ttl: .seconds(3), at: start + .milliseconds(1469)) == nil)
     var prolonged = makeLease()
     prolonged.willExtend(by: .seconds(60), deadline: start)
-    #expect(LeaseState(handedOnBy: prolonged, ttl: .seconds(3), extend: nil, at: start) == nil)
+    #expect(handOn(prolonged, ttl: .seconds(3), at: start) == nil)
+  }
+
+  @Test("A lease that the server has not confirmed of late is not handed on")
+  func unconfirmedHandoff() {
+    func isHandedOn(after age: Duration, confirmedAfter extended: Duration? = nil) -> Bool {
+      var lease = makeLease()
+      let now = start + age
+      if let extended { _ = lease.extended(by: .seconds(3), sentAt: start + extended, at: now) }
+      return LeaseState(
+        handedOnBy: lease, ttl: .seconds(3), extend: nil, at: now, roundTrip: .milliseconds(10))
+        != nil
+    }
+    #expect(isHandedOn(after: .milliseconds(60)))
+    #expect(!isHandedOn(after: .milliseconds(61)))
+    #expect(isHandedOn(after: .milliseconds(261), confirmedAfter: .milliseconds(201)))
+    #expect(!isHandedOn(after: .milliseconds(262), confirmedAfter: .milliseconds(201)))
   }
 
   @Test("that was granted counts from the last poll, with the ttl of that")

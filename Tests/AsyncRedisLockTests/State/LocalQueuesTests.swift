@@ -41,6 +41,20 @@ struct WaitingLineTests {
     #expect(expected.isEmpty)
   }
 
+  @Test("An element that is put before the others comes first, and can leave like them")
+  func prepended() {
+    var line = WaitingLine<Element>()
+    _ = line.prepend(Element(2))
+    _ = line.append(Element(3))
+    let ticket = line.prepend(Element(0))
+    _ = line.prepend(Element(1))
+    #expect(line.remove(ticket)?.value == 0)
+    var rest: [Int] = []
+    while let next = line.popFirst() { rest.append(next.value) }
+    #expect(rest == [1, 2, 3])
+    #expect(line.isEmpty)
+  }
+
   @Test("A ticket of a former line removes nobody from the next one")
   func ticketOfFormerLine() {
     var former = WaitingLine<Element>()
@@ -76,7 +90,7 @@ struct LocalQueuesTests {
     var next: Lease?
     _ = lease.beginRelease(isAwaited: true)
     let isDone = queues.handOn(lease, keys) { options in
-      lease.handedOn(to: options, isFencing: true)
+      lease.handedOn(to: options, isFencing: true, roundTrip: .seconds(1))
     } start: {
       next = $0
     }.isDone

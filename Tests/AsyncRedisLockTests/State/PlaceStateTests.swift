@@ -214,6 +214,10 @@ struct PlaceStateTests {
     return place
   }
 
+  private func willRefresh(_ place: inout PlaceState, at now: Instant) -> Bool {
+    place.willRefresh(at: now)
+  }
+
   private func refresh(
     _ place: inout PlaceState, at now: Instant, counter: UInt64? = 100, isTold: Bool = true
   ) {
@@ -242,18 +246,18 @@ struct PlaceStateTests {
   func refreshesGoOn() {
     var place = makeRefreshed()
     let due = start + .seconds(1)
-    #expect(!place.willRefresh(at: start), "it is not due")
-    #expect(place.willRefresh(at: due))
-    #expect(!place.willRefresh(at: due), "one question at a time")
+    #expect(!willRefresh(&place, at: start), "it is not due")
+    #expect(willRefresh(&place, at: due))
+    #expect(!willRefresh(&place, at: due), "one question at a time")
     refresh(&place, at: due)
     #expect(place.next(at: due) == .rest)
     #expect(place.refreshDue == due + .seconds(1))
-    #expect(place.willRefresh(at: due + .seconds(1)))
+    #expect(willRefresh(&place, at: due + .seconds(1)))
     refresh(&place, at: due + .seconds(1), counter: nil)
     #expect(place.next(at: due + .seconds(1)) == .poll)
     #expect(place.refreshDue == nil)
     var untold = makeRefreshed()
-    #expect(untold.willRefresh(at: due))
+    #expect(willRefresh(&untold, at: due))
     refresh(&untold, at: due, isTold: false)
     #expect(untold.refreshDue == nil)
   }
@@ -261,7 +265,7 @@ struct PlaceStateTests {
   @Test("The outcome of a refresh that a poll has overtaken changes nothing")
   func overtakenRefresh() {
     var place = makeRefreshed()
-    #expect(place.willRefresh(at: start + .seconds(1)))
+    #expect(willRefresh(&place, at: start + .seconds(1)))
     place.hurry(at: start + .seconds(1))
     #expect(place.next(at: start + .seconds(1)) == .poll)
     refresh(&place, at: start + .seconds(1), counter: 300)
@@ -278,7 +282,7 @@ struct PlaceStateTests {
   func grantAfterRefresh() {
     var place = makeRefreshed()
     let due = start + .seconds(1)
-    #expect(place.willRefresh(at: due))
+    #expect(willRefresh(&place, at: due))
     refresh(&place, at: due, counter: 150)
     place.granted(120..<121, at: due)
     #expect(place.next(at: due) == .rest, "it was lost before the refresh")

@@ -3,6 +3,9 @@ import Dispatch
 @testable import AsyncRedisLock
 
 /// A store that has one free key, and takes a release only when the test allows it.
+///
+/// In trouble, the key is another's, and the store cannot keep places, though its second attempt to be told of grants
+/// succeeds.
 final class StubStore: LockStore {
   let isReleasing = Shared(false)
   let mayRelease = DispatchSemaphore(value: 0)
@@ -13,9 +16,15 @@ final class StubStore: LockStore {
   var roundTrip: Duration { .zero }
   var isFencing: Bool { false }
   var lockerID: String { "0123456789abcdef" }
-  var isTold: Bool { false }
+  var isTold: Bool { isInTrouble && preparations.value > 1 }
+  private let isInTrouble: Bool
+  private let preparations = Shared(0)
+  let polls = Shared(0)
 
-  init(clock: LockClock = .system) { self.clock = clock }
+  init(clock: LockClock = .system, isInTrouble: Bool = false) {
+    self.clock = clock
+    self.isInTrouble = isInTrouble
+  }
 
   func makeToken(label: String?) -> String { "token" }
   func connect(by deadline: Instant) async throws(StoreFailure) {}
@@ -23,13 +32,13 @@ final class StubStore: LockStore {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    .held(sentAt: .now, numbers: 0..<0)
+    isInTrouble ? .contended(KeyState()) : .held(sentAt: .now, numbers: 0..<0)
   }
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    .held(sentAt: .now, numbers: 0..<0)
+    isInTrouble ? .contended(KeyState()) : .held(sentAt: .now, numbers: 0..<0)
   }
 
   func adopt(
@@ -53,12 +62,18 @@ final class StubStore: LockStore {
     completion(.success(ReleaseReport(outcome: .released, isContended: false)))
   }
 
-  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) { completion(false) }
+  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) {
+    preparations.change { $0 += 1 }
+    completion(isTold)
+  }
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {}
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
-  ) { completion(.failure(.closed)) }
+  ) {
+    polls.change { $0 += 1 }
+    completion(.failure(.refused(code: "BUSY", message: "BUSY", isTransient: true)))
+  }
   func cancel(_ claim: Claim, lapse: Duration) {}
   func noteUntoldGrant(of token: String) {}
   func stopListening(for token: String) {}
