@@ -79,7 +79,7 @@ let package = Package(
           name: "Tracing", package: "swift-distributed-tracing",
           condition: .when(traits: ["Tracing"])),
       ],
-      resources: scripts.map { .embedInCode("Protocol/Scripts/\($0).lua") },
+      resources: scripts.map { .embedInCode("Redis/Scripts/\($0).lua") },
       swiftSettings: settings
     ),
     .target(

@@ -52,7 +52,7 @@ enum HandingOver {
 
   private static func takeOver() async throws {
     let input = try FileHandle.standardInput.readToEnd() ?? Data()
-    let check = try JSONDecoder().decode(ClaimCheck.self, from: input)
+    let check = try JSONDecoder().decode(DetachedLock.self, from: input)
     let locker = try await Locker(url: url)
     let lock = try await locker.adopt(check)
     print("  The next process goes on with the import, under the number \(lock.fencingToken ?? 0).")

@@ -35,11 +35,11 @@ enum InboxFuzzer {
     to bytes: some Collection<UInt8>, by size: Int, expecting expected: [String]?
   ) {
     let wire = Wire()
-    let login = Login(LockerConfiguration(password: Password(secret)), greeting: nil)
+    let login = Handshake(LockerConfiguration(password: Password(secret)), connectHook: nil)
     var messages: [String] = []
     do throws(TransportError) {
       let socket = try SubscribedSocket(
-        adopting: FileDescriptor(adopting: wire.client), login: login, channel: channel)
+        adopting: FileDescriptor(adopting: wire.client), handshake: login, channel: channel)
       var rest = Array(bytes)[...]
       while !rest.isEmpty {
         wire.send(rest.prefix(size))

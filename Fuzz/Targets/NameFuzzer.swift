@@ -3,7 +3,7 @@
 /// Names on the server: helpers are in their key's slot of a cluster, and never another key's.
 enum NameFuzzer {
   static func run(_ input: inout FuzzInput) {
-    let names = ServerNames(prefix: "redis-lock:")
+    let names = ServerKeys(prefix: "redis-lock:")
     let (key, other) = (input.shortText(), input.text)
     check(key, names)
     check(other, names)
@@ -16,7 +16,7 @@ enum NameFuzzer {
     sorted([key, other, key])
   }
 
-  private static func check(_ key: String, _ names: ServerNames) {
+  private static func check(_ key: String, _ names: ServerKeys) {
     let all = names.keys(of: key)
     verify(all.count == 3 && all[0].utf8.elementsEqual(key.utf8), "\(all)")
     for helper in all.dropFirst() {

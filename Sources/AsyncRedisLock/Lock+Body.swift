@@ -26,7 +26,7 @@ extension Lock {
 
   /// Releases the lock; returns the error to throw when it had ended while the body ran.
   private func releaseAfterBody() async -> LockError? {
-    if lease.isRevoked { return notHeldError(nil) }
+    if lease.ending == .revoked { return notHeldError(nil) }
     if lossReason != nil {
       // Nothing to wait for, least of all when the server is gone; what is left of it is cleaned up.
       beginRelease()
@@ -53,7 +53,7 @@ extension Lock {
     ) { group in
       let held = HeldLocks.current
       group.addTask {
-        let held = held.adding(self.lease, at: self.coordinator.place)
+        let held = held.adding(self.lease, in: self.coordinator.storeID)
         return await HeldLocks.$inherited.withValue(held) {
           await self.coordinator.reporter.hold(self.lease) {
             await self.call(body, isolation: isolation)
@@ -66,7 +66,7 @@ extension Lock {
       }
       while let outcome = await group.next(isolation: isolation) {
         // A body that releases its lock early is not disturbed.
-        if outcome != nil || lossReason != nil || lease.isRevoked { group.cancelAll() }
+        if outcome != nil || lossReason != nil || lease.ending == .revoked { group.cancelAll() }
         if let outcome { return outcome }
       }
       preconditionFailure("The body's child task ends with an outcome.")

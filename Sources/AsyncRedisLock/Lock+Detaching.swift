@@ -9,9 +9,9 @@ extension Lock {
   /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
   ///   `refused` when it could not be prolonged, and then it is held as before; `closed` when the
   ///   locker was closed under the lock, or in a child made by `fork(2)`; `CancellationError` when the task is cancelled.
-  public func detach() async throws -> ClaimCheck {
+  public func detach() async throws -> DetachedLock {
     try await prolong(by: lease.claim.ttl, phase: .detach)
     guard coordinator.detach(lease) else { throw notHeldError(.detach) }
-    return ClaimCheck(keys: keys, token: token, fencingToken: fencingToken)
+    return DetachedLock(keys: keys, token: token, fencingToken: fencingToken)
   }
 }

@@ -44,12 +44,12 @@ public final class Lock: Sendable {
   ///
   /// Decided here without asking the server: false from the instant at which the lock may have expired,
   /// even if the server cannot be reached.
-  public var isHeld: Bool { coordinator.home.isHere && lease.isHeld }
+  public var isHeld: Bool { coordinator.forkGuard.isHere && lease.isHeld }
 
   /// How much longer the lock can be relied on if no further extension succeeds; zero once it is lost
   /// or released.
   public var remaining: Duration {
-    guard coordinator.home.isHere else { return .zero }
+    guard coordinator.forkGuard.isHere else { return .zero }
     let now = coordinator.clock.now
     let state = lease.state
     return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
@@ -57,7 +57,7 @@ public final class Lock: Sendable {
 
   /// Why the lock was lost; nil while it is held, and after a release.
   public var lossReason: LossReason? {
-    coordinator.home.isHere ? lease.lossReason : nil
+    coordinator.forkGuard.isHere ? lease.lossReason : nil
   }
 
   /// Waits until the lock is lost or released.
@@ -79,20 +79,24 @@ public final class Lock: Sendable {
     // Any duration may be given, and not every one can be counted with.
     let margin = min(max(margin, .zero), .longest)
     // In a forked child not even a mutex may be touched: its owner can be a thread that is not there.
-    guard coordinator.home.isHere else { return }
-    defer { coordinator.extender.noteEnd() }
-    try await waitForEnd { coordinator.extender.warn($0, of: lease, margin: margin) }
+    guard coordinator.forkGuard.isHere else { return }
+    defer { coordinator.deadlines.noteEnd() }
+    try await waitForEnd { signal in
+      MarginWarning.set(
+        signal, for: lease, margin: margin, clock: coordinator.clock,
+        deadlines: coordinator.deadlines)
+    }
   }
 
   private func waitForEnd(
-    _ arrange: (Promise<Bool>) -> Void
+    _ arrange: (Signal) -> Void
   ) async throws(CancellationError) {
-    guard coordinator.home.isHere else { return }
-    let promise = Promise<Bool>()
-    lease.addWatcher(promise)
-    defer { lease.removeWatcher(promise) }
-    arrange(promise)
-    try await promise.wait()
+    guard coordinator.forkGuard.isHere else { return }
+    let signal = Signal()
+    lease.addWatcher(signal)
+    defer { lease.removeWatcher(signal) }
+    arrange(signal)
+    try await signal.wait()
   }
 
   /// Prolongs the lock so that it lasts at least this long from now; never shortens it.
@@ -116,7 +120,7 @@ public final class Lock: Sendable {
 
   /// Prolongs the lock as far as it may be held.
   func prolong(by duration: Duration, phase: LockError.Phase) async throws {
-    try coordinator.checkHome(keys, phase)
+    try coordinator.checkNotForked(keys, phase)
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
@@ -157,8 +161,8 @@ public final class Lock: Sendable {
   ///   the locker was closed before the server answered, or in a child made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
-    try coordinator.checkHome(keys, .release)
-    if lease.isDetached { throw notHeldError(.release) }
+    try coordinator.checkNotForked(keys, .release)
+    if lease.ending == .detached { throw notHeldError(.release) }
     do {
       return try await coordinator.release(lease, isAwaited: true).value.get()
     } catch {
@@ -168,17 +172,17 @@ public final class Lock: Sendable {
 
   /// Hands the release to the connection's queue, without waiting.
   func beginRelease() {
-    if coordinator.home.isHere { coordinator.release(lease) }
+    if coordinator.forkGuard.isHere { coordinator.release(lease) }
   }
 
   /// The error for a lock that is not held though it should be.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {
-    if lease.isRevoked {
+    if lease.ending == .revoked {
       return LockError(
         .closed, "the locker was closed while the lock was held", keys: keys, phase: phase)
     }
     let why = lossReason.map { "the lock was lost: \($0.explanation)" }
-    let ending = lease.isDetached ? "the lock was left to another process" : "the lock was released"
+    let ending = lease.ending == .detached ? "the lock was left to another process" : "the lock was released"
     return LockError(.lost, why ?? ending, keys: keys, phase: phase)
   }
 }

@@ -17,7 +17,7 @@ extension Locker {
   ///   another's; `unreachable` or `refused` when the server was no help within the operation timeout;
   ///   `invalidKey`, `invalidOptions` or `closed`; `CancellationError` when the task is cancelled.
   public func adopt(
-    _ check: ClaimCheck, options: LockOptions? = nil, logger: Logger? = nil
+    _ check: DetachedLock, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
     let keys = try self.check(check.keys)
     let lock = try await make(keys, options, logger, .adopt) { coordinator, options, _ in

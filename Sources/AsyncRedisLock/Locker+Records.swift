@@ -5,7 +5,7 @@ extension Locker {
   package func record(_ lock: Lock, since: Int64) async throws -> Lock {
     let claim = lock.lease.claim
     let record = LockRecord(token: claim.token, since: since, fencingToken: lock.fencingToken)
-    let names = ServerNames(prefix: keyPrefix)
+    let names = ServerKeys(prefix: keyPrefix)
     let keys = claim.keys.map(names.record)
     // A record may outlast its lock, if that ended with its process.
     _ = try await ask([["DEL"] + keys])
@@ -30,7 +30,7 @@ extension Locker {
 
   /// What the holder of a lock says of it, if it says anything.
   package func record(of status: LockStatus) async throws -> LockRecord? {
-    let name = ServerNames(prefix: keyPrefix).record(of: status.key)
+    let name = ServerKeys(prefix: keyPrefix).record(of: status.key)
     guard case .string(let text)? = try await ask([["GETRANGE", name, "0", "600"]]).first,
       let record = LockRecord(parsing: text), record.token == status.holder.value
     else { return nil }

@@ -52,13 +52,13 @@ public final class Locker: Sendable {
     try configuration.validate()
     do throws(StoreFailure) {
       let store = try RedisLockStore(configuration, reporter: reporter)
-      let place = "\(configuration.address)/\(configuration.database)"
-      coordinator = Coordinator(configuration, store: store, place: place, reporter: reporter)
+      let storeID = "\(configuration.address)/\(configuration.database)"
+      coordinator = Coordinator(configuration, store: store, storeID: storeID, reporter: reporter)
       keyPrefix = configuration.keyPrefix
       lockOptions = configuration.lockOptions
       id = store.lockerID
       try await store.connect(by: .now + configuration.connectTimeout)
-      reporter.connected(to: place)
+      reporter.connected(to: storeID)
     } catch .cancelled {
       throw CancellationError()
     } catch {
@@ -69,12 +69,12 @@ public final class Locker: Sendable {
   /// Creates a locker that keeps its locks in a store, which needs no connecting; `onWaiting` is called whenever
   /// one more task may have to wait.
   package init(
-    _ configuration: LockerConfiguration, in store: any LockStore, place: String, logger: Logger,
+    _ configuration: LockerConfiguration, in store: any LockStore, storeID: String, logger: Logger,
     onWaiting: @escaping @Sendable () -> Void
   ) {
     let reporter = Reporter(logger: logger, label: configuration.label)
     coordinator = Coordinator(
-      configuration, store: store, place: place, reporter: reporter, onWaiting: onWaiting)
+      configuration, store: store, storeID: storeID, reporter: reporter, onWaiting: onWaiting)
     keyPrefix = configuration.keyPrefix
     lockOptions = configuration.lockOptions
     id = store.lockerID
@@ -131,7 +131,7 @@ public final class Locker: Sendable {
     _ keys: [String], options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
     let keys = try check(keys)
-    try HeldLocks.current.check(keys.names, at: coordinator.place)
+    try HeldLocks.current.check(keys.names, in: coordinator.storeID)
     guard let lock = try await take(keys, options, waits: true, logger) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
@@ -254,7 +254,7 @@ public final class Locker: Sendable {
     _ phase: LockError.Phase, about key: String,
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
-    try coordinator.checkHome([key], phase)
+    try coordinator.checkNotForked([key], phase)
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
       do throws(StoreFailure) {

@@ -36,7 +36,7 @@ extension Locker {
     }
     let store = InMemoryLockStore(configuration, on: server)
     let locker = Locker(
-      configuration, in: store, place: "memory \(ObjectIdentifier(server))", logger: logger
+      configuration, in: store, storeID: "memory \(ObjectIdentifier(server))", logger: logger
     ) { [weak server] in
       server?.noteWaiting()
     }

@@ -48,7 +48,7 @@
           throw ToolFailure(
             .problem, "\(key) is held by \(holder), and is freed only with --force")
         }
-        let check = ClaimCheck(keys: [key], token: holder.value, fencingToken: nil)
+        let check = DetachedLock(keys: [key], token: holder.value, fencingToken: nil)
         try await locker.adopt(check).release()
         print("\(key) was held by \(holder)")
         return 0

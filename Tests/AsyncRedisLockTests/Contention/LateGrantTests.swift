@@ -35,7 +35,7 @@ struct LateGrantTests {
     // Behind whatever else was sent.
     #expect(try await waiter.inspect(key) == nil)
     #expect(commandCount() == count + 1)
-    #expect(try store(of: waiter).inbox.listenerCount == 0)
+    #expect(try store(of: waiter).grantChannel.listenerCount == 0)
   }
 
   @Test("does not free keys that are kept for minHold")
@@ -79,7 +79,7 @@ struct LateGrantTests {
     let channel = "redis-lock:inbox:\(locker.id)"
     let store = try store(of: locker)
     store.listen(for: "next") { _ in hasReadOn.value = true }
-    defer { store.inbox.forget("next") }
+    defer { store.grantChannel.forget("next") }
     for (token, key) in [(lock.token, key), ("next", "of no lock")] {
       let message = "\(lock.fencingToken ?? 1) 1 \(token) \(key.utf8.count):\(key)"
       #expect(try client("PUBLISH", channel, message).integer == 1)

@@ -52,12 +52,12 @@ func byHandle(_ locker: Locker) async throws {
   }
 }
 
-func leave(_ lock: Lock) async throws -> ClaimCheck {
+func leave(_ lock: Lock) async throws -> DetachedLock {
   let check = try await lock.detach()  // Codable: send it to the other process.
   return check
 }
 
-func takeOver(_ check: ClaimCheck, _ locker: Locker) async throws -> Lock {
+func takeOver(_ check: DetachedLock, _ locker: Locker) async throws -> Lock {
   let lock = try await locker.adopt(check)  // There, within the ttl.
   return lock
 }

@@ -51,7 +51,7 @@ struct InMemoryFaultTests {
     let store = InMemoryLockStore(LockerConfiguration(), on: server)
     // Its time is up when its task has come, and has not asked.
     let second = Locker(
-      LockerConfiguration(), in: store, place: "memory", logger: Logger(label: "test")
+      LockerConfiguration(), in: store, storeID: "memory", logger: Logger(label: "test")
     ) { [clock] in
       if isLate.value { clock.advance(by: .seconds(1)) }
     }

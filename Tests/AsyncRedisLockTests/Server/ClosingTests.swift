@@ -10,7 +10,7 @@ struct ClosingTests {
   func releaseUnderWay() async throws {
     let store = StubStore()
     let coordinator = Coordinator(
-      LockerConfiguration(operationTimeout: .seconds(5)), store: store, place: "nowhere",
+      LockerConfiguration(operationTimeout: .seconds(5)), store: store, storeID: "nowhere",
       reporter: Reporter(logger: Logger(label: "closing"), label: nil))
     let lease = try #require(
       try await coordinator.acquire(LockKeys(["key"]), options: LockOptions(), waits: false))

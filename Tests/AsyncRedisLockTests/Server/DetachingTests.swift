@@ -21,7 +21,7 @@ struct DetachingTests {
 
     let coded = try JSONEncoder().encode(check)
     let adopted = try await second.adopt(
-      JSONDecoder().decode(ClaimCheck.self, from: coded), options: options)
+      JSONDecoder().decode(DetachedLock.self, from: coded), options: options)
     #expect(adopted.isHeld && adopted.keys == lock.keys && adopted.token != lock.token)
     #expect(try #require(adopted.fencingToken) > (try #require(lock.fencingToken)))
     #expect(try await first.inspect(key)?.holder.value == adopted.token)
@@ -42,7 +42,7 @@ struct DetachingTests {
       try await first.release()
       _ = try await waiting.value.detach()
     }
-    let inbox = try #require(locker.coordinator.store as? RedisLockStore).inbox
+    let inbox = try #require(locker.coordinator.store as? RedisLockStore).grantChannel
     await eventually { inbox.listenerCount == 0 }
   }
 
@@ -128,9 +128,9 @@ struct DetachingTests {
   func badInput() async throws {
     let locker = try await Locker(on: .current)
     await expectError(.invalidKey) {
-      try await locker.adopt(ClaimCheck(keys: [], token: "t", fencingToken: nil))
+      try await locker.adopt(DetachedLock(keys: [], token: "t", fencingToken: nil))
     }
-    let check = ClaimCheck(keys: ["k"], token: "t", fencingToken: nil)
+    let check = DetachedLock(keys: ["k"], token: "t", fencingToken: nil)
     await expectError(.invalidOptions) {
       try await locker.adopt(check, options: LockOptions(ttl: .zero))
     }

@@ -57,13 +57,13 @@ struct HostileReplyTests {
 
   /// Which command gets the reply, and in what call.
   enum Target: String, CaseIterable, Sendable {
-    case login, greeting, set, increment, getRange, poll
+    case login, connectHook, set, increment, getRange, poll
     case inspect, forceRelease, extend, release
 
     func matches(_ command: FakeCommand) -> Bool {
       switch self {
       case .login: command.name == "CLIENT"
-      case .greeting: command.name == "EVAL"
+      case .connectHook: command.name == "EVAL"
       case .set: command.name == "SET"
       case .increment: command.name == "INCR"
       case .getRange: command.name == "GETRANGE"
@@ -93,7 +93,7 @@ struct HostileReplyTests {
 
   /// Makes a call that gets the reply, and one after the server has come to its senses.
   private static func suffer(_ text: String, as target: Target) async throws -> Duration {
-    let isHostile = Shared(target == .login || target == .greeting)
+    let isHostile = Shared(target == .login || target == .connectHook)
     let server = try FakeServer(.unixSocket) { command, _, _ in
       target.matches(command) && isHostile.value ? .send(text) : nil
     }
@@ -119,7 +119,7 @@ struct HostileReplyTests {
     isHostile.value = true
     let attempt = await Attempt {
       switch target {
-      case .login, .greeting, .set, .increment, .getRange:
+      case .login, .connectHook, .set, .increment, .getRange:
         _ = try await locker.acquire(key, options: options)
       case .poll: _ = try await locker.acquire([key, "other"], options: options)
       case .inspect: _ = try await locker.inspect(key)

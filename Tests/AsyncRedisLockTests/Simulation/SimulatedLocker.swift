@@ -6,23 +6,23 @@ final class SimulatedLocker {
   static let epoch = Instant.now
   static let operationTimeout: Int64 = 100_000
 
-  enum Inbox { case closed, opening, ready }
+  enum GrantChannel { case closed, opening, ready }
 
   let id: Int
   unowned let world: Simulation
   /// How far this clock is off, in µs, and how much faster it runs, in millionths.
   private let offset: Int64
   private let drift: Int64
-  let fences = FenceGuard()
+  let fences = FenceCounter()
   private var connection: SimulatedConnection?
   private var isReady = false
   private var backlog: [SimulatedRequest] = []
   private var nextSerial = 0
-  private(set) var inbox = Inbox.closed
+  private(set) var inbox = GrantChannel.closed
   /// Tells the inbox's connections apart.
   private var inboxSerial = 0
   private var inboxHears: Int64 = 0
-  var places: [Int: SimulatedPlace] = [:]
+  var places: [Int: SimulatedEntry] = [:]
   var leases: [SimulatedLease] = []
   private(set) var isDead = false
   private var stoppedUntil: Int64 = 0

@@ -1,12 +1,12 @@
 @testable import AsyncRedisLock
 import AsyncRedisLockTesting
 
-/// A place in the server's queue, as ``Place`` is in the library.
-final class SimulatedPlace {
+/// A place in the server's queue, as ``QueueEntry`` is in the library.
+final class SimulatedEntry {
   let token: Int
   let keys: [Int]
   private let locker: SimulatedLocker
-  private var state: PlaceState
+  private var state: QueueEntryState
   private var ttl: Duration
   private var question: SimulatedRequest?
   /// The task that waits, and is woken by whatever arrives.
@@ -19,12 +19,12 @@ final class SimulatedPlace {
     self.locker = locker
     self.wake = wake
     token = locker.makeToken()
-    state = PlaceState(retry: options.retry, at: locker.now)
+    state = QueueEntryState(retry: options.retry, at: locker.now)
     ttl = options.ttl
     locker.places[token] = self
   }
 
-  func next() -> PlaceState.Action { state.next(at: locker.now) }
+  func next() -> QueueEntryState.Action { state.next(at: locker.now) }
 
   func hurry() {
     state.hurry(at: locker.now)
@@ -74,7 +74,7 @@ final class SimulatedPlace {
 
   /// For how long the server keeps the place, in ms.
   private var lapse: Int64 {
-    PlaceState.lapse(
+    QueueEntryState.lapse(
       ttl: ttl, operationTimeout: .microseconds(SimulatedLocker.operationTimeout)
     ).wholeMilliseconds
   }

@@ -7,10 +7,10 @@ final class SimulatedTask {
   private let world: Simulation
   private var keys: [Int] = []
   private var options = LockOptions()
-  private var plan: AcquirePlan
+  private var plan: AcquireState
   private var token = 0
   private var question: SimulatedRequest?
-  private var place: SimulatedPlace?
+  private var place: SimulatedEntry?
   private var lease: SimulatedLease?
   /// Counts the steps, so that what belongs to a former one is noticed.
   private var step = 0
@@ -22,7 +22,7 @@ final class SimulatedTask {
   init(of locker: SimulatedLocker) {
     self.locker = locker
     world = locker.world
-    plan = AcquirePlan(
+    plan = AcquireState(
       keys: [], options: options, waits: true, operationTimeout: .zero, now: locker.now)
     rest()
   }
@@ -51,7 +51,7 @@ final class SimulatedTask {
     draw()
     token = 0
     asksSince = world.now
-    plan = AcquirePlan(
+    plan = AcquireState(
       keys: [], options: options, waits: world.happens(900),
       operationTimeout: .microseconds(SimulatedLocker.operationTimeout), now: locker.now)
     perform(world.happens(300) ? .queue : plan.next(at: locker.now))
@@ -81,7 +81,7 @@ final class SimulatedTask {
     after(max(locker.time(of: instant) - world.now, 0), action)
   }
 
-  private func perform(_ action: AcquirePlan.Action) {
+  private func perform(_ action: AcquireState.Action) {
     step += 1
     switch action {
     case .ask(let isFirst, let deadline): ask(isFirst, by: deadline)
@@ -214,7 +214,7 @@ final class SimulatedTask {
     }
   }
 
-  private func wait(for place: SimulatedPlace) {
+  private func wait(for place: SimulatedEntry) {
     if plan.timeUp(at: locker.now) != nil { return giveUp() }
     guard case .wait(let instant) = place.next() else { return perform(.queue) }
     let (until, asksThen) = plan.wait(
@@ -223,14 +223,14 @@ final class SimulatedTask {
   }
 
   /// The place; without an inbox the task asks again, and goes on by itself.
-  private func makePlace() -> SimulatedPlace? {
+  private func makePlace() -> SimulatedEntry? {
     guard locker.inbox == .ready else {
       locker.openInbox()
       perform(
         plan.cannotQueue(at: locker.now, roundTrip: .milliseconds(1), using: &world.generator))
       return nil
     }
-    let place = SimulatedPlace(keys, options, locker) { [self] in
+    let place = SimulatedEntry(keys, options, locker) { [self] in
       if self.place != nil { after(0) { [self] in perform(.queue) } }
     }
     self.place = place

@@ -44,9 +44,9 @@ struct HostileBytesTests {
   @Test("that are messages without a pause end the conversation")
   func flood() async throws {
     let (server, client) = try Self.pair()
-    let login = Login(LockerConfiguration(), greeting: nil)
+    let login = Handshake(LockerConfiguration(), connectHook: nil)
     let socket = try SubscribedSocket(
-      adopting: FileDescriptor(adopting: client), login: login, channel: "c")
+      adopting: FileDescriptor(adopting: client), handshake: login, channel: "c")
     let message = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$9\r\n1 1 t 1:a\r\n"
     let piece = Array(String(repeating: message, count: 1000).utf8)
     Thread.detachNewThread {
@@ -73,7 +73,7 @@ struct LoginTests {
   func denied(place: Int) {
     var configuration = LockerConfiguration(password: "wrong")
     configuration.database = 1
-    let login = Login(configuration, greeting: nil)
+    let login = Handshake(configuration, connectHook: nil)
     var replies = Array(repeating: Reply.status("OK"), count: 4)
     replies[place] = Self.error(Self.denial)
     #expect(throws: TransportError.self) { try login.check(replies) }
@@ -82,7 +82,7 @@ struct LoginTests {
   @Test("are not shown if they may repeat the password", arguments: 0..<2)
   func hidden(place: Int) {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 1)
-    let login = Login(configuration, greeting: nil)
+    let login = Handshake(configuration, connectHook: nil)
     var replies = Array(repeating: Reply.status("OK"), count: 3)
     replies[place] = Self.error("ERR unknown command `AUTH`, with args beginning with: `zq7 kx9`")
     let error = #expect(throws: TransportError.self) { try login.check(replies) }
@@ -93,7 +93,7 @@ struct LoginTests {
   @Test("tell of a database that is not there, password or not")
   func shown() {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 99)
-    let login = Login(configuration, greeting: nil)
+    let login = Handshake(configuration, connectHook: nil)
     let error = #expect(throws: TransportError.self) {
       try login.check([.status("OK"), Self.error("ERR DB index is out of range"), .status("OK")])
     }
@@ -104,11 +104,11 @@ struct LoginTests {
     "show no password when they come in another reply's place",
     arguments: ["ERR unknown command `AUTH`, with args: `zq7 kx9`", "WORSE:zq7 kx9", "zq7 kx9"])
   func shifted(_ text: String) throws {
-    let login = Login(LockerConfiguration(password: "zq7 kx9"), greeting: nil)
+    let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
     #expect(login.conceal(Self.error(text)) == Self.error("ERR the server refused the login"))
     let (server, client) = try HostileBytesTests.pair()
     let socket = try SubscribedSocket(
-      adopting: FileDescriptor(adopting: client), login: login, channel: "c")
+      adopting: FileDescriptor(adopting: client), handshake: login, channel: "c")
     server.write(Array("+OK\r\n+OK\r\n-\(text)\r\n".utf8))
     let error = #expect(throws: TransportError.self) {
       while true { _ = try socket.receive() }
@@ -118,7 +118,7 @@ struct LoginTests {
 
   @Test("are shown as they are if they hold no password")
   func others() {
-    let login = Login(LockerConfiguration(password: "zq7 kx9"), greeting: nil)
+    let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
     let error = Self.error("OOM command not allowed when used memory > 'maxmemory'.")
     #expect(login.conceal(error) == error)
     #expect(login.conceal(.status("zq7 kx9")) == .status("zq7 kx9"))

@@ -3,7 +3,7 @@ import Testing
 @testable import AsyncRedisLock
 
 @Suite("The waiting line")
-struct WaitingLineTests {
+struct LinkedQueueTests {
   private final class Element {
     let value: Int
 
@@ -13,9 +13,9 @@ struct WaitingLineTests {
   @Test("is first come, first served, and can be left from anywhere", arguments: 0..<200)
   func order(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
-    var line = WaitingLine<Element>()
-    var expected: [(ticket: WaitingLine<Element>.Ticket, value: Int)] = []
-    var left: [WaitingLine<Element>.Ticket] = []
+    var line = LinkedQueue<Element>()
+    var expected: [(ticket: LinkedQueue<Element>.Ticket, value: Int)] = []
+    var left: [LinkedQueue<Element>.Ticket] = []
     for value in 0..<200 {
       switch Int.random(in: 0..<4, using: &generator) {
       case 0:
@@ -43,7 +43,7 @@ struct WaitingLineTests {
 
   @Test("An element that is put before the others comes first, and can leave like them")
   func prepended() {
-    var line = WaitingLine<Element>()
+    var line = LinkedQueue<Element>()
     _ = line.prepend(Element(2))
     _ = line.append(Element(3))
     let ticket = line.prepend(Element(0))
@@ -57,9 +57,9 @@ struct WaitingLineTests {
 
   @Test("A ticket of a former line removes nobody from the next one")
   func ticketOfFormerLine() {
-    var former = WaitingLine<Element>()
+    var former = LinkedQueue<Element>()
     let ticket = former.append(Element(0))
-    var next = WaitingLine<Element>()
+    var next = LinkedQueue<Element>()
     _ = next.append(Element(1))
     #expect(next.remove(ticket) == nil)
     #expect(next.first?.value == 1)
@@ -78,7 +78,7 @@ struct LocalQueuesTests {
   }
 
   /// Lets a waiter in behind somebody.
-  func enter(_ queues: LocalQueues, _ options: LockOptions = .init()) throws -> Waiter {
+  func enter(_ queues: LocalQueues, _ options: LockOptions = .init()) throws -> LocalWaiter {
     guard case .wait(let waiter, _, _) = queues.enter(keys, options: options) else {
       throw LockError(.timeout, "does not have to wait")
     }
@@ -193,7 +193,7 @@ struct LocalQueuesTests {
       Issue.record("does not have to wait")
       return
     }
-    late.ring()
+    late.deadlinePassed()
     // The leader gives up; nobody is left, and the queue ends before the late task gets to run.
     #expect(queues.passLead(keys) == nil)
     _ = queues.enter(keys, options: .init())

@@ -1,4 +1,3 @@
-import Logging
 import Testing
 
 @testable import AsyncRedisLock
@@ -26,17 +25,15 @@ struct LostAlarmTests {
   @Test("A lost alarm is made up for by the next thing that is due")
   func rearmed() throws {
     let time = Time()
-    let extender = Extender(
-      store: StubStore(clock: LockClock(time)), operationTimeout: .seconds(1),
-      reporter: Reporter(logger: Logger(label: "test"), label: nil))
-    let (first, second) = (Promise<Bool>(), Promise<Bool>())
-    extender.wake(first, at: time.now + .milliseconds(10))
+    let deadlines = Deadlines(clock: LockClock(time))
+    let (first, second) = (Signal(), Signal())
+    deadlines.wake(first, at: time.now + .milliseconds(10))
     #expect(time.alarm.exchange(nil) == time.now + .milliseconds(10))
     // It never fires.
     time.present.value = time.now + .seconds(5)
-    extender.wake(second, at: time.now + .seconds(60))
+    deadlines.wake(second, at: time.now + .seconds(60))
     #expect(try #require(time.alarm.value) <= time.now)
     time.fire()
-    #expect(first.isKept && !second.isKept)
+    #expect(first.isOver && !second.isOver)
   }
 }

@@ -12,12 +12,12 @@ struct NamesAndMessagesTests {
     ])
   func helpers(key: String, suffix: String) {
     #expect(
-      ServerNames(prefix: "p:").keys(of: key) == [key, "p:queue\(suffix)", "p:entries\(suffix)"])
+      ServerKeys(prefix: "p:").keys(of: key) == [key, "p:queue\(suffix)", "p:entries\(suffix)"])
   }
 
   @Test("of several locks come with one counter")
   func several() {
-    let names = ServerNames(prefix: "p:").keysAndFence(of: ["a", "b"])
+    let names = ServerKeys(prefix: "p:").keysAndFence(of: ["a", "b"])
     #expect(
       names == [
         "a", "p:queue:{a}", "p:entries:{a}", "b", "p:queue:{b}", "p:entries:{b}", "p:fence",
@@ -59,7 +59,7 @@ struct NamesAndMessagesTests {
 struct FenceGuardTests {
   @Test("takes only growing numbers, once the counter was raised on this connection")
   func grows() {
-    let fences = FenceGuard()
+    let fences = FenceCounter()
     #expect(!fences.accept(5), "not raised yet")
     #expect(fences.accept(6, isRaised: true))
     #expect(!fences.accept(6))
@@ -72,7 +72,7 @@ struct FenceGuardTests {
 
   @Test("does not hold a grant against a smaller number whose reply is under way")
   func grants() {
-    let fences = FenceGuard()
+    let fences = FenceCounter()
     #expect(fences.accept(1, isRaised: true))
     fences.noteGranted(100)
     #expect(fences.largest == 100)

@@ -39,7 +39,7 @@ struct SmallPartsTests {
 
   @Test("A fencing token has to grow, and to be drawn after the counter was raised")
   func fences() {
-    let fences = FenceGuard()
+    let fences = FenceCounter()
     #expect(!fences.accept(5), "drawn from a counter that may have been lost")
     #expect(fences.accept(6, isRaised: true))
     #expect(fences.accept(7))
@@ -53,10 +53,10 @@ struct SmallPartsTests {
 
   @Test("A caller serves itself after several lonely requests, but not all the time")
   func tempo() {
-    var tempo = Tempo()
+    var tempo = CallerRunsPolicy()
     func serve(_ count: Int) -> [Bool] {
       (0..<count).map { _ in
-        let isAllowed = tempo.allowsStint()
+        let isAllowed = tempo.allowsCallerRun()
         tempo.sent(1, toBusyServer: false)
         return isAllowed
       }
@@ -72,11 +72,11 @@ struct SmallPartsTests {
 
   @Test("A caller whose server is slow tries again, ever more seldom, until it is quick")
   func slowTempo() {
-    var tempo = Tempo()
+    var tempo = CallerRunsPolicy()
     var gaps: [Int] = []
     for _ in 0..<12 {
       var gap = 0
-      while !tempo.allowsStint() {
+      while !tempo.allowsCallerRun() {
         tempo.sent(1, toBusyServer: false)
         gap += 1
       }
@@ -84,7 +84,7 @@ struct SmallPartsTests {
       gaps.append(gap)
     }
     #expect(gaps[1] < 4 && gaps[8] >= 128 && gaps[11] <= 260)
-    while !tempo.allowsStint() { tempo.sent(1, toBusyServer: false) }
+    while !tempo.allowsCallerRun() { tempo.sent(1, toBusyServer: false) }
     tempo.wasQuick()
     tempo.wasTooSlow()
     tempo.sent(1, toBusyServer: false)
@@ -118,8 +118,8 @@ struct SmallPartsTests {
     let request = Request([], deadline: .now) { _ in }
     let repeatable = Request([], deadline: .now, isRepeatable: true) { _ in }
     var refused: [Request] = []
-    var mailbox = Mailbox()
-    var notices: [Mailbox.Notice] = []
+    var mailbox = SubmissionQueue()
+    var notices: [SubmissionQueue.Notice] = []
     func add(_ request: Request) { notices.append(mailbox.add([request], refused: &refused)) }
 
     add(request)

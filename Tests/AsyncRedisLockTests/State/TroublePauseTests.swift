@@ -9,7 +9,7 @@ struct TroublePauseTests {
   func pausesBetweenPolls() async throws {
     let store = StubStore(isInTrouble: true)
     let coordinator = Coordinator(
-      LockerConfiguration(), store: store, place: "nowhere",
+      LockerConfiguration(), store: store, storeID: "nowhere",
       reporter: Reporter(logger: Logger(label: "trouble"), label: nil))
     await expectError(.refused) {
       try await coordinator.acquire(

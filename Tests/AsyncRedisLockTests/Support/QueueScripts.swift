@@ -112,7 +112,7 @@ struct QueueScripts {
   /// The script as the library embeds it.
   static func source(_ name: String) throws -> String {
     let folder = URL(filePath: #filePath).deletingLastPathComponent()
-      .appending(path: "../../../Sources/AsyncRedisLock/Protocol/Scripts").standardizedFileURL
+      .appending(path: "../../../Sources/AsyncRedisLock/Redis/Scripts").standardizedFileURL
     func text(_ file: String) throws -> String {
       try String(contentsOf: folder.appending(path: file), encoding: .utf8)
     }

@@ -1,0 +1,68 @@
+extension Coordinator {
+  /// Takes over keys that another holder left to whoever knows its token.
+  func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
+    try checkNotForked(keys.names, .adopt)
+    try beginAcquiring(keys)
+    defer { endCall() }
+    try Task.checkCancellation()
+    // Those who come meanwhile wait for the outcome, unless others are at it before.
+    let isLeader = queues.enterAlone(keys)
+    return try await takeOver(keys, from: token, options: options, isLeader: isLeader)
+  }
+
+  @concurrent private func takeOver(
+    _ keys: LockKeys, from token: String, options: LockOptions, isLeader: Bool
+  ) async throws -> Lease {
+    do {
+      let lease = try await takeOver(keys, from: token, options: options)
+      if isLeader { settle(keys, lease) }
+      return lease
+    } catch {
+      if isLeader { _ = queues.passLead(keys) }
+      throw error
+    }
+  }
+
+  private func takeOver(
+    _ keys: LockKeys, from token: String, options: LockOptions
+  ) async throws -> Lease {
+    let deadline = clock.now + min(operationTimeout, options.ttl)
+    while true {
+      let claim = Claim(
+        keys: keys.names, token: store.makeToken(label: options.label), ttl: options.ttl)
+      let answer: Acquisition
+      do throws(StoreFailure) {
+        answer = try await store.adopt(claim, from: token, numbers: 1, by: deadline)
+      } catch .cancelled {
+        throw CancellationError()
+      } catch {
+        guard error.isTransient(until: deadline, at: clock.now) else {
+          throw LockError(error, keys: keys.names, phase: .adopt)
+        }
+        try await pause(StoreFailure.transientPause)
+        try checkOpen(keys)
+        continue
+      }
+      switch answer {
+      case .contended(let state):
+        throw LockError(
+          .lost, "the lock has expired, was taken over before, or is another's", keys: keys.names,
+          phase: .adopt, holder: state.holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) })
+      case .held(let sentAt, let numbers):
+        let state = LeaseState(
+          ttl: options.ttl, extend: options.extend, sentAt: sentAt,
+          holdEnd: options.holdEnd(from: clock.now))
+        guard state.isHeld(at: clock.now) else {
+          releaser.giveBack(claim)
+          throw LockError(
+            .unreachable, "the answer took longer than the lock would have been valid",
+            keys: keys.names, phase: .adopt)
+        }
+        return try keep(
+          Lease(
+            claim, numbers: numbers, state: state, minHold: options.minHold, clock: clock,
+            origin: .adopted, onLoss: onLoss))
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/// The locks that the present task holds by `withLock`, so that it does not wait for itself.
+struct HeldLocks: Sendable {
+  /// The locks of the task that runs the innermost body; its child tasks inherit this too, and hold
+  /// nothing.
+  @TaskLocal static var inherited = HeldLocks(owner: nil, held: [])
+
+  /// A lock, and the server and database that it is on.
+  private struct Held {
+    let lease: Lease
+    let storeID: String
+  }
+
+  private let owner: Int?
+  private let held: [Held]
+
+  private init(owner: Int?, held: [Held]) {
+    self.owner = owner
+    self.held = held
+  }
+
+  /// What the task that asks holds itself.
+  static var current: HeldLocks {
+    let inherited = inherited
+    guard inherited.owner != nil, inherited.owner == taskIdentity else {
+      return HeldLocks(owner: nil, held: [])
+    }
+    return inherited
+  }
+
+  /// The same with one more lock, held by the task that asks.
+  func adding(_ lease: Lease, in storeID: String) -> HeldLocks {
+    let stillHeld = held.filter { $0.lease.isHeld }
+    return HeldLocks(owner: Self.taskIdentity, held: stillHeld + [Held(lease: lease, storeID: storeID)])
+  }
+
+  /// Checks that none of the keys is held.
+  ///
+  /// - Throws: ``LockError/Code/wouldDeadlock``.
+  func check(_ keys: [String], in storeID: String) throws(LockError) {
+    for one in held where one.storeID == storeID && one.lease.isHeld {
+      // Byte by byte, as the server compares.
+      let key = keys.first { key in
+        one.lease.claim.keys.contains { $0.utf8.elementsEqual(key.utf8) }
+      }
+      guard let key else { continue }
+      throw LockError(
+        .wouldDeadlock,
+        "the task holds \(key.abbreviatedForMessage) already, and would wait for itself",
+        keys: keys, phase: .acquire)
+    }
+  }
+
+  private static var taskIdentity: Int? {
+    unsafe withUnsafeCurrentTask { task in unsafe task?.hashValue }
+  }
+}

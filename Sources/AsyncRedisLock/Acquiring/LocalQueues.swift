@@ -1,0 +1,250 @@
+internal import Synchronization
+
+/// Who is at it and who waits in this process, for each set of keys.
+final class LocalQueues: Sendable {
+  /// Who has the keys or is about to.
+  private enum Head {
+    /// One task asks the server, with a entry in its queue if there was need.
+    case leader(QueueEntry?)
+    case held(Lease)
+  }
+
+  private struct Queue {
+    var head = Head.leader(nil)
+    var line = LinkedQueue<LocalWaiter>()
+    /// How often the lease was handed on in a row.
+    var handoffs = 0
+    /// Why the leader's last question had no answer.
+    var trouble: StoreFailure?
+
+    /// How many wait, the leader among them.
+    var count: Int {
+      if case .leader = head { line.count + 1 } else { line.count }
+    }
+
+    /// The lease that may be handed on, and needs numbers for that.
+    func leaseToDrawFor(_ handoffLimit: Int) -> Lease? {
+      guard case .held(let lease) = head, handoffs < handoffLimit, !line.isEmpty else { return nil }
+      return lease
+    }
+  }
+
+  private struct State {
+    var queues: [LockKeys: Queue] = [:]
+    /// Keys that others want, too, so that it does not pay to try without queueing.
+    var contended: Set<LockKeys> = []
+    var isClosed = false
+  }
+
+  /// What a task finds that comes for some keys.
+  enum Admission {
+    /// Nobody here is at it: ask the server.
+    case lead
+    /// Wait for the turn; the lease has to have numbers drawn to be handed on.
+    case wait(LocalWaiter, LinkedQueue<LocalWaiter>.Ticket, drawFor: Lease?)
+    /// Too many wait.
+    case full
+    /// Nobody may come any more.
+    case closed
+  }
+
+  /// More keys than this are not remembered as contended.
+  private static let mostContended = 1024
+  /// How many fencing tokens are drawn at once for handing a lease on.
+  private static let largestBlock = 16
+
+  private let handoffLimit: Int
+  let maxWaiters: Int
+  /// Called when a task has come that may have to wait.
+  private let onWaiting: (@Sendable () -> Void)?
+  private let state = Mutex(State())
+
+  init(handoffLimit: Int, maxWaiters: Int?, onWaiting: (@Sendable () -> Void)? = nil) {
+    self.handoffLimit = handoffLimit
+    self.onWaiting = onWaiting
+    self.maxWaiters = maxWaiters ?? .max
+  }
+
+  // MARK: Coming and going
+
+  /// Lets a task in that wants to wait; one whose turn came with a lease that had ended keeps its rank.
+  func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Admission {
+    defer { onWaiting?() }
+    return state.withLock { state in
+      guard !state.isClosed else { return .closed }
+      guard let count = state.queues[keys]?.count else {
+        state.queues[keys] = Queue()
+        return .lead
+      }
+      guard isReturning || count < maxWaiters else { return .full }
+      let waiter = LocalWaiter(options)
+      let ticket =
+        isReturning
+        ? state.queues[keys]?.line.prepend(waiter) : state.queues[keys]?.line.append(waiter)
+      guard let ticket else { return .lead }
+      return .wait(waiter, ticket, drawFor: state.queues[keys]?.leaseToDrawFor(handoffLimit))
+    }
+  }
+
+  /// Lets a task in that does not want to wait; false when others are at it.
+  func enterAlone(_ keys: LockKeys) -> Bool {
+    state.withLock { state in
+      guard state.queues[keys] == nil else { return false }
+      state.queues[keys] = Queue()
+      return true
+    }
+  }
+
+  /// How many tasks wait for a key, alone or among others, or are asking for it.
+  func waiterCount(of key: String) -> Int {
+    state.withLock { state in
+      state.queues.reduce(0) { count, queue in
+        queue.key.names.contains { $0.utf8.elementsEqual(key.utf8) }
+          ? count + queue.value.count : count
+      }
+    }
+  }
+
+  /// Takes a waiter out that gave up.
+  func leave(_ keys: LockKeys, _ ticket: LinkedQueue<LocalWaiter>.Ticket) {
+    state.withLock { state in _ = state.queues[keys]?.line.remove(ticket) }
+  }
+
+  /// Sends all who wait away.
+  func close() {
+    let waiters = state.withLock { state in
+      state.isClosed = true
+      var waiters: [LocalWaiter] = []
+      for keys in state.queues.keys {
+        while let waiter = state.queues[keys]?.line.popFirst() { waiters.append(waiter) }
+      }
+      return waiters
+    }
+    for waiter in waiters { _ = waiter.give(.closed) }
+  }
+
+  // MARK: The leader
+
+  /// How many fencing tokens to draw with the keys.
+  func numbersWanted(_ keys: LockKeys) -> Int {
+    state.withLock { state in
+      guard let queue = state.queues[keys], !queue.line.isEmpty else { return 1 }
+      return min(handoffLimit + 1, Self.largestBlock)
+    }
+  }
+
+  /// Whether others were at the keys not long ago.
+  func isContended(_ keys: LockKeys) -> Bool {
+    state.withLock { !$0.contended.isEmpty && $0.contended.contains(keys) }
+  }
+
+  /// Notes whether others are at the keys.
+  func note(_ keys: LockKeys, isContended: Bool) {
+    state.withLock { state in
+      guard isContended else {
+        // Most keys have never been.
+        if !state.contended.isEmpty { state.contended.remove(keys) }
+        return
+      }
+      if state.contended.count >= Self.mostContended { state.contended = [] }
+      state.contended.insert(keys)
+    }
+  }
+
+  /// The leader's entry in the server's queue.
+  func entry(_ keys: LockKeys) -> QueueEntry? {
+    state.withLock { state in
+      if case .leader(let entry)? = state.queues[keys]?.head { entry } else { nil }
+    }
+  }
+
+  func setEntry(_ entry: QueueEntry?, of keys: LockKeys) {
+    state.withLock { $0.queues[keys]?.head = .leader(entry) }
+  }
+
+  /// Notes why the leader has no answer; nil when it has one.
+  func note(_ trouble: StoreFailure?, of keys: LockKeys) {
+    state.withLock { $0.queues[keys]?.trouble = trouble }
+  }
+
+  /// What a waiter is to be told whose time is up: who has the keys, and what the leader meets.
+  func situation(_ keys: LockKeys) -> (holder: String?, trouble: StoreFailure?) {
+    state.withLock { state in
+      guard let queue = state.queues[keys] else { return (nil, nil) }
+      switch queue.head {
+      case .held(let lease): return (lease.claim.token, nil)
+      case .leader(let entry): return (entry?.holder, queue.trouble)
+      }
+    }
+  }
+
+  /// Notes that the leader has the keys; returns the lease if it may be handed on.
+  func settle(_ keys: LockKeys, _ lease: Lease) -> Lease? {
+    let next = state.withLock { state in
+      state.queues[keys]?.head = .held(lease)
+      return state.queues[keys]?.leaseToDrawFor(handoffLimit)
+    }
+    // One that ended before has found no entry to give up.
+    if lease.hasEnded { end(lease, keys) }
+    return next
+  }
+
+  /// Makes the next waiter the leader, because the one before gave up; returns the entry, if there is
+  /// nobody left to look after it.
+  func passLead(_ keys: LockKeys) -> QueueEntry? {
+    state.withLock { state in
+      guard case .leader(let entry)? = state.queues[keys]?.head else { return nil }
+      while let waiter = state.queues[keys]?.line.popFirst() {
+        if waiter.give(.lead) { return nil }
+      }
+      state.queues[keys] = nil
+      return entry
+    }
+  }
+
+  // MARK: The holder
+
+  /// Hands a lease on that was released just now.
+  ///
+  /// `make` makes the next waiter's lease of it, or nil; `start` is called with the new lease as soon as
+  /// the waiter has it.
+  ///
+  /// - Returns: whether it was handed on; and the new lease, if it may be handed on again.
+  func handOn(
+    _ lease: Lease, _ keys: LockKeys, make: (LockOptions) -> Lease?, start: (Lease) -> Void
+  ) -> (isDone: Bool, next: Lease?) {
+    state.withLock { state in
+      guard !state.isClosed, state.queues[keys]?.leaseToDrawFor(handoffLimit) === lease else {
+        return (false, nil)
+      }
+      while let waiter = state.queues[keys]?.line.first {
+        guard !waiter.isOver else {
+          _ = state.queues[keys]?.line.popFirst()
+          continue
+        }
+        guard let next = make(waiter.options) else { break }
+        _ = state.queues[keys]?.line.popFirst()
+        guard waiter.give(.take(next)) else { continue }
+        start(next)
+        state.queues[keys]?.head = .held(next)
+        state.queues[keys]?.handoffs += 1
+        return (true, state.queues[keys]?.leaseToDrawFor(handoffLimit))
+      }
+      return (false, nil)
+    }
+  }
+
+  /// Makes the next waiter the leader, because a lease has ended.
+  func end(_ lease: Lease, _ keys: LockKeys) {
+    state.withLock { state in
+      guard case .held(let current)? = state.queues[keys]?.head, current === lease else { return }
+      while let waiter = state.queues[keys]?.line.popFirst() {
+        guard waiter.give(.lead) else { continue }
+        state.queues[keys]?.head = .leader(nil)
+        state.queues[keys]?.handoffs = 0
+        return
+      }
+      state.queues[keys] = nil
+    }
+  }
+}

@@ -1,0 +1,156 @@
+internal import Synchronization
+
+/// A place in the server's queue for some keys, and the pause of the task that looks after it.
+///
+/// It belongs to no task: when the one that looks after it gives up, the next goes on.
+final class QueueEntry: Sendable {
+  private struct Guarded {
+    var state: QueueEntryState
+    var pause: Signal?
+    /// The ttl that the last poll asked for.
+    var ttl: Duration
+  }
+
+  private let store: any LockStore
+  private let refresher: QueueEntryRefresher
+  private let keys: [String]
+  private let token: String
+  private let operationTimeout: Duration
+  private let guarded: Mutex<Guarded>
+
+  init(
+    for keys: [String], options: LockOptions, in store: any LockStore,
+    refreshedBy refresher: QueueEntryRefresher,
+    operationTimeout: Duration
+  ) {
+    self.store = store
+    self.refresher = refresher
+    self.keys = keys
+    self.operationTimeout = operationTimeout
+    token = store.makeToken(label: options.label)
+    guarded = Mutex(
+      Guarded(
+        // What is reserved of several keys lasts only as long as its place is polled.
+        state: QueueEntryState(
+          retry: options.retry, isRefreshed: store.refreshesEntries && keys.count == 1,
+          at: store.clock.now),
+        ttl: options.ttl))
+    store.listen(for: token) { [weak self] notice in self?.receive(notice) }
+  }
+
+  /// Who held a key when last asked.
+  var holder: String? { guarded.withLock { $0.state.holder } }
+
+  /// What to do now.
+  func next() -> QueueEntryState.Action { guarded.withLock { $0.state.next(at: store.clock.now) } }
+
+  /// The claim that its keys are taken by.
+  func claim(ttl: Duration) -> Claim { Claim(keys: keys, token: token, ttl: ttl) }
+
+  /// Goes on for a task with other options; false when it may be granted for longer than that task wants.
+  func serve(_ options: LockOptions) -> Bool {
+    guarded.withLock { guarded in
+      guard guarded.ttl <= options.ttl else { return false }
+      if guarded.ttl < options.ttl { guarded.state.hurry(at: store.clock.now) }
+      return true
+    }
+  }
+
+  /// Asks as soon as no question is under way.
+  func hurry() { change { $0.hurry(at: store.clock.now) } }
+
+  /// Asks the store.
+  func poll(ttl: Duration, numbers: Int) {
+    let deadline = store.clock.now + min(operationTimeout, ttl)
+    guarded.withLock {
+      $0.ttl = ttl
+      $0.state.willPoll(ttl: ttl, deadline: deadline)
+    }
+    store.poll(
+      claim(ttl: ttl), numbers: numbers,
+      lapse: QueueEntryState.lapse(ttl: ttl, operationTimeout: operationTimeout), by: deadline
+    ) { [self] answer in
+      let isTold = store.isTold
+      let hasMissed = change { state in
+        var generator = SystemRandomNumberGenerator()
+        state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
+        return state.hasMissedGrant
+      }
+      if hasMissed { store.noteUntoldGrant(of: token) }
+      planRefresh()
+    }
+  }
+
+  // MARK: Being refreshed
+
+  private func planRefresh() {
+    if let due = guarded.withLock({ $0.state.refreshDue }) { refresher.add(self, due: due) }
+  }
+
+  /// What to ask about the place now; nil when it is not to be refreshed.
+  func willRefresh() -> EntryRefresh? {
+    let now = store.clock.now + QueueEntryRefresher.grid
+    return guarded.withLock { guarded in
+      guard guarded.state.willRefresh(at: now) else { return nil }
+      return EntryRefresh(
+        claim: claim(ttl: guarded.ttl),
+        lapse: QueueEntryState.lapse(ttl: guarded.ttl, operationTimeout: operationTimeout))
+    }
+  }
+
+  /// Takes the outcome of a refresh in; nil when a poll has to find out more.
+  func refreshed(_ waiting: Waiting?) {
+    let isTold = store.isTold
+    let pause = guarded.withLock { guarded in
+      var generator = SystemRandomNumberGenerator()
+      guarded.state.refreshed(
+        waiting, isTold: isTold, at: store.clock.now, using: &generator)
+      // As long as the place rests, its task may sleep on.
+      return guarded.state.next(at: store.clock.now) == .rest ? nil : guarded.pause.take()
+    }
+    pause?.fire()
+    planRefresh()
+  }
+
+  /// Waits until an instant, until something has arrived, or until the task is cancelled.
+  ///
+  /// `seen` is what there was to wait for; by now it may be something else.
+  func wait(
+    for seen: QueueEntryState.Action, until instant: Instant, wakingBy deadlines: Deadlines
+  ) async throws(CancellationError) {
+    let signal = Signal()
+    let hasNews = guarded.withLock { guarded in
+      guarded.pause = signal
+      return guarded.state.next(at: store.clock.now) != seen
+    }
+    if hasNews { return }
+    deadlines.wake(signal, at: instant)
+    defer { deadlines.noteEnd() }
+    try await signal.wait()
+  }
+
+  /// Gives the place up for good.
+  func cancel() {
+    let ttl = guarded.withLock { $0.ttl }
+    store.cancel(
+      claim(ttl: ttl), lapse: QueueEntryState.lapse(ttl: ttl, operationTimeout: operationTimeout))
+  }
+
+  private func receive(_ notice: Notice) {
+    change { state in
+      switch notice {
+      case .granted(let numbers): state.granted(numbers, at: store.clock.now)
+      case .mayHaveMissed: state.hurry(at: store.clock.now)
+      }
+    }
+  }
+
+  /// Lets an event into the state, and wakes the task that looks after the place.
+  private func change<Result: Sendable>(_ event: (inout QueueEntryState) -> Result) -> Result {
+    let (result, pause) = guarded.withLock { guarded in
+      (event(&guarded.state), guarded.pause.take())
+    }
+    pause?.fire()
+    return result
+  }
+}

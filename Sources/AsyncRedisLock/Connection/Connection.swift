@@ -1,0 +1,157 @@
+internal import Dispatch
+internal import Synchronization
+
+/// One connection to the server, shared by any number of tasks.
+///
+/// Requests gather in a submissions; a serial queue takes all of them at once, writes them in one go and
+/// hands out the replies as they are parsed. While replies are due the queue's block waits for the
+/// socket and for new requests; when nothing is due it returns and no thread is held.
+///
+/// A task whose request is alone does the queue's work itself, for a moment: changing threads twice
+/// takes longer than a server nearby.
+final class Connection: Sendable {
+  /// High priority, because a host program that blocks all default queues must not stop its locks.
+  private let queue = DispatchQueue(label: "async-redis-lock.connection", qos: .userInteractive)
+  private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
+  private let opener: SocketOpener
+  private let submissions = Mutex(SubmissionQueue())
+  private let wakePair: WakePair
+  /// Only ever locked by the one that works: the block on the queue, or a caller in its place.
+  private let driver: Mutex<ConnectionDriver>
+  private let isAnswering = Atomic<Bool>(false)
+  private let isDistrusted = Atomic<Bool>(false)
+  private let smoothedRoundTrip = Atomic<Int64>(0)
+  let reporter: Reporter
+  /// Kept when all is done after ``close()``.
+  let ended = Promise<Void>()
+
+  /// Creates a connection that connects when there is something to send.
+  init(
+    _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil, reporter: Reporter
+  ) throws(TransportError) {
+    self.reporter = reporter
+    opener = SocketOpener(address: configuration.address)
+    do {
+      wakePair = try WakePair()
+    } catch {
+      throw .unreachable("\(error)")
+    }
+    driver = Mutex(ConnectionDriver(configuration, handshake: Handshake(configuration, connectHook: connectHook)))
+  }
+
+  /// How long the server takes to answer, averaged over the last replies; zero before the first.
+  var roundTrip: Duration { .nanoseconds(smoothedRoundTrip.load(ordering: .relaxed)) }
+
+  /// Sends a request behind all that were submitted before.
+  func submit(_ request: Request) {
+    var refused: [Request] = []
+    let notice = submissions.withLock { $0.add(CollectionOfOne(request), refused: &refused) }
+    act(on: notice, isAwaited: request.isAwaited)
+    for request in refused { request.fail(.closed) { _ in } }
+  }
+
+  /// Gives the connection up, because an answer made no sense: nobody knows whose the next one is.
+  ///
+  /// To be called while the answer is handed out, before anybody gets the next.
+  func distrust() { isDistrusted.store(true, ordering: .relaxed) }
+
+  /// Does something when some time has passed, off the cooperative pool.
+  func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
+    let milliseconds = Int(pause.wholeMilliseconds)
+    openerQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds), execute: body)
+  }
+
+  /// Ends a request whose caller has given up, and takes back what it may have done.
+  func abandon(_ request: Request) { request.fail(.cancelled) { submit($0) } }
+
+  /// Fails and refuses from now on everything but what gives back and cleans up.
+  func stop() { act(on: submissions.withLock { $0.reduce(to: .stopped) }) }
+
+  /// Does what ``stop()`` does, and disconnects when what was submitted is done, at the latest when the
+  /// operation timeout has passed since the first of both calls.
+  func close() { act(on: submissions.withLock { $0.reduce(to: .closing) }) }
+
+  private func act(on notice: SubmissionQueue.Notice, isAwaited: Bool = false) {
+    switch notice {
+    case .none:
+      // Without company the threads would take turns, with a wake-up for every single answer.
+      if isAwaited, isAnswering.load(ordering: .relaxed) { BriefWait.letOthersRun() }
+    case .wake: wakePair.wake()
+    case .start:
+      if isAwaited, Self.mayServeItself, driver.withLock({ $0.runBriefly(on: self) }) { return }
+      queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
+    }
+  }
+
+  /// Whether the caller may do the queue's work for a moment: a task, but no timer and no thread of the
+  /// program's own.
+  private static var mayServeItself: Bool {
+    #if canImport(Darwin)
+      // A task of low priority must not keep extensions waiting for its turn.
+      return false
+    #else
+      return unsafe withUnsafeCurrentTask { task in unsafe task != nil }
+    #endif
+  }
+}
+
+/// What the driver asks of its connection.
+extension Connection {
+  func takeSubmissions() -> SubmissionQueue.Contents { submissions.withLock { $0.take() } }
+
+  func stopWorking() -> Bool { submissions.withLock { $0.stop() } }
+
+  /// Waits for a moment for those who were just answered to submit more; stops working, and returns
+  /// true, when nobody does.
+  func rest() -> Bool {
+    BriefWait.letOthersRun()
+    if submissions.withLock({ $0.beginWaiting() }),
+      BriefWait.isReadable(wakePair.fileDescriptor, within: 200)
+    {
+      wakePair.drain()
+    }
+    return stopWorking()
+  }
+
+  /// Takes nothing any more.
+  func end() { _ = submissions.withLock { $0.reduce(to: .closed) } }
+
+  /// Waits until something is submitted, a descriptor is ready, or the deadline passes.
+  ///
+  /// With submitted to take first it only looks: who submits without pause must not stop the reading. When
+  /// it gathers, nobody has to wake it for the first moment, in which a server nearby answers.
+  func wait(for socket: inout SocketReadiness?, until deadline: Instant?, gathers: Bool) {
+    if gathers, socket?.canRead(within: 100) == true { return }
+    let deadline = submissions.withLock { $0.beginWaiting() } ? deadline : .now
+    if SocketReadiness.wait(&socket, orFor: wakePair.fileDescriptor, until: deadline) {
+      wakePair.drain()
+    }
+  }
+
+  /// Notes whether several callers are being answered: who is answered first had better wait for the
+  /// others.
+  func noteAnswering(_ isAnswering: Bool) {
+    self.isAnswering.store(isAnswering, ordering: .relaxed)
+  }
+
+  /// Whether the connection has to be given up; asked once.
+  func takeDistrust() -> Bool { isDistrusted.exchange(false, ordering: .relaxed) }
+
+  /// Opens a socket off the queue and puts the outcome into the submissions.
+  func open(by deadline: Instant) {
+    openerQueue.async { @Sendable in
+      let result = Result { () throws(TransportError) in try self.opener.open(by: deadline) }
+      self.act(on: self.submissions.withLock { $0.add(result) })
+    }
+  }
+
+  /// Notes how long an answer took.
+  func noteRoundTrip(_ duration: Duration) {
+    reporter.noteRoundTrip(duration)
+    let sample = duration.wholeNanoseconds
+    let former = smoothedRoundTrip.load(ordering: .relaxed)
+    // The weight that TCP gives a new sample (RFC 6298).
+    let next = former == 0 ? sample : former + (sample - former) / 8
+    smoothedRoundTrip.store(next, ordering: .relaxed)
+  }
+}

@@ -1,0 +1,80 @@
+/// How requests fail, and how a connection ends.
+extension ConnectionDriver {
+  mutating func failOverdue(at now: Instant, on connection: Connection) {
+    for request in inFlight.overdue(at: now) { request.fail(.timedOut) { connection.submit($0) } }
+    for request in pending.removeOverdue(at: now) {
+      request.fail(isReady ? .timedOut : lastFailure) { connection.submit($0) }
+    }
+  }
+
+  /// Closes the connection; what is unanswered fails, or waits for the next connection.
+  mutating func disconnect(because cause: TransportError, on connection: Connection) {
+    let unanswered = inFlight.removeAll()
+    takeBack(unanswered, on: connection)
+    connection.reporter.disconnected(because: cause)
+    context = nil
+    mustReconnect = false
+    lastFailure = cause
+    link = .down(until: .now + backoff.pause(using: &generator))
+    let repeated = unanswered.filter { $0.isRepeatable && $0.beginRepeating() }
+    pending.prepend(contentsOf: repeated)
+    for request in unanswered where !request.isRepeatable {
+      request.fail(cause) { connection.submit($0) }
+    }
+    if case .refused = cause {
+      // Waiting would not help. What only cleans up keeps trying while it makes sense.
+      for request in pending.removeAll(where: { !$0.isRepeatable }) {
+        request.fail(cause) { connection.submit($0) }
+      }
+    }
+  }
+
+  /// Sends what takes the unanswered requests back behind them, on the same socket: sent on another
+  /// connection it may be executed before them, and leave a lock that nobody holds.
+  private mutating func takeBack(
+    _ unanswered: [Request], on connection: Connection, isLast: Bool = false
+  ) {
+    // What was answered last may have to be taken back as well.
+    let submitted = connection.takeSubmissions()
+    pending.append(contentsOf: submitted.requests)
+    Self.close(submitted.opened)
+    // A release with a caller is sent once more, unless there is no next connection.
+    let waiting = pending.filter { isLast ? $0.isRepeatable : $0.isCleanUp }
+    let undos = unanswered.compactMap { $0.undo?() } + waiting
+    guard !undos.isEmpty else { return }
+    // A socket that is broken already takes nothing, and needs no more than the attempt.
+    try? context?.writeFinally(undos.flatMap(\.commandsBySource))
+  }
+
+  /// Fails everything but what gives back and cleans up.
+  mutating func refuse(_ openness: SubmissionQueue.Openness, on connection: Connection) {
+    self.openness = openness
+    let refused =
+      inFlight.requests.filter { !$0.isRepeatable } + pending.removeAll { !$0.isRepeatable }
+    for request in refused { request.fail(.closed) { connection.submit($0) } }
+  }
+
+  /// Ends for good.
+  mutating func shutDown(on connection: Connection) {
+    connection.end()
+    let unanswered = inFlight.removeAll()
+    takeBack(unanswered, on: connection, isLast: true)
+    context = nil
+    link = .down(until: .now)
+    for request in unanswered + pending.removeAll(where: { _ in true }) {
+      request.fail(.closed) { _ in }
+    }
+    connection.ended.fulfil(())
+  }
+
+  /// Drops what came too late.
+  func discard(_ submitted: SubmissionQueue.Contents) {
+    Self.close(submitted.opened)
+    for request in submitted.requests { request.fail(.closed) { _ in } }
+  }
+
+  /// Closes a socket that was opened for nothing.
+  private static func close(_ opened: Result<CInt, TransportError>?) {
+    if case .success(let socket)? = opened { _ = FileDescriptor(adopting: socket) }
+  }
+}

@@ -1,0 +1,289 @@
+/// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
+/// touches the socket.
+struct ConnectionDriver: ~Copyable {
+  enum Link {
+    /// Not connected; a connection may be tried from this instant on.
+    case down(until: Instant)
+    /// A socket is being opened elsewhere.
+    case opening
+    /// Connected; the replies to the login are due by the deadline.
+    case loggingIn(replies: [Reply], expected: Int, deadline: Instant)
+    case ready
+  }
+
+  private let handshake: Handshake
+  private let connectTimeout: Duration
+  var context: HiredisContext?
+  var link: Link
+  var pending = PendingRequests()
+  var inFlight: InFlightRequests
+  private var callerRuns = CallerRunsPolicy()
+  var backoff = Backoff()
+  private var hasBeenReady = false
+  var generator = SystemRandomNumberGenerator()
+  /// Why there is no connection, for those who have waited for one in vain.
+  var lastFailure = TransportError.unreachable("the connection was not made in time")
+  /// The server is the wrong one: reconnect when all replies are in.
+  var mustReconnect = false
+  private let longestDrain: Duration
+  /// When to end at the latest; nil while everything is taken.
+  private var latestEnd: Instant?
+  var openness = SubmissionQueue.Openness.open
+  /// When to end though something is left to do; nil while the connection is not being closed.
+  var end: Instant?
+
+  init(_ configuration: LockerConfiguration, handshake: Handshake) {
+    self.handshake = handshake
+    connectTimeout = configuration.connectTimeout
+    link = .down(until: .now)
+    inFlight = InFlightRequests(longestSilence: configuration.operationTimeout)
+    longestDrain = configuration.operationTimeout
+  }
+
+  /// How much is encoded before it is written and replies are read: enough to make a batch, and not so
+  /// much that the server waits for it.
+  private static let batchSize = 256 * 1024
+
+  /// How long a caller may serve itself: several times what a server on the same machine needs.
+  private static let longestCallerRun = Duration.microseconds(100)
+
+  /// Works until nothing is due.
+  mutating func run(on connection: Connection) { _ = work(on: connection, until: nil) }
+
+  /// Works on a caller's thread, if that is likely to be done at once; false when the queue has to go
+  /// on with it.
+  mutating func runBriefly(on connection: Connection) -> Bool {
+    guard isReady, hasNothingToDo, !mustReconnect, openness == .open, callerRuns.allowsCallerRun() else {
+      return false
+    }
+    return work(on: connection, until: .now + Self.longestCallerRun)
+  }
+
+  /// Works until nothing is due, or for a stint; tells whether nothing is due.
+  private mutating func work(on connection: Connection, until callerRunEnd: Instant?) -> Bool {
+    while true {
+      let submitted = connection.takeSubmissions()
+      pending.append(contentsOf: submitted.requests)
+      let now = Instant.now
+      if submitted.openness == .closed {
+        discard(submitted)
+        if connection.stopWorking() { return true }
+        continue
+      }
+      if submitted.openness > openness {
+        let latestEnd = latestEnd ?? now + longestDrain
+        self.latestEnd = latestEnd
+        if submitted.openness == .closing { end = latestEnd }
+        refuse(submitted.openness, on: connection)
+      }
+      do throws(TransportError) {
+        if let opened = submitted.opened { try adopt(opened, at: now) }
+        failOverdue(at: now, on: connection)
+        if let end, hasNothingToDo || end <= now {
+          shutDown(on: connection)
+          continue
+        }
+        try advance(at: now, on: connection)
+        if isIdle {
+          if callerRuns.isLonely ? connection.stopWorking() : connection.rest() { return true }
+          continue
+        }
+        if let callerRunEnd {
+          guard isReady, try receive(on: connection, by: callerRunEnd) else {
+            callerRuns.wasTooSlow()
+            return false
+          }
+          callerRuns.wasQuick()
+        } else {
+          try exchange(on: connection)
+        }
+      } catch {
+        disconnect(because: error, on: connection)
+        if callerRunEnd != nil { return false }
+      }
+    }
+  }
+
+  var isReady: Bool { if case .ready = link { true } else { false } }
+
+  private var hasNothingToDo: Bool { pending.isEmpty && inFlight.isEmpty }
+
+  /// Whether there is nothing to wait for on this thread.
+  private var isIdle: Bool {
+    if case .loggingIn = link { return false }
+    return hasNothingToDo
+  }
+
+  // MARK: Connecting
+
+  /// Does what the state of the link allows now: connect, give up connecting, or send.
+  private mutating func advance(at now: Instant, on connection: Connection) throws(TransportError) {
+    switch link {
+    case .down(let earliest):
+      guard !pending.isEmpty, earliest <= now else { return }
+      link = .opening
+      connection.open(by: now + connectTimeout)
+    case .opening:
+      break
+    case .loggingIn(_, _, let deadline):
+      if deadline <= now { throw .unreachable("the server did not answer the login") }
+    case .ready:
+      try send(at: now, on: connection)
+    }
+  }
+
+  /// Takes over a socket that was opened elsewhere and sends the handshake.
+  private mutating func adopt(
+    _ opened: Result<CInt, TransportError>, at now: Instant
+  ) throws(TransportError) {
+    context = try HiredisContext(adopting: FileDescriptor(adopting: opened.get()))
+    let commands = handshake.commands()
+    for command in commands { _ = try context?.append(command) }
+    link = .loggingIn(replies: [], expected: commands.count, deadline: now + connectTimeout)
+    try context?.write()
+  }
+
+  private mutating func acceptLogin(
+    _ reply: Reply, on connection: Connection
+  ) throws(TransportError) {
+    guard case .loggingIn(var replies, let expected, let deadline) = link else { return }
+    replies.append(reply)
+    // A full server sends its error unasked and hangs up, so the other replies never come.
+    if reply.error?.code == .maxClients || replies.count == expected {
+      try handshake.check(replies)
+      link = .ready
+      if hasBeenReady { connection.reporter.reconnected() }
+      hasBeenReady = true
+    } else {
+      link = .loggingIn(replies: replies, expected: expected, deadline: deadline)
+    }
+  }
+
+  // MARK: Sending and receiving
+
+  private mutating func send(at now: Instant, on connection: Connection) throws(TransportError) {
+    // With something left to write, the socket is asked first whether it takes it.
+    guard !pending.isEmpty, context?.hasUnsentBytes == false else { return }
+    if mustReconnect {
+      guard inFlight.isEmpty else { return }
+      throw .connectionLost("the server is not the master any more")
+    }
+    if inFlight.isEmpty {
+      // What the server said or did while nobody listened must not pass for an answer.
+      guard let socket = context?.fileDescriptor, SocketReadiness.isIdle(socket) else {
+        throw .connectionLost("the idle connection was closed")
+      }
+    }
+    let isBusy = !inFlight.isEmpty
+    var (size, count) = (0, 0)
+    while size < Self.batchSize, let request = pending.popFirst() {
+      guard request.beginSending() else { continue }
+      let commands = request.commandsToSend
+      guard !commands.isEmpty else {
+        request.succeed(Request.Answer(replies: [], sentAt: now))
+        continue
+      }
+      count += 1
+      inFlight.append(request, sentAt: now)
+      for command in commands { size += try context?.append(command) ?? 0 }
+    }
+    if count > 0 { callerRuns.sent(count, toBusyServer: isBusy) }
+    if context?.hasUnsentBytes == true { try context?.write() }
+  }
+
+  /// Waits for the socket alone and reads what is there; false when nothing comes until a deadline.
+  private mutating func receive(
+    on connection: Connection, by deadline: Instant
+  ) throws(TransportError) -> Bool {
+    guard let socket = context?.fileDescriptor, context?.hasUnsentBytes == false else {
+      return false
+    }
+    // Where both share a processor, the server has answered before the write returned.
+    if try receive(on: connection) { return true }
+    let left = Instant.now.duration(to: deadline)
+    guard left > .zero, BriefWait.isReadable(socket, within: Int(left.wholeNanoseconds / 1000))
+    else { return false }
+    return try receive(on: connection)
+  }
+
+  /// Waits for the socket and the submissions, writes what is left to write and reads what is there.
+  private mutating func exchange(on connection: Connection) throws(TransportError) {
+    var readiness: SocketReadiness?
+    if let socket = context?.fileDescriptor {
+      readiness = SocketReadiness(
+        socket: socket, wantsToWrite: context?.hasUnsentBytes == true)
+    }
+    let hasMoreToSend = hasMoreToSend
+    connection.wait(
+      for: &readiness, until: hasMoreToSend ? .now : nextEvent,
+      gathers: isReady && !hasMoreToSend && context?.hasUnsentBytes == false)
+    guard let readiness else { return }
+    if readiness.canWrite { try context?.write() }
+    if readiness.canRead { try receive(on: connection) }
+    if inFlight.isSilent(at: .now) { throw .timedOut }
+  }
+
+  /// Whether a further batch can be written at once.
+  private var hasMoreToSend: Bool {
+    mutating get {
+      guard case .ready = link, !mustReconnect, !pending.isEmpty else { return false }
+      return context?.hasUnsentBytes == false
+    }
+  }
+
+  /// Reads what is there and hands it out; false when there was nothing.
+  @discardableResult
+  private mutating func receive(on connection: Connection) throws(TransportError) -> Bool {
+    connection.noteAnswering(inFlight.count > 1)
+    defer { connection.noteAnswering(false) }
+    var hasRead = false
+    var amount = HiredisContext.Amount.maybeNotAll
+    while amount == .maybeNotAll {
+      amount = try context?.read() ?? .nothing
+      if amount == .nothing { break }
+      hasRead = true
+      let now = Instant.now
+      inFlight.heard(at: now)
+      var slowest: Duration?
+      while let reply = try context?.nextReply() {
+        guard case .ready = link else {
+          try acceptLogin(reply, on: connection)
+          continue
+        }
+        if reply.error?.remedy == .reconnect { mustReconnect = true }
+        guard let answered = try inFlight.accept(handshake.conceal(reply)) else { continue }
+        slowest = slowest ?? answered.answer.sentAt.duration(to: now)
+        if answered.answer.isMissingScript, answered.request.beginRepeatingBySource() {
+          pending.append(contentsOf: [answered.request])
+        } else {
+          answered.request.succeed(answered.answer)
+          if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong kind") }
+        }
+      }
+      if let slowest {
+        backoff.reset()
+        connection.noteRoundTrip(slowest)
+      }
+    }
+    if case .ready = link, inFlight.isEmpty, context?.hasUnparsedBytes == true {
+      throw .protocolViolation("bytes that nobody asked for")
+    }
+    return hasRead
+  }
+
+  /// When something has to be done even if nothing arrives.
+  private var nextEvent: Instant? {
+    var next = end
+    func consider(_ event: Instant?) {
+      if let event { next = min(next ?? event, event) }
+    }
+    consider(pending.nextDeadline)
+    consider(inFlight.nextEvent)
+    switch link {
+    case .down(let earliest): if !pending.isEmpty { consider(earliest) }
+    case .loggingIn(_, _, let deadline): consider(deadline)
+    case .opening, .ready: break
+    }
+    return next
+  }
+}

@@ -1,0 +1,66 @@
+/// The commands that make a new connection usable, and what their replies mean.
+struct Handshake: Sendable {
+  /// Commands of the connection's user that go out with the login, before any request.
+  struct ConnectHook: Sendable {
+    let commands: @Sendable () -> [Command]
+    /// Gets the replies on the connection's queue, before the reply to any request.
+    let received: @Sendable ([Reply]) -> Void
+  }
+
+  private let required: [Command]
+  private let optional: [Command]
+  private let connectHook: ConnectHook?
+  private let password: String?
+
+  init(_ configuration: LockerConfiguration, connectHook: ConnectHook?) {
+    var required: [Command] = []
+    if let password = configuration.password?.value {
+      required.append(Command(["AUTH"] + [configuration.username, password].compactMap { $0 }))
+    }
+    if configuration.database != 0 {
+      required.append(Command("SELECT", String(configuration.database)))
+    }
+    password = configuration.password?.value
+    self.required = required
+    // A restricted user may not be allowed to name the connection, and can do without.
+    self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
+    self.connectHook = connectHook
+  }
+
+  /// The commands to send, to be asked for once per connection.
+  func commands() -> [Command] { required + optional + (connectHook?.commands() ?? []) }
+
+  /// Judges the replies to ``commands()`` and passes the connectHook's on.
+  func check(_ replies: [Reply]) throws(TransportError) {
+    // A full server says so before it was asked anything, in the place of the first reply.
+    for case .error(let error) in replies where error.code == .maxClients {
+      throw .unreachable(error.message)
+    }
+    for (index, reply) in replies.enumerated() {
+      // The last two also when a reply that nobody asked for has moved the others up.
+      guard let error = reply.error,
+        index < required.count || [.noAuth, .wrongPass].contains(error.code)
+      else { continue }
+      // What answers AUTH may always repeat it: in other words, or only its end.
+      let shown = index == 0 && password != nil ? .withoutText(error) : conceal(error)
+      throw shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
+    }
+    connectHook?.received(Array(replies.dropFirst(required.count + optional.count)))
+  }
+
+  /// The same for a reply, if it is an error.
+  func conceal(_ reply: Reply) -> Reply {
+    if case .error(let error) = reply { .error(conceal(error)) } else { reply }
+  }
+
+  /// The error, without its text if that may repeat the password, as that of an unknown command does with its
+  /// arguments.
+  ///
+  /// For whatever comes on the connection, since the answer to `AUTH` may come in another's place.
+  func conceal(_ error: ServerError) -> ServerError {
+    guard let password else { return error }
+    // Escaped and cut like the error, of which a part of the password may be the end.
+    let hint = password.escaped(upTo: 256).prefix(4)
+    return error.message.contains(hint) ? .withoutText(error) : error
+  }
+}

@@ -1,0 +1,56 @@
+internal import DequeModule
+
+/// Requests that wait for a connection that is ready, in the order they came.
+struct PendingRequests {
+  private var requests: Deque<Request> = []
+  /// No request in here has an earlier deadline that has not been looked at.
+  private(set) var nextDeadline: Instant?
+
+  var isEmpty: Bool { requests.isEmpty }
+
+  mutating func append(contentsOf new: [Request]) {
+    for request in new {
+      requests.append(request)
+      nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
+    }
+  }
+
+  /// Puts requests that have been sent before in front of the others.
+  mutating func prepend(contentsOf returned: [Request]) {
+    requests.prepend(contentsOf: returned)
+    for request in returned {
+      nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
+    }
+  }
+
+  mutating func popFirst() -> Request? {
+    defer { if requests.isEmpty { nextDeadline = nil } }
+    return requests.popFirst()
+  }
+
+  /// Takes out the requests that nobody waits for and those past their deadline; returns the latter.
+  mutating func removeOverdue(at now: Instant) -> [Request] {
+    guard let earliest = nextDeadline, earliest <= now else { return [] }
+    let overdue = filter { $0.deadline <= now }
+    requests.removeAll { $0.deadline <= now || $0.isFinished }
+    nextDeadline = requests.lazy.map(\.deadline).min()
+    return overdue
+  }
+
+  /// What waits and `isIncluded`, in order.
+  func filter(_ isIncluded: (Request) -> Bool) -> [Request] {
+    // Not `Array(requests.filter …)`: of an empty deque that writes to memory which all empty arrays
+    // share, and the thread sanitizer sees it.
+    var included: [Request] = []
+    for request in requests where isIncluded(request) { included.append(request) }
+    return included
+  }
+
+  /// Takes out everything that `isIncluded`.
+  mutating func removeAll(where isIncluded: (Request) -> Bool) -> [Request] {
+    let removed = filter(isIncluded)
+    requests.removeAll(where: isIncluded)
+    nextDeadline = requests.lazy.map(\.deadline).min()
+    return removed
+  }
+}

@@ -1,0 +1,107 @@
+/// What has been handed to a connection and not been looked at by its queue.
+struct SubmissionQueue {
+  /// What the sender has to do so that the queue notices.
+  enum Notice {
+    /// The queue will see it anyway.
+    case none
+    /// Nobody is at work: start.
+    case start
+    /// The worker waits in `poll(2)`: wake it.
+    case wake
+  }
+
+  /// How far the connection is from its end.
+  enum Openness: Int, Comparable {
+    case open
+    /// Takes only what gives back and cleans up.
+    case stopped
+    /// The same, and ends as soon as that is done.
+    case closing
+    /// Takes nothing.
+    case closed
+
+    static func < (first: Self, second: Self) -> Bool { first.rawValue < second.rawValue }
+  }
+
+  private var requests: [Request] = []
+  private var opened: Result<CInt, TransportError>?
+  private var openness = Openness.open
+  private var isOpennessNews = false
+  private var isWorking = false
+  private var isWaiting = false
+
+  /// Adds requests; those that are not taken any more are put into `refused`.
+  mutating func add(_ new: some Sequence<Request>, refused: inout [Request]) -> Notice {
+    switch openness {
+    case .open:
+      requests.append(contentsOf: new)
+    case .stopped, .closing:
+      for request in new {
+        if request.isRepeatable { requests.append(request) } else { refused.append(request) }
+      }
+    case .closed:
+      refused.append(contentsOf: new)
+      return .none
+    }
+    return notice()
+  }
+
+  /// Adds the outcome of opening a socket.
+  mutating func add(_ opened: Result<CInt, TransportError>) -> Notice {
+    self.opened = opened
+    return notice()
+  }
+
+  /// Takes less from now on; there is no way back.
+  mutating func reduce(to openness: Openness) -> Notice {
+    guard openness > self.openness else { return .none }
+    self.openness = openness
+    isOpennessNews = true
+    return notice()
+  }
+
+  private mutating func notice() -> Notice {
+    if isWaiting {
+      isWaiting = false
+      return .wake
+    }
+    if isWorking { return .none }
+    isWorking = true
+    return .start
+  }
+
+  /// What the worker takes out at once.
+  struct Contents {
+    let requests: [Request]
+    let opened: Result<CInt, TransportError>?
+    let openness: Openness
+  }
+
+  /// Takes everything; the worker is busy until it waits or stops.
+  mutating func take() -> Contents {
+    isWaiting = false
+    isOpennessNews = false
+    defer {
+      requests = []
+      opened = nil
+    }
+    return Contents(requests: requests, opened: opened, openness: openness)
+  }
+
+  /// Announces that the worker waits in `poll(2)`; false when there is something to take first.
+  mutating func beginWaiting() -> Bool {
+    guard hasNothingNew else { return false }
+    isWaiting = true
+    return true
+  }
+
+  /// Announces that the worker stops; false when there is something to take first.
+  mutating func stop() -> Bool {
+    isWaiting = false
+    guard hasNothingNew else { return false }
+    isWorking = false
+    return true
+  }
+
+  private var hasNothingNew: Bool { requests.isEmpty && opened == nil && !isOpennessNews }
+}

@@ -1,0 +1,193 @@
+internal import Synchronization
+
+/// Keeps the leases of one locker alive, and notices when they end.
+final class Extender: Sendable {
+  /// What can be due.
+  private enum Item: Sendable {
+    case lease(Lease)
+    case batch(Batch)
+
+    var hasEnded: Bool {
+      switch self {
+      case .lease(let lease): lease.hasEnded
+      case .batch(let batch): batch.isConcluded.load(ordering: .acquiring)
+      }
+    }
+
+    var leases: [Lease] {
+      switch self {
+      case .lease(let lease): [lease]
+      case .batch(let batch): batch.leases
+      }
+    }
+  }
+
+  /// Leases whose extension is under way; looked at one by one only if that has no outcome in time.
+  private final class Batch: Sendable {
+    let leases: [Lease]
+    let isConcluded = Atomic<Bool>(false)
+
+    init(_ leases: [Lease]) { self.leases = leases }
+  }
+
+  private typealias Entry = DeadlineQueue<Item>.Entry
+
+  /// Extensions that are due this soon go out with those that are due now.
+  private static let slack = Duration.milliseconds(20)
+  /// How many leases go into one request: enough that its cost is shared, and few enough that the server,
+  /// which does nothing else meanwhile, is through in a fifth of a millisecond.
+  private static let batchSize = 100
+
+  private let store: any LockStore
+  private let clock: LockClock
+  private let operationTimeout: Duration
+  private let releaser: Releaser
+  private let reporter: Reporter
+  private let queue: DeadlineQueue<Item>
+  private let isClosed = Mutex(false)
+  private let planned = Atomic<UInt64>(0)
+
+  init(store: any LockStore, releaser: Releaser, reporter: Reporter) {
+    self.store = store
+    self.releaser = releaser
+    self.reporter = reporter
+    operationTimeout = releaser.operationTimeout
+    clock = store.clock
+    queue = DeadlineQueue(clock: clock, slack: Self.slack) { $0.hasEnded }
+    queue.start { [weak self] due, now in self?.fire(due, at: now) ?? [] }
+  }
+
+  // MARK: What is asked of it
+
+  /// Looks after a lease, which may have been handed over by another holder; false when closed.
+  func add(_ lease: Lease, wasHandedOver: Bool = false) -> Bool {
+    let due = lease.plan(
+      roundTrip: store.roundTrip, share: nextShare(), wasHandedOver: wasHandedOver)
+    guard let due else { return true }
+    return isClosed.withLock { isClosed in
+      if !isClosed { queue.add(.lease(lease), due: due) }
+      return !isClosed
+    }
+  }
+
+  /// Notes that a lease has ended.
+  func noteEnd() { queue.noteEnd() }
+
+  /// Prolongs a lease now, by more than its ttl if asked to; the completion tells whether it is still ours.
+  func extend(
+    _ lease: Lease, by ttl: Duration, drawing numbers: Int = 0,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) {
+    let patience = min(operationTimeout, lease.claim.ttl)
+    let deadline = min(clock.now + patience, lease.state.validUntil)
+    lease.willExtend(by: ttl, deadline: deadline)
+    let one = Extension(lease, ttl: ttl)
+    store.extend([one], numbers: numbers, by: deadline) { result in
+      if case .success(let extended) = result, extended.isOurs[0] {
+        lease.extended(by: ttl, sentAt: extended.sentAt)
+      }
+      completion(result)
+    }
+  }
+
+  /// Refuses new leases, and returns those that are still held.
+  func close() -> [Lease] {
+    isClosed.withLock { $0 = true }
+    return leases
+  }
+
+  /// The leases that are still held, or are being released and may not have been handed to the store yet.
+  var leases: [Lease] {
+    queue.items.flatMap(\.leases).filter { !$0.hasEnded || $0.isBeingReleased }
+  }
+
+  // MARK: What is due
+
+  /// Extends what is due, in batches; returns what has to be looked at again.
+  private func fire(_ due: [Entry], at now: Instant) -> [Entry] {
+    let deadline = now + operationTimeout
+    var entries: [Entry] = []
+    var batches: [Batch] = []
+    var (leases, end) = ([Lease](), Instant?.none)
+    func closeBatch() {
+      guard let first = end else { return }
+      let batch = Batch(leases)
+      batches.append(batch)
+      entries.append(Entry(due: first, item: .batch(batch)))
+      (leases, end) = ([], nil)
+    }
+    func fire(_ lease: Lease, dueAt firedAt: Instant?) {
+      switch lease.fire(firedAt, at: now, slack: Self.slack, deadline: deadline) {
+      case .later(nil): break
+      case .later(let due?): entries.append(Entry(due: due, item: .lease(lease)))
+      case .extend(let validUntil):
+        leases.append(lease)
+        end = min(end ?? validUntil, validUntil)
+        if leases.count == Self.batchSize { closeBatch() }
+      }
+    }
+    for entry in due {
+      switch entry.item {
+      case .lease(let lease): fire(lease, dueAt: entry.due)
+      case .batch(let batch):
+        guard !batch.isConcluded.load(ordering: .acquiring) else { continue }
+        for lease in batch.leases { fire(lease, dueAt: nil) }
+      }
+    }
+    closeBatch()
+    for batch in batches { extend(batch, at: now) }
+    return entries
+  }
+
+  /// Extends leases in the background, all in one request.
+  private func extend(_ batch: Batch, at now: Instant) {
+    var longest = Duration.zero
+    let extensions = batch.leases.map { lease in
+      longest = max(longest, lease.claim.ttl)
+      return Extension(lease, ttl: lease.claim.ttl)
+    }
+    let deadline = now + min(operationTimeout, longest)
+    store.extend(extensions, numbers: 0, by: deadline) { [weak self] result in
+      self?.conclude(batch, result)
+    }
+  }
+
+  /// Notes what became of extensions in the background, and plans the next.
+  private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
+    let (now, roundTrip) = (clock.now, store.roundTrip)
+    var extended: Extended?
+    switch result {
+    case .success(let success): extended = success
+    case .failure(let failure):
+      reporter.extensionFailed("\(failure)", leases: batch.leases.count)
+    }
+    var entries: [Entry] = []
+    entries.reserveCapacity(batch.leases.count)
+    for (index, lease) in batch.leases.enumerated() {
+      if let extended, !extended.isOurs[index] {
+        lose(lease)
+      } else {
+        let (due, lateness) = lease.concludeExtension(
+          sentAt: extended?.sentAt, at: now, roundTrip: roundTrip)
+        if let due { entries.append(Entry(due: due, item: .lease(lease))) }
+        if let lateness { reporter.extended(lease, lateness) }
+      }
+    }
+    // In this order, so that the leases are always to be found.
+    queue.add(entries)
+    batch.isConcluded.store(true, ordering: .releasing)
+  }
+
+  /// Ends a lease of which the server said that it is not ours.
+  func lose(_ lease: Lease) {
+    // One key lost is the lock lost; the others must not stay behind.
+    if lease.lose(.takenAway), lease.claim.keys.count > 1 { releaser.giveBack(lease.remainder) }
+  }
+
+  /// A lease's own share of the stagger, between 0 and 1; all of them together are spread evenly.
+  private func nextShare() -> Double {
+    // Multiples of the golden ratio never come close to each other.
+    let share = planned.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+    return Double(share >> 11) / Double(1 << 53)
+  }
+}

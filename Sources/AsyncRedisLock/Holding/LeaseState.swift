@@ -1,0 +1,277 @@
+/// What is known about a lease, and what is due.
+///
+/// A pure state machine: the time is an argument, and what is to be done is returned.
+struct LeaseState {
+  private enum Phase: Equatable {
+    case held
+    case ended(Ending, Giving)
+  }
+
+  /// How a lease has ended.
+  enum Ending: Equatable {
+    case lost(LossReason)
+    /// Its holder gave it back.
+    case released
+    /// Closing gave it back, under its holder.
+    case revoked
+    /// It was left to another process.
+    case detached
+  }
+
+  /// How far the giving back of the keys has come.
+  private enum Giving: Equatable {
+    case notBegun
+    case underWay(wasValid: Bool)
+    /// No outcome is known; the next call tries again.
+    case failed(wasValid: Bool)
+    /// It succeeded, or there is nothing to be given back.
+    case done
+  }
+
+  /// What a call to release has to do.
+  enum Releasing: Equatable {
+    /// Give the keys back; `wasValid` tells whether the lease was when that was tried first.
+    case giveBack(wasValid: Bool, isRepetition: Bool)
+    /// Wait for the attempt that is under way, or for nothing.
+    case wait
+  }
+
+  /// What has to be done for a lease.
+  enum Action: Equatable {
+    case none
+    case extend
+    case lose(LossReason)
+  }
+
+  let ttl: Duration
+  let extend: Duration?
+  private(set) var validUntil: Instant
+  /// When the command was sent that the validity counts from.
+  private var confirmedAt: Instant
+  /// The longest ttl that the keys were ever given.
+  private(set) var longestTTL: Duration
+  private var phase = Phase.held
+  private var extendAt: Instant?
+  /// Whether an extension in the background is under way.
+  private var isExtending = false
+  /// How long after a confirmation the next extension is due, by this lease's share of the stagger.
+  private var interval: Duration?
+  /// Until when the keys can exist, counting extensions whose outcome is unknown.
+  private(set) var keysLastUntil: Instant
+  /// When the lease is lost even though it is extended.
+  let holdEnd: Instant?
+
+  /// The share of the extension interval by which leases that were taken together are spread.
+  private static let stagger = 0.1
+
+  /// A handed lease with less than this share of its ttl left is extended at once.
+  private static let freshShare = 0.9
+
+  /// The state of a lease that was taken by a command sent at `sentAt`, with its ttl or with another.
+  init(
+    ttl: Duration, extend: Duration?, sentAt: Instant, takenFor takenTTL: Duration? = nil,
+    holdEnd: Instant? = nil
+  ) {
+    let takenTTL = takenTTL ?? ttl
+    self.ttl = ttl
+    self.extend = extend
+    confirmedAt = sentAt
+    longestTTL = takenTTL
+    self.holdEnd = holdEnd
+    validUntil = Self.earlier(Self.validity(of: takenTTL, sentAt: sentAt), holdEnd)
+    // The command was sent not long ago, so it has been executed not long ago.
+    keysLastUntil = sentAt + takenTTL * 2
+  }
+
+  /// A lease is handed on only if the server has confirmed it so short a time ago, and a round trip.
+  ///
+  /// A key that was deleted or taken by another is noticed by whoever asks next. Tasks that pass a lease on among
+  /// themselves ask nobody, so what they may be wrong for is bounded. It pays for critical sections that are
+  /// shorter than this; beside longer ones, the way to the server costs little.
+  static let longestUnconfirmedHandoff = Duration.milliseconds(50)
+
+  /// The state of a lease that its former holder hands on; nil when the next one could not rely on it, when
+  /// its keys might outlast what the next one asked for, or when the server has not confirmed it of late.
+  init?(
+    handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant, roundTrip: Duration,
+    holdEnd: Instant? = nil
+  ) {
+    guard now.duration(to: former.validUntil) >= ttl / 2, former.longestTTL <= ttl,
+      former.confirmedAt.duration(to: now) <= Self.longestUnconfirmedHandoff + roundTrip
+    else { return nil }
+    self.holdEnd = holdEnd
+    self.ttl = ttl
+    self.extend = extend
+    confirmedAt = former.confirmedAt
+    longestTTL = former.longestTTL
+    validUntil = Self.earlier(former.validUntil, holdEnd)
+    keysLastUntil = former.keysLastUntil
+  }
+
+  /// Until when a lease is valid that was taken or prolonged by a command sent at `sentAt`.
+  ///
+  /// The server starts to count later than that. What is taken off, 1 % of the ttl and 2 ms, allows for
+  /// clocks that run at different rates and for the server's clock ticking in milliseconds, as in the
+  /// Redlock description.
+  static func validity(of ttl: Duration, sentAt: Instant) -> Instant {
+    sentAt + ttl - (ttl / 100 + .milliseconds(2))
+  }
+
+  private static func earlier(_ instant: Instant, _ limit: Instant?) -> Instant {
+    limit.map { min(instant, $0) } ?? instant
+  }
+
+  // MARK: Asking
+
+  /// Whether the lease can be relied on.
+  func isHeld(at now: Instant) -> Bool { phase == .held && now < validUntil }
+
+  /// Why the lease is lost, if it is; a lease that was released is not lost.
+  func lossReason(at now: Instant) -> LossReason? {
+    switch phase {
+    case .held: now < validUntil ? nil : expiry
+    case .ended(.lost(let reason), _): reason
+    case .ended: nil
+    }
+  }
+
+  /// How the lease has ended; nil while nothing has noted its end.
+  var ending: Ending? { if case .ended(let ending, _) = phase { ending } else { nil } }
+
+  /// Whether the keys have been given back, or are being, or need not be.
+  var isBeingReleased: Bool {
+    switch phase {
+    case .held, .ended(_, .notBegun), .ended(_, .failed): false
+    case .ended(_, .underWay), .ended(_, .done): true
+    }
+  }
+
+  /// Why the lease is lost when its validity ends.
+  private var expiry: LossReason { validUntil == holdEnd ? .heldTooLong : .expired }
+
+  /// Whether nothing will ever be due again.
+  var hasEnded: Bool { phase != .held }
+
+  /// When something is due at the latest; nil once the lease has ended.
+  var nextEvent: Instant? {
+    guard phase == .held else { return nil }
+    guard let extendAt, !isExtending else { return validUntil }
+    return min(extendAt, validUntil)
+  }
+
+  // MARK: Events
+
+  /// Takes a share of the stagger, between 0 and 1, and plans the first extension.
+  mutating func planExtensions(roundTrip: Duration, share: Double) {
+    interval = extend.map { $0 * (1 - Self.stagger * share) }
+    planExtension(roundTrip: roundTrip)
+  }
+
+  /// Plans the next extension after what was confirmed last.
+  private mutating func planExtension(roundTrip: Duration) {
+    isExtending = false
+    extendAt = plannedExtension(roundTrip: roundTrip)
+  }
+
+  /// When to extend, after what was confirmed last.
+  private func plannedExtension(roundTrip: Duration) -> Instant? {
+    // What lasts as long as it may be held needs no more.
+    guard validUntil != holdEnd else { return nil }
+    return interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
+  }
+
+  /// How late an extension is that is confirmed now.
+  func lateness(at now: Instant, roundTrip: Duration) -> Lateness? {
+    guard let planned = plannedExtension(roundTrip: roundTrip) else { return nil }
+    return Lateness(
+      delay: max(planned.duration(to: now), .zero), slack: planned.duration(to: validUntil))
+  }
+
+  /// Plans to extend a lease at once that was handed over, unless it is as good as new.
+  mutating func planConfirmation(at now: Instant) {
+    guard validUntil != holdEnd else { return }
+    if longestTTL < ttl || now.duration(to: validUntil) < ttl * Self.freshShare { extendAt = now }
+  }
+
+  /// Looks what is due; extensions may come earlier by `slack`, so that several go out together.
+  mutating func tick(at now: Instant, slack: Duration) -> Action {
+    guard phase == .held else { return .none }
+    guard now < validUntil else { return lose(expiry) }
+    guard !isExtending, let extendAt, extendAt - min(slack, (extend ?? .zero) / 4) <= now else {
+      return .none
+    }
+    isExtending = true
+    return .extend
+  }
+
+  /// Notes an extension by `ttl` that was sent at `sentAt`; a lease is never shortened, and one that
+  /// has been seen to be over does not come back.
+  mutating func extended(by ttl: Duration, sentAt: Instant, at now: Instant) -> Action {
+    guard phase == .held else { return .none }
+    guard now < validUntil else { return lose(expiry) }
+    confirmedAt = max(confirmedAt, sentAt)
+    validUntil = max(
+      validUntil, Self.earlier(Self.validity(of: ttl, sentAt: sentAt), holdEnd))
+    return .none
+  }
+
+  /// Notes that the background extension, sent at `sentAt`, was confirmed, and plans the next.
+  mutating func concludeExtension(sentAt: Instant, at now: Instant, roundTrip: Duration) -> Action {
+    let action = extended(by: ttl, sentAt: sentAt, at: now)
+    planExtension(roundTrip: roundTrip)
+    return action
+  }
+
+  /// Notes that an extension by `ttl` is about to be sent, by `deadline` at the latest.
+  mutating func willExtend(by ttl: Duration, deadline: Instant) {
+    longestTTL = max(longestTTL, ttl)
+    keysLastUntil = max(keysLastUntil, deadline + ttl)
+  }
+
+  /// Notes that nobody knows whether the background extension worked: it is repeated soon, twenty times
+  /// within a ttl at the most, and until the validity ends.
+  mutating func retryExtension(at now: Instant) {
+    isExtending = false
+    extendAt = now + min(max(ttl / 20, .milliseconds(1)), .milliseconds(250))
+  }
+
+  /// Ends the lease as lost, for good.
+  mutating func lose(_ reason: LossReason) -> Action {
+    guard phase == .held else { return .none }
+    phase = .ended(.lost(reason), .notBegun)
+    return .lose(reason)
+  }
+
+  /// Ends the lease because its handle gives it back, or because closing does, which revokes it.
+  @discardableResult
+  mutating func release(at now: Instant, revokes: Bool = false) -> Releasing {
+    switch phase {
+    case .held:
+      let wasValid = now < validUntil
+      let ending: Ending = wasValid ? (revokes ? .revoked : .released) : .lost(expiry)
+      phase = .ended(ending, .underWay(wasValid: wasValid))
+      return .giveBack(wasValid: wasValid, isRepetition: false)
+    case .ended(let ending, .notBegun):
+      phase = .ended(ending, .underWay(wasValid: false))
+      return .giveBack(wasValid: false, isRepetition: false)
+    case .ended(let ending, .failed(let wasValid)):
+      phase = .ended(ending, .underWay(wasValid: wasValid))
+      return .giveBack(wasValid: wasValid, isRepetition: true)
+    case .ended(_, .underWay), .ended(_, .done):
+      return .wait
+    }
+  }
+
+  /// Notes the outcome of giving the keys back.
+  mutating func gaveBack(successfully isDone: Bool) {
+    guard case .ended(let ending, .underWay(let wasValid)) = phase else { return }
+    phase = .ended(ending, isDone ? .done : .failed(wasValid: wasValid))
+  }
+
+  /// Ends the lease because its keys are left to another process; false when it is not held.
+  mutating func detach(at now: Instant) -> Bool {
+    guard isHeld(at: now) else { return false }
+    phase = .ended(.detached, .done)
+    return true
+  }
+}

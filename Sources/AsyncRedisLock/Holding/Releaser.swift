@@ -1,0 +1,22 @@
+/// Gives keys back, within the operation timeout.
+struct Releaser: Sendable {
+  let store: any LockStore
+  let operationTimeout: Duration
+
+  /// Gives the keys of a claim back.
+  func giveBack(
+    _ release: Release,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void = { _ in }
+  ) {
+    let deadline = store.clock.now + min(operationTimeout, release.claim.ttl)
+    store.release(release, by: deadline, completion: completion)
+  }
+
+  /// Gives back what was granted and is of no use.
+  func giveBack(_ claim: Claim) {
+    giveBack(
+      Release(
+        claim: claim, keysLastUntil: store.clock.now + claim.ttl, wasValid: false,
+        isRepetition: false, isAwaited: false, keptUntil: nil))
+  }
+}

@@ -1,0 +1,83 @@
+internal import Synchronization
+
+/// Extensions that are asked for in one command, without those whose lease has ended by the time it is sent.
+final class ExtendRequest: Sendable {
+  private let extensions: [Extension]
+  private let numbers: Int
+  private let names: ServerKeys
+  /// The command when all are asked for, which is the rule.
+  private let whole: Command
+  /// Which were asked for when it was last sent.
+  private let isAsked: Mutex<[Bool]>
+
+  init(_ extensions: [Extension], numbers: Int, names: ServerKeys) {
+    self.extensions = extensions
+    self.numbers = numbers
+    self.names = names
+    whole = Self.command(extensions, numbers: numbers, names: names)
+    isAsked = Mutex([])
+  }
+
+  /// What is to be sent now; nil when nothing is wanted any more.
+  func commandToSend() -> Command? {
+    let isWanted = extensions.map { $0.isWanted() }
+    isAsked.withLock { $0 = isWanted }
+    guard isWanted.contains(false) else { return whole }
+    let wanted = zip(extensions, isWanted).filter(\.1).map(\.0)
+    return wanted.isEmpty ? nil : Self.command(wanted, numbers: numbers, names: names)
+  }
+
+  private static func command(
+    _ extensions: [Extension], numbers: Int, names: ServerKeys
+  ) -> Command {
+    var (keys, arguments): ([String], [String]) = ([], [])
+    keys.reserveCapacity(extensions.count + 1)
+    arguments.reserveCapacity(extensions.count * 3 + 1)
+    // Most have the same ttl.
+    var (ttl, milliseconds) = (Duration.zero, "0")
+    for one in extensions {
+      if one.ttl != ttl { (ttl, milliseconds) = (one.ttl, String(one.ttl.wholeMilliseconds)) }
+      if one.claim.keys.count == 1 {
+        keys.append(one.claim.keys[0])
+      } else {
+        keys += one.claim.keys
+      }
+      arguments.append(one.claim.token)
+      arguments.append(milliseconds)
+      arguments.append(String(one.claim.keys.count))
+    }
+    if numbers > 0 {
+      keys.append(names.fence)
+      arguments.append(String(numbers))
+    }
+    return Script.extend.command(keys: keys, arguments: arguments)
+  }
+
+  /// What became of the extensions; one that was not asked for is not ours any more.
+  func read(_ answer: Request.Answer, fences: FenceCounter) -> Result<Extended, StoreFailure> {
+    var isOurs = isAsked.withLock { $0 }
+    let count = isOurs.count { $0 }
+    guard let reply = answer.replies.first else {
+      return .success(Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: 0..<0))
+    }
+    switch reply {
+    case .array(let fields) where fields.count == count || fields.count == count + 1:
+      for (index, field) in zip(isOurs.indices.filter { isOurs[$0] }, fields) {
+        guard case .integer(let code) = field, code == 0 || code == 1 else {
+          return .failure(.unexpected(field))
+        }
+        isOurs[index] = code == 1
+      }
+      var drawn: Range<UInt64> = 0..<0
+      if fields.count > count {
+        guard numbers > 0, let some = fields[count].fencingTokens(numbers) else {
+          return .failure(.unexpected(fields[count]))
+        }
+        if fences.accept(some) { drawn = some }
+      }
+      return .success(Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: drawn))
+    case .error(let error): return .failure(StoreFailure(error))
+    case let reply: return .failure(.unexpected(reply))
+    }
+  }
+}

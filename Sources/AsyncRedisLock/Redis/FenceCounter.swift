@@ -1,0 +1,64 @@
+internal import Synchronization
+
+/// Sees to it that the fencing tokens of a locker only ever grow, though the server may lose its
+/// counter.
+final class FenceCounter: Sendable {
+  private struct State {
+    /// The largest number seen anywhere.
+    var largest: UInt64 = 0
+    /// The largest number among the replies of the connection.
+    ///
+    /// Grants come another way, and may be seen before a smaller number whose reply is under way.
+    var largestInOrder: UInt64 = 0
+    /// Whether the counter was raised since the connection was made: only then is a number drawn from
+    /// it known to be above those that a former server, or a former life of it, has given out.
+    var isRaised = false
+  }
+
+  private let state = Mutex(State())
+
+  /// The largest number seen, for the server to go on from.
+  var largest: UInt64 { state.withLock { $0.largest } }
+
+  /// Whether the counter was raised on this connection.
+  var isRaised: Bool { state.withLock { $0.isRaised } }
+
+  /// Notes that there is a new connection, maybe to another server.
+  func connectionChanged() {
+    state.withLock {
+      $0.isRaised = false
+      $0.largestInOrder = $0.largest
+    }
+  }
+
+  /// Whether a number can be used as a fencing token: it is above all that the connection's replies
+  /// held before.
+  ///
+  /// To be called in the order of the replies. `isRaised` tells a number drawn by a script that raises
+  /// the counter first.
+  func accept(_ number: UInt64, isRaised: Bool = false) -> Bool {
+    state.withLock {
+      $0.isRaised = $0.isRaised || isRaised
+      guard $0.isRaised, number > $0.largestInOrder else { return false }
+      $0.largestInOrder = number
+      $0.largest = max($0.largest, number)
+      return true
+    }
+  }
+
+  /// Whether numbers that were drawn together can be used, see ``accept(_:isRaised:)``.
+  func accept(_ numbers: Range<UInt64>, isRaised: Bool = false) -> Bool {
+    state.withLock {
+      $0.isRaised = $0.isRaised || isRaised
+      guard $0.isRaised, numbers.lowerBound > $0.largestInOrder else { return false }
+      $0.largestInOrder = numbers.upperBound - 1
+      $0.largest = max($0.largest, $0.largestInOrder)
+      return true
+    }
+  }
+
+  /// Notes a number that was granted: whoever waits knows by itself that it is above all before.
+  func noteGranted(_ number: UInt64) {
+    state.withLock { $0.largest = max($0.largest, number) }
+  }
+}

@@ -1,0 +1,285 @@
+internal import Synchronization
+
+/// Where a locker is told of its grants; one for all keys, opened when somebody has to wait first.
+///
+/// Grants are made only for waiters whose grantChannel is on the server that grants. So the grantChannel counts as ready only
+/// once that server, asked on the locker's main connection, has said that it is there. A name or an address
+/// may lead to another server each time.
+final class GrantChannel: Sendable {
+  /// Where the grantChannel is, as the main connection's server sees it.
+  enum Whereabouts: Sendable {
+    case here
+    case elsewhere
+    /// The server did not answer; ask again.
+    case unknown
+    /// The server does not say, and will not.
+    case refused(String)
+  }
+
+  private enum Readiness {
+    case closed
+    /// Being connected or verified, for the first time or again.
+    case opening
+    case ready
+    /// Not allowed, or closed for good.
+    case unavailable
+  }
+
+  private struct Listener {
+    let receive: @Sendable (Notice) -> Void
+    /// Whether word of the grant has come, or may have been lost with a connection.
+    var isExcused = false
+  }
+
+  private struct State {
+    var readiness = Readiness.closed
+    var subscriber: Subscriber?
+    /// Counts the connections of the subscriber: what was asked about one says nothing of the next.
+    var connection = 0
+    var isSubscribed = false
+    var isVerifying = false
+    /// Whether to verify once more, because the main connection's server may be another since it was asked.
+    var mustVerifyAgain = false
+    /// Who wants to know when it is decided whether the grantChannel is ready.
+    var waiting: [@Sendable (Bool) -> Void] = []
+    var listeners: [String: Listener] = [:]
+    var probes = GrantProbes()
+    /// Tokens to be forgotten as soon as word of their grants has come or is lost.
+    var retired: Set<String> = []
+
+    /// Forgets the retired tokens of which nothing can come any more.
+    mutating func forgetRetired() {
+      for token in retired where !probes.contains(token) {
+        listeners[token] = nil
+        retired.remove(token)
+      }
+    }
+  }
+
+  private let configuration: LockerConfiguration
+  private let channel: String
+  private let reporter: Reporter
+  /// Asks the main connection's server where the grantChannel is.
+  private let locate: @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void
+  /// Gets what is granted to a token that nobody listens for any more.
+  private let giveBack: @Sendable (GrantMessage) -> Void
+  private let state = Mutex(State())
+
+  init(
+    _ configuration: LockerConfiguration, channel: String, reporter: Reporter,
+    locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
+    giveBack: @escaping @Sendable (GrantMessage) -> Void
+  ) {
+    self.configuration = configuration
+    self.channel = channel
+    self.reporter = reporter
+    self.locate = locate
+    self.giveBack = giveBack
+  }
+
+  deinit { close() }
+
+  /// Whether a grant that is made now arrives.
+  var isReady: Bool { state.withLock { $0.readiness == .ready } }
+
+  /// Opens the grantChannel; the completion is called when it can be used, or when an attempt to open it has failed.
+  func open(completion: @escaping @Sendable (Bool) -> Void) {
+    let (isReady, new): (Bool?, Subscriber?) = state.withLock { state in
+      switch state.readiness {
+      case .ready: return (true, nil)
+      case .unavailable: return (false, nil)
+      case .opening:
+        state.waiting.append(completion)
+        return (nil, nil)
+      case .closed:
+        state.readiness = .opening
+        state.waiting.append(completion)
+        let subscriber = Subscriber(configuration, channel: channel) { [weak self] event in
+          self?.receive(event)
+        }
+        state.subscriber = subscriber
+        return (nil, subscriber)
+      }
+    }
+    if let isReady { completion(isReady) }
+    new?.open()
+  }
+
+  /// Passes on what is said about a token from now on.
+  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
+    state.withLock { $0.listeners[token] = Listener(receive: listener) }
+  }
+
+  /// Forgets a token that was given up.
+  func forget(_ token: String) {
+    // Most tokens have never waited.
+    state.withLock { state in
+      if !state.listeners.isEmpty { state.listeners[token] = nil }
+    }
+  }
+
+  /// Forgets a token that was left to another process, though word of its grant may still come: were that given
+  /// back, the other process would lose the lock.
+  func retire(_ token: String) {
+    state.withLock { state in
+      guard state.listeners[token] != nil else { return }
+      state.retired.insert(token)
+      state.forgetRetired()
+    }
+  }
+
+  /// For how many tokens somebody listens.
+  var listenerCount: Int { state.withLock { $0.listeners.count } }
+
+  /// Disconnects for good.
+  func close() {
+    let (subscriber, waiting) = state.withLock { state in
+      defer { state.waiting = [] }
+      state.readiness = .unavailable
+      return (state.subscriber.take(), state.waiting)
+    }
+    subscriber?.close()
+    for completion in waiting { completion(false) }
+  }
+
+  // MARK: Grants that were not told
+
+  /// Notes that a poll has found a grant of which no word has come.
+  ///
+  /// The answer to a poll often overtakes the message. Only when the message has not come by the answer to a
+  /// probe, which is sent behind it on the same connection, it is lost, and the connection is made anew.
+  func noteUntoldGrant(of token: String) {
+    let subscriber: Subscriber? = state.withLock { state in
+      guard state.isSubscribed, state.listeners[token]?.isExcused != true,
+        state.probes.add(token)
+      else { return nil }
+      return state.subscriber
+    }
+    subscriber?.probe()
+  }
+
+  private func probed() {
+    let (subscriber, hasLost) = state.withLock { state in
+      defer { state.forgetRetired() }
+      switch state.probes.answered() {
+      case .done: return (Subscriber?.none, false)
+      case .probeAgain: return (state.subscriber, false)
+      case .lost:
+        if state.subscriber != nil { state.readiness = .opening }
+        return (state.subscriber, true)
+      }
+    }
+    if hasLost {
+      subscriber?.reconnect(because: "a message was missed", isElsewhere: false)
+    } else {
+      subscriber?.probe()
+    }
+  }
+
+  // MARK: Where it is
+
+  /// Makes sure that the grantChannel is on the main connection's server, and moves it there if it is not.
+  ///
+  /// `isNewServer` tells that an answer under way may be of a former server. A poll that is not heard says nothing
+  /// of the kind, and a crowd of them must not keep any answer from counting.
+  func verify(isNewServer: Bool = true) {
+    let connection: Int? = state.withLock { state in
+      guard state.isSubscribed, state.readiness != .unavailable else { return nil }
+      guard !state.isVerifying else {
+        if isNewServer { state.mustVerifyAgain = true }
+        return nil
+      }
+      (state.isVerifying, state.mustVerifyAgain) = (true, false)
+      return state.connection
+    }
+    guard let connection else { return }
+    locate { [weak self] whereabouts in self?.located(whereabouts, connection: connection) }
+  }
+
+  private enum Next { case nothing, ready, verifyAgain, move(Subscriber?), refused(String) }
+
+  private func located(_ whereabouts: Whereabouts, connection: Int) {
+    let next: Next = state.withLock { state in
+      state.isVerifying = false
+      guard state.isSubscribed, state.readiness != .unavailable else { return .nothing }
+      guard state.connection == connection, !state.mustVerifyAgain else { return .verifyAgain }
+      switch whereabouts {
+      case .here: return state.readiness == .ready ? .nothing : .ready
+      case .unknown: return .verifyAgain
+      case .refused(let reason): return .refused(reason)
+      case .elsewhere:
+        state.readiness = .opening
+        return .move(state.subscriber)
+      }
+    }
+    switch next {
+    case .nothing: break
+    case .ready: settle(.ready, of: connection)
+    case .verifyAgain: verify()
+    case .move(let subscriber):
+      subscriber?.reconnect(because: "it led to another server", isElsewhere: true)
+    case .refused(let reason):
+      reporter.willPoll(because: reason)
+      settle(.unavailable, of: connection)
+    }
+  }
+
+  // MARK: What arrives
+
+  private func receive(_ event: Subscriber.Event) {
+    switch event {
+    case .message(let text):
+      guard let message = GrantMessage(parsing: text) else { return }
+      let listener = state.withLock { state in
+        state.probes.remove(message.token)
+        state.listeners[message.token]?.isExcused = true
+        defer { state.forgetRetired() }
+        return state.listeners[message.token]
+      }
+      if let listener { listener.receive(.granted(message.numbers)) } else { giveBack(message) }
+    case .probed: probed()
+    case .subscribed:
+      changeConnection(isSubscribed: true)
+      verify()
+    case .disconnected(.refused(let error)):
+      changeConnection(isSubscribed: false)
+      reporter.willPoll(because: error.message)
+      settle(.unavailable)
+    case .disconnected:
+      changeConnection(isSubscribed: false)
+      settle(.opening)
+    }
+  }
+
+  private func changeConnection(isSubscribed: Bool) {
+    state.withLock { state in
+      state.connection += 1
+      state.isSubscribed = isSubscribed
+      // A server that has refused has changed its mind.
+      if isSubscribed, state.readiness == .unavailable, state.subscriber != nil {
+        state.readiness = .opening
+      }
+      state.probes = GrantProbes()
+      // A grant may have been told on the connection before: that says nothing of this one.
+      for token in state.listeners.keys { state.listeners[token]?.isExcused = true }
+      state.forgetRetired()
+    }
+  }
+
+  /// Notes whether the grantChannel can be used, and tells all who wait for that or for a grant.
+  ///
+  /// What was found out about a `connection` counts only as long as that is the present one.
+  private func settle(_ readiness: Readiness, of connection: Int? = nil) {
+    let (waiting, listeners): ([@Sendable (Bool) -> Void], [@Sendable (Notice) -> Void])
+    (waiting, listeners) = state.withLock { state in
+      if let connection, !state.isSubscribed || state.connection != connection { return ([], []) }
+      // What has been closed stays closed.
+      if state.subscriber != nil { state.readiness = readiness }
+      defer { state.waiting = [] }
+      return (state.waiting, state.listeners.values.map(\.receive))
+    }
+    for completion in waiting { completion(readiness == .ready) }
+    // What was said meanwhile is lost: ask. What will be said is, too: ask again soon.
+    for listener in listeners { listener(.mayHaveMissed) }
+  }
+}

@@ -1,0 +1,159 @@
+extension RedisLockStore {
+  func acquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    guard claim.keys.count == 1, !(isFencing && numbers > 1) else {
+      return try await inquire(claim, numbers: numbers, by: deadline)
+    }
+    let key = claim.keys[0]
+    var commands = [
+      Command("SET", key, claim.token, "NX", "PX", String(claim.ttl.wholeMilliseconds))
+    ]
+    if isFencing { commands.append(Command("INCR", names.fence)) }
+    // Not GET: a foreign value can be of any length.
+    commands.append(Command("GETRANGE", key, "0", String(LockToken.maximumLength - 1)))
+    return try await take(claim, with: commands, by: deadline) { [fences] answer in
+      Self.readPipeline(answer, token: claim.token, fences: fences)
+    }
+  }
+
+  func inquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    let command = Script.acquire.command(
+      keys: claim.keys + (isFencing ? [names.fence] : []),
+      arguments: [
+        claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
+        String(numbers),
+      ])
+    return try await take(claim, with: [command], by: deadline) { [fences] answer in
+      Self.readScript(answer, numbers: numbers, fences: fences)
+    }
+  }
+
+  func adopt(
+    _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    let command = Script.adopt.command(
+      keys: claim.keys + (isFencing ? [names.fence] : []),
+      arguments: [
+        token, claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
+        String(numbers),
+      ])
+    return try await take(claim, with: [command], by: deadline) { [fences] answer in
+      Self.readScript(answer, numbers: numbers, fences: fences)
+    }
+  }
+
+  /// What the replies to a claim say.
+  private enum Taking: Sendable {
+    case done(Acquisition)
+    /// The keys are ours, but the number drawn cannot be used.
+    case needsNumber(sentAt: Instant)
+  }
+
+  private func take(
+    _ claim: Claim, with commands: [Command], by deadline: Instant,
+    read: @escaping @Sendable (Request.Answer) -> Result<Taking, StoreFailure>
+  ) async throws(StoreFailure) -> Acquisition {
+    let taking = try await perform(commands, by: deadline, undoing: claim, read: read).get()
+    switch taking {
+    case .done(let acquisition): return acquisition
+    case .needsNumber(let sentAt):
+      do throws(StoreFailure) {
+        let acquisition = try await drawNumber(claim, sentAt: sentAt, by: deadline)
+        if case .contended = acquisition { connection.submit(cleanUp(claim)) }
+        return acquisition
+      } catch {
+        connection.submit(cleanUp(claim))
+        throw error
+      }
+    }
+  }
+
+  /// Reads the replies to `SET NX`, maybe `INCR`, and `GETRANGE`.
+  ///
+  /// The lock counts only when the key still holds the token after the number was drawn: the server may
+  /// do something else between two commands of a pipeline, and a holder whose key was deleted there
+  /// would outrank the next one. Nor can a reply that came twice pass for that to the next `SET`.
+  private static func readPipeline(
+    _ answer: Request.Answer, token: String, fences: FenceCounter
+  ) -> Result<Taking, StoreFailure> {
+    let (replies, last) = (answer.replies, answer.replies[answer.replies.count - 1])
+    switch replies[0] {
+    case .null:
+      switch last {
+      case .string(let value): return .success(.done(.contended(.init(value))))
+      case .error(let error): return .failure(StoreFailure(error))
+      default: return .failure(.unexpected(last))
+      }
+    case .status("OK"):
+      for reply in replies { if let error = reply.error { return .failure(StoreFailure(error)) } }
+      let number = replies.count == 3 ? replies[1].fencingToken : 0
+      guard let number else { return .failure(.unexpected(replies[1])) }
+      guard case .string(let value) = last else { return .failure(.unexpected(last)) }
+      guard value == token || Mutant.fenceApart.isActive else {
+        return .success(.done(.contended(.init(value))))
+      }
+      guard replies.count == 3 else {
+        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
+      }
+      guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      return .success(.done(.held(sentAt: answer.sentAt, numbers: number..<number + 1)))
+    case .error(let error):
+      return .failure(StoreFailure(error))
+    default:
+      return .failure(.unexpected(replies[0]))
+    }
+  }
+
+  private static func readScript(
+    _ answer: Request.Answer, numbers: Int, fences: FenceCounter
+  ) -> Result<Taking, StoreFailure> {
+    switch answer.replies[0] {
+    case .array(let fields) where fields.count == 2 && fields[0] == .integer(1):
+      if fields[1] == .string("") {
+        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
+      }
+      guard let drawn = fields[1].fencingTokens(numbers) else {
+        return .failure(.unexpected(fields[1]))
+      }
+      guard fences.accept(drawn) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      return .success(.done(.held(sentAt: answer.sentAt, numbers: drawn)))
+    case .array(let fields) where fields.count == 3 && fields[0] == .integer(0):
+      guard let state = KeyState(fields[1...]) else { return .failure(.unexpected(fields[1])) }
+      return .success(.done(.contended(state)))
+    case .error(let error): return .failure(StoreFailure(error))
+    case let reply: return .failure(.unexpected(reply))
+    }
+  }
+
+  /// Raises the fence counter and draws a number for keys that are ours already; when there is none, the
+  /// keys are still ours.
+  private func drawNumber(
+    _ claim: Claim, sentAt: Instant, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    let command = Self.raiseCommand(
+      names, above: fences.largest, keys: claim.keys, token: claim.token)
+    let result: Result<Acquisition?, StoreFailure> = await perform([command], by: deadline) {
+      [fences] answer in
+      switch answer.replies[0] {
+      case .null: return .success(.contended(.init()))
+      case .error(let error): return .failure(StoreFailure(error))
+      case let reply:
+        guard let number = reply.fencingToken else { return .failure(.unexpected(reply)) }
+        guard fences.accept(number, isRaised: true) else { return .success(nil) }
+        return .success(.held(sentAt: sentAt, numbers: number..<number + 1))
+      }
+    }
+    // The counter was lost again between the two: once more, until the deadline.
+    if let acquisition = try result.get() { return acquisition }
+    return try await drawNumber(claim, sentAt: sentAt, by: deadline)
+  }
+
+  static func raiseCommand(
+    _ names: ServerKeys, above largest: UInt64, keys: [String] = [], token: String = ""
+  ) -> Command {
+    Script.fence.command(keys: [names.fence] + keys, arguments: [String(largest), token])
+  }
+}

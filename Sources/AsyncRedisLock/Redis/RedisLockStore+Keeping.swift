@@ -1,0 +1,153 @@
+extension RedisLockStore {
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) {
+    let extendRequest = ExtendRequest(extensions, numbers: numbers, names: names)
+    let request = Request(deadline: deadline, command: extendRequest.commandToSend) {
+      [connection, fences] result in
+      let extended: Result<Extended, StoreFailure> =
+        switch result {
+        case .success(let answer): extendRequest.read(answer, fences: fences)
+        case .failure(let failure): .failure(StoreFailure(failure.cause))
+        }
+      if case .failure(.unintelligible) = extended { connection.distrust() }
+      completion(extended)
+    }
+    connection.submit(request)
+    // Those who keep no lock for so long have little to fear.
+    examineServer()
+  }
+
+  func release(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
+  ) {
+    submit(release, by: deadline) { [self] result in
+      // Word of a grant may come after a poll that has found it. As long as somebody listens it means nothing;
+      // then it is given back, which must not go ahead of the release, or free keys that are kept.
+      if release.keptUntil == nil { grantChannel.forget(release.claim.token) }
+      completion(result)
+    }
+  }
+
+  private func submit(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
+  ) {
+    let (claim, queued) = (release.claim, mayUseQueues)
+    let repeatRelease: @Sendable (Result<Request.Answer, RequestFailure>) -> Void = {
+      [self] result in
+      // The server may have done it before it hung up, and refuse for another reason now.
+      let isRepetition = (try? result.get().isOfRepetition) ?? false
+      submit(isRepetition ? release.repeated : release, by: deadline, completion: completion)
+    }
+    let command: Command
+    var undo: (@Sendable () -> Request)?
+    if let end = release.keptUntil, Instant.now < end {
+      // What would free the keys at once must not stand in for it.
+      command = Self.keepCommand(claim, until: end)
+    } else {
+      command = Self.releaseCommand(claim, names, queues: queued)
+      undo = { [self] in cleanUp(claim, until: release.keysLastUntil) }
+    }
+    let request = Request(
+      [command], deadline: deadline, isRepeatable: true, isAwaited: release.isAwaited, undo: undo
+    ) { [self, undo] result in
+      if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
+        repeatRelease(result)
+        return
+      }
+      guard Self.isTransient(result) else {
+        let outcome = readRelease(result, of: release)
+        if case .failure(.unintelligible) = outcome {
+          if let undo { connection.submit(undo()) }
+          connection.distrust()
+        }
+        completion(outcome)
+        return
+      }
+      if Instant.now + StoreFailure.transientPause < deadline {
+        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
+      } else {
+        if let undo { connection.submit(undo()) }
+        completion(readRelease(result, of: release))
+      }
+    }
+    connection.submit(request)
+  }
+
+  /// Whether the server could not do the command just then.
+  private static func isTransient(_ result: Result<Request.Answer, RequestFailure>) -> Bool {
+    error(in: result).map { $0.remedy != .fail } ?? false
+  }
+
+  private static func error(in result: Result<Request.Answer, RequestFailure>) -> ServerError? {
+    if case .success(let answer) = result { answer.replies[0].error } else { nil }
+  }
+
+  private func readRelease(
+    _ result: Result<Request.Answer, RequestFailure>, of release: Release
+  ) -> Result<ReleaseReport, StoreFailure> {
+    switch result {
+    case .failure(let failure): return .failure(StoreFailure(failure.cause))
+    case .success(let answer):
+      // Keys that were to be kept are released when that is over: what was sent later comes behind that.
+      let isTooLate = release.keptUntil.map { $0 <= answer.sentAt } ?? false
+      let isExplained =
+        release.wasValid && (release.isRepetition || answer.isOfRepetition || isTooLate)
+      switch answer.replies[0] {
+      case .array(let fields) where fields.count == 2:
+        let outcome: ReleaseOutcome
+        switch fields[0] {
+        case .integer(1): outcome = .released
+        case .integer(0): outcome = isExplained ? .released : .expired
+        case .integer(-1): outcome = isExplained ? .released : .takenByAnother
+        default: return .failure(.unexpected(fields[0]))
+        }
+        guard case .integer(let handed) = fields[1], (-1...1).contains(handed) else {
+          return .failure(.unexpected(fields[1]))
+        }
+        if handed != 0 { tokens.noteNotifying(handed == 1) }
+        return .success(ReleaseReport(outcome: outcome, isContended: handed != 0))
+      case .error(let error): return .failure(StoreFailure(error))
+      case let reply: return .failure(.unexpected(reply))
+      }
+    }
+  }
+
+  /// What lets the keys of a claim last until an instant.
+  private static func keepCommand(_ claim: Claim, until end: Instant) -> Command {
+    // A part of a millisecond counts as a whole one.
+    let time = Instant.now.duration(to: end).wholeMilliseconds + 1
+    return Script.keep.command(keys: claim.keys, arguments: [claim.token, String(time)])
+  }
+
+  /// What gives a claim back; with `leavesQueue` it gives up its place in the queues, too.
+  static func releaseCommand(
+    _ claim: Claim, _ names: ServerKeys, queues: Bool, leavesQueue: Bool = false
+  ) -> Command {
+    Script.release.command(
+      keys: queues ? names.keysAndFence(of: claim.keys) : claim.keys,
+      arguments: [queues ? names.prefix : "", claim.token] + (leavesQueue ? ["1"] : []))
+  }
+
+  /// Makes the request that takes a claim back when nobody knows whether it was granted; from now on
+  /// the claim's token is given up for good.
+  func cleanUp(_ claim: Claim) -> Request { cleanUp(claim, until: .now + claim.ttl) }
+
+  func cleanUp(_ claim: Claim, until end: Instant) -> Request {
+    // Holds the store, so that the connection lives until this is done.
+    let queued = mayUseQueues
+    let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
+    return Request([command], deadline: end, isRepeatable: true) { [self] result in
+      if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
+        return connection.submit(cleanUp(claim, until: end))
+      }
+      guard Self.isTransient(result), Instant.now < end else { return }
+      connection.afterPause(StoreFailure.transientPause) {
+        self.connection.submit(self.cleanUp(claim, until: end))
+      }
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/// The names of this library's own keys and channels on the server.
+struct ServerKeys: Sendable {
+  let prefix: String
+  /// The counter that fencing tokens and tickets are drawn from.
+  let fence: String
+
+  init(prefix: String) {
+    self.prefix = prefix
+    fence = prefix + "fence"
+  }
+
+  /// The channel on which a locker is told of its grants.
+  func inbox(of lockerID: String) -> String { "\(prefix)inbox:\(lockerID)" }
+
+  /// A lock's key, its queue and its entries, as the scripts want them.
+  func keys(of key: String) -> [String] {
+    [key, helper("queue", key), helper("entries", key)]
+  }
+
+  /// The key that says more about who holds a lock, if the holder wants that.
+  func record(of key: String) -> String { helper("record", key) }
+
+  /// The name of a helper, in the hash slot of its key.
+  private func helper(_ kind: String, _ key: String) -> String {
+    Self.hasHashTag(key) ? "\(prefix)\(kind)::\(key)" : "\(prefix)\(kind):{\(key)}"
+  }
+
+  /// The keys, queues and entries of several locks, then the counter.
+  func keysAndFence(of keys: [String]) -> [String] { keys.flatMap(self.keys(of:)) + [fence] }
+
+  /// Whether a cluster finds the slot of a key by a part of it: what is between the first `{` and the
+  /// next `}`, if that is anything.
+  private static func hasHashTag(_ key: String) -> Bool {
+    let bytes = key.utf8
+    guard let open = bytes.firstIndex(of: UInt8(ascii: "{")) else { return false }
+    let tag = bytes[bytes.index(after: open)...]
+    guard let close = tag.firstIndex(of: UInt8(ascii: "}")) else { return false }
+    return close > tag.startIndex
+  }
+}

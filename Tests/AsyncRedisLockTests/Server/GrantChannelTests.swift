@@ -1,0 +1,123 @@
+import Logging
+import PrivateRedis
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("An inbox", .redisServer(), .timeLimit(.minutes(1)))
+struct GrantChannelTests {
+  private typealias Completion = @Sendable (GrantChannel.Whereabouts) -> Void
+
+  private let client = RedisClient(.current)
+  private let channel = "inbox:" + uniqueKey()
+  /// The questions where the inbox is, which a test answers.
+  private let questions = Shared<[Completion]>([])
+
+  private func makeInbox() throws -> GrantChannel {
+    let logger = Logger(label: "inbox") { _ in SwiftLogNoOpLogHandler() }
+    let configuration = try LockerConfiguration(url: RedisServer.current.url)
+    return GrantChannel(configuration, channel: channel, reporter: Reporter(logger: logger, label: nil)) {
+      [questions] completion in
+      questions.change { $0.append(completion) }
+    } giveBack: { _ in
+    }
+  }
+
+  /// Answers the next question where the inbox is.
+  private func locate(_ whereabouts: GrantChannel.Whereabouts) async {
+    await eventually("somebody asks where the inbox is") { !questions.value.isEmpty }
+    var answer: Completion?
+    questions.change { answer = $0.isEmpty ? nil : $0.removeFirst() }
+    answer?(whereabouts)
+  }
+
+  /// Breaks the inbox's connection, and waits until it is there again.
+  private func reconnect() async throws {
+    let former = try subscriberID()
+    try client("CLIENT", "KILL", "TYPE", "pubsub")
+    await eventually("the inbox connects again") {
+      try subscriberID() != former && isSubscribed()
+    }
+  }
+
+  private func subscriberID() throws -> String? {
+    try client("CLIENT", "LIST", "TYPE", "pubsub").string.flatMap {
+      $0.split(separator: " ").first.map(String.init)
+    }
+  }
+
+  private func isSubscribed() throws -> Bool {
+    try client("PUBSUB", "NUMSUB", channel).array?.last?.integer == 1
+  }
+
+  private func message(_ token: String, number: UInt64 = 5) -> String {
+    "\(number) 1 \(token) 3:key"
+  }
+
+  @Test("An inbox counts as ready after one answer, however many polls are not heard meanwhile")
+  func crowdOfUnheardPolls() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    let isReady = Shared<Bool?>(nil)
+    inbox.open { isReady.value = $0 }
+    await eventually("the first question is asked") { questions.value.count == 1 }
+    for _ in 0..<100 { inbox.verify(isNewServer: false) }
+    await locate(.here)
+    #expect(isReady.value == true && inbox.isReady)
+    #expect(questions.value.isEmpty)
+  }
+
+  @Test("An answer about a server that is a former one by then does not make an inbox ready")
+  func newServer() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    inbox.open { _ in }
+    await eventually("the first question is asked") { questions.value.count == 1 }
+    inbox.verify()
+    await locate(.here)
+    #expect(!inbox.isReady)
+    await locate(.here)
+    #expect(inbox.isReady)
+  }
+
+  @Test("An answer about a former connection does not make an inbox ready")
+  func formerConnection() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    inbox.open { _ in }
+    await eventually("the first question is asked") { questions.value.count == 1 }
+    try await reconnect()
+    await locate(.here)
+    #expect(!inbox.isReady)
+    await locate(.here)
+    await eventually("the present connection is verified") { inbox.isReady }
+  }
+
+  @Test("A grant that was told on a former connection does not cost the present one")
+  func grantOnFormerConnection() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    let told = Recorder<String>()
+    for token in ["former", "present"] {
+      inbox.listen(for: token) { if case .granted = $0 { told.record(token) } }
+    }
+    inbox.open { _ in }
+    await locate(.here)
+    try await reconnect()
+    await locate(.here)
+    await eventually("the inbox is ready again") { inbox.isReady }
+    let connection = try subscriberID()
+    try client("CONFIG", "RESETSTAT")
+    inbox.noteUntoldGrant(of: "former")
+    for count in 1...2 {
+      try client("PUBLISH", channel, message("present"))
+      await eventually("the message comes") { told.values.count == count }
+    }
+    #expect(try client("INFO", "commandstats").string?.contains("cmdstat_ping") == false)
+    #expect(try subscriberID() == connection)
+    // One that has waited on this connection alone does.
+    inbox.listen(for: "untold") { _ in }
+    inbox.noteUntoldGrant(of: "untold")
+    await eventually("the connection is made anew") { try subscriberID() != connection }
+  }
+}

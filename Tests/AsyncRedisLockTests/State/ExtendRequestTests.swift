@@ -1,0 +1,73 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("A question for extensions")
+struct ExtendRequestTests {
+  private let fences = FenceCounter()
+
+  private func makeLease(_ token: String, keys: [String]) -> Lease {
+    let state = LeaseState(ttl: .seconds(3), extend: .seconds(1), sentAt: .now)
+    return Lease(
+      Claim(keys: keys, token: token, ttl: .seconds(3)), numbers: 0..<0, state: state,
+      minHold: .zero, clock: .system, origin: .asked, onLoss: { _ in })
+  }
+
+  private func makeQuestion(_ leases: [Lease], numbers: Int = 0) -> ExtendRequest {
+    ExtendRequest(
+      leases.map { Extension($0, ttl: .seconds(3)) }, numbers: numbers,
+      names: ServerKeys(prefix: "test:"))
+  }
+
+  private func answer(_ replies: Reply...) -> Request.Answer {
+    Request.Answer(replies: replies, sentAt: .now)
+  }
+
+  @Test("leaves out leases that have ended when it is sent, and puts each answer in its place")
+  func ended() throws {
+    let leases = [
+      makeLease("a", keys: ["one"]), makeLease("b", keys: ["two", "three"]),
+      makeLease("c", keys: ["four"]),
+    ]
+    let question = makeQuestion(leases)
+    _ = leases[1].beginRelease(isAwaited: true)
+    let command = try #require(question.commandToSend())
+    #expect(
+      Array(command.arguments.dropFirst(2))
+        == ["2", "one", "four", "a", "3000", "1", "c", "3000", "1"])
+    let extended = try question.read(answer(.array([.integer(0), .integer(1)])), fences: fences)
+      .get()
+    #expect(extended.isOurs == [false, false, true])
+    #expect(throws: StoreFailure.self, "an answer for those that were left out, too") {
+      try question.read(answer(.array([.integer(1), .integer(1), .integer(1)])), fences: fences)
+        .get()
+    }
+  }
+
+  @Test("asks for all while they go on, also when it is sent again")
+  func all() throws {
+    let leases = [makeLease("a", keys: ["one"]), makeLease("b", keys: ["two", "three"])]
+    let question = makeQuestion(leases)
+    let words = [
+      "3", "one", "two", "three", "a", "3000", "1", "b", "3000", "2",
+    ]
+    #expect(question.commandToSend()?.arguments.dropFirst(2) == words[...])
+    _ = leases[0].lose(.takenAway)
+    #expect(
+      question.commandToSend()?.arguments.dropFirst(2) == ["2", "two", "three", "b", "3000", "2"])
+    let extended = try question.read(answer(.array([.integer(1)])), fences: fences).get()
+    #expect(extended.isOurs == [false, true])
+  }
+
+  @Test("is not sent at all, and draws no numbers, when nothing goes on")
+  func nothing() throws {
+    let lease = makeLease("a", keys: ["one"])
+    let question = makeQuestion([lease], numbers: 4)
+    #expect(question.commandToSend()?.arguments.suffix(4) == ["a", "3000", "1", "4"])
+    #expect(lease.detach())
+    #expect(question.commandToSend() == nil)
+    let extended = try question.read(answer(), fences: fences).get()
+    #expect(extended.isOurs == [false])
+    #expect(extended.numbers.isEmpty)
+  }
+}

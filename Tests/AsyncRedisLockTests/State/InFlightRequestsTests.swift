@@ -1,0 +1,149 @@
+import Synchronization
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Requests in flight")
+struct InFlightRequestsTests {
+  let start = Instant.now
+
+  typealias Outcome = Recorder<Result<Request.Answer, RequestFailure>>
+
+  func makeRequest(
+    _ outcome: Outcome = Outcome(), commands: Int = 1, deadline: Duration = .seconds(1),
+    undo: (@Sendable () -> Request)? = nil
+  ) -> Request {
+    let request = Request(
+      Array(repeating: Command("PING"), count: commands), deadline: start + deadline, undo: undo
+    ) { result in outcome.record(result) }
+    return request
+  }
+
+  @Test("get the replies in the order they were sent, several if they have several commands")
+  func order() throws {
+    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    let first = makeRequest(commands: 2)
+    let second = makeRequest()
+    pipeline.append(first, sentAt: start)
+    pipeline.append(second, sentAt: start)
+    #expect(try pipeline.accept(.integer(1))?.request == nil)
+    let answered = try #require(try pipeline.accept(.integer(2)))
+    #expect(answered.request === first)
+    #expect(answered.answer.replies == [.integer(1), .integer(2)])
+    #expect(try pipeline.accept(.integer(3))?.request === second)
+    #expect(pipeline.isEmpty)
+  }
+
+  @Test("keep their slot when they are overdue, so that nobody else gets their reply")
+  func abandoned() throws {
+    var pipeline = InFlightRequests(longestSilence: .seconds(9))
+    let hasty = makeRequest(deadline: .milliseconds(10))
+    let patient = makeRequest()
+    for request in [hasty, patient] {
+      #expect(request.beginSending())
+      pipeline.append(request, sentAt: start)
+    }
+    let overdue = pipeline.overdue(at: start + .milliseconds(10))
+    #expect(overdue.count == 1 && overdue.first === hasty)
+    hasty.fail(.timedOut) { _ in }
+    #expect(pipeline.overdue(at: start + .milliseconds(20)).isEmpty)
+    #expect(try pipeline.accept(.integer(1))?.request === hasty)
+    #expect(try pipeline.accept(.integer(2))?.request === patient)
+  }
+
+  @Test("of a silent server are noticed, those of a slow one are not given up")
+  func silence() throws {
+    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    #expect(!pipeline.isSilent(at: start + .seconds(100)))
+    pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
+    pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
+    #expect(!pipeline.isSilent(at: start + .milliseconds(999)))
+    pipeline.heard(at: start + .milliseconds(900))
+    _ = try pipeline.accept(.integer(1))
+    #expect(!pipeline.isSilent(at: start + .milliseconds(1800)))
+    #expect(pipeline.isSilent(at: start + .milliseconds(1900)))
+  }
+
+  @Test("do not take a reply that nobody asked for")
+  func unasked() {
+    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    #expect(throws: TransportError.protocolViolation("a reply that nobody asked for")) {
+      _ = try pipeline.accept(.integer(1))
+    }
+  }
+
+  @Test("are undone when they were sent, and only then, before the caller learns of the failure")
+  func undo() {
+    for wasSent in [true, false] {
+      let outcome = Outcome()
+      let undoing = makeRequest()
+      let request = makeRequest(outcome) { undoing }
+      if wasSent { #expect(request.beginSending()) }
+      var undone = 0
+      request.fail(.cancelled) { undo in
+        undone += 1
+        #expect(undo === undoing)
+        #expect(outcome.values.isEmpty)
+      }
+      #expect(undone == (wasSent ? 1 : 0))
+      let expected = RequestFailure(cause: .cancelled, mayHaveExecuted: wasSent)
+      #expect(throws: expected) { try outcome.values[0].get() }
+    }
+  }
+
+  @Test("that give back go on in any case, sent or not")
+  func undoOfRepeatable() {
+    let undoing = makeRequest()
+    let request = Request(
+      [Command("PING")], deadline: start, isRepeatable: true, undo: { undoing }
+    ) { _ in }
+    var undone = 0
+    request.fail(.timedOut) { _ in undone += 1 }
+    #expect(undone == 1)
+  }
+
+  @Test("end once, whoever ends them first")
+  func endOnce() {
+    let outcome = Outcome()
+    let request = makeRequest(outcome)
+    request.fail(.cancelled) { _ in }
+    request.succeed(Request.Answer(replies: [], sentAt: start))
+    #expect(outcome.values.count == 1)
+    #expect(throws: RequestFailure.self) { try outcome.values[0].get() }
+    #expect(!request.beginSending())
+  }
+
+  @Test("are sent with the script's source once, and never for what was given up")
+  func bySource() {
+    let command = Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")
+    let request = Request([command], deadline: start + .seconds(1)) { _ in }
+    #expect(request.beginSending())
+    #expect(request.commandsToSend == [command])
+    #expect(request.beginRepeatingBySource())
+    #expect(request.commandsToSend == [Command("EVAL", "return 1", "1", "key")])
+    #expect(request.beginSending())
+    #expect(!request.beginRepeatingBySource())
+
+    let abandoned = Request([command], deadline: start + .seconds(1)) { _ in }
+    #expect(abandoned.beginSending())
+    abandoned.fail(.cancelled) { _ in }
+    #expect(!abandoned.beginRepeatingBySource())
+  }
+
+  @Test("have their command made each time they are sent, if it can be")
+  func made() {
+    let left = Mutex([Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")])
+    let request = Request(deadline: start + .seconds(1)) {
+      left.withLock { $0.popLast() }
+    } completion: { _ in
+    }
+    #expect(request.commandCount == 1)
+    #expect(left.withLock { $0.count } == 1, "made before it is sent")
+    left.withLock { $0 += $0 }
+    #expect(request.commandsToSend.map(\.arguments) == [["EVALSHA", "digest", "1", "key"]])
+    #expect(request.beginSending())
+    #expect(request.beginRepeatingBySource())
+    #expect(request.commandsToSend.map(\.arguments) == [["EVAL", "return 1", "1", "key"]])
+    #expect(request.commandsToSend.isEmpty)
+  }
+}
