@@ -182,7 +182,8 @@ public final class Lock: Sendable {
         .closed, "the locker was closed while the lock was held", keys: keys, phase: phase)
     }
     let why = lossReason.map { "the lock was lost: \($0.explanation)" }
-    let ending = lease.ending == .detached ? "the lock was left to another process" : "the lock was released"
+    let ending =
+      lease.ending == .detached ? "the lock was left to another process" : "the lock was released"
     return LockError(.lost, why ?? ending, keys: keys, phase: phase)
   }
 }

@@ -13,9 +13,6 @@ extension Locker {
     }
   }
 
-  /// How long an answer takes at present.
-  package var roundTrip: Duration { coordinator.store.roundTrip }
-
   /// Whether the server tells this locker of locks that become free; to find out, it is asked to.
   package func canBeTold() async -> Bool {
     let answer = Promise<Bool>()

@@ -1,4 +1,22 @@
 extension Coordinator {
+  /// Takes a lock; nil when somebody else holds it and the caller does not wait.
+  ///
+  /// On the caller's actor only until the task has its place in the line, so that places are in the order of the
+  /// calls. What asks and waits does not run there: the actor may be blocked, and others wait for who leads.
+  func acquire(
+    _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
+  ) async throws -> Lease? {
+    try checkNotForked(keys.names, .acquire)
+    try beginAcquiring(keys)
+    defer { calls.end() }
+    try Task.checkCancellation()
+    let plan = AcquireState(
+      keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
+      now: clock.now, grace: clock.grace, trace: trace)
+    guard waits else { return try await acquireOnce(keys, plan, options) }
+    return try await acquireInTurn(keys, plan, options)
+  }
+
   /// Takes keys without waiting for their holder; nil when there is one.
   func acquireOnce(
     _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions
@@ -34,7 +52,9 @@ extension Coordinator {
   ) async throws -> Lease {
     var (plan, admission) = (plan, admission)
     while true {
-      if let lease = try await awaitTurn(keys, &plan, options, admission: admission) { return lease }
+      if let lease = try await awaitTurn(keys, &plan, options, admission: admission) {
+        return lease
+      }
       if let error = plan.timeUp(at: clock.now) { throw error }
       admission = queues.enter(keys, options: options, isReturning: true)
     }
@@ -42,7 +62,8 @@ extension Coordinator {
 
   /// Waits for one turn in this process; nil when it came with a lease that had ended by the time the task got to run.
   private func awaitTurn(
-    _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions, admission: LocalQueues.Admission
+    _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions,
+    admission: LocalQueues.Admission
   ) async throws -> Lease? {
     switch admission {
     case .full:

@@ -3,7 +3,7 @@ extension Coordinator {
   func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
     try checkNotForked(keys.names, .adopt)
     try beginAcquiring(keys)
-    defer { endCall() }
+    defer { calls.end() }
     try Task.checkCancellation()
     // Those who come meanwhile wait for the outcome, unless others are at it before.
     let isLeader = queues.enterAlone(keys)

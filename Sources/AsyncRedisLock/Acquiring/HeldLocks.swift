@@ -30,7 +30,8 @@ struct HeldLocks: Sendable {
   /// The same with one more lock, held by the task that asks.
   func adding(_ lease: Lease, in storeID: String) -> HeldLocks {
     let stillHeld = held.filter { $0.lease.isHeld }
-    return HeldLocks(owner: Self.taskIdentity, held: stillHeld + [Held(lease: lease, storeID: storeID)])
+    return HeldLocks(
+      owner: Self.taskIdentity, held: stillHeld + [Held(lease: lease, storeID: storeID)])
   }
 
   /// Checks that none of the keys is held.

@@ -27,7 +27,8 @@ final class Connection: Sendable {
 
   /// Creates a connection that connects when there is something to send.
   init(
-    _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil, reporter: Reporter
+    _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
+    reporter: Reporter
   ) throws(TransportError) {
     self.reporter = reporter
     opener = SocketOpener(address: configuration.address)
@@ -36,7 +37,9 @@ final class Connection: Sendable {
     } catch {
       throw .unreachable("\(error)")
     }
-    driver = Mutex(ConnectionDriver(configuration, handshake: Handshake(configuration, connectHook: connectHook)))
+    driver = Mutex(
+      ConnectionDriver(configuration, handshake: Handshake(configuration, connectHook: connectHook))
+    )
   }
 
   /// How long the server takes to answer, averaged over the last replies; zero before the first.
@@ -71,7 +74,7 @@ final class Connection: Sendable {
   /// operation timeout has passed since the first of both calls.
   func close() { act(on: submissions.withLock { $0.reduce(to: .closing) }) }
 
-  private func act(on notice: SubmissionQueue.Notice, isAwaited: Bool = false) {
+  private func act(on notice: SubmissionQueue.WorkerCall, isAwaited: Bool = false) {
     switch notice {
     case .none:
       // Without company the threads would take turns, with a wake-up for every single answer.

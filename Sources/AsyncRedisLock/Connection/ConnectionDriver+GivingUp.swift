@@ -16,14 +16,14 @@ extension ConnectionDriver {
     mustReconnect = false
     lastFailure = cause
     link = .down(until: .now + backoff.pause(using: &generator))
-    let repeated = unanswered.filter { $0.isRepeatable && $0.beginRepeating() }
+    let repeated = unanswered.filter { $0.givesBack && $0.beginRepeating() }
     pending.prepend(contentsOf: repeated)
-    for request in unanswered where !request.isRepeatable {
+    for request in unanswered where !request.givesBack {
       request.fail(cause) { connection.submit($0) }
     }
     if case .refused = cause {
       // Waiting would not help. What only cleans up keeps trying while it makes sense.
-      for request in pending.removeAll(where: { !$0.isRepeatable }) {
+      for request in pending.removeAll(where: { !$0.givesBack }) {
         request.fail(cause) { connection.submit($0) }
       }
     }
@@ -39,7 +39,7 @@ extension ConnectionDriver {
     pending.append(contentsOf: submitted.requests)
     Self.close(submitted.opened)
     // A release with a caller is sent once more, unless there is no next connection.
-    let waiting = pending.filter { isLast ? $0.isRepeatable : $0.isCleanUp }
+    let waiting = pending.filter { isLast ? $0.givesBack : $0.kind == .cleanUp }
     let undos = unanswered.compactMap { $0.undo?() } + waiting
     guard !undos.isEmpty else { return }
     // A socket that is broken already takes nothing, and needs no more than the attempt.
@@ -50,7 +50,7 @@ extension ConnectionDriver {
   mutating func refuse(_ openness: SubmissionQueue.Openness, on connection: Connection) {
     self.openness = openness
     let refused =
-      inFlight.requests.filter { !$0.isRepeatable } + pending.removeAll { !$0.isRepeatable }
+      inFlight.requests.filter { !$0.givesBack } + pending.removeAll { !$0.givesBack }
     for request in refused { request.fail(.closed) { connection.submit($0) } }
   }
 

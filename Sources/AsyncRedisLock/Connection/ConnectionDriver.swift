@@ -53,7 +53,8 @@ struct ConnectionDriver: ~Copyable {
   /// Works on a caller's thread, if that is likely to be done at once; false when the queue has to go
   /// on with it.
   mutating func runBriefly(on connection: Connection) -> Bool {
-    guard isReady, hasNothingToDo, !mustReconnect, openness == .open, callerRuns.allowsCallerRun() else {
+    guard isReady, hasNothingToDo, !mustReconnect, openness == .open, callerRuns.allowsCallerRun()
+    else {
       return false
     }
     return work(on: connection, until: .now + Self.longestCallerRun)

@@ -14,6 +14,17 @@ final class Request: Sendable {
     var isMissingScript: Bool { replies.contains { $0.error?.code == .noScript } }
   }
 
+  /// What becomes of a request whose connection breaks, or whose locker is closed.
+  enum Kind {
+    /// It fails, and its undo takes back what it may have done.
+    case call
+    /// It gives keys back: it is sent again on the next connection, also while the locker is being closed. For
+    /// commands alone that do no harm when the server executes them twice.
+    case release
+    /// The same, and it is the last thing to be sent on a connection that is given up.
+    case cleanUp
+  }
+
   private enum Phase: UInt8, AtomicRepresentable {
     case queued
     case sent
@@ -29,9 +40,7 @@ final class Request: Sendable {
   private let content: Content
   /// When the caller stops waiting.
   let deadline: Instant
-  /// Whether the request is sent again on the next connection when one breaks under it, instead of
-  /// failing: only for commands that do no harm when the server executes them twice.
-  let isRepeatable: Bool
+  let kind: Kind
   /// Whether a task waits for the answer, and may as well do the connection's work meanwhile.
   let isAwaited: Bool
   /// Makes the request that takes back what this one may have done, when nobody learns its outcome.
@@ -39,10 +48,10 @@ final class Request: Sendable {
   /// What it works on is never used again.
   let undo: (@Sendable () -> Request)?
 
-  /// Whether the request only takes back what another has done, and nobody waits for its outcome.
-  var isCleanUp: Bool { isRepeatable && undo == nil }
+  /// Whether the request goes on when its connection breaks.
+  var givesBack: Bool { kind != .call }
 
-  private let completion: @Sendable (Result<Answer, RequestFailure>) -> Void
+  private let completion: @Sendable (Result<Answer, TransportError>) -> Void
   private let phase = Atomic<Phase>(.queued)
   private let isBySource = Atomic<Bool>(false)
   private let isRepeated = Atomic<Bool>(false)
@@ -50,12 +59,12 @@ final class Request: Sendable {
   /// Creates a request; `completion` is called exactly once, on the connection's queue or on the
   /// thread that gives the request up, and must not block.
   convenience init(
-    _ commands: [Command], deadline: Instant, isRepeatable: Bool = false,
+    _ commands: [Command], deadline: Instant, kind: Kind = .call,
     isAwaited: Bool = false, undo: (@Sendable () -> Request)? = nil,
-    completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
+    completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
-      .commands(commands), deadline: deadline, isRepeatable: isRepeatable, isAwaited: isAwaited,
+      .commands(commands), deadline: deadline, kind: kind, isAwaited: isAwaited,
       undo: undo, completion: completion)
   }
 
@@ -63,21 +72,21 @@ final class Request: Sendable {
   /// before it; without one it succeeds with no replies.
   convenience init(
     deadline: Instant, command: @escaping @Sendable () -> Command?,
-    completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
+    completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
-      .made(command), deadline: deadline, isRepeatable: false, isAwaited: false, undo: nil,
+      .made(command), deadline: deadline, kind: .call, isAwaited: false, undo: nil,
       completion: completion)
   }
 
   private init(
-    _ content: Content, deadline: Instant, isRepeatable: Bool, isAwaited: Bool,
+    _ content: Content, deadline: Instant, kind: Kind, isAwaited: Bool,
     undo: (@Sendable () -> Request)?,
-    completion: @escaping @Sendable (Result<Answer, RequestFailure>) -> Void
+    completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.content = content
     self.deadline = deadline
-    self.isRepeatable = isRepeatable
+    self.kind = kind
     self.isAwaited = isAwaited
     self.undo = Mutant.noUndo.isActive ? nil : undo
     self.completion = completion
@@ -150,9 +159,8 @@ final class Request: Sendable {
   func fail(_ cause: TransportError, send: (Request) -> Void) {
     let former = phase.exchange(.finished, ordering: .acquiringAndReleasing)
     guard former != .finished else { return }
-    let mayHaveExecuted = former == .sent
     // What gives back has to go on in any case, sent or not.
-    if mayHaveExecuted || isRepeatable, let undo { send(undo()) }
-    completion(.failure(RequestFailure(cause: cause, mayHaveExecuted: mayHaveExecuted)))
+    if former == .sent || givesBack, let undo { send(undo()) }
+    completion(.failure(cause))
   }
 }

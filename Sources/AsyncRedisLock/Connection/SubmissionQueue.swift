@@ -1,7 +1,7 @@
 /// What has been handed to a connection and not been looked at by its queue.
 struct SubmissionQueue {
   /// What the sender has to do so that the queue notices.
-  enum Notice {
+  enum WorkerCall {
     /// The queue will see it anyway.
     case none
     /// Nobody is at work: start.
@@ -31,13 +31,13 @@ struct SubmissionQueue {
   private var isWaiting = false
 
   /// Adds requests; those that are not taken any more are put into `refused`.
-  mutating func add(_ new: some Sequence<Request>, refused: inout [Request]) -> Notice {
+  mutating func add(_ new: some Sequence<Request>, refused: inout [Request]) -> WorkerCall {
     switch openness {
     case .open:
       requests.append(contentsOf: new)
     case .stopped, .closing:
       for request in new {
-        if request.isRepeatable { requests.append(request) } else { refused.append(request) }
+        if request.givesBack { requests.append(request) } else { refused.append(request) }
       }
     case .closed:
       refused.append(contentsOf: new)
@@ -47,20 +47,20 @@ struct SubmissionQueue {
   }
 
   /// Adds the outcome of opening a socket.
-  mutating func add(_ opened: Result<CInt, TransportError>) -> Notice {
+  mutating func add(_ opened: Result<CInt, TransportError>) -> WorkerCall {
     self.opened = opened
     return notice()
   }
 
   /// Takes less from now on; there is no way back.
-  mutating func reduce(to openness: Openness) -> Notice {
+  mutating func reduce(to openness: Openness) -> WorkerCall {
     guard openness > self.openness else { return .none }
     self.openness = openness
     isOpennessNews = true
     return notice()
   }
 
-  private mutating func notice() -> Notice {
+  private mutating func notice() -> WorkerCall {
     if isWaiting {
       isWaiting = false
       return .wake

@@ -132,7 +132,8 @@ final class Subscriber: Sendable {
   private func adopt(_ result: Result<CInt, TransportError>, attempt: Int) {
     do throws(TransportError) {
       let descriptor = FileDescriptor(adopting: try result.get())
-      let socket = try SubscribedSocket(adopting: descriptor, handshake: handshake, channel: channel)
+      let socket = try SubscribedSocket(
+        adopting: descriptor, handshake: handshake, channel: channel)
       let isCurrent = state.withLock { state in
         guard state.attempt == attempt else { return false }
         state.socket = socket

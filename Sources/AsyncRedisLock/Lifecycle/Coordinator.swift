@@ -1,14 +1,5 @@
-internal import Synchronization
-
 /// Takes, keeps and gives back the locks of one ``Locker``.
 package final class Coordinator: Sendable {
-  /// The calls that are under way to take a lock or to give one back, and who waits for their end.
-  private struct Calls {
-    var count = 0
-    var isClosed = false
-    var idle: [Promise<Void>] = []
-  }
-
   let store: any LockStore
   let releaser: Releaser
   let extender: Extender
@@ -21,7 +12,7 @@ package final class Coordinator: Sendable {
   let storeID: String
   let forkGuard = ForkGuard()
   let clock: LockClock
-  private let calls = Mutex(Calls())
+  let calls = OpenCalls()
 
   init(
     _ configuration: LockerConfiguration, store: any LockStore, storeID: String, reporter: Reporter,
@@ -52,110 +43,6 @@ package final class Coordinator: Sendable {
     }
   }
 
-  /// Takes a lock; nil when somebody else holds it and the caller does not wait.
-  ///
-  /// On the caller's actor only until the task has its place in the line, so that places are in the order of the
-  /// calls. What asks and waits does not run there: the actor may be blocked, and others wait for who leads.
-  func acquire(
-    _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
-  ) async throws -> Lease? {
-    try checkNotForked(keys.names, .acquire)
-    try beginAcquiring(keys)
-    defer { endCall() }
-    try Task.checkCancellation()
-    let plan = AcquireState(
-      keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
-      now: clock.now, grace: clock.grace, trace: trace)
-    guard waits else { return try await acquireOnce(keys, plan, options) }
-    return try await acquireInTurn(keys, plan, options)
-  }
-
-  // MARK: Releasing
-
-  /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
-  ///
-  /// `isAwaited` tells that a task waits for the outcome, `revokes` that its holder did not ask for it.
-  @discardableResult
-  func release(
-    _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false
-  ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
-    // Closing must not miss what has not been handed to the store yet.
-    calls.withLock { $0.count += 1 }
-    let releasing = lease.beginRelease(isAwaited: isAwaited, revokes: revokes)
-    if case .giveBack(let release, let promise) = releasing {
-      if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
-        lease.gaveBack(successfully: true)
-        promise.fulfil(.success(.released))
-      } else {
-        giveBack(lease, release, promise)
-      }
-      extender.noteEnd()
-    }
-    endCall()
-    switch releasing {
-    case .wait(let promise): return promise
-    case .giveBack(let release, let promise):
-      // Behind all that: a log handler may block.
-      reporter.ended(
-        lease, lostBecause: release.wasValid ? nil : lease.lossReason, isByTask: !revokes)
-      return promise
-    }
-  }
-
-  private func handOn(_ lease: Lease) -> Bool {
-    let (isFencing, roundTrip) = (store.isFencing, store.roundTrip)
-    let (isDone, next) = queues.handOn(lease, LockKeys(of: lease)) { options in
-      lease.handedOn(to: options, isFencing: isFencing, roundTrip: roundTrip)
-    } start: { next in
-      _ = extender.add(next, wasHandedOver: true)
-    }
-    if let next { drawNumbers(for: next) }
-    return isDone
-  }
-
-  private func giveBack(
-    _ lease: Lease, _ release: Release, _ promise: Promise<Result<ReleaseOutcome, StoreFailure>>
-  ) {
-    let keys = LockKeys(of: lease)
-    releaser.giveBack(release) { [queues] result in
-      lease.gaveBack(successfully: (try? result.get()) != nil)
-      if case .success(let report) = result {
-        queues.note(keys, isContended: report.isContended)
-      }
-      promise.fulfil(result.map(\.outcome))
-    }
-    if let end = release.keptUntil { free(lease, at: end) }
-    // Behind the release, so that the next in this process does not meet it.
-    queues.end(lease, keys)
-  }
-
-  /// Frees keys for others whose lease was released before its time.
-  private func free(_ lease: Lease, at end: Instant) {
-    let action = TimedAction(at: end, by: clock) { [releaser] in
-      releaser.giveBack(lease.remainder)
-    }
-    deadlines.wake(action, at: end, until: .closing)
-  }
-
-  /// Leaves a lease to another process; false when it has ended.
-  func detach(_ lease: Lease) -> Bool {
-    guard lease.detach() else { return false }
-    queues.end(lease, LockKeys(of: lease))
-    extender.noteEnd()
-    store.stopListening(for: lease.claim.token)
-    reporter.ended(lease, lostBecause: nil, isByTask: true)
-    return true
-  }
-
-  /// Draws fencing tokens for handing a lease on, if it has none left.
-  func drawNumbers(for lease: Lease) {
-    guard store.isFencing, lease.beginDrawingNumbers() else { return }
-    let count = queues.numbersWanted(LockKeys(of: lease))
-    extender.extend(lease, by: lease.claim.ttl, drawing: count) { result in
-      lease.endDrawingNumbers((try? result.get())?.numbers ?? 0..<0)
-    }
-  }
-
   /// Waits for a while, by the store's time, or not at all when closed.
   func pause(_ duration: Duration) async throws(CancellationError) {
     let signal = Signal()
@@ -168,13 +55,13 @@ package final class Coordinator: Sendable {
   /// Gives back all leases and closes the store, within the operation timeout.
   func close() async {
     guard forkGuard.isHere else { return }
-    calls.withLock { $0.isClosed = true }
+    calls.close(.closed)
     queues.close()
     deadlines.close(.closed)
     let promises = extender.close().map { release($0, revokes: true) }
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
-    await waitForCalls()
+    await calls.waitUntilIdle()
     for promise in promises { _ = await promise.value }
     // Places in queues and what was granted too late are given back, too.
     await store.close().value
@@ -183,7 +70,7 @@ package final class Coordinator: Sendable {
   /// Does what ``close()`` does, when all leases have ended or the task is cancelled.
   func closeWhenReleased() async {
     guard forkGuard.isHere else { return }
-    calls.withLock { $0.isClosed = true }
+    calls.close(.closing)
     queues.close()
     deadlines.close(.closing)
     for lease in extender.close() {
@@ -197,7 +84,7 @@ package final class Coordinator: Sendable {
 
   /// Checks that the locker has not been closed while a task waited.
   func checkOpen(_ keys: LockKeys) throws(LockError) {
-    if calls.withLock({ $0.isClosed }) { throw Self.closedError(keys) }
+    if !calls.isOpen { throw Self.closedError(keys) }
   }
 
   /// Checks that this is not a child process with a copy of the locker.
@@ -214,34 +101,6 @@ package final class Coordinator: Sendable {
   }
 
   func beginAcquiring(_ keys: LockKeys) throws(LockError) {
-    let isClosed = calls.withLock { calls in
-      if !calls.isClosed { calls.count += 1 }
-      return calls.isClosed
-    }
-    if isClosed { throw Self.closedError(keys) }
+    if !calls.begin(until: .open) { throw Self.closedError(keys) }
   }
-
-  func endCall() {
-    let idle = calls.withLock { calls in
-      calls.count -= 1
-      guard calls.count == 0 else { return [Promise<Void>]() }
-      defer { calls.idle = [] }
-      return calls.idle
-    }
-    for promise in idle { promise.fulfil(()) }
-  }
-
-  private func waitForCalls() async {
-    let promise = Promise<Void>()
-    let isIdle = calls.withLock { calls in
-      if calls.count > 0 { calls.idle.append(promise) }
-      return calls.count == 0
-    }
-    if !isIdle { await promise.value }
-  }
-}
-
-extension LockKeys {
-  /// The keys of a lease, which have been checked and sorted before.
-  init(of lease: Lease) { self.init(checked: lease.claim.keys) }
 }

@@ -37,13 +37,7 @@ final class FenceCounter: Sendable {
   /// To be called in the order of the replies. `isRaised` tells a number drawn by a script that raises
   /// the counter first.
   func accept(_ number: UInt64, isRaised: Bool = false) -> Bool {
-    state.withLock {
-      $0.isRaised = $0.isRaised || isRaised
-      guard $0.isRaised, number > $0.largestInOrder else { return false }
-      $0.largestInOrder = number
-      $0.largest = max($0.largest, number)
-      return true
-    }
+    accept(number..<number + 1, isRaised: isRaised)
   }
 
   /// Whether numbers that were drawn together can be used, see ``accept(_:isRaised:)``.

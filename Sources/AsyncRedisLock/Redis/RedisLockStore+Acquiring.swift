@@ -12,7 +12,7 @@ extension RedisLockStore {
     if isFencing { commands.append(Command("INCR", names.fence)) }
     // Not GET: a foreign value can be of any length.
     commands.append(Command("GETRANGE", key, "0", String(LockToken.maximumLength - 1)))
-    return try await take(claim, with: commands, by: deadline) { [fences] answer in
+    return try await acquire(claim, with: commands, by: deadline) { [fences] answer in
       Self.readPipeline(answer, token: claim.token, fences: fences)
     }
   }
@@ -26,7 +26,7 @@ extension RedisLockStore {
         claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
         String(numbers),
       ])
-    return try await take(claim, with: [command], by: deadline) { [fences] answer in
+    return try await acquire(claim, with: [command], by: deadline) { [fences] answer in
       Self.readScript(answer, numbers: numbers, fences: fences)
     }
   }
@@ -40,24 +40,24 @@ extension RedisLockStore {
         token, claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
         String(numbers),
       ])
-    return try await take(claim, with: [command], by: deadline) { [fences] answer in
+    return try await acquire(claim, with: [command], by: deadline) { [fences] answer in
       Self.readScript(answer, numbers: numbers, fences: fences)
     }
   }
 
   /// What the replies to a claim say.
-  private enum Taking: Sendable {
+  private enum Attempt: Sendable {
     case done(Acquisition)
     /// The keys are ours, but the number drawn cannot be used.
     case needsNumber(sentAt: Instant)
   }
 
-  private func take(
+  private func acquire(
     _ claim: Claim, with commands: [Command], by deadline: Instant,
-    read: @escaping @Sendable (Request.Answer) -> Result<Taking, StoreFailure>
+    read: @escaping @Sendable (Request.Answer) -> Result<Attempt, StoreFailure>
   ) async throws(StoreFailure) -> Acquisition {
-    let taking = try await perform(commands, by: deadline, undoing: claim, read: read).get()
-    switch taking {
+    let attempt = try await perform(commands, by: deadline, undoing: claim, read: read).get()
+    switch attempt {
     case .done(let acquisition): return acquisition
     case .needsNumber(let sentAt):
       do throws(StoreFailure) {
@@ -78,7 +78,7 @@ extension RedisLockStore {
   /// would outrank the next one. Nor can a reply that came twice pass for that to the next `SET`.
   private static func readPipeline(
     _ answer: Request.Answer, token: String, fences: FenceCounter
-  ) -> Result<Taking, StoreFailure> {
+  ) -> Result<Attempt, StoreFailure> {
     let (replies, last) = (answer.replies, answer.replies[answer.replies.count - 1])
     switch replies[0] {
     case .null:
@@ -109,7 +109,7 @@ extension RedisLockStore {
 
   private static func readScript(
     _ answer: Request.Answer, numbers: Int, fences: FenceCounter
-  ) -> Result<Taking, StoreFailure> {
+  ) -> Result<Attempt, StoreFailure> {
     switch answer.replies[0] {
     case .array(let fields) where fields.count == 2 && fields[0] == .integer(1):
       if fields[1] == .string("") {

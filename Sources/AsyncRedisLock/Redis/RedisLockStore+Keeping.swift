@@ -9,7 +9,7 @@ extension RedisLockStore {
       let extended: Result<Extended, StoreFailure> =
         switch result {
         case .success(let answer): extendRequest.read(answer, fences: fences)
-        case .failure(let failure): .failure(StoreFailure(failure.cause))
+        case .failure(let failure): .failure(StoreFailure(failure))
         }
       if case .failure(.unintelligible) = extended { connection.distrust() }
       completion(extended)
@@ -36,7 +36,7 @@ extension RedisLockStore {
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let (claim, queued) = (release.claim, mayUseQueues)
-    let repeatRelease: @Sendable (Result<Request.Answer, RequestFailure>) -> Void = {
+    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>) -> Void = {
       [self] result in
       // The server may have done it before it hung up, and refuse for another reason now.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
@@ -52,7 +52,9 @@ extension RedisLockStore {
       undo = { [self] in cleanUp(claim, until: release.keysLastUntil) }
     }
     let request = Request(
-      [command], deadline: deadline, isRepeatable: true, isAwaited: release.isAwaited, undo: undo
+      [command], deadline: deadline, kind: undo == nil ? .cleanUp : .release,
+      isAwaited: release.isAwaited,
+      undo: undo
     ) { [self, undo] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         repeatRelease(result)
@@ -78,19 +80,19 @@ extension RedisLockStore {
   }
 
   /// Whether the server could not do the command just then.
-  private static func isTransient(_ result: Result<Request.Answer, RequestFailure>) -> Bool {
+  private static func isTransient(_ result: Result<Request.Answer, TransportError>) -> Bool {
     error(in: result).map { $0.remedy != .fail } ?? false
   }
 
-  private static func error(in result: Result<Request.Answer, RequestFailure>) -> ServerError? {
+  private static func error(in result: Result<Request.Answer, TransportError>) -> ServerError? {
     if case .success(let answer) = result { answer.replies[0].error } else { nil }
   }
 
   private func readRelease(
-    _ result: Result<Request.Answer, RequestFailure>, of release: Release
+    _ result: Result<Request.Answer, TransportError>, of release: Release
   ) -> Result<ReleaseReport, StoreFailure> {
     switch result {
-    case .failure(let failure): return .failure(StoreFailure(failure.cause))
+    case .failure(let failure): return .failure(StoreFailure(failure))
     case .success(let answer):
       // Keys that were to be kept are released when that is over: what was sent later comes behind that.
       let isTooLate = release.keptUntil.map { $0 <= answer.sentAt } ?? false
@@ -140,7 +142,7 @@ extension RedisLockStore {
     // Holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
     let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
-    return Request([command], deadline: end, isRepeatable: true) { [self] result in
+    return Request([command], deadline: end, kind: .cleanUp) { [self] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         return connection.submit(cleanUp(claim, until: end))
       }

@@ -17,7 +17,7 @@ extension RedisLockStore {
     ) { [self] result in
       polls.remove(claim.token)
       switch result {
-      case .failure(let failure): completion(.failure(StoreFailure(failure.cause)))
+      case .failure(let failure): completion(.failure(StoreFailure(failure)))
       case .success(let answer):
         let value = readPoll(answer, numbers: numbers, hasRaised: raises)
         if case .failure(.unintelligible) = value {
@@ -51,7 +51,7 @@ extension RedisLockStore {
       keys: names.keysAndFence(of: places.map { $0.claim.keys[0] }), arguments: arguments)
     let request = Request([command], deadline: deadline) { [connection] result in
       switch result {
-      case .failure(let failure): completion(.failure(StoreFailure(failure.cause)))
+      case .failure(let failure): completion(.failure(StoreFailure(failure)))
       case .success(let answer):
         let value = Self.readRefresh(answer, count: places.count)
         if case .failure(.unintelligible) = value { connection.distrust() }

@@ -45,7 +45,7 @@ final class RedisLockStore: LockStore {
     } giveBack: { message in
       let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
       let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
-      connection.submit(Request([command], deadline: .now + lifetime, isRepeatable: true) { _ in })
+      connection.submit(Request([command], deadline: .now + lifetime, kind: .cleanUp) { _ in })
     }
     self.connection = connection
     self.fences = fences
@@ -126,7 +126,7 @@ final class RedisLockStore: LockStore {
       Request([command], deadline: .now + patience) { result in
         switch result.map({ $0.replies[0] }) {
         // A locker that is being closed needs no grantChannel.
-        case .failure(let failure) where failure.cause == .closed: break
+        case .failure(let failure) where failure == .closed: break
         case .failure: completion(.unknown)
         case .success(.array(let fields)) where fields.count == 2 && fields[1] == .integer(0):
           completion(.elsewhere)
@@ -173,7 +173,7 @@ final class RedisLockStore: LockStore {
     let request = Request(commands, deadline: deadline, isAwaited: true, undo: undo) {
       [undo, connection] result in
       switch result {
-      case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure.cause)))
+      case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure)))
       case .success(let answer):
         let value = read(answer)
         if case .failure(.unintelligible) = value { connection.distrust() }

@@ -19,7 +19,7 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
     /// Sets the timer for what is due next, unless it is set for an earlier instant.
     ///
     /// Under the lock, so that a later alarm never replaces an earlier one.
-    mutating func arm(by clock: LockClock) {
+    mutating func arm(by clock: LockClock, makeTimer: () -> any WakeTimer) {
       guard let due = heap.nextDue else { return }
       // An alarm that should have come some time ago has got lost: Dispatch does that.
       if let armedFor, armedFor <= due,
@@ -29,7 +29,9 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
       }
       let alarm = min(due, clock.now + DeadlineQueueLimits.farthestAlarm)
       armedFor = alarm
-      timer?.set(for: alarm)
+      let timer = timer ?? makeTimer()
+      self.timer = timer
+      timer.set(for: alarm)
     }
   }
 
@@ -49,11 +51,11 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
 
   /// Hands over what is due from now on.
   func start(_ handler: @escaping Handler) {
-    state.withLock { state in
-      state.handler = handler
-      state.timer = clock.makeTimer { [weak self] in self?.fire() }
-    }
+    state.withLock { $0.handler = handler }
   }
+
+  /// Most lockers need only one of their queues.
+  private func makeTimer() -> any WakeTimer { clock.makeTimer { [weak self] in self?.fire() } }
 
   deinit { state.withLock { $0.timer?.cancel() } }
 
@@ -72,7 +74,7 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
   private func change(_ body: (inout DeadlineHeap<Item>) -> Void) {
     state.withLock { state in
       body(&state.heap)
-      state.arm(by: clock)
+      state.arm(by: clock, makeTimer: makeTimer)
     }
   }
 
@@ -87,7 +89,7 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
     state.withLock { state in
       state.firing = []
       for entry in again { state.heap.add(entry.item, due: entry.due) }
-      state.arm(by: clock)
+      state.arm(by: clock, makeTimer: makeTimer)
     }
   }
 }

@@ -15,10 +15,3 @@ enum TransportError: Error, Sendable, Equatable {
   /// The connection was closed by its owner.
   case closed
 }
-
-/// A failed request, with the one bit that decides what is safe to do next.
-struct RequestFailure: Error, Sendable, Equatable {
-  let cause: TransportError
-  /// Whether any of the request's commands may have been executed by the server, now or later.
-  let mayHaveExecuted: Bool
-}

@@ -16,7 +16,9 @@ struct GrantChannelTests {
   private func makeInbox() throws -> GrantChannel {
     let logger = Logger(label: "inbox") { _ in SwiftLogNoOpLogHandler() }
     let configuration = try LockerConfiguration(url: RedisServer.current.url)
-    return GrantChannel(configuration, channel: channel, reporter: Reporter(logger: logger, label: nil)) {
+    return GrantChannel(
+      configuration, channel: channel, reporter: Reporter(logger: logger, label: nil)
+    ) {
       [questions] completion in
       questions.change { $0.append(completion) }
     } giveBack: { _ in

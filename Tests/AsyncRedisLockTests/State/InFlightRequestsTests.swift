@@ -7,7 +7,7 @@ import Testing
 struct InFlightRequestsTests {
   let start = Instant.now
 
-  typealias Outcome = Recorder<Result<Request.Answer, RequestFailure>>
+  typealias Outcome = Recorder<Result<Request.Answer, TransportError>>
 
   func makeRequest(
     _ outcome: Outcome = Outcome(), commands: Int = 1, deadline: Duration = .seconds(1),
@@ -86,8 +86,7 @@ struct InFlightRequestsTests {
         #expect(outcome.values.isEmpty)
       }
       #expect(undone == (wasSent ? 1 : 0))
-      let expected = RequestFailure(cause: .cancelled, mayHaveExecuted: wasSent)
-      #expect(throws: expected) { try outcome.values[0].get() }
+      #expect(throws: TransportError.cancelled) { try outcome.values[0].get() }
     }
   }
 
@@ -95,7 +94,7 @@ struct InFlightRequestsTests {
   func undoOfRepeatable() {
     let undoing = makeRequest()
     let request = Request(
-      [Command("PING")], deadline: start, isRepeatable: true, undo: { undoing }
+      [Command("PING")], deadline: start, kind: .release, undo: { undoing }
     ) { _ in }
     var undone = 0
     request.fail(.timedOut) { _ in undone += 1 }
@@ -109,7 +108,7 @@ struct InFlightRequestsTests {
     request.fail(.cancelled) { _ in }
     request.succeed(Request.Answer(replies: [], sentAt: start))
     #expect(outcome.values.count == 1)
-    #expect(throws: RequestFailure.self) { try outcome.values[0].get() }
+    #expect(throws: TransportError.self) { try outcome.values[0].get() }
     #expect(!request.beginSending())
   }
 

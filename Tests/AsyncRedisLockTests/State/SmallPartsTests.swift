@@ -116,10 +116,10 @@ struct SmallPartsTests {
   @Test("A mailbox wakes its worker when it waits, starts it when it stopped, and loses nothing")
   func mailbox() {
     let request = Request([], deadline: .now) { _ in }
-    let repeatable = Request([], deadline: .now, isRepeatable: true) { _ in }
+    let repeatable = Request([], deadline: .now, kind: .release) { _ in }
     var refused: [Request] = []
     var mailbox = SubmissionQueue()
-    var notices: [SubmissionQueue.Notice] = []
+    var notices: [SubmissionQueue.WorkerCall] = []
     func add(_ request: Request) { notices.append(mailbox.add([request], refused: &refused)) }
 
     add(request)

@@ -1,0 +1,90 @@
+extension Coordinator {
+  /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
+  ///
+  /// `isAwaited` tells that a task waits for the outcome, `revokes` that its holder did not ask for it.
+  @discardableResult
+  func release(
+    _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false
+  ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
+    // Closing must not miss what has not been handed to the store yet.
+    _ = calls.begin(until: .closed)
+    let releasing = lease.beginRelease(isAwaited: isAwaited, revokes: revokes)
+    if case .giveBack(let release, let promise) = releasing {
+      if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
+        lease.gaveBack(successfully: true)
+        promise.fulfil(.success(.released))
+      } else {
+        giveBack(lease, release, promise)
+      }
+      extender.noteEnd()
+    }
+    calls.end()
+    switch releasing {
+    case .wait(let promise): return promise
+    case .giveBack(let release, let promise):
+      // Behind all that: a log handler may block.
+      reporter.ended(
+        lease, lostBecause: release.wasValid ? nil : lease.lossReason, isByTask: !revokes)
+      return promise
+    }
+  }
+
+  private func handOn(_ lease: Lease) -> Bool {
+    let (isFencing, roundTrip) = (store.isFencing, store.roundTrip)
+    let (isDone, next) = queues.handOn(lease, LockKeys(of: lease)) { options in
+      lease.handedOn(to: options, isFencing: isFencing, roundTrip: roundTrip)
+    } start: { next in
+      _ = extender.add(next, wasHandedOver: true)
+    }
+    if let next { drawNumbers(for: next) }
+    return isDone
+  }
+
+  private func giveBack(
+    _ lease: Lease, _ release: Release, _ promise: Promise<Result<ReleaseOutcome, StoreFailure>>
+  ) {
+    let keys = LockKeys(of: lease)
+    releaser.giveBack(release) { [queues] result in
+      lease.gaveBack(successfully: (try? result.get()) != nil)
+      if case .success(let report) = result {
+        queues.note(keys, isContended: report.isContended)
+      }
+      promise.fulfil(result.map(\.outcome))
+    }
+    if let end = release.keptUntil { free(lease, at: end) }
+    // Behind the release, so that the next in this process does not meet it.
+    queues.end(lease, keys)
+  }
+
+  /// Frees keys for others whose lease was released before its time.
+  private func free(_ lease: Lease, at end: Instant) {
+    let action = TimedAction(at: end, by: clock) { [releaser] in
+      releaser.giveBack(lease.remainder)
+    }
+    deadlines.wake(action, at: end, until: .closing)
+  }
+
+  /// Leaves a lease to another process; false when it has ended.
+  func detach(_ lease: Lease) -> Bool {
+    guard lease.detach() else { return false }
+    queues.end(lease, LockKeys(of: lease))
+    extender.noteEnd()
+    store.stopListening(for: lease.claim.token)
+    reporter.ended(lease, lostBecause: nil, isByTask: true)
+    return true
+  }
+
+  /// Draws fencing tokens for handing a lease on, if it has none left.
+  func drawNumbers(for lease: Lease) {
+    guard store.isFencing, lease.beginDrawingNumbers() else { return }
+    let count = queues.numbersWanted(LockKeys(of: lease))
+    extender.extend(lease, by: lease.claim.ttl, drawing: count) { result in
+      lease.endDrawingNumbers((try? result.get())?.numbers ?? 0..<0)
+    }
+  }
+}
+
+extension LockKeys {
+  /// The keys of a lease, which have been checked and sorted before.
+  init(of lease: Lease) { self.init(checked: lease.claim.keys) }
+}

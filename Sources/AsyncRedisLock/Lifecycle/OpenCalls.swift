@@ -1,0 +1,48 @@
+internal import Synchronization
+
+/// The calls under way that take a lock or give one back, which closing has to wait for.
+final class OpenCalls: Sendable {
+  private struct State {
+    var count = 0
+    var phase = ClosePhase.open
+    /// Kept when no call is under way.
+    var idle: [Promise<Void>] = []
+  }
+
+  private let state = Mutex(State())
+
+  /// Whether new locks may be taken.
+  var isOpen: Bool { state.withLock { $0.phase == .open } }
+
+  /// Begins a call in a phase of closing or before; false when that is over.
+  func begin(until lastPhase: ClosePhase) -> Bool {
+    state.withLock { state in
+      guard state.phase <= lastPhase else { return false }
+      state.count += 1
+      return true
+    }
+  }
+
+  func end() {
+    let idle = state.withLock { state in
+      state.count -= 1
+      guard state.count == 0 else { return [Promise<Void>]() }
+      defer { state.idle = [] }
+      return state.idle
+    }
+    for promise in idle { promise.fulfil(()) }
+  }
+
+  /// Begins a phase of closing.
+  func close(_ phase: ClosePhase) { state.withLock { $0.phase = max($0.phase, phase) } }
+
+  /// Waits until no call is under way.
+  func waitUntilIdle() async {
+    let promise = Promise<Void>()
+    let isIdle = state.withLock { state in
+      if state.count > 0 { state.idle.append(promise) }
+      return state.count == 0
+    }
+    if !isIdle { await promise.value }
+  }
+}

@@ -1,0 +1,5 @@
+/// A place of a claim to be kept for `lapse`.
+package struct EntryRefresh: Sendable {
+  package let claim: Claim
+  package let lapse: Duration
+}

@@ -1,0 +1,37 @@
+/// A claim to be given back.
+package struct Release: Sendable {
+  package let claim: Claim
+  /// Until when the claim's keys can exist if nobody deletes them.
+  package let keysLastUntil: Instant
+  /// Whether the claim was valid when it was first given back: what a repeated attempt finds gone, or
+  /// another's, the one before it has released then.
+  package let wasValid: Bool
+  /// Whether there was an attempt before this one, whose outcome is not known.
+  package let isRepetition: Bool
+  /// Whether a task waits for the outcome: others must not be held up.
+  package let isAwaited: Bool
+  /// Until when the keys stay as they are, so that nobody else gets them; nil to free them at once.
+  package let keptUntil: Instant?
+
+  /// Whether keys that are found gone, or another's, were released by an earlier attempt.
+  package var isExplained: Bool { wasValid && isRepetition }
+
+  /// The same, after an attempt that may have been carried out.
+  var repeated: Self {
+    Self(
+      claim: claim, keysLastUntil: keysLastUntil, wasValid: wasValid, isRepetition: true,
+      isAwaited: isAwaited, keptUntil: keptUntil)
+  }
+}
+
+/// What became of a release.
+package struct ReleaseReport: Sendable {
+  package let outcome: ReleaseOutcome
+  /// Whether somebody else waits for the keys, or has been handed them.
+  package let isContended: Bool
+
+  package init(outcome: ReleaseOutcome, isContended: Bool) {
+    self.outcome = outcome
+    self.isContended = isContended
+  }
+}
