@@ -10,7 +10,7 @@ public struct DetachedLock: Codable, Sendable, Hashable {
   /// The fencing token of the former holder, whose successor gets a greater one; nil when fencing is off.
   public let fencingToken: UInt64?
 
-  /// Creates a claim check of its parts.
+  /// Creates a value from its parts.
   public init(keys: [String], token: String, fencingToken: UInt64?) {
     self.keys = keys
     self.token = token

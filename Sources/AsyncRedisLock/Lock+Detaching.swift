@@ -1,5 +1,5 @@
 extension Lock {
-  /// Leaves the lock to another process, which takes it over with the claim check; nobody else gets it in between.
+  /// Leaves the lock to another process, which takes it over with the detached lock; nobody else gets it in between.
   ///
   /// The lock is prolonged once more, by its ttl. Then this handle has ended, as if released, and nobody
   /// extends the lock until it is taken over: that has to happen within the ttl. ``LockOptions/minHold`` and

@@ -51,7 +51,7 @@ public struct LockError: Error, Sendable, Hashable {
     self.waited = waited
     self.holder = holder
     self.serverCode = serverCode
-    // What is lost to a handle, or to a claim check, no repetition brings back.
+    // What is lost to a handle, or to a detached lock, no repetition brings back.
     let isGone = code == .lost && phase != nil
     self.isRetryable = isRetryable ?? (code.isUsuallyRetryable && !isGone)
   }

@@ -3,9 +3,9 @@ public import Logging
 extension Locker {
   /// Takes a lock over that another process has left with ``Lock/detach()``; it is never free in between.
   ///
-  /// The lock gets a token and a fencing token of its own, so that a claim check can be used once, and its
+  /// The lock gets a token and a fencing token of its own, so that a detached lock can be used once, and its
   /// former holder is fenced off. Without an answer of the server the lock is given back, as far as it can
-  /// be, and the claim check counts as used.
+  /// be, and the detached lock counts as used.
   ///
   /// - Parameters:
   ///   - check: What `detach()` returned.

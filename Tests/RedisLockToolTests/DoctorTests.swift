@@ -134,6 +134,18 @@
       #expect(try await diagnose(primary).findings["role"]?.level == "warning")
     }
 
+    @Test("The doctor finds a fence counter that no token can be drawn from, and names the remedy")
+    func fenceCounter() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "redis-lock:fence", "9223372036854775807")
+      let (status, findings) = try await diagnose(server)
+      #expect(status == 1)
+      #expect(findings["fencing"]?.level == "problem")
+      #expect(findings["fencing"]?.text.contains("delete it") == true)
+      #expect(findings["trial"]?.text.contains("2^53 - 1") == true)
+    }
+
     @Test("finds that a server is a node of a cluster")
     func cluster() async throws {
       let server = try RedisServer(arguments: ["--cluster-enabled", "yes"])

@@ -286,7 +286,12 @@ extension Coordinator {
   }
 
   var onLoss: @Sendable (Lease) -> Void {
-    { [queues, reporter] lease in
+    { [queues, releaser, reporter] lease in
+      // Of several keys others may be left; and after a server's clock was set back keys outlast their lease. Before
+      // the next task of this process asks for them.
+      if lease.claim.keys.count > 1 || lease.lossReason != .takenAway {
+        releaser.giveBack(lease.remainder)
+      }
       reporter.ended(lease, lostBecause: lease.lossReason)
       queues.end(lease, LockKeys(of: lease))
     }

@@ -1,21 +1,26 @@
 /// How long to wait before the next attempt to connect: at once after a connection that worked, then
-/// from 10 ms doubling to 1 s, each a random share between half and all of that.
+/// from 10 ms doubling to 250 ms or 1 s, each a random share between half and all of that.
 struct Backoff: Sendable {
   private static let shortest = Duration.milliseconds(10)
   /// Doublings until the longest pause: 10 ms × 2^7 is over a second.
   private static let mostDoublings = 7
   private static let longest = Duration.seconds(1)
+  /// The longest pause while something waits for the connection.
+  private static let longestWait = Duration.milliseconds(250)
 
   private var failures = 0
 
   /// Notes that a connection worked: the next attempt needs no pause, or the shortest if that was for moments.
   mutating func reset(isProven: Bool = true) { failures = isProven ? 0 : min(failures, 1) }
 
-  /// Notes that a connection failed; returns the pause before the next.
-  mutating func pause(using generator: inout some RandomNumberGenerator) -> Duration {
+  /// Notes that a connection failed; returns the pause before the next, shorter if that is waited for.
+  mutating func pause(
+    isWaitedFor: Bool = false, using generator: inout some RandomNumberGenerator
+  ) -> Duration {
     defer { failures = min(failures + 1, Self.mostDoublings + 1) }
     guard failures > 0 else { return .zero }
-    let full = min(Self.shortest * (1 << (failures - 1)), Self.longest)
+    let longest = isWaitedFor ? Self.longestWait : Self.longest
+    let full = min(Self.shortest * (1 << (failures - 1)), longest)
     return full * Double.random(in: 0.5...1, using: &generator)
   }
 }

@@ -1,3 +1,5 @@
+internal import DequeModule
+
 /// How requests fail, and how a connection ends.
 extension ConnectionDriver {
   mutating func failOverdue(at now: Instant, on connection: Connection) {
@@ -9,13 +11,14 @@ extension ConnectionDriver {
 
   /// Closes the connection; what is unanswered fails, or waits for the next connection.
   mutating func disconnect(because cause: TransportError, on connection: Connection) {
-    let unanswered = inFlight.removeAll()
+    let unanswered = removeUnanswered()
     takeBack(unanswered, on: connection)
     connection.reporter.disconnected(because: cause)
     context = nil
     mustReconnect = false
     lastFailure = cause
-    link = .down(until: .now + backoff.pause(using: &generator))
+    // It connects only for something that waits.
+    link = .down(until: .now + backoff.pause(isWaitedFor: true, using: &generator))
     let repeated = unanswered.filter { $0.givesBack && $0.beginRepeating() }
     pending.prepend(contentsOf: repeated)
     for request in unanswered where !request.givesBack {
@@ -27,6 +30,12 @@ extension ConnectionDriver {
         request.fail(cause) { connection.submit($0) }
       }
     }
+  }
+
+  /// Takes out all that was sent and has had no answer that can be trusted.
+  private mutating func removeUnanswered() -> [Request] {
+    defer { answered.removeAll() }
+    return answered.map(\.request) + inFlight.removeAll()
   }
 
   /// Sends what takes the unanswered requests back behind them, on the same socket: sent on another
@@ -57,7 +66,7 @@ extension ConnectionDriver {
   /// Ends for good.
   mutating func shutDown(on connection: Connection) {
     connection.end()
-    let unanswered = inFlight.removeAll()
+    let unanswered = removeUnanswered()
     takeBack(unanswered, on: connection, isLast: true)
     context = nil
     link = .down(until: .now)

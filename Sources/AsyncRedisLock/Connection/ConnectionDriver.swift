@@ -1,3 +1,5 @@
+internal import DequeModule
+
 /// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
 /// touches the socket.
 struct ConnectionDriver: ~Copyable {
@@ -17,6 +19,8 @@ struct ConnectionDriver: ~Copyable {
   var link: Link
   var pending = PendingRequests()
   var inFlight: InFlightRequests
+  /// Requests with answers that have not been handed out.
+  var answered: Deque<InFlightRequests.Answered> = []
   private var callerRuns = CallerRunsPolicy()
   var backoff = Backoff()
   private var hasBeenReady = false
@@ -245,31 +249,43 @@ struct ConnectionDriver: ~Copyable {
       hasRead = true
       let now = Instant.now
       inFlight.heard(at: now)
-      var slowest: Duration?
-      while let reply = try context?.nextReply() {
-        guard case .ready = link else {
-          try acceptLogin(reply, on: connection)
-          continue
-        }
-        if reply.error?.remedy == .reconnect { mustReconnect = true }
-        guard let answered = try inFlight.accept(handshake.conceal(reply)) else { continue }
-        slowest = slowest ?? answered.answer.sentAt.duration(to: now)
-        if answered.answer.isMissingScript, answered.request.beginRepeatingBySource() {
-          pending.append(contentsOf: [answered.request])
-        } else {
-          answered.request.succeed(answered.answer)
-          if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong kind") }
-        }
-      }
-      if let slowest {
+      try parse(on: connection)
+      if let oldest = answered.first?.answer.sentAt {
         backoff.reset()
-        connection.noteRoundTrip(slowest)
+        connection.noteRoundTrip(oldest.duration(to: now))
+        try handOut(on: connection)
       }
+    }
+    return hasRead
+  }
+
+  /// Matches the replies that have arrived to their requests.
+  ///
+  /// None is handed out before all are looked at: behind a reply that nobody asked for, nobody knows whose the
+  /// others were.
+  private mutating func parse(on connection: Connection) throws(TransportError) {
+    while let reply = try context?.nextReply() {
+      guard case .ready = link else {
+        try acceptLogin(reply, on: connection)
+        continue
+      }
+      if reply.error?.remedy == .reconnect { mustReconnect = true }
+      if let next = try inFlight.accept(handshake.conceal(reply)) { answered.append(next) }
     }
     if case .ready = link, inFlight.isEmpty, context?.hasUnparsedBytes == true {
       throw .protocolViolation("bytes that nobody asked for")
     }
-    return hasRead
+  }
+
+  private mutating func handOut(on connection: Connection) throws(TransportError) {
+    while let next = answered.popFirst() {
+      if next.answer.isMissingScript, next.request.beginRepeatingBySource() {
+        pending.append(contentsOf: [next.request])
+      } else {
+        next.request.succeed(next.answer)
+        if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong kind") }
+      }
+    }
   }
 
   /// When something has to be done even if nothing arrives.

@@ -3,8 +3,8 @@ struct Handshake: Sendable {
   /// Commands of the connection's user that go out with the login, before any request.
   struct ConnectHook: Sendable {
     let commands: @Sendable () -> [Command]
-    /// Gets the replies on the connection's queue, before the reply to any request.
-    let received: @Sendable ([Reply]) -> Void
+    /// Gets the replies on the connection's queue, before the reply to any request; false when one makes no sense.
+    let received: @Sendable ([Reply]) -> Bool
   }
 
   private let required: [Command]
@@ -45,7 +45,10 @@ struct Handshake: Sendable {
       let shown = index == 0 && password != nil ? .withoutText(error) : conceal(error)
       throw shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
     }
-    connectHook?.received(Array(replies.dropFirst(required.count + optional.count)))
+    let own = replies.dropFirst(required.count + optional.count)
+    guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
+      connectHook?.received(Array(own)) ?? true
+    else { throw .protocolViolation("an answer of the wrong kind to the login") }
   }
 
   /// The same for a reply, if it is an error.

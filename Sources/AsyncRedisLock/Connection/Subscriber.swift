@@ -42,12 +42,15 @@ final class Subscriber: Sendable {
   private let channel: String
   private let connectTimeout: Duration
   private let answerTimeout: Duration
+  /// Whether anything listens to the channel at present.
+  private let isWaitedFor: @Sendable () -> Bool
   private let handler: @Sendable (Event) -> Void
   /// Only ever locked on the queue, but for closing.
   private let state = Mutex(State())
 
   init(
     _ configuration: LockerConfiguration, channel: String,
+    isWaitedFor: @escaping @Sendable () -> Bool,
     handler: @escaping @Sendable (Event) -> Void
   ) {
     opener = SocketOpener(address: configuration.address)
@@ -55,6 +58,7 @@ final class Subscriber: Sendable {
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
     self.channel = channel
+    self.isWaitedFor = isWaitedFor
     self.handler = handler
   }
 
@@ -185,13 +189,14 @@ final class Subscriber: Sendable {
 
   private func disconnect(because cause: TransportError) {
     var generator = SystemRandomNumberGenerator()
+    let isWaitedFor = isWaitedFor()
     let (socket, attempt, pause) = state.withLock { state in
       state.attempt += 1
       // Otherwise a server that confirms and hangs up again would be called without any pause.
       if let start = state.subscribedAt.take() {
         state.backoff.reset(isProven: start + Self.provingTime <= .now)
       }
-      let pause = state.backoff.pause(using: &generator)
+      let pause = state.backoff.pause(isWaitedFor: isWaitedFor, using: &generator)
       return (state.socket.take(), state.attempt, pause)
     }
     socket?.cancel()

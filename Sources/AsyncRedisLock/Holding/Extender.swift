@@ -41,17 +41,15 @@ final class Extender: Sendable {
   private let store: any LockStore
   private let clock: LockClock
   private let operationTimeout: Duration
-  private let releaser: Releaser
   private let reporter: Reporter
   private let queue: DeadlineQueue<Item>
   private let isClosed = Mutex(false)
   private let planned = Atomic<UInt64>(0)
 
-  init(store: any LockStore, releaser: Releaser, reporter: Reporter) {
+  init(store: any LockStore, operationTimeout: Duration, reporter: Reporter) {
     self.store = store
-    self.releaser = releaser
+    self.operationTimeout = operationTimeout
     self.reporter = reporter
-    operationTimeout = releaser.operationTimeout
     clock = store.clock
     queue = DeadlineQueue(clock: clock, slack: Self.slack) { $0.hasEnded }
     queue.start { [weak self] due, now in self?.fire(due, at: now) ?? [] }
@@ -83,8 +81,11 @@ final class Extender: Sendable {
     lease.willExtend(by: ttl, deadline: deadline)
     let one = Extension(lease, ttl: ttl)
     store.extend([one], numbers: numbers, by: deadline) { result in
-      if case .success(let extended) = result, extended.isOurs[0] {
-        lease.extended(by: ttl, sentAt: extended.sentAt)
+      switch result {
+      case .success(let extended) where extended.isOurs[0]:
+        lease.extended(by: ttl, sentAt: extended.sentAt, remaining: extended.remaining[0])
+      case .success: break
+      case .failure: lease.extensionFailed()
       }
       completion(result)
     }
@@ -168,7 +169,8 @@ final class Extender: Sendable {
         lose(lease)
       } else {
         let (due, lateness) = lease.concludeExtension(
-          sentAt: extended?.sentAt, at: now, roundTrip: roundTrip)
+          sentAt: extended?.sentAt, remaining: extended?.remaining[index], at: now,
+          roundTrip: roundTrip)
         if let due { entries.append(Entry(due: due, item: .lease(lease))) }
         if let lateness { reporter.extended(lease, lateness) }
       }
@@ -179,10 +181,7 @@ final class Extender: Sendable {
   }
 
   /// Ends a lease of which the server said that it is not ours.
-  func lose(_ lease: Lease) {
-    // One key lost is the lock lost; the others must not stay behind.
-    if lease.lose(.takenAway), lease.claim.keys.count > 1 { releaser.giveBack(lease.remainder) }
-  }
+  func lose(_ lease: Lease) { _ = lease.lose(.takenAway) }
 
   /// A lease's own share of the stagger, between 0 and 1; all of them together are spread evenly.
   private func nextShare() -> Double {

@@ -152,10 +152,16 @@ final class Lease: Sendable {
 
   // MARK: Outcomes
 
-  /// Notes an extension that the store confirmed.
-  func extended(by ttl: Duration, sentAt: Instant) {
-    _ = act { $0.state.extended(by: ttl, sentAt: sentAt, at: clock.now) }
+  /// Notes an extension that the store confirmed, and how long the keys last if far longer.
+  func extended(by ttl: Duration, sentAt: Instant, remaining: Duration?) {
+    _ = act { guarded in
+      guarded.state.noteRemaining(remaining)
+      return guarded.state.extended(by: ttl, sentAt: sentAt, at: clock.now)
+    }
   }
+
+  /// Notes an extension without an outcome.
+  func extensionFailed() { guarded.withLock { $0.state.extensionFailed() } }
 
   /// Notes that an extension is about to be sent.
   func willExtend(by ttl: Duration, deadline: Instant) {
@@ -165,12 +171,13 @@ final class Lease: Sendable {
   /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed; returns when the
   /// lease is due again, and how late a confirmation is.
   func concludeExtension(
-    sentAt: Instant?, at now: Instant, roundTrip: Duration
+    sentAt: Instant?, remaining: Duration?, at now: Instant, roundTrip: Duration
   ) -> (due: Instant?, lateness: Lateness?) {
     var (next, lateness) = (Instant?.none, Lateness?.none)
     _ = act { guarded in
       var action = LeaseState.Action.none
       if let sentAt {
+        guarded.state.noteRemaining(remaining)
         // One that has just ended is not late.
         if guarded.state.isHeld(at: now) {
           lateness = guarded.state.lateness(at: now, roundTrip: roundTrip)

@@ -56,6 +56,10 @@ struct LeaseState {
   private var isExtending = false
   /// How long after a confirmation the next extension is due, by this lease's share of the stagger.
   private var interval: Duration?
+  /// What the next extension cuts keys to that last far longer, because the server's clock was set back.
+  private(set) var cutsTo: Duration?
+  /// What an extension with an unknown outcome may still cut the keys to.
+  private var mayBeCutTo: Duration?
   /// Until when the keys can exist, counting extensions whose outcome is unknown.
   private(set) var keysLastUntil: Instant
   /// When the lease is lost even though it is extended.
@@ -104,6 +108,8 @@ struct LeaseState {
     self.extend = extend
     confirmedAt = former.confirmedAt
     longestTTL = former.longestTTL
+    cutsTo = former.cutsTo
+    mayBeCutTo = former.mayBeCutTo
     validUntil = Self.earlier(former.validUntil, holdEnd)
     keysLastUntil = former.keysLastUntil
   }
@@ -210,9 +216,24 @@ struct LeaseState {
     guard phase == .held else { return .none }
     guard now < validUntil else { return lose(expiry) }
     confirmedAt = max(confirmedAt, sentAt)
+    let ttl = mayBeCutTo.map { min($0, ttl) } ?? ttl
     validUntil = max(
       validUntil, Self.earlier(Self.validity(of: ttl, sentAt: sentAt), holdEnd))
     return .none
+  }
+
+  /// How much longer keys may last than was ever asked for; the clocks of servers are set by less.
+  private static let farAbove = Duration.seconds(60)
+
+  /// Notes how long the keys last after an extension, if far longer than that asked for: they are cut the next time.
+  mutating func noteRemaining(_ remaining: Duration?) {
+    cutsTo = remaining.flatMap { $0 > longestTTL + Self.farAbove ? longestTTL : nil }
+  }
+
+  /// Notes that nobody knows whether an extension worked: should it cut the keys late, no longer one is believed.
+  mutating func extensionFailed() {
+    guard let cutsTo else { return }
+    mayBeCutTo = min(mayBeCutTo ?? cutsTo, cutsTo)
   }
 
   /// Notes that the background extension, sent at `sentAt`, was confirmed, and plans the next.
@@ -232,6 +253,7 @@ struct LeaseState {
   /// within a ttl at the most, and until the validity ends.
   mutating func retryExtension(at now: Instant) {
     isExtending = false
+    extensionFailed()
     extendAt = now + min(max(ttl / 20, .milliseconds(1)), .milliseconds(250))
   }
 

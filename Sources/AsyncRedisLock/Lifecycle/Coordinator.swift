@@ -27,7 +27,7 @@ package final class Coordinator: Sendable {
     self.reporter = reporter
     clock = store.clock
     releaser = Releaser(store: store, operationTimeout: operationTimeout)
-    extender = Extender(store: store, releaser: releaser, reporter: reporter)
+    extender = Extender(store: store, operationTimeout: operationTimeout, reporter: reporter)
     deadlines = Deadlines(clock: clock)
     refresher = QueueEntryRefresher(store: store, operationTimeout: operationTimeout)
   }

@@ -6,6 +6,6 @@ enum LeaseOrigin: String, Sendable {
   case queued
   /// From another task of this locker.
   case handedOn = "handed on"
-  /// From another process, which left it with a claim check.
+  /// From another process, which left it as a detached lock.
   case adopted
 }

@@ -43,7 +43,8 @@ final class ExtendRequest: Sendable {
         keys += one.claim.keys
       }
       arguments.append(one.claim.token)
-      arguments.append(milliseconds)
+      arguments.append(
+        one.longest.map { "\(milliseconds) \($0.wholeMilliseconds)" } ?? milliseconds)
       arguments.append(String(one.claim.keys.count))
     }
     if numbers > 0 {
@@ -62,11 +63,13 @@ final class ExtendRequest: Sendable {
     }
     switch reply {
     case .array(let fields) where fields.count == count || fields.count == count + 1:
+      var remaining: [Int: Duration] = [:]
       for (index, field) in zip(isOurs.indices.filter { isOurs[$0] }, fields) {
-        guard case .integer(let code) = field, code == 0 || code == 1 else {
+        guard case .integer(let code) = field, (0...KeyState.longestTTL).contains(code) else {
           return .failure(.unexpected(field))
         }
-        isOurs[index] = code == 1
+        isOurs[index] = code > 0
+        if code > 1 { remaining[index] = .milliseconds(code) }
       }
       var drawn: Range<UInt64> = 0..<0
       if fields.count > count {
@@ -75,7 +78,8 @@ final class ExtendRequest: Sendable {
         }
         if fences.accept(some) { drawn = some }
       }
-      return .success(Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: drawn))
+      return .success(
+        Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: drawn, remaining: remaining))
     case .error(let error): return .failure(StoreFailure(error))
     case let reply: return .failure(.unexpected(reply))
     }

@@ -94,7 +94,9 @@ final class GrantChannel: Sendable {
       case .closed:
         state.readiness = .opening
         state.waiting.append(completion)
-        let subscriber = Subscriber(configuration, channel: channel) { [weak self] event in
+        let subscriber = Subscriber(configuration, channel: channel) { [weak self] in
+          (self?.listenerCount ?? 0) > 0
+        } handler: { [weak self] event in
           self?.receive(event)
         }
         state.subscriber = subscriber

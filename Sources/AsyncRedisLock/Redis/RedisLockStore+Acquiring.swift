@@ -90,7 +90,7 @@ extension RedisLockStore {
     case .status("OK"):
       for reply in replies { if let error = reply.error { return .failure(StoreFailure(error)) } }
       let number = replies.count == 3 ? replies[1].fencingToken : 0
-      guard let number else { return .failure(.unexpected(replies[1])) }
+      guard let number else { return .failure(.noFencingToken(replies[1])) }
       guard case .string(let value) = last else { return .failure(.unexpected(last)) }
       guard value == token || Mutant.fenceApart.isActive else {
         return .success(.done(.contended(.init(value))))
@@ -116,7 +116,7 @@ extension RedisLockStore {
         return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
       }
       guard let drawn = fields[1].fencingTokens(numbers) else {
-        return .failure(.unexpected(fields[1]))
+        return .failure(.noFencingToken(fields[1]))
       }
       guard fences.accept(drawn) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
       return .success(.done(.held(sentAt: answer.sentAt, numbers: drawn)))
@@ -141,7 +141,7 @@ extension RedisLockStore {
       case .null: return .success(.contended(.init()))
       case .error(let error): return .failure(StoreFailure(error))
       case let reply:
-        guard let number = reply.fencingToken else { return .failure(.unexpected(reply)) }
+        guard let number = reply.fencingToken else { return .failure(.noFencingToken(reply)) }
         guard fences.accept(number, isRaised: true) else { return .success(nil) }
         return .success(.held(sentAt: sentAt, numbers: number..<number + 1))
       }

@@ -12,7 +12,8 @@ extension RedisLockStore {
       case .null: return .success(nil)
       case .array(let fields):
         guard fields.count == 4, let state = KeyState(fields[...1]),
-          case .integer(let count) = fields[2], case .array(let tokens) = fields[3]
+          case .integer(let count) = fields[2], (0...Int64(Int32.max)).contains(count),
+          case .array(let tokens) = fields[3]
         else { return .failure(.unexpected(answer.replies[0])) }
         let waiters = tokens.compactMap { reply -> String? in
           if case .string(let token) = reply { token } else { nil }

@@ -66,7 +66,9 @@ extension RedisLockStore {
   ) -> Result<[Waiting?], StoreFailure> {
     switch answer.replies[0] {
     case .array(let fields) where fields.count == 1 + 2 * count:
-      guard let counter = fields[0].fencingToken else { return .failure(.unexpected(fields[0])) }
+      guard let counter = fields[0].fencingToken else {
+        return .failure(.noFencingToken(fields[0]))
+      }
       var places: [Waiting?] = []
       for index in stride(from: 1, to: fields.count, by: 2) {
         guard let state = KeyState(fields[index...index + 1]) else {
@@ -102,7 +104,7 @@ extension RedisLockStore {
         return .failure(.unexpected(fields[0]))
       }
       guard let drawn = fields[1].fencingTokens(numbers) else {
-        return .failure(.unexpected(fields[1]))
+        return .failure(.noFencingToken(fields[1]))
       }
       // The counter was lost since the question was sent; asked again, the server raises it first.
       guard !isFencing || fences.accept(drawn, isRaised: hasRaised) else { return .success(.again) }

@@ -26,10 +26,13 @@ final class RedisLockStore: LockStore {
         return [Self.raiseCommand(names, above: fences.largest).bySource]
       },
       received: { replies in
+        // This server may be another than the one that the inbox is on.
+        defer { openedChannel.withLock { $0.grantChannel }?.verify() }
         // When the server cannot raise the counter now, the first lock has to do it.
-        if let number = replies.first?.fencingToken { _ = fences.accept(number, isRaised: true) }
-        // This server may be another than the one that the grantChannel is on.
-        openedChannel.withLock { $0.grantChannel }?.verify()
+        guard let reply = replies.first, reply.error == nil else { return true }
+        guard let number = reply.fencingToken else { return false }
+        _ = fences.accept(number, isRaised: true)
+        return true
       })
     let connection: Connection
     do {

@@ -20,7 +20,7 @@ extension Reply {
 
 extension UInt64 {
   /// Scripts count in floating point, which skips numbers above 2^53; by microseconds that is in the year 2255.
-  static var largestFencingToken: UInt64 { (1 << 53) - 1 }
+  package static var largestFencingToken: UInt64 { (1 << 53) - 1 }
 }
 
 extension KeyState {
@@ -28,10 +28,14 @@ extension KeyState {
     self.init(holder: holder.flatMap { $0.isEmpty ? nil : $0 }, remaining: nil)
   }
 
+  /// The longest time to live that a server can count, in milliseconds: some 285,000 years.
+  static let longestTTL: Int64 = 1 << 53
+
   /// Reads a value and a `PTTL`, which is negative for a key that never expires.
   init?(_ fields: ArraySlice<Reply>) {
     guard fields.count == 2, case .string(let value)? = fields.first,
-      case .integer(let milliseconds)? = fields.last
+      case .integer(let milliseconds)? = fields.last,
+      (-2...Self.longestTTL).contains(milliseconds)
     else { return nil }
     self.init(
       holder: value, remaining: milliseconds < 0 ? nil : .milliseconds(milliseconds))
@@ -39,6 +43,21 @@ extension KeyState {
 }
 
 extension StoreFailure {
+  /// A reply that is no fencing token, or one that no server can have counted to.
+  static func noFencingToken(_ reply: Reply) -> Self {
+    let text =
+      switch reply {
+      case .integer(let number): String(number)
+      case .string(let digits): digits
+      default: ""
+      }
+    guard let number = UInt64(text), number > .largestFencingToken else {
+      return .unexpected(reply)
+    }
+    return .unintelligible(
+      "the server sent the fencing token \(number), and its fence counter must not pass 2^53 - 1")
+  }
+
   static func unexpected(_ reply: Reply) -> Self {
     .unintelligible("the server sent an unexpected reply: \("\(reply)".abbreviatedForMessage)")
   }

@@ -2,12 +2,15 @@
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
+  /// What keys are to be cut to that last far longer; nil when they are to be left alone.
+  package let longest: Duration?
   /// Whether the lease goes on; if not, its release may be on its way, and no extension must follow it.
   package let isWanted: @Sendable () -> Bool
 
   init(_ lease: Lease, ttl: Duration) {
     claim = lease.claim
     self.ttl = ttl
+    longest = lease.state.cutsTo
     isWanted = { !lease.hasEnded }
   }
 }
@@ -22,10 +25,15 @@ package struct Extended: Sendable {
   package let isOurs: [Bool]
   /// What was drawn; empty when it cannot be used.
   package let numbers: Range<UInt64>
+  /// How long the keys of some last that last far longer than they were asked to; by index.
+  package let remaining: [Int: Duration]
 
-  package init(sentAt: Instant, isOurs: [Bool], numbers: Range<UInt64>) {
+  package init(
+    sentAt: Instant, isOurs: [Bool], numbers: Range<UInt64>, remaining: [Int: Duration] = [:]
+  ) {
     self.sentAt = sentAt
     self.isOurs = isOurs
     self.numbers = numbers
+    self.remaining = remaining
   }
 }

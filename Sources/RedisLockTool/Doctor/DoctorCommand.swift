@@ -50,6 +50,7 @@
           Finding(.warning, "server", "this user may not use INFO, so much cannot be said"))
       }
       findings.append(try await timing(locker))
+      findings += try await fencing(locker)
       let permissions = Permissions(key: key, prefix: prefix, ownPrefix: locker.keyPrefix)
       // On a replica, or out of memory, that says it all.
       let answers = try await locker.ask(permissions.trials.map(\.words))
@@ -62,6 +63,22 @@
     private static func saves(_ reply: Reply) -> Bool? {
       guard case .array(let fields) = reply, fields.count == 2 else { return nil }
       return fields[1] != .string("")
+    }
+
+    /// Whether fencing tokens can be drawn.
+    private func fencing(_ locker: Locker) async throws -> [Finding] {
+      let counter = locker.keyPrefix + "fence"
+      guard
+        case .string(let digits)? = try await locker.ask([["GETRANGE", counter, "0", "20"]]).first,
+        let number = UInt64(digits), number >= UInt64.largestFencingToken
+      else { return [] }
+      return [
+        Finding(
+          .problem, "fencing",
+          "the counter \(counter) is at \(number), and no token above 2^53 - 1 can be drawn: "
+            + "delete it while nothing is locked, and have what refuses old tokens forget the largest"
+        )
+      ]
     }
 
     private func timing(_ locker: Locker) async throws -> Finding {

@@ -158,7 +158,7 @@ struct ContractTests {
     #expect(try await second.forceRelease(key) == nil)
   }
 
-  @Test("hands a lock to another locker by a claim check", arguments: ContractStore.allCases)
+  @Test("hands a lock to another locker by a detached lock", arguments: ContractStore.allCases)
   func detaching(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())

@@ -190,7 +190,8 @@ struct HostileServerTests {
     }
     defer { server.stop() }
     let locker = try await Locker(url: server.url)
-    #expect(try await locker.inspect(first)?.holder.value == "holder of \(first)")
+    let attempt = await Attempt { try await locker.inspect(first) }
+    #expect(attempt.error?.code == .unreachable, "whose answer the first was nobody knows")
     #expect(try await locker.inspect(second)?.holder.value == "holder of \(second)")
     await eventually("the connection is dropped") { server.isOver(0) }
     #expect(server.connectionCount == 2)

@@ -244,4 +244,91 @@ struct LeaseStateTests {
       wasOver = wasOver || !isHeld
     }
   }
+
+  // MARK: Ends
+
+  @Test("Each event leads from each phase of a lease to the phase that the table says")
+  func transitions() {
+    enum Event: CaseIterable { case lose, release, revoke, giveBackSucceeds, giveBackFails, detach }
+    typealias Row = (
+      name: String, path: [Event], ending: LeaseState.Ending?, isGiven: Bool,
+      next: LeaseState.Releasing
+    )
+    let valid = LeaseState.Releasing.giveBack(wasValid: true, isRepetition: false)
+    let late = LeaseState.Releasing.giveBack(wasValid: false, isRepetition: false)
+    let lost = LeaseState.Ending.lost(.takenAway)
+    let table: [Row] = [
+      ("held", [], nil, false, valid),
+      ("lost", [.lose], lost, false, late),
+      ("lost once", [.lose, .lose], lost, false, late),
+      ("released", [.release], .released, true, .wait),
+      ("released, then lost", [.release, .lose], .released, true, .wait),
+      ("released twice", [.release, .release], .released, true, .wait),
+      ("released and done", [.release, .giveBackSucceeds], .released, true, .wait),
+      (
+        "released in vain", [.release, .giveBackFails], .released, false,
+        .giveBack(wasValid: true, isRepetition: true)
+      ),
+      (
+        "released in vain, then again", [.release, .giveBackFails, .release], .released, true, .wait
+      ),
+      ("revoked", [.revoke], .revoked, true, .wait),
+      ("released, then revoked", [.release, .revoke], .released, true, .wait),
+      ("lost, then released", [.lose, .release], lost, true, .wait),
+      (
+        "lost, then released in vain", [.lose, .release, .giveBackFails], lost, false,
+        .giveBack(wasValid: false, isRepetition: true)
+      ),
+      ("detached", [.detach], .detached, true, .wait),
+      ("detached, then lost", [.detach, .lose], .detached, true, .wait),
+      ("released, then detached", [.release, .detach], .released, true, .wait),
+      ("given back without a release", [.giveBackFails, .giveBackSucceeds], nil, false, valid),
+    ]
+    for row in table {
+      var lease = makeLease()
+      for event in row.path {
+        switch event {
+        case .lose: _ = lease.lose(.takenAway)
+        case .release: lease.release(at: start)
+        case .revoke: lease.release(at: start, revokes: true)
+        case .giveBackSucceeds: lease.gaveBack(successfully: true)
+        case .giveBackFails: lease.gaveBack(successfully: false)
+        case .detach: _ = lease.detach(at: start)
+        }
+      }
+      #expect(lease.ending == row.ending, "\(row.name)")
+      #expect(lease.isBeingReleased == row.isGiven, "\(row.name)")
+      let next = lease.release(at: start)
+      #expect(next == row.next, "\(row.name)")
+    }
+    var expired = makeLease()
+    let isDetached = expired.detach(at: start + .seconds(3))
+    #expect(!isDetached && expired.ending == nil)
+    expired.release(at: start + .seconds(3), revokes: true)
+    #expect(expired.ending == .lost(.expired))
+  }
+
+  @Test(
+    "Keys that last far longer than was ever asked for are cut, and an unknown cut is allowed for")
+  func cuts() {
+    var lease = makeLease()
+    lease.noteRemaining(.seconds(63))
+    #expect(lease.cutsTo == nil, "that may be the clocks")
+    lease.noteRemaining(.milliseconds(63_001))
+    #expect(lease.cutsTo == .seconds(3))
+    lease.willExtend(by: .seconds(600), deadline: start)
+    lease.noteRemaining(.seconds(660))
+    #expect(lease.cutsTo == nil, "it was asked to last that long")
+    lease.noteRemaining(.seconds(661))
+    #expect(lease.cutsTo == .seconds(600))
+    lease.retryExtension(at: start)
+    lease.noteRemaining(nil)
+    #expect(lease.cutsTo == nil)
+    _ = lease.extended(by: .seconds(900), sentAt: start, at: start)
+    #expect(lease.validUntil < start + .seconds(600), "the cut may come behind the extension")
+    var other = makeLease()
+    other.retryExtension(at: start)
+    _ = other.extended(by: .seconds(900), sentAt: start, at: start)
+    #expect(other.validUntil > start + .seconds(800), "what failed cut nothing")
+  }
 }

@@ -35,6 +35,9 @@ struct SmallPartsTests {
     #expect((.milliseconds(5) ... .milliseconds(10)).contains(backoff.pause(using: &generator)))
     backoff.reset()
     #expect(backoff.pause(using: &generator) == .zero)
+    for _ in 0..<100 {
+      #expect(backoff.pause(isWaitedFor: true, using: &generator) <= .milliseconds(250))
+    }
   }
 
   @Test("A fencing token has to grow, and to be drawn after the counter was raised")

@@ -12,8 +12,12 @@ for i = 1, count do
 end
 local fence = ''
 if KEYS[count + 1] then
+  local last = redis.call('INCRBY', KEYS[count + 1], ARGV[4])
+  if last > 9007199254740991 then
+    return redis.error_reply('ERR the fence counter is beyond 2^53 - 1')
+  end
   -- As text with all its digits: Lua's own conversion loses some.
-  fence = string.format('%.0f', redis.call('INCRBY', KEYS[count + 1], ARGV[4]) - ARGV[4] + 1)
+  fence = string.format('%.0f', last - ARGV[4] + 1)
 end
 for i = 1, count do
   redis.call('SET', KEYS[i], token, 'PX', ttl)

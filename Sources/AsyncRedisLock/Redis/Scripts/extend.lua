@@ -1,12 +1,18 @@
--- Prolongs the keys of some tokens to at least a ttl from now; never shortens, never creates.
+-- Prolongs the keys of some tokens to at least a ttl from now; never creates, and shortens only what it is told to.
 -- KEYS: the keys of the first lock, of the next, …; then the fence counter if numbers are to be drawn.
--- ARGV: for each lock its token, ttl in ms and how many of KEYS are its own; then, for one lock only, how
--- many fencing tokens to draw.
--- Returns for each 1, or 0 if a key is gone or another's, and nothing of it is changed then; then the first
--- number as text, if any were drawn.
+-- ARGV: for each lock its token, its ttl in ms and how many of KEYS are its own; then, for one lock only, how
+-- many fencing tokens to draw. A ttl may be followed by a space and the longest that the lock ever asked for: keys that
+-- last a minute longer, because the server's clock was set back, are cut to that.
+-- Returns for each 1, or 0 if a key is gone or another's, and nothing of it is changed then, or the PTTL of a key that
+-- lasts more than a minute longer than its ttl; then the first number as text, if any were drawn.
 local outcome, first = {}, 1
 for i = 1, #ARGV - 2, 3 do
   local token, ttl, last = ARGV[i], tonumber(ARGV[i + 1]), first + ARGV[i + 2] - 1
+  local longest
+  if not ttl then
+    ttl, longest = string.match(ARGV[i + 1], '^(%d+) (%d+)$')
+    ttl, longest = tonumber(ttl), tonumber(longest)
+  end
   local isOurs = 1
   for k = first, last do
     local holder = redis.pcall('GET', KEYS[k])
@@ -19,17 +25,25 @@ for i = 1, #ARGV - 2, 3 do
   end
   if isOurs == 1 then
     for k = first, last do
+      local left = redis.call('PTTL', KEYS[k])
       -- An extension left on an old connection may run after a longer one on the new.
-      if redis.call('PTTL', KEYS[k]) < ttl then
+      if left < ttl then
         redis.call('PEXPIRE', KEYS[k], ttl)
+      elseif longest and left > longest + 60000 then
+        redis.call('PEXPIRE', KEYS[k], longest)
+      elseif left > ttl + 60000 then
+        isOurs = left
       end
     end
   end
   outcome[#outcome + 1], first = isOurs, last + 1
 end
-if #ARGV % 3 == 1 and outcome[1] == 1 then
+if #ARGV % 3 == 1 and outcome[1] > 0 then
   local numbers = ARGV[#ARGV]
-  -- As text with all its digits: Lua's own conversion loses some.
-  outcome[2] = string.format('%.0f', redis.call('INCRBY', KEYS[#KEYS], numbers) - numbers + 1)
+  local last = redis.call('INCRBY', KEYS[#KEYS], numbers)
+  if last <= 9007199254740991 then
+    -- As text with all its digits: Lua's own conversion loses some.
+    outcome[2] = string.format('%.0f', last - numbers + 1)
+  end
 end
 return outcome

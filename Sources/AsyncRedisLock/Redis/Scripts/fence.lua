@@ -10,6 +10,9 @@ end
 local time = redis.call('TIME')
 local counter = tonumber(redis.call('GET', KEYS[1]) or 0)
 local floor = math.max(counter, tonumber(ARGV[1]), time[1] * 1000000 + time[2])
+if floor > 9007199254740991 then
+  return redis.error_reply('ERR the fence counter is beyond 2^53 - 1')
+end
 if floor > counter then
   -- As text with all its digits: Lua's own conversion loses some.
   redis.call('SET', KEYS[1], string.format('%.0f', floor))

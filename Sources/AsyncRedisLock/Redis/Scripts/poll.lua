@@ -9,7 +9,7 @@
 local token, ttl, lapse, numbers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local locks = locks()
 
-local largest, mayBeLost = tonumber(ARGV[6]), ARGV[7] == '1'
+local largest, mayBeLost = token53(ARGV[6]), ARGV[7] == '1'
 
 -- Raises a counter that was or may have been lost; returns what it is then.
 local function raised(counter)
@@ -21,7 +21,7 @@ local function raised(counter)
 end
 
 local function first()
-  raised(tonumber(drawn or call('GET', fence) or 0))
+  raised(token53(drawn or call('GET', fence)))
   return text(draw(numbers))
 end
 
@@ -123,5 +123,5 @@ end
 if not holder then
   return take(1)
 end
-local counter = raised(tonumber(drawn or call('GET', fence) or 0))
+local counter = raised(token53(drawn or call('GET', fence)))
 return {0, text(counter), string.sub(holder, 1, 512), shortest, isSilent, hears(token) and 1 or 0}

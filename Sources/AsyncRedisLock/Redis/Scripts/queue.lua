@@ -43,9 +43,18 @@ end
 -- The fence counter, as soon as something was drawn from it.
 local drawn
 
+-- A fencing token as a number: above 2^53 - 1 Lua would skip some.
+local function token53(text)
+  local number = tonumber(text or 0)
+  if number > 9007199254740991 then
+    error('the fence counter is beyond 2^53 - 1', 0)
+  end
+  return number
+end
+
 -- Draws consecutive fencing tokens; returns the first.
 local function draw(numbers)
-  drawn = call('INCRBY', fence, numbers)
+  drawn = token53(call('INCRBY', fence, numbers))
   return drawn - numbers + 1
 end
 

@@ -5,9 +5,9 @@
 -- can tell what to do.
 -- include queue.lua
 local now = milliseconds()
-local counter = tonumber(call('GET', fence) or 0)
+local counter = token53(call('GET', fence))
 -- A counter that was lost has to be raised; who is not heard has to hear of it.
-local isAsExpected = counter >= tonumber(ARGV[2]) and hears(ARGV[3])
+local isAsExpected = counter >= token53(ARGV[2]) and hears(ARGV[3])
 
 -- Keeps a place; returns the holder's value, or nil if there is more to be done.
 local function keep(lock, token, lapse)
