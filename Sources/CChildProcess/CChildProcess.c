@@ -1,9 +1,12 @@
 #include "CChildProcess.h"
+#include "Internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +16,7 @@
 
 extern char **environ;
 
-int child_process_set_foreground(int terminal, pid_t group) {
+static int set_foreground(int terminal, pid_t group) {
   // Otherwise the system would stop a process of the background for it.
   sigset_t blocked, former;
   sigemptyset(&blocked);
@@ -26,8 +29,59 @@ int child_process_set_foreground(int terminal, pid_t group) {
   return result;
 }
 
+int child_process_lend_terminal(int terminal) { return set_foreground(terminal, child_process_group()); }
+
+int child_process_take_terminal_back(int terminal) { return set_foreground(terminal, getpgrp()); }
+
+/// Whether a variable of the environment is one of the additions, by its name.
+static int is_replaced(const char *variable, char *const *additions) {
+  size_t length = strcspn(variable, "=");
+  for (; *additions; additions++)
+    if (strcspn(*additions, "=") == length && strncmp(variable, *additions, length) == 0) return 1;
+  return 0;
+}
+
+/// The environment of this process, in its order and with all that is odd about it, and what is added; NULL with
+/// `errno` when there is no memory. To be freed.
+static char **make_environment(char *const *additions) {
+  size_t count = 1;
+  for (char **variable = environ; *variable; variable++) count++;
+  for (char *const *addition = additions; *addition; addition++) count++;
+  char **environment = malloc(count * sizeof *environment);
+  if (!environment) return NULL;
+  count = 0;
+  for (char **variable = environ; *variable; variable++)
+    if (!is_replaced(*variable, additions)) environment[count++] = *variable;
+  for (char *const *addition = additions; *addition; addition++)
+    if (strchr(*addition, '=')) environment[count++] = *addition;
+  environment[count] = NULL;
+  return environment;
+}
+
+int child_process_fits(const struct child_process_order *order) {
+  char **environment = make_environment(order->additions);
+  if (!environment) return 0;
+  long most = sysconf(_SC_ARG_MAX);
+  // Linux takes no single string of more than 32 pages.
+  size_t size = 4096, longest = 0;
+  for (char *const *list = order->arguments;; list = environment) {
+    for (char *const *string = list; *string; string++) {
+      size_t length = strlen(*string) + 1;
+      size += length + sizeof(char *);
+      if (length > longest) longest = length;
+    }
+    if (list == (char *const *)environment) break;
+  }
+  free(environment);
+  errno = E2BIG;
+#ifdef __linux__
+  if (longest > 32 * 4096) return 0;
+#endif
+  return most < 0 || size <= (size_t)most;
+}
+
 /// What the child does; nothing in it may allocate memory or take a lock, since the parent has threads.
-static void run(const struct child_process_order *order, pid_t parent) {
+static void run(const struct child_process_order *order, char **environment, pid_t parent) {
 #ifdef __linux__
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
 #endif
@@ -36,20 +90,23 @@ static void run(const struct child_process_order *order, pid_t parent) {
     errno = ESRCH;
     return;
   }
-  setpgid(0, 0);
-  if (order->terminal >= 0) child_process_set_foreground(order->terminal, getpid());
-  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
-  for (const int *number = order->ignored; *number != 0; number++) signal(*number, SIG_IGN);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  environ = (char **)order->environment;
+  if (setpgid(0, child_process_group()) != 0) return;
+  if (order->terminal >= 0) set_foreground(order->terminal, child_process_group());
+  for (int number = 1; number < NSIG; number++)
+    signal(number, child_process_was_ignored(number) ? SIG_IGN : SIG_DFL);
+  sigprocmask(SIG_SETMASK, child_process_own_mask(), NULL);
+  environ = environment;
   execvp(order->arguments[0], order->arguments);
 }
 
 pid_t child_process_start(const struct child_process_order *order) {
+  char **environment = make_environment(order->additions);
+  if (!environment) return -1;
   int report[2];
-  if (pipe(report) != 0) return -1;
+  if (pipe(report) != 0) {
+    free(environment);
+    return -1;
+  }
   fcntl(report[0], F_SETFD, FD_CLOEXEC);
   fcntl(report[1], F_SETFD, FD_CLOEXEC);
   // What arrives before the child has its own dispositions would go to handlers of the parent.
@@ -59,7 +116,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   pid_t parent = getpid();
   pid_t child = fork();
   if (child == 0) {
-    run(order, parent);
+    run(order, environment, parent);
     int error = errno;
     (void)!write(report[1], &error, sizeof error);
     _exit(127);
@@ -67,9 +124,11 @@ pid_t child_process_start(const struct child_process_order *order) {
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &former, NULL);
   close(report[1]);
+  free(environment);
   if (child > 0) {
+    child_process_note(child);
     // Here as well: nobody knows which of both comes first.
-    setpgid(child, child);
+    setpgid(child, child_process_group());
     ssize_t count;
     do count = read(report[0], &error, sizeof error);
     while (count < 0 && errno == EINTR);
@@ -85,11 +144,17 @@ pid_t child_process_start(const struct child_process_order *order) {
 
 int child_process_wait(pid_t child, struct child_process_change *change) {
   siginfo_t info;
-  int result;
-  // The child stays as it is, so that its id and that of its group cannot become another's meanwhile.
-  do result = waitid(P_PID, child, &info, WEXITED | WSTOPPED | WNOWAIT);
-  while (result < 0 && errno == EINTR);
-  if (result < 0) return -1;
+  for (;;) {
+    // The child stays as it is, so that its id cannot become another's meanwhile.
+    info.si_pid = 0;
+    int result = waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT);
+    if (result < 0 && errno == EINTR) continue;
+    if (result < 0) return -1;
+    if (info.si_pid == child) break;
+    // An orphan, or the guardian; that one was stopped is of no interest.
+    pid_t other = info.si_pid;
+    waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
+  }
   int is_stopped = info.si_code == CLD_STOPPED;
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;
   change->ending_signal = info.si_code != CLD_EXITED && !is_stopped ? info.si_status : 0;
@@ -100,12 +165,8 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
 }
 
 void child_process_forget(pid_t child) {
+  child_process_note(0);
   pid_t result;
   do result = waitpid(child, NULL, 0);
   while (result < 0 && errno == EINTR);
-}
-
-int child_process_ignores(int signal) {
-  struct sigaction action;
-  return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }

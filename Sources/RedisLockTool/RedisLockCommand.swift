@@ -13,11 +13,13 @@
         DoctorCommand.self,
       ])
 
-    /// What stands behind the first `--`.
-    static let wordsBehindTerminator = Array(CommandLine.arguments.drop { $0 != "--" }.dropFirst())
-
     static func main() async {
-      await main(Array(CommandLine.arguments.dropFirst().prefix { $0 != "--" }))
+      guard let words = CommandLineWords.own else {
+        Console.fail(.usage, "an argument is not UTF-8; only those of the command behind -- may be")
+      }
+      // The parser would print its help, and end with success, though nothing was run.
+      guard !words.isEmpty else { Console.fail(.usage, helpMessage()) }
+      await main(words)
     }
   }
 #else

@@ -1,6 +1,5 @@
 #if CommandLineTool
   import AsyncRedisLock
-  import Logging
 
   #if canImport(Darwin)
     import Darwin
@@ -16,6 +15,8 @@
     case usage = 64
     /// The server cannot be reached.
     case unreachable = 69
+    /// The system lacks something, such as threads or processes.
+    case system = 71
     /// The lock was not to be had in time.
     case notAcquired = 75
     /// The lock was lost while the command ran.
@@ -32,16 +33,24 @@
   struct ToolFailure: Error, CustomStringConvertible {
     let status: Int32
     let description: String
+    /// Whether the same may succeed later.
+    let isRetryable: Bool
 
     init(_ status: ToolStatus, _ description: String) {
+      self.init(status, description, isRetryable: false)
+    }
+
+    private init(_ status: ToolStatus, _ description: String, isRetryable: Bool) {
       self.status = status.rawValue
       self.description = description
+      self.isRetryable = isRetryable
     }
 
     /// A signal that ended the wait.
     init(signal: Int32) {
       status = 128 + signal
       description = "interrupted while waiting for the lock"
+      isRetryable = false
     }
 
     init(_ error: LockError) {
@@ -53,7 +62,7 @@
         case .unreachable, .closed: .unreachable
         default: .usage
         }
-      self.init(status, error.description)
+      self.init(status, error.description, isRetryable: error.isRetryable)
     }
 
     /// Ends the process with what a body returns, or says why it failed; `conflict` is the status for a lock that
@@ -62,20 +71,15 @@
       by console: Console, conflict: UInt8? = nil, _ body: () async throws -> Int32
     ) async -> Never {
       do {
-        exit(try await body())
+        console.exit(try await body())
       } catch {
         let failure =
           error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
           ?? ToolFailure(.problem, "\(error)")
         console.say(.error, failure.description)
         let isConflict = failure.status == ToolStatus.notAcquired.rawValue
-        exit(isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status)
+        console.exit(isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status)
       }
     }
-  }
-
-  extension Logger {
-    /// The tool says itself what its user has to know.
-    static var silent: Logger { Logger(label: "redis-lock") { _ in SwiftLogNoOpLogHandler() } }
   }
 #endif

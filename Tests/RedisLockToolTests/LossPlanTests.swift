@@ -21,8 +21,9 @@
       #expect(
         plan.next(remaining: .milliseconds(150), isGone: false, at: start)
           == .wait(.milliseconds(50)))
-      #expect(plan.next(remaining: .milliseconds(100), isGone: false, at: start) == .kill)
-      #expect(plan.next(remaining: .zero, isGone: false, at: start) == .kill)
+      let later = start + .milliseconds(100)
+      #expect(plan.next(remaining: .milliseconds(100), isGone: false, at: later) == .kill)
+      #expect(plan.next(remaining: .zero, isGone: false, at: later) == .kill)
     }
 
     @Test("leaves half of what is left after a late extension for further attempts")
@@ -37,16 +38,32 @@
           == .terminate(.milliseconds(250)))
     }
 
-    @Test("kills at once when the lock is another's")
+    @Test("A command is asked to end, and killed a moment later, when the lock is another's")
     func gone() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
-      #expect(plan.next(remaining: .seconds(29), isGone: true, at: start) == .kill)
+      #expect(
+        plan.next(remaining: .seconds(29), isGone: true, at: start)
+          == .terminate(.milliseconds(100)))
+      #expect(
+        plan.next(remaining: .zero, isGone: true, at: start + .milliseconds(99))
+          == .wait(.milliseconds(1)))
+      #expect(plan.next(remaining: .zero, isGone: true, at: start + .milliseconds(100)) == .kill)
     }
 
-    @Test("kills at once a command whose lock ended while nobody looked")
+    @Test("A command that is being ended is killed sooner when the lock turns out to be another's")
+    func goneMeanwhile() {
+      var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
+      _ = plan.next(remaining: .seconds(5), isGone: false, at: start)
+      #expect(
+        plan.next(remaining: .zero, isGone: true, at: start + .milliseconds(200)) == .kill)
+    }
+
+    @Test("A command whose lock ended while nothing looked is asked to end before it is killed")
     func slept() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
-      #expect(plan.next(remaining: .zero, isGone: false, at: start) == .kill)
+      #expect(
+        plan.next(remaining: .zero, isGone: false, at: start) == .terminate(.milliseconds(100)))
+      #expect(plan.next(remaining: .zero, isGone: false, at: start + .milliseconds(100)) == .kill)
     }
 
     @Test("goes through with it when the lock is extended after all")

@@ -1,29 +1,72 @@
 #ifndef ASYNC_REDIS_LOCK_CHILD_PROCESS_H
 #define ASYNC_REDIS_LOCK_CHILD_PROCESS_H
 
+#include <stdint.h>
 #include <sys/types.h>
+
+// MARK: What this process was started with
+
+/// The arguments of this process as they were given to it, byte for byte, ended by NULL; NULL if they cannot be known.
+char *const *child_process_own_arguments(void);
+
+/// Whether this process was told to ignore a signal when it was started, by nohup(1) for instance.
+int child_process_was_ignored(int signal);
+
+/// Whether so many threads more can be created.
+int child_process_can_create_threads(int count);
+
+// MARK: The guardian
+
+/// Starts a guardian: a process that ends the command, and this process, when nothing renews its deadline, and ends
+/// the command when this process dies.
+///
+/// To be started before the lock is asked for, so that nothing has to be created later. It leads the process group
+/// that the command runs in.
+///
+/// Returns 0, or -1 with `errno`.
+int child_process_guardian_start(void);
+
+/// Sets the guardian's deadline, in nanoseconds from now.
+void child_process_guardian_renew(int64_t nanoseconds);
+
+/// Ends the guardian, which does nothing any more.
+void child_process_guardian_end(void);
+
+// MARK: The command
 
 /// How to start a command.
 struct child_process_order {
   /// The command and its arguments, ended by NULL; looked up on the PATH.
   char *const *arguments;
-  /// Its environment, ended by NULL.
-  char *const *environment;
-  /// The terminal that it gets the foreground of, or -1.
+  /// What is added to the environment of this process, or replaced in it: `NAME=value`, or `NAME` to leave one out;
+  /// ended by NULL.
+  char *const *additions;
+  /// The terminal that its group gets the foreground of, or -1.
   int terminal;
-  /// The signals that it ignores, ended by 0; all others have their default disposition.
-  const int *ignored;
 };
 
-/// Starts a command in a process group of its own.
+/// Starts a command in the guardian's process group, with the dispositions and the mask of signals that this process
+/// was started with.
 ///
 /// On Linux the kernel kills it when the calling thread ends, so that thread has to live on.
 ///
 /// Returns its id, or -1 with `errno` when it could not be started.
 pid_t child_process_start(const struct child_process_order *order);
 
-/// Makes a process group that of a terminal's foreground, also when called from the background.
-int child_process_set_foreground(int terminal, pid_t group);
+/// Whether the command can be started as far as its arguments and environment are not too large; else 0 with `errno`.
+int child_process_fits(const struct child_process_order *order);
+
+/// Gives a terminal's foreground to the command's group, or back to this process's, also from the background.
+int child_process_lend_terminal(int terminal);
+int child_process_take_terminal_back(int terminal);
+
+/// Sends a signal to the command and its group; 0, or -1 with `errno`.
+int child_process_signal(pid_t child, int signal);
+
+/// Sends a signal to the command, its group and all else that descends from this process.
+///
+/// Returns the id of a process that it could not be sent to, or 0.
+pid_t child_process_signal_all(pid_t child, int signal);
 
 /// What became of a child.
 struct child_process_change {
@@ -35,13 +78,11 @@ struct child_process_change {
   int stopping_signal;
 };
 
-/// Waits until a child has ended or has been stopped, and leaves an ended one in place; -1 with `errno` when there is no such child.
+/// Waits until a child has ended or has been stopped, and leaves an ended one in place; -1 with `errno` when there is
+/// no such child. Reaps orphans meanwhile, as the first process of a container has to.
 int child_process_wait(pid_t child, struct child_process_change *change);
 
 /// Lets go of a child that has ended.
 void child_process_forget(pid_t child);
-
-/// Whether this process ignores a signal.
-int child_process_ignores(int signal);
 
 #endif

@@ -23,12 +23,11 @@
       case killed(signal: Int32)
     }
 
-    let command: [String]
-    let environment: [String: String]
+    let command: CommandLineWords
+    /// What is added to the environment, or replaced in it: `NAME=value`, or `NAME` to leave one out.
+    let additions: [String]
     /// The terminal whose foreground it gets, if any.
     let terminal: Int32?
-    /// The signals that it ignores, as this process was told to.
-    let ignored: [Int32]
 
     /// Starts it; `receive` is called on its thread, and while that is busy with an end, its id is still its own.
     func start(_ receive: @escaping @Sendable (Event) -> Void) {
@@ -54,22 +53,26 @@
       }
     }
 
-    private func spawn() -> pid_t {
-      unsafe withCStrings(command) { arguments in
-        unsafe withCStrings(environment.map { "\($0.key)=\($0.value)" }) { environment in
-          unsafe (ignored + [0]).withUnsafeBufferPointer { ignored in
-            var order = unsafe child_process_order(
-              arguments: arguments, environment: environment, terminal: terminal ?? -1,
-              ignored: ignored.baseAddress)
-            return unsafe child_process_start(&order)
-          }
+    /// Whether the system can start a command with so many words and so large an environment; else why not, as `errno`.
+    func check() -> Int32? {
+      unsafe withOrder { order in unsafe child_process_fits(&order) != 0 ? nil : errno }
+    }
+
+    private func spawn() -> pid_t { unsafe withOrder { unsafe child_process_start(&$0) } }
+
+    private func withOrder<Result>(_ body: (inout child_process_order) -> Result) -> Result {
+      unsafe command.withCStrings { arguments in
+        return unsafe withCStrings(additions) { additions in
+          var order = unsafe child_process_order(
+            arguments: arguments, additions: additions, terminal: terminal ?? -1)
+          return unsafe body(&order)
         }
       }
     }
   }
 
   /// Calls a body with strings as C wants them, the last of them NULL.
-  private func withCStrings<Result>(
+  func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
   ) -> Result {
     var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]

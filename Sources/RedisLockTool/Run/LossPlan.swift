@@ -16,8 +16,8 @@
     let margin: Duration
     /// How long before it the command is killed.
     let reserve: Duration
-    /// When a command that was asked to end has had its time.
-    private var killAt: ContinuousClock.Instant?
+    /// When the command was asked to end, and when it has had its time.
+    private var termination: (askedAt: ContinuousClock.Instant, killAt: ContinuousClock.Instant)?
 
     /// The lock may have been extended meanwhile, or the process may have slept.
     private static let longestWait = Duration.milliseconds(250)
@@ -36,18 +36,30 @@
     }
 
     /// What to do with this much validity left; `isGone` tells that the server says the lock is another's.
+    ///
+    /// A command is always asked to end before it is killed, also when there is hardly time.
     mutating func next(
       remaining: Duration, isGone: Bool, at now: ContinuousClock.Instant
     ) -> Action {
-      guard !isGone, remaining > reserve else { return .kill }
-      if let killAt {
+      if let (askedAt, planned) = termination {
         // The lock may have been extended after all; the command has been told otherwise.
+        let isUrgent = isGone || remaining <= reserve
+        let killAt = isUrgent ? min(planned, askedAt + Self.shortestGrace) : planned
         guard now < killAt else { return .kill }
-        return .wait(min(remaining - reserve, now.duration(to: killAt), Self.longestWait))
+        let left =
+          isUrgent ? now.duration(to: killAt) : min(remaining - reserve, now.duration(to: killAt))
+        return .wait(min(left, Self.longestWait))
       }
-      guard remaining <= margin else { return .wait(min(remaining - margin, Self.longestWait)) }
-      killAt = now + (margin - reserve)
-      return .terminate(min(remaining - reserve, Self.longestWait))
+      guard isGone || remaining <= margin else {
+        return .wait(min(remaining - margin, Self.longestWait))
+      }
+      let grace = isGone ? Self.shortestGrace : max(margin - reserve, Self.shortestGrace)
+      termination = (now, now + grace)
+      let left = max(remaining - reserve, Self.shortestGrace)
+      return .terminate(min(grace, left, Self.longestWait))
     }
+
+    /// What a command has between the two signals when the lock may be another's already.
+    static let shortestGrace = Duration.milliseconds(100)
   }
 #endif

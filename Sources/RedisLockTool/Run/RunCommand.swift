@@ -26,8 +26,9 @@
         Exit status: that of the command, or 128 and its signal's number;
           64  bad usage
           69  the server cannot be reached
+          71  the system lacks threads or processes
           75  the lock was not to be had in time; see also -E
-          76  the lock was lost, and the command was ended
+          76  the lock was not held to the end
           77  the server refused, for instance the login
           126 the command could not be started
           127 the command was not found
@@ -39,7 +40,8 @@
     @Option(help: "How long the lock outlives this process at the most.")
     var ttl = DurationArgument(.seconds(30))
 
-    @Option(help: "How often the lock is extended. (default: a third of the ttl)")
+    @Option(
+      help: "How often the lock is extended, at least every 3s. (default: a third of the ttl)")
     var extend: DurationArgument?
 
     @Option(
@@ -76,13 +78,11 @@
     @Argument(help: "What to lock; all of them, or none.")
     var keys: [String]
 
-    /// The command and its arguments, which stand behind `--`.
-    ///
-    /// The parser knows no second list of words.
-    private var command: [String] { RedisLockCommand.wordsBehindTerminator }
+    /// The command; what stands behind `--` is none of the parser's.
+    private var command: CommandLineWords { shellCommand.map { .shell($0) } ?? .behindTerminator }
 
     func validate() throws {
-      if command.isEmpty == (shellCommand == nil) {
+      if CommandLineWords.hasCommand == (shellCommand != nil) {
         throw ValidationError("A command is needed, either after -- or with -c.")
       }
       if wait != nil && noWait {
@@ -106,7 +106,8 @@
 
     private var waits: Bool { !noWait && wait?.duration != .zero }
 
-    private var interval: Duration { extend?.duration ?? ttl.duration / 3 }
+    /// However long the ttl: a lock that another has taken away is noticed within seconds.
+    private var interval: Duration { min(extend?.duration ?? ttl.duration / 3, .seconds(3)) }
 
     private var options: LockOptions {
       LockOptions(
@@ -117,7 +118,8 @@
     /// The label given, or the name of the command.
     private var effectiveLabel: String? {
       if let label { return label }
-      let word = command.first ?? shellCommand?.split(separator: " ").first.map(String.init)
+      let word =
+        shellCommand.map { $0.split(separator: " ").first.map(String.init) } ?? command.name
       let name = word.map { URL(filePath: $0).lastPathComponent } ?? ""
       let plain = name.filter { $0.isASCII && !$0.isWhitespace && $0 >= " " && $0 != "\u{7F}" }
       return plain.isEmpty ? nil : String(plain.prefix(64))
@@ -125,7 +127,7 @@
 
     func run() async throws {
       let order = Supervisor.Order(
-        keys: keys, command: shellCommand.map { ["/bin/sh", "-c", $0] } ?? command,
+        keys: keys, command: command,
         options: options, waits: waits,
         grace: grace?.duration ?? .seconds(5))
       let console = messages.console

@@ -18,15 +18,15 @@
     /// What ends the wait for the lock.
     static let ending: Set = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
-    /// What this process was told to ignore, by nohup(1) for instance; so does the command.
-    let ignored: [Int32]
     private let hasContinued = DispatchSemaphore(value: 0)
     private let sources = Mutex<[any DispatchSourceSignal]>([])
 
     /// Calls `receive` for each signal, on a queue.
     init(on queue: DispatchQueue, _ receive: @escaping @Sendable (Int32) -> Void) {
-      ignored = Self.forwarded.filter { child_process_ignores($0) != 0 }
-      for number in Self.forwarded where !ignored.contains(number) {
+      // Whatever the parent has set: a closed output must not end this process, and the end of the command is waited for.
+      _ = signal(SIGPIPE, SIG_IGN)
+      _ = signal(SIGCHLD, SIG_DFL)
+      for number in Self.forwarded where child_process_was_ignored(number) == 0 {
         // Otherwise it would be delivered as ever, too.
         _ = signal(number, SIG_IGN)
         sources.withLock { sources in

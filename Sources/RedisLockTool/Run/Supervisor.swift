@@ -1,6 +1,8 @@
 #if CommandLineTool
   import AsyncRedisLock
+  import CChildProcess
   import Dispatch
+  import Logging
   import Synchronization
 
   #if canImport(FoundationEssentials)
@@ -20,7 +22,7 @@
     /// What is to be done.
     struct Order: Sendable {
       var keys: [String]
-      var command: [String]
+      var command: CommandLineWords
       var options: LockOptions
       var waits: Bool
       var grace: Duration
@@ -53,6 +55,7 @@
     ///
     /// - Throws: ``ToolFailure`` when the command was not run, or had to be ended.
     func run(on connection: ConnectionOptions) async throws -> Int32 {
+      try prepare()
       let receiver = SignalReceiver(on: queue) { [weak self] in self?.receive($0) }
       defer { withExtendedLifetime(receiver) {} }
       let locker: Locker
@@ -63,6 +66,7 @@
         let signal = state.withLock { $0.signals.first } ?? SIGTERM
         throw ToolFailure(signal: signal)
       }
+      renewGuardian(for: lock)
       let start = ContinuousClock.now
       console.say(.info, "acquired \(list)")
       let since = Int64(Date.now.timeIntervalSince1970 * 1000)
@@ -70,13 +74,45 @@
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
       terminal?.takeBack()
-      await release(lock, record: await record.value)
+      let outcome = await release(lock, record: await record.value)
       console.say(.info, "held \(list) for \(start.duration(to: .now).brief)")
       let status = try result.get()
       if let loss = state.withLock({ $0.loss }) { throw ToolFailure(.lost, loss) }
       // The command has ended by itself, but some of its work may have been done without the lock.
       if !wasHeld { throw ToolFailure(.lost, describe(lock.lossReason)) }
+      if let outcome, outcome != .released { throw ToolFailure(.lost, describe(.takenAway)) }
       return status
+    }
+
+    /// Sets up what ends the command in any case, and sees whether it can be started, before the lock is asked for.
+    private func prepare() throws(ToolFailure) {
+      // The connection, its timers and the command need about this many.
+      guard child_process_can_create_threads(8) != 0 else {
+        throw ToolFailure(.system, "the system allows too few threads")
+      }
+      if let error = child(for: nil).check() { throw failure(toStart: error) }
+      guard child_process_guardian_start() == 0 else {
+        throw ToolFailure(
+          .system, "cannot start a process: \(unsafe String(cString: strerror(errno)))")
+      }
+    }
+
+    /// Tells the guardian how long the lock is valid as far as is known.
+    private func renewGuardian(for lock: Lock) {
+      let left = lock.remaining / .nanoseconds(1)
+      child_process_guardian_renew(Int64(left.rounded(.down)))
+    }
+
+    private func child(for lock: Lock?) -> ChildProcess {
+      // Without a lock yet, as long as they can be.
+      let token = lock?.token ?? String(repeating: "x", count: 256)
+      let fence = lock.map { lock in lock.fencingToken.map(String.init) } ?? "9007199254740991"
+      return ChildProcess(
+        command: order.command,
+        additions: [
+          "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "), "REDIS_LOCK_TOKEN=" + token,
+          fence.map { "REDIS_LOCK_FENCE=" + $0 } ?? "REDIS_LOCK_FENCE",
+        ], terminal: terminal?.fileDescriptor)
     }
 
     private var list: String { order.keys.joined(separator: ", ") }
@@ -87,11 +123,16 @@
       on connection: ConnectionOptions
     ) async throws -> (Locker, Lock) {
       console.say(.info, "waiting for \(list)")
-      let task = Task { [order] in
-        let locker = try await connection.connect(label: nil)
+      let task = Task { [order, console] in
+        let deadline = order.waits ? order.options.timeout.map { ContinuousClock.now + $0 } : nil
+        let locker = try await connection.connect(until: deadline, console: console)
         do throws(any Error) {
           if order.waits {
-            return (locker, try await locker.acquire(order.keys, options: order.options))
+            var options = order.options
+            if let deadline {
+              options.timeout = max(.zero, ContinuousClock.now.duration(to: deadline))
+            }
+            return (locker, try await locker.acquire(order.keys, options: options))
           }
           if let lock = try await locker.acquireIfAvailable(order.keys, options: order.options) {
             return (locker, lock)
@@ -121,14 +162,16 @@
       return (locker, lock)
     }
 
-    private func release(_ lock: Lock, record: Lock?) async {
+    private func release(_ lock: Lock, record: Lock?) async -> ReleaseOutcome? {
       async let isForgotten = record?.release()
+      var outcome: ReleaseOutcome?
       do {
-        try await lock.release()
+        outcome = try await lock.release()
       } catch {
         console.say(.warning, "the lock could not be released, and ends with its ttl: \(error)")
       }
       _ = try? await isForgotten
+      return outcome
     }
 
     private func describe(_ reason: LossReason?) -> String {
@@ -144,13 +187,7 @@
     private func runCommand(
       under lock: Lock, _ receiver: SignalReceiver
     ) async -> Result<Int32, ToolFailure> {
-      var environment = ProcessInfo.processInfo.environment
-      environment["REDIS_LOCK_KEY"] = order.keys.joined(separator: " ")
-      environment["REDIS_LOCK_TOKEN"] = lock.token
-      environment["REDIS_LOCK_FENCE"] = lock.fencingToken.map(String.init)
-      let child = ChildProcess(
-        command: order.command, environment: environment, terminal: terminal?.fileDescriptor,
-        ignored: receiver.ignored)
+      let child = child(for: lock)
       let extend = order.options.extend ?? order.options.ttl / 3
       state.withLock { state in
         state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
@@ -184,7 +221,7 @@
     private func failure(toStart error: Int32) -> ToolFailure {
       let status: ToolStatus = error == ENOENT ? .notFound : .notExecutable
       let why = unsafe String(cString: strerror(error))
-      return ToolFailure(status, "cannot run \(order.command[0]): \(why)")
+      return ToolFailure(status, "cannot run \(order.command.name): \(why)")
     }
 
     private func started(_ id: pid_t) {
@@ -193,21 +230,40 @@
         defer { state.signals = [] }
         return state.signals
       }
-      for signal in pending { send(signal) }
+      for signal in pending { pass(signal) }
     }
 
     /// Notes that the command has ended; what it has left behind must not go on without the lock.
     private func ended() {
-      state.withLock { state in
-        if let child = state.child, state.loss != nil { kill(-child, SIGKILL) }
-        state.child = nil
+      let missed: pid_t = state.withLock { state in
+        defer { state.child = nil }
+        guard let child = state.child, state.loss != nil else { return 0 }
+        return child_process_signal_all(child, SIGKILL)
+      }
+      child_process_guardian_end()
+      if missed > 0 {
+        console.say(.warning, "process \(missed), which the command has started, cannot be ended")
       }
     }
 
-    /// Sends a signal to the command and what it has started.
-    private func send(_ signal: Int32) {
+    /// Passes a signal on to the command.
+    private func pass(_ signal: Int32) {
       state.withLock { state in
-        if let child = state.child { kill(-child, signal) }
+        guard let child = state.child else { return }
+        _ = child_process_signal(child, signal)
+        // A command that is stopped would not notice.
+        if SignalReceiver.ending.contains(signal) { _ = child_process_signal(child, SIGCONT) }
+      }
+    }
+
+    /// Ends the command and all that it has started, because the lock is lost or is being lost.
+    private func end(with signal: Int32, because lock: Lock) {
+      let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
+      state.withLock { state in
+        guard let child = state.child else { return }
+        state.loss = describe(reason)
+        _ = child_process_signal_all(child, signal)
+        if signal != SIGKILL { _ = child_process_signal_all(child, SIGCONT) }
       }
     }
 
@@ -220,8 +276,8 @@
       guard lock.isHeld else { return give(up: lock) }
       state.withLock { state in
         guard let child = state.child else { return }
-        terminal.lend(to: child)
-        kill(-child, SIGCONT)
+        terminal.lend()
+        _ = child_process_signal(child, SIGCONT)
       }
     }
 
@@ -236,13 +292,14 @@
         state.signals.append(signal)
         return (false, state.cancelWait)
       }
-      if isRunning { send(signal) }
+      if isRunning { pass(signal) }
       cancelWait?()
     }
 
     /// Sees how long the lock lasts, and ends the command in time.
     private func look(after lock: Lock) {
       let isGone = lock.lossReason == .takenAway
+      if !isGone { renewGuardian(for: lock) }
       let action = state.withLock { state in
         state.child == nil
           ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone, at: .now)
@@ -251,12 +308,11 @@
       case nil: break
       case .wait(let duration): look(after: lock, in: duration)
       case .terminate(let duration):
-        noteLoss(of: lock)
-        console.say(.warning, "the lock is being lost: ending the command")
-        send(SIGTERM)
-        // A command that is stopped would not notice.
-        send(SIGCONT)
+        // Acts first, and says so afterwards.
+        end(with: SIGTERM, because: lock)
+        if isGone { child_process_guardian_renew(200_000_000) }
         look(after: lock, in: duration)
+        console.say(.warning, "the lock is being lost: ending the command")
       case .kill: give(up: lock)
       }
     }
@@ -268,13 +324,9 @@
     }
 
     private func give(up lock: Lock) {
-      noteLoss(of: lock)
-      send(SIGKILL)
-    }
-
-    private func noteLoss(of lock: Lock) {
-      let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
-      state.withLock { $0.loss = describe(reason) }
+      end(with: SIGKILL, because: lock)
+      // Until nothing is left that was started meanwhile.
+      look(after: lock, in: .milliseconds(50))
     }
   }
 #endif

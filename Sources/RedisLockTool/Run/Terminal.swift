@@ -7,24 +7,31 @@
     import Glibc
   #endif
 
-  /// The terminal that `redis-lock` is in the foreground of, and lends to its command.
+  /// The controlling terminal that `redis-lock` is in the foreground of, and lends to its command.
+  ///
+  /// Not the standard input: ssh and sudo ask for passwords on the terminal whatever that is.
   struct Terminal: Sendable {
     private let descriptor: Int32
 
-    /// The terminal of the standard input; nil if that is none, or another job's at present.
+    /// The controlling terminal; nil if there is none, or if another job has it at present.
     init?() {
-      guard isatty(STDIN_FILENO) == 1, tcgetpgrp(STDIN_FILENO) == getpgrp() else { return nil }
-      descriptor = STDIN_FILENO
+      let descriptor = unsafe open("/dev/tty", O_RDWR | O_CLOEXEC)
+      guard descriptor >= 0 else { return nil }
+      guard tcgetpgrp(descriptor) == getpgrp() else {
+        close(descriptor)
+        return nil
+      }
+      self.descriptor = descriptor
     }
 
     var fileDescriptor: Int32 { descriptor }
 
     /// Takes the foreground back.
-    func takeBack() { child_process_set_foreground(descriptor, getpgrp()) }
+    func takeBack() { child_process_take_terminal_back(descriptor) }
 
     /// Lends the foreground again, if it is this job's: after `bg` it is not.
-    func lend(to group: pid_t) {
-      if tcgetpgrp(descriptor) == getpgrp() { child_process_set_foreground(descriptor, group) }
+    func lend() {
+      if tcgetpgrp(descriptor) == getpgrp() { child_process_lend_terminal(descriptor) }
     }
   }
 #endif

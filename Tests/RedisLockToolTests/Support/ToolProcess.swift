@@ -20,11 +20,13 @@ final class ToolProcess: Sendable {
   private let process = Process()
   private let folder: TemporaryFolder
   private let start = ContinuousClock.now
+  private let input: Pipe?
 
   /// Starts it; it is killed when this goes out of scope.
   init(
     _ arguments: [String], on server: RedisServer? = nil, url: String? = nil,
-    through launcher: [String] = [], input: String? = nil
+    through launcher: [String] = [], input: String? = nil, inputPipe: Bool = false,
+    errors: FileHandle? = nil
   ) throws {
     folder = try TemporaryFolder()
     let command = launcher + [Self.path] + arguments
@@ -34,9 +36,14 @@ final class ToolProcess: Sendable {
     environment["REDIS_LOCK_URL"] = url ?? server?.url
     process.environment = environment
     process.standardOutput = try folder.makeFile("output")
-    process.standardError = try folder.makeFile("errors")
-    let pipe = input.map { _ in Pipe() }
+    process.standardError = try errors ?? folder.makeFile("errors")
+    let pipe = input != nil || inputPipe ? Pipe() : nil
+    self.input = pipe
     process.standardInput = pipe ?? FileHandle.nullDevice
+    // Threads of Dispatch block signals, and a command would inherit that.
+    var (none, former) = (sigset_t(), sigset_t())
+    _ = unsafe pthread_sigmask(SIG_SETMASK, &none, &former)
+    defer { _ = unsafe pthread_sigmask(SIG_SETMASK, &former, nil) }
     try process.run()
     if let input, let pipe {
       try pipe.fileHandleForWriting.write(contentsOf: Data(input.utf8))
@@ -55,6 +62,9 @@ final class ToolProcess: Sendable {
   func signal(_ number: Int32) {
     if process.isRunning { kill(process.processIdentifier, number) }
   }
+
+  /// Ends its standard input.
+  func closeInput() throws { try input?.fileHandleForWriting.close() }
 
   /// Waits until it has said something on its standard output.
   func waitUntilSaid(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async {

@@ -1,0 +1,16 @@
+#ifndef ASYNC_REDIS_LOCK_CHILD_PROCESS_INTERNAL_H
+#define ASYNC_REDIS_LOCK_CHILD_PROCESS_INTERNAL_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+/// The process group of the command, which the guardian leads.
+pid_t child_process_group(void);
+
+/// Tells the guardian which process the command is; 0 before that is reaped.
+void child_process_note(pid_t child);
+
+/// The signals that were blocked when this process was started.
+const sigset_t *child_process_own_mask(void);
+
+#endif

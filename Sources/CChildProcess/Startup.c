@@ -1,0 +1,47 @@
+#include "CChildProcess.h"
+#include "Internal.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+static char *const *own_arguments;
+static char was_ignored[NSIG];
+static sigset_t own_mask;
+
+/// The C libraries of Linux and macOS give the arguments to constructors. Swift reads /proc, which may not be there, and
+/// takes bytes that are not UTF-8 for others.
+__attribute__((constructor)) static void keep(int count, char **arguments, char **environment) {
+  (void)environment;
+  if (count > 0) own_arguments = arguments;
+  for (int number = 1; number < NSIG; number++) {
+    struct sigaction action;
+    was_ignored[number] = sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+  }
+  sigprocmask(SIG_SETMASK, NULL, &own_mask);
+}
+
+char *const *child_process_own_arguments(void) { return own_arguments; }
+
+int child_process_was_ignored(int signal) { return signal > 0 && signal < NSIG && was_ignored[signal]; }
+
+const sigset_t *child_process_own_mask(void) { return &own_mask; }
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void *pass_gate(void *unused) {
+  pthread_mutex_lock(&gate);
+  pthread_mutex_unlock(&gate);
+  return unused;
+}
+
+int child_process_can_create_threads(int count) {
+  pthread_t threads[64];
+  int created = 0;
+  if (count > 64) count = 64;
+  // All of them at the same time.
+  pthread_mutex_lock(&gate);
+  while (created < count && pthread_create(&threads[created], NULL, pass_gate, NULL) == 0) created++;
+  pthread_mutex_unlock(&gate);
+  for (int i = 0; i < created; i++) pthread_join(threads[i], NULL);
+  return created == count;
+}

@@ -1,0 +1,258 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  /// The rule behind all of them: the tool ends the job in time whatever its output, its parent or the machine do.
+  @Suite("The safety of redis-lock run", .timeLimit(.minutes(2)))
+  struct RunSafetyTests {
+    /// A shell command that notes every few milliseconds that it lives, and does not want to end.
+    private func stubborn(_ file: String) -> String {
+      "trap '' TERM; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
+    }
+
+    /// The first and the last sign of life, in nanoseconds of the wall clock.
+    private func signs(_ text: String) throws -> (first: Int64, last: Int64) {
+      // The last line may have been cut off by the end.
+      let signs = text.split(separator: "\n").compactMap { Int64($0) }
+        .filter { $0 > 1_000_000_000_000_000_000 }
+      return (try #require(signs.first), try #require(signs.last))
+    }
+
+    private var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
+
+    /// A pipe that nobody reads, and that takes no more.
+    private func fullPipe() throws -> Pipe {
+      let pipe = Pipe()
+      let descriptor = pipe.fileHandleForWriting.fileDescriptor
+      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+      let bytes = [UInt8](repeating: 0x78, count: 4096)
+      while unsafe write(descriptor, bytes, bytes.count) > 0 {}
+      while unsafe write(descriptor, bytes, 1) > 0 {}
+      _ = fcntl(descriptor, F_SETFL, 0)
+      return pipe
+    }
+
+    @Test("A standard error that nobody reads does not keep the command from being ended")
+    func stuckErrors() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let (folder, pipe) = (try TemporaryFolder(), try fullPipe())
+      let arguments = ["--ttl", "3s", "key", "-c"]
+      let first = try ToolProcess(
+        ["run", "-v", "--max-hold", "1500ms"] + arguments + [stubborn(folder.path("first"))],
+        on: server, errors: pipe.fileHandleForWriting)
+      await until("the first runs") { !folder.read("first").isEmpty }
+      let second = try ToolProcess(
+        ["run", "-w", "20s"] + arguments + [stubborn(folder.path("second"))], on: server)
+      #expect(await first.outcome().status == 76)
+      await until("the second runs") { !folder.read("second").isEmpty }
+      second.signal(SIGKILL)
+      let (one, other) = (try signs(folder.read("first")), try signs(folder.read("second")))
+      #expect(one.last < other.first, "both ran for \((one.last - other.first) / 1_000_000) ms")
+      withExtendedLifetime(pipe) {}
+    }
+
+    @Test("Closed outputs change neither what runs nor the status")
+    func closedErrors() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let pipe = Pipe()
+      try pipe.fileHandleForReading.close()
+      let tool = try ToolProcess(
+        ["run", "-v", "key", "-c", "touch '\(folder.path("done"))'; exit 7"], on: server,
+        errors: pipe.fileHandleForWriting)
+      #expect(await tool.outcome().status == 7)
+      #expect(FileManager.default.fileExists(atPath: folder.path("done")))
+    }
+
+    @Test("A lock that was lost while a short command ran is never a success")
+    func lostUnnoticed() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "key", "-c", "echo ready; read line"], on: server, inputPipe: true)
+      await tool.waitUntilSaid("ready")
+      _ = try RedisClient(server)("DEL", "key")
+      try tool.closeInput()
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      #expect(outcome.errors.contains("the lock was lost"))
+    }
+
+    @Test("A lock with a long ttl that is taken away is noticed within seconds")
+    func longTTL() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "--ttl", "1h", "key", "-c", "echo ready; exec sleep 100"], on: server)
+      await tool.waitUntilSaid("ready")
+      _ = try RedisClient(server)("SET", "key", "theirs")
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      #expect(outcome.duration < .seconds(20))
+    }
+
+    @Test("When the tool is killed, its command is ended with all that belongs to its group")
+    func killed() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGKILL)
+      _ = await tool.outcome()
+      let ended = now
+      await until("it does not live on") {
+        let alive = folder.read("alive")
+        usleep(100_000)
+        return folder.read("alive") == alive
+      }
+      #expect(try signs(folder.read("alive")).last - ended < 2_000_000_000)
+    }
+
+    @Test("While the tool is stopped, its command is ended by the end of the lock")
+    func stopped() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "--ttl", "2s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGSTOP)
+      let stopped = now
+      await until("the lock ends") { try server.keys().isEmpty }
+      let last = try signs(folder.read("alive")).last
+      #expect(last - stopped < 2_000_000_000, "it outlived the lock")
+      tool.signal(SIGCONT)
+      #expect(await tool.outcome().status == 76)
+      #expect(try signs(folder.read("alive")).last == last)
+    }
+
+    @Test("A command in a session of its own is waited for, and ended with its lock")
+    func ownSession() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let start = ContinuousClock.now
+      let waited = try await ToolProcess.run(
+        ["run", "key", "--", "setsid", "sleep", "1"], on: server)
+      #expect(waited.status == 0)
+      #expect(ContinuousClock.now - start >= .seconds(1))
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        [
+          "run", "--ttl", "3s", "key", "--", "setsid", "-w", "sh", "-c",
+          "setsid sh -c \"\(stubborn(folder.path("alive")))\" & wait",
+        ], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      _ = try RedisClient(server)("SET", "key", "theirs")
+      #expect(await tool.outcome().status == 76)
+      let last = folder.read("alive")
+      try await Task.sleep(for: .milliseconds(100))
+      #expect(folder.read("alive") == last, "it is dead")
+    }
+
+    @Test(
+      "A command that has stopped itself ends when the tool is asked to",
+      .enabled("The state of a process is looked up in /proc.") {
+        FileManager.default.fileExists(atPath: "/proc/self/stat")
+      })
+    func stoppedCommand() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(["run", "key", "-c", "echo $$; kill -STOP $$"], on: server)
+      await until("it has stopped") {
+        let id = tool.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        let stat = try String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)
+        return stat.contains(") T ")
+      }
+      tool.signal(SIGTERM)
+      #expect(await tool.outcome().status == 128 + SIGTERM)
+    }
+
+    @Test("The command gets its arguments and its environment byte for byte")
+    func bytes() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [server.url],
+        through: [
+          "/bin/sh", "-c",
+          """
+          X=$(printf 'J\\366rg') REDIS_LOCK_URL=$1 "$0" run key -- sh -c \
+          'printf "%s|%s" "$1" "$X" | od -An -tx1' sh "$(printf 'f\\351.txt')"
+          """,
+        ])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(outcome.output.filter { $0 != " " && $0 != "\n" } == "66e92e7478747c4af67267")
+    }
+
+    @Test("An argument of the tool's own that is not UTF-8 is refused, and locks nothing")
+    func notUTF8() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [server.url],
+        through: [
+          "/bin/sh", "-c", "REDIS_LOCK_URL=$1 exec \"$0\" run \"$(printf 'k\\351y')\" -- echo ran",
+        ])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 64)
+      #expect(outcome.output.isEmpty)
+      #expect(outcome.errors.contains("UTF-8"))
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("What cannot be started is noticed before the lock is taken")
+    func tooLarge() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let keys = ["a", "b"].map { String(repeating: $0, count: 70_000) }
+      let outcome = try await ToolProcess.run(["run"] + keys + ["--", "echo", "ran"], on: server)
+      #expect(outcome.status == 126)
+      #expect(outcome.output.isEmpty)
+      #expect(try RedisClient(server)("DBSIZE") == .integer(0))
+    }
+
+    @Test(
+      "Ignored signals are ignored by the command, and a parent that ignores SIGCHLD breaks nothing"
+    )
+    func inheritedDispositions() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [server.url],
+        through: [
+          "/bin/sh", "-c",
+          """
+          trap '' PIPE CHLD; REDIS_LOCK_URL=$1 exec "$0" run key -- \
+          sh -c 'kill -PIPE $$; echo survived; exit 3'
+          """,
+        ])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 3)
+      #expect(outcome.output == "survived\n")
+    }
+
+    @Test("A tool that is given a time to wait waits for its server, too")
+    func waitsForServer() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      server.kill()
+      let tool = try ToolProcess(["run", "-w", "30s", "key", "--", "echo", "ran"], on: server)
+      await until("it waits") { tool.errors.contains("waiting for the server") }
+      try server.restart()
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      #expect(outcome.output == "ran\n")
+    }
+
+    @Test("A tool without a command is a usage error")
+    func nothingToDo() async throws {
+      #expect(try await ToolProcess.run([]).status == 64)
+    }
+  }
+#endif
