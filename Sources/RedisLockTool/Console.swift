@@ -102,8 +102,9 @@
       #endif
     }
 
-    /// Writes a text; what cannot be written is lost, as there is nowhere to say so.
-    static func write(_ text: String, to descriptor: Int32) {
+    /// Writes a text; returns the error when that cannot be done, as `errno`.
+    @discardableResult
+    static func write(_ text: String, to descriptor: Int32) -> Int32? {
       var rest = ArraySlice(text.utf8)
       while !rest.isEmpty {
         let count = unsafe rest.withUnsafeBytes { bytes in
@@ -114,8 +115,9 @@
             unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
           #endif
         }
-        if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return }
+        if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR { return errno }
       }
+      return nil
     }
   }
 #endif

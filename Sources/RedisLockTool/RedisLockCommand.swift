@@ -19,7 +19,18 @@
       }
       // The parser would print its help, and end with success, though nothing was run.
       guard !words.isEmpty else { Console.fail(.usage, helpMessage()) }
-      await main(words)
+      do {
+        var command = try parseAsRoot(words)
+        if var command = command as? any AsyncParsableCommand {
+          try await command.run()
+        } else {
+          try command.run()
+        }
+      } catch {
+        // The parser would not notice that its help cannot be written.
+        guard exitCode(for: error) == .success else { exit(withError: error) }
+        Output.say(fullMessage(for: error))
+      }
     }
   }
 #else

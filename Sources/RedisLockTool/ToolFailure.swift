@@ -17,6 +17,8 @@
     case unreachable = 69
     /// The system lacks something, such as threads or processes.
     case system = 71
+    /// What was asked for cannot be written.
+    case output = 74
     /// The lock was not to be had in time.
     case notAcquired = 75
     /// The lock was lost while the command ran.
@@ -76,8 +78,11 @@
         let failure =
           error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
           ?? ToolFailure(.problem, "\(error)")
-        console.say(.error, failure.description)
         let isConflict = failure.status == ToolStatus.notAcquired.rawValue
+        // Where a conflict counts as success, or nothing is to be said, a crontab on many hosts must not send mails.
+        if !(isConflict && (conflict == 0 || console.level == .error)) {
+          console.say(.error, failure.description)
+        }
         console.exit(isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status)
       }
     }

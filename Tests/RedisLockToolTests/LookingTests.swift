@@ -129,5 +129,67 @@
       #expect(outcome.output.hasPrefix("key was held by "))
       #expect(try server.keys().isEmpty)
     }
+
+    @Test(
+      "Keys with control characters are shown escaped, and those that are equal but for their bytes apart"
+    )
+    func oddKeys() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
+      let client = RedisClient(server)
+      for key in ["a\u{1B}[2Jb\n", "caf\u{E9}", "cafe\u{301}"] {
+        _ = try client("SET", key, token, "PX", "100000")
+      }
+      let list = try await ToolProcess.run(["list"], on: server)
+      #expect(list.output.split(separator: "\n").count == 3, "\(list.output)")
+      #expect(!list.output.utf8.contains(0x1B))
+      let status = try await ToolProcess.run(["status", "a\u{1B}[2Jb\n"], on: server)
+      #expect(!status.output.utf8.contains(0x1B))
+      #expect(status.output.hasPrefix("a\\u{1B}[2Jb\\n: held by job"), "\(status.output)")
+      let json = try await ToolProcess.run(["list", "--json"], on: server)
+      #expect(try json.output.split(separator: "\n").map { try object($0) }.count == 3)
+    }
+
+    @Test("Operands behind -- count for each subcommand")
+    func operandsBehindTerminator() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
+      for key in ["apple", "berry"] {
+        _ = try RedisClient(server)("SET", key, token, "PX", "100000")
+      }
+      let list = try await ToolProcess.run(["list", "--", "a*"], on: server)
+      #expect(list.output.hasPrefix("apple: ") && !list.output.contains("berry"))
+    }
+
+    @Test(
+      "What cannot be written is an error",
+      .enabled("There is no /dev/full.") { FileManager.default.fileExists(atPath: "/dev/full") },
+      arguments: [["status", "key"], ["list"], ["doctor"], ["--help"], ["run", "--help"]])
+    func fullOutput(arguments: [String]) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
+      _ = try RedisClient(server)("SET", "key", token, "PX", "100000")
+      let script = #"REDIS_LOCK_URL=$1 exec "$0" \#(arguments.joined(separator: " ")) >/dev/full"#
+      let tool = try ToolProcess([server.url], through: ["/bin/sh", "-c", script])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 74)
+      #expect(outcome.errors.contains("cannot write"))
+    }
+
+    @Test("A lock that is not to be had is no news where that counts as success, or with -q")
+    func silentConflict() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs")
+      for (options, status) in [(["-n", "-E", "0"], 0), (["-n", "-q"], 75)] as [([String], Int32)] {
+        let outcome = try await ToolProcess.run(
+          ["run"] + options + ["key", "--", "true"], on: server)
+        #expect(outcome.status == status)
+        #expect(outcome.errors.isEmpty)
+      }
+    }
   }
 #endif

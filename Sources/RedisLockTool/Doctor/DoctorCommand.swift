@@ -32,7 +32,7 @@
         let key = prefix + String(UInt64.random(in: .min ... .max), radix: 36)
         let findings = try await examine(locker, key: key)
         for finding in findings {
-          print(json ? try JSONEncoder.forTool.line(finding) : finding.line)
+          Output.say(json ? try JSONEncoder.forTool.line(finding) : finding.line)
         }
         await locker.close()
         let hasProblem = findings.contains { $0.level == .problem }

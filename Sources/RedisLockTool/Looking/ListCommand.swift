@@ -32,15 +32,17 @@
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
         let locker = try await connection.connect()
-        // SCAN may name a key twice.
-        var seen: Set<String> = []
+        // SCAN may name a key twice. By bytes: equal strings can be different keys.
+        var seen: Set<[UInt8]> = []
         var cursor = "0"
         repeat {
           let scan = ["SCAN", cursor, "MATCH", pattern, "COUNT", "1000", "TYPE", "string"]
           let (next, keys) = try Self.page(try await locker.ask([scan]))
           cursor = next
-          for report in try await reports(on: keys.filter { seen.insert($0).inserted }, locker) {
-            print(json ? try JSONEncoder.forTool.line(report) : line(for: report))
+          for report in try await reports(
+            on: keys.filter { seen.insert(Array($0.utf8)).inserted }, locker)
+          {
+            Output.say(json ? try JSONEncoder.forTool.line(report) : line(for: report))
           }
         } while cursor != "0"
         return 0
@@ -80,7 +82,7 @@
     }
 
     private func line(for report: LockReport) -> String {
-      "\(report.key): \(report.holder?.description ?? ""), \(report.remainingText)"
+      "\(report.key.safeToShow): \(report.holder?.description ?? ""), \(report.remainingText)"
     }
   }
 #endif

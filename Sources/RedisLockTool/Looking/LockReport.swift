@@ -61,8 +61,8 @@
 
     /// The report for people, without a line's end.
     func text(at now: Date) -> String {
-      guard let holder else { return "\(key): free" }
-      var lines = ["\(key): held by \(holder.description)"]
+      guard let holder else { return "\(key.safeToShow): free" }
+      var lines = ["\(key.safeToShow): held by \(holder.description)"]
       var details: [String] = []
       if let since {
         let duration = Duration.seconds(max(now.timeIntervalSince(since), 0).rounded())

@@ -34,23 +34,23 @@
       await ToolFailure.reported(by: console) {
         let locker = try await connection.connect()
         guard let holder = try await locker.inspect(key)?.holder else {
-          print("\(key) was free")
+          Output.say("\(key.safeToShow) was free")
           return 0
         }
         if force {
           // Somebody else may have it by now.
           let former = try await locker.forceRelease(key) ?? holder
-          print("\(key) was held by \(former)")
+          Output.say("\(key.safeToShow) was held by \(former)")
           return 0
         }
         let own = token ?? ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"]
         guard own == holder.value else {
           throw ToolFailure(
-            .problem, "\(key) is held by \(holder), and is freed only with --force")
+            .problem, "\(key.safeToShow) is held by \(holder), and is freed only with --force")
         }
         let check = DetachedLock(keys: [key], token: holder.value, fencingToken: nil)
         try await locker.adopt(check).release()
-        print("\(key) was held by \(holder)")
+        Output.say("\(key.safeToShow) was held by \(holder)")
         return 0
       }
     }

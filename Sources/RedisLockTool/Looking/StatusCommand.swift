@@ -46,7 +46,7 @@
           }
           // From the upper left corner; what is left of the last picture is cleared.
           let start = redraws ? "\u{1B}[H\u{1B}[J" : ""
-          Console.write(start + lines.joined(separator: "\n") + "\n", to: STDOUT_FILENO)
+          Output.say(start + lines.joined(separator: "\n"))
           if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch
         return 0

@@ -13,7 +13,7 @@
     case behindTerminator
     case shell(String)
 
-    /// The words of this process, without its name, up to the first `--`; nil when one is not UTF-8.
+    /// The words of this process, without its name, and without the command of `run`; nil when one is not UTF-8.
     static let own: [String]? = {
       var words: [String] = []
       for index in unsafe pointers.indices.prefix(terminator).dropFirst() {
@@ -67,8 +67,12 @@
       return unsafe words
     }()
 
-    /// The index of the first `--`, or the count of words.
-    private static let terminator: Int =
-      unsafe pointers.firstIndex { unsafe strcmp($0, "--") == 0 } ?? pointers.count
+    /// The index of the first `--` of `run`, or the count of words: the parser has no second list of words.
+    private static let terminator: Int = {
+      guard unsafe pointers.count > 1, unsafe strcmp(pointers[1], "run") == 0 else {
+        return unsafe pointers.count
+      }
+      return unsafe pointers.firstIndex { unsafe strcmp($0, "--") == 0 } ?? pointers.count
+    }()
   }
 #endif
