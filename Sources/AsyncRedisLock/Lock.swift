@@ -63,6 +63,8 @@ public final class Lock: Sendable {
   ///
   /// - Throws: `CancellationError` when the task is cancelled.
   public func waitUntilLost() async throws(CancellationError) {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
     try await waitForEnd { _ in }
   }
 
@@ -76,11 +78,16 @@ public final class Lock: Sendable {
     let margin = min(max(margin, .zero), .longest)
     // In a forked child not even a mutex may be touched: its owner can be a thread that is not there.
     guard coordinator.home.isHere else { return }
-    defer { coordinator.extender.noteEnd() }
+    coordinator.activity?.begin()
+    defer {
+      coordinator.extender.noteEnd()
+      coordinator.activity?.end()
+    }
     try await waitForEnd { coordinator.extender.warn($0, of: lease, margin: margin) }
   }
 
-  private func waitForEnd(
+  /// Waits for the end of the lease, in a call that has been counted.
+  func waitForEnd(
     _ arrange: (Promise<Bool>) -> Void
   ) async throws(CancellationError) {
     guard coordinator.home.isHere else { return }
@@ -88,7 +95,7 @@ public final class Lock: Sendable {
     lease.addWatcher(promise)
     defer { lease.removeWatcher(promise) }
     arrange(promise)
-    try await promise.wait()
+    try await promise.wait(countedBy: coordinator.activity)
   }
 
   /// Prolongs the lock so that it lasts at least this long from now; never shortens it.
@@ -113,6 +120,8 @@ public final class Lock: Sendable {
   /// Prolongs the lock as far as it may be held.
   func prolong(by duration: Duration, phase: LockError.Phase) async throws {
     try coordinator.checkHome(keys, phase)
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
@@ -120,7 +129,7 @@ public final class Lock: Sendable {
       let promise = Promise<Result<Extended, StoreFailure>>()
       coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
       let result = await withTaskCancellationHandler {
-        await promise.value
+        await promise.value(countedBy: coordinator.activity)
       } onCancel: {
         promise.fulfil(.failure(.cancelled))
       }
@@ -153,10 +162,18 @@ public final class Lock: Sendable {
   ///   the locker was closed before the server answered, or in a child made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
+    return try await giveBack()
+  }
+
+  /// Releases the lock, in a call that has been counted.
+  func giveBack() async throws -> ReleaseOutcome {
     try coordinator.checkHome(keys, .release)
     if lease.isDetached { throw notHeldError(.release) }
     do {
-      return try await coordinator.release(lease, isAwaited: true).value.get()
+      let promise = coordinator.release(lease, isAwaited: true)
+      return try await promise.value(countedBy: coordinator.activity).get()
     } catch {
       throw LockError(error, keys: keys, phase: .release)
     }

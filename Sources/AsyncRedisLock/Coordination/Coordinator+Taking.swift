@@ -56,7 +56,7 @@ extension Coordinator {
       if let lease { drawNumbers(for: lease) }
       if let end = plan.end { extender.wake(waiter, at: end) }
       plan.trace?.note(.waitingInProcess)
-      let turn = await waiter.turn
+      let turn = await waiter.turn(countedBy: activity)
       if plan.end != nil { extender.noteEnd() }
       switch turn {
       case .take(let lease):
@@ -160,7 +160,7 @@ extension Coordinator {
         if plan.wantsToQueue, plan.trouble == nil {
           store.prepareToWait { if $0 { promise.fulfil(true) } }
         }
-        try await promise.wait()
+        try await promise.wait(countedBy: activity)
         try checkOpen(keys)
         action = plan.wantsToQueue && store.isTold ? .queue : plan.next(at: clock.now)
       case .take(let sentAt, let numbers):
@@ -245,7 +245,7 @@ extension Coordinator {
       let answer = Promise<Bool>()
       store.prepareToWait { _ in answer.fulfil(true) }
       if !answer.isKept { extender.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
-      try await answer.wait()
+      try await answer.wait(countedBy: activity)
     }
     guard store.isTold else { return nil }
     let place = Place(

@@ -21,15 +21,13 @@ package final class Coordinator: Sendable {
   private let calls = Mutex(Calls())
 
   init(
-    _ configuration: LockerConfiguration, store: any LockStore, place: String, reporter: Reporter,
-    onWaiting: (@Sendable () -> Void)? = nil
+    _ configuration: LockerConfiguration, store: any LockStore, place: String, reporter: Reporter
   ) {
     self.store = store
     self.place = place
     operationTimeout = configuration.operationTimeout
     queues = LocalQueues(
-      handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters,
-      onWaiting: onWaiting)
+      handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters)
     self.reporter = reporter
     clock = store.clock
     extender = Extender(store: store, operationTimeout: operationTimeout, reporter: reporter)
@@ -43,6 +41,9 @@ package final class Coordinator: Sendable {
       _ = unsafe Unmanaged.passRetained(extender)
     }
   }
+
+  /// Counts the calls that run; nil in all programs but tests.
+  var activity: (any ActivityCounter)? { clock.activity }
 
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
   ///
@@ -151,7 +152,7 @@ package final class Coordinator: Sendable {
   func pause(_ duration: Duration) async throws(CancellationError) {
     let promise = Promise<Bool>()
     extender.wake(promise, at: clock.now + duration, isForHolders: true)
-    try await promise.wait()
+    try await promise.wait(countedBy: activity)
   }
 
   // MARK: Closing
@@ -159,29 +160,37 @@ package final class Coordinator: Sendable {
   /// Gives back all leases and closes the store, within the operation timeout.
   func close() async {
     guard home.isHere else { return }
+    activity?.begin()
+    await finish()
+    activity?.end()
+  }
+
+  private func finish() async {
     calls.withLock { $0.isClosed = true }
     queues.close()
     let promises = extender.close(isFinal: true).map { release($0, revokes: true) }
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
     await waitForCalls()
-    for promise in promises { _ = await promise.value }
+    for promise in promises { _ = await promise.value(countedBy: activity) }
     // Places in queues and what was granted too late are given back, too.
-    await store.close().value
+    await store.close().value(countedBy: activity)
   }
 
   /// Does what ``close()`` does, when all leases have ended or the task is cancelled.
   func closeWhenReleased() async {
     guard home.isHere else { return }
+    activity?.begin()
     calls.withLock { $0.isClosed = true }
     queues.close()
     for lease in extender.close(isFinal: false) {
       let promise = Promise<Bool>()
       lease.addWatcher(promise)
-      try? await promise.wait()
+      try? await promise.wait(countedBy: activity)
       lease.removeWatcher(promise)
     }
-    await close()
+    await finish()
+    activity?.end()
   }
 
   /// Checks that the locker has not been closed while a task waited.
@@ -226,7 +235,7 @@ package final class Coordinator: Sendable {
       if calls.count > 0 { calls.idle.append(promise) }
       return calls.count == 0
     }
-    if !isIdle { await promise.value }
+    if !isIdle { await promise.value(countedBy: activity) }
   }
 }
 

@@ -84,7 +84,7 @@ final class Place: Sendable {
     }
     if hasNews { return }
     extender.wake(promise, at: instant)
-    try await promise.wait()
+    try await promise.wait(countedBy: store.clock.activity)
   }
 
   /// Gives the place up for good.

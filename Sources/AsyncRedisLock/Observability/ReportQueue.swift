@@ -22,8 +22,15 @@ final class ReportQueue: Sendable {
   private let state = Mutex(State())
   /// Reports how many reports were dropped.
   private let reportDropped: @Sendable (Int) -> Void
+  /// Counts the queue while it has reports.
+  private let activity: (any ActivityCounter)?
 
-  init(reportDropped: @escaping @Sendable (Int) -> Void) { self.reportDropped = reportDropped }
+  init(
+    countedBy activity: (any ActivityCounter)?, reportDropped: @escaping @Sendable (Int) -> Void
+  ) {
+    self.activity = activity
+    self.reportDropped = reportDropped
+  }
 
   /// Adds a report, unless too many wait; never blocks.
   func add(_ report: @escaping Report) {
@@ -33,8 +40,10 @@ final class ReportQueue: Sendable {
         return false
       }
       state.pending.append(report)
-      defer { state.isRunning = true }
-      return !state.isRunning
+      guard !state.isRunning else { return false }
+      state.isRunning = true
+      activity?.begin()
+      return true
     }
     if isFirst { queue.async { @Sendable in self.run() } }
   }
@@ -48,7 +57,10 @@ final class ReportQueue: Sendable {
         return (report, state.dropped)
       }
       if dropped > 0 { reportDropped(dropped) }
-      guard let report else { return }
+      guard let report else {
+        activity?.end()
+        return
+      }
       report()
     }
   }
