@@ -1,5 +1,7 @@
 extension Lock {
   /// Runs a body in a child task that is cancelled when the lock is lost, then releases the lock.
+  ///
+  /// The call does not count as running while the body is suspended.
   func run<R>(
     isolation: isolated (any Actor)?, _ body: (Lock) async throws -> sending R
   ) async throws -> sending R {
@@ -34,7 +36,7 @@ extension Lock {
     }
     let validUntil = lease.state.validUntil
     // A release that fails goes on in the background, and is no reason to hide the body's outcome.
-    switch try? await release() {
+    switch try? await giveBack() {
     case .released, nil: return nil
     case .expired, .takenByAnother:
       // An answer after the end of the validity says nothing about the time of the body.
@@ -51,8 +53,10 @@ extension Lock {
     await withTaskGroup(
       of: Result<UnsafeTransfer<R>, any Error>?.self, isolation: isolation
     ) { group in
+      let activity = coordinator.activity
       let held = HeldLocks.current
-      group.addTask {
+      activity?.begin()
+      group.addTask(executorPreference: Self.executorOfBody(countedBy: activity)) {
         let held = held.adding(self.lease, in: self.coordinator.storeID)
         return await HeldLocks.$inherited.withValue(held) {
           await self.coordinator.reporter.hold(self.lease) {
@@ -60,17 +64,36 @@ extension Lock {
           }
         }
       }
+      activity?.begin()
       group.addTask {
-        try? await self.waitUntilLost()
+        try? await self.waitForEnd { _ in }
         return nil
       }
-      while let outcome = await group.next(isolation: isolation) {
+      // Of the three that are counted now, this task is the first to pause and the last to go on.
+      activity?.end()
+      var outcome: Result<UnsafeTransfer<R>, any Error>?
+      for isLast in [false, true] {
+        if let ended = await group.next(isolation: isolation) ?? nil { outcome = ended }
         // A body that releases its lock early is not disturbed.
         if outcome != nil || lossReason != nil || lease.ending == .revoked { group.cancelAll() }
-        if let outcome { return outcome }
+        if !isLast { activity?.end() }
       }
-      preconditionFailure("The body's child task ends with an outcome.")
+      guard let outcome else {
+        preconditionFailure("The body's child task ends with an outcome.")
+      }
+      return outcome
     }
+  }
+
+  /// What counts the body while it runs, unless the caller has an executor of its own.
+  private static func executorOfBody(
+    countedBy activity: (any ActivityCounter)?
+  ) -> (any TaskExecutor)? {
+    guard let activity else { return nil }
+    let hasExecutor = unsafe withUnsafeCurrentTask { task in
+      unsafe task?.unownedTaskExecutor != nil
+    }
+    return hasExecutor ? nil : activity
   }
 
   /// Calls the body on the actor it belongs to.
@@ -79,6 +102,8 @@ extension Lock {
   ) async -> Result<UnsafeTransfer<R>, any Error> {
     // The actor may have been busy since the lock was taken.
     guard isHeld else { return .failure(notHeldError(nil)) }
+    coordinator.activity?.end()
+    defer { coordinator.activity?.begin() }
     do {
       return .success(UnsafeTransfer(try await body.value(self)))
     } catch {

@@ -67,6 +67,8 @@ public final class Lock: Sendable {
   ///
   /// - Throws: `CancellationError` when the task is cancelled.
   public func waitUntilLost() async throws(CancellationError) {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
     try await waitForEnd { _ in }
   }
 
@@ -80,7 +82,11 @@ public final class Lock: Sendable {
     let margin = min(max(margin, .zero), .longest)
     // In a forked child not even a mutex may be touched: its owner can be a thread that is not there.
     guard coordinator.forkGuard.isHere else { return }
-    defer { coordinator.deadlines.noteEnd() }
+    coordinator.activity?.begin()
+    defer {
+      coordinator.deadlines.noteEnd()
+      coordinator.activity?.end()
+    }
     try await waitForEnd { signal in
       MarginWarning.set(
         signal, for: lease, margin: margin, clock: coordinator.clock,
@@ -88,7 +94,8 @@ public final class Lock: Sendable {
     }
   }
 
-  private func waitForEnd(
+  /// Waits for the end of the lease, in a call that has been counted.
+  func waitForEnd(
     _ arrange: (Signal) -> Void
   ) async throws(CancellationError) {
     guard coordinator.forkGuard.isHere else { return }
@@ -96,7 +103,7 @@ public final class Lock: Sendable {
     lease.addWatcher(signal)
     defer { lease.removeWatcher(signal) }
     arrange(signal)
-    try await signal.wait()
+    try await signal.wait(countedBy: coordinator.activity)
   }
 
   /// Prolongs the lock so that it lasts at least this long from now; never shortens it.
@@ -121,6 +128,8 @@ public final class Lock: Sendable {
   /// Prolongs the lock as far as it may be held.
   func prolong(by duration: Duration, phase: LockError.Phase) async throws {
     try coordinator.checkNotForked(keys, phase)
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
     let ttl = Duration.milliseconds(duration.wholeMilliseconds)
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
@@ -128,7 +137,7 @@ public final class Lock: Sendable {
       let promise = Promise<Result<Extended, StoreFailure>>()
       coordinator.extender.extend(lease, by: ttl) { promise.fulfil($0) }
       let result = await withTaskCancellationHandler {
-        await promise.value
+        await promise.value(countedBy: coordinator.activity)
       } onCancel: {
         promise.fulfil(.failure(.cancelled))
       }
@@ -161,10 +170,18 @@ public final class Lock: Sendable {
   ///   the locker was closed before the server answered, or in a child made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
+    return try await giveBack()
+  }
+
+  /// Releases the lock, in a call that has been counted.
+  func giveBack() async throws -> ReleaseOutcome {
     try coordinator.checkNotForked(keys, .release)
     if lease.ending == .detached { throw notHeldError(.release) }
     do {
-      return try await coordinator.release(lease, isAwaited: true).value.get()
+      let promise = coordinator.release(lease, isAwaited: true)
+      return try await promise.value(countedBy: coordinator.activity).get()
     } catch {
       throw LockError(error, keys: keys, phase: .release)
     }

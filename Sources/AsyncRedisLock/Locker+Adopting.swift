@@ -19,6 +19,8 @@ extension Locker {
   public func adopt(
     _ check: DetachedLock, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
     let keys = try self.check(check.keys)
     let lock = try await make(keys, options, logger, .adopt) { coordinator, options, _ in
       try await coordinator.adopt(keys, from: check.token, options: options)

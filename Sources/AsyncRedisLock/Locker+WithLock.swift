@@ -41,7 +41,9 @@ extension Locker {
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Lock) async throws -> sending R
   ) async throws -> sending R {
-    let lock = try await acquire(keys, options: options, logger: logger)
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
+    let lock = try await takeWaiting(keys, options, logger)
     return try await lock.run(isolation: isolation, body)
   }
 
@@ -79,9 +81,9 @@ extension Locker {
     isolation: isolated (any Actor)? = #isolation,
     _ body: (Lock) async throws -> sending R
   ) async throws -> sending R? {
-    guard let lock = try await acquireIfAvailable(keys, options: options, logger: logger) else {
-      return nil
-    }
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
+    guard let lock = try await takeIfAvailable(keys, options, logger) else { return nil }
     return try await lock.run(isolation: isolation, body)
   }
 }

@@ -66,15 +66,14 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Creates a locker that keeps its locks in a store, which needs no connecting; `onWaiting` is called whenever
-  /// one more task may have to wait.
+  /// Creates a locker that keeps its locks in a store, which needs no connecting.
   package init(
-    _ configuration: LockerConfiguration, in store: any LockStore, storeID: String, logger: Logger,
-    onWaiting: @escaping @Sendable () -> Void
+    _ configuration: LockerConfiguration, in store: any LockStore, storeID: String, logger: Logger
   ) {
-    let reporter = Reporter(logger: logger, label: configuration.label)
+    let reporter = Reporter(
+      logger: logger, label: configuration.label, countedBy: store.clock.activity)
     coordinator = Coordinator(
-      configuration, store: store, storeID: storeID, reporter: reporter, onWaiting: onWaiting)
+      configuration, store: store, storeID: storeID, reporter: reporter)
     keyPrefix = configuration.keyPrefix
     lockOptions = configuration.lockOptions
     id = store.lockerID
@@ -130,6 +129,15 @@ public final class Locker: Sendable {
   public func acquire(
     _ keys: [String], options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
+    return try await takeWaiting(keys, options, logger)
+  }
+
+  /// Waits for a lock, in a call that has been counted.
+  func takeWaiting(
+    _ keys: [String], _ options: LockOptions?, _ logger: Logger?
+  ) async throws -> Lock {
     let keys = try check(keys)
     try HeldLocks.current.check(keys.names, in: coordinator.storeID)
     guard let lock = try await take(keys, options, waits: true, logger) else {
@@ -166,6 +174,15 @@ public final class Locker: Sendable {
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
     _ keys: [String], options: LockOptions? = nil, logger: Logger? = nil
+  ) async throws -> Lock? {
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
+    return try await takeIfAvailable(keys, options, logger)
+  }
+
+  /// Takes a lock without waiting, in a call that has been counted.
+  func takeIfAvailable(
+    _ keys: [String], _ options: LockOptions?, _ logger: Logger?
   ) async throws -> Lock? {
     try await take(check(keys), options, waits: false, logger)
   }
@@ -255,6 +272,8 @@ public final class Locker: Sendable {
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
     try coordinator.checkNotForked([key], phase)
+    coordinator.activity?.begin()
+    defer { coordinator.activity?.end() }
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     while true {
       do throws(StoreFailure) {

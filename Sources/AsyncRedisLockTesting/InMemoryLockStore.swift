@@ -109,7 +109,7 @@ final class InMemoryLockStore: LockStore {
     }
     return try await withTaskCancellationHandler {
       server.submit(question)
-      return await promise.value
+      return await promise.value(countedBy: clock.activity)
     } onCancel: {
       server.abandon(question, because: .cancelled)
     }.get()

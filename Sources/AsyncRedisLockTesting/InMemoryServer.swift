@@ -19,8 +19,6 @@ public final class InMemoryServer: Sendable {
     var askedCount = 0
     /// How lockers are treated that come later.
     var behavior = Behavior.normal
-    /// Who waits until so many tasks wait for a key.
-    var observers: [Observer] = []
   }
 
   /// A question that has not been answered.
@@ -48,13 +46,8 @@ public final class InMemoryServer: Sendable {
     var isStopped = false
   }
 
-  struct Observer {
-    let key: String
-    let count: Int
-    let promise: Promise<Bool>
-  }
-
   let time: LockClock
+  let activity: Activity
   let state = Mutex(State())
   private let start: Instant
 
@@ -62,7 +55,8 @@ public final class InMemoryServer: Sendable {
   ///
   /// - Parameter clock: What ttl and timeouts are counted by; the machine's time if nil.
   public init(clock: ManualClock? = nil) {
-    time = clock.map { LockClock($0.timeline) } ?? .system
+    activity = clock?.timeline.activity ?? Activity()
+    time = LockClock(clock?.timeline, activity: activity)
     start = time.now
   }
 
@@ -82,30 +76,6 @@ public final class InMemoryServer: Sendable {
   /// - Returns: The number of tasks, of all lockers.
   public func taskCount(waitingFor key: String) -> Int {
     coordinators.reduce(0) { $0 + $1.waiterCount(of: key) }
-  }
-
-  /// Waits until at least so many tasks wait for a key.
-  ///
-  /// - Parameters:
-  ///   - count: How many tasks.
-  ///   - key: The key, alone or among others of a call.
-  /// - Throws: `CancellationError` when the task is cancelled.
-  public func waitForTasks(
-    _ count: Int = 1, waitingFor key: String
-  ) async throws(CancellationError) {
-    let promise = Promise<Bool>()
-    state.withLock {
-      $0.observers.append(Observer(key: key, count: count, promise: promise))
-    }
-    defer { state.withLock { $0.observers.removeAll { $0.promise === promise } } }
-    noteWaiting()
-    try await promise.wait()
-  }
-
-  /// Looks whether as many wait as somebody wants to know of.
-  func noteWaiting() {
-    for observer in state.withLock({ $0.observers })
-    where taskCount(waitingFor: observer.key) >= observer.count { observer.promise.fulfil(true) }
   }
 
   var coordinators: [Coordinator] { state.withLock { $0.clients.compactMap(\.coordinator) } }

@@ -36,10 +36,7 @@ extension Locker {
     }
     let store = InMemoryLockStore(configuration, on: server)
     let locker = Locker(
-      configuration, in: store, storeID: "memory \(ObjectIdentifier(server))", logger: logger
-    ) { [weak server] in
-      server?.noteWaiting()
-    }
+      configuration, in: store, storeID: "memory \(ObjectIdentifier(server))", logger: logger)
     server.state.withLock { $0.clients[store.client].coordinator = locker.coordinator }
     return locker
   }

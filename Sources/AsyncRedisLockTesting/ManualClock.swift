@@ -3,13 +3,14 @@ internal import AsyncRedisLock
 /// A clock that stands still until a test advances it.
 ///
 /// Lockers in memory that are made with it count their leases by it: what is due while it advances, such as an
-/// extension, the end of a ttl or of a timeout, has happened when ``advance(by:)`` returns.
+/// extension, the end of a ttl or of a timeout, has happened when ``advance(by:)`` returns, and so has what their
+/// calls do because of it.
 ///
 /// ```swift
 /// let clock = ManualClock()
 /// let locker = Locker.inMemory(clock: clock)
 /// let lock = try await locker.acquire("key", options: .init(ttl: .seconds(30), extend: nil))
-/// clock.advance(by: .seconds(30))
+/// try await clock.advance(by: .seconds(30))
 /// #expect(lock.lossReason == .expired)
 /// ```
 public final class ManualClock: Clock {
@@ -49,16 +50,24 @@ public final class ManualClock: Clock {
     let timer = timeline.makeTimer { promise.fulfil(true) }
     defer { timer.cancel() }
     timer.set(for: timeline.start + deadline.offset)
-    try await promise.wait()
+    // Counted as running as soon as the time has come, on its way to where the task runs, too.
+    timeline.activity.begin()
+    defer { timeline.activity.end() }
+    try await promise.wait(countedBy: timeline.activity)
   }
 
   /// Lets time pass, and all that becomes due happen in its order.
   ///
-  /// Tasks that are woken by it go on afterwards: await them, or what they do.
+  /// Before the first, between any two, and behind the last of what is due, the servers with this clock settle, as by
+  /// ``InMemoryServer/settle()``: what a call does next is asked at the instant at which the call was woken. Advances
+  /// by several tasks at once add up.
   ///
   /// - Parameter duration: Not negative.
-  public func advance(by duration: Duration) {
+  /// - Throws: `CancellationError` when the task is cancelled; some of the time may have passed then.
+  public func advance(by duration: Duration) async throws(CancellationError) {
     precondition(duration >= .zero, "time does not go back")
-    timeline.advance(by: duration)
+    let end = timeline.beginAdvance(by: duration)
+    defer { timeline.endAdvance() }
+    repeat { try await timeline.activity.settle() } while timeline.fireNext(by: end)
   }
 }

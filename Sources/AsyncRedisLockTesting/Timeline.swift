@@ -13,6 +13,9 @@ package final class Timeline: ManualTime {
     var now: Instant
     var alarms: [Int: Alarm] = [:]
     var timerCount = 0
+    /// How many tasks advance the time, and to where.
+    var advanceCount = 0
+    var goal: Instant
 
     /// Takes out what is due first by an instant, and sets the time to that; to the end, if nothing is.
     ///
@@ -30,13 +33,14 @@ package final class Timeline: ManualTime {
   }
 
   package let start: Instant
+  let activity = Activity()
   private let state: Mutex<State>
   /// Where handlers run, one at a time.
   private let queue = DispatchQueue(label: "async-redis-lock.manual-clock")
 
   package init() {
     start = .now
-    state = Mutex(State(now: start))
+    state = Mutex(State(now: start, goal: start))
   }
 
   package var now: Instant { state.withLock { $0.now } }
@@ -52,12 +56,32 @@ package final class Timeline: ManualTime {
     return Timer(id: id, timeline: self, handler: handler)
   }
 
-  func advance(by duration: Duration) {
-    queue.sync { run(until: now + duration) }
+  /// Notes that a task advances the time; returns to where.
+  func beginAdvance(by duration: Duration) -> Instant {
+    state.withLock { state in
+      if state.advanceCount == 0 { state.goal = state.now }
+      state.advanceCount += 1
+      state.goal += duration
+      return state.goal
+    }
   }
 
-  private func run(until end: Instant) {
-    while let alarm = state.withLock({ $0.next(by: end) }) { alarm.handler() }
+  /// Notes that a task no longer advances the time.
+  func endAdvance() { state.withLock { $0.advanceCount -= 1 } }
+
+  /// Sets the time to what is due next by an instant, and has that happen; to the instant, and false, if nothing is.
+  func fireNext(by end: Instant) -> Bool {
+    queue.sync {
+      guard let alarm = state.withLock({ $0.next(by: end) }) else { return false }
+      alarm.handler()
+      return true
+    }
+  }
+
+  /// Has all that is due by now happen.
+  private func fireOverdue() {
+    while let alarm = state.withLock({ $0.next(by: $0.now) }) { alarm.handler() }
+    activity.end()
   }
 
   private func set(_ id: Int, for due: Instant, _ handler: @escaping @Sendable () -> Void) {
@@ -65,7 +89,9 @@ package final class Timeline: ManualTime {
       state.alarms[id] = Alarm(due: due, handler: handler)
       return due <= state.now
     }
-    if isDue { queue.async { self.run(until: self.now) } }
+    guard isDue else { return }
+    activity.begin()
+    queue.async { self.fireOverdue() }
   }
 
   private func cancel(_ id: Int) { state.withLock { $0.alarms[id] = nil } }

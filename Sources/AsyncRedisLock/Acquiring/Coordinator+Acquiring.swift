@@ -77,7 +77,7 @@ extension Coordinator {
       if let lease { drawNumbers(for: lease) }
       if let end = plan.end { deadlines.wake(waiter, at: end) }
       plan.trace?.note(.waitingInProcess)
-      let turn = await waiter.turn
+      let turn = await waiter.turn(countedBy: activity)
       if plan.end != nil { deadlines.noteEnd() }
       switch turn {
       case .take(let lease):
@@ -181,7 +181,7 @@ extension Coordinator {
         if plan.wantsToQueue, plan.trouble == nil {
           store.prepareToWait { if $0 { signal.fire() } }
         }
-        try await signal.wait()
+        try await signal.wait(countedBy: activity)
         try checkOpen(keys)
         action = plan.wantsToQueue && store.isTold ? .queue : plan.next(at: clock.now)
       case .take(let sentAt, let numbers):
@@ -268,7 +268,7 @@ extension Coordinator {
       let answer = Signal()
       store.prepareToWait { _ in answer.fire() }
       if !answer.isOver { deadlines.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
-      try await answer.wait()
+      try await answer.wait(countedBy: activity)
     }
     guard store.isTold else { return nil }
     let entry = QueueEntry(

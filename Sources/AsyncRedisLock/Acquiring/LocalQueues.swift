@@ -55,13 +55,10 @@ final class LocalQueues: Sendable {
 
   private let handoffLimit: Int
   let maxWaiters: Int
-  /// Called when a task has come that may have to wait.
-  private let onWaiting: (@Sendable () -> Void)?
   private let state = Mutex(State())
 
-  init(handoffLimit: Int, maxWaiters: Int?, onWaiting: (@Sendable () -> Void)? = nil) {
+  init(handoffLimit: Int, maxWaiters: Int?) {
     self.handoffLimit = handoffLimit
-    self.onWaiting = onWaiting
     self.maxWaiters = maxWaiters ?? .max
   }
 
@@ -69,8 +66,7 @@ final class LocalQueues: Sendable {
 
   /// Lets a task in that wants to wait; one whose turn came with a lease that had ended keeps its rank.
   func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Admission {
-    defer { onWaiting?() }
-    return state.withLock { state in
+    state.withLock { state in
       guard !state.isClosed else { return .closed }
       guard let count = state.queues[keys]?.count else {
         state.queues[keys] = Queue()

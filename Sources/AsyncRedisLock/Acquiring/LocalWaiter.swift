@@ -17,13 +17,11 @@ final class LocalWaiter: DeadlineObserver {
   init(_ options: LockOptions) { self.options = options }
 
   /// Waits for the turn; cancelling the task is one, too.
-  var turn: Turn {
-    get async {
-      await withTaskCancellationHandler {
-        await promise.value
-      } onCancel: {
-        promise.fulfil(.cancelled)
-      }
+  func turn(countedBy activity: (any ActivityCounter)?) async -> Turn {
+    await withTaskCancellationHandler {
+      await promise.value(countedBy: activity)
+    } onCancel: {
+      promise.fulfil(.cancelled)
     }
   }
 

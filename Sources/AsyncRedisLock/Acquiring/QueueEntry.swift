@@ -126,7 +126,7 @@ final class QueueEntry: Sendable {
     if hasNews { return }
     deadlines.wake(signal, at: instant)
     defer { deadlines.noteEnd() }
-    try await signal.wait()
+    try await signal.wait(countedBy: store.clock.activity)
   }
 
   /// Gives the place up for good.

@@ -15,15 +15,13 @@ package final class Coordinator: Sendable {
   let calls = OpenCalls()
 
   init(
-    _ configuration: LockerConfiguration, store: any LockStore, storeID: String, reporter: Reporter,
-    onWaiting: (@Sendable () -> Void)? = nil
+    _ configuration: LockerConfiguration, store: any LockStore, storeID: String, reporter: Reporter
   ) {
     self.store = store
     self.storeID = storeID
     operationTimeout = configuration.operationTimeout
     queues = LocalQueues(
-      handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters,
-      onWaiting: onWaiting)
+      handoffLimit: configuration.localHandoffLimit, maxWaiters: configuration.maxWaiters)
     self.reporter = reporter
     clock = store.clock
     releaser = Releaser(store: store, operationTimeout: operationTimeout)
@@ -43,11 +41,14 @@ package final class Coordinator: Sendable {
     }
   }
 
+  /// Counts the calls that run; nil in all programs but tests.
+  var activity: (any ActivityCounter)? { clock.activity }
+
   /// Waits for a while, by the store's time, or not at all when closed.
   func pause(_ duration: Duration) async throws(CancellationError) {
     let signal = Signal()
     deadlines.wake(signal, at: clock.now + duration, until: .closing)
-    try await signal.wait()
+    try await signal.wait(countedBy: activity)
   }
 
   // MARK: Closing
@@ -55,31 +56,39 @@ package final class Coordinator: Sendable {
   /// Gives back all leases and closes the store, within the operation timeout.
   func close() async {
     guard forkGuard.isHere else { return }
+    activity?.begin()
+    await finish()
+    activity?.end()
+  }
+
+  private func finish() async {
     calls.close(.closed)
     queues.close()
     deadlines.close(.closed)
     let promises = extender.close().map { release($0, revokes: true) }
     store.stop()
     // What was granted to them just now is given back by them; the store has to be there for it.
-    await calls.waitUntilIdle()
-    for promise in promises { _ = await promise.value }
+    await calls.waitUntilIdle(countedBy: activity)
+    for promise in promises { _ = await promise.value(countedBy: activity) }
     // Places in queues and what was granted too late are given back, too.
-    await store.close().value
+    await store.close().value(countedBy: activity)
   }
 
   /// Does what ``close()`` does, when all leases have ended or the task is cancelled.
   func closeWhenReleased() async {
     guard forkGuard.isHere else { return }
+    activity?.begin()
     calls.close(.closing)
     queues.close()
     deadlines.close(.closing)
     for lease in extender.close() {
       let signal = Signal()
       lease.addWatcher(signal)
-      try? await signal.wait()
+      try? await signal.wait(countedBy: activity)
       lease.removeWatcher(signal)
     }
-    await close()
+    await finish()
+    activity?.end()
   }
 
   /// Checks that the locker has not been closed while a task waited.

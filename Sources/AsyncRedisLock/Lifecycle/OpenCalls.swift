@@ -37,12 +37,12 @@ final class OpenCalls: Sendable {
   func close(_ phase: ClosePhase) { state.withLock { $0.phase = max($0.phase, phase) } }
 
   /// Waits until no call is under way.
-  func waitUntilIdle() async {
+  func waitUntilIdle(countedBy activity: (any ActivityCounter)?) async {
     let promise = Promise<Void>()
     let isIdle = state.withLock { state in
       if state.count > 0 { state.idle.append(promise) }
       return state.count == 0
     }
-    if !isIdle { await promise.value }
+    if !isIdle { await promise.value(countedBy: activity) }
   }
 }

@@ -24,8 +24,15 @@ final class ReportQueue: Sendable {
   private let state = Mutex(State())
   /// Reports how many reports were dropped.
   private let reportDropped: @Sendable (Int) -> Void
+  /// Counts the queue while it has reports.
+  private let activity: (any ActivityCounter)?
 
-  init(reportDropped: @escaping @Sendable (Int) -> Void) { self.reportDropped = reportDropped }
+  init(
+    countedBy activity: (any ActivityCounter)?, reportDropped: @escaping @Sendable (Int) -> Void
+  ) {
+    self.activity = activity
+    self.reportDropped = reportDropped
+  }
 
   /// Adds a report, unless too many wait; never blocks.
   ///
@@ -37,8 +44,10 @@ final class ReportQueue: Sendable {
         return false
       }
       state.pending.append(report)
-      defer { state.isRunning = true }
-      return !state.isRunning
+      guard !state.isRunning else { return false }
+      state.isRunning = true
+      activity?.begin()
+      return true
     }
     if isFirst { queue.async { @Sendable in self.run() } }
   }
@@ -52,7 +61,10 @@ final class ReportQueue: Sendable {
         return (report, state.dropped)
       }
       if dropped > 0 { reportDropped(dropped) }
-      guard let report else { return }
+      guard let report else {
+        activity?.end()
+        return
+      }
       report()
     }
   }

@@ -29,13 +29,14 @@ final class Reporter: Sendable {
     private let tracer: LockTracer
   #endif
 
-  /// Reports for a locker with a label; `configuration` tells where its server is, if it has one.
+  /// Reports for a locker with a label; `configuration` tells where its server is, if it has one, and `activity` counts
+  /// while there are reports.
   init(
     logger: Logger, label: String?, configuration: LockerConfiguration? = nil,
-    instruments: Instruments = Instruments()
+    instruments: Instruments = Instruments(), countedBy activity: (any ActivityCounter)? = nil
   ) {
     self.logger = logger
-    queue = ReportQueue { count in
+    queue = ReportQueue(countedBy: activity) { count in
       logger.warning(
         "Reports were dropped: the log handler or the metrics took too long",
         metadata: ["redis-lock.dropped": "\(count)"])

@@ -2,14 +2,17 @@
 package struct LockClock: Sendable {
   // Nil in all programs but tests, so that asking for the time costs no call through a table.
   private let manual: (any ManualTime)?
+  /// Counts the calls that run by this clock; nil in all programs but tests.
+  package let activity: (any ActivityCounter)?
 
   /// The machine's time.
-  package static let system = Self(manual: nil)
+  package static let system = Self()
 
-  /// A time that somebody sets.
-  package init(_ time: any ManualTime) { self.init(manual: time) }
-
-  private init(manual: (any ManualTime)?) { self.manual = manual }
+  /// A time that a test sets, or the machine's if nil.
+  package init(_ time: (any ManualTime)? = nil, activity: (any ActivityCounter)? = nil) {
+    manual = time
+    self.activity = activity
+  }
 
   /// The present instant.
   package var now: Instant { manual?.now ?? .now }

@@ -4,7 +4,10 @@ internal import Synchronization
 ///
 /// Waiting does not end when a task is cancelled: whoever promises has to keep the promise.
 package final class Promise<Value: Sendable>: Sendable {
-  private typealias Continuation = CheckedContinuation<Value, Never>
+  private struct Waiter {
+    let continuation: CheckedContinuation<Value, Never>
+    let activity: (any ActivityCounter)?
+  }
 
   /// Fields of their own instead of an enum's cases: copying and destroying one with a generic payload
   /// cost more than all the rest.
@@ -20,30 +23,37 @@ package final class Promise<Value: Sendable>: Sendable {
   package init() {}
 
   /// The value, as soon as it is there.
-  package var value: Value {
-    get async {
-      // A continuation calls the waiting task's executor, which may be the program's own and may block, on the
-      // thread that keeps the promise. So the waiting is done by no executor but Swift's.
-      if unsafe withUnsafeCurrentTask(body: { task in unsafe task?.unownedTaskExecutor != nil }) {
-        await withTaskExecutorPreference(globalConcurrentExecutor) { await wait() }
-      } else {
-        await wait()
-      }
+  package var value: Value { get async { await value(countedBy: nil) } }
+
+  /// The value, as soon as it is there, awaited by a call that does not count as running meanwhile.
+  package func value(countedBy activity: (any ActivityCounter)?) async -> Value {
+    // A continuation calls the waiting task's executor, which may be the program's own and may block, on the
+    // thread that keeps the promise. So the waiting is done by no executor but Swift's.
+    if unsafe withUnsafeCurrentTask(body: { task in unsafe task?.unownedTaskExecutor != nil }) {
+      await withTaskExecutorPreference(globalConcurrentExecutor) { await wait(activity) }
+    } else {
+      await wait(activity)
     }
   }
 
-  @concurrent private func wait() async -> Value {
+  @concurrent private func wait(_ activity: (any ActivityCounter)?) async -> Value {
     await withCheckedContinuation { continuation in
       let kept: Value? = state.withLock { state in
         if let value = state.value { return value }
+        let waiter = Waiter(continuation: continuation, activity: activity)
         if state.waiter == nil {
-          state.waiter = continuation
+          state.waiter = waiter
         } else {
-          state.others.append(continuation)
+          state.others.append(waiter)
         }
         return nil
       }
-      if let kept { continuation.resume(returning: kept) }
+      if let kept {
+        continuation.resume(returning: kept)
+      } else {
+        // The task may be running again by now; then it has been counted for that before.
+        activity?.end()
+      }
     }
   }
 
@@ -60,21 +70,23 @@ package final class Promise<Value: Sendable>: Sendable {
       guard state.value == nil else { return (false, nil) }
       state.value = value
       swap(&others, &state.others)
+      state.waiter?.activity?.begin()
+      for waiter in others { waiter.activity?.begin() }
       return (true, state.waiter.take())
     }
-    first?.resume(returning: value)
-    for waiter in others { waiter.resume(returning: value) }
+    first?.continuation.resume(returning: value)
+    for waiter in others { waiter.continuation.resume(returning: value) }
     return isFirst
   }
 }
 
 extension Promise where Value == Bool {
-  /// Waits for the promise, or for the task's cancellation.
+  /// Waits for the promise, or for the task's cancellation, in a call that does not count as running meanwhile.
   ///
   /// - Throws: `CancellationError` when the task is cancelled first.
-  package func wait() async throws(CancellationError) {
+  package func wait(countedBy activity: (any ActivityCounter)?) async throws(CancellationError) {
     let isKept = await withTaskCancellationHandler {
-      await value
+      await value(countedBy: activity)
     } onCancel: {
       fulfil(false)
     }

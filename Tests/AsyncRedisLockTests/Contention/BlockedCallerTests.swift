@@ -176,7 +176,7 @@ struct BlockedCallerTests {
   @Test("Reports that do not fit are dropped and counted, and nobody waits for them")
   func dropped() async throws {
     let (gate, dropped, done) = (Gate(), Shared(0), Shared(0))
-    let queue = ReportQueue { dropped.value = $0 }
+    let queue = ReportQueue(countedBy: nil) { dropped.value = $0 }
     queue.add { gate.pass() }
     await eventually { gate.count == 1 }
     for _ in 0..<ReportQueue.capacity + 5 { queue.add { done.change { $0 += 1 } } }

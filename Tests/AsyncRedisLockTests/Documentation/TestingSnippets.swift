@@ -31,13 +31,42 @@ struct TestingSnippets {
     let first = Locker.inMemory(on: server)
     let second = Locker.inMemory(on: server)
     let lock = try await first.acquire("key")
-    let attempt = Task { try await second.acquire("key") }
-    try await server.waitForTasks(waitingFor: "key")
-    clock.advance(by: .seconds(1))  // The timeout of the second.
+    let attempt = server.startTask { try await second.acquire("key") }
+    try await clock.advance(by: .seconds(1))  // The timeout of the second.
     let error = await #expect(throws: LockError.self) { try await attempt.value }
     #expect(error?.code == .timeout)
-    clock.advance(by: .seconds(3600))
+    try await clock.advance(by: .seconds(3600))
     #expect(lock.isHeld)  // It has been extended all the time.
+  }
+
+  @Test("settles")
+  func settling() async throws {
+    let clock = ManualClock()
+    let server = InMemoryServer(clock: clock)
+    let locker = Locker.inMemory(on: server)
+    server.behave(.delaying(by: .milliseconds(400)))
+    let task = server.startTask {
+      try await locker.withLock("key") { _ in
+        try await clock.sleep(for: .seconds(5))
+      }
+    }
+    try await server.settle()
+    #expect(server.lockedKeys == ["key"])  // The answer is under way.
+    try await clock.advance(by: .milliseconds(5400))
+    #expect(server.lockedKeys.isEmpty)  // So is that to the release.
+    try await clock.advance(by: .milliseconds(400))
+    try await task.value
+  }
+
+  @Test("waits for tasks of the code under test")
+  func foreignTasks() async throws {
+    let server = InMemoryServer()
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let lock = try await first.acquire("billing")
+    let worker = Task { try await second.withLock("billing") { _ in } }
+    try await server.waitForTasks(waitingFor: "billing")
+    try await lock.release()
+    try await worker.value
   }
 
   @Test("takes a lock away")
@@ -58,7 +87,7 @@ struct TestingSnippets {
     let clock = ManualClock()
     let locker = Locker.inMemory(clock: clock)
     let lock = try await locker.acquire("key", options: .init(ttl: .seconds(30), extend: nil))
-    clock.advance(by: .seconds(30))
+    try await clock.advance(by: .seconds(30))
     #expect(lock.lossReason == .expired)
   }
 }

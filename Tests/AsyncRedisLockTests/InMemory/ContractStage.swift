@@ -30,6 +30,10 @@ struct ContractStage {
 
   /// Lets time pass.
   func pass(_ duration: Duration) async throws {
-    if let clock { clock.advance(by: duration) } else { try await Task.sleep(for: duration) }
+    if let clock {
+      try await clock.advance(by: duration)
+    } else {
+      try await Task.sleep(for: duration)
+    }
   }
 }

@@ -14,11 +14,10 @@ struct InMemoryClosingTests {
   init() { server = InMemoryServer(clock: clock) }
 
   /// Begins to close a locker gracefully, and waits until it takes nothing new.
-  private func beginClosing(_ locker: Locker) async -> Task<Void, Never> {
-    let closing = Task { await locker.closeWhenReleased() }
-    await eventually {
-      await Attempt { try await locker.acquireIfAvailable("probe") }.error?.code == .closed
-    }
+  private func beginClosing(_ locker: Locker) async throws -> Task<Void, any Error> {
+    let closing = server.startTask { await locker.closeWhenReleased() }
+    try await server.settle()
+    await expectError(.closed) { try await locker.acquireIfAvailable("probe") }
     return closing
   }
 
@@ -27,31 +26,31 @@ struct InMemoryClosingTests {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
     server.behave(loading)
-    let waiting = Task { [patient] in
+    let waiting = server.startTask { [patient] in
       await Attempt { try await locker.acquire("other", options: patient) }
     }
-    try await server.waitForTasks(waitingFor: "other")
-    let closing = await beginClosing(locker)
-    #expect(await waiting.value.error?.code == .closed)
+    try await server.settle()
+    let closing = try await beginClosing(locker)
+    #expect(try await waiting.value.error?.code == .closed)
     #expect(lock.isHeld)
     server.behave(.normal)
     try await lock.release()
-    await closing.value
+    try await closing.value
   }
 
   @Test("lets a holder pause between two questions, and be cancelled in the pause")
   func pausing() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
-    let closing = await beginClosing(locker)
+    let closing = try await beginClosing(locker)
     server.behave(loading)
-    let extending = Task { try await lock.extend(by: .seconds(60)) }
-    try await Task.sleep(for: .milliseconds(20))
+    let extending = server.startTask { try await lock.extend(by: .seconds(60)) }
+    try await server.settle()
     extending.cancel()
     await #expect(throws: CancellationError.self) { try await extending.value }
     server.behave(.normal)
     try await lock.release()
-    await closing.value
+    try await closing.value
   }
 
   @Test("frees a lock at the end of its minHold, while others go on")
@@ -60,15 +59,18 @@ struct InMemoryClosingTests {
     let other = Locker.inMemory(on: server)
     let lock = try await locker.acquire("long")
     let brief = try await locker.acquire(key, options: LockOptions(minHold: .seconds(2)))
-    let waiting = Task { [key, patient] in try await other.acquire(key, options: patient) }
-    await eventually { try await other.inspect(key)?.waiterCount == 1 }
-    let closing = await beginClosing(locker)
+    let waiting = server.startTask { [key, patient] in
+      try await other.acquire(key, options: patient)
+    }
+    try await server.settle()
+    #expect(try await other.inspect(key)?.waiterCount == 1)
+    let closing = try await beginClosing(locker)
     try await brief.release()
-    clock.advance(by: .milliseconds(2100))
+    try await clock.advance(by: .milliseconds(2100))
     // Told of it, and not by a poll, for which the other would need more time to pass.
     #expect(try await waiting.value.isHeld)
     try await lock.release()
-    await closing.value
+    try await closing.value
   }
 
   @Test("keeps a lock for its minHold also when the first attempt at that has failed")
@@ -76,14 +78,14 @@ struct InMemoryClosingTests {
     let locker = Locker.inMemory(on: server)
     var lock: Lock? = try await locker.acquire(key, options: LockOptions(minHold: .seconds(20)))
     server.behave(.unreachable)
-    let release = Task { [lock] in await Attempt { try await lock?.release() } }
-    await eventually { lock?.isHeld == false }
-    clock.advance(by: .seconds(1))
-    #expect(await release.value.error?.code == .unreachable)
+    let release = server.startTask { [lock] in await Attempt { try await lock?.release() } }
+    try await clock.advance(by: .seconds(1))
+    #expect(try await release.value.error?.code == .unreachable)
     server.behave(.normal)
     lock = nil
-    await eventually { try await locker.inspect(key)?.remaining ?? .zero > .seconds(15) }
-    clock.advance(by: .seconds(19))
+    try await server.settle()
+    #expect(try #require(try await locker.inspect(key)?.remaining) > .seconds(15))
+    try await clock.advance(by: .seconds(19))
     #expect(server.lockedKeys.isEmpty)
   }
 
@@ -101,8 +103,9 @@ struct InMemoryClosingTests {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
     server.behave(.delaying(by: .milliseconds(500)))
-    let release = Task { try await lock.release() }
-    await eventually { server.lockedKeys.isEmpty }
+    let release = server.startTask { try await lock.release() }
+    try await server.settle()
+    #expect(server.lockedKeys.isEmpty)
     await locker.close()
     #expect(try await release.value == .released)
   }
@@ -129,17 +132,19 @@ struct InMemoryClosingTests {
     let keys = (0..<20).map { "key\($0)" }
     let lock = try await first.acquire(keys)
     let waiting = keys.map { key in
-      Task { [patient] in try await second.acquire(key, options: patient) }
+      server.startTask { [patient] in try await second.acquire(key, options: patient) }
     }
-    for key in keys { await eventually { try await first.inspect(key)?.waiterCount == 1 } }
+    try await server.settle()
+    for key in keys { #expect(try await first.inspect(key)?.waiterCount == 1) }
     server.behave(.unreachable, towards: second)
     // They ask again, in vain; then they are cancelled.
-    clock.advance(by: .milliseconds(1500))
+    try await clock.advance(by: .milliseconds(1500))
     try await lock.release()
     for task in waiting { task.cancel() }
     for task in waiting { _ = try? await task.value }
     server.behave(.normal, towards: second)
-    await eventually { server.lockedKeys.isEmpty }
+    try await server.settle()
+    #expect(server.lockedKeys.isEmpty)
   }
 
   @Test("is let go of with its server, when nobody needs them any more")
@@ -150,9 +155,8 @@ struct InMemoryClosingTests {
       server = strong
       let locker = Locker.inMemory(on: strong)
       strong.behave(.delaying(by: .milliseconds(100)))
-      let acquired = Task { [key] in try await locker.acquire(key) }
-      await eventually { strong.lockedKeys == ["key"] }
-      clock.advance(by: .milliseconds(100))
+      let acquired = strong.startTask { [key] in try await locker.acquire(key) }
+      try await clock.advance(by: .milliseconds(100))
       let lock = try await acquired.value
       strong.behave(.normal)
       try await lock.release()

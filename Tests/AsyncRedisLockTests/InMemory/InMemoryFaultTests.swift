@@ -17,8 +17,10 @@ struct InMemoryFaultTests {
   func losing() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
-    let next = Task { [key, patient] in try await second.acquire(key, options: patient) }
-    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    let next = server.startTask { [key, patient] in try await second.acquire(key, options: patient)
+    }
+    try await server.settle()
+    #expect(try await first.inspect(key)?.waiterCount == 1)
     server.loseLock(on: key)
     #expect(lock.lossReason == .takenAway)
     #expect(try await next.value.isHeld)
@@ -31,12 +33,11 @@ struct InMemoryFaultTests {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
     server.behave(.unreachable)
-    let attempt = Task { await Attempt { try await locker.acquire("other") } }
-    try await server.waitForTasks(waitingFor: "other")
-    clock.advance(by: .seconds(1))
-    #expect(await attempt.value.error?.code == .unreachable)
+    let attempt = server.startTask { await Attempt { try await locker.acquire("other") } }
+    try await clock.advance(by: .seconds(1))
+    #expect(try await attempt.value.error?.code == .unreachable)
     #expect(lock.isHeld)
-    clock.advance(by: .seconds(2))
+    try await clock.advance(by: .seconds(2))
     #expect(lock.lossReason == .expired)
     server.behave(.normal)
     let next = try await locker.acquire(key)
@@ -47,30 +48,36 @@ struct InMemoryFaultTests {
     "is asked once by who comes too late, also for a key that others wanted before",
     arguments: [true, false])
   func belated(isReachable: Bool) async throws {
-    let (first, isLate) = (Locker.inMemory(on: server), Shared(false))
-    let store = InMemoryLockStore(LockerConfiguration(), on: server)
-    // Its time is up when its task has come, and has not asked.
-    let second = Locker(
-      LockerConfiguration(), in: store, storeID: "memory", logger: Logger(label: "test")
-    ) { [clock] in
-      if isLate.value { clock.advance(by: .seconds(1)) }
-    }
+    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
-    let waiting = Task { [key, patient] in try await second.acquire(key, options: patient) }
-    await eventually { try await first.inspect(key)?.waiterCount == 1 }
+    let waiting = server.startTask { [key, patient] in
+      try await second.acquire(key, options: patient)
+    }
+    try await server.settle()
     try await lock.release()
     // Lost, and not released: so the second still thinks that others want it.
     let lost = try await waiting.value
     server.loseLock(on: key)
     second.coordinator.loseLeases(of: key, heldBy: lost.token)
 
-    isLate.value = true
-    if isReachable {
-      #expect(try await second.acquire(key).release() == .released)
-    } else {
-      server.behave(.unreachable)
-      await expectError(.unreachable) { try await second.acquire(key) }
+    if !isReachable { server.behave(.unreachable) }
+    // Its time is up when its task has come, and has not asked.
+    let executor = DelayingExecutor { [clock] in
+      while clock.timeline.fireNext(by: clock.timeline.now + .seconds(1)) {}
     }
+    let attempt = Task { @MainActor [key] in
+      // The task leaves the main actor when it has its place in the line.
+      await withTaskExecutorPreference(executor) { @MainActor in
+        executor.isDelaying.value = true
+        return await Attempt { try await second.acquire(key).release() }
+      }
+    }
+    if isReachable {
+      #expect(try await attempt.value.result.get() == .released)
+    } else {
+      #expect(await attempt.value.error?.code == .unreachable)
+    }
+    #expect(executor.count.value > 0)
     withExtendedLifetime(lost) {}
   }
 
@@ -79,15 +86,17 @@ struct InMemoryFaultTests {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
     server.behave(.unreachable, towards: first)
-    let next = Task { [key, patient] in try await second.acquire(key, options: patient) }
-    await eventually { try await second.inspect(key)?.waiterCount == 1 }
-    clock.advance(by: .seconds(4))
+    let next = server.startTask { [key, patient] in try await second.acquire(key, options: patient)
+    }
+    try await clock.advance(by: .seconds(4))
     let taken = try await next.value
     #expect(lock.lossReason == .expired)
     #expect(try #require(taken.fencingToken) > (try #require(lock.fencingToken)))
     // What the first locker asks waits until it gets through.
-    let waiting = Task { [key, patient] in try await first.acquire(key, options: patient) }
-    try await server.waitForTasks(waitingFor: key)
+    let waiting = server.startTask { [key, patient] in
+      try await first.acquire(key, options: patient)
+    }
+    try await server.settle()
     server.behave(.normal, towards: first)
     try await taken.release()
     #expect(try await waiting.value.isHeld)
@@ -97,18 +106,20 @@ struct InMemoryFaultTests {
   func lostReplies() async throws {
     let locker = Locker.inMemory(on: server)
     server.behave(.losingReplies)
-    let attempt = Task { [key] in await Attempt { try await locker.acquire(key) } }
-    await eventually { server.lockedKeys == [key] }
-    clock.advance(by: .seconds(1))
-    #expect(await attempt.value.error?.code == .unreachable)
+    let attempt = server.startTask { [key] in await Attempt { try await locker.acquire(key) } }
+    try await server.settle()
+    #expect(server.lockedKeys == [key])
+    try await clock.advance(by: .seconds(1))
+    #expect(try await attempt.value.error?.code == .unreachable)
     #expect(server.lockedKeys.isEmpty)
     server.behave(.normal)
     let lock = try await locker.acquire(key)
     server.behave(.losingReplies)
-    let release = Task { await Attempt { try await lock.release() } }
-    await eventually { server.lockedKeys.isEmpty }
-    clock.advance(by: .seconds(1))
-    #expect(await release.value.error?.code == .unreachable)
+    let release = server.startTask { await Attempt { try await lock.release() } }
+    try await server.settle()
+    #expect(server.lockedKeys.isEmpty)
+    try await clock.advance(by: .seconds(1))
+    #expect(try await release.value.error?.code == .unreachable)
   }
 
   @Test("that refuses is quoted, and asked again where that may help")
@@ -120,15 +131,15 @@ struct InMemoryFaultTests {
     #expect(attempt.error?.isRetryable == false)
 
     server.behave(.refusing("LOADING", isTransient: true))
-    let patient = Task { [key] in try await locker.acquire(key) }
-    try await server.waitForTasks(waitingFor: key)
-    clock.advance(by: .milliseconds(500))
+    let patient = server.startTask { [key] in try await locker.acquire(key) }
+    try await clock.advance(by: .milliseconds(500))
     server.behave(.normal)
-    clock.advance(by: .milliseconds(100))
+    try await clock.advance(by: .milliseconds(100))
     let lock = try await patient.value
     server.behave(.refusing("LOADING", isTransient: true))
-    let release = Task { try await lock.release() }
-    await eventually { !lock.isHeld }
+    let release = server.startTask { try await lock.release() }
+    try await server.settle()
+    #expect(!lock.isHeld)
     server.behave(.normal)
     #expect(try await release.value == .released)
     #expect(server.lockedKeys.isEmpty)
@@ -139,21 +150,19 @@ struct InMemoryFaultTests {
     let locker = Locker.inMemory(on: server)
     server.behave(.delaying(by: .milliseconds(400)))
     let start = clock.now
-    let acquired = Task { [key] in try await locker.acquire(key) }
-    await eventually { server.lockedKeys == [key] }
-    clock.advance(by: .milliseconds(400))
+    let acquired = server.startTask { [key] in try await locker.acquire(key) }
+    try await clock.advance(by: .milliseconds(400))
     let lock = try await acquired.value
     // The validity counts from the question, not from the answer.
     #expect(lock.remaining <= .milliseconds(2600))
     #expect(start.duration(to: clock.now) == .milliseconds(400))
-    clock.advance(by: .seconds(10))
+    try await clock.advance(by: .seconds(10))
     #expect(lock.isHeld)
 
     server.behave(.delaying(by: .milliseconds(1100)))
-    let late = Task { await Attempt { try await locker.acquire("late") } }
-    await eventually { server.lockedKeys.contains("late") }
-    clock.advance(by: .seconds(1))
-    #expect(await late.value.error?.code == .unreachable)
+    let late = server.startTask { await Attempt { try await locker.acquire("late") } }
+    try await clock.advance(by: .seconds(1))
+    #expect(try await late.value.error?.code == .unreachable)
     #expect(server.lockedKeys == [key])
   }
 
@@ -162,10 +171,10 @@ struct InMemoryFaultTests {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
     server.behave(.unreachable)
-    let waiting = Task { await Attempt { try await locker.acquire("other") } }
-    try await server.waitForTasks(waitingFor: "other")
+    let waiting = server.startTask { await Attempt { try await locker.acquire("other") } }
+    try await server.settle()
     await locker.close()
-    #expect(await waiting.value.error?.code == .closed)
+    #expect(try await waiting.value.error?.code == .closed)
     #expect(!lock.isHeld)
     #expect(server.lockedKeys.contains(key))
     server.behave(.normal)

@@ -111,7 +111,7 @@ struct LocalQueuesTests {
     #expect(queues.numbersWanted(keys) == 3)
     for index in 0..<2 {
       let next = try #require(handOn(queues, lease))
-      guard case .take(let taken) = await waiters[index].turn, taken === next else {
+      guard case .take(let taken) = await waiters[index].turn(countedBy: nil), taken === next else {
         Issue.record("\(index) did not get it")
         return
       }
@@ -119,13 +119,13 @@ struct LocalQueuesTests {
       lease = next
     }
     #expect(handOn(queues, lease) == nil, "the limit")
-    guard case .lead = await waiters[2].turn else {
+    guard case .lead = await waiters[2].turn(countedBy: nil) else {
       Issue.record("nobody asks the server")
       return
     }
     #expect(!waiters[3].isOver)
     #expect(queues.passLead(keys) == nil)
-    guard case .lead = await waiters[3].turn else {
+    guard case .lead = await waiters[3].turn(countedBy: nil) else {
       Issue.record("the lead is not passed on")
       return
     }
@@ -146,7 +146,7 @@ struct LocalQueuesTests {
     _ = gone.give(.cancelled)
     let shorter = try enter(queues, LockOptions(ttl: .seconds(2)))
     #expect(handOn(queues, lease) == nil, "its keys would outlast what was asked for")
-    guard case .lead = await shorter.turn else {
+    guard case .lead = await shorter.turn(countedBy: nil) else {
       Issue.record("nobody asks the server")
       return
     }
@@ -162,7 +162,7 @@ struct LocalQueuesTests {
     queues.end(makeLease(), keys)
     #expect(!waiter.isOver, "another lease has ended")
     queues.end(lease, keys)
-    guard case .lead = await waiter.turn else {
+    guard case .lead = await waiter.turn(countedBy: nil) else {
       Issue.record("nobody asks the server")
       return
     }
@@ -178,7 +178,7 @@ struct LocalQueuesTests {
     queues.end(lease, keys)
     #expect(!waiter.isOver, "somebody leads")
     _ = queues.settle(keys, lease)
-    guard case .lead = await waiter.turn else {
+    guard case .lead = await waiter.turn(countedBy: nil) else {
       Issue.record("nobody asks the server")
       return
     }
@@ -200,7 +200,7 @@ struct LocalQueuesTests {
     let waiter = try enter(queues)
     queues.leave(keys, ticket)
     _ = queues.passLead(keys)
-    guard waiter.isOver, case .lead = await waiter.turn else {
+    guard waiter.isOver, case .lead = await waiter.turn(countedBy: nil) else {
       Issue.record("the new waiter is in no line")
       return
     }
@@ -212,7 +212,7 @@ struct LocalQueuesTests {
     _ = queues.enter(keys, options: .init())
     let waiter = try enter(queues)
     queues.close()
-    guard case .closed = await waiter.turn, case .closed = queues.enter(keys, options: .init())
+    guard case .closed = await waiter.turn(countedBy: nil), case .closed = queues.enter(keys, options: .init())
     else {
       Issue.record("somebody waits")
       return

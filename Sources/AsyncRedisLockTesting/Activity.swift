@@ -1,0 +1,65 @@
+internal import AsyncRedisLock
+internal import Dispatch
+internal import Synchronization
+
+/// Counts what runs in the lockers of a server, or of all servers with the same clock, and lets a test wait until
+/// nothing does; as an executor it counts each task from the moment it is resumed until it is suspended again.
+final class Activity: ActivityCounter {
+  private struct State {
+    var running = 0
+    /// How often something has begun or ended to run.
+    var changes = 0
+    var settlers: [Promise<Bool>] = []
+  }
+
+  private let state = Mutex(State())
+
+  func begin() {
+    state.withLock { state in
+      state.running += 1
+      state.changes += 1
+    }
+  }
+
+  func end() {
+    let settlers = state.withLock { state in
+      state.running -= 1
+      state.changes += 1
+      guard state.running == 0 else { return [Promise<Bool>]() }
+      defer { state.settlers = [] }
+      return state.settlers
+    }
+    for settler in settlers { settler.fulfil(true) }
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    begin()
+    let job = UnownedJob(job)
+    DispatchQueue.global().async { @Sendable [self] in
+      unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+      end()
+    }
+  }
+
+  /// Waits until nothing runs, and something has run since there were `seen` changes.
+  ///
+  /// - Returns: How often something has begun or ended to run.
+  @discardableResult
+  func settle(after seen: Int? = nil) async throws(CancellationError) -> Int {
+    let promise = Promise<Bool>()
+    let changes: Int? = state.withLock { state in
+      if state.running == 0, state.changes != seen { return state.changes }
+      state.settlers.append(promise)
+      return nil
+    }
+    if let changes { return changes }
+    defer { state.withLock { state in state.settlers.removeAll { $0 === promise } } }
+    try await promise.wait(countedBy: nil)
+    return state.withLock { $0.changes }
+  }
+
+  /// Whether nothing runs, and nothing has since there were `seen` changes.
+  func isSettled(since seen: Int) -> Bool {
+    state.withLock { $0.running == 0 && $0.changes == seen }
+  }
+}

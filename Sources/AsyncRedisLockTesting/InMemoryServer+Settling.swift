@@ -1,0 +1,52 @@
+extension InMemoryServer {
+  /// Starts a task that ``settle()`` waits for, also before its first call and between its calls.
+  ///
+  /// The task counts as running from now on, except while it is suspended: in a call that waits, on a
+  /// ``ManualClock``, or anywhere else. The child tasks it starts are counted as well. What it does on an actor with
+  /// an executor of its own, such as the main actor, is counted only within calls on a locker.
+  ///
+  /// ```swift
+  /// let attempt = server.startTask { try await locker.acquire("key") }
+  /// try await server.settle()  // The attempt waits for the lock now, or has ended.
+  /// ```
+  ///
+  /// - Parameter operation: What the task does.
+  /// - Returns: The task.
+  public func startTask<Success: Sendable>(
+    _ operation: @escaping @Sendable () async throws -> Success
+  ) -> Task<Success, any Error> {
+    Task(executorPreference: activity) { try await operation() }
+  }
+
+  /// Waits until nothing can happen in the lockers of this server without time, a release, or an answer.
+  ///
+  /// Every call in progress is parked then: until an instant, until a lock is granted, or until an answer comes that
+  /// is due later. Every body of a `withLock`, and every task of ``startTask(_:)``, is suspended or has ended, and the
+  /// logger has got every message. Lockers on other servers with the same ``ManualClock`` count, too.
+  ///
+  /// A task that was started otherwise may not have made its call yet; ``waitForTasks(_:waitingFor:)`` waits for
+  /// that. What such a task does between two calls is not counted.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled.
+  public func settle() async throws(CancellationError) { try await activity.settle() }
+
+  /// Waits until at least so many tasks wait for a key, and settles.
+  ///
+  /// For tasks that are started by the code under test, and not by ``startTask(_:)``.
+  ///
+  /// - Parameters:
+  ///   - count: How many tasks.
+  ///   - key: The key, alone or among others of a call.
+  /// - Throws: `CancellationError` when the task is cancelled.
+  public func waitForTasks(
+    _ count: Int = 1, waitingFor key: String
+  ) async throws(CancellationError) {
+    var seen: Int?
+    while true {
+      let changes = try await activity.settle(after: seen)
+      // A task that has come since then may not be parked yet.
+      if taskCount(waitingFor: key) >= count, activity.isSettled(since: changes) { return }
+      seen = changes
+    }
+  }
+}
