@@ -9,7 +9,7 @@ final class Activity: ActivityCounter {
     var running = 0
     /// How often something has begun or ended to run.
     var changes = 0
-    var settlers: [Promise<Bool>] = []
+    var settlers: [Signal] = []
   }
 
   private let state = Mutex(State())
@@ -25,11 +25,11 @@ final class Activity: ActivityCounter {
     let settlers = state.withLock { state in
       state.running -= 1
       state.changes += 1
-      guard state.running == 0 else { return [Promise<Bool>]() }
+      guard state.running == 0 else { return [Signal]() }
       defer { state.settlers = [] }
       return state.settlers
     }
-    for settler in settlers { settler.fulfil(true) }
+    for settler in settlers { settler.fire() }
   }
 
   func enqueue(_ job: consuming ExecutorJob) {
@@ -46,15 +46,15 @@ final class Activity: ActivityCounter {
   /// - Returns: How often something has begun or ended to run.
   @discardableResult
   func settle(after seen: Int? = nil) async throws(CancellationError) -> Int {
-    let promise = Promise<Bool>()
+    let signal = Signal()
     let changes: Int? = state.withLock { state in
       if state.running == 0, state.changes != seen { return state.changes }
-      state.settlers.append(promise)
+      state.settlers.append(signal)
       return nil
     }
     if let changes { return changes }
-    defer { state.withLock { state in state.settlers.removeAll { $0 === promise } } }
-    try await promise.wait(countedBy: nil)
+    defer { state.withLock { state in state.settlers.removeAll { $0 === signal } } }
+    try await signal.wait()
     return state.withLock { $0.changes }
   }
 

@@ -46,14 +46,14 @@ public final class ManualClock: Clock {
   ///
   /// - Throws: `CancellationError` when the task is cancelled.
   public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
-    let promise = Promise<Bool>()
-    let timer = timeline.makeTimer { promise.fulfil(true) }
+    let signal = Signal()
+    let timer = timeline.makeTimer { signal.fire() }
     defer { timer.cancel() }
     timer.set(for: timeline.start + deadline.offset)
     // Counted as running as soon as the time has come, on its way to where the task runs, too.
     timeline.activity.begin()
     defer { timeline.activity.end() }
-    try await promise.wait(countedBy: timeline.activity)
+    try await signal.wait(countedBy: timeline.activity)
   }
 
   /// Lets time pass, and all that becomes due happen in its order.

@@ -249,7 +249,7 @@ extension Coordinator {
       if let holder = entry.holder {
         plan.trace?.note(.waitingOnServer, ["redis_lock.holder": holder])
       }
-      // A entry that rests wakes its task; the alarm is there for those that close the locker.
+      // An entry that rests wakes its task; the deadline is there for those that close the locker.
       let instant = if case .wait(let instant) = next { instant } else { now + .seconds(10) }
       let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
       try await entry.wait(for: next, until: until, wakingBy: deadlines)

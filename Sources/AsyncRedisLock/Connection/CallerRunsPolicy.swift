@@ -34,7 +34,7 @@ struct CallerRunsPolicy {
     lonely = count > 1 || isBusy ? min(lonely, 0) : min(lonely + 1, Self.proof)
   }
 
-  /// Notes that a caller was served in its stint.
+  /// Notes that a caller was served in its run.
   mutating func wasQuick() { penalty = 1 }
 
   /// Notes that a caller has waited in vain: the more often in a row, the longer nobody tries again.

@@ -64,7 +64,7 @@ struct ConnectionDriver: ~Copyable {
     return work(on: connection, until: .now + Self.longestCallerRun)
   }
 
-  /// Works until nothing is due, or for a stint; tells whether nothing is due.
+  /// Works until nothing is due, or until a caller has worked long enough; tells whether nothing is due.
   private mutating func work(on connection: Connection, until callerRunEnd: Instant?) -> Bool {
     while true {
       let submitted = connection.takeSubmissions()

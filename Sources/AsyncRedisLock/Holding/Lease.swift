@@ -8,7 +8,7 @@ final class Lease: Sendable {
     var watchers: [Signal] = []
     /// The outcome of the last attempt to give the keys back.
     var release: Promise<Result<ReleaseOutcome, StoreFailure>>?
-    /// The time of the entry in the timetable that counts.
+    /// The time of the entry in the extender's queue that counts.
     var scheduledFor: Instant?
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
@@ -22,7 +22,7 @@ final class Lease: Sendable {
       return promise
     }
 
-    /// The time for a new entry in the timetable; nil when the one there still serves, or when nothing
+    /// The time for a new entry in the queue; nil when the one there still serves, or when nothing
     /// will be due any more.
     mutating func nextEntry() -> Instant? {
       guard let next = state.nextEvent else { return nil }
@@ -129,7 +129,7 @@ final class Lease: Sendable {
     case extend(validUntil: Instant)
   }
 
-  /// Looks what is due; `firedAt` is the time of an entry that was taken out of the timetable for it.
+  /// Looks what is due; `firedAt` is the time of an entry that was taken out of the queue for it.
   ///
   /// An extension is noted as being sent, to be answered by a deadline.
   func fire(

@@ -16,7 +16,7 @@
           "if holder ~= token then",
           "if not holder then redis.call('SET', KEYS[k], token, 'PX', ttl) elseif holder ~= token then"
         )
-      case .extensionShortens: ("if redis.call('PTTL', KEYS[k]) < ttl then", "if true then")
+      case .extensionShortens: ("if left < ttl then", "if true then")
       default: nil
       }
     }

@@ -14,8 +14,8 @@ package final class Promise<Value: Sendable>: Sendable {
   private struct State {
     var value: Value?
     /// One waiter is the rule, and needs no array.
-    var waiter: Continuation?
-    var others: [Continuation] = []
+    var waiter: Waiter?
+    var others: [Waiter] = []
   }
 
   private let state = Mutex(State())
@@ -65,8 +65,8 @@ package final class Promise<Value: Sendable>: Sendable {
   /// - Returns: whether this was the first.
   @discardableResult
   package func fulfil(_ value: Value) -> Bool {
-    var others: [Continuation] = []
-    let (isFirst, first): (Bool, Continuation?) = state.withLock { state in
+    var others: [Waiter] = []
+    let (isFirst, first): (Bool, Waiter?) = state.withLock { state in
       guard state.value == nil else { return (false, nil) }
       state.value = value
       swap(&others, &state.others)
@@ -77,19 +77,5 @@ package final class Promise<Value: Sendable>: Sendable {
     first?.continuation.resume(returning: value)
     for waiter in others { waiter.continuation.resume(returning: value) }
     return isFirst
-  }
-}
-
-extension Promise where Value == Bool {
-  /// Waits for the promise, or for the task's cancellation, in a call that does not count as running meanwhile.
-  ///
-  /// - Throws: `CancellationError` when the task is cancelled first.
-  package func wait(countedBy activity: (any ActivityCounter)?) async throws(CancellationError) {
-    let isKept = await withTaskCancellationHandler {
-      await value(countedBy: activity)
-    } onCancel: {
-      fulfil(false)
-    }
-    if !isKept { throw CancellationError() }
   }
 }

@@ -15,7 +15,9 @@ package final class Signal: Sendable {
   /// Waits for the signal, or for the task's cancellation.
   ///
   /// - Throws: `CancellationError` when a task that waits is cancelled first.
-  package func wait(countedBy activity: (any ActivityCounter)? = nil) async throws(CancellationError) {
+  package func wait(countedBy activity: (any ActivityCounter)? = nil)
+    async throws(CancellationError)
+  {
     let outcome = await withTaskCancellationHandler {
       await self.outcome.value(countedBy: activity)
     } onCancel: {

@@ -61,7 +61,8 @@ struct TestingSnippets {
   @Test("waits for tasks of the code under test")
   func foreignTasks() async throws {
     let server = InMemoryServer()
-    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let first = Locker.inMemory(on: server)
+    let second = Locker.inMemory(on: server)
     let lock = try await first.acquire("billing")
     let worker = Task { try await second.withLock("billing") { _ in } }
     try await server.waitForTasks(waitingFor: "billing")

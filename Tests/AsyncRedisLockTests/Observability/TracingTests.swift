@@ -79,6 +79,8 @@
 
       let second = Task { try await locker.acquire(key, options: patient) }
       await eventually { locker.waiterCount(of: key) == 1 }
+      // A lock is handed on if it was confirmed a moment ago.
+      try await own.extend(by: .seconds(3))
       try await own.release()
       let handedOn = try await second.value
       #expect(lastEvents == ["redis_lock.waiting_in_process"])

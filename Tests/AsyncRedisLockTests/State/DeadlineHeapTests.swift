@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A timetable")
+@Suite("A heap of deadlines")
 struct DeadlineHeapTests {
   let start = Instant.now
 

@@ -212,7 +212,8 @@ struct LocalQueuesTests {
     _ = queues.enter(keys, options: .init())
     let waiter = try enter(queues)
     queues.close()
-    guard case .closed = await waiter.turn(countedBy: nil), case .closed = queues.enter(keys, options: .init())
+    guard case .closed = await waiter.turn(countedBy: nil),
+      case .closed = queues.enter(keys, options: .init())
     else {
       Issue.record("somebody waits")
       return
