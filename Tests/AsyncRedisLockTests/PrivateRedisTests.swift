@@ -5,7 +5,7 @@ import Testing
 
 @testable import PrivateRedis
 
-@Suite("A private server")
+@Suite("A private server", .timeLimit(.minutes(2)))
 struct PrivateRedisTests {
   @Test("answers over a Unix socket")
   func unixSocket() throws {
@@ -163,7 +163,7 @@ struct PrivateRedisTests {
   }
 }
 
-@Suite("The trait redisServer", .redisServer())
+@Suite("The trait redisServer", .timeLimit(.minutes(2)), .redisServer())
 struct RedisServerTraitTests {
   /// The server of every test, to see whether it is always the same.
   private static let seen = Mutex<Set<String>>([])
@@ -173,7 +173,7 @@ struct RedisServerTraitTests {
     try check()
   }
 
-  @Suite("and for the suites inside it")
+  @Suite("and for the suites inside it", .timeLimit(.minutes(2)))
   struct Inner {
     @Test("which see the same one")
     func shared() throws {

@@ -5,7 +5,7 @@
 
   @testable import RedisLockTool
 
-  @Suite("redis-lock doctor")
+  @Suite("redis-lock doctor", .timeLimit(.minutes(2)))
   struct DoctorTests {
     /// Lines of `INFO`.
     private func findings(_ lines: String..., saves: Bool? = nil) -> [Finding] {

@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("The examples for the command line")
+  @Suite("The examples for the command line", .timeLimit(.minutes(5)))
   struct ExamplesTests {
     private let examples = URL(filePath: #filePath).appending(path: "../../../Examples/CommandLine")
       .standardized

@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock status, list and release")
+  @Suite("redis-lock status, list and release", .timeLimit(.minutes(2)))
   struct LookingTests {
     /// A lock that is held while the test runs.
     private func hold(_ key: String, label: String = "nightly", on server: RedisServer) async throws

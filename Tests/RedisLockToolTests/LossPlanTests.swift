@@ -3,7 +3,7 @@
 
   @testable import RedisLockTool
 
-  @Suite("The plan for a loss")
+  @Suite("The plan for a loss", .timeLimit(.minutes(2)))
   struct LossPlanTests {
     let start = ContinuousClock.now
 

@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock run, when the lock is lost,")
+  @Suite("redis-lock run, when the lock is lost,", .timeLimit(.minutes(5)))
   struct RunLossTests {
     /// A command that does not end when it is asked to, and notes every few milliseconds that it lives.
     private func stubborn(_ file: String) -> String {

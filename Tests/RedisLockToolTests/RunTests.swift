@@ -4,7 +4,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock run")
+  @Suite("redis-lock run", .timeLimit(.minutes(5)))
   struct RunTests {
     @Test("tells the command what it holds, and passes its input, output and status on")
     func passesThrough() async throws {

@@ -4,7 +4,7 @@
   import Testing
 
   /// With script(1), which makes a pseudo-terminal and writes down what it shows.
-  @Suite("redis-lock run on a terminal")
+  @Suite("redis-lock run on a terminal", .timeLimit(.minutes(5)))
   struct TerminalTests {
     /// Runs a command line in a terminal, in which the variable LOCK is the tool.
     ///

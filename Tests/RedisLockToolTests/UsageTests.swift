@@ -4,7 +4,7 @@
 
   @testable import RedisLockTool
 
-  @Suite("The usage of redis-lock")
+  @Suite("The usage of redis-lock", .timeLimit(.minutes(2)))
   struct UsageTests {
     @Test(
       "is said in case of an error, with the status 64",

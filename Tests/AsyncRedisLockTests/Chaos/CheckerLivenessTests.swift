@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// The check of the chaos soak notices what hangs, and what was lost in the registers.
-@Suite struct CheckerLivenessTests {
+@Suite(.timeLimit(.minutes(5))) struct CheckerLivenessTests {
   private let first = HandMade.holding(1, from: 100, to: 200)
 
   // MARK: Gaps

@@ -2,7 +2,7 @@ import ChaosLog
 import Testing
 
 /// The check of the chaos soak sees what it is there for, and nothing else.
-@Suite struct CheckerTests {
+@Suite(.timeLimit(.minutes(5))) struct CheckerTests {
   private let first = HandMade.holding(1, from: 100, to: 200)
   private let second = HandMade.holding(2, from: 201, to: 300)
 

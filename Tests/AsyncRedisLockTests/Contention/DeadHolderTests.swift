@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Each test has a server to itself, for they disturb all connections to it.
-@Suite("Waiters")
+@Suite("Waiters", .timeLimit(.minutes(2)))
 struct DeadHolderTests {
   /// Lets lockers wait for a key, in order.
   private func queueUp(

@@ -5,7 +5,7 @@ import PrivateRedis
 import Testing
 
 /// Each test has a server to itself, for they count and kill connections.
-@Suite("A waiter that cannot be told")
+@Suite("A waiter that cannot be told", .timeLimit(.minutes(2)))
 struct DeadWaiterTests {
   @Test("because its inbox was cut off subscribes again and gets the lock", .redisServer())
   func inboxKilled() async throws {

@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// With clients that lock by `SET NX PX` and know of no queue.
-@Suite("With clients that do not queue, waiters", .redisServer())
+@Suite("With clients that do not queue, waiters", .timeLimit(.minutes(2)), .redisServer())
 struct ForeignHolderTests {
   private let client = RedisClient(.current)
 

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Between lockers, each a client of its own to the server, with polls 5 s apart.
-@Suite("A lock that is released while others wait", .redisServer())
+@Suite("A lock that is released while others wait", .timeLimit(.minutes(2)), .redisServer())
 struct HandoffTests {
   /// Who has held the lock, and with which number.
   private struct Holding: Sendable {

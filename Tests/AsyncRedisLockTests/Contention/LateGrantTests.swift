@@ -6,7 +6,8 @@ import Testing
 @testable import AsyncRedisLock
 
 /// The server says things in order on each connection, but a grant comes on another than the answer to a poll.
-@Suite("Word of a grant that comes when the lock is released", .redisServer())
+@Suite(
+  "Word of a grant that comes when the lock is released", .timeLimit(.minutes(2)), .redisServer())
 struct LateGrantTests {
   @Test("gives nothing back ahead of the release, or beside it")
   func released() async throws {

@@ -2,18 +2,23 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is passed on within a locker", .redisServer())
+@Suite("A lock that is passed on within a locker", .timeLimit(.minutes(2)), .redisServer())
 struct LocalHandoffTests {
   /// A lock, and a task of the same locker that waits for it.
   ///
-  /// Nothing tells from outside when a task waits within the locker, so this gives it some time.
+  /// By then the lock can be passed on: the number for that has been drawn.
   private func contend(
     _ locker: Locker, _ key: String, options: LockOptions = .patient,
     next: LockOptions = .patient
   ) async throws -> (Lock, Task<Lock, any Error>) {
     let first = try await locker.acquire(key, options: options)
     let waiting = Task { try await locker.acquire(key, options: next) }
-    try await Task.sleep(for: .milliseconds(100))
+    let token = try #require(first.fencingToken)
+    await eventually("a number is drawn") {
+      UInt64(try RedisServer.current.value(of: "redis-lock:fence") ?? "") ?? 0 > token
+    }
+    // The answer to this comes behind the number.
+    _ = try await locker.inspect(key)
     return (first, waiting)
   }
 
@@ -70,9 +75,9 @@ struct LocalHandoffTests {
     let third = Task {
       try await locker.withLock(key, options: .patient) { lock in #expect(lock.isHeld) }
     }
-    try await Task.sleep(for: .milliseconds(100))
+    await eventually { locker.waiterCount(of: key) == 1 }
     let fourth = Task { try await locker.acquire(key, options: .patient) }
-    try await Task.sleep(for: .milliseconds(100))
+    await eventually { locker.waiterCount(of: key) == 2 }
     try await second.release()
     try await third.value
     try await expectPromptly(fourth).release()
@@ -180,7 +185,7 @@ struct LocalHandoffTests {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let first = try await locker.acquire(a, b, options: .patient)
     let same = Task { try await locker.acquire([b, a, b], options: .patient) }
-    try await Task.sleep(for: .milliseconds(100))
+    await eventually { locker.waiterCount(of: a) == 1 }
     let single = try await queueUp(locker, for: b)
     try await first.release()
     let second = try await expectPromptly(same)

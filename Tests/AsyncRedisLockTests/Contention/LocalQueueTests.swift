@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// What a locker does for its own tasks.
-@Suite("Tasks of one locker that want the same lock", .redisServer())
+@Suite("Tasks of one locker that want the same lock", .timeLimit(.minutes(2)), .redisServer())
 struct LocalQueueTests {
   @Test(
     "get it in the order in which they came, a thousand of them, with few questions",
@@ -128,7 +128,7 @@ struct LocalQueueTests {
     let stays = Task { try await lockers[1].acquire(key, options: .patient) }
     if isCancelled {
       // The task has to be in the queue before the place becomes free.
-      try await Task.sleep(for: .milliseconds(200))
+      await eventually { lockers[1].waiterCount(of: key) == 2 }
       givesUp.cancel()
     }
     let attempt = await Attempt { try await givesUp.value }

@@ -1,7 +1,7 @@
 import PrivateRedis
 import Testing
 
-@Suite("The script that polls", .redisServer())
+@Suite("The script that polls", .timeLimit(.minutes(2)), .redisServer())
 struct PollScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }

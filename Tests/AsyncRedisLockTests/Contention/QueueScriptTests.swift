@@ -2,7 +2,7 @@ import PrivateRedis
 import Testing
 
 /// The scripts alone, as a client of another make would use them.
-@Suite("The scripts that hand on", .redisServer())
+@Suite("The scripts that hand on", .timeLimit(.minutes(2)), .redisServer())
 struct QueueScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }

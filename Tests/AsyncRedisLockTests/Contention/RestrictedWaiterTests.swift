@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Where channels or the commands of queues are forbidden, waiting has to work by polls.
-@Suite("A user who may not do all that waiting takes", .redisServer())
+@Suite("A user who may not do all that waiting takes", .timeLimit(.minutes(2)), .redisServer())
 struct RestrictedWaiterTests {
   private let admin = RedisClient(.current)
 
@@ -25,6 +25,18 @@ struct RestrictedWaiterTests {
   private let options = LockOptions(
     retry: .milliseconds(200), timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
 
+  /// Starts to wait for a key, and returns when the server has been asked for it twice.
+  ///
+  /// Nothing has to be on the server of a waiter that only polls.
+  private func startAsking(_ locker: Locker, for key: String) async throws -> Task<Lock, any Error>
+  {
+    func asked() throws -> Int { try RedisServer.current.calls("set", "evalsha", "eval") }
+    let before = try asked()
+    let task = Task { [options] in try await locker.acquire(key, options: options) }
+    await eventually("it asks") { try asked() >= before + 2 }
+    return task
+  }
+
   @Test(
     "of channels gets the lock within his retry time",
     arguments: [
@@ -36,9 +48,7 @@ struct RestrictedWaiterTests {
     let locker = try await connect(rules)
     for _ in 0..<2 {
       let first = try await holder.acquire(key, options: .patient)
-      let waiting = Task { try await locker.acquire(key, options: options) }
-      // Nothing has to be on the server of one who only polls.
-      try await Task.sleep(for: .milliseconds(300))
+      let waiting = try await startAsking(locker, for: key)
       let start = ContinuousClock.now
       try await first.release()
       let second = try await expectPromptly(waiting, since: start)
@@ -61,8 +71,7 @@ struct RestrictedWaiterTests {
       $0.password = "pw"
     }
     let first = try await holder.acquire(key, options: .patient)
-    let waiting = Task { try await locker.acquire(key, options: options) }
-    try await Task.sleep(for: .milliseconds(300))
+    let waiting = try await startAsking(locker, for: key)
     let start = ContinuousClock.now
     try await first.release()
     #expect(try await expectPromptly(waiting, since: start).release() == .released)
@@ -79,8 +88,7 @@ struct RestrictedWaiterTests {
     short.timeout = .milliseconds(500)
     let hasty = short
     await expectError(.timeout) { try await locker.acquire(key, options: hasty) }
-    let cancelled = Task { try await locker.acquire(key, options: options) }
-    try await Task.sleep(for: .milliseconds(200))
+    let cancelled = try await startAsking(locker, for: key)
     cancelled.cancel()
     await #expect(throws: CancellationError.self) { try await cancelled.value }
     try await first.release()

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("The scripts, for several keys,", .redisServer())
+@Suite("The scripts, for several keys,", .timeLimit(.minutes(2)), .redisServer())
 struct SeveralKeysScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }

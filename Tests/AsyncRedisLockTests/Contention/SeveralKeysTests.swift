@@ -3,7 +3,7 @@ import FaultProxy
 import PrivateRedis
 import Testing
 
-@Suite("Several keys that others want, too,", .redisServer())
+@Suite("Several keys that others want, too,", .timeLimit(.minutes(2)), .redisServer())
 struct SeveralKeysTests {
   /// Who is in the critical sections of some keys.
   private actor Sections {

@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("Who asks about a lock", .redisServer())
+@Suite("Who asks about a lock", .timeLimit(.minutes(2)), .redisServer())
 struct WaiterInspectionTests {
   @Test("is told who waits for it, in order, and no longer when they have left")
   func waiters() async throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("The table of faults")
+@Suite("The table of faults", .timeLimit(.minutes(2)))
 struct FaultTableTests {
   private static let tests = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../..").standardized

@@ -12,7 +12,7 @@ struct Billing {
   }
 }
 
-@Suite("The article on tests")
+@Suite("The article on tests", .timeLimit(.minutes(2)))
 struct TestingSnippets {
   @Test("lets lockers exclude each other")
   func exclusion() async throws {
@@ -61,7 +61,8 @@ struct TestingSnippets {
   @Test("waits for tasks of the code under test")
   func foreignTasks() async throws {
     let server = InMemoryServer()
-    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
+    let first = Locker.inMemory(on: server)
+    let second = Locker.inMemory(on: server)
     let lock = try await first.acquire("billing")
     let worker = Task { try await second.withLock("billing") { _ in } }
     try await server.waitForTasks(waitingFor: "billing")

@@ -3,7 +3,9 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A clock that is set", .enabled("There is no C compiler here.") { ClockShim.isAvailable })
+@Suite(
+  "A clock that is set", .timeLimit(.minutes(2)),
+  .enabled("There is no C compiler here.") { ClockShim.isAvailable })
 struct ClockTests {
   private static let options = LockOptions(
     timeout: .seconds(5), ttl: .seconds(5), extend: .milliseconds(300))

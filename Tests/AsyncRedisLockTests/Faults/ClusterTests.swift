@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// The library does not follow a cluster's redirections; it has to say so, and leave nothing.
-@Suite("A node of a cluster", .serialized)
+@Suite("A node of a cluster", .timeLimit(.minutes(5)), .serialized)
 struct ClusterTests {
   private static let half = 8192
 

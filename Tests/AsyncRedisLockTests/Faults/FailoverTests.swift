@@ -4,7 +4,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A failover")
+@Suite("A failover", .timeLimit(.minutes(2)))
 struct FailoverTests {
   @Test("to a replica that lacks the lock splits it for an extension, with the larger number later")
   func lostWrite() async throws {

@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("The fault proxy", .redisServer())
+@Suite("The fault proxy", .timeLimit(.minutes(2)), .redisServer())
 struct FaultProxyTests {
   /// Somebody who has sent three commands through a proxy, and notes what comes back.
   private final class Guest: Sendable {

@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A network")
+@Suite("A network", .timeLimit(.minutes(2)))
 struct NetworkFaultTests {
   // MARK: Connecting
 

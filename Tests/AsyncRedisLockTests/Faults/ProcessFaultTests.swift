@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// What a program may do, or may be done to it, around a lock that it holds; each time in a process of its own.
-@Suite("A process", .redisServer())
+@Suite("A process", .timeLimit(.minutes(5)), .redisServer())
 struct ProcessFaultTests {
   private let client = RedisClient(.current)
 

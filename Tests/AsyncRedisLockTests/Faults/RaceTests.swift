@@ -4,7 +4,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is extended", .redisServer(), .serialized)
+@Suite("A lock that is extended", .timeLimit(.minutes(5)), .redisServer(), .serialized)
 struct RaceTests {
   private let client = RedisClient(.current)
 

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// Goes through all that can fail with a password, and looks for it in what is said about that.
-@Suite("A password that the server knows")
+@Suite("A password that the server knows", .timeLimit(.minutes(2)))
 struct SecretFaultTests {
   /// Of words that no random key contains.
   private static let password = "zq7-secret/kX9-word vj3%é"

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A server")
+@Suite("A server", .timeLimit(.minutes(2)))
 struct ServerFaultTests {
   private static let options = LockOptions(
     timeout: .seconds(5), ttl: .seconds(2), extend: .milliseconds(200))

@@ -5,7 +5,9 @@ import PrivateRedis
 import Testing
 
 /// Spoils each message of each operation, in each way and at each byte.
-@Suite("Whatever goes wrong with a message of an operation", .redisServer(), .serialized)
+@Suite(
+  "Whatever goes wrong with a message of an operation", .timeLimit(.minutes(5)), .redisServer(),
+  .serialized)
 struct SweepTests {
   private static let width = 24
 

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import Testing
 
 /// What holds for a lock wherever it is kept.
-@Suite("The contract", .redisServer())
+@Suite("The contract", .timeLimit(.minutes(2)), .redisServer())
 struct ContractTests {
   private let brief = LockOptions(ttl: .milliseconds(200), extend: .milliseconds(50))
   private let unextended = LockOptions(ttl: .milliseconds(200), extend: nil)

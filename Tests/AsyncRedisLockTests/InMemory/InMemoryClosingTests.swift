@@ -3,7 +3,7 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A locker in memory that closes, or whose questions are given up")
+@Suite("A locker in memory that closes, or whose questions are given up", .timeLimit(.minutes(2)))
 struct InMemoryClosingTests {
   private let clock = ManualClock()
   private let server: InMemoryServer

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A server in memory")
+@Suite("A server in memory", .timeLimit(.minutes(2)))
 struct InMemoryFaultTests {
   private let clock = ManualClock()
   private let server: InMemoryServer

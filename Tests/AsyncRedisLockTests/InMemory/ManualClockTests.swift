@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A manual clock")
+@Suite("A manual clock", .timeLimit(.minutes(2)))
 struct ManualClockTests {
   private let clock = ManualClock()
 

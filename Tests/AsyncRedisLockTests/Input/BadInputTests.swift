@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Keys")
+@Suite("Keys", .timeLimit(.minutes(2)))
 struct LockKeysTests {
   @Test(
     "none at all, and empty ones, are refused", arguments: [[], [""], ["a", ""], ["", "", "b"]])
@@ -80,7 +80,7 @@ private let oddTexts: [SampleText] = [
   SampleText(String(repeating: "é", count: LockKeys.longest / 4)),
 ]
 
-@Suite("Options")
+@Suite("Options", .timeLimit(.minutes(2)))
 struct BadOptionsTests {
   @Test(
     "within their ranges are accepted",
@@ -138,7 +138,7 @@ private let badDurations: [Duration] = [
   .seconds(Int64.max) * 9, .seconds(Int64.min) * 9,
 ]
 
-@Suite("A configuration")
+@Suite("A configuration", .timeLimit(.minutes(2)))
 struct BadConfigurationTests {
   @Test(
     "within the rules is accepted",

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import FaultProxy
 import Testing
 
-@Suite("A margin before the loss of a lock")
+@Suite("A margin before the loss of a lock", .timeLimit(.minutes(2)))
 struct ExtremeDurationTests {
   private static let margins: [Duration] = [
     .seconds(Int64.max), .seconds(Int64.min), .nanoseconds(Int64.max), .seconds(300 * 365 * 86_400),

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A password")
+@Suite("A password", .timeLimit(.minutes(2)))
 struct SecretTests {
   @Test("in a malformed URL is in no rendering of the error", arguments: malformedURLs)
   func malformedURL(_ row: MalformedURL) {

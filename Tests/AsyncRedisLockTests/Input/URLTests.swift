@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A server URL")
+@Suite("A server URL", .timeLimit(.minutes(2)))
 struct URLTests {
   private let host = LockerConfiguration.Address.tcp(host: "h")
 

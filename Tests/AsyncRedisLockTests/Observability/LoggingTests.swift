@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is logged", .redisServer())
+@Suite("What is logged", .timeLimit(.minutes(2)), .redisServer())
 struct LoggingTests {
   private let client = RedisClient(.current)
   private let handler = InMemoryLogHandler()
@@ -142,7 +142,7 @@ struct LoggingTests {
   }
 }
 
-@Suite("How late an extension is")
+@Suite("How late an extension is", .timeLimit(.minutes(2)))
 struct LatenessTests {
   @Test("is counted from when it was planned")
   func lateness() throws {
@@ -167,7 +167,7 @@ struct LatenessTests {
   }
 }
 
-@Suite("What a server does when its memory is full")
+@Suite("What a server does when its memory is full", .timeLimit(.minutes(2)))
 struct MemoryPolicyTests {
   @Test(
     "is read from what it tells",

@@ -7,7 +7,7 @@
 
   @testable import AsyncRedisLock
 
-  @Suite("What is measured", .redisServer())
+  @Suite("What is measured", .timeLimit(.minutes(2)), .redisServer())
   struct MetricsTests {
     private let metrics = TestMetrics()
     private let client = RedisClient(.current)

@@ -8,7 +8,7 @@
 
   @testable import AsyncRedisLock
 
-  @Suite("What is traced", .redisServer())
+  @Suite("What is traced", .timeLimit(.minutes(2)), .redisServer())
   struct TracingTests {
     private let tracer = InMemoryTracer()
     private let patient = LockOptions(timeout: nil)

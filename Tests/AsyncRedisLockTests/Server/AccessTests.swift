@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("The way to a server")
+@Suite("The way to a server", .timeLimit(.minutes(2)))
 struct AccessTests {
   // MARK: Addresses
 

@@ -5,7 +5,7 @@ import PrivateRedis
 import Testing
 
 /// Keys live for a minute, so that only the library can have removed those that are gone.
-@Suite("A lock whose server does not answer", .redisServer(), .serialized)
+@Suite("A lock whose server does not answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousReleaseTests {
   private static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(60), extend: nil)

@@ -7,7 +7,7 @@ import Testing
 /// What is left on the server of an acquisition whose outcome nobody knows.
 ///
 /// Keys live for a minute, so that only the library can have removed those that are gone.
-@Suite("An acquisition without an answer", .redisServer(), .serialized)
+@Suite("An acquisition without an answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousTests {
   private static let ttl = Duration.seconds(60)
 

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// The test cases of the Rust crate async-redis-lock, for one key and for two.
-@Suite("Like the Rust crate, a lock", .redisServer())
+@Suite("Like the Rust crate, a lock", .timeLimit(.minutes(2)), .redisServer())
 struct CrateCasesTests {
   static let keyCounts = [1, 2]
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A lock that is left to another process", .redisServer())
+@Suite("A lock that is left to another process", .timeLimit(.minutes(2)), .redisServer())
 struct DetachingTests {
   let options = LockOptions(ttl: .milliseconds(600), extend: .milliseconds(100))
 

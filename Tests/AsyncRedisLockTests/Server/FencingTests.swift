@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("Fencing tokens", .redisServer())
+@Suite("Fencing tokens", .timeLimit(.minutes(2)), .redisServer())
 struct FencingTests {
   @Test("grow in the order of holding, across lockers and for one key or several")
   func grow() async throws {

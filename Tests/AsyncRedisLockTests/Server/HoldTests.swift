@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("How long a lock is held", .redisServer())
+@Suite("How long a lock is held", .timeLimit(.minutes(2)), .redisServer())
 struct HoldTests {
   let long = LockOptions(timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
 

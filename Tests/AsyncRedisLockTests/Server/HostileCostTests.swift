@@ -10,7 +10,7 @@ import Testing
 
 /// What a hostile server can cost, measured in a process of its own for each attack.
 @Suite(
-  "An attack costs no more than its timeout, a second of work and 64 MiB",
+  "An attack costs no more than its timeout, a second of work and 64 MiB", .timeLimit(.minutes(5)),
   .disabled(if: isSlowed, "What the thread sanitizer costs is in all numbers."))
 struct HostileCostTests {
   /// What is said instead of an answer.

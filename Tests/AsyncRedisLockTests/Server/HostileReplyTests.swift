@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("A reply", .serialized)
+@Suite("A reply", .timeLimit(.minutes(2)), .serialized)
 struct HostileReplyTests {
   /// A reply that is no answer to anything, or a broken one.
   struct Payload: Sendable, CustomTestStringConvertible {

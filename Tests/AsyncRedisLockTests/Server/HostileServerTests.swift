@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("A hostile server")
+@Suite("A hostile server", .timeLimit(.minutes(2)))
 struct HostileServerTests {
   // MARK: Time
 

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// With other clients that lock by `SET NX PX` and compare-and-delete scripts.
-@Suite("With other clients, a lock", .redisServer())
+@Suite("With other clients, a lock", .timeLimit(.minutes(2)), .redisServer())
 struct InteropTests {
   let compareAndDelete = """
     if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) else return 0 end

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock", .redisServer())
+@Suite("A lock", .timeLimit(.minutes(2)), .redisServer())
 struct LockTests {
   @Test("says what became of it when it is released, each time the same")
   func releaseOutcomes() async throws {

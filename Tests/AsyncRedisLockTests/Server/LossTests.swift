@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is lost")
+@Suite("A lock that is lost", .timeLimit(.minutes(2)))
 struct LossTests {
   static let quick = LockOptions(
     timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(200))

@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// What a user of the server has to be allowed so that the library works.
-@Suite("A restricted user", .redisServer(), .serialized)
+@Suite("A restricted user", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct PermissionTests {
   /// The commands that the library cannot do without, but for another database than 0 and the
   /// connection's name.

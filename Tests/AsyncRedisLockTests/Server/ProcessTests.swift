@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock of another process", .redisServer())
+@Suite("A lock of another process", .timeLimit(.minutes(5)), .redisServer())
 struct ProcessTests {
   @Test("is kept while it runs, and frees itself after its ttl when it is killed")
   func killed() async throws {

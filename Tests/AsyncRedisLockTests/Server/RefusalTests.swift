@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A server that refuses for good", .redisServer())
+@Suite("A server that refuses for good", .timeLimit(.minutes(2)), .redisServer())
 struct RefusalTests {
   /// So long that a call that waits in vain is seen.
   private static let patient = LockOptions(timeout: .seconds(30))

@@ -2,7 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("Without losing a lock that is valid, and without giving it twice, a locker survives")
+@Suite(
+  "Without losing a lock that is valid, and without giving it twice, a locker survives",
+  .timeLimit(.minutes(5)))
 struct ResilienceTests {
   static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(2), extend: .milliseconds(300))
@@ -124,7 +126,7 @@ struct ResilienceTests {
     let foreign = try await other.acquire("foreign", options: LockOptions(ttl: .seconds(60)))
     let locks = [try await locker.acquire("a"), try await locker.acquire("b", "c")]
     let waiting = Task { try await locker.acquire("foreign", options: LockOptions(timeout: nil)) }
-    try await Task.sleep(for: .milliseconds(150))
+    await eventually { try server.queue(of: "foreign").count == 1 }
     await locker.close()
     await expectError(.closed) { try await waiting.value }
     for lock in locks {

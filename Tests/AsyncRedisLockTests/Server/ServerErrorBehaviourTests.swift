@@ -4,7 +4,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A server that refuses for the moment", .serialized)
+@Suite("A server that refuses for the moment", .timeLimit(.minutes(2)), .serialized)
 struct ServerErrorBehaviourTests {
   // MARK: Loading and busy
 

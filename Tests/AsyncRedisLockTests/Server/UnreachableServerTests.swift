@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("An unreachable server")
+@Suite("An unreachable server", .timeLimit(.minutes(2)))
 struct UnreachableServerTests {
   @Test("that hangs up on an idle connection kills nobody by SIGPIPE, and the next call works")
   func finThenReset() async {

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("withLock", .redisServer())
+@Suite("withLock", .timeLimit(.minutes(2)), .redisServer())
 struct WithLockTests {
   /// Not `Sendable`, to be captured and returned.
   final class Counter {
@@ -157,7 +157,7 @@ struct WithLockTests {
           order.record(2)
         }
       }
-      try await Task.sleep(for: .milliseconds(100))
+      await eventually { locker.waiterCount(of: key) == 1 }
       order.record(1)
       return task
     }

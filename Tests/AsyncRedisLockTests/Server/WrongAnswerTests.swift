@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("An answer of the wrong kind")
+@Suite("An answer of the wrong kind", .timeLimit(.minutes(2)))
 struct WrongAnswerTests {
   private static let kinds = [
     "+OK\r\n", "+QUEUED\r\n", ":0\r\n", ":1\r\n", ":-1\r\n", ":7\r\n", "$0\r\n\r\n", "$2\r\nOK\r\n",

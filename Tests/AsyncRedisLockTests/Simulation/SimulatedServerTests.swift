@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// Does the same with the simulated server and, by the scripts, with a real one.
-@Suite("The simulated server", .redisServer())
+@Suite("The simulated server", .timeLimit(.minutes(5)), .redisServer())
 struct SimulatedServerTests {
   private let scripts = QueueScripts()
   private let keys = (0..<3).map { uniqueKey("key-\($0)") }

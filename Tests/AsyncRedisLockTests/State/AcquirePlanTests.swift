@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The plan of an acquisition")
+@Suite("The plan of an acquisition", .timeLimit(.minutes(2)))
 struct AcquirePlanTests {
   let start = Instant.now
 

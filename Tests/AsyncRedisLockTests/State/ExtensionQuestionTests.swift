@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A question for extensions")
+@Suite("A question for extensions", .timeLimit(.minutes(2)))
 struct ExtensionQuestionTests {
   private let fences = FenceGuard()
 

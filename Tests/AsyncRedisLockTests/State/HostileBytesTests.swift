@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Bytes from a hostile server")
+@Suite("Bytes from a hostile server", .timeLimit(.minutes(5)))
 struct HostileBytesTests {
   /// A wire, and the library's end of it.
   fileprivate static func pair() throws -> (server: FakeWire, client: CInt) {
@@ -63,7 +63,7 @@ struct HostileBytesTests {
   }
 }
 
-@Suite("The replies to a login")
+@Suite("The replies to a login", .timeLimit(.minutes(2)))
 struct LoginTests {
   private static let denial = "WRONGPASS invalid username-password pair or user is disabled."
 

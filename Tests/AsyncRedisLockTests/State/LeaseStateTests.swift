@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A lease")
+@Suite("A lease", .timeLimit(.minutes(2)))
 struct LeaseStateTests {
   let start = Instant.now
 

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The waiting line")
+@Suite("The waiting line", .timeLimit(.minutes(2)))
 struct WaitingLineTests {
   private final class Element {
     let value: Int
@@ -52,7 +52,7 @@ struct WaitingLineTests {
   }
 }
 
-@Suite("The queues of a process")
+@Suite("The queues of a process", .timeLimit(.minutes(2)))
 struct LocalQueuesTests {
   let keys = LockKeys(checked: ["key"])
 
@@ -198,7 +198,8 @@ struct LocalQueuesTests {
     _ = queues.enter(keys, options: .init())
     let waiter = try enter(queues)
     queues.close()
-    guard case .closed = await waiter.turn(countedBy: nil), case .closed = queues.enter(keys, options: .init())
+    guard case .closed = await waiter.turn(countedBy: nil),
+      case .closed = queues.enter(keys, options: .init())
     else {
       Issue.record("somebody waits")
       return

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A token")
+@Suite("A token", .timeLimit(.minutes(2)))
 struct LockTokenTests {
   @Test("tells who made it, and is never the same")
   func roundTrip() throws {

@@ -1,7 +1,7 @@
 import FaultProxy
 import Testing
 
-@Suite("What takes streams apart")
+@Suite("What takes streams apart", .timeLimit(.minutes(2)))
 struct MessageSplitterTests {
   static let messages = [
     "+OK\r\n", "-ERR no\r\n", ":-12\r\n", "$-1\r\n", "$0\r\n\r\n", "$5\r\na\r\nbc\r\n", "*-1\r\n",

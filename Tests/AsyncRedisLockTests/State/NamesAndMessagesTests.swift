@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The protocol's names and messages")
+@Suite("The protocol's names and messages", .timeLimit(.minutes(2)))
 struct NamesAndMessagesTests {
   @Test(
     "keep a lock's helpers in its hash slot",
@@ -55,7 +55,7 @@ struct NamesAndMessagesTests {
   }
 }
 
-@Suite("The guard of fencing tokens")
+@Suite("The guard of fencing tokens", .timeLimit(.minutes(2)))
 struct FenceGuardTests {
   @Test("takes only growing numbers, once the counter was raised on this connection")
   func grows() {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Requests in flight")
+@Suite("Requests in flight", .timeLimit(.minutes(2)))
 struct PipelineTests {
   let start = Instant.now
 

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A place in the queue")
+@Suite("A place in the queue", .timeLimit(.minutes(2)))
 struct PlaceStateTests {
   let start = Instant.now
   let ttl = Duration.seconds(3)

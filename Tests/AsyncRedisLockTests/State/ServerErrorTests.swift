@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("An error of the server")
+@Suite("An error of the server", .timeLimit(.minutes(2)))
 struct ServerErrorTests {
   @Test(
     "is told by its code, also within a script's error",

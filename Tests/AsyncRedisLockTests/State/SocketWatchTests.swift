@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is watched in a socket's place")
+@Suite("What is watched in a socket's place", .timeLimit(.minutes(2)))
 struct SocketWatchTests {
   private let ours: FakeWire
   private let theirs: FakeWire

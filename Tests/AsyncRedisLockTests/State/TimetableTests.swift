@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A timetable")
+@Suite("A timetable", .timeLimit(.minutes(2)))
 struct TimetableTests {
   let start = Instant.now
 
