@@ -3,9 +3,9 @@ import PrivateRedis
 import Testing
 
 /// The holder's ttl is longer than the test: what is gone was given back, and has not expired.
-@Suite("Who gives up waiting", .timeLimit(.minutes(2)), .redisServer())
+@Suite("A waiter that gives up", .timeLimit(.minutes(2)), .redisServer())
 struct GivingUpTests {
-  @Test("because it takes too long leaves the queue, and the holder alone")
+  @Test("A waiter that times out leaves the queue, and the holder alone")
   func timeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -26,7 +26,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because it is cancelled leaves the queue, and those behind move up")
+  @Test("A waiter that is cancelled leaves the queue, and those behind move up")
   func cancelled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(4)
@@ -47,7 +47,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because the locker is closed leaves the queue, and no connection", .redisServer())
+  @Test("A waiter whose locker is closed leaves the queue, and no connection", .redisServer())
   func closed() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -67,7 +67,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("and whose locker goes out of scope leaves the queue, and no connection")
+  @Test("A waiter whose locker goes out of scope leaves the queue, and no connection")
   func dropped() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker { $0.clientName = "stays" }
@@ -89,7 +89,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("at the instant of the handoff lets the next have the lock, whichever comes first")
+  @Test("A waiter cancelled at the instant of the handoff lets the next have the lock")
   func crossedCancellation() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(3)
@@ -122,7 +122,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("at its deadline, as the lock is handed to it, lets the next have the lock")
+  @Test("A waiter whose deadline meets the handoff lets the next have the lock")
   func crossedTimeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -150,7 +150,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("while hundreds of others come and go leaves nothing, and stops nobody")
+  @Test("Hundreds of waiters that come and go leave nothing, and stop no other")
   func turmoil() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(6)

@@ -22,7 +22,7 @@ struct LocalHandoffTests {
     return (first, waiting)
   }
 
-  @Test("is no longer the first holder's, for whom it counts as released")
+  @Test("A lock that is passed on counts as released for its first holder")
   func firstHandle() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let (first, waiting) = try await contend(locker, key)
@@ -40,7 +40,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is not freed when the first holder releases it again, or drops its handle")
+  @Test("A lock that is passed on is not freed when its first holder releases or drops it again")
   func releasedTwice() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let lock: Lock
@@ -60,7 +60,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("goes to the next also when its handle is dropped, and at the end of withLock")
+  @Test("A lock is passed on also when its handle is dropped, and at the end of withLock")
   func dropped() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let next: Task<Lock, any Error>
@@ -84,7 +84,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("lasts as long as the next holder wants, if that is longer")
+  @Test("A lock that is passed on lasts as long as the next holder wants, if that is longer")
   func longerTTL() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let (first, waiting) = try await contend(locker, key, options: .polling(ttl: .seconds(4)))
@@ -98,7 +98,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("lasts no longer than the next holder wants")
+  @Test("A lock that is passed on lasts no longer than the next holder wants")
   func shorterTTL() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     for isExtendedByHand in [false, true] {
@@ -115,7 +115,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is extended as the next holder wants: not at all, or often")
+  @Test("A lock that is passed on is extended as the next holder wants, not at all or often")
   func nextExtend() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let often = LockOptions(
@@ -142,7 +142,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is not passed on when it was deleted: who waits takes it from the server")
+  @Test("A lock that was deleted is not passed on, and the waiter takes it from the server")
   func deleted() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let short = LockOptions.polling(ttl: .milliseconds(900))
@@ -161,7 +161,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is not passed on when another client has it: who waits waits for that")
+  @Test("A lock that another client has is not passed on, and the waiter waits for that client")
   func takenOver() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let short = LockOptions.polling(ttl: .milliseconds(900))
@@ -179,7 +179,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("of several keys is passed on whole, and only to who wants the same keys")
+  @Test("A lock on several keys is passed on whole, and only to a task that wants the same keys")
   func severalKeys() async throws {
     let (server, locker) = (RedisServer.current, try await Locker(on: .current))
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))

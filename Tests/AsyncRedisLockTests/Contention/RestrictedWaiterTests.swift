@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Where channels or the commands of queues are forbidden, waiting has to work by polls.
-@Suite("A user who may not do all that waiting takes", .timeLimit(.minutes(2)), .redisServer())
+@Suite("A user without the rights to wait", .timeLimit(.minutes(2)), .redisServer())
 struct RestrictedWaiterTests {
   private let admin = RedisClient(.current)
 
@@ -38,7 +38,7 @@ struct RestrictedWaiterTests {
   }
 
   @Test(
-    "of channels gets the lock within his retry time",
+    "A user without channels gets the lock within its retry time",
     arguments: [
       ["resetchannels"], ["-subscribe"], ["-pubsub"], ["-subscribe", "-publish", "resetchannels"],
     ])
@@ -58,7 +58,7 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because the README's last line was left out gets the lock within his retry time")
+  @Test("A user without the last line of the README's rules gets the lock within its retry time")
   func readmeWithoutQueues() async throws {
     let (name, key) = (uniqueKey("user"), "locks:" + uniqueKey())
     // The last line begins with EXISTS.
@@ -78,7 +78,7 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("of channels is told of a timeout, and can be cancelled, and leaves nothing")
+  @Test("A user without channels is told of a timeout, can be cancelled, and leaves nothing")
   func waiterGivesUp() async throws {
     let key = uniqueKey()
     let holder = try await Locker(on: .current)
@@ -95,7 +95,8 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("to publish frees the lock all the same, and who waits finds it by his polls")
+  @Test(
+    "A user that must not publish frees the lock all the same, and a waiter finds it by its polls")
   func releaser() async throws {
     let key = uniqueKey()
     let restricted = try await connect(["-publish", "resetchannels"])
@@ -113,7 +114,7 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("of queues can take a free lock, and release it with somebody waiting")
+  @Test("A user without queues can take a free lock, and release it while another waits")
   func noQueueCommands() async throws {
     let key = uniqueKey()
     let restricted = try await connect(["-@sortedset", "-@hash", "-publish"])
