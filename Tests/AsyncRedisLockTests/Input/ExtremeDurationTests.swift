@@ -9,7 +9,7 @@ struct ExtremeDurationTests {
     .seconds(-300 * 365 * 86_400),
   ]
 
-  @Test("may be any duration", arguments: margins)
+  @Test("A margin before the loss of a lock may be any duration", arguments: margins)
   func margin(_ margin: Duration) async throws {
     let server = try FakeServer(.unixSocket)
     defer { server.stop() }
