@@ -16,7 +16,7 @@ struct CancellationTests {
     }
   }
 
-  @Test("before the acquisition keeps it from being sent", .redisServer())
+  @Test("An acquisition that is cancelled before it begins is not sent", .redisServer())
   func before() async throws {
     let locker = try await Locker(on: .current)
     let client = RedisClient(.current)
@@ -29,7 +29,9 @@ struct CancellationTests {
     #expect(try client("INFO", "commandstats").string?.contains("cmdstat_set:") == false)
   }
 
-  @Test("that acquires leaves no key, a thousand times at any instant", .redisServer())
+  @Test(
+    "An acquisition that is cancelled leaves no key, a thousand times at any instant",
+    .redisServer())
   func inFlight() async throws {
     let locker = try await Locker(on: .current)
     let bystander = Task {
@@ -63,7 +65,7 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("that waits ends the wait at once and leaves no key, with hundreds waiting", .redisServer())
+  @Test("Hundreds of waits end at once when they are cancelled, and leave no key", .redisServer())
   func waiting() async throws {
     let locker = try await Locker(on: .current)
     let holder = try await locker.acquire("key", options: Self.long)
@@ -82,7 +84,9 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("at any instant of a contended withLock leaves no key and hangs nobody", .redisServer())
+  @Test(
+    "A contended withLock that is cancelled at any instant leaves no key and hangs no other",
+    .redisServer())
   func anyInstant() async throws {
     let locker = try await Locker(on: .current)
     let options = LockOptions(
@@ -106,7 +110,7 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("that releases does not keep the lock, at any instant", .redisServer())
+  @Test("A release that is cancelled at any instant does not keep the lock", .redisServer())
   func releasing() async throws {
     let locker = try await Locker(on: .current)
     for round in 0..<300 {
@@ -119,7 +123,8 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("that waits for a server that does not answer ends the wait at once", .redisServer())
+  @Test(
+    "A wait for a server that does not answer ends at once when it is cancelled", .redisServer())
   func hangingServer() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server)
@@ -134,7 +139,7 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("with a short deadline does not disturb the others on the connection", .redisServer())
+  @Test("A short deadline does not disturb the others on the connection", .redisServer())
   func shortDeadlines() async throws {
     let locker = try await Locker(on: .current)
     let client = RedisClient(.current)

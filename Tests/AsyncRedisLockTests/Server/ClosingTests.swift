@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Closing", .timeLimit(.minutes(2)))
 struct ClosingTests {
-  @Test("waits for a release that another thread has begun and not yet handed to the store")
+  @Test("Closing waits for a release that another thread has begun and not yet handed to the store")
   func releaseUnderWay() async throws {
     let activity = Activity()
     let store = StubStore(clock: LockClock(activity: activity))
