@@ -13,7 +13,7 @@ struct SimulatedServerTests {
   /// Far above the time in µs, so that it does not matter when the counter is raised.
   private let base: UInt64 = 5_000_000_000_000_000
 
-  @Test("does what the scripts do", arguments: UInt64(0)..<20)
+  @Test("The simulated server does what the scripts do", arguments: UInt64(0)..<20)
   func agrees(seed: UInt64) throws {
     var generator = SeededGenerator(seed: seed)
     func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
