@@ -10,7 +10,9 @@ struct WaitingLineTests {
     init(_ value: Int) { self.value = value }
   }
 
-  @Test("is first come, first served, and can be left from anywhere", arguments: 0..<200)
+  @Test(
+    "The waiting line is first come, first served, and can be left from anywhere",
+    arguments: 0..<200)
   func order(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     var line = WaitingLine<Element>()
@@ -41,7 +43,7 @@ struct WaitingLineTests {
     #expect(expected.isEmpty)
   }
 
-  @Test("A ticket of a former line removes nobody from the next one")
+  @Test("A ticket of a former line removes no waiter from the next one")
   func ticketOfFormerLine() {
     var former = WaitingLine<Element>()
     let ticket = former.append(Element(0))
@@ -84,7 +86,7 @@ struct LocalQueuesTests {
     return next
   }
 
-  @Test("hand a lease on in order, with the next number, as often as allowed, then send one to ask")
+  @Test("The queues hand a lease on in order as often as allowed, then send one waiter to ask")
   func handsOn() async throws {
     let queues = LocalQueues(handoffLimit: 2, maxWaiters: nil)
     guard case .lead = queues.enter(keys, options: .init()) else {
@@ -122,7 +124,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("pass over those who gave up, and send one to ask who wants another lease")
+  @Test("The queues pass over waiters that gave up, and send one to ask that wants another lease")
   func passesOver() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -138,7 +140,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("send one to ask when the lease is lost")
+  @Test("The queues send one waiter to ask when the lease is lost")
   func lost() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -154,7 +156,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("send one to ask when the lease was lost before it was settled")
+  @Test("The queues send one waiter to ask when the lease was lost before it was settled")
   func lostEarly() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -171,7 +173,7 @@ struct LocalQueuesTests {
   }
 
   @Test(
-    "A waiter that leaves late, after its queue has ended, takes nobody else out of the next queue")
+    "A waiter that leaves late, after its queue has ended, takes no other out of the next queue")
   func leavesLate() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -192,7 +194,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("let nobody in after closing, to wait for what does not come")
+  @Test("The queues let no task in after closing, to wait for what does not come")
   func closed() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -206,7 +208,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("count the leader among those who wait, and not the holder")
+  @Test("The queues count the leader among the waiters, and not the holder")
   func full() throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: 1)
     _ = queues.enter(keys, options: .init())
