@@ -7,7 +7,7 @@
   struct LossPlanTests {
     let start = ContinuousClock.now
 
-    @Test("gives the command its grace, and kills it before the end")
+    @Test("The plan for a loss gives the command its grace, and kills it before the end")
     func grace() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(
@@ -25,7 +25,7 @@
       #expect(plan.next(remaining: .zero, isGone: false, at: start) == .kill)
     }
 
-    @Test("leaves half of what is left after a late extension for further attempts")
+    @Test("The plan leaves half of what is left after a late extension for further attempts")
     func shortTTL() {
       var plan = LossPlan(ttl: .seconds(3), extend: .seconds(1), grace: .seconds(5))
       #expect(plan.margin == .seconds(1))
@@ -37,19 +37,19 @@
           == .terminate(.milliseconds(250)))
     }
 
-    @Test("kills at once when the lock is another's")
+    @Test("The plan kills at once when the lock is another's")
     func gone() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(plan.next(remaining: .seconds(29), isGone: true, at: start) == .kill)
     }
 
-    @Test("kills at once a command whose lock ended while nobody looked")
+    @Test("The plan kills at once a command whose lock ended unnoticed")
     func slept() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(plan.next(remaining: .zero, isGone: false, at: start) == .kill)
     }
 
-    @Test("goes through with it when the lock is extended after all")
+    @Test("The plan for a loss is gone through with when the lock is extended after all")
     func tooLate() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       _ = plan.next(remaining: .seconds(4), isGone: false, at: start)
