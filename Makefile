@@ -80,8 +80,9 @@ asan: dependencies ## run the tests under the address sanitizer, with detection 
 fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url alone
 	SWIFT=$(SWIFT) SECONDS_EACH=$(or $(SECONDS),60) TARGET=$(TARGET) Fuzz/run
 
-lint: swift ## check the formatting, the layers, and that no file names a folder of one machine
+lint: swift ## check the formatting, the layers, the tests, and that no file names a folder of one machine
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+	@.ci/check-tests
 	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
 	  echo 'The lines above name a folder of one machine.' >&2; exit 1; fi
 	.ci/check-layers

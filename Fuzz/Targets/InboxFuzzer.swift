@@ -44,8 +44,7 @@ enum InboxFuzzer {
       while !rest.isEmpty {
         wire.send(rest.prefix(size))
         rest = rest.dropFirst(size)
-        let new = try socket.receive()
-        messages += new
+        for case .message(let text) in try socket.receive() { messages.append(text) }
         verify(messages.isEmpty || bytes.count > 2 * channel.utf8.count, "\(messages)")
       }
       if let expected {

@@ -5,9 +5,9 @@ import Testing
 
 @testable import PrivateRedis
 
-@Suite("A private server")
+@Suite("A private server", .timeLimit(.minutes(2)))
 struct PrivateRedisTests {
-  @Test("answers over a Unix socket")
+  @Test("A private server answers over a Unix socket")
   func unixSocket() throws {
     let server = try RedisServer()
     let path = try #require(server.socketPath)
@@ -17,7 +17,7 @@ struct PrivateRedisTests {
     try setAndGet(on: server)
   }
 
-  @Test("answers over TCP")
+  @Test("A private server answers over TCP")
   func tcp() throws {
     let server = try RedisServer(listen: .tcp)
     let port = try #require(server.port)
@@ -26,7 +26,7 @@ struct PrivateRedisTests {
     try setAndGet(on: server)
   }
 
-  @Test("answers with every kind of value")
+  @Test("A private server answers with every kind of value")
   func values() throws {
     let server = try RedisServer()
     let client = RedisClient(server)
@@ -48,7 +48,7 @@ struct PrivateRedisTests {
     #expect(try client("DEBUG", "SLEEP", "0").string == "OK")
   }
 
-  @Test("that asks for a password counts as started")
+  @Test("A private server that asks for a password counts as started")
   func password() throws {
     let server = try RedisServer(arguments: ["--requirepass", "secret"])
     let client = RedisClient(server)
@@ -57,7 +57,9 @@ struct PrivateRedisTests {
     #expect(try client("GET", "key") == .null)
   }
 
-  @Test("that is killed keeps its address and its folder for a restart", arguments: [true, false])
+  @Test(
+    "A private server that is killed keeps its address and its folder for a restart",
+    arguments: [true, false])
   func killAndRestart(overTCP: Bool) throws {
     let server = try RedisServer(
       arguments: ["--appendonly", "yes", "--appendfsync", "always"],
@@ -79,7 +81,7 @@ struct PrivateRedisTests {
     #expect(try client("CONFIG", "GET", "maxclients").array?.last?.string == "17")
   }
 
-  @Test("that is paused answers only when it is resumed")
+  @Test("A private server that is paused answers only when it is resumed")
   func pause() async throws {
     let server = try RedisServer()
     let client = RedisClient(server)
@@ -92,7 +94,7 @@ struct PrivateRedisTests {
     #expect(try await answer.1 > resumed)
   }
 
-  @Test("is not disturbed by others")
+  @Test("A private server is not disturbed by others")
   func several() throws {
     let servers = try (0..<6).map { try RedisServer(listen: $0 < 3 ? .unixSocket : .tcp) }
     #expect(Set(servers.map(\.url)).count == servers.count)
@@ -106,7 +108,7 @@ struct PrivateRedisTests {
     }
   }
 
-  @Test("leaves nothing behind", arguments: [true, false])
+  @Test("A private server leaves nothing behind", arguments: [true, false])
   func leavesNothing(paused: Bool) throws {
     var server: RedisServer? = try RedisServer()
     let directory = try #require(server?.directory)
@@ -117,7 +119,7 @@ struct PrivateRedisTests {
     #expect(kill(id, 0) != 0)
   }
 
-  @Test("that cannot start says why, and leaves nothing behind")
+  @Test("A private server that cannot start says why, and leaves nothing behind")
   func failure() throws {
     let error = try #require(throws: RedisError.self) {
       try RedisServer(arguments: ["--no-such-option", "1"])
@@ -125,7 +127,7 @@ struct PrivateRedisTests {
     #expect("\(error)".contains("no-such-option"))
   }
 
-  @Test("ends with the process that started it, even when that is killed")
+  @Test("A private server ends with the process that started it, even when that is killed")
   func ownerKilled() async throws {
     let result = await #expect(
       processExitsWith: .signal(SIGKILL), observing: [\.standardOutputContent]
@@ -163,32 +165,34 @@ struct PrivateRedisTests {
   }
 }
 
-@Suite("The trait redisServer", .redisServer())
+@Suite("The trait redisServer", .timeLimit(.minutes(2)), .redisServer())
 struct RedisServerTraitTests {
   /// The server of every test, to see whether it is always the same.
   private static let seen = Mutex<Set<String>>([])
 
-  @Test("starts one server for all tests of a suite", arguments: 1...3)
+  @Test("The trait redisServer starts one server for all tests of a suite", arguments: 1...3)
   func shared(_ number: Int) throws {
     try check()
   }
 
-  @Suite("and for the suites inside it")
+  @Suite("The trait redisServer in inner suites", .timeLimit(.minutes(2)))
   struct Inner {
-    @Test("which see the same one")
+    @Test("The trait redisServer gives inner suites the same server")
     func shared() throws {
       try RedisServerTraitTests().check()
     }
   }
 
-  @Test("gives a test a server of its own", .redisServer("--maxclients", "17", listen: .tcp))
+  @Test(
+    "The trait redisServer gives a test a server of its own",
+    .redisServer("--maxclients", "17", listen: .tcp))
   func own() throws {
     #expect(RedisServer.current.port != nil)
     let client = RedisClient(.current)
     #expect(try client("CONFIG", "GET", "maxclients").array?.last?.string == "17")
   }
 
-  @Test("comes with keys that no other test uses")
+  @Test("The trait redisServer comes with keys that no other test uses")
   func keys() {
     #expect(uniqueKey().hasPrefix("keys-"))
     #expect(uniqueKey() != uniqueKey())

@@ -5,7 +5,7 @@
 
   @testable import RedisLockTool
 
-  @Suite("redis-lock doctor")
+  @Suite("redis-lock doctor", .timeLimit(.minutes(2)))
   struct DoctorTests {
     /// Lines of `INFO`.
     private func findings(_ lines: String..., saves: Bool? = nil) -> [Finding] {
@@ -15,7 +15,7 @@
     // MARK: By what a server says
 
     @Test(
-      "knows versions",
+      "The doctor of redis-lock knows versions",
       arguments: [
         ("redis_version:6.2.14", Finding.Level.fine), ("redis_version:8.0.2", .fine),
         ("redis_version:6.0.16", .warning), ("redis_version:5.0.3", .warning),
@@ -29,7 +29,7 @@
     }
 
     @Test(
-      "knows policies of eviction",
+      "The doctor knows policies of eviction",
       arguments: [
         ("0", "allkeys-lru", Finding.Level.fine), ("1000", "noeviction", .fine),
         ("1000", "volatile-lru", .warning), ("1000", "allkeys-random", .warning),
@@ -42,7 +42,7 @@
       if level == .warning { #expect(findings.first?.text.contains(policy) == true) }
     }
 
-    @Test("knows what outlives a restart")
+    @Test("The doctor knows what outlives a restart")
     func persistence() {
       #expect(findings("aof_enabled:1", saves: false).map(\.level) == [.fine])
       #expect(findings("aof_enabled:0", saves: false).first?.text.hasPrefix("none") == true)
@@ -50,7 +50,7 @@
       #expect(findings("aof_enabled:0", saves: nil).map(\.level) == [.warning])
     }
 
-    @Test("knows roles, and clusters")
+    @Test("The doctor knows roles, and clusters")
     func roles() {
       #expect(findings("role:master", "connected_slaves:0").map(\.level) == [.fine])
       #expect(
@@ -61,7 +61,7 @@
       #expect(findings("cluster_enabled:0").isEmpty)
     }
 
-    @Test("knows servers that are far away")
+    @Test("The doctor knows servers that are far away")
     func roundTrips() {
       let near = DoctorCommand.finding(on: [
         .milliseconds(200), .milliseconds(2), .microseconds(500),
@@ -87,7 +87,7 @@
       return (outcome.status, findings)
     }
 
-    @Test("finds nothing wrong with a good server, and leaves nothing behind")
+    @Test("The doctor finds nothing wrong with a good server, and leaves nothing behind")
     func fine() async throws {
       let server = try RedisServer(arguments: ["--appendonly", "yes"])
       defer { server.stop() }
@@ -103,7 +103,7 @@
       #expect(text.output.contains("ok      trial: "))
     }
 
-    @Test("warns of eviction, and of a server that forgets")
+    @Test("The doctor warns of eviction, and of a server that forgets")
     func forgetful() async throws {
       let server = try RedisServer(
         arguments: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
@@ -114,7 +114,7 @@
       #expect(findings["persistence"]?.level == "warning")
     }
 
-    @Test("finds that a server is a replica, on which nothing can be locked")
+    @Test("The doctor finds that a server is a replica, on which nothing can be locked")
     func replica() async throws {
       let (primary, replica) = (try RedisServer(listen: .tcp), try RedisServer())
       defer {
@@ -146,7 +146,7 @@
       #expect(findings["trial"]?.text.contains("2^53 - 1") == true)
     }
 
-    @Test("finds that a server is a node of a cluster")
+    @Test("The doctor finds that a server is a node of a cluster")
     func cluster() async throws {
       let server = try RedisServer(arguments: ["--cluster-enabled", "yes"])
       defer { server.stop() }
@@ -155,7 +155,7 @@
       #expect(findings["cluster"]?.level == "problem")
     }
 
-    @Test("finds that a server is full")
+    @Test("The doctor finds that a server is full")
     func full() async throws {
       let server = try RedisServer(arguments: ["--maxmemory", "1"])
       defer { server.stop() }
@@ -165,7 +165,7 @@
       #expect(findings["trial"]?.level == "problem")
     }
 
-    @Test("names the permissions that are missing, and the rules that would do")
+    @Test("The doctor names the permissions that are missing, and the rules that would do")
     func permissions() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -205,7 +205,7 @@
       #expect(script.findings["permissions"]?.text.contains("may not use EVALSHA on") == true)
     }
 
-    @Test("says the rules of the README")
+    @Test("The doctor says the rules of the README")
     func rules() throws {
       let file = URL(filePath: #filePath).appending(path: "../../../README.md").standardized
       let readme = try String(contentsOf: file, encoding: .utf8)
@@ -215,7 +215,7 @@
       }
     }
 
-    @Test("ends with 69 when there is no server, and with 77 when it refuses the login")
+    @Test("The doctor ends with 69 without a server, and with 77 when the login is refused")
     func unreachable() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "secret"])
       #expect(try await ToolProcess.run(["doctor"], on: server).status == 77)

@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("The examples for the command line")
+  @Suite("The examples for the command line", .timeLimit(.minutes(5)))
   struct ExamplesTests {
     private let examples = URL(filePath: #filePath).appending(path: "../../../Examples/CommandLine")
       .standardized
@@ -31,7 +31,7 @@
       return try ToolProcess([], on: server, through: ["/bin/sh", "-c", "\(path)\n\(script)"])
     }
 
-    @Test("run the crontab's job once for all hosts")
+    @Test("The example for cron runs its job once for all hosts")
     func crontab() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -49,7 +49,7 @@
       #expect(outputs.filter { $0 == "reported\n" }.count == 1)
     }
 
-    @Test("run the timer's job once, and the others end with 75")
+    @Test("The example for timers runs its job once, and the others end with 75")
     func timer() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -65,7 +65,7 @@
       #expect(statuses.sorted() == [0, 75, 75])
     }
 
-    @Test("deploy to one host after the other, also when it is started twice")
+    @Test("The example deploys to one host after the other, also when it is started twice")
     func rollingDeploy() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -91,7 +91,7 @@
         lines == commands("1.1") + commands("1.2") || lines == commands("1.2") + commands("1.1"))
     }
 
-    @Test("migrate a database with the fencing token")
+    @Test("The example migrates a database with the fencing token")
     func migrate() async throws {
       let server = try RedisServer()
       defer { server.stop() }

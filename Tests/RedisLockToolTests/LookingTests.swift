@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock status, list and release")
+  @Suite("redis-lock status, list and release", .timeLimit(.minutes(2)))
   struct LookingTests {
     /// A lock that is held while the test runs.
     private func hold(_ key: String, label: String = "nightly", on server: RedisServer) async throws
@@ -23,7 +23,7 @@
       try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
 
-    @Test("say who holds a lock, since when, with which number, and who waits")
+    @Test("The status of a lock tells its holder, since when, with which number, and its waiters")
     func status() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -58,7 +58,7 @@
       #expect(objects[1].keys.sorted() == ["key"])
     }
 
-    @Test("say what a foreign client has stored, without harm to the terminal")
+    @Test("The status shows what a foreign client has stored, without harm to the terminal")
     func foreign() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -68,7 +68,7 @@
       #expect(outcome.output.contains("theirs") && outcome.output.contains("never expires"))
     }
 
-    @Test("look again and again with --watch")
+    @Test("The status is printed again and again with --watch")
     func watch() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -81,7 +81,7 @@
       withExtendedLifetime(holder) {}
     }
 
-    @Test("find all locks among other keys, with a pattern or without")
+    @Test("The list finds all locks among other keys, with a pattern or without")
     func list() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -102,7 +102,7 @@
       withExtendedLifetime(holders) {}
     }
 
-    @Test("free another's lock only with --force, and say whose it was")
+    @Test("A release of another's lock needs --force, and says whose it was")
     func release() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -119,7 +119,7 @@
       withExtendedLifetime(holder) {}
     }
 
-    @Test("free one's own lock, known by its token")
+    @Test("A release of one's own lock knows it by its token")
     func releaseOwn() async throws {
       let server = try RedisServer()
       defer { server.stop() }

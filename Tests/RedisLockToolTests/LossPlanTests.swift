@@ -3,11 +3,11 @@
 
   @testable import RedisLockTool
 
-  @Suite("The plan for a loss")
+  @Suite("The plan for a loss", .timeLimit(.minutes(2)))
   struct LossPlanTests {
     let start = ContinuousClock.now
 
-    @Test("gives the command its grace, and kills it before the end")
+    @Test("The plan for a loss gives the command its grace, and kills it before the end")
     func grace() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(
@@ -26,7 +26,7 @@
       #expect(plan.next(remaining: .zero, isGone: false, at: later) == .kill)
     }
 
-    @Test("leaves half of what is left after a late extension for further attempts")
+    @Test("The plan leaves half of what is left after a late extension for further attempts")
     func shortTTL() {
       var plan = LossPlan(ttl: .seconds(3), extend: .seconds(1), grace: .seconds(5))
       #expect(plan.margin == .seconds(1))
@@ -66,7 +66,7 @@
       #expect(plan.next(remaining: .zero, isGone: false, at: start + .milliseconds(100)) == .kill)
     }
 
-    @Test("goes through with it when the lock is extended after all")
+    @Test("The plan for a loss is gone through with when the lock is extended after all")
     func tooLate() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       _ = plan.next(remaining: .seconds(4), isGone: false, at: start)

@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock run, when the lock is lost,")
+  @Suite("redis-lock run with a lost lock", .timeLimit(.minutes(5)))
   struct RunLossTests {
     /// A command that does not end when it is asked to, and notes every few milliseconds that it lives.
     private func stubborn(_ file: String) -> String {
@@ -20,7 +20,7 @@
     private var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
 
     @Test(
-      "because the server hangs, ends a command that does not want to before another can have the lock"
+      "A server that hangs ends a stubborn command before another can have the lock"
     )
     func serverHangs() async throws {
       let server = try RedisServer()
@@ -55,7 +55,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("because the server is gone, gives the command its grace")
+    @Test("A server that is gone gives the command its grace")
     func serverGone() async throws {
       let server = try RedisServer()
       let tool = try ToolProcess(
@@ -70,7 +70,7 @@
       #expect(outcome.output == "ready\ntidied up\n")
     }
 
-    @Test("because it is another's, ends the command at once")
+    @Test("A lock that is another's ends the command at once")
     func takenAway() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -86,7 +86,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("because --max-hold is over, ends the command, and frees the key")
+    @Test("A lock past its --max-hold ends the command, and frees the key")
     func heldTooLong() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -103,7 +103,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("while it was stopped, ends the command when it goes on")
+    @Test("A lock that was lost while redis-lock was stopped ends the command when it goes on")
     func stopped() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -121,7 +121,7 @@
       #expect(folder.read("alive") == lastSign, "it is dead")
     }
 
-    @Test("takes what the command has started with it")
+    @Test("A lost lock takes what the command has started with it")
     func leftovers() async throws {
       let server = try RedisServer()
       defer { server.stop() }

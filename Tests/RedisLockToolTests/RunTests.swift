@@ -4,9 +4,9 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock run")
+  @Suite("redis-lock run", .timeLimit(.minutes(5)))
   struct RunTests {
-    @Test("tells the command what it holds, and passes its input, output and status on")
+    @Test("A run tells the command what it holds, and passes its input, output and status on")
     func passesThrough() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -25,7 +25,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("holds the key while the command runs, extends it, and says who holds it")
+    @Test("A run holds the key while the command runs, extends it, and records its holder")
     func holds() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -48,7 +48,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("of fifty processes loses no update")
+    @Test("A run of fifty processes loses no update")
     func fifty() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -64,7 +64,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("a thousand times in a row leaves nothing behind")
+    @Test("A thousand runs in a row leave nothing behind")
     func thousand() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -86,7 +86,7 @@
     // MARK: Not getting the lock
 
     @Test(
-      "ends with 75, or another status, when the lock is not to be had in time",
+      "A run ends with 75, or another status, when the lock is not to be had in time",
       .timeLimit(.minutes(1)))
     func notAcquired() async throws {
       let server = try RedisServer()
@@ -108,7 +108,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("does not wait with --no-wait: one question, one answer")
+    @Test("A run with --no-wait does not wait, and asks one question")
     func oneRoundTrip() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -125,7 +125,7 @@
     }
 
     @Test(
-      "that is interrupted while it waits leaves no key and no place in a queue",
+      "A run that is interrupted while it waits leaves no key and no place in a queue",
       arguments: [
         SIGINT, SIGTERM, SIGHUP, SIGQUIT,
       ])
@@ -143,7 +143,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("ends with 69 when there is no server, and with 77 when it refuses")
+    @Test("A run ends with 69 without a server, and with 77 when the server refuses")
     func servers() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "right"], listen: .tcp)
       defer { server.stop() }
@@ -164,7 +164,7 @@
 
     // MARK: The command
 
-    @Test("ends with 126 or 127 for a command that cannot be started, and releases the lock")
+    @Test("A run ends with 126 or 127 for a command that cannot be started, and releases the lock")
     func cannotStart() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -177,7 +177,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("ends with 128 and the number of the signal that killed the command")
+    @Test("A run ends with 128 and the number of the signal that killed the command")
     func killedCommand() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -190,7 +190,7 @@
     }
 
     @Test(
-      "passes signals on to the command",
+      "A run passes signals on to the command",
       arguments: [
         "INT", "TERM", "HUP", "QUIT", "USR1", "USR2",
       ])
@@ -211,7 +211,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("passes signals on to what the command has started, too")
+    @Test("A run passes signals on to what the command has started, too")
     func forwardsToGroup() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -226,7 +226,7 @@
       #expect(outcome.output == "ready\ninner\nouter\n")
     }
 
-    @Test("leaves signals ignored that it was told to ignore, as nohup does")
+    @Test("A run leaves signals ignored that it was told to ignore, as nohup does")
     func ignored() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -241,7 +241,7 @@
     }
 
     #if os(Linux)
-      @Test("that is killed takes the command with it, and the key ends with its ttl")
+      @Test("A run that is killed takes the command with it, and the key ends with its ttl")
       func killed() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -261,7 +261,7 @@
       }
     #endif
 
-    @Test("keeps others out for --min-hold")
+    @Test("A run keeps others out for --min-hold")
     func minHold() async throws {
       let server = try RedisServer()
       defer { server.stop() }

@@ -4,7 +4,7 @@
   import Testing
 
   /// With script(1), which makes a pseudo-terminal and writes down what it shows.
-  @Suite("redis-lock run on a terminal")
+  @Suite("redis-lock run on a terminal", .timeLimit(.minutes(5)))
   struct TerminalTests {
     /// Runs a command line in a terminal, in which the variable LOCK is the tool.
     ///
@@ -26,7 +26,7 @@
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }
 
-    @Test("gives the command the terminal")
+    @Test("A run on a terminal gives the command the terminal")
     func passesThrough() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -39,7 +39,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("lets Ctrl-C end the command")
+    @Test("A run on a terminal lets Ctrl-C end the command")
     func interrupt() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -49,7 +49,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("lets Ctrl-Z stop it, and fg go on")
+    @Test("A run on a terminal lets Ctrl-Z stop it, and fg go on")
     func stop() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -67,7 +67,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("that was stopped past the end of its lock ends the command when it goes on")
+    @Test("A run stopped past the end of its lock ends the command when it goes on")
     func stoppedTooLong() async throws {
       let server = try RedisServer()
       defer { server.stop() }

@@ -4,10 +4,10 @@
 
   @testable import RedisLockTool
 
-  @Suite("The usage of redis-lock")
+  @Suite("The usage of redis-lock", .timeLimit(.minutes(2)))
   struct UsageTests {
     @Test(
-      "is said in case of an error, with the status 64",
+      "The usage is said in case of an error, with the status 64",
       arguments: [
         ["run"], ["run", "key"], ["run", "--", "true"], ["run", "key", "--"],
         ["run", "key", "-c", "true", "--", "true"], ["run", "key", "--ttl", "5x", "--", "true"],
@@ -31,14 +31,15 @@
     }
 
     @Test(
-      "is an error also for a URL that is none", arguments: ["http://host", "redis://host:port"])
+      "The usage is an error also for a malformed URL",
+      arguments: ["http://host", "redis://host:port"])
     func badURL(url: String) async throws {
       let outcome = try await ToolProcess.run(["run", "--url", url, "key", "--", "true"])
       #expect(outcome.status == 64)
       #expect(outcome.errors.hasPrefix("redis-lock: invalidURL"))
     }
 
-    @Test("explains all statuses, and is printed with --help")
+    @Test("The usage explains all statuses, and is printed with --help")
     func help() async throws {
       let outcome = try await ToolProcess.run(["run", "--help"])
       #expect(outcome.status == 0)
@@ -49,7 +50,7 @@
       #expect(try await ToolProcess.run(["--version"]).output == "0.1.0\n")
     }
 
-    @Test("is completed by shells", arguments: ["bash", "zsh", "fish"])
+    @Test("The usage is completed by shells", arguments: ["bash", "zsh", "fish"])
     func completions(shell: String) async throws {
       let outcome = try await ToolProcess.run(["--generate-completion-script", shell])
       #expect(outcome.status == 0)
@@ -57,7 +58,7 @@
     }
 
     @Test(
-      "takes durations as people write them",
+      "Durations are taken as people write them",
       arguments: [
         ("500ms", Duration.milliseconds(500)), ("30s", .seconds(30)), ("1.5s", .milliseconds(1500)),
         ("5m", .seconds(300)), ("2h", .seconds(7200)), ("7", .seconds(7)), ("0s", .zero),
@@ -67,7 +68,7 @@
     }
 
     @Test(
-      "takes nothing else for a duration",
+      "Nothing else is taken for a duration",
       arguments: [
         "", "s", "-1s", "5x", "1.2.3s", "1e3s", " 5s", "5 s", "nan", "inf", "9999999999s", "٣s",
       ])
@@ -75,7 +76,7 @@
       #expect(DurationArgument(argument: text) == nil)
     }
 
-    @Test("says durations as people write them")
+    @Test("Durations are said as people write them")
     func brief() {
       let durations: [Duration] = [
         .milliseconds(1), .milliseconds(1500), .seconds(5), .seconds(90), .seconds(300),

@@ -18,8 +18,14 @@ enum BriefWait {
       // The set is an array of machine words, and these machines are little-endian.
       unsafe bytes[Int(descriptor) / 8] |= 1 << UInt8(descriptor % 8)
     }
-    var timeout = timeval()
-    timeout.tv_usec = numericCast(min(max(microseconds, 0), 999_999))
-    return unsafe select(descriptor + 1, &set, nil, nil, &timeout) > 0
+    // The fields of `timeval`, whose names some builds find in a module that nobody can import.
+    var timeout: (seconds: time_t, microseconds: suseconds_t) = (
+      0, numericCast(min(max(microseconds, 0), 999_999))
+    )
+    return unsafe withUnsafeMutablePointer(to: &timeout) { pointer in
+      let raw = UnsafeMutableRawPointer(pointer)
+      return unsafe select(
+        descriptor + 1, &set, nil, nil, raw.assumingMemoryBound(to: timeval.self)) > 0
+    }
   }
 }

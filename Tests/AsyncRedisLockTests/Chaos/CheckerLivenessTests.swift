@@ -3,24 +3,24 @@ import Foundation
 import Testing
 
 /// The check of the chaos soak notices what hangs, and what was lost in the registers.
-@Suite struct CheckerLivenessTests {
+@Suite(.timeLimit(.minutes(5))) struct CheckerLivenessTests {
   private let first = HandMade.holding(1, from: 100, to: 200)
 
   // MARK: Gaps
 
-  @Test func `a key that nobody held for too long is found`() {
+  @Test func `A key that nobody held for too long is found`() {
     let next = HandMade.holding(2, invoked: 150, from: 2750, to: 2800)
     #expect(HandMade.findings([first, next]) == [.gap])
     let sooner = HandMade.holding(2, invoked: 150, from: 2690, to: 2750)
     #expect(HandMade.findings([first, sooner]) == [])
   }
 
-  @Test func `a key that nobody waited for may be free`() {
+  @Test func `A key that nobody waited for may be free`() {
     let next = HandMade.holding(2, invoked: 9000, from: 9010, to: 9100)
     #expect(HandMade.findings([first, next]) == [])
   }
 
-  @Test func `an outage explains a gap as long as itself and what it costs`() {
+  @Test func `An outage explains a gap as long as itself and what it costs`() {
     let next = HandMade.holding(2, invoked: 150, from: 5100, to: 5200)
     let outage = HandMade.episode(.outage, from: 300, to: 300)
     let longer = HandMade.episode(.outage, from: 300, to: 300 + 1000)
@@ -30,20 +30,20 @@ import Testing
 
   // MARK: Calls
 
-  @Test func `a call that has not returned is found, unless its process was killed`() {
+  @Test func `A call that has not returned is found, unless its process was killed`() {
     let hung = HandMade.attempt(from: 100, to: 0)
     #expect(HandMade.findings([hung]) == [.late])
     let kill = HandMade.episode(.kill, from: 200, to: 200, process: 7)
     #expect(HandMade.findings([hung], [kill]) == [])
   }
 
-  @Test func `a release that has not returned is found`() {
+  @Test func `A release that has not returned is found`() {
     var hung = first
     hung.released = 0
     #expect(HandMade.findings([hung]) == [.late])
   }
 
-  @Test func `a call that returned too late is found, unless its process did not run`() {
+  @Test func `A call that returned too late is found, unless its process did not run`() {
     var late = HandMade.attempt(from: 100, to: 701)
     late.deadline = .milliseconds(600)
     #expect(HandMade.findings([late]) == [.late])
@@ -55,7 +55,7 @@ import Testing
 
   // MARK: Registers
 
-  @Test func `an update that was lost is found`() {
+  @Test func `An update that was lost is found`() {
     var history = History()
     var update = first
     update.guarded = .done
@@ -72,7 +72,7 @@ import Testing
     #expect(Checker(history, HandMade.limits).findings.map(\.kind) == [.lostUpdate])
   }
 
-  @Test func `an update by a process that was killed may or may not be there`() {
+  @Test func `An update by a process that was killed may or may not be there`() {
     var history = History()
     var update = first
     update.guarded = .begun
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func `a run in which no unguarded update was lost proves nothing`() {
+  @Test func `A run in which no unguarded update was lost proves nothing`() {
     var history = History()
     history.twins = [0]
     #expect(Checker(history, HandMade.limits).blindnessFindings.map(\.kind) == [.blindCheck])
@@ -95,7 +95,7 @@ import Testing
 
   // MARK: The log
 
-  @Test func `what was written is what is read`() throws {
+  @Test func `What was written is what is read`() throws {
     let path = FileManager.default.temporaryDirectory
       .appending(path: "chaos-log-\(UUID().uuidString)").path(percentEncoded: false)
     defer { try? FileManager.default.removeItem(atPath: path) }
@@ -128,7 +128,7 @@ import Testing
     #expect(other.history.episodes == [episode])
   }
 
-  @Test func `a register refuses who comes too late, also to write what it has read`() throws {
+  @Test func `A register refuses who comes too late, also to write what it has read`() throws {
     let path = FileManager.default.temporaryDirectory
       .appending(path: "chaos-log-\(UUID().uuidString)").path(percentEncoded: false)
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -86,7 +86,7 @@ struct BlockedCallerTests {
     await blocking.value
   }
 
-  @Test("withLock does not start its body on a lock that was lost before the actor was free")
+  @Test("A body does not start on a lock that was lost before its actor was free")
   func bodyOfLostLock() async throws {
     let (locker, key) = (try await Locker(), uniqueKey())
     let (worker, gate, hasRun) = (Worker(), Gate(), Shared(false))
@@ -173,7 +173,7 @@ struct BlockedCallerTests {
     await locker.close()
   }
 
-  @Test("Reports that do not fit are dropped and counted, and nobody waits for them")
+  @Test("Reports that do not fit are dropped and counted, and no caller waits for them")
   func dropped() async throws {
     let (gate, dropped, done) = (Gate(), Shared(0), Shared(0))
     let queue = ReportQueue(countedBy: nil) { dropped.value = $0 }
@@ -201,7 +201,9 @@ struct BlockedCallerTests {
     }
   }
 
-  @Test("An executor that blocks who resumes its tasks does not stop extensions or other calls")
+  @Test(
+    "An executor that blocks the thread that resumes its tasks does not stop extensions or other calls"
+  )
   func executor() async throws {
     let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
     let (executor, gate) = (BlockingExecutor(), Gate())

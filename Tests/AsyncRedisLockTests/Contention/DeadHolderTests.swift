@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Each test has a server to itself, for they disturb all connections to it.
-@Suite("Waiters")
+@Suite("Waiters", .timeLimit(.minutes(2)))
 struct DeadHolderTests {
   /// Lets lockers wait for a key, in order.
   private func queueUp(
@@ -48,7 +48,7 @@ struct DeadHolderTests {
     }
   }
 
-  @Test("for a process that is killed get its lock when its ttl is over, in order", .redisServer())
+  @Test("Waiters get the lock of a killed process in order when its ttl is over", .redisServer())
   func holderKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -61,7 +61,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("for a key that expires get it then, in order, and not earlier", .redisServer())
+  @Test("Waiters get a key that expires then, in order, and not earlier", .redisServer())
   func expiry() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -76,7 +76,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("for a lock that is lost after it was handed on get it when it expires", .redisServer())
+  @Test("Waiters get a lock that was lost after a handoff when it expires", .redisServer())
   func grantedHolderKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -93,7 +93,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("go on when all connections are killed", .redisServer())
+  @Test("Waiters go on when all connections are killed", .redisServer())
   func connectionsKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let client = RedisClient(server)
@@ -113,7 +113,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("go on when the server forgets all scripts", .redisServer())
+  @Test("Waiters go on when the server forgets all scripts", .redisServer())
   func scriptFlush() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(4)
@@ -132,7 +132,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("get the lock by their polls when the server has lost all keys", .redisServer())
+  @Test("Waiters get the lock by their polls when the server has lost all keys", .redisServer())
   func flushAll() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -146,7 +146,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("get the lock soon after the server has been started anew", .redisServer())
+  @Test("Waiters get the lock soon after the server has been started anew", .redisServer())
   func restart() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -158,7 +158,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("for a lock that is taken away by force hand it to the first of them", .redisServer())
+  @Test("A lock that is taken away by force goes to the first waiter", .redisServer())
   func forceRelease() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(4)

@@ -5,9 +5,9 @@ import PrivateRedis
 import Testing
 
 /// Each test has a server to itself, for they count and kill connections.
-@Suite("A waiter that cannot be told")
+@Suite("A waiter that cannot be told", .timeLimit(.minutes(2)))
 struct DeadWaiterTests {
-  @Test("because its inbox was cut off subscribes again and gets the lock", .redisServer())
+  @Test("A waiter whose inbox was cut off subscribes again and gets the lock", .redisServer())
   func inboxKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let client = RedisClient(server)
@@ -27,7 +27,7 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because its inbox is cut off again and again is back within moments", .redisServer())
+  @Test("A waiter whose inbox is cut off again and again is back within moments", .redisServer())
   func inboxKilledOften() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -46,7 +46,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "is told so as soon as an attempt to listen has failed", .redisServer(),
+    "A waiter is told that it cannot listen as soon as an attempt has failed", .redisServer(),
     .timeLimit(.minutes(1)))
   func cannotListen() async throws {
     let proxy = try FaultProxy(to: .current)
@@ -59,7 +59,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "whose poll gets an answer of the wrong kind takes it back on the same connection",
+    "A waiter whose poll gets an answer of the wrong kind takes it back on the same connection",
     .redisServer())
   func wrongAnswer() async throws {
     let key = uniqueKey()
@@ -90,7 +90,9 @@ struct DeadWaiterTests {
     try await expectPromptly(waiting).release()
   }
 
-  @Test("is passed over, keeps its place, and is the next once it listens again", .redisServer())
+  @Test(
+    "A waiter that does not listen is passed over, keeps its place, and is next once it listens again",
+    .redisServer())
   func passedOver() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let client = RedisClient(server)
@@ -126,7 +128,8 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("polls within its retry time as long as its inbox is not connected", .redisServer())
+  @Test(
+    "A waiter polls within its retry time as long as its inbox is not connected", .redisServer())
   func pollsInstead() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker(on: server)
@@ -146,7 +149,7 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because its process was killed is skipped at once", .redisServer())
+  @Test("A waiter whose process was killed is skipped at once", .redisServer())
   func processKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -168,7 +171,8 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "because its process is stopped costs its ttl, and waits on when it continues", .redisServer())
+    "A waiter whose process is stopped costs its ttl, and waits on when it continues",
+    .redisServer())
   func processStopped() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -178,9 +182,7 @@ struct DeadWaiterTests {
     let token = try #require(try server.queue(of: key).first)
     let second = try await queueUp(
       lockers[1], for: key, options: .polling(ttl: .milliseconds(1500)))
-    process.signal(SIGSTOP)
-    // The signal takes effect a moment later, and nothing tells when.
-    try await Task.sleep(for: .milliseconds(100))
+    process.stop()
     let start = ContinuousClock.now
     try await first.release()
     #expect(try server.value(of: key) == token)
@@ -196,7 +198,7 @@ struct DeadWaiterTests {
     await eventually("it gets the lock") { process.hasSaid("held") }
   }
 
-  @Test("of a grant that gets lost finds it by its next poll", .redisServer())
+  @Test("A waiter finds a grant that was lost by its next poll", .redisServer())
   func lostGrant() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker(on: server)
@@ -217,7 +219,7 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("in time ignores a grant that arrives when all is over", .redisServer())
+  @Test("A waiter ignores a grant that arrives when all is over", .redisServer())
   func lateGrant() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker(on: server)

@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// With clients that lock by `SET NX PX` and know of no queue.
-@Suite("With clients that do not queue, waiters", .redisServer())
+@Suite("Waiters beside clients that do not queue", .timeLimit(.minutes(2)), .redisServer())
 struct ForeignHolderTests {
   private let client = RedisClient(.current)
 
@@ -12,7 +12,8 @@ struct ForeignHolderTests {
   private let options = LockOptions(
     retry: .milliseconds(300), timeout: .seconds(20), ttl: .seconds(30), extend: .seconds(10))
 
-  @Test("notice that a key was deleted within their retry time, and keep their order")
+  @Test(
+    "Waiters notice within their retry time that a foreign key was deleted, and keep their order")
   func deleted() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(3)
@@ -29,7 +30,7 @@ struct ForeignHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("wait for a key that never expires, asking no more often than they should")
+  @Test("Waiters for a key that never expires ask no more often than they should")
   func neverExpires() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current)
@@ -45,7 +46,7 @@ struct ForeignHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("of whom one times out leave the foreign key alone")
+  @Test("A waiter that times out leaves the foreign key alone")
   func timeout() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current)
@@ -59,7 +60,9 @@ struct ForeignHolderTests {
     await eventually("the queue is empty") { try RedisServer.current.queue(of: key).isEmpty }
   }
 
-  @Test("and those all get their turns, one at a time", .timeLimit(.minutes(1)))
+  @Test(
+    "Waiters and clients that do not queue all get their turns, one at a time",
+    .timeLimit(.minutes(1)))
   func mixed() async throws {
     let key = uniqueKey()
     let inside = Shared(0)

@@ -3,9 +3,9 @@ import PrivateRedis
 import Testing
 
 /// The holder's ttl is longer than the test: what is gone was given back, and has not expired.
-@Suite("Who gives up waiting", .redisServer())
+@Suite("A waiter that gives up", .timeLimit(.minutes(2)), .redisServer())
 struct GivingUpTests {
-  @Test("because it takes too long leaves the queue, and the holder alone")
+  @Test("A waiter that times out leaves the queue, and the holder alone")
   func timeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -26,7 +26,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because it is cancelled leaves the queue, and those behind move up")
+  @Test("A waiter that is cancelled leaves the queue, and those behind move up")
   func cancelled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(4)
@@ -47,7 +47,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because the locker is closed leaves the queue, and no connection", .redisServer())
+  @Test("A waiter whose locker is closed leaves the queue, and no connection", .redisServer())
   func closed() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -67,7 +67,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("and whose locker goes out of scope leaves the queue, and no connection")
+  @Test("A waiter whose locker goes out of scope leaves the queue, and no connection")
   func dropped() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker { $0.clientName = "stays" }
@@ -89,27 +89,31 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("at the instant of the handoff lets the next have the lock, whichever comes first")
+  @Test("A waiter cancelled at the instant of the handoff lets the next have the lock")
   func crossedCancellation() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(3)
     var (granted, cancelled) = (0, 0)
+    // However fast the machine is, both come up: each outcome brings the other's cause forward.
+    var (untilRelease, untilCancel) = (600, 600)
     for _ in 0..<150 {
       let first = try await lockers[0].acquire(key, options: .patient)
       let second = try await queueUp(lockers[1], for: key)
       let third = try await queueUp(lockers[2], for: key)
       let start = ContinuousClock.now
-      let release = Task {
-        try await Task.sleep(for: .microseconds(Int.random(in: 0...600)))
+      let release = Task { [untilRelease] in
+        try await Task.sleep(for: .microseconds(Int.random(in: 0...untilRelease)))
         return try await first.release()
       }
-      try await Task.sleep(for: .microseconds(Int.random(in: 0...600)))
+      try await Task.sleep(for: .microseconds(Int.random(in: 0...untilCancel)))
       second.cancel()
       do {
         try await second.value.release()
         granted += 1
+        (untilRelease, untilCancel) = (600, untilCancel / 2)
       } catch is CancellationError {
         cancelled += 1
+        (untilRelease, untilCancel) = (untilRelease / 2, 600)
       }
       #expect(try await release.value == .released)
       try await expectPromptly(third, since: start).release()
@@ -118,7 +122,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("at its deadline, as the lock is handed to it, lets the next have the lock")
+  @Test("A waiter whose deadline meets the handoff lets the next have the lock")
   func crossedTimeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -146,7 +150,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("while hundreds of others come and go leaves nothing, and stops nobody")
+  @Test("Hundreds of waiters that come and go leave nothing, and stop no other")
   func turmoil() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(6)

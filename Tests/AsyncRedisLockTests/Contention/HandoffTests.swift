@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Between lockers, each a client of its own to the server, with polls 5 s apart.
-@Suite("A lock that is released while others wait", .redisServer())
+@Suite("A lock that is released while others wait", .timeLimit(.minutes(2)), .redisServer())
 struct HandoffTests {
   /// Who has held the lock, and with which number.
   private struct Holding: Sendable {
@@ -13,7 +13,7 @@ struct HandoffTests {
 
   private struct Interruption: Error {}
 
-  @Test("is the first waiter's at once, with its token, ttl and a larger number")
+  @Test("A released lock is the first waiter's at once, with its token, ttl and a larger number")
   func handsOn() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -35,7 +35,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("goes to all of them in the order in which they came, with rising numbers")
+  @Test("A released lock goes to all waiters in the order in which they came, with rising numbers")
   func order() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(8)
@@ -61,7 +61,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is never free in between, so that nobody who does not queue can take it")
+  @Test("A lock is never free between two waiters, so no client outside the queue can take it")
   func neverFree() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(5)
@@ -87,7 +87,7 @@ struct HandoffTests {
     try await last.exchange(nil)?.release()
   }
 
-  @Test("goes from one to the other and back, a hundred times, without waiting for a poll")
+  @Test("A lock goes back and forth a hundred times without waiting for a poll")
   func backAndForth() async throws {
     let key = uniqueKey()
     let fences = Recorder<UInt64>()
@@ -110,7 +110,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("finds a waiter in its place however long it has waited")
+  @Test("A released lock finds a waiter in its place however long it has waited")
   func longWait() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3) { $0.operationTimeout = .milliseconds(200) }
@@ -131,7 +131,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is waited for with few questions", .redisServer())
+  @Test("Waiters for a lock ask few questions", .redisServer())
   func fewQuestions() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(6)
@@ -148,7 +148,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("goes to the next also when it is given back by dropping its handle, or by closing")
+  @Test("A lock goes to the next also when its handle is dropped, or its locker closed")
   func otherReleases() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(4)
@@ -168,7 +168,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("with fencing off is handed on all the same, and no number is told")
+  @Test("A lock without fencing is handed on all the same, and no number is told")
   func withoutFencing() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2) { $0.isFencingEnabled = false }
@@ -181,7 +181,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("with numbers above 10^15 hands on numbers with all their digits", .redisServer())
+  @Test("A lock with numbers above 10^15 hands on numbers with all their digits", .redisServer())
   func largeNumbers() async throws {
     let (client, key) = (RedisClient(.current), uniqueKey())
     let lockers = try await makeLockers(3)

@@ -5,7 +5,7 @@ import Testing
 /// Tasks that give up while the queues that they wait in end and begin anew.
 @Suite("Patient tasks beside hasty ones", .redisServer(), .timeLimit(.minutes(3)))
 struct HastyNeighbourTests {
-  @Test("Nobody waits in vain in 200,000 acquisitions beside tasks that give up after 1 to 6 ms")
+  @Test("No task waits in vain in 200,000 acquisitions beside tasks that give up after 1 to 6 ms")
   func noFalseTimeout() async throws {
     let locker = try await Locker()
     let (keys, falseTimeouts) = ((0..<20).map { uniqueKey("\($0)") }, Shared(0))

@@ -6,9 +6,10 @@ import Testing
 @testable import AsyncRedisLock
 
 /// The server says things in order on each connection, but a grant comes on another than the answer to a poll.
-@Suite("Word of a grant that comes when the lock is released", .redisServer())
+@Suite(
+  "Word of a grant that comes when the lock is released", .timeLimit(.minutes(2)), .redisServer())
 struct LateGrantTests {
-  @Test("gives nothing back ahead of the release, or beside it")
+  @Test("Late word of a grant gives nothing back ahead of the release, or beside it")
   func released() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let proxy = try FaultProxy(to: server)
@@ -38,7 +39,7 @@ struct LateGrantTests {
     #expect(try store(of: waiter).grantChannel.listenerCount == 0)
   }
 
-  @Test("does not free keys that are kept for minHold")
+  @Test("Late word of a grant does not free keys that are kept for minHold")
   func kept() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let (holder, waiter) = (try await Locker(), try await Locker())
@@ -51,7 +52,7 @@ struct LateGrantTests {
     #expect(try server.value(of: key) == lock.token)
   }
 
-  @Test("is no loss, nor is a release that comes behind the end of minHold")
+  @Test("Late word of a grant is no loss, nor is a release behind the end of minHold")
   func keptUntilNow() async throws {
     let locker = try await Locker()
     let claim = Claim(keys: [uniqueKey()], token: "gone by now", ttl: .seconds(1))

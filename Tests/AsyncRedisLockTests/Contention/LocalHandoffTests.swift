@@ -2,24 +2,27 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is passed on within a locker", .redisServer())
+@Suite("A lock that is passed on within a locker", .timeLimit(.minutes(2)), .redisServer())
 struct LocalHandoffTests {
   /// A lock, and a task of the same locker that waits for it.
   ///
-  /// Nothing tells from outside when a task waits within the locker, so this gives it some time. A lock is passed
-  /// on only when the server has confirmed it of late, so it is extended then.
+  /// By then the lock can be passed on: the number for that has been drawn, and the server has confirmed it of late.
   private func contend(
     _ locker: Locker, _ key: String, options: LockOptions = .patient,
     next: LockOptions = .patient
   ) async throws -> (Lock, Task<Lock, any Error>) {
     let first = try await locker.acquire(key, options: options)
     let waiting = Task { try await locker.acquire(key, options: next) }
-    try await Task.sleep(for: .milliseconds(100))
+    let token = try #require(first.fencingToken)
+    await eventually("a number is drawn") {
+      UInt64(try RedisServer.current.value(of: "redis-lock:fence") ?? "") ?? 0 > token
+    }
+    // The answer to this comes behind the number.
     try await first.extend(by: options.ttl)
     return (first, waiting)
   }
 
-  @Test("is no longer the first holder's, for whom it counts as released")
+  @Test("A lock that is passed on counts as released for its first holder")
   func firstHandle() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let (first, waiting) = try await contend(locker, key)
@@ -37,7 +40,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is not freed when the first holder releases it again, or drops its handle")
+  @Test("A lock that is passed on is not freed when its first holder releases or drops it again")
   func releasedTwice() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let lock: Lock
@@ -57,7 +60,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("goes to the next also when its handle is dropped, and at the end of withLock")
+  @Test("A lock is passed on also when its handle is dropped, and at the end of withLock")
   func dropped() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let next: Task<Lock, any Error>
@@ -72,16 +75,16 @@ struct LocalHandoffTests {
     let third = Task {
       try await locker.withLock(key, options: .patient) { lock in #expect(lock.isHeld) }
     }
-    try await Task.sleep(for: .milliseconds(100))
+    await eventually { locker.waiterCount(of: key) == 1 }
     let fourth = Task { try await locker.acquire(key, options: .patient) }
-    try await Task.sleep(for: .milliseconds(100))
+    await eventually { locker.waiterCount(of: key) == 2 }
     try await second.release()
     try await third.value
     try await expectPromptly(fourth).release()
     await expectNothingLeft(key)
   }
 
-  @Test("lasts as long as the next holder wants, if that is longer")
+  @Test("A lock that is passed on lasts as long as the next holder wants, if that is longer")
   func longerTTL() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let (first, waiting) = try await contend(locker, key, options: .polling(ttl: .seconds(4)))
@@ -95,7 +98,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("lasts no longer than the next holder wants")
+  @Test("A lock that is passed on lasts no longer than the next holder wants")
   func shorterTTL() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     for isExtendedByHand in [false, true] {
@@ -112,7 +115,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is extended as the next holder wants: not at all, or often")
+  @Test("A lock that is passed on is extended as the next holder wants, not at all or often")
   func nextExtend() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let often = LockOptions(
@@ -139,7 +142,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is not passed on when it was deleted: who waits takes it from the server")
+  @Test("A lock that was deleted is not passed on, and the waiter takes it from the server")
   func deleted() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let short = LockOptions.polling(ttl: .milliseconds(900))
@@ -158,7 +161,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is not passed on when another client has it: who waits waits for that")
+  @Test("A lock that another client has is not passed on, and the waiter waits for that client")
   func takenOver() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let short = LockOptions.polling(ttl: .milliseconds(900))
@@ -200,13 +203,13 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("of several keys is passed on whole, and only to who wants the same keys")
+  @Test("A lock on several keys is passed on whole, and only to a task that wants the same keys")
   func severalKeys() async throws {
     let (server, locker) = (RedisServer.current, try await Locker(on: .current))
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let first = try await locker.acquire(a, b, options: .patient)
     let same = Task { try await locker.acquire([b, a, b], options: .patient) }
-    try await Task.sleep(for: .milliseconds(100))
+    await eventually { locker.waiterCount(of: a) == 1 }
     let single = try await queueUp(locker, for: b)
     try await first.extend(by: .seconds(30))
     try await first.release()

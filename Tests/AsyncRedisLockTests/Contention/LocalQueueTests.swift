@@ -3,10 +3,10 @@ import PrivateRedis
 import Testing
 
 /// What a locker does for its own tasks.
-@Suite("Tasks of one locker that want the same lock", .redisServer())
+@Suite("Tasks of one locker that want the same lock", .timeLimit(.minutes(2)), .redisServer())
 struct LocalQueueTests {
   @Test(
-    "get it in the order in which they came, a thousand of them, with few questions",
+    "A thousand tasks of one locker get the lock in their order, with few questions",
     arguments: zip([1000, 200], [nil, Duration.milliseconds(1)]))
   func thousand(count: Int, hold: Duration?) async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
@@ -28,7 +28,7 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("take turns, so that none gets ahead of the others")
+  @Test("Tasks of one locker take turns, so that none gets ahead of the others")
   func fairness() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let first = try await locker.acquire(key, options: .patient)
@@ -52,7 +52,8 @@ struct LocalQueueTests {
   }
 
   @Test(
-    "pass it on so often in a row and no more while another locker waits", arguments: [0, 1, 5])
+    "Tasks of one locker pass the lock on only so often while another locker waits",
+    arguments: [0, 1, 5])
   func bounded(limit: Int) async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2) { $0.localHandoffLimit = limit }
@@ -74,7 +75,7 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("leave the lock to those of another locker in turns", arguments: [0, 3])
+  @Test("Tasks of one locker leave the lock to those of another in turns", arguments: [0, 3])
   func alternating(limit: Int) async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3) { $0.localHandoffLimit = limit }
@@ -99,7 +100,7 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("go by the server each time when nothing is to be passed on locally")
+  @Test("Tasks of one locker ask the server each time if nothing is to be passed on locally")
   func neverLocally() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let locker = try await makeLockers(1) { $0.localHandoffLimit = 0 }[0]
@@ -116,7 +117,9 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("keep their place on the server when the first of them gives up", arguments: [true, false])
+  @Test(
+    "Tasks of one locker keep their place on the server when the first of them gives up",
+    arguments: [true, false])
   func placeIsPassedOn(isCancelled: Bool) async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -128,7 +131,7 @@ struct LocalQueueTests {
     let stays = Task { try await lockers[1].acquire(key, options: .patient) }
     if isCancelled {
       // The task has to be in the queue before the place becomes free.
-      try await Task.sleep(for: .milliseconds(200))
+      await eventually { lockers[1].waiterCount(of: key) == 2 }
       givesUp.cancel()
     }
     let attempt = await Attempt { try await givesUp.value }
@@ -142,7 +145,9 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("can be a hundred thousand, and can all be cancelled", .timeLimit(.minutes(1)))
+  @Test(
+    "A hundred thousand tasks can wait for one lock, and can all be cancelled",
+    .timeLimit(.minutes(1)))
   func hundredThousand() async throws {
     let count = 100_000
     let (locker, key) = (try await Locker { $0.maxWaiters = count }, uniqueKey())

@@ -2,9 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A limit for the tasks that wait", .redisServer())
+@Suite("A limit for the tasks that wait", .timeLimit(.minutes(2)), .redisServer())
 struct MaxWaitersTests {
-  @Test("lets so many wait, and refuses the next at once", arguments: [1, 3])
+  @Test("A limit for waiters lets so many wait, and refuses the next at once", arguments: [1, 3])
   func refuses(limit: Int) async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current) { $0.maxWaiters = limit }
@@ -26,13 +26,13 @@ struct MaxWaitersTests {
     await expectNothingLeft(key)
   }
 
-  @Test("makes room when one leaves: by its turn, by being cancelled, or by its timeout")
+  @Test("A limit for waiters has room when one leaves by its turn, a cancellation, or its timeout")
   func room() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current) { $0.maxWaiters = 2 }
     func isFull() async throws -> Bool {
       // Who asks must not take the place of a task that has not begun to wait yet.
-      try await Task.sleep(for: .milliseconds(50))
+      guard locker.waiterCount(of: key) == 2 else { return false }
       var options = LockOptions.patient
       options.timeout = .milliseconds(1)
       let hasty = options
@@ -62,7 +62,9 @@ struct MaxWaitersTests {
     await expectNothingLeft(key)
   }
 
-  @Test("counts for each set of keys and for each locker alone, and not who does not wait")
+  @Test(
+    "A limit for waiters counts each set of keys and each locker alone, and no call that does not wait"
+  )
   func separate() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let lockers = try await makeLockers(2) { $0.maxWaiters = 1 }
@@ -82,7 +84,7 @@ struct MaxWaitersTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("is none unless it is asked for")
+  @Test("Waiters have no limit unless it is asked for")
   func unlimited() async throws {
     let key = uniqueKey()
     #expect(LockerConfiguration().maxWaiters == nil)
@@ -99,7 +101,7 @@ struct MaxWaitersTests {
     await expectNothingLeft(key)
   }
 
-  @Test("can be set by the URL, as can how often a lock is passed on within the locker")
+  @Test("A URL can set the limit for waiters, and how often a lock is passed on within the locker")
   func url() throws {
     let configuration = try LockerConfiguration(
       url: "redis://localhost/?max_waiters=7&local_handoff_limit=0")
@@ -109,7 +111,7 @@ struct MaxWaitersTests {
   }
 
   @Test(
-    "is refused when it makes no sense, without asking the server",
+    "A URL with a limit for waiters that makes no sense is refused without asking the server",
     arguments: [
       "max_waiters=-1", "max_waiters=", "max_waiters=x", "max_waiters=1.5",
       "max_waiters=99999999999999999999", "local_handoff_limit=-1", "local_handoff_limit=",
@@ -119,7 +121,7 @@ struct MaxWaitersTests {
     await expectRefusal { try await Locker(url: "unix:///nowhere/at/all?\(query)") }
   }
 
-  @Test("is refused in a configuration, too, when it is negative")
+  @Test("A configuration with a negative limit for waiters is refused")
   func negative() async throws {
     await expectRefusal { try await Locker(url: "unix:///nowhere/at/all") { $0.maxWaiters = -1 } }
     await expectRefusal {

@@ -1,12 +1,13 @@
 import PrivateRedis
 import Testing
 
-@Suite("The script that polls", .redisServer())
+@Suite("The script that polls", .timeLimit(.minutes(2)), .redisServer())
 struct PollScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }
 
-  @Test("takes what is free, also when it asks again, with a larger number each time")
+  @Test(
+    "The poll script takes what is free, also when it asks again, with a larger number each time")
   func takes() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -24,7 +25,7 @@ struct PollScriptTests {
     #expect(try scripts.queue(key).isEmpty)
   }
 
-  @Test("keeps one place, however often it asks, and changes nothing else")
+  @Test("The poll script keeps one place, however often it asks, and changes nothing else")
   func idempotent() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -41,7 +42,7 @@ struct PollScriptTests {
     #expect(try scripts.holder(key) == tokens[0])
   }
 
-  @Test("gives the lock that was granted by a message that got lost")
+  @Test("The poll script gives the lock that was granted by a message that got lost")
   func lostGrant() throws {
     let key = uniqueKey()
     let tokens = (0..<2).map { QueueScripts.token("t\($0)") }
@@ -62,7 +63,8 @@ struct PollScriptTests {
     _ = listener
   }
 
-  @Test("hands a free key to the first in the queue, if that listens, whoever asks")
+  @Test(
+    "The poll script hands a free key to the first listener in the queue, whichever waiter asks")
   func handsToFirst() throws {
     for isListening in [true, false] {
       let key = uniqueKey()
@@ -78,7 +80,7 @@ struct PollScriptTests {
     }
   }
 
-  @Test("does not take what is free before those who wait for it")
+  @Test("The poll script does not take what is free before those who wait for it")
   func newcomer() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -90,7 +92,8 @@ struct PollScriptTests {
     _ = listener
   }
 
-  @Test("says who holds the key, for how long, and whether that will tell")
+  @Test(
+    "The poll script says which token holds the key, for how long, and whether its release is told")
   func answer() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -110,7 +113,7 @@ struct PollScriptTests {
     #expect(holder == String(repeating: "y", count: 512))
   }
 
-  @Test("enters anew, with a later ticket, when its place is gone")
+  @Test("The poll script enters anew, with a later ticket, when its place is gone")
   func lostPlace() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -120,7 +123,7 @@ struct PollScriptTests {
     #expect(try scripts.queue(key) == [tokens[2], tokens[1]])
   }
 
-  @Test("draws tickets and numbers with all their digits above 10^15, also from a lost counter")
+  @Test("The poll script draws numbers with all their digits above 10^15, also from a lost counter")
   func largeNumbers() throws {
     let key = uniqueKey()
     let tokens = (0..<4).map { QueueScripts.token("t\($0)") }
@@ -151,7 +154,7 @@ struct PollScriptTests {
     #expect(number / 1_000_000 <= seconds && number / 1_000_000 + 5 > seconds)
   }
 
-  @Test("uses the names that it is given, with any prefix")
+  @Test("The poll script uses the names that it is given, with any prefix")
   func prefix() throws {
     var scripts = scripts
     scripts.prefix = "ours:"

@@ -2,7 +2,7 @@ import PrivateRedis
 import Testing
 
 /// The scripts alone, as a client of another make would use them.
-@Suite("The scripts that hand on", .redisServer())
+@Suite("The scripts that hand on", .timeLimit(.minutes(2)), .redisServer())
 struct QueueScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }
@@ -18,7 +18,8 @@ struct QueueScriptTests {
     return tokens
   }
 
-  @Test("give the key to the first who listens, with its ttl, and tell it its number")
+  @Test(
+    "The queue scripts give the key to the first listener, with its ttl, and tell it its number")
   func grant() throws {
     let key = uniqueKey()
     let (first, second) = (QueueScripts.token("first"), QueueScripts.token("second"))
@@ -49,7 +50,7 @@ struct QueueScriptTests {
     #expect(try scripts.holder(key) == nil)
   }
 
-  @Test("pass over who does not listen, and leave its place alone")
+  @Test("The queue scripts pass over a waiter that does not listen, and leave its place alone")
   func passOver() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 3)
@@ -70,7 +71,7 @@ struct QueueScriptTests {
   }
 
   @Test(
-    "A script publishes nothing to a waiter whose inbox is elsewhere: replicas would pass it on")
+    "A script publishes nothing to a waiter whose inbox is elsewhere, as replicas would pass it on")
   func publishesNothingElsewhere() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 2)
@@ -116,7 +117,7 @@ struct QueueScriptTests {
     #expect(try #require(number) > counter)
   }
 
-  @Test("remove who has not polled in time")
+  @Test("The queue scripts remove a waiter that has not polled in time")
   func lapsed() async throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 2, lapse: 50)
@@ -131,7 +132,7 @@ struct QueueScriptTests {
     #expect(listener.0.messages.isEmpty)
   }
 
-  @Test("keep the place of who polls in time, and its ticket")
+  @Test("The queue scripts keep the place, and the ticket, of a waiter that polls in time")
   func putOff() async throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 1, lapse: 300)
@@ -147,7 +148,7 @@ struct QueueScriptTests {
     _ = listener
   }
 
-  @Test("look at a hundred places in one go and no more")
+  @Test("The queue scripts look at a hundred places in one go and no more")
   func hundred() throws {
     for (count, isHanded) in [(99, true), (100, false)] {
       let key = uniqueKey()
@@ -162,7 +163,9 @@ struct QueueScriptTests {
     }
   }
 
-  @Test("let the queue expire when nobody polls any more, and never earlier than another wants")
+  @Test(
+    "The queue scripts let a queue expire when no waiter polls, and never earlier than another wants"
+  )
   func expiry() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 1, lapse: 40_000)
@@ -175,7 +178,7 @@ struct QueueScriptTests {
     #expect(tokens.count == 2)
   }
 
-  @Test("say what became of the key, and leave another's alone")
+  @Test("The queue scripts say what became of the key, and leave another's alone")
   func outcomes() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -185,7 +188,9 @@ struct QueueScriptTests {
     #expect(try scripts.holder(key) == "theirs")
   }
 
-  @Test("give a key that has expired to the first when its holder releases it too late")
+  @Test(
+    "The queue scripts give an expired key to the first waiter when its holder releases it too late"
+  )
   func releasedTooLate() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 1)
@@ -196,7 +201,7 @@ struct QueueScriptTests {
     _ = listener
   }
 
-  @Test("give up the place, and a lock that was handed over meanwhile, in a clean-up")
+  @Test("The queue scripts give up the place, and a lock handed over meanwhile, in a clean-up")
   func cleanUp() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 3)
@@ -212,7 +217,7 @@ struct QueueScriptTests {
     _ = listeners
   }
 
-  @Test("hand on what is taken away by force, and tell who had it")
+  @Test("The queue scripts hand on what is taken away by force, and tell its former holder")
   func force() throws {
     let key = uniqueKey()
     #expect(try scripts.forceRelease(key) == nil)
@@ -228,7 +233,9 @@ struct QueueScriptTests {
     _ = listener
   }
 
-  @Test("tell who waits, in order, without those whose place has lapsed, and a hundred at most")
+  @Test(
+    "The queue scripts list at most a hundred waiters in order, without those whose place has lapsed"
+  )
   func inspect() async throws {
     let key = uniqueKey()
     #expect(try scripts.inspect(key) == .null)

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// Where channels or the commands of queues are forbidden, waiting has to work by polls.
-@Suite("A user who may not do all that waiting takes", .redisServer())
+@Suite("A user without the rights to wait", .timeLimit(.minutes(2)), .redisServer())
 struct RestrictedWaiterTests {
   private let admin = RedisClient(.current)
 
@@ -25,8 +25,20 @@ struct RestrictedWaiterTests {
   private let options = LockOptions(
     retry: .milliseconds(200), timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
 
+  /// Starts to wait for a key, and returns when the server has been asked for it twice.
+  ///
+  /// Nothing has to be on the server of a waiter that only polls.
+  private func startAsking(_ locker: Locker, for key: String) async throws -> Task<Lock, any Error>
+  {
+    func asked() throws -> Int { try RedisServer.current.calls("set", "evalsha", "eval") }
+    let before = try asked()
+    let task = Task { [options] in try await locker.acquire(key, options: options) }
+    await eventually("it asks") { try asked() >= before + 2 }
+    return task
+  }
+
   @Test(
-    "of channels gets the lock within his retry time",
+    "A user without channels gets the lock within its retry time",
     arguments: [
       ["resetchannels"], ["-subscribe"], ["-pubsub"], ["-subscribe", "-publish", "resetchannels"],
     ])
@@ -36,9 +48,7 @@ struct RestrictedWaiterTests {
     let locker = try await connect(rules)
     for _ in 0..<2 {
       let first = try await holder.acquire(key, options: .patient)
-      let waiting = Task { try await locker.acquire(key, options: options) }
-      // Nothing has to be on the server of one who only polls.
-      try await Task.sleep(for: .milliseconds(300))
+      let waiting = try await startAsking(locker, for: key)
       let start = ContinuousClock.now
       try await first.release()
       let second = try await expectPromptly(waiting, since: start)
@@ -48,7 +58,7 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("because the README's last line was left out gets the lock within his retry time")
+  @Test("A user without the last line of the README's rules gets the lock within its retry time")
   func readmeWithoutQueues() async throws {
     let (name, key) = (uniqueKey("user"), "locks:" + uniqueKey())
     // The last line begins with EXISTS.
@@ -61,15 +71,14 @@ struct RestrictedWaiterTests {
       $0.password = "pw"
     }
     let first = try await holder.acquire(key, options: .patient)
-    let waiting = Task { try await locker.acquire(key, options: options) }
-    try await Task.sleep(for: .milliseconds(300))
+    let waiting = try await startAsking(locker, for: key)
     let start = ContinuousClock.now
     try await first.release()
     #expect(try await expectPromptly(waiting, since: start).release() == .released)
     await expectNothingLeft(key)
   }
 
-  @Test("of channels is told of a timeout, and can be cancelled, and leaves nothing")
+  @Test("A user without channels is told of a timeout, can be cancelled, and leaves nothing")
   func waiterGivesUp() async throws {
     let key = uniqueKey()
     let holder = try await Locker(on: .current)
@@ -79,15 +88,15 @@ struct RestrictedWaiterTests {
     short.timeout = .milliseconds(500)
     let hasty = short
     await expectError(.timeout) { try await locker.acquire(key, options: hasty) }
-    let cancelled = Task { try await locker.acquire(key, options: options) }
-    try await Task.sleep(for: .milliseconds(200))
+    let cancelled = try await startAsking(locker, for: key)
     cancelled.cancel()
     await #expect(throws: CancellationError.self) { try await cancelled.value }
     try await first.release()
     await expectNothingLeft(key)
   }
 
-  @Test("to publish frees the lock all the same, and who waits finds it by his polls")
+  @Test(
+    "A user that must not publish frees the lock all the same, and a waiter finds it by its polls")
   func releaser() async throws {
     let key = uniqueKey()
     let restricted = try await connect(["-publish", "resetchannels"])
@@ -105,7 +114,7 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("of queues can take a free lock, and release it with somebody waiting")
+  @Test("A user without queues can take a free lock, and release it while another waits")
   func noQueueCommands() async throws {
     let key = uniqueKey()
     let restricted = try await connect(["-@sortedset", "-@hash", "-publish"])

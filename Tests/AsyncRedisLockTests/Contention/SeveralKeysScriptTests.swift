@@ -2,12 +2,12 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("The scripts, for several keys,", .redisServer())
+@Suite("The scripts for several keys", .timeLimit(.minutes(2)), .redisServer())
 struct SeveralKeysScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }
 
-  @Test("reserve each that becomes free, and grant all with the last")
+  @Test("The scripts reserve each of several keys that becomes free, and grant all with the last")
   func reserve() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let (one, two, both) = (
@@ -42,7 +42,7 @@ struct SeveralKeysScriptTests {
     #expect(try client("EXISTS", a, b).integer == 0)
   }
 
-  @Test("do not reserve for who does not listen")
+  @Test("The scripts do not reserve keys for a waiter that does not listen")
   func deaf() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let tokens = (0..<4).map { QueueScripts.token("t\($0)") }
@@ -56,7 +56,7 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
-  @Test("keep to a grant of several keys that a poll has made on the way")
+  @Test("The scripts keep to a grant of several keys that a poll has made on the way")
   func grantOnTheWay() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let (holder, first, second) = (
@@ -77,7 +77,7 @@ struct SeveralKeysScriptTests {
     #expect(listener.messages.count == 1)
   }
 
-  @Test("refresh a reservation by polls, and undo it by a clean-up")
+  @Test("The scripts refresh a reservation by polls, and undo it by a clean-up")
   func undo() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -97,7 +97,7 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
-  @Test("take a reservation back for an earlier ticket, and never a lock that is held")
+  @Test("The scripts take a reservation back for an earlier ticket, and never a lock that is held")
   func takeBack() throws {
     let (a, b, c) = (uniqueKey("a"), uniqueKey("b"), uniqueKey("c"))
     let tokens = (0..<5).map { QueueScripts.token("t\($0)") }
@@ -129,7 +129,7 @@ struct SeveralKeysScriptTests {
     #expect(later.messages.count == 1)
   }
 
-  @Test("enter all queues anew when a place is missing in one")
+  @Test("The scripts enter all queues anew when a place is missing in one")
   func missingPlace() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let tokens = (0..<4).map { QueueScripts.token("t\($0)") }
@@ -147,7 +147,7 @@ struct SeveralKeysScriptTests {
     "line\nfeed", "schlüssel", "queue:{a}", ":", "{a",
   ]
 
-  @Test("find the helpers of keys with any braces in their names", arguments: names)
+  @Test("The scripts find the helpers of keys with any braces in their names", arguments: names)
   func helperNames(name: String) throws {
     let (a, b) = ("\(name)", uniqueKey("b"))
     let (one, two, both) = (
@@ -168,7 +168,7 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
-  @Test("have names of helpers that differ, and lie with their key where a cluster allows it")
+  @Test("The scripts' names of helpers differ, and lie with their key where a cluster allows it")
   func hashTags() {
     func hashed(_ key: String) -> Substring {
       guard let open = key.firstIndex(of: "{") else { return key[...] }
@@ -184,7 +184,7 @@ struct SeveralKeysScriptTests {
     }
   }
 
-  @Test("and the library have the same names for the helpers of a key", .redisServer())
+  @Test("The scripts and the library have the same names for the helpers of a key", .redisServer())
   func sameNames() async throws {
     let lockers = try await makeLockers(2)
     for name in Self.names {

@@ -3,7 +3,7 @@ import FaultProxy
 import PrivateRedis
 import Testing
 
-@Suite("Several keys that others want, too,", .redisServer())
+@Suite("Several keys that others want", .timeLimit(.minutes(2)), .redisServer())
 struct SeveralKeysTests {
   /// Who is in the critical sections of some keys.
   private actor Sections {
@@ -26,7 +26,7 @@ struct SeveralKeysTests {
     }
   }
 
-  @Test("are handed on as soon as the last of them is free, and not before")
+  @Test("Several keys are handed on as soon as the last of them is free, and not before")
   func handsOn() async throws {
     let server = RedisServer.current
     let (a, b, c) = (uniqueKey("a"), uniqueKey("b"), uniqueKey("c"))
@@ -50,7 +50,8 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b, c)
   }
 
-  @Test("are taken in any order by many without a deadlock", .timeLimit(.minutes(1)))
+  @Test(
+    "Several keys are taken in any order by many tasks without a deadlock", .timeLimit(.minutes(1)))
   func noDeadlock() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let sections = Sections()
@@ -73,7 +74,9 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("that overlap in a ring are taken by all who want two of them", .timeLimit(.minutes(1)))
+  @Test(
+    "Several keys that overlap in a ring are taken by all tasks that want two of them",
+    .timeLimit(.minutes(1)))
   func ring() async throws {
     let keys = (0..<3).map { uniqueKey("ring\($0)") }
     let sections = Sections()
@@ -96,7 +99,7 @@ struct SeveralKeysTests {
     await expectNothingLeft(keys[0], keys[1], keys[2])
   }
 
-  @Test("are not kept from who wants both by many who want one", .timeLimit(.minutes(1)))
+  @Test("Many tasks that want one key do not starve a task that wants two", .timeLimit(.minutes(1)))
   func notStarved() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let lockers = try await makeLockers(7)
@@ -135,7 +138,7 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("of which one is reserved are given back by who gives up", arguments: [true, false])
+  @Test("A waiter that gives up gives back the one key reserved for it", arguments: [true, false])
   func reservationUndone(isCancelled: Bool) async throws {
     let server = RedisServer.current
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
@@ -161,7 +164,7 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("are waited for by one who dies without keeping them from others for longer than its ttl")
+  @Test("A waiter that dies keeps a reserved key from others for no longer than its ttl")
   func deadReservation() async throws {
     let server = RedisServer.current
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
@@ -182,7 +185,7 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b, within: .seconds(10))
   }
 
-  @Test("are not kept half by who cancels at any instant")
+  @Test("A waiter for several keys that is cancelled at any instant keeps none of them")
   func crossedCancellation() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let lockers = try await makeLockers(4)

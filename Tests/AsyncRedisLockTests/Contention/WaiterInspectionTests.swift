@@ -3,9 +3,9 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("Who asks about a lock", .redisServer())
+@Suite("An inspection of a lock", .timeLimit(.minutes(2)), .redisServer())
 struct WaiterInspectionTests {
-  @Test("is told who waits for it, in order, and no longer when they have left")
+  @Test("An inspection lists the waiters of a lock in order, and no longer when they have left")
   func waiters() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(4)
@@ -42,7 +42,7 @@ struct WaiterInspectionTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is told one place for all tasks of a locker")
+  @Test("An inspection lists one place for all tasks of a locker")
   func onePlace() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2)
@@ -57,7 +57,7 @@ struct WaiterInspectionTests {
     await expectNothingLeft(key)
   }
 
-  @Test("is told all who wait, and the names of the first hundred")
+  @Test("An inspection counts all waiters, and lists the names of the first hundred")
   func many() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current)
@@ -75,7 +75,7 @@ struct WaiterInspectionTests {
     await expectNothingLeft(key)
   }
 
-  @Test("for which somebody waits with others is told who has it reserved")
+  @Test("An inspection of a reserved key says for which waiter it is reserved")
   func reserved() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let lockers = try await makeLockers(3)
@@ -91,7 +91,8 @@ struct WaiterInspectionTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("is told who waits for a foreign client's key, too, and takes it by force for the first")
+  @Test(
+    "An inspection lists the waiters of a foreign client's key, and force hands it to the first")
   func foreign() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("The table of faults")
+@Suite("The table of faults", .timeLimit(.minutes(2)))
 struct FaultTableTests {
   private static let tests = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../..").standardized
@@ -12,7 +12,7 @@ struct FaultTableTests {
     table = try String(contentsOf: Self.tests.appending(path: "Faults.md"), encoding: .utf8)
   }
 
-  @Test("names only tests that exist")
+  @Test("The table of faults names only tests that exist")
   func names() throws {
     let sources = try Self.sources()
     let named = table.matches(of: /`([A-Z]\w+Tests)\.(\w+)`/)
@@ -26,7 +26,7 @@ struct FaultTableTests {
     }
   }
 
-  @Test("has a row with a test for each fault, in order")
+  @Test("The table of faults has a row with a test for each fault, in order")
   func rows() {
     let rows = table.split(separator: "\n").filter { $0.hasPrefix("| F") }
     let numbers = rows.map { $0.dropFirst(3).prefix { $0.isNumber } }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("The documentation")
+@Suite("The documentation", .timeLimit(.minutes(2)))
 struct SnippetTests {
   private static let here = URL(filePath: #filePath).deletingLastPathComponent()
   private static let root = here.appending(path: "../../..").standardized
@@ -16,7 +16,7 @@ struct SnippetTests {
     return [root.appending(path: "README.md")] + articles.filter { $0.pathExtension == "md" }
   }
 
-  @Test("shows no Swift code that is not compiled")
+  @Test("The documentation shows no Swift code that is not compiled")
   func snippets() throws {
     let files = [
       Self.here.appending(path: "Snippets.swift"),
@@ -40,7 +40,7 @@ struct SnippetTests {
     #expect(count >= 18)
   }
 
-  @Test("shows no line of code that is cut off")
+  @Test("The documentation shows no line of code that is cut off")
   func widths() throws {
     // As wide as the column of a page of DocC.
     let widest = 77
@@ -55,7 +55,7 @@ struct SnippetTests {
     }
   }
 
-  @Test("says the same everywhere of the rights that a user needs")
+  @Test("The documentation says the same everywhere of the rights that a user needs")
   func rules() throws {
     let start = "ACL SETUSER billing "
     let rules = try Self.documents().compactMap { document in
@@ -66,7 +66,7 @@ struct SnippetTests {
     #expect(Set(rules).count == 1)
   }
 
-  @Test("links to articles that exist")
+  @Test("The documentation links only to articles that exist")
   func links() throws {
     let documents = try Self.documents()
     let names = Set(documents.map { $0.deletingPathExtension().lastPathComponent })

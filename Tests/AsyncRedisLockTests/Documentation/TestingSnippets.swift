@@ -12,9 +12,9 @@ struct Billing {
   }
 }
 
-@Suite("The article on tests")
+@Suite("The article on tests", .timeLimit(.minutes(2)))
 struct TestingSnippets {
-  @Test("lets lockers exclude each other")
+  @Test("Lockers in memory exclude each other as the article shows")
   func exclusion() async throws {
     let server = InMemoryServer()
     let elsewhere = try await Locker.inMemory(on: server).acquire("billing")
@@ -24,7 +24,7 @@ struct TestingSnippets {
     #expect(try await billing.run() == true)
   }
 
-  @Test("lets time pass")
+  @Test("A manual clock lets time pass as the article shows")
   func time() async throws {
     let clock = ManualClock()
     let server = InMemoryServer(clock: clock)
@@ -39,7 +39,7 @@ struct TestingSnippets {
     #expect(lock.isHeld)  // It has been extended all the time.
   }
 
-  @Test("settles")
+  @Test("A server in memory settles as the article shows")
   func settling() async throws {
     let clock = ManualClock()
     let server = InMemoryServer(clock: clock)
@@ -58,7 +58,7 @@ struct TestingSnippets {
     try await task.value
   }
 
-  @Test("waits for tasks of the code under test")
+  @Test("A test waits for tasks of the code under test as the article shows")
   func foreignTasks() async throws {
     let server = InMemoryServer()
     let first = Locker.inMemory(on: server)
@@ -70,7 +70,7 @@ struct TestingSnippets {
     try await worker.value
   }
 
-  @Test("takes a lock away")
+  @Test("A server in memory takes a lock away as the article shows")
   func loss() async throws {
     let server = InMemoryServer()
     let locker = Locker.inMemory(on: server)
@@ -83,7 +83,7 @@ struct TestingSnippets {
     }
   }
 
-  @Test("shows a clock")
+  @Test("A manual clock ends a lock as its documentation shows")
   func clock() async throws {
     let clock = ManualClock()
     let locker = Locker.inMemory(clock: clock)

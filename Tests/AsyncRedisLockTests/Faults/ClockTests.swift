@@ -3,13 +3,15 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A clock that is set", .enabled("There is no C compiler here.") { ClockShim.isAvailable })
+@Suite(
+  "A clock that is set", .timeLimit(.minutes(2)),
+  .enabled("There is no C compiler here.") { ClockShim.isAvailable })
 struct ClockTests {
   private static let options = LockOptions(
     timeout: .seconds(5), ttl: .seconds(5), extend: .milliseconds(300))
 
   @Test(
-    "forward at the server ends the lock there, and its holder learns that by the next extension")
+    "A server's clock set forward ends the lock, and its holder learns that by the next extension")
   func serverForward() async throws {
     let shim = try ClockShim()
     let server = try RedisServer(environment: shim.environment)
@@ -27,7 +29,7 @@ struct ClockTests {
     #expect(try await other.release() == .released)
   }
 
-  @Test("back at the server does not make a lock valid for longer than its holder may think")
+  @Test("A server's clock set back makes no lock valid for longer than its holder may think")
   func serverBack() async throws {
     let shim = try ClockShim()
     let server = try RedisServer(environment: shim.environment)
@@ -56,7 +58,7 @@ struct ClockTests {
     #expect(try await locker.acquire(kept.keys[0]).fencingToken ?? 0 > kept.fencingToken ?? .max)
   }
 
-  @Test("at the client changes nothing", .redisServer(), arguments: [3600, -3600])
+  @Test("A client's clock that is set changes nothing", .redisServer(), arguments: [3600, -3600])
   func client(seconds: Int) async throws {
     let shim = try ClockShim()
     let key = uniqueKey()

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// The library does not follow a cluster's redirections; it has to say so, and leave nothing.
-@Suite("A node of a cluster", .serialized)
+@Suite("A node of a cluster", .timeLimit(.minutes(5)), .serialized)
 struct ClusterTests {
   private static let half = 8192
 
@@ -19,7 +19,8 @@ struct ClusterTests {
   }
 
   @Test(
-    "that serves no slots yet is asked until it does", .redisServer("--cluster-enabled", "yes"))
+    "A node that serves no slots yet is asked until it does",
+    .redisServer("--cluster-enabled", "yes"))
   func down() async throws {
     let client = RedisClient(.current)
     let locker = try await Locker { $0.isFencingEnabled = false }
@@ -37,7 +38,7 @@ struct ClusterTests {
   }
 
   @Test(
-    "that serves all slots keeps locks of one key until they end with their ttl, and refuses the rest",
+    "A node that serves all slots keeps locks of one key until they end, and refuses the rest",
     .redisServer("--cluster-enabled", "yes"), arguments: [true, false])
   func whole(isFencingEnabled: Bool) async throws {
     let client = RedisClient(.current)
@@ -65,7 +66,7 @@ struct ClusterTests {
     for key in keys { #expect(try client("EXISTS", key) == .integer(0)) }
   }
 
-  @Test("that says where else to ask is a typed error at once")
+  @Test("A node that says where else to ask is a typed error at once")
   func moved() async throws {
     let servers = try (0..<2).map { _ in
       try RedisServer(arguments: ["--cluster-enabled", "yes"], listen: .tcp)

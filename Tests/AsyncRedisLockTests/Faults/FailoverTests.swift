@@ -4,9 +4,11 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A failover")
+@Suite("A failover", .timeLimit(.minutes(2)))
 struct FailoverTests {
-  @Test("to a replica that lacks the lock splits it for an extension, with the larger number later")
+  @Test(
+    "A failover to a replica without the lock splits it for an extension, with the larger number later"
+  )
   func lostWrite() async throws {
     let master = try RedisServer(arguments: ["--repl-diskless-sync-delay", "0"], listen: .tcp)
     defer { master.stop() }

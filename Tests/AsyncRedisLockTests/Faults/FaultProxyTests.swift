@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("The fault proxy", .redisServer())
+@Suite("The fault proxy", .timeLimit(.minutes(2)), .redisServer())
 struct FaultProxyTests {
   /// Somebody who has sent three commands through a proxy, and notes what comes back.
   private final class Guest: Sendable {
@@ -46,7 +46,7 @@ struct FaultProxyTests {
     words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()
   }
 
-  @Test("passes on what nothing happens to, and remembers it")
+  @Test("The fault proxy passes on what nothing happens to, and remembers it")
   func forward() async throws {
     let guest = try Guest(.replies, .forward)
     guest.say("a", "b", "c")
@@ -54,7 +54,7 @@ struct FaultProxyTests {
     #expect(String(decoding: guest.proxy.received(.replies, on: 0), as: UTF8.self) == guest.text)
   }
 
-  @Test("swallows, doubles and replaces commands and replies")
+  @Test("The fault proxy swallows, doubles and replaces commands and replies")
   func change() async throws {
     let swallowed = try Guest(.replies, .swallow)
     swallowed.say("a", "b", "c")
@@ -73,7 +73,7 @@ struct FaultProxyTests {
     await eventually { replaced.text == echo("a") + "-NO\r\n" + echo("c") }
   }
 
-  @Test("delays a message and what comes behind it")
+  @Test("The fault proxy delays a message and what comes behind it")
   func delay() async throws {
     let guest = try Guest(.replies, .delay(.milliseconds(200)))
     let start = ContinuousClock.now
@@ -83,7 +83,7 @@ struct FaultProxyTests {
     #expect(start.duration(to: .now) >= .milliseconds(200))
   }
 
-  @Test("drips")
+  @Test("The fault proxy forwards a message in drips")
   func drip() async throws {
     let guest = try Guest(.replies, .drip(count: 1, every: .milliseconds(5)))
     guest.say("a", "bb", "c")
@@ -91,7 +91,7 @@ struct FaultProxyTests {
     #expect(guest.pieceCount > 4)
   }
 
-  @Test("cuts and resets, after as many bytes as it is told")
+  @Test("The fault proxy cuts and resets after as many bytes as it is told")
   func cut() async throws {
     for fault in [Fault.cut(after: 3), .reset(after: 3), .halfClose(after: 3)] {
       let guest = try Guest(.replies, fault)
@@ -107,7 +107,7 @@ struct FaultProxyTests {
     }
   }
 
-  @Test("says nothing any more in a black hole, and does not hang up")
+  @Test("The fault proxy as a black hole says nothing any more, and does not hang up")
   func blackhole() async throws {
     let guest = try Guest(.replies, .blackhole(after: 2))
     guest.say("a", "b", "c")
@@ -120,7 +120,7 @@ struct FaultProxyTests {
     #expect(!guest.isOver)
   }
 
-  @Test("says that it is over, and resets when somebody speaks after that")
+  @Test("The fault proxy says that it is over, and resets when the other side speaks after that")
   func finishThenReset() async throws {
     let guest = try Guest(.replies, .finishThenReset(after: 4))
     guest.say("a", "b", "c")
@@ -128,7 +128,7 @@ struct FaultProxyTests {
     #expect(guest.text == echo("a") + "$1\r\n")
   }
 
-  @Test("refuses")
+  @Test("The fault proxy refuses connections when told to")
   func refuse() async throws {
     let guest = try Guest(.replies, .forward)
     guest.proxy.refuse(true)

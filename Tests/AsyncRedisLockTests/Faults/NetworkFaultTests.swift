@@ -3,12 +3,12 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A network")
+@Suite("A network", .timeLimit(.minutes(2)))
 struct NetworkFaultTests {
   // MARK: Connecting
 
   @Test(
-    "that swallows every packet to a server makes connecting fail in time",
+    "A network that swallows every packet makes connecting fail in time",
     .enabled("Elsewhere a full listener refuses.") { Self.isLinux })
   func swallowsConnections() async throws {
     // A listener that is full does not answer whoever comes next.
@@ -23,7 +23,7 @@ struct NetworkFaultTests {
   }
 
   @Test(
-    "where a name has several addresses leads to the one that answers",
+    "A name with several addresses leads to the one that answers",
     .asRoot, .redisServer(listen: .tcp))
   func severalAddresses() async throws {
     let port = try #require(RedisServer.current.port)
@@ -36,7 +36,7 @@ struct NetworkFaultTests {
     #expect(process.hasSaid("connected after"), "\(process.saying)")
   }
 
-  @Test("where names are not answered makes connecting fail in time", .asRoot)
+  @Test("A network where names are not answered makes connecting fail in time", .asRoot)
   func silentNameServer() async throws {
     let nameServer = try SilentNameServer()
     let process = try LockTakerProcess(
@@ -64,7 +64,7 @@ struct NetworkFaultTests {
   // MARK: Sending
 
   @Test(
-    "that takes only a part of a command makes the call fail in time, and nothing is left",
+    "A network that takes only a part of a command makes the call fail in time, and nothing is left",
     .redisServer())
   func partialWrite() async throws {
     let server = RedisServer.current
@@ -89,7 +89,7 @@ struct NetworkFaultTests {
   // MARK: TLS
 
   @Test(
-    "that leads to a port for TLS makes connecting fail in time, with a typed error",
+    "A port for TLS makes connecting fail in time, with a typed error",
     .enabled("There is no openssl here.") { SampleCertificate.isAvailable })
   func tlsPort() async throws {
     let certificate = try SampleCertificate()

@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// What a program may do, or may be done to it, around a lock that it holds; each time in a process of its own.
-@Suite("A process", .redisServer())
+@Suite("A process", .timeLimit(.minutes(5)), .redisServer())
 struct ProcessFaultTests {
   private let client = RedisClient(.current)
 
@@ -19,7 +19,7 @@ struct ProcessFaultTests {
 
   // MARK: Threads and signals
 
-  @Test("that blocks hundreds of its Dispatch queues keeps its lock")
+  @Test("A process that blocks hundreds of its Dispatch queues keeps its lock")
   func blockedQueues() async throws {
     let key = uniqueKey()
     let process = try await start("block-queues", key: key)
@@ -27,12 +27,14 @@ struct ProcessFaultTests {
     #expect(!process.hasSaid("still works"), "the test has to block the queues")
   }
 
-  @Test("that is stopped for longer than the ttl sees at its first look that the lock is lost")
+  @Test(
+    "A process that is stopped for longer than the ttl sees at its first look that the lock is lost"
+  )
   func stopped() async throws {
     let key = uniqueKey()
     for _ in 0..<3 {
       let process = try await start("watch", key: key, ttl: 300, extend: 50)
-      process.signal(SIGSTOP)
+      process.stop()
       let locker = try await Locker(on: .current)
       let lock = try await locker.acquire(key, options: LockOptions(timeout: .seconds(5)))
       // Past the end of its validity by its own clock as well.
@@ -46,7 +48,9 @@ struct ProcessFaultTests {
     }
   }
 
-  @Test("whose system calls are interrupted all the time connects, locks, and times out in time")
+  @Test(
+    "A process whose system calls are interrupted all the time connects, locks, and times out in time"
+  )
   func interrupted() async throws {
     let process = try await start("interrupt", key: uniqueKey(), ttl: 30_000, extend: 1000)
     await eventually(within: .seconds(20)) { process.hasSaid("interrupted") }
@@ -60,7 +64,7 @@ struct ProcessFaultTests {
   // MARK: Descriptors
 
   @Test(
-    "that has no descriptors left gets typed errors, keeps its lock, and leaks none in a thousand attempts"
+    "A process without descriptors gets typed errors, keeps its lock, and leaks none in a thousand attempts"
   )
   func exhausted() async throws {
     let process = try await start("exhaust", key: uniqueKey())
@@ -78,7 +82,7 @@ struct ProcessFaultTests {
   // MARK: Children
 
   @Test(
-    "that starts another program does not pass its sockets on",
+    "A process that starts another program does not pass its sockets on",
     .enabled("Here nobody can look at another process's descriptors.") { Self.hasProc })
   func spawned() async throws {
     let process = try await start("spawn", key: uniqueKey())
@@ -90,7 +94,7 @@ struct ProcessFaultTests {
   }
 
   @Test(
-    "that forks keeps its lock, whatever the child does with its copies of the handles",
+    "A process that forks keeps its lock, whatever the child does with its copies of the handles",
     .enabled("Swift offers no fork here.") { Self.hasProc })
   func forked() async throws {
     let key = uniqueKey()
@@ -104,7 +108,7 @@ struct ProcessFaultTests {
   }
 
   @Test(
-    "that forks and dies loses its lock after its ttl, though the child has copies of the sockets",
+    "A process that forks and dies loses its lock after its ttl, though the child has its sockets",
     .enabled("Swift offers no fork here.") { Self.hasProc })
   func forkedAndKilled() async throws {
     let key = uniqueKey()

@@ -4,11 +4,13 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is extended", .redisServer(), .serialized)
+@Suite("A lock that is extended", .timeLimit(.minutes(5)), .redisServer(), .serialized)
 struct RaceTests {
   private let client = RedisClient(.current)
 
-  @Test("while its handle is dropped is released, and not extended any more", arguments: 0..<5)
+  @Test(
+    "A lock whose handle is dropped during an extension is released, and not extended any more",
+    arguments: 0..<5)
   func dropped(round: Int) async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }
@@ -28,7 +30,7 @@ struct RaceTests {
     try await locker.acquire(key).release()
   }
 
-  @Test("while it is released is not extended any more, at any instant")
+  @Test("A lock that is released at any instant of an extension is not extended any more")
   func released() async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }
@@ -78,7 +80,8 @@ struct RaceTests {
   #endif
 
   @Test(
-    "stays held as one of ten thousand, over several extensions of all", .timeLimit(.minutes(1)))
+    "A lock stays held as one of ten thousand, over several extensions of all",
+    .timeLimit(.minutes(1)))
   func tenThousand() async throws {
     let locker = try await Locker(on: .current)
     let options = LockOptions(timeout: .seconds(20), ttl: .seconds(5), extend: .seconds(1.5))

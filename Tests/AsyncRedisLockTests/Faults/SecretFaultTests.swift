@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// Goes through all that can fail with a password, and looks for it in what is said about that.
-@Suite("A password that the server knows")
+@Suite("A password that the server knows", .timeLimit(.minutes(2)))
 struct SecretFaultTests {
   /// Of words that no random key contains.
   private static let password = "zq7-secret/kX9-word vj3%é"
@@ -65,7 +65,8 @@ struct SecretFaultTests {
   }
 
   @Test(
-    "is in no error of any call, and in no rendering of the handles", arguments: Failure.allCases)
+    "A password that the server knows is in no error of a call, and in no rendering of the handles",
+    arguments: Failure.allCases)
   func calls(_ failure: Failure) async throws {
     let isFailing = Shared(false)
     let server = try FakeServer { command, _, _ in
@@ -103,7 +104,7 @@ struct SecretFaultTests {
     #expect(received.first?.words == ["AUTH", "billing", Self.password])
   }
 
-  @Test("is in no error when there is no connection")
+  @Test("A password that the server knows is in no error when there is no connection")
   func connecting() async throws {
     for url in ["redis://127.0.0.1:1", "redis://nosuch.invalid", "unix:///nosuch/socket"] {
       let attempt = await Attempt { try await connect(to: url) }

@@ -4,13 +4,14 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A server")
+@Suite("A server", .timeLimit(.minutes(2)))
 struct ServerFaultTests {
   private static let options = LockOptions(
     timeout: .seconds(5), ttl: .seconds(2), extend: .milliseconds(200))
 
   @Test(
-    "that forgets everything in a restart loses the lock, which nobody makes anew", .redisServer())
+    "A server that forgets everything in a restart loses the lock, which is not made anew",
+    .redisServer())
   func restartedEmpty() async throws {
     let server = RedisServer.current
     let lock = try await Locker(on: server).acquire(uniqueKey(), options: Self.options)
@@ -23,7 +24,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "that stands still for longer than the ttl has lost the lock before, and does not revive it",
+    "A server that stands still for longer than the ttl does not revive the lock that it cost",
     .redisServer())
   func stoppedForLong() async throws {
     let server = RedisServer.current
@@ -48,7 +49,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "that holds back all writes, or everything, keeps the lock", .redisServer(),
+    "A server that holds back all writes, or everything, keeps the lock", .redisServer(),
     arguments: ["WRITE", "ALL"])
   func clientPause(mode: String) async throws {
     let server = RedisServer.current
@@ -60,7 +61,9 @@ struct ServerFaultTests {
     #expect(try await lock.release() == .released)
   }
 
-  @Test("that hangs up on idle clients is connected to again, and nobody notices", .redisServer())
+  @Test(
+    "A server that hangs up on idle clients is connected to again, and no caller notices",
+    .redisServer())
   func idleTimeout() async throws {
     let (server, admin) = (RedisServer.current, RedisClient(.current))
     let locker = try await Locker(on: server) { $0.clientName = "idle" }
@@ -75,7 +78,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "that evicts the key loses the lock, and that is noticed by the next extension", .redisServer())
+    "A server that evicts the key loses the lock, which the next extension notices", .redisServer())
   func eviction() async throws {
     let (server, admin) = (RedisServer.current, RedisClient(.current))
     let options = LockOptions(timeout: .seconds(5), ttl: .seconds(30), extend: .milliseconds(200))

@@ -5,11 +5,15 @@ import PrivateRedis
 import Testing
 
 /// Spoils each message of each operation, in each way and at each byte.
-@Suite("Whatever goes wrong with a message of an operation", .redisServer(), .serialized)
+@Suite(
+  "A fault of any message of an operation", .timeLimit(.minutes(5)), .redisServer(),
+  .serialized)
 struct SweepTests {
   private static let width = 24
 
-  @Test("there is a right outcome, nothing is left, and the next call works")
+  @Test(
+    "Any fault of any message of an operation has a right outcome, leaves nothing, and the next call works"
+  )
   func sweep() async throws {
     let server = RedisServer.current
     let other = try await Locker(on: server)

@@ -2,13 +2,15 @@ import AsyncRedisLock
 import Testing
 
 /// What holds for a lock wherever it is kept.
-@Suite("The contract", .redisServer())
+@Suite("The contract", .timeLimit(.minutes(2)), .redisServer())
 struct ContractTests {
   private let brief = LockOptions(ttl: .milliseconds(200), extend: .milliseconds(50))
   private let unextended = LockOptions(ttl: .milliseconds(200), extend: nil)
   private let patient = LockOptions(timeout: nil)
 
-  @Test("keeps others out until the release", arguments: ContractStore.allCases)
+  @Test(
+    "A lock keeps others out until its release, wherever it is kept",
+    arguments: ContractStore.allCases)
   func excludes(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker { $0.label = "first" }, stage.locker())
@@ -27,7 +29,9 @@ struct ContractTests {
     #expect(next.token != lock.token)
   }
 
-  @Test("hands a lock to who has waited longest", arguments: ContractStore.allCases)
+  @Test(
+    "A lock goes to the task that has waited longest, wherever it is kept",
+    arguments: ContractStore.allCases)
   func order(store: ContractStore) async throws {
     let (stage, key, order) = (ContractStage(store), uniqueKey(), Recorder<Int>())
     let holder = try await stage.locker()
@@ -48,7 +52,7 @@ struct ContractTests {
     #expect(try await holder.inspect(key) == nil)
   }
 
-  @Test("never lets two in", arguments: ContractStore.allCases)
+  @Test("A lock never lets two in, wherever it is kept", arguments: ContractStore.allCases)
   func crowd(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (inside, fences) = (Shared(0), Recorder<UInt64>())
@@ -73,7 +77,9 @@ struct ContractTests {
     #expect(zip(fences.values, fences.values.dropFirst()).allSatisfy(<))
   }
 
-  @Test("tells who waited in vain how long, and for whom", arguments: ContractStore.allCases)
+  @Test(
+    "A timeout tells how long the caller waited, and for which holder",
+    arguments: ContractStore.allCases)
   func timeout(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -92,7 +98,9 @@ struct ContractTests {
     await eventually { try await first.inspect(key)?.waiterCount == 0 }
   }
 
-  @Test("ends a lock that is not extended with its ttl", arguments: ContractStore.allCases)
+  @Test(
+    "A lock that is not extended ends with its ttl, wherever it is kept",
+    arguments: ContractStore.allCases)
   func expiry(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -109,7 +117,7 @@ struct ContractTests {
     #expect(extending.error?.code == .lost && extending.error?.isRetryable == false)
   }
 
-  @Test("extends a lock past its ttl", arguments: ContractStore.allCases)
+  @Test("A lock is extended past its ttl, wherever it is kept", arguments: ContractStore.allCases)
   func extending(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -124,7 +132,9 @@ struct ContractTests {
     #expect(try #require(try await second.inspect(key)?.remaining) > .seconds(50))
   }
 
-  @Test("takes several keys or none", arguments: ContractStore.allCases)
+  @Test(
+    "A locker takes several keys or none, wherever they are kept", arguments: ContractStore.allCases
+  )
   func several(store: ContractStore) async throws {
     let stage = ContractStage(store)
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -139,7 +149,8 @@ struct ContractTests {
     #expect(try await first.acquireIfAvailable(one) == nil)
   }
 
-  @Test("lets a lock be taken away, which its holder learns", arguments: ContractStore.allCases)
+  @Test(
+    "A lock can be taken away by force, which its holder learns", arguments: ContractStore.allCases)
   func forced(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -158,7 +169,7 @@ struct ContractTests {
     #expect(try await second.forceRelease(key) == nil)
   }
 
-  @Test("hands a lock to another locker by a detached lock", arguments: ContractStore.allCases)
+  @Test("A detached lock is taken over by another locker", arguments: ContractStore.allCases)
   func detaching(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -174,7 +185,8 @@ struct ContractTests {
   }
 
   @Test(
-    "keeps others out for minHold, and the holder in for maxHold", arguments: ContractStore.allCases
+    "A lock keeps others out for minHold, and its holder in for maxHold",
+    arguments: ContractStore.allCases
   )
   func holding(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -192,7 +204,7 @@ struct ContractTests {
     #expect(long.lossReason == .heldTooLong)
   }
 
-  @Test("leaves nothing behind of a wait that is cancelled", arguments: ContractStore.allCases)
+  @Test("A wait that is cancelled leaves nothing behind", arguments: ContractStore.allCases)
   func cancelling(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -207,7 +219,8 @@ struct ContractTests {
   }
 
   @Test(
-    "releases what is held and sends waiters away on closing", arguments: ContractStore.allCases)
+    "A locker that closes releases what is held and sends waiters away",
+    arguments: ContractStore.allCases)
   func closing(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -224,7 +237,8 @@ struct ContractTests {
   }
 
   @Test(
-    "cancels a body that goes on under a locker that is closed", arguments: ContractStore.allCases)
+    "A body that goes on under a locker that is closed is cancelled",
+    arguments: ContractStore.allCases)
   func closingUnderBody(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -244,7 +258,8 @@ struct ContractTests {
   }
 
   @Test(
-    "goes by the options of the call, else of the configuration", arguments: ContractStore.allCases)
+    "A locker goes by the options of the call, or else of the configuration",
+    arguments: ContractStore.allCases)
   func options(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let locker = try await stage.locker { $0.lockOptions = LockOptions(ttl: .seconds(60)) }
@@ -262,7 +277,9 @@ struct ContractTests {
     #expect("\(lock)" == "lock on \"\(key)\", released")
   }
 
-  @Test("goes by the configuration", arguments: ContractStore.allCases)
+  @Test(
+    "A locker goes by its limits, fencing and key rules, wherever its keys are kept",
+    arguments: ContractStore.allCases)
   func configuration(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let locker = try await stage.locker {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A locker in memory that closes, or whose questions are given up")
+@Suite("A locker in memory that closes, or whose questions are given up", .timeLimit(.minutes(2)))
 struct InMemoryClosingTests {
   private let clock = ManualClock()
   private let server: InMemoryServer
@@ -21,7 +21,7 @@ struct InMemoryClosingTests {
     return closing
   }
 
-  @Test("sends away who waits for a server in trouble, while its locks go on")
+  @Test("A locker that closes sends waiters for a server in trouble away, while its locks go on")
   func trouble() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -38,7 +38,9 @@ struct InMemoryClosingTests {
     try await closing.value
   }
 
-  @Test("lets a holder pause between two questions, and be cancelled in the pause")
+  @Test(
+    "A holder may pause between two questions while its locker closes, and be cancelled in the pause"
+  )
   func pausing() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -53,7 +55,7 @@ struct InMemoryClosingTests {
     try await closing.value
   }
 
-  @Test("frees a lock at the end of its minHold, while others go on")
+  @Test("A lock is freed at the end of its minHold, while others of its locker go on")
   func minHold() async throws {
     let locker = Locker.inMemory(on: server)
     let other = Locker.inMemory(on: server)
@@ -73,7 +75,7 @@ struct InMemoryClosingTests {
     try await closing.value
   }
 
-  @Test("keeps a lock for its minHold also when the first attempt at that has failed")
+  @Test("A lock is kept for its minHold also if the first attempt at that has failed")
   func minHoldOnceMore() async throws {
     let locker = Locker.inMemory(on: server)
     var lock: Lock? = try await locker.acquire(key, options: LockOptions(minHold: .seconds(20)))
@@ -89,7 +91,8 @@ struct InMemoryClosingTests {
     #expect(server.lockedKeys.isEmpty)
   }
 
-  @Test("does not wait for the clock to go on, for a lock that is kept for its minHold")
+  @Test(
+    "A locker that closes does not wait for the clock to free a lock that is kept for its minHold")
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key, options: LockOptions(minHold: .seconds(10)))
@@ -98,7 +101,7 @@ struct InMemoryClosingTests {
     #expect(!lock.isHeld)
   }
 
-  @Test("brings answers that are under way")
+  @Test("A locker that closes gets answers that are under way")
   func delayed() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -110,7 +113,7 @@ struct InMemoryClosingTests {
     #expect(try await release.value == .released)
   }
 
-  @Test("is not done what was given up before it was asked")
+  @Test("A question that was given up before it was asked is not carried out")
   func givenUp() {
     let client = server.admit("locker")
     let question = AsyncRedisLockTesting.Question(
@@ -126,7 +129,7 @@ struct InMemoryClosingTests {
     #expect(!server.abandon(question, because: .closed))
   }
 
-  @Test("has what it asked done in its order, when the server can be reached again")
+  @Test("A server that can be reached again carries out what a locker asked in its order")
   func order() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let keys = (0..<20).map { "key\($0)" }
@@ -147,7 +150,7 @@ struct InMemoryClosingTests {
     #expect(server.lockedKeys.isEmpty)
   }
 
-  @Test("is let go of with its server, when nobody needs them any more")
+  @Test("A locker in memory and its server are freed when they are no longer referred to")
   func lifetime() async throws {
     weak var server: InMemoryServer?
     do {
@@ -165,7 +168,7 @@ struct InMemoryClosingTests {
     await eventually { server == nil }
   }
 
-  @Test("loses a lock whose locker nobody refers to any more")
+  @Test("A lock can be lost though its locker is no longer referred to")
   func loseOrphan() async throws {
     let lock = try await Locker.inMemory(on: server).acquire(key)
     server.loseLock(on: key)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A server in memory")
+@Suite("A server in memory", .timeLimit(.minutes(2)))
 struct InMemoryFaultTests {
   private let clock = ManualClock()
   private let server: InMemoryServer
@@ -13,7 +13,7 @@ struct InMemoryFaultTests {
 
   init() { server = InMemoryServer(clock: clock) }
 
-  @Test("loses a lock when it is told to, and hands it to who waits")
+  @Test("A server in memory loses a lock when told to, and hands it to the first waiter")
   func losing() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
@@ -28,7 +28,7 @@ struct InMemoryFaultTests {
     server.loseLock(on: "free")
   }
 
-  @Test("that cannot be reached leaves a lock until its ttl, and then to nobody")
+  @Test("A server that cannot be reached leaves a lock until its ttl, and no longer")
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -45,7 +45,7 @@ struct InMemoryFaultTests {
   }
 
   @Test(
-    "is asked once by who comes too late, also for a key that others wanted before",
+    "A call whose time is up before it runs asks once, also for a contended key",
     arguments: [true, false])
   func belated(isReachable: Bool) async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
@@ -81,7 +81,7 @@ struct InMemoryFaultTests {
     withExtendedLifetime(lost) {}
   }
 
-  @Test("that one locker cannot reach gives its lock to another")
+  @Test("A locker that cannot reach the server loses its lock to another")
   func partition() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
@@ -102,7 +102,7 @@ struct InMemoryFaultTests {
     #expect(try await waiting.value.isHeld)
   }
 
-  @Test("whose answers are lost gets everything back")
+  @Test("A server whose answers are lost gets everything back")
   func lostReplies() async throws {
     let locker = Locker.inMemory(on: server)
     server.behave(.losingReplies)
@@ -122,7 +122,7 @@ struct InMemoryFaultTests {
     #expect(try await release.value.error?.code == .unreachable)
   }
 
-  @Test("that refuses is quoted, and asked again where that may help")
+  @Test("A server that refuses is quoted, and asked again where that may help")
   func refusing() async throws {
     let locker = Locker.inMemory(on: server)
     server.behave(.refusing("NOPERM", message: "no permission"))
@@ -145,7 +145,7 @@ struct InMemoryFaultTests {
     #expect(server.lockedKeys.isEmpty)
   }
 
-  @Test("that takes its time is waited for, and not trusted past the ttl")
+  @Test("A server that takes its time is waited for, and not trusted past the ttl")
   func delaying() async throws {
     let locker = Locker.inMemory(on: server)
     server.behave(.delaying(by: .milliseconds(400)))
@@ -166,7 +166,8 @@ struct InMemoryFaultTests {
     #expect(server.lockedKeys == [key])
   }
 
-  @Test("does not hold up a locker that closes, and gets its locks back later")
+  @Test(
+    "An unreachable server does not hold up a locker that closes, and gets its locks back later")
   func closing() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -181,7 +182,7 @@ struct InMemoryFaultTests {
     #expect(!server.lockedKeys.contains(key))
   }
 
-  @Test("tells how many wait, in one locker and in several")
+  @Test("A server in memory counts the waiters of one locker and of several")
   func waiters() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire([key, "second"])
@@ -202,7 +203,7 @@ struct InMemoryFaultTests {
     #expect(server.taskCount(waitingFor: key) == 0 && server.lockedKeys.isEmpty)
   }
 
-  @Test("forgets tokens that are of no more use")
+  @Test("A server in memory forgets tokens that are of no more use")
   func tokens() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire("kept")

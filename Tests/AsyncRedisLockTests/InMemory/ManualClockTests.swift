@@ -4,11 +4,11 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A manual clock")
+@Suite("A manual clock", .timeLimit(.minutes(2)))
 struct ManualClockTests {
   private let clock = ManualClock()
 
-  @Test("stands still until it is advanced, and wakes sleepers in order")
+  @Test("A manual clock stands still until it is advanced, and rings timers in order")
   func sleeping() async throws {
     #expect(clock.now.offset == .zero)
     let order = Recorder<Int>()
@@ -29,7 +29,7 @@ struct ManualClockTests {
     withExtendedLifetime(timers) {}
   }
 
-  @Test("wakes a task that sleeps, also until the past")
+  @Test("A manual clock wakes a task that sleeps, also until the past")
   func tasks() async throws {
     let deadline = clock.now.advanced(by: .seconds(1))
     let sleeper = Task { [clock] in try await clock.sleep(until: deadline) }
@@ -39,7 +39,7 @@ struct ManualClockTests {
     #expect(clock.now == deadline && deadline > deadline.advanced(by: .milliseconds(-1)))
   }
 
-  @Test("rings a timer that is set just while it is advanced")
+  @Test("A manual clock rings a timer that is set just while it is advanced")
   func racing() {
     for _ in 0..<20_000 {
       let rung = DispatchSemaphore(value: 0)
@@ -59,7 +59,7 @@ struct ManualClockTests {
     }
   }
 
-  @Test("lets a sleeping task be cancelled")
+  @Test("A task that sleeps on a manual clock can be cancelled")
   func cancelling() async throws {
     let sleeper = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
     sleeper.cancel()

@@ -53,7 +53,7 @@ struct SettlingTests {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     server.behave(.delaying(by: delay), towards: second)
     try await underLoad {
-      for round in 0..<2000 {
+      for round in 0..<500 {
         let keys = ["key \(round)", "other \(round)"]
         let attempts = [keys, [keys[0]], keys].map { keys in
           Task {

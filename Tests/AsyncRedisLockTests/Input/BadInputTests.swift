@@ -2,10 +2,11 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Keys")
+@Suite("Keys", .timeLimit(.minutes(2)))
 struct LockKeysTests {
   @Test(
-    "none at all, and empty ones, are refused", arguments: [[], [""], ["a", ""], ["", "", "b"]])
+    "No key at all, and an empty key, are refused",
+    arguments: [[], [""], ["a", ""], ["", "", "b"]])
   func refused(_ keys: [String]) {
     let error = #expect(throws: LockError.self) { try LockKeys(keys) }
     #expect(error?.code == .invalidKey)
@@ -13,7 +14,7 @@ struct LockKeysTests {
     #expect(error?.isRetryable == false)
   }
 
-  @Test("of any bytes are taken as they are", arguments: oddTexts)
+  @Test("Keys of any bytes are taken as they are", arguments: oddTexts)
   func anyBytes(_ sample: SampleText) throws {
     let key = sample.text
     let keys = try LockKeys([key])
@@ -23,7 +24,7 @@ struct LockKeysTests {
     #expect(withOther.names.count == 2)
   }
 
-  @Test("that are given twice are taken once, in the order of their bytes")
+  @Test("Keys that are given twice are taken once, in the order of their bytes")
   func sorted() throws {
     #expect(try LockKeys(["b", "a", "b", "a"]).names == ["a", "b"])
     #expect(try LockKeys(["a", "a"]).names == ["a"])
@@ -34,7 +35,7 @@ struct LockKeysTests {
     #expect(try LockKeys(["🔒", "\u{ff21}"]).names == ["\u{ff21}", "🔒"])
   }
 
-  @Test("that only look the same are different keys")
+  @Test("Keys that only look the same are different keys")
   func canonicallyEquivalent() throws {
     let composed = "caf\u{e9}"
     let decomposed = "cafe\u{301}"
@@ -46,7 +47,7 @@ struct LockKeysTests {
       try Set([LockKeys([composed]), LockKeys([decomposed]), LockKeys([composed])]).count == 2)
   }
 
-  @Test("that are longer than the server's longest string are refused")
+  @Test("Keys that are longer than the server's longest string are refused")
   func tooLong() throws {
     let longest = String(repeating: "é", count: 512)
     // One that comes twice counts once.
@@ -80,10 +81,10 @@ private let oddTexts: [SampleText] = [
   SampleText(String(repeating: "é", count: LockKeys.longest / 4)),
 ]
 
-@Suite("Options")
+@Suite("Options", .timeLimit(.minutes(2)))
 struct BadOptionsTests {
   @Test(
-    "within their ranges are accepted",
+    "Lock options within their ranges are accepted",
     arguments: [
       LockOptions(),
       LockOptions(timeout: nil),
@@ -98,7 +99,7 @@ struct BadOptionsTests {
     #expect(throws: Never.self) { try options.validate() }
   }
 
-  @Test("out of their ranges are refused by name", arguments: badOptions)
+  @Test("Lock options out of their ranges are refused by name", arguments: badOptions)
   func refused(_ row: BadOptions) {
     let error = #expect(throws: LockError.self) { try row.options.validate() }
     #expect(error?.code == .invalidOptions)
@@ -138,10 +139,10 @@ private let badDurations: [Duration] = [
   .seconds(Int64.max) * 9, .seconds(Int64.min) * 9,
 ]
 
-@Suite("A configuration")
+@Suite("A configuration", .timeLimit(.minutes(2)))
 struct BadConfigurationTests {
   @Test(
-    "within the rules is accepted",
+    "A configuration within the rules is accepted",
     arguments: [
       LockerConfiguration(),
       .init(address: .tcp(host: "::1", port: 1)),
@@ -165,7 +166,7 @@ struct BadConfigurationTests {
     #expect(throws: Never.self) { try configuration.validate() }
   }
 
-  @Test("against a rule is refused by name", arguments: badConfigurations)
+  @Test("A configuration against a rule is refused by name", arguments: badConfigurations)
   func refused(_ row: BadConfiguration) {
     let error = #expect(throws: LockError.self) { try row.configuration.validate() }
     #expect(error?.code == row.code)

@@ -2,14 +2,14 @@ import AsyncRedisLock
 import FaultProxy
 import Testing
 
-@Suite("A margin before the loss of a lock")
+@Suite("A margin before the loss of a lock", .timeLimit(.minutes(2)))
 struct ExtremeDurationTests {
   private static let margins: [Duration] = [
     .seconds(Int64.max), .seconds(Int64.min), .nanoseconds(Int64.max), .seconds(300 * 365 * 86_400),
     .seconds(-300 * 365 * 86_400),
   ]
 
-  @Test("may be any duration", arguments: margins)
+  @Test("A margin before the loss of a lock may be any duration", arguments: margins)
   func margin(_ margin: Duration) async throws {
     let server = try FakeServer(.unixSocket)
     defer { server.stop() }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A password")
+@Suite("A password", .timeLimit(.minutes(2)))
 struct SecretTests {
-  @Test("in a malformed URL is in no rendering of the error", arguments: malformedURLs)
+  @Test("A password in a malformed URL is in no rendering of the error", arguments: malformedURLs)
   func malformedURL(_ row: MalformedURL) {
     for marker in markers {
       for form in marker.forms {
@@ -17,7 +17,8 @@ struct SecretTests {
   }
 
   @Test(
-    "in the wrong place of a URL is in no rendering of the error", arguments: misplacedPasswords)
+    "A password in the wrong place of a URL is in no rendering of the error",
+    arguments: misplacedPasswords)
   func misplaced(_ template: SampleText) {
     for marker in markers {
       for form in marker.forms {
@@ -26,7 +27,7 @@ struct SecretTests {
     }
   }
 
-  @Test("in a configuration is in none of its renderings")
+  @Test("A password in a configuration is in none of its renderings")
   func configuration() throws {
     for marker in markers {
       let configuration = LockerConfiguration(username: "u", password: Password(marker.plain))
@@ -40,7 +41,7 @@ struct SecretTests {
     }
   }
 
-  @Test("is in none of its own renderings")
+  @Test("A password is in none of its own renderings")
   func password() {
     for marker in markers {
       let password = Password(marker.plain)
@@ -55,7 +56,7 @@ struct SecretTests {
     }
   }
 
-  @Test("in a configuration that breaks a rule is in no rendering of the error")
+  @Test("A password in a configuration that breaks a rule is in no rendering of the error")
   func invalidConfiguration() throws {
     for marker in markers {
       let secret = Password(marker.plain)

@@ -2,12 +2,12 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A server URL")
+@Suite("A server URL", .timeLimit(.minutes(2)))
 struct URLTests {
   private let host = LockerConfiguration.Address.tcp(host: "h")
 
   @Test(
-    "that is well-formed gives exactly the configuration it describes", arguments: wellFormedURLs)
+    "A well-formed URL gives exactly the configuration it describes", arguments: wellFormedURLs)
   func wellFormedURL(_ row: WellFormedURL) throws {
     let configuration = try LockerConfiguration(url: row.url)
     #expect(configuration == row.configuration)
@@ -16,7 +16,7 @@ struct URLTests {
     #expect(configuration.username?.bytes == row.configuration.username?.bytes)
   }
 
-  @Test("that is malformed is an error that names the part", arguments: malformedURLs)
+  @Test("A malformed URL is an error that names the part", arguments: malformedURLs)
   func malformedURL(_ row: MalformedURL) throws {
     let error = try #require(throws: LockError.self) { try LockerConfiguration(url: row.url) }
     #expect(error.code == row.code)
@@ -25,7 +25,7 @@ struct URLTests {
     #expect(!error.isRetryable)
   }
 
-  @Test("may be 8 KiB long, and not longer")
+  @Test("A URL may be 8 KiB long, and not longer")
   func length() {
     let start = "redis://:"
     let end = "@host"
@@ -37,7 +37,7 @@ struct URLTests {
     #expect(error?.message == "URL has to be at most 8192 bytes long, not 8193")
   }
 
-  @Test("in upper case scheme, or with either name of its scheme, means the same")
+  @Test("A URL's scheme means the same in upper case, or by its other name")
   func schemes() throws {
     let expected = try LockerConfiguration(url: "redis://:pw@host:7000/1")
     for scheme in ["REDIS", "Redis", "valkey", "Valkey"] {
@@ -45,7 +45,7 @@ struct URLTests {
     }
   }
 
-  @Test("may have each name of a parameter, but only one of them")
+  @Test("A URL may have each name of a parameter, but only one of them")
   func aliases() throws {
     let connect = ["connect_timeout", "socket_connect_timeout", "dial_timeout"]
     let operation = ["operation_timeout", "timeout", "socket_timeout", "read_timeout"]
@@ -70,7 +70,7 @@ struct URLTests {
     }
   }
 
-  @Test("made of arbitrary pieces is a configuration that passes validation, or an error")
+  @Test("A URL of arbitrary pieces is a configuration that passes validation, or an error")
   func arbitraryPieces() {
     let pieces = [
       "redis", "rediss", "unix", "redis+unix", "valkey", "://", ":", "/", "//", "?", "#", "@", "[",

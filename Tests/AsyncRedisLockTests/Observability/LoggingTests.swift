@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is logged", .redisServer())
+@Suite("What is logged", .timeLimit(.minutes(2)), .redisServer())
 struct LoggingTests {
   private let client = RedisClient(.current)
   private let handler = InMemoryLogHandler()
@@ -33,7 +33,7 @@ struct LoggingTests {
   private static let quick = LockOptions(
     timeout: .seconds(5), ttl: .seconds(1), extend: .milliseconds(200))
 
-  @Test("of a lock that is taken and given back is for debugging only, and says which it was")
+  @Test("A lock that is taken and given back is logged for debugging only, with its keys")
   func quiet() async throws {
     let (locker, key) = (try await locker(), uniqueKey())
     let lock = try await locker.acquire(key)
@@ -55,7 +55,7 @@ struct LoggingTests {
     #expect(entry.metadata["redis-lock.origin"] == "asked")
   }
 
-  @Test("of a loss is one warning, by the logger of the call")
+  @Test("A lost lock is logged as one warning, by the logger of the call")
   func loss() async throws {
     let (locker, key) = (try await locker(), uniqueKey())
     let ownHandler = InMemoryLogHandler()
@@ -74,7 +74,7 @@ struct LoggingTests {
     #expect(warnings.isEmpty)
   }
 
-  @Test("of polling is one warning, however many wait")
+  @Test("Polling is logged as one warning, however many wait")
   func polling() async throws {
     let name = uniqueKey("user")
     try client(words: [
@@ -97,7 +97,7 @@ struct LoggingTests {
     try await holder.release()
   }
 
-  @Test("of a server that may drop locks is one warning", .redisServer())
+  @Test("A server that may drop locks is logged as one warning", .redisServer())
   func eviction() async throws {
     let client = RedisClient(.current)
     try client("CONFIG", "SET", "maxmemory", "1gb")
@@ -113,7 +113,7 @@ struct LoggingTests {
     #expect(warnings.count == 1)
   }
 
-  @Test("of extensions that come late is one warning for each lock")
+  @Test("Late extensions are logged as one warning for each lock")
   func late() async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }
@@ -130,7 +130,7 @@ struct LoggingTests {
     try await lock.release()
   }
 
-  @Test("of a new connection is told")
+  @Test("A new connection is logged when it is made")
   func reconnection() async throws {
     let locker = try await locker()
     try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -142,9 +142,9 @@ struct LoggingTests {
   }
 }
 
-@Suite("How late an extension is")
+@Suite("How late an extension is", .timeLimit(.minutes(2)))
 struct LatenessTests {
-  @Test("is counted from when it was planned")
+  @Test("The lateness of an extension is counted from when it was planned")
   func lateness() throws {
     let start = Instant.now
     var state = LeaseState(ttl: .seconds(10), extend: .seconds(2), sentAt: start)
@@ -159,7 +159,7 @@ struct LatenessTests {
     #expect(tooLate.isSerious)
   }
 
-  @Test("is nothing without extensions")
+  @Test("A lease without extensions is never late")
   func none() {
     var state = LeaseState(ttl: .seconds(10), extend: nil, sentAt: .now)
     state.planExtensions(roundTrip: .zero, share: 0)
@@ -167,10 +167,10 @@ struct LatenessTests {
   }
 }
 
-@Suite("What a server does when its memory is full")
+@Suite("What a server does when its memory is full", .timeLimit(.minutes(2)))
 struct MemoryPolicyTests {
   @Test(
-    "is read from what it tells",
+    "The policy of eviction is read from what the server tells",
     arguments: [
       ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),
       ("maxmemory:100\r\nmaxmemory_human:100B\r\nmaxmemory_policy:noeviction\r\n", false),
@@ -181,6 +181,7 @@ struct MemoryPolicyTests {
   }
 
   @Test(
-    "is not read from anything else", arguments: ["", "maxmemory:x\nmaxmemory_policy:a", "a:b"])
+    "No policy of eviction is read from anything else",
+    arguments: ["", "maxmemory:x\nmaxmemory_policy:a", "a:b"])
   func nonsense(_ text: String) { #expect(MemoryPolicy(text) == nil) }
 }

@@ -7,7 +7,7 @@
 
   @testable import AsyncRedisLock
 
-  @Suite("What is measured", .redisServer())
+  @Suite("What is measured", .timeLimit(.minutes(2)), .redisServer())
   struct MetricsTests {
     private let metrics = TestMetrics()
     private let client = RedisClient(.current)
@@ -41,7 +41,7 @@
       try metrics.expectMeter("redis_lock_" + name, [Self.unlabelled]).values.last ?? 0
     }
 
-    @Test("of locks: how many, how long they were waited for and held, and how many are")
+    @Test("Metrics count locks, those that are held, and how long they were waited for and held")
     func counts() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       let lock = try await locker.acquire(key)
@@ -63,7 +63,7 @@
       #expect(try !times("round_trip").isEmpty)
     }
 
-    @Test("of handoffs: within the process, and by the server")
+    @Test("Metrics count handoffs within the process, and by the server")
     func handoffs() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       let first = try await locker.acquire(key, options: .patient)
@@ -86,7 +86,7 @@
       #expect(local + remote == 2 && remote >= 1)
     }
 
-    @Test("of losses and extensions, with the locker's label")
+    @Test("Metrics count losses and extensions, with the locker's label")
     func losses() async throws {
       let (locker, key) = (try await locker(label: "billing"), uniqueKey())
       let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(50))

@@ -8,7 +8,7 @@
 
   @testable import AsyncRedisLock
 
-  @Suite("What is traced", .redisServer())
+  @Suite("What is traced", .timeLimit(.minutes(2)), .redisServer())
   struct TracingTests {
     private let tracer = InMemoryTracer()
     private let patient = LockOptions(timeout: nil)
@@ -33,7 +33,7 @@
       tracer.finishedSpans.last { $0.operationName == "acquire lock" }?.events.map(\.name) ?? []
     }
 
-    @Test("of a lock: the call that takes it, and what is done under it")
+    @Test("A trace has a span for the call that takes a lock, and one for its body")
     func spans() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       var token: UInt64?
@@ -62,7 +62,7 @@
       #expect(taking.status == nil && holding.status == nil && taking.events.isEmpty)
     }
 
-    @Test("of a wait: in the process and on the server, for whom, and how it ended")
+    @Test("A trace of a wait tells where it was, for which holder, and how it ended")
     func waiting() async throws {
       let (locker, other, key) = (
         try await locker(), try await Locker(on: .current), uniqueKey()
@@ -108,7 +108,7 @@
 
     private struct Oops: Error {}
 
-    @Test("of trouble: a lost lock, a body that throws, a server that refuses")
+    @Test("A trace tells of a lost lock, a body that throws, and a server that refuses")
     func trouble() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       let client = RedisClient(.current)
@@ -134,7 +134,7 @@
       #expect(attribute(refused, "error.type") == "refused")
     }
 
-    @Test("of taking over: a call of its own name")
+    @Test("A trace of taking over has a call of its own name")
     func adopting() async throws {
       let locker = try await locker()
       let check = try await locker.acquire(uniqueKey()).detach()

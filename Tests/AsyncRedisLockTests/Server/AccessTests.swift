@@ -3,11 +3,11 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("The way to a server")
+@Suite("The way to a server", .timeLimit(.minutes(2)))
 struct AccessTests {
   // MARK: Addresses
 
-  @Test("leads over a Unix socket, TCP and a name", .redisServer(listen: .tcp))
+  @Test("A locker connects over a Unix socket, TCP and a name", .redisServer(listen: .tcp))
   func addresses() async throws {
     let port = try #require(RedisServer.current.port)
     let unix = try RedisServer()
@@ -18,7 +18,8 @@ struct AccessTests {
   }
 
   @Test(
-    "leads over IPv6", .enabled("The machine has no IPv6.") { Self.hasIPv6 },
+    "A locker connects to an address of IPv6",
+    .enabled("The machine has no IPv6.") { Self.hasIPv6 },
     .redisServer("--bind", "127.0.0.1", "::1", listen: .tcp))
   func ipv6() async throws {
     let port = try #require(RedisServer.current.port)
@@ -37,7 +38,7 @@ struct AccessTests {
     #endif
   }
 
-  @Test("shows the connection's name, also after a reconnect", .redisServer())
+  @Test("A locker names its connection, also after a reconnect", .redisServer())
   func clientName() async throws {
     let admin = RedisClient(.current)
     let locker = try await Locker { $0.clientName = "billing" }
@@ -49,7 +50,7 @@ struct AccessTests {
     }
   }
 
-  @Test("leads to the right database, also after a reconnect", .redisServer())
+  @Test("A locker uses the right database, also after a reconnect", .redisServer())
   func database() async throws {
     let client = RedisClient(.current)
     try client("SELECT", "3")
@@ -66,7 +67,9 @@ struct AccessTests {
 
   // MARK: Passwords
 
-  @Test("is shut without a password, and that is said at once", .redisServer("--requirepass", "pw"))
+  @Test(
+    "A locker without a password is told at once that one is needed",
+    .redisServer("--requirepass", "pw"))
   func noPassword() async {
     for isFencingEnabled in [true, false] {
       let attempt = await Attempt {
@@ -82,7 +85,7 @@ struct AccessTests {
   }
 
   @Test(
-    "is shut with a wrong password, and that is said at once",
+    "A locker with a wrong password is told so at once",
     .redisServer("--requirepass", "s3cret"))
   func wrongPassword() async {
     for username in [nil, "default", "nobody"] {
@@ -98,7 +101,7 @@ struct AccessTests {
     }
   }
 
-  @Test("needs no password, and says so without repeating the one that it got", .redisServer())
+  @Test("A server that needs no password says so without repeating the one it got", .redisServer())
   func needlessPassword() async {
     let attempt = await Attempt {
       try await Locker {
@@ -122,7 +125,7 @@ struct AccessTests {
   }
 
   @Test(
-    "is open with the right password, also after a reconnect",
+    "A locker with the right password is let in, also after a reconnect",
     .redisServer("--requirepass", "s3cret p%40ss"))
   func rightPassword() async throws {
     let admin = RedisClient(.current)
@@ -139,7 +142,7 @@ struct AccessTests {
     }
   }
 
-  @Test("that is shut later fails the next call at once", .redisServer())
+  @Test("A locker whose password is revoked fails the next call at once", .redisServer())
   func revoked() async throws {
     let admin = RedisClient(.current)
     try admin("ACL", "SETUSER", "billing", "on", ">pw", "~*", "&*", "+@all")

@@ -5,7 +5,7 @@ import PrivateRedis
 import Testing
 
 /// Keys live for a minute, so that only the library can have removed those that are gone.
-@Suite("A lock whose server does not answer", .redisServer(), .serialized)
+@Suite("A lock whose server does not answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousReleaseTests {
   private static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(60), extend: nil)
@@ -34,7 +34,7 @@ struct AmbiguousReleaseTests {
 
   // MARK: Release
 
-  @Test("says that it was released also when another took it before that was known")
+  @Test("A release whose answer is lost says released also when another has taken the lock since")
   func takenMeanwhile() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -48,7 +48,7 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", key).string == "another's")
   }
 
-  @Test("says so also when the server, asked again, was loading its data at first")
+  @Test("A release whose answer is lost says released also when the server was loading meanwhile")
   func takenWhileLoading() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -65,7 +65,7 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", key).string == "another's")
   }
 
-  @Test("does not say that it was released when it had been taken away before")
+  @Test("A release does not say released when the lock had been taken away before")
   func takenBefore() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -74,7 +74,9 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", held.key).string == "another's")
   }
 
-  @Test("does not say so either when its connection was closed meanwhile", .redisServer())
+  @Test(
+    "A release does not say released when the lock was taken away before a reconnect",
+    .redisServer())
   func takenBeforeReconnecting() async throws {
     let (client, locker) = (RedisClient(.current), try await Locker())
     for value in ["another's", nil] {
@@ -90,7 +92,9 @@ struct AmbiguousReleaseTests {
     }
   }
 
-  @Test("fails to be released in time, and is released all the same", arguments: [false, true])
+  @Test(
+    "A release without an answer fails in time, and is carried out all the same",
+    arguments: [false, true])
   func releaseUnanswered(requestArrives: Bool) async throws {
     let held = try await hold(operationTimeout: .milliseconds(200))
     defer { held.proxy.stop() }
@@ -102,7 +106,7 @@ struct AmbiguousReleaseTests {
     try await expectBackgroundRelease(of: held, after: attempt)
   }
 
-  @Test("fails to be released while nobody can be reached, and is released later")
+  @Test("A release while the server cannot be reached fails, and is carried out later")
   func releaseWhileAway() async throws {
     let held = try await hold(operationTimeout: .milliseconds(200))
     defer { held.proxy.stop() }
@@ -128,7 +132,7 @@ struct AmbiguousReleaseTests {
     #expect(try await held.lock.release() == .released)
   }
 
-  @Test("and was dropped together with its locker is released")
+  @Test("A lock that was dropped together with its locker is released")
   func droppedWithLocker() async throws {
     let keys = (0..<10).map { _ in uniqueKey() }
     for key in keys {
@@ -138,7 +142,7 @@ struct AmbiguousReleaseTests {
     await eventually { try keys.allSatisfy { try client("EXISTS", $0) == .integer(0) } }
   }
 
-  @Test("is given back when its locker is closed while it is being taken", arguments: 0..<10)
+  @Test("A lock is given back when its locker is closed while it is being taken", arguments: 0..<10)
   func closedMeanwhile(_ round: Int) async throws {
     let keys = (0..<50).map { _ in uniqueKey() }
     let locker = try await Locker(url: RedisServer.current.url)
@@ -163,7 +167,7 @@ struct AmbiguousReleaseTests {
 
   // MARK: Extension
 
-  @Test("survives extensions whose answers are lost")
+  @Test("A lock survives extensions whose answers are lost")
   func survives() async throws {
     let options = LockOptions(ttl: .seconds(2), extend: .milliseconds(100))
     let held = try await hold(options, operationTimeout: .milliseconds(300))
@@ -188,7 +192,8 @@ struct AmbiguousReleaseTests {
   }
 
   @Test(
-    "is lost at the end of its validity when no extension is answered", arguments: [false, true])
+    "A lock is lost at the end of its validity when no extension is answered",
+    arguments: [false, true])
   func lost(requestArrives: Bool) async throws {
     let options = LockOptions(ttl: .milliseconds(400), extend: .milliseconds(100))
     let held = try await hold(options, operationTimeout: .milliseconds(150))

@@ -7,7 +7,7 @@ import Testing
 /// What is left on the server of an acquisition whose outcome nobody knows.
 ///
 /// Keys live for a minute, so that only the library can have removed those that are gone.
-@Suite("An acquisition without an answer", .redisServer(), .serialized)
+@Suite("An acquisition without an answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousTests {
   private static let ttl = Duration.seconds(60)
 
@@ -24,7 +24,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "because the line broke at any byte, and no time for another, leaves no lock that nobody holds",
+    "An acquisition whose line breaks at any byte, with no time for another, leaves no lock without a holder",
     arguments: FaultProxy.Direction.allCases, Break.allCases)
   func brokenAtEveryByteInAHurry(_ direction: FaultProxy.Direction, _ way: Break) async throws {
     let options = LockOptions(timeout: .milliseconds(8), ttl: Self.ttl, extend: nil)
@@ -32,7 +32,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "because all fell silent at any byte leaves no lock that nobody holds",
+    "An acquisition whose line falls silent at any byte leaves no lock without a holder",
     arguments: FaultProxy.Direction.allCases)
   func silentAtEveryByte(_ direction: FaultProxy.Direction) async throws {
     let options = LockOptions(timeout: .milliseconds(30), ttl: Self.ttl, extend: nil)
@@ -80,7 +80,7 @@ struct AmbiguousTests {
     #expect(position > 20, "The sweep did not reach the acquisition.")
   }
 
-  @Test("because one reply was lost is a typed error and no lock, and the next call works")
+  @Test("An acquisition with one lost reply is a typed error and no lock, and the next call works")
   func swallowed() async throws {
     let client = RedisClient(.current)
     for round in 0..<3 {
@@ -103,7 +103,7 @@ struct AmbiguousTests {
     }
   }
 
-  @Test("because the reply was garbled leaves nothing, and the next call works")
+  @Test("An acquisition with a garbled reply leaves nothing, and the next call works")
   func garbled() async throws {
     let client = RedisClient(.current)
     for text in ["garbage\r\n", "+OK\r\n:7\r\n$-1\r\n", "$-1\r\n:1\r\n$-1\r\n"] {
@@ -128,7 +128,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "because the request came late is taken back behind it",
+    "An acquisition whose request comes late is taken back behind it",
     arguments: [Duration.milliseconds(30), .seconds(1)])
   func late(operationTimeout: Duration) async throws {
     let proxy = try FaultProxy(to: .current)
@@ -153,7 +153,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "because the server was stopped leaves nothing when it goes on", .redisServer(),
+    "An acquisition at a stopped server leaves nothing when the server goes on", .redisServer(),
     arguments: [Duration.milliseconds(30), .seconds(1)])
   func stopped(operationTimeout: Duration) async throws {
     let server = RedisServer.current
@@ -172,7 +172,9 @@ struct AmbiguousTests {
     await eventually { try client("DBSIZE") == .integer(1) }
   }
 
-  @Test("because it was cancelled leaves nothing", arguments: [0, 2, 4, 8, 16])
+  @Test(
+    "An acquisition that is cancelled without an answer leaves nothing",
+    arguments: [0, 2, 4, 8, 16])
   func cancelled(milliseconds: Int) async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }

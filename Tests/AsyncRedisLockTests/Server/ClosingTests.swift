@@ -3,12 +3,14 @@ import Logging
 import Testing
 
 @testable import AsyncRedisLock
+@testable import AsyncRedisLockTesting
 
-@Suite("Closing")
+@Suite("Closing", .timeLimit(.minutes(2)))
 struct ClosingTests {
-  @Test("waits for a release that another thread has begun and not yet handed to the store")
+  @Test("Closing waits for a release that another thread has begun and not yet handed to the store")
   func releaseUnderWay() async throws {
-    let store = StubStore()
+    let activity = Activity()
+    let store = StubStore(clock: LockClock(activity: activity))
     let coordinator = Coordinator(
       LockerConfiguration(operationTimeout: .seconds(5)), store: store, storeID: "nowhere",
       reporter: Reporter(logger: Logger(label: "closing"), label: nil))
@@ -16,9 +18,9 @@ struct ClosingTests {
       try await coordinator.acquire(LockKeys(["key"]), options: LockOptions(), waits: false))
     Thread.detachNewThread { coordinator.release(lease) }
     await eventually("the release begins") { store.isReleasing.value }
-    let closing = Task { await coordinator.close() }
-    // Either it waits now, or it is through before the release is; nobody can tell without time.
-    try await Task.sleep(for: .milliseconds(100))
+    let closing = Task(executorPreference: activity) { await coordinator.close() }
+    // It waits then, or is through before the release.
+    try await activity.settle()
     store.mayRelease.signal()
     await closing.value
     await eventually("both are through") { store.events.values.count == 2 }

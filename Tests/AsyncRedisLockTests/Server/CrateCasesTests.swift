@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// The test cases of the Rust crate async-redis-lock, for one key and for two.
-@Suite("Like the Rust crate, a lock", .redisServer())
+@Suite("A lock as in the Rust crate", .timeLimit(.minutes(2)), .redisServer())
 struct CrateCasesTests {
   static let keyCounts = [1, 2]
 
@@ -12,7 +12,7 @@ struct CrateCasesTests {
   }
 
   @Test(
-    "is exclusive: a second acquisition times out, and succeeds after the release",
+    "A second acquisition times out, and succeeds after the release, as with the Rust crate",
     arguments: keyCounts)
   func exclusive(count: Int) async throws {
     let keys = makeKeys(count)
@@ -28,7 +28,8 @@ struct CrateCasesTests {
     #expect(try await next.release() == .released)
   }
 
-  @Test("is released when its handle is dropped", arguments: keyCounts)
+  @Test(
+    "A lock is released when its handle is dropped, as with the Rust crate", arguments: keyCounts)
   func drop(count: Int) async throws {
     let keys = makeKeys(count)
     let locker = try await Locker()
@@ -40,7 +41,9 @@ struct CrateCasesTests {
     #expect(next.isHeld)
   }
 
-  @Test("is released passively when it is not extended", arguments: keyCounts)
+  @Test(
+    "A lock that is not extended is released passively, as with the Rust crate",
+    arguments: keyCounts)
   func passive(count: Int) async throws {
     let keys = makeKeys(count)
     let locker = try await Locker()
@@ -55,7 +58,8 @@ struct CrateCasesTests {
     #expect(try await next.release() == .released)
   }
 
-  @Test("is extended automatically past its ttl", arguments: keyCounts)
+  @Test(
+    "A lock is extended automatically past its ttl, as with the Rust crate", arguments: keyCounts)
   func extended(count: Int) async throws {
     let keys = makeKeys(count)
     let locker = try await Locker()

@@ -5,11 +5,11 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A lock that is left to another process", .redisServer())
+@Suite("A lock that is left to another process", .timeLimit(.minutes(2)), .redisServer())
 struct DetachingTests {
   let options = LockOptions(ttl: .milliseconds(600), extend: .milliseconds(100))
 
-  @Test("goes on there, and is never free in between")
+  @Test("A detached lock goes on in another process, and is never free in between")
   func handedOver() async throws {
     let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
     let key = uniqueKey()
@@ -46,7 +46,7 @@ struct DetachingTests {
     await eventually { inbox.listenerCount == 0 }
   }
 
-  @Test("stays when its handle is released, dropped, or closed with its locker")
+  @Test("A detached lock stays when its handle is released, dropped, or closed with its locker")
   func leftAlone() async throws {
     let key = uniqueKey()
     let options = LockOptions(ttl: .seconds(30), extend: .seconds(10))
@@ -62,7 +62,7 @@ struct DetachingTests {
     #expect(try RedisClient(.current)("GET", key).string == check?.token)
   }
 
-  @Test("is taken over once")
+  @Test("A detached lock can be taken over only once")
   func once() async throws {
     let locker = try await Locker(on: .current)
     let check = try await locker.acquire([uniqueKey("a"), uniqueKey("b")]).detach()
@@ -74,7 +74,9 @@ struct DetachingTests {
     #expect(adopted.isHeld)
   }
 
-  @Test("cannot be taken over when one of its keys is gone or another's, and none is changed")
+  @Test(
+    "A detached lock with a key that is gone or another's cannot be taken over, and no key is changed"
+  )
   func gone() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b")]
@@ -88,7 +90,7 @@ struct DetachingTests {
     #expect(try client("GET", keys[1]).string == "theirs")
   }
 
-  @Test("ends with its ttl when nobody takes it over, and the next in line gets it")
+  @Test("A detached lock that is not taken over ends with its ttl, and the next in line gets it")
   func forgotten() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -98,7 +100,7 @@ struct DetachingTests {
     try await next.value.release()
   }
 
-  @Test("wakes who waits when its new holder releases it")
+  @Test("A detached lock wakes its waiter when its new holder releases it")
   func handedOn() async throws {
     let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
     let key = uniqueKey()
@@ -113,7 +115,7 @@ struct DetachingTests {
     #expect(start.duration(to: .now) < .inTime)
   }
 
-  @Test("is not left when it is lost already, or released")
+  @Test("A lock that is lost or released cannot be detached")
   func notHeld() async throws {
     let locker = try await Locker(on: .current)
     let released = try await locker.acquire(uniqueKey())
@@ -124,7 +126,7 @@ struct DetachingTests {
     await expectError(.lost) { try await lost.detach() }
   }
 
-  @Test("cannot be taken over by keys that are none, or with options that are wrong")
+  @Test("A detached lock cannot be taken over by no keys, or with options that are wrong")
   func badInput() async throws {
     let locker = try await Locker(on: .current)
     await expectError(.invalidKey) {
@@ -137,7 +139,7 @@ struct DetachingTests {
     await expectError(.lost) { try await locker.adopt(check) }
   }
 
-  @Test("is given back when the answer to taking it over does not come")
+  @Test("A detached lock is given back when the answer to taking it over does not come")
   func silence() async throws {
     let key = uniqueKey()
     let check = try await Locker(on: .current).acquire(

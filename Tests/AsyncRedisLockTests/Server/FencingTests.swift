@@ -2,9 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("Fencing tokens", .redisServer())
+@Suite("Fencing tokens", .timeLimit(.minutes(2)), .redisServer())
 struct FencingTests {
-  @Test("grow in the order of holding, across lockers and for one key or several")
+  @Test("Fencing tokens grow in the order of holding, across lockers and for one key or several")
   func grow() async throws {
     let lockers = [try await Locker(on: .current), try await Locker(on: .current)]
     let keys = [uniqueKey("a"), uniqueKey("b")]
@@ -20,7 +20,8 @@ struct FencingTests {
     }
   }
 
-  @Test("grow past a lost counter, with and without a lost connection", .redisServer())
+  @Test(
+    "Fencing tokens grow past a lost counter, with and without a lost connection", .redisServer())
   func lostCounter() async throws {
     let client = RedisClient(.current)
     let locker = try await Locker(on: .current)
@@ -42,7 +43,7 @@ struct FencingTests {
     }
   }
 
-  @Test("can be turned off")
+  @Test("Fencing tokens can be turned off")
   func off() async throws {
     let locker = try await Locker(on: .current) { $0.isFencingEnabled = false }
     for keys in [[uniqueKey()], [uniqueKey(), uniqueKey()]] {
@@ -56,7 +57,7 @@ struct FencingTests {
     }
   }
 
-  @Test("come from a counter under the configured prefix")
+  @Test("Fencing tokens come from a counter under the configured prefix")
   func prefix() async throws {
     let locker = try await Locker(on: .current) { $0.keyPrefix = "elsewhere/" }
     let lock = try await locker.acquire(uniqueKey())

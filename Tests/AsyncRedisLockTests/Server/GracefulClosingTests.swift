@@ -7,7 +7,8 @@ import Testing
   import ServiceLifecycle
 #endif
 
-@Suite("A locker that is closed when its locks are released", .redisServer())
+@Suite(
+  "A locker that is closed when its locks are released", .timeLimit(.minutes(2)), .redisServer())
 struct GracefulClosingTests {
   let options = LockOptions(
     timeout: .seconds(20), ttl: .milliseconds(300), extend: .milliseconds(60))
@@ -21,7 +22,7 @@ struct GracefulClosingTests {
     }
   }
 
-  @Test("lets a body come to its end, past its ttl, and sends waiters away")
+  @Test("A locker that closes gracefully lets a body end, past its ttl, and sends waiters away")
   func bodyEnds() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -43,8 +44,15 @@ struct GracefulClosingTests {
     await untilClosed(locker)
     await expectError(.closed) { try await local.value }
     await expectError(.closed) { try await remote.value }
-    // Is it extended?
-    try await Task.sleep(for: .milliseconds(600))
+    // Extended every 60 ms, so that it is past its first ttl after so many times.
+    let client = RedisClient(.current)
+    var (extensions, remaining) = (0, 0)
+    await eventually("it goes on being extended") {
+      let now = try client("PTTL", key).integer ?? 0
+      if now > remaining { extensions += 1 }
+      remaining = now
+      return extensions > 5
+    }
     #expect(try RedisServer.current.hasKey(key))
     mayEnd.value = true
     #expect(try await body.value)
@@ -53,7 +61,7 @@ struct GracefulClosingTests {
     try await other.release()
   }
 
-  @Test("releases what is held as soon as the waiting is cancelled")
+  @Test("A locker that closes gracefully releases what is held as soon as the waiting is cancelled")
   func cancelled() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey(), options: options)
@@ -66,7 +74,7 @@ struct GracefulClosingTests {
     #expect(try !RedisServer.current.hasKey(lock.keys[0]))
   }
 
-  @Test("closes at once when nothing is held")
+  @Test("A locker that closes gracefully closes at once when nothing is held")
   func nothingHeld() async throws {
     let locker = try await Locker(on: .current)
     try await locker.acquire(uniqueKey()).release()
@@ -93,7 +101,7 @@ struct GracefulClosingTests {
       return ServiceGroup(configuration: configuration)
     }
 
-    @Test("as a service, when its group shuts down")
+    @Test("A locker as a service closes gracefully when its group shuts down")
     func service() async throws {
       let locker = try await Locker(on: .current)
       let key = uniqueKey()
@@ -115,7 +123,7 @@ struct GracefulClosingTests {
       await expectError(.closed) { try await locker.acquire(key) }
     }
 
-    @Test("as a service, releases what is still held when its group's patience ends")
+    @Test("A locker as a service releases what is still held when its group's patience ends")
     func impatientService() async throws {
       let locker = try await Locker(on: .current)
       let lock = try await locker.acquire(uniqueKey(), options: options)

@@ -2,11 +2,11 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("How long a lock is held", .redisServer())
+@Suite("How long a lock is held", .timeLimit(.minutes(2)), .redisServer())
 struct HoldTests {
   let long = LockOptions(timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
 
-  @Test("is no less than minHold for others, and no more than it, however long the ttl")
+  @Test("A lock with minHold is kept for exactly that time, however long its ttl")
   func kept() async throws {
     let (holder, other) = (try await Locker(on: .current), try await Locker(on: .current))
     let client = RedisClient(.current)
@@ -27,7 +27,7 @@ struct HoldTests {
     try await next.release()
   }
 
-  @Test("is no less than minHold for the next task of the same locker")
+  @Test("A lock with minHold is kept from the next task of the same locker, too")
   func keptInProcess() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -42,7 +42,7 @@ struct HoldTests {
     #expect(start.duration(to: .now) >= .milliseconds(400))
   }
 
-  @Test("is minHold also for a lock that is dropped, and when the locker is closed")
+  @Test("A lock with minHold is kept also if it is dropped, or its locker closed")
   func keptWhenClosed() async throws {
     let client = RedisClient(.current)
     let (dropped, closed) = (uniqueKey("dropped"), uniqueKey("closed"))
@@ -58,7 +58,7 @@ struct HoldTests {
     }
   }
 
-  @Test("of several keys is minHold for those that are still its own")
+  @Test("A lock with minHold on several keys keeps those that are still its own")
   func keptInPart() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b")]
@@ -72,7 +72,7 @@ struct HoldTests {
     #expect(try client("PTTL", keys[1]).integer == -1)
   }
 
-  @Test("ends without a change when minHold is over before the release")
+  @Test("A lock whose minHold is over is released at once")
   func over() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -84,7 +84,7 @@ struct HoldTests {
     #expect(try !RedisServer.current.hasKey(key))
   }
 
-  @Test("is no more than maxHold, and the loss says so")
+  @Test("A lock is held no longer than maxHold, and the loss says so")
   func tooLong() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -102,7 +102,7 @@ struct HoldTests {
     await eventually { try !RedisServer.current.hasKey(key) }
   }
 
-  @Test("is no more than maxHold for the body of withLock, which is cancelled")
+  @Test("A body of withLock that goes on past maxHold is cancelled")
   func bodyTooLong() async throws {
     let locker = try await Locker(on: .current)
     let options = LockOptions(maxHold: .milliseconds(100))
@@ -113,7 +113,7 @@ struct HoldTests {
     }
   }
 
-  @Test("cannot be prolonged past maxHold")
+  @Test("A lock cannot be prolonged past its maxHold")
   func prolonging() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey(), options: LockOptions(maxHold: .seconds(20)))
@@ -123,7 +123,7 @@ struct HoldTests {
   }
 
   @Test(
-    "has to make sense",
+    "Values of minHold and maxHold that make no sense are refused",
     arguments: [
       LockOptions(minHold: .seconds(-1)), LockOptions(maxHold: .zero),
       LockOptions(minHold: .seconds(2), maxHold: .seconds(1)),
@@ -134,7 +134,7 @@ struct HoldTests {
     await expectError(.invalidOptions) { try await locker.acquire(uniqueKey(), options: options) }
   }
 
-  @Test("goes with a label, which others see")
+  @Test("A label goes with its lock, and others see it")
   func label() async throws {
     let locker = try await Locker(on: .current) { $0.label = "service" }
     let key = uniqueKey()

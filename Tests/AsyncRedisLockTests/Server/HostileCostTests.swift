@@ -10,7 +10,7 @@ import Testing
 
 /// What a hostile server can cost, measured in a process of its own for each attack.
 @Suite(
-  "An attack costs no more than its timeout, a second of work and 64 MiB",
+  "An attack costs no more than its timeout, a second of work and 64 MiB", .timeLimit(.minutes(5)),
   .disabled(if: isSlowed, "What the thread sanitizer costs is in all numbers."))
 struct HostileCostTests {
   /// What is said instead of an answer.
@@ -77,7 +77,8 @@ struct HostileCostTests {
     }
   }
 
-  @Test(arguments: Attack.all)
+  @Test(
+    "An attack costs no more than its timeout, a second of work and 64 MiB", arguments: Attack.all)
   func cost(of attack: Attack) async throws {
     try await withThrowingTaskGroup { group in
       for moment in Moment.allCases {
@@ -91,7 +92,7 @@ struct HostileCostTests {
     try await expectCheap(moment) { _ in attack.answer }
   }
 
-  @Test("also when it is made of messages that are as they should be")
+  @Test("An attack by well-formed grants costs no more than another")
   func grants() async throws {
     try await Self.expectCheap(.inbox) { channel in
       let grant = FakeAnswer.bulkText("1000000000000000 1 token 3:key")

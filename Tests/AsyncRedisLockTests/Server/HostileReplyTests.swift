@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("A reply", .serialized)
+@Suite("A reply", .timeLimit(.minutes(2)), .serialized)
 struct HostileReplyTests {
   /// A reply that is no answer to anything, or a broken one.
   struct Payload: Sendable, CustomTestStringConvertible {
@@ -73,7 +73,7 @@ struct HostileReplyTests {
   }
 
   @Test(
-    "that makes no sense ends in time with a lock or a typed error, and the next call works",
+    "A reply that makes no sense ends in time with a lock or a typed error, and the next call works",
     arguments: Payload.all)
   func nonsense(_ payload: Payload) async throws {
     // In a process of its own, so that a crash is seen as what it is.
@@ -158,7 +158,7 @@ struct HostileReplyTests {
     }
   }
 
-  @Test("without an end is cut off before it fills the memory", arguments: Element.allCases)
+  @Test("A reply without an end is cut off before it fills the memory", arguments: Element.allCases)
   func endless(_ element: Element) async throws {
     // Some 8 MB, and the two arrays around them would take 250 times more.
     let text = "*1024\r\n*1024\r\n" + String(repeating: element.text, count: 2000)

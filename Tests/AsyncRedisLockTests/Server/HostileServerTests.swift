@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("A hostile server")
+@Suite("A hostile server", .timeLimit(.minutes(2)))
 struct HostileServerTests {
   // MARK: Time
 
@@ -14,14 +14,15 @@ struct HostileServerTests {
     var testDescription: String { rawValue }
   }
 
-  @Test("cannot stretch a timeout by answering in drips", arguments: Operation.allCases)
+  @Test("A server that answers in drips cannot stretch a timeout", arguments: Operation.allCases)
   func drip(_ operation: Operation) async throws {
     // Complete after 10 s.
     let slow = "*2\r\n$85\r\n\(String(repeating: "x", count: 85))\r\n:100\r\n"
     try await expectTimeout(of: operation) { .drip(slow, every: .milliseconds(100)) }
   }
 
-  @Test("cannot stretch a timeout by not answering at all", arguments: Operation.allCases)
+  @Test(
+    "A server that does not answer at all cannot stretch a timeout", arguments: Operation.allCases)
   func silence(_ operation: Operation) async throws {
     try await expectTimeout(of: operation) { .silence }
   }
@@ -63,7 +64,7 @@ struct HostileServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("that accepts and says nothing ends the connecting in time")
+  @Test("A server that accepts and says nothing ends the connecting in time")
   func neverAnswers() async throws {
     let server = try FakeServer { _, _, _ in .silence }
     defer { server.stop() }
@@ -75,7 +76,8 @@ struct HostileServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("that hangs up in the middle of a reply is asked again, and is not believed before")
+  @Test(
+    "A server that hangs up in the middle of a reply is asked again, and is not believed before")
   func cut() async throws {
     let key = uniqueKey()
     let reply = "*4\r\n$6\r\nholder\r\n:1000\r\n:0\r\n*0\r\n"
@@ -115,7 +117,7 @@ struct HostileServerTests {
   }
 
   @Test(
-    "gets what takes an acquisition back on the line on which it got that",
+    "An acquisition is taken back on the line on which the server got it",
     arguments: Nonsense.allCases)
   func takenBackInPlace(_ nonsense: Nonsense) async throws {
     let server = try FakeServer { command, connection, _ in
@@ -134,7 +136,7 @@ struct HostileServerTests {
 
   // MARK: Answers that are not one's own
 
-  @Test("whose reply comes after the timeout finds nobody who takes it for his answer")
+  @Test("A reply that comes after the timeout is no other caller's answer")
   func lateReply() async throws {
     let (late, next) = (uniqueKey("late"), uniqueKey("next"))
     let server = try FakeServer { command, _, _ in
@@ -158,7 +160,7 @@ struct HostileServerTests {
     }
   }
 
-  @Test("whose reply comes after the caller was cancelled gives it to nobody else")
+  @Test("A reply that comes after the caller was cancelled is no other caller's answer")
   func cancelledReply() async throws {
     let (late, next) = (uniqueKey("late"), uniqueKey("next"))
     let server = try FakeServer { command, _, _ in
@@ -178,7 +180,7 @@ struct HostileServerTests {
     #expect(server.connectionCount == 1)
   }
 
-  @Test("that answers twice loses the connection, and no answer is the wrong one's")
+  @Test("A server that answers twice loses the connection, and no answer is the wrong one's")
   func duplicate() async throws {
     let (first, second) = (uniqueKey("first"), uniqueKey("second"))
     let server = try FakeServer { command, _, _ in
@@ -198,7 +200,8 @@ struct HostileServerTests {
   }
 
   @Test(
-    "is not listened to when it speaks unasked", arguments: ["+OK\r\n", "$5\r\nhe", "\r\n", "*"])
+    "A server that speaks unasked is not listened to",
+    arguments: ["+OK\r\n", "$5\r\nhe", "\r\n", "*"])
   func unsolicited(_ text: String) async throws {
     let server = try FakeServer()
     defer { server.stop() }
@@ -212,7 +215,7 @@ struct HostileServerTests {
     #expect(server.connectionCount == 2)
   }
 
-  @Test("that spoke unasked before a release does not make that release look late")
+  @Test("A server that spoke unasked before a release does not make that release look late")
   func unsolicitedBeforeRelease() async throws {
     let released = Shared(false)
     let server = try FakeServer { command, _, _ in
@@ -227,7 +230,7 @@ struct HostileServerTests {
     #expect(try await lock.release() == .released)
   }
 
-  @Test("that speaks before it is asked is not believed to have logged anybody in")
+  @Test("A server that speaks before it is asked is not believed to have answered the login")
   func unsolicitedWelcome() async throws {
     let server = try FakeServer { command, _, _ in
       command.name == "AUTH" ? "-WRONGPASS invalid username-password pair\r\n" : nil

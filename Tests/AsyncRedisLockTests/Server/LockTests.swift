@@ -2,9 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock", .redisServer())
+@Suite("A lock", .timeLimit(.minutes(2)), .redisServer())
 struct LockTests {
-  @Test("says what became of it when it is released, each time the same")
+  @Test("A release says what became of the lock, each time the same")
   func releaseOutcomes() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let released = try await locker.acquire(uniqueKey())
@@ -23,7 +23,7 @@ struct LockTests {
     #expect(try client("GET", taken.keys[0]).string == "theirs")
   }
 
-  @Test("of several keys releases those that are still its own")
+  @Test("A lock on several keys releases those that are still its own")
   func partialRelease() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b"), uniqueKey("c")]
@@ -33,7 +33,7 @@ struct LockTests {
     #expect(try client("EXISTS", keys[0], keys[1], keys[2]).integer == 1)
   }
 
-  @Test("of several keys is taken whole or not at all")
+  @Test("A lock on several keys is taken whole or not at all")
   func allOrNothing() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let (free, held) = (uniqueKey("a"), uniqueKey("z"))
@@ -44,7 +44,7 @@ struct LockTests {
     #expect(lock.keys == [free])
   }
 
-  @Test("is released once, however many tasks release it")
+  @Test("A lock is released once, however many tasks release it")
   func concurrentRelease() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey())
@@ -55,7 +55,7 @@ struct LockTests {
     #expect(outcomes == [.released])
   }
 
-  @Test("is released though the task that releases it is cancelled")
+  @Test("A lock is released though the task that releases it is cancelled")
   func shieldedRelease() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -68,7 +68,7 @@ struct LockTests {
     #expect(try await locker.inspect(key) == nil)
   }
 
-  @Test("can be extended by hand, and is never shortened")
+  @Test("A lock can be extended by hand, and is never shortened")
   func extendByHand() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     let lock = try await locker.acquire(key)
@@ -85,7 +85,7 @@ struct LockTests {
     await expectError(.lost) { try await lock.extend(by: .seconds(1)) }
   }
 
-  @Test("that was taken away is noticed by extending it")
+  @Test("An extension by hand notices that the lock was taken away")
   func extendLost() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     for value in [nil, "theirs"] {
@@ -98,7 +98,7 @@ struct LockTests {
     }
   }
 
-  @Test("tells its holder and its time to whoever asks")
+  @Test("A lock's holder and remaining time can be inspected by any client")
   func inspect() async throws {
     let locker = try await Locker(on: .current) { $0.label = "billing" }
     let key = uniqueKey()
@@ -113,7 +113,7 @@ struct LockTests {
     #expect(remaining > .seconds(1) && remaining <= .seconds(3))
   }
 
-  @Test("can be taken away by force, which its holder notices")
+  @Test("A lock can be taken away by force, which its holder notices")
   func forceRelease() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -125,7 +125,7 @@ struct LockTests {
     #expect(lock.lossReason == .takenAway)
   }
 
-  @Test("is not extended when that is turned off")
+  @Test("A lock is not extended when that is turned off")
   func noExtension() async throws {
     let locker = try await Locker(on: .current)
     let start = ContinuousClock.now
@@ -136,7 +136,7 @@ struct LockTests {
     #expect(lock.lossReason == .expired)
   }
 
-  @Test("is released when its handle and its locker go out of scope together")
+  @Test("A lock is released when its handle and its locker go out of scope together")
   func droppedTogether() async throws {
     let server = RedisServer.current
     let keys = (0..<100).map { _ in uniqueKey() }
@@ -149,14 +149,14 @@ struct LockTests {
     await eventually { try keys.allSatisfy { try client("EXISTS", $0).integer == 0 } }
   }
 
-  @Test("cannot be one of the library's own keys")
+  @Test("A lock cannot be on one of the library's own keys")
   func reservedKeys() async throws {
     let locker = try await Locker(on: .current)
     await expectError(.invalidKey) { try await locker.acquire("redis-lock:fence") }
     await expectError(.invalidKey) { try await locker.forceRelease("redis-lock:fence") }
   }
 
-  @Test("survives its locker, and is released by its handle then")
+  @Test("A lock survives its locker, and is released by its handle then")
   func outlivesLocker() async throws {
     let key = uniqueKey()
     var locker: Locker? = try await Locker(on: .current)

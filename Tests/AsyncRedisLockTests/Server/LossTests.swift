@@ -2,13 +2,13 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is lost")
+@Suite("A lock that is lost", .timeLimit(.minutes(2)))
 struct LossTests {
   static let quick = LockOptions(
     timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(200))
 
   @Test(
-    "by deletion or to another is noticed at the next extension", .redisServer(),
+    "A lock that is deleted or another's is lost at the next extension", .redisServer(),
     arguments: [nil, "x"])
   func takenAway(value: String?) async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
@@ -21,7 +21,7 @@ struct LossTests {
     #expect(try client("GET", lock.keys[0]).string == value)
   }
 
-  @Test("in one of its keys gives the others back", .redisServer())
+  @Test("A lock that is lost in one of its keys gives the others back", .redisServer())
   func oneOfSeveral() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b")]
@@ -32,7 +32,7 @@ struct LossTests {
   }
 
   @Test(
-    "because the server hangs or is gone is lost by its own clock, not later than its key can expire",
+    "A lock whose server hangs or is gone is lost no later than its key can expire",
     .redisServer(), arguments: ["paused", "killed"])
   func serverGone(how: String) async throws {
     let server = RedisServer.current
@@ -57,7 +57,7 @@ struct LossTests {
     if how == "paused" { server.resume() }
   }
 
-  @Test("is never called held when its key can have expired", .redisServer())
+  @Test("A lock is never called held when its key can have expired", .redisServer())
   func neverTooLong() async throws {
     let server = RedisServer.current
     let (locker, client, key) = (try await Locker(on: server), RedisClient(server), uniqueKey())
@@ -70,7 +70,9 @@ struct LossTests {
     }
   }
 
-  @Test("soon warns in time, and not while extensions succeed", .redisServer())
+  @Test(
+    "A wait for a loss with a margin ends in time, and not while extensions succeed", .redisServer()
+  )
   func warning() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server)
@@ -91,7 +93,8 @@ struct LossTests {
   }
 
   @Test(
-    "or released ends every wait for its loss, and a cancelled task ends its own", .redisServer())
+    "A lock that is lost or released ends every wait for that, and a cancelled task its own",
+    .redisServer())
   func waitsEnd() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey())

@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// What a user of the server has to be allowed so that the library works.
-@Suite("A restricted user", .redisServer(), .serialized)
+@Suite("A restricted user", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct PermissionTests {
   /// The commands that the library cannot do without, but for another database than 0 and the
   /// connection's name.
@@ -26,7 +26,7 @@ struct PermissionTests {
 
   // MARK: Enough
 
-  @Test("who may do no more than is needed can do everything", arguments: [true, false])
+  @Test("A user with no more rights than needed can do everything", arguments: [true, false])
   func enough(isFencingEnabled: Bool) async throws {
     let patterns = isFencingEnabled ? ["~locks:*", "~redis-lock:*"] : ["~locks:*"]
     let user = try makeUser(
@@ -34,7 +34,7 @@ struct PermissionTests {
     try await exercise(connect(as: user) { $0.isFencingEnabled = isFencingEnabled })
   }
 
-  @Test("who may do what the README says can do everything, and nothing else")
+  @Test("A user with the rights of the README can do everything, and nothing else")
   func readme() async throws {
     let rules = try LeastPrivilege.rules().map { $0 == "~invoices:*" ? "~locks:*" : $0 }
     #expect(rules.contains("~locks:*"), "the README's locks are under invoices:")
@@ -47,7 +47,7 @@ struct PermissionTests {
   }
 
   @Test(
-    "is who all tests log in as, when that is asked for",
+    "All tests log in as the restricted user when that is asked for",
     .enabled("The tests run as a user who may do everything.") { LeastPrivilege.isWanted })
   func isUsed() async throws {
     _ = try await Locker { $0.clientName = "checked" }
@@ -56,7 +56,7 @@ struct PermissionTests {
     #expect(client.contains(" user=least "))
   }
 
-  @Test("who may queue does not poll", arguments: [true, false])
+  @Test("A user that may queue does not poll", arguments: [true, false])
   func queue(isFencingEnabled: Bool) async throws {
     let user = try makeUser(
       (isFencingEnabled ? Self.commands : Self.unfencedCommands) + Self.queueing,
@@ -80,14 +80,15 @@ struct PermissionTests {
     try await lock.release()
   }
 
-  @Test("who may do one thing less cannot do everything", arguments: commands)
+  @Test("A user with one right less cannot do everything", arguments: commands)
   func tooFew(_ missing: String) async throws {
     let user = try makeUser(Self.commands.filter { $0 != missing })
     let attempt = await Attempt { try await exercise(connect(as: user)) }
     #expect(attempt.value == nil)
   }
 
-  @Test("who wants no fencing tokens needs all of what is left", arguments: unfencedCommands)
+  @Test(
+    "A user without fencing tokens needs all the rights that are left", arguments: unfencedCommands)
   func tooFewUnfenced(_ missing: String) async throws {
     let user = try makeUser(Self.unfencedCommands.filter { $0 != missing }, patterns: ["~locks:*"])
     let attempt = await Attempt {
@@ -96,13 +97,13 @@ struct PermissionTests {
     #expect(attempt.value == nil)
   }
 
-  @Test("can use another prefix for the keys of the library")
+  @Test("A user can use another prefix for the keys of the library")
   func prefix() async throws {
     let user = try makeUser(Self.commands, patterns: ["~locks:*", "~our-locks:*"])
     try await exercise(connect(as: user) { $0.keyPrefix = "our-locks:" })
   }
 
-  @Test("names the connection only when that is allowed", arguments: [true, false])
+  @Test("A user names the connection only if that is allowed", arguments: [true, false])
   func clientName(isAllowed: Bool) async throws {
     let user = try makeUser(Self.commands + (isAllowed ? ["client|setname"] : []))
     let locker = try await connect(as: user) { $0.clientName = "restricted" }
@@ -111,7 +112,7 @@ struct PermissionTests {
     #expect(list?.contains(" name=restricted ") == isAllowed)
   }
 
-  @Test("needs SELECT for another database than the first", arguments: [true, false])
+  @Test("A user needs SELECT for another database than the first", arguments: [true, false])
   func database(isAllowed: Bool) async throws {
     let user = try makeUser(Self.commands + (isAllowed ? ["select"] : []))
     let attempt = await Attempt { try await connect(as: user) { $0.database = 2 } }
@@ -127,7 +128,7 @@ struct PermissionTests {
   // MARK: Not enough
 
   @Test(
-    "who may not do what it takes is told so at once, and leaves no key",
+    "A user without a needed right is told so at once, and leaves no key",
     // Several keys are taken by a script, and that does without INCR and GETRANGE.
     arguments: [("set", 1...2), ("incr", 1...1), ("incrby", 2...2), ("getrange", 1...1)])
   func refused(_ missing: String, keyCounts: ClosedRange<Int>) async throws {
@@ -135,7 +136,7 @@ struct PermissionTests {
     await expectRefusal(as: user, "locks:" + uniqueKey("refused"), keyCounts)
   }
 
-  @Test("may not use a key that does not belong to him, and is told so at once")
+  @Test("A user must not lock a key that its rules do not allow, and is told so at once")
   func foreignKey() async throws {
     let user = try makeUser(Self.commands)
     let key = uniqueKey("foreign")
@@ -147,7 +148,7 @@ struct PermissionTests {
     }
   }
 
-  @Test("who may not use the fence counter is told so at once, and leaves no key")
+  @Test("A user without the right to the fence counter is told so at once, and leaves no key")
   func foreignPrefix() async throws {
     let user = try makeUser(Self.commands, patterns: ["~locks:*"])
     await expectRefusal(as: user, "locks:" + uniqueKey("fence"))
@@ -167,7 +168,7 @@ struct PermissionTests {
     }
   }
 
-  @Test("from whom a right is taken while he holds a lock loses it when its validity ends")
+  @Test("A user that loses a right while it holds a lock loses the lock when its validity ends")
   func takenAway() async throws {
     let user = try makeUser(Self.commands)
     let options = LockOptions(ttl: .milliseconds(500), extend: .milliseconds(100))

@@ -2,9 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock of another process", .redisServer())
+@Suite("A lock of another process", .timeLimit(.minutes(5)), .redisServer())
 struct ProcessTests {
-  @Test("is kept while it runs, and frees itself after its ttl when it is killed")
+  @Test("A lock of another process is kept while it runs, and ends with its ttl when it is killed")
   func killed() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let holder = try LockTakerProcess(.current, "hold", key: key, ttl: 600, extend: 100)
@@ -18,7 +18,7 @@ struct ProcessTests {
     #expect(lock.isHeld)
   }
 
-  @Test("is extended while every thread of the cooperative pool is blocked")
+  @Test("A lock is extended while every thread of its process's cooperative pool is blocked")
   func blockedPool() async throws {
     let key = uniqueKey()
     let holder = try LockTakerProcess(.current, "block-pool", key: key, ttl: 500, extend: 150)

@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A server that refuses for good", .redisServer())
+@Suite("A server that refuses for good", .timeLimit(.minutes(2)), .redisServer())
 struct RefusalTests {
   /// So long that a call that waits in vain is seen.
   private static let patient = LockOptions(timeout: .seconds(30))
@@ -25,7 +25,9 @@ struct RefusalTests {
 
   // MARK: The server's state
 
-  @Test("because its memory is full keeps the locks that there are", .redisServer())
+  @Test(
+    "A server whose memory is full refuses new locks and keeps those that there are", .redisServer()
+  )
   func outOfMemory() async throws {
     let (client, locker) = (RedisClient(.current), try await Locker())
     let held = try await locker.acquire(
@@ -59,7 +61,7 @@ struct RefusalTests {
     #expect(try await waiting.value.fencingToken ?? 0 > first.fencingToken ?? .max)
   }
 
-  @Test("because it cannot save says so at once", .redisServer())
+  @Test("A server that cannot save refuses, and the caller is told at once", .redisServer())
   func misconfigured() async throws {
     let server = RedisServer.current
     let (client, locker) = (RedisClient(server), try await Locker())
@@ -83,7 +85,7 @@ struct RefusalTests {
 
   // MARK: Keys
 
-  @Test("because the key is no string leaves the key alone", arguments: [true, false])
+  @Test("A key that is no string is refused, and is left alone", arguments: [true, false])
   func wrongType(isFencingEnabled: Bool) async throws {
     let key = uniqueKey()
     try client("RPUSH", key, "element")
@@ -99,7 +101,7 @@ struct RefusalTests {
     #expect(try client("PTTL", key) == .integer(-1))
   }
 
-  @Test("because a held key is no string any more loses the lock, and the key stays")
+  @Test("A held key that is no string any more loses the lock, and the key stays")
   func wrongTypeLater() async throws {
     let locker = try await Locker()
     let lock = try await locker.acquire(
@@ -114,7 +116,7 @@ struct RefusalTests {
   }
 
   @Test(
-    "because the fence counter is broken leaves no key",
+    "A broken fence counter is refused, and leaves no key",
     arguments: [["LPUSH", "x"], ["SET", "words"], ["SET", "9223372036854775807"]])
   func brokenFence(_ command: [String]) async throws {
     let (key, other, prefix) = (uniqueKey(), uniqueKey("other"), uniqueKey("prefix") + ":")
@@ -135,7 +137,7 @@ struct RefusalTests {
     try await locker.acquire(key).release()
   }
 
-  @Test("because the fence counter breaks while locks are taken leaves no key")
+  @Test("A fence counter that breaks while locks are taken leaves no key")
   func fenceBreaksLater() async throws {
     let (key, prefix) = (uniqueKey(), uniqueKey("prefix") + ":")
     let locker = try await Locker { $0.keyPrefix = prefix }
@@ -148,7 +150,7 @@ struct RefusalTests {
 
   // MARK: Databases
 
-  @Test("because there is no such database says so when it is connected to")
+  @Test("A database that does not exist is refused when it is connected to")
   func badDatabase() async throws {
     await expectRefusal("ERR", .connect) {
       try await Locker {

@@ -2,7 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("Without losing a lock that is valid, and without giving it twice, a locker survives")
+@Suite(
+  "The resilience of locks",
+  .timeLimit(.minutes(5)))
 struct ResilienceTests {
   static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(2), extend: .milliseconds(300))
@@ -27,7 +29,7 @@ struct ResilienceTests {
     #expect(try await other.acquire("a").isHeld, sourceLocation: sourceLocation)
   }
 
-  @Test("a dropped connection", .redisServer())
+  @Test("A lock survives a dropped connection", .redisServer())
   func droppedConnection() async throws {
     try await expectKept { client in
       for _ in 0..<5 {
@@ -38,7 +40,7 @@ struct ResilienceTests {
   }
 
   @Test(
-    "a restart of the server within the ttl",
+    "A lock survives a restart of the server within the ttl",
     .redisServer("--appendonly", "yes", "--appendfsync", "always"))
   func restart() async throws {
     let server = RedisServer.current
@@ -48,7 +50,7 @@ struct ResilienceTests {
     }
   }
 
-  @Test("a script cache that is flushed again and again", .redisServer())
+  @Test("A lock survives a script cache that is flushed again and again", .redisServer())
   func scriptFlush() async throws {
     try await expectKept { client in
       for _ in 0..<50 {
@@ -58,12 +60,14 @@ struct ResilienceTests {
     }
   }
 
-  @Test("a server that is slow, within the ttl", .redisServer())
+  @Test("A lock survives a server that is slow, within the ttl", .redisServer())
   func slow() async throws {
     try await expectKept { client in _ = try client("CLIENT", "PAUSE", "700", "ALL") }
   }
 
-  @Test("a server that stops for longer than the operation timeout, within the ttl", .redisServer())
+  @Test(
+    "A lock survives a server that stops for longer than the operation timeout, within the ttl",
+    .redisServer())
   func stopped() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
@@ -76,7 +80,7 @@ struct ResilienceTests {
     #expect(try await lock.release() == .released)
   }
 
-  @Test("connections that are killed at any instant, while many take turns", .redisServer())
+  @Test("Many lockers take turns while their connections are killed at any instant", .redisServer())
   func takingTurns() async throws {
     let server = RedisServer.current
     let client = RedisClient(server)
@@ -116,7 +120,7 @@ struct ResilienceTests {
   }
 
   @Test(
-    "its own closing: waiters get an error, held locks are released, later calls are refused",
+    "Closing sends waiters away, releases held locks, and refuses later calls",
     .redisServer())
   func close() async throws {
     let server = RedisServer.current
@@ -124,7 +128,7 @@ struct ResilienceTests {
     let foreign = try await other.acquire("foreign", options: LockOptions(ttl: .seconds(60)))
     let locks = [try await locker.acquire("a"), try await locker.acquire("b", "c")]
     let waiting = Task { try await locker.acquire("foreign", options: LockOptions(timeout: nil)) }
-    try await Task.sleep(for: .milliseconds(150))
+    await eventually { try server.queue(of: "foreign").count == 1 }
     await locker.close()
     await expectError(.closed) { try await waiting.value }
     for lock in locks {
@@ -138,7 +142,7 @@ struct ResilienceTests {
     await locker.close()
   }
 
-  @Test("being closed in the middle of acquisitions, of which nothing stays", .redisServer())
+  @Test("Closing in the middle of acquisitions leaves nothing of them", .redisServer())
   func closeWhileAcquiring() async throws {
     let server = RedisServer.current
     let client = RedisClient(server)
@@ -169,7 +173,7 @@ struct ResilienceTests {
   }
 
   @Test(
-    "a release while the server cannot be reached, which is made up for", .redisServer(listen: .tcp)
+    "A release while the server cannot be reached is made up for later", .redisServer(listen: .tcp)
   )
   func releaseWhileDown() async throws {
     let server = RedisServer.current
@@ -183,7 +187,7 @@ struct ResilienceTests {
   }
 
   @Test(
-    "a user that may take keys but not draw fencing tokens, without leaving the keys",
+    "A user that may take keys but not draw fencing tokens leaves no keys",
     .redisServer())
   func noFence() async throws {
     let server = RedisServer.current
@@ -199,7 +203,7 @@ struct ResilienceTests {
     }
   }
 
-  @Test("a hand-made extension of which nobody knows whether it worked", .redisServer())
+  @Test("A lock survives a hand-made extension whose outcome is unknown", .redisServer())
   func unknownExtension() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(200) }
@@ -221,7 +225,7 @@ struct ResilienceTests {
     static let burstSize = 20_000
   #endif
 
-  @Test("thousands of handles dropped at once", .redisServer())
+  @Test("Thousands of handles that are dropped at once release all their locks", .redisServer())
   func burst() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server)
@@ -243,7 +247,7 @@ struct ResilienceTests {
     #expect(bystander.isHeld)
   }
 
-  @Test("being closed while the server hangs, within the operation timeout", .redisServer())
+  @Test("Closing while the server hangs ends within the operation timeout", .redisServer())
   func closeHanging() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }

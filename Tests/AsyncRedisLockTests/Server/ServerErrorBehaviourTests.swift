@@ -4,11 +4,11 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A server that refuses for the moment", .serialized)
+@Suite("A server that refuses for the moment", .timeLimit(.minutes(2)), .serialized)
 struct ServerErrorBehaviourTests {
   // MARK: Loading and busy
 
-  @Test("because it loads its data is asked until it is ready", .redisServer())
+  @Test("A server that loads its data is asked until it is ready", .redisServer())
   func loading() async throws {
     let server = RedisServer.current
     let admin = RedisClient(server)
@@ -26,7 +26,8 @@ struct ServerErrorBehaviourTests {
   }
 
   @Test(
-    "because a script hangs is asked until that is killed", .redisServer("--lua-time-limit", "50"))
+    "A server with a script that hangs is asked until the script is killed",
+    .redisServer("--lua-time-limit", "50"))
   func busy() async throws {
     let server = RedisServer.current
     let admin = RedisClient(server)
@@ -38,7 +39,7 @@ struct ServerErrorBehaviourTests {
     }
   }
 
-  @Test("is named as the reason also when the last question gets no answer in time")
+  @Test("A refusing server is named as the reason also if the last question gets no answer in time")
   func cutShort() async throws {
     let end = Shared(ContinuousClock.now + .seconds(60))
     let server = try FakeServer { command, _, _ in
@@ -59,7 +60,7 @@ struct ServerErrorBehaviourTests {
 
   // MARK: Replication
 
-  @Test("because it became a replica is asked until it is a master again", .redisServer())
+  @Test("A server that became a replica is asked until it is a master again", .redisServer())
   func readOnly() async throws {
     let admin = RedisClient(.current)
     let nobody = try FakeListener(.tcp, isOpen: false) { _ in }
@@ -72,7 +73,7 @@ struct ServerErrorBehaviourTests {
   }
 
   @Test(
-    "because it is a replica without its master is asked until it is a master",
+    "A replica without its master is asked until it is a master",
     .redisServer("--replica-serve-stale-data", "no"))
   func masterDown() async throws {
     let admin = RedisClient(.current)
@@ -85,7 +86,7 @@ struct ServerErrorBehaviourTests {
     }
   }
 
-  @Test("because it lacks replicas is asked until it has enough", .redisServer())
+  @Test("A server that lacks replicas is asked until it has enough", .redisServer())
   func noReplicas() async throws {
     let admin = RedisClient(.current)
     try await expectPatience(with: "NOREPLICAS") {
@@ -153,7 +154,7 @@ struct ServerErrorBehaviourTests {
   // MARK: Clients
 
   @Test(
-    "because it has too many clients is asked until it has fewer",
+    "A server with too many clients is asked until it has fewer",
     arguments: [RedisServer.Listener.unixSocket, .tcp])
   func maxClients(_ listener: RedisServer.Listener) async throws {
     let server = try RedisServer(arguments: ["--maxclients", "1"], listen: listener)

@@ -3,9 +3,9 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("An unreachable server")
+@Suite("An unreachable server", .timeLimit(.minutes(2)))
 struct UnreachableServerTests {
-  @Test("that hangs up on an idle connection kills nobody by SIGPIPE, and the next call works")
+  @Test("A server that hangs up on an idle connection causes no SIGPIPE, and the next call works")
   func finThenReset() async {
     await #expect(processExitsWith: .success) {
       let server = try FakeServer()
@@ -22,7 +22,7 @@ struct UnreachableServerTests {
     }
   }
 
-  @Test("that hangs up as soon as it accepts kills nobody by SIGPIPE")
+  @Test("A server that hangs up as soon as it accepts causes no SIGPIPE")
   func hangsUpAtOnce() async {
     await #expect(processExitsWith: .success) {
       // A Unix socket breaks under the first write already.
@@ -35,7 +35,7 @@ struct UnreachableServerTests {
     }
   }
 
-  @Test("that resets its connections under load kills nobody by SIGPIPE")
+  @Test("A server that resets its connections under load causes no SIGPIPE")
   func resetsUnderLoad() async {
     await #expect(processExitsWith: .success) {
       let server = try FakeServer { _, _, index in index == 20 ? FakeAnswer(.reset) : nil }
@@ -61,7 +61,7 @@ struct UnreachableServerTests {
   }
 
   @Test(
-    "because it is full is asked again until it has room",
+    "A server whose backlog is full is asked again until it has room",
     arguments: [FakeListener.Kind.tcp, .unixSocket])
   func full(_ kind: FakeListener.Kind) async throws {
     let refusal = "-ERR max number of clients reached\r\n" + FakeAnswer(.hangUp)
@@ -87,7 +87,7 @@ struct UnreachableServerTests {
     try await locker.acquire(uniqueKey()).release()
   }
 
-  @Test("because nobody listens there is a typed error, in time")
+  @Test("A server that does not listen is a typed error, in time")
   func refused() async throws {
     let listener = try FakeListener(.tcp, isOpen: false) { _ in }
     defer { listener.stop() }
@@ -101,7 +101,7 @@ struct UnreachableServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("because its socket does not exist is a typed error, in time")
+  @Test("A server whose socket does not exist is a typed error, in time")
   func noSuchSocket() async {
     let attempt = await Attempt {
       try await Locker(url: "unix:///nosuch/\(uniqueKey())") {
@@ -113,7 +113,7 @@ struct UnreachableServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("because its name is unknown is a typed error, in time")
+  @Test("A server whose name is unknown is a typed error, in time")
   func unknownHost() async {
     let attempt = await Attempt {
       try await Locker(url: "redis://nosuch.invalid") { $0.connectTimeout = .milliseconds(500) }
@@ -123,7 +123,8 @@ struct UnreachableServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("that goes away fails the next call in time, and not the one after it has come back")
+  @Test(
+    "A server that goes away fails the next call in time, and not the one after it has come back")
   func goesAway() async throws {
     let isDown = Shared(false)
     let server = try FakeServer(welcome: { _ in

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("withLock", .redisServer())
+@Suite("withLock", .timeLimit(.minutes(2)), .redisServer())
 struct WithLockTests {
   /// Not `Sendable`, to be captured and returned.
   final class Counter {
@@ -14,7 +14,7 @@ struct WithLockTests {
   static let quick = LockOptions(
     timeout: .seconds(5), ttl: .milliseconds(600), extend: .milliseconds(50))
 
-  @Test("holds the lock while its body runs, and returns what the body returns")
+  @Test("A call of withLock holds the lock while its body runs, and returns the body's value")
   func holds() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let counter = Counter()
@@ -33,7 +33,7 @@ struct WithLockTests {
     #expect(try await locker.inspect(key) == nil)
   }
 
-  @Test("releases the lock when its body throws, and passes the error on")
+  @Test("A call of withLock releases the lock when its body throws, and passes the error on")
   func throwsError() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     await #expect(throws: Failure()) {
@@ -42,7 +42,7 @@ struct WithLockTests {
     #expect(try await locker.inspect(key) == nil)
   }
 
-  @Test("cancels its body with its task, and releases the lock")
+  @Test("A call of withLock that is cancelled cancels its body, and releases the lock")
   func cancelled() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let entered = AsyncStream<Void>.makeStream()
@@ -58,7 +58,9 @@ struct WithLockTests {
     #expect(try await locker.inspect(key) == nil)
   }
 
-  @Test("cancels its body when the lock is lost, and throws lost", arguments: [nil, "theirs"])
+  @Test(
+    "A call of withLock whose lock is lost cancels its body, and throws lost",
+    arguments: [nil, "theirs"])
   func lost(value: String?) async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     await expectError(.lost) {
@@ -70,7 +72,7 @@ struct WithLockTests {
     #expect(try client("GET", key).string == value)
   }
 
-  @Test("does not return what its body returns after the loss")
+  @Test("A call of withLock does not return what its body returns after the loss")
   func valueAfterLoss() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     await expectError(.lost) {
@@ -89,7 +91,7 @@ struct WithLockTests {
     }
   }
 
-  @Test("passes on an error of the body that the loss did not cause")
+  @Test("A call of withLock passes on an error of the body that the loss did not cause")
   func errorAfterLoss() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     await #expect(throws: Failure()) {
@@ -101,7 +103,7 @@ struct WithLockTests {
     }
   }
 
-  @Test("lets its body release the lock early, undisturbed")
+  @Test("A body of withLock may release the lock early, undisturbed")
   func earlyRelease() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let result = try await locker.withLock(key) { lock in
@@ -114,7 +116,7 @@ struct WithLockTests {
     #expect(result == false)
   }
 
-  @Test("throws at once instead of waiting for its own task, also through another lock")
+  @Test("A call of withLock throws instead of waiting for its own task, also through another lock")
   func deadlock() async throws {
     let locker = try await Locker(on: .current)
     let (first, second) = (uniqueKey("a"), uniqueKey("b"))
@@ -134,7 +136,7 @@ struct WithLockTests {
     }
   }
 
-  @Test("does not mistake another database, or a key that only looks the same, for its own")
+  @Test("Another database, or a key that only looks the same, is no deadlock for withLock")
   func noDeadlock() async throws {
     let (locker, elsewhere) = (
       try await Locker(on: .current), try await Locker(on: .current) { $0.database = 1 }
@@ -147,7 +149,7 @@ struct WithLockTests {
     }
   }
 
-  @Test("lets another task wait, even one that the body has started")
+  @Test("A call of withLock lets another task wait, even one that its body has started")
   func otherTask() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let order = Recorder<Int>()
@@ -157,7 +159,7 @@ struct WithLockTests {
           order.record(2)
         }
       }
-      try await Task.sleep(for: .milliseconds(100))
+      await eventually { locker.waiterCount(of: key) == 1 }
       order.record(1)
       return task
     }
@@ -165,7 +167,7 @@ struct WithLockTests {
     #expect(order.values == [1, 2])
   }
 
-  @Test("IfAvailable does not run its body when somebody else holds the lock")
+  @Test("A call of withLockIfAvailable does not run its body while another holds the lock")
   func ifAvailable() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let lock = try await locker.acquire(key)
@@ -183,7 +185,7 @@ struct WithLockTests {
   @TaskLocal static var mark = 0
 
   @MainActor
-  @Test("runs its body on the main actor when called there")
+  @Test("A call of withLock on the main actor runs its body there")
   func mainActor() async throws {
     let (locker, counter) = (try await Locker(on: .current), Counter())
     let result = try await Self.$mark.withValue(3) {
@@ -212,13 +214,13 @@ struct WithLockTests {
     }
   }
 
-  @Test("runs its body on the actor it is called on")
+  @Test("A call of withLock on an actor runs its body there")
   func anotherActor() async throws {
     let account = Account()
     #expect(try await account.deposit(Locker(on: .current), uniqueKey()) == 1)
   }
 
-  @Test("runs its body off every actor when called there")
+  @Test("A call of withLock outside of actors runs its body off every actor")
   nonisolated func nonisolatedBody() async throws {
     let locker = try await Locker(on: .current)
     let isolation = try await locker.withLock(uniqueKey()) { _ in #isolation == nil }

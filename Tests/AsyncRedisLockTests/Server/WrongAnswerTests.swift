@@ -3,7 +3,7 @@ import FaultProxy
 import Foundation
 import Testing
 
-@Suite("An answer of the wrong kind")
+@Suite("An answer of the wrong kind", .timeLimit(.minutes(2)))
 struct WrongAnswerTests {
   private static let kinds = [
     "+OK\r\n", "+QUEUED\r\n", ":0\r\n", ":1\r\n", ":-1\r\n", ":7\r\n", "$0\r\n\r\n", "$2\r\nOK\r\n",
@@ -28,7 +28,8 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "to a command of an acquisition makes no lock, and all is taken back", arguments: Step.allCases)
+    "A wrong answer to a command of an acquisition makes no lock, and all is taken back",
+    arguments: Step.allCases)
   func acquire(_ step: Step) async throws {
     for answer in Self.kinds where !step.isRight(answer) {
       let comment: Comment = "\(answer.debugDescription)"
@@ -49,7 +50,7 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "to SET that comes twice makes no lock, with fencing tokens or without",
+    "An answer to SET that comes twice makes no lock, with fencing tokens or without",
     arguments: [true, false])
   func twice(isFencing: Bool) async throws {
     let server = try FakeServer { command, _, _ in
@@ -67,7 +68,7 @@ struct WrongAnswerTests {
     try await lock.release()
   }
 
-  @Test("to GETRANGE that is another's token is no lock, and is taken back")
+  @Test("An answer to GETRANGE with another's token is no lock, and is taken back")
   func foreignToken() async throws {
     let server = try FakeServer { command, _, _ in
       command.name == "GETRANGE" ? .bulk("somebody else") : nil
@@ -77,7 +78,7 @@ struct WrongAnswerTests {
     #expect(try await locker.acquireIfAvailable(uniqueKey()) == nil)
   }
 
-  @Test("to an extension leaves the lock as it was")
+  @Test("A wrong answer to an extension leaves the lock as it was")
   func extend() async throws {
     for answer in Self.kinds where answer != "*1\r\n:1\r\n" {
       let server = try FakeServer { command, _, _ in
@@ -94,7 +95,7 @@ struct WrongAnswerTests {
     }
   }
 
-  @Test("to a release, a question or an intervention is a typed error")
+  @Test("A wrong answer to a release, a question or an intervention is a typed error")
   func others() async throws {
     for answer in Self.kinds {
       let server = try FakeServer { command, _, _ in
@@ -123,7 +124,7 @@ struct WrongAnswerTests {
     }
   }
 
-  @Test("ends the connection, because nobody knows whose answer comes next")
+  @Test("A wrong answer ends the connection, because the next answer could be another caller's")
   func desynchronised() async throws {
     let (first, second) = (uniqueKey("first"), uniqueKey("second"))
     let server = try FakeServer { command, connection, _ in
@@ -142,7 +143,7 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "to AUTH never shows the password",
+    "A wrong answer to AUTH never shows the password",
     arguments: [
       "-ERR unknown command 'AUTH', with args beginning with: 'pass' 'w0rd-of-the-test' \r\n",
       "-ERR unknown command `auth`, with args beginning with: `w0rd-of-the-test`, \r\n",

@@ -4,7 +4,7 @@ import PrivateRedis
 import Testing
 
 /// Does the same with the simulated server and, by the scripts, with a real one.
-@Suite("The simulated server", .redisServer())
+@Suite("The simulated server", .timeLimit(.minutes(5)), .redisServer())
 struct SimulatedServerTests {
   private let scripts = QueueScripts()
   private let keys = (0..<3).map { uniqueKey("key-\($0)") }
@@ -13,7 +13,7 @@ struct SimulatedServerTests {
   /// Far above the time in µs, so that it does not matter when the counter is raised.
   private let base: UInt64 = 5_000_000_000_000_000
 
-  @Test("does what the scripts do", arguments: UInt64(0)..<20)
+  @Test("The simulated server does what the scripts do", arguments: UInt64(0)..<20)
   func agrees(seed: UInt64) throws {
     var generator = SeededGenerator(seed: seed)
     func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }

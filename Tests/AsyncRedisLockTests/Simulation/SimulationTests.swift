@@ -2,13 +2,14 @@ import AsyncRedisLock
 import Foundation
 import Testing
 
-@Suite("Simulated lockers")
+@Suite("Simulated lockers", .timeLimit(.minutes(5)))
 struct SimulationTests {
   /// How many seeds are tried; `SIMULATION_SEEDS` sets another number.
   private static let count =
     UInt64(ProcessInfo.processInfo.environment["SIMULATION_SEEDS"] ?? "") ?? 10_000
 
-  @Test("never hold a lock together, never wait for good, and leave nothing behind")
+  @Test(
+    "Simulated lockers never hold a lock together, never wait for good, and leave nothing behind")
   func seeds() async {
     var counts = Simulation.Counts()
     await withTaskGroup(of: ([UInt64], Simulation.Counts).self) { group in
@@ -40,7 +41,7 @@ struct SimulationTests {
 
   /// Repeats what a seed has found, and prints how it came to that; `SIMULATION_SEED` names one.
   @Test(
-    "repeat what a seed has found",
+    "A simulation repeats what its seed has found",
     .enabled(if: ProcessInfo.processInfo.environment["SIMULATION_SEED"] != nil))
   func oneSeed() throws {
     let seed = ProcessInfo.processInfo.environment["SIMULATION_SEED"].flatMap(UInt64.init)

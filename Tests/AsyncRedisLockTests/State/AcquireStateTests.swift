@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The plan of an acquisition")
+@Suite("The plan of an acquisition", .timeLimit(.minutes(2)))
 struct AcquireStateTests {
   let start = Instant.now
 
@@ -27,7 +27,7 @@ struct AcquireStateTests {
     return plan.cannotQueue(at: now, roundTrip: roundTrip, using: &generator)
   }
 
-  @Test("asks quickly first, and bounds a question by the smallest of its limits")
+  @Test("A plan asks quickly first, and bounds a question by the smallest of its limits")
   func firstQuestion() throws {
     var plan = makePlan(LockOptions(timeout: .milliseconds(300)))
     guard case .ask(isFirst: true, by: let deadline) = plan.next(at: start) else {
@@ -44,7 +44,7 @@ struct AcquireStateTests {
     #expect(later == start + .milliseconds(200))
   }
 
-  @Test("asks once even if its time was up before it got to run, and says what came of it")
+  @Test("A plan asks once even if its time was up before it got to run, and says what came of it")
   func belatedQuestion() {
     var generator = SeededGenerator(seed: 1)
     let late = start + .seconds(2)
@@ -63,7 +63,7 @@ struct AcquireStateTests {
     #expect(unanswered.timeUp(at: deadline)?.code == .unreachable)
   }
 
-  @Test("learns who holds the lock by asking again at once, then pauses")
+  @Test("A plan learns the holder of the lock by asking again at once, then pauses")
   func secondQuestion() {
     var generator = SeededGenerator(seed: 1)
     var plan = makePlan()
@@ -85,7 +85,8 @@ struct AcquireStateTests {
   }
 
   @Test(
-    "pauses between half and all of retry, no longer than the holder can last", arguments: 0..<200)
+    "A plan pauses between half and all of retry, no longer than the holder can last",
+    arguments: 0..<200)
   func pauses(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     var plan = makePlan()
@@ -104,7 +105,7 @@ struct AcquireStateTests {
     #expect(short.map { $0 <= .milliseconds(21) } == true)
   }
 
-  @Test("leaves time for a last question, then gives up on the second")
+  @Test("A plan leaves time for a last question, then gives up on the second")
   func deadline() {
     var generator = SeededGenerator(seed: 1)
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
@@ -138,7 +139,7 @@ struct AcquireStateTests {
     #expect(error.isRetryable)
   }
 
-  @Test("takes no lock of which nothing is left")
+  @Test("A plan takes no lock of which nothing is left")
   func tooLate() {
     var plan = makePlan(LockOptions(timeout: nil))
     _ = plan.next(at: start)
@@ -154,7 +155,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("fails at once where waiting cannot help, and waits where it can")
+  @Test("A plan fails at once where waiting cannot help, and waits where it can")
   func failures() {
     var generator = SeededGenerator(seed: 1)
     var plan = makePlan(LockOptions(timeout: .seconds(1)))
@@ -181,7 +182,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("tells a holder from an unreachable server at the end")
+  @Test("A plan tells a holder from an unreachable server at the end")
   func endsWithTheLastReason() {
     var generator = SeededGenerator(seed: 1)
     var plan = makePlan()
@@ -199,7 +200,7 @@ struct AcquireStateTests {
     #expect(timeout.code == .timeout)
   }
 
-  @Test("queues for keys that somebody holds, and asks once more shortly before its end")
+  @Test("A plan queues for keys that are held, and asks once more shortly before its end")
   func queues() {
     var plan = makePlan()
     _ = plan.next(at: start)
@@ -221,7 +222,7 @@ struct AcquireStateTests {
     #expect(plan.timeUp(at: start + .seconds(1))?.code == .timeout)
   }
 
-  @Test("never queues for a call that does not wait, also after a failure")
+  @Test("A plan for a call that does not wait never queues, also after a failure")
   func doesNotQueue() {
     var generator = SeededGenerator(seed: 1)
     for waits in [false, true] {
@@ -240,7 +241,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("does not wait for a holder unless it is asked to")
+  @Test("A plan does not wait for a holder unless it is asked to")
   func leaves() {
     var plan = makePlan(waits: false)
     _ = plan.next(at: start)
@@ -253,7 +254,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("asks nothing when its turn comes at its end: others of the process had the lock")
+  @Test("A plan whose turn comes at its end asks nothing, since others of the process had the lock")
   func noTime() {
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
     plan.gotTurn()

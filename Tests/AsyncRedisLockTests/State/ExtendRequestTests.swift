@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A question for extensions")
+@Suite("A question for extensions", .timeLimit(.minutes(2)))
 struct ExtendRequestTests {
   private let fences = FenceCounter()
 
@@ -23,7 +23,9 @@ struct ExtendRequestTests {
     Request.Answer(replies: replies, sentAt: .now)
   }
 
-  @Test("leaves out leases that have ended when it is sent, and puts each answer in its place")
+  @Test(
+    "A question for extensions leaves out leases that have ended, and puts each answer in its place"
+  )
   func ended() throws {
     let leases = [
       makeLease("a", keys: ["one"]), makeLease("b", keys: ["two", "three"]),
@@ -44,7 +46,7 @@ struct ExtendRequestTests {
     }
   }
 
-  @Test("asks for all while they go on, also when it is sent again")
+  @Test("A question for extensions asks for all while they go on, also when it is sent again")
   func all() throws {
     let leases = [makeLease("a", keys: ["one"]), makeLease("b", keys: ["two", "three"])]
     let question = makeQuestion(leases)
@@ -59,7 +61,7 @@ struct ExtendRequestTests {
     #expect(extended.isOurs == [false, true])
   }
 
-  @Test("is not sent at all, and draws no numbers, when nothing goes on")
+  @Test("A question for extensions is not sent, and draws no numbers, when no lease goes on")
   func nothing() throws {
     let lease = makeLease("a", keys: ["one"])
     let question = makeQuestion([lease], numbers: 4)

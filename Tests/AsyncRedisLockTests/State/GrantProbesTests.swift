@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Probes for grants that were not told")
+@Suite("Probes for grants that were not told", .timeLimit(.minutes(2)))
 struct GrantProbesTests {
   @Test("A message that comes before the answer to the probe was only overtaken")
   func overtaken() {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Bytes from a hostile server")
+@Suite("Bytes from a hostile server", .timeLimit(.minutes(5)))
 struct HostileBytesTests {
   /// A wire, and the library's end of it.
   fileprivate static func pair() throws -> (server: FakeWire, client: CInt) {
@@ -19,7 +19,7 @@ struct HostileBytesTests {
   }
 
   @Test(
-    "behind a reply do not go unnoticed, be it a single one",
+    "Bytes behind a reply do not go unnoticed, be it a single one",
     arguments: ["", "+", "*", "+OK"]
   )
   func leftOver(_ text: String) throws {
@@ -41,7 +41,7 @@ struct HostileBytesTests {
     #expect(isOver)
   }
 
-  @Test("that are messages without a pause end the conversation")
+  @Test("A flood of messages without a pause ends the conversation")
   func flood() async throws {
     let (server, client) = try Self.pair()
     let login = Handshake(LockerConfiguration(), connectHook: nil)
@@ -63,13 +63,14 @@ struct HostileBytesTests {
   }
 }
 
-@Suite("The replies to a login")
+@Suite("The replies to a login", .timeLimit(.minutes(2)))
 struct LoginTests {
   private static let denial = "WRONGPASS invalid username-password pair or user is disabled."
 
   private static func error(_ message: String) -> Reply { .error(ServerError(message: message)) }
 
-  @Test("of a server that denies it are believed wherever they stand", arguments: 0..<4)
+  @Test(
+    "Bytes of a server that denies the inbox are believed wherever they stand", arguments: 0..<4)
   func denied(place: Int) {
     var configuration = LockerConfiguration(password: "wrong")
     configuration.database = 1
@@ -79,7 +80,7 @@ struct LoginTests {
     #expect(throws: TransportError.self) { try login.check(replies) }
   }
 
-  @Test("are not shown if they may repeat the password", arguments: 0..<2)
+  @Test("Replies to a login are not shown if they may repeat the password", arguments: 0..<2)
   func hidden(place: Int) {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 1)
     let login = Handshake(configuration, connectHook: nil)
@@ -90,7 +91,7 @@ struct LoginTests {
     #expect(error.map { "\($0)".contains("zq7") } == false)
   }
 
-  @Test("tell of a database that is not there, password or not")
+  @Test("Replies to a login tell of a database that is not there, password or not")
   func shown() {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 99)
     let login = Handshake(configuration, connectHook: nil)
@@ -101,7 +102,7 @@ struct LoginTests {
   }
 
   @Test(
-    "show no password when they come in another reply's place",
+    "Replies to a login show no password when they come in another reply's place",
     arguments: ["ERR unknown command `AUTH`, with args: `zq7 kx9`", "WORSE:zq7 kx9", "zq7 kx9"])
   func shifted(_ text: String) throws {
     let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
@@ -116,7 +117,7 @@ struct LoginTests {
     #expect(error.map { "\($0)".contains("zq7") } == false)
   }
 
-  @Test("are shown as they are if they hold no password")
+  @Test("Replies to a login are shown as they are if they hold no password")
   func others() {
     let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
     let error = Self.error("OOM command not allowed when used memory > 'maxmemory'.")

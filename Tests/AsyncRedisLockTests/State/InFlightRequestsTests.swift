@@ -3,7 +3,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Requests in flight")
+@Suite("Requests in flight", .timeLimit(.minutes(2)))
 struct InFlightRequestsTests {
   let start = Instant.now
 
@@ -19,7 +19,7 @@ struct InFlightRequestsTests {
     return request
   }
 
-  @Test("get the replies in the order they were sent, several if they have several commands")
+  @Test("Requests in flight get the replies in order, several if they have several commands")
   func order() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     let first = makeRequest(commands: 2)
@@ -34,7 +34,7 @@ struct InFlightRequestsTests {
     #expect(pipeline.isEmpty)
   }
 
-  @Test("keep their slot when they are overdue, so that nobody else gets their reply")
+  @Test("Requests that are overdue keep their slot, so that no other gets their reply")
   func abandoned() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(9))
     let hasty = makeRequest(deadline: .milliseconds(10))
@@ -51,7 +51,7 @@ struct InFlightRequestsTests {
     #expect(try pipeline.accept(.integer(2))?.request === patient)
   }
 
-  @Test("of a silent server are noticed, those of a slow one are not given up")
+  @Test("Requests to a silent server are noticed, those to a slow one are not given up")
   func silence() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     #expect(!pipeline.isSilent(at: start + .seconds(100)))
@@ -64,7 +64,7 @@ struct InFlightRequestsTests {
     #expect(pipeline.isSilent(at: start + .milliseconds(1900)))
   }
 
-  @Test("do not take a reply that nobody asked for")
+  @Test("Requests in flight do not take a reply that was not asked for")
   func unasked() {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     #expect(throws: TransportError.protocolViolation("a reply that nobody asked for")) {
@@ -72,7 +72,8 @@ struct InFlightRequestsTests {
     }
   }
 
-  @Test("are undone when they were sent, and only then, before the caller learns of the failure")
+  @Test(
+    "Requests that were sent, and only those, are undone before the caller learns of the failure")
   func undo() {
     for wasSent in [true, false] {
       let outcome = Outcome()
@@ -90,7 +91,7 @@ struct InFlightRequestsTests {
     }
   }
 
-  @Test("that give back go on in any case, sent or not")
+  @Test("Requests that give back go on in any case, sent or not")
   func undoOfRepeatable() {
     let undoing = makeRequest()
     let request = Request(
@@ -101,7 +102,7 @@ struct InFlightRequestsTests {
     #expect(undone == 1)
   }
 
-  @Test("end once, whoever ends them first")
+  @Test("Requests end only once, whichever side ends them first")
   func endOnce() {
     let outcome = Outcome()
     let request = makeRequest(outcome)
@@ -112,7 +113,7 @@ struct InFlightRequestsTests {
     #expect(!request.beginSending())
   }
 
-  @Test("are sent with the script's source once, and never for what was given up")
+  @Test("Requests are sent with the script's source once, and never for what was given up")
   func bySource() {
     let command = Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")
     let request = Request([command], deadline: start + .seconds(1)) { _ in }
@@ -129,7 +130,7 @@ struct InFlightRequestsTests {
     #expect(!abandoned.beginRepeatingBySource())
   }
 
-  @Test("have their command made each time they are sent, if it can be")
+  @Test("Requests have their command made each time they are sent, if it can be")
   func made() {
     let left = Mutex([Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")])
     let request = Request(deadline: start + .seconds(1)) {

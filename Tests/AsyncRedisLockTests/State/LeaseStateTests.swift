@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A lease")
+@Suite("A lease", .timeLimit(.minutes(2)))
 struct LeaseStateTests {
   let start = Instant.now
 
@@ -13,7 +13,7 @@ struct LeaseStateTests {
     return lease
   }
 
-  @Test("is valid for its ttl less 1 % and 2 ms, from before the command was sent")
+  @Test("A lease is valid for its ttl less 1 % and 2 ms, from before the command was sent")
   func validity() {
     let lease = makeLease()
     #expect(lease.validUntil == start + .milliseconds(2968))
@@ -22,7 +22,7 @@ struct LeaseStateTests {
     #expect(lease.lossReason(at: start + .milliseconds(2968)) == .expired)
   }
 
-  @Test("is extended on time, once at a time")
+  @Test("A lease is extended on time, once at a time")
   func extends() {
     var lease = makeLease()
     #expect(lease.nextEvent == start + .seconds(1))
@@ -35,27 +35,27 @@ struct LeaseStateTests {
     #expect(lease.nextEvent == start + .seconds(2))
   }
 
-  @Test("is extended before a quarter of its ttl is left, however long the interval")
+  @Test("A lease is extended before a quarter of its ttl is left, however long the interval")
   func extendsInTime() {
     let lease = makeLease(extend: .milliseconds(2999))
     #expect(lease.nextEvent == lease.validUntil - .milliseconds(750))
   }
 
-  @Test("leaves two round trips for its extension")
+  @Test("A lease leaves two round trips for its extension")
   func roundTrips() {
     var lease = makeLease(extend: .milliseconds(2999))
     lease.planExtensions(roundTrip: .milliseconds(600), share: 0)
     #expect(lease.nextEvent == lease.validUntil - .milliseconds(1200))
   }
 
-  @Test("is extended up to a tenth earlier, so that many do not go in step")
+  @Test("A lease is extended up to a tenth earlier, so that many do not go in step")
   func stagger() {
     var lease = makeLease()
     lease.planExtensions(roundTrip: .zero, share: 1)
     #expect(lease.nextEvent == start + .milliseconds(900))
   }
 
-  @Test("is valid from when the extension was sent, not from its reply")
+  @Test("A lease is valid from when the extension was sent, not from its reply")
   func countsFromSending() {
     var lease = makeLease()
     let sentAt = start + .seconds(1)
@@ -63,7 +63,7 @@ struct LeaseStateTests {
     #expect(lease.validUntil == sentAt + .milliseconds(2968))
   }
 
-  @Test("is never shortened")
+  @Test("A lease is never shortened by an extension")
   func neverShortened() {
     var lease = makeLease()
     _ = lease.extended(by: .seconds(60), sentAt: start, at: start)
@@ -72,7 +72,7 @@ struct LeaseStateTests {
     #expect(lease.validUntil == longest)
   }
 
-  @Test("that is over does not come back, though the server confirms an extension late")
+  @Test("A lease that is over does not come back, though the server confirms an extension late")
   func lateExtension() {
     var lease = makeLease()
     let late = start + .seconds(3)
@@ -82,7 +82,7 @@ struct LeaseStateTests {
     #expect(lease.hasEnded)
   }
 
-  @Test("may leave keys for as long as the longest extension that was tried")
+  @Test("A lease may leave keys for as long as the longest extension that was tried")
   func keysLast() {
     var lease = makeLease()
     #expect(lease.keysLastUntil >= start + .seconds(3))
@@ -92,7 +92,7 @@ struct LeaseStateTests {
     #expect(lease.validUntil < start + .seconds(3))
   }
 
-  @Test("is retried quickly after an unknown outcome, and ends at its validity")
+  @Test("A lease is retried quickly after an unknown outcome, and ends at its validity")
   func retries() {
     var lease = makeLease()
     var now = start + .seconds(1)
@@ -107,7 +107,7 @@ struct LeaseStateTests {
     #expect(lease.lossReason(at: now) == .expired)
   }
 
-  @Test("is lost once and for good")
+  @Test("A lease is lost once and for good")
   func lostOnce() {
     var lease = makeLease()
     #expect(lease.lose(.takenAway) == .lose(.takenAway))
@@ -118,7 +118,7 @@ struct LeaseStateTests {
     #expect(!lease.isHeld(at: start))
   }
 
-  @Test("is over for its handle from the release on")
+  @Test("A lease is over for its handle from the release on")
   func released() {
     var lease = makeLease()
     lease.release(at: start)
@@ -127,14 +127,14 @@ struct LeaseStateTests {
     #expect(lease.tick(at: start + .seconds(9), slack: .zero) == .none)
   }
 
-  @Test("that is released too late counts as lost")
+  @Test("A lease that is released too late counts as lost")
   func releasedTooLate() {
     var lease = makeLease()
     lease.release(at: start + .seconds(3))
     #expect(lease.lossReason(at: start + .seconds(4)) == .expired)
   }
 
-  @Test("that is handed on keeps its own validity, until an extension by the next one's ttl")
+  @Test("A lease that is handed on keeps its validity until an extension by the next one's ttl")
   func handedOn() throws {
     var former = makeLease()
     former.release(at: start + .milliseconds(500))
@@ -152,7 +152,7 @@ struct LeaseStateTests {
     #expect(next.validUntil == now + .milliseconds(2968))
   }
 
-  @Test("that is fresh is handed on without an extension")
+  @Test("A lease that is fresh is handed on without an extension")
   func handedOnFresh() throws {
     let now = start + .milliseconds(50)
     var next = try #require(
@@ -171,7 +171,7 @@ struct LeaseStateTests {
     #expect(longer.nextEvent == longer.validUntil, "once, for it is not to be extended")
   }
 
-  @Test("is not handed on to who asked for a shorter one, or with too little left")
+  @Test("A lease is not handed on for a shorter ttl, or with too little left")
   func notHandedOn() {
     func handOn(
       _ lease: LeaseState, ttl: Duration, at now: Instant, roundTrip: Duration = .seconds(9)
@@ -202,21 +202,21 @@ struct LeaseStateTests {
     #expect(!isHandedOn(after: .milliseconds(262), confirmedAfter: .milliseconds(201)))
   }
 
-  @Test("that was granted counts from the last poll, with the ttl of that")
+  @Test("A lease that was granted counts from the last poll, with the ttl of that")
   func granted() {
     let lease = LeaseState(
       ttl: .seconds(30), extend: nil, sentAt: start, takenFor: .seconds(3))
     #expect(lease.validUntil == start + .milliseconds(2968))
   }
 
-  @Test("that is not extended has only its end ahead")
+  @Test("A lease that is not extended has only its end ahead")
   func withoutExtension() {
     let lease = makeLease(extend: nil)
     #expect(lease.nextEvent == lease.validUntil)
   }
 
   /// Random events against the rules, whatever the order.
-  @Test("keeps its promises under any order of events", arguments: 0..<2000)
+  @Test("A lease keeps its promises under any order of events", arguments: 0..<2000)
   func anyOrder(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     var lease = makeLease()

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The waiting line")
+@Suite("The waiting line", .timeLimit(.minutes(2)))
 struct LinkedQueueTests {
   private final class Element {
     let value: Int
@@ -10,7 +10,9 @@ struct LinkedQueueTests {
     init(_ value: Int) { self.value = value }
   }
 
-  @Test("is first come, first served, and can be left from anywhere", arguments: 0..<200)
+  @Test(
+    "The waiting line is first come, first served, and can be left from anywhere",
+    arguments: 0..<200)
   func order(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     var line = LinkedQueue<Element>()
@@ -55,7 +57,7 @@ struct LinkedQueueTests {
     #expect(line.isEmpty)
   }
 
-  @Test("A ticket of a former line removes nobody from the next one")
+  @Test("A ticket of a former line removes no waiter from the next one")
   func ticketOfFormerLine() {
     var former = LinkedQueue<Element>()
     let ticket = former.append(Element(0))
@@ -66,7 +68,7 @@ struct LinkedQueueTests {
   }
 }
 
-@Suite("The queues of a process")
+@Suite("The queues of a process", .timeLimit(.minutes(2)))
 struct LocalQueuesTests {
   let keys = LockKeys(checked: ["key"])
 
@@ -98,7 +100,7 @@ struct LocalQueuesTests {
     return next
   }
 
-  @Test("hand a lease on in order, with the next number, as often as allowed, then send one to ask")
+  @Test("The queues hand a lease on in order as often as allowed, then send one waiter to ask")
   func handsOn() async throws {
     let queues = LocalQueues(handoffLimit: 2, maxWaiters: nil)
     guard case .lead = queues.enter(keys, options: .init()) else {
@@ -136,7 +138,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("pass over those who gave up, and send one to ask who wants another lease")
+  @Test("The queues pass over waiters that gave up, and send one to ask that wants another lease")
   func passesOver() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -152,7 +154,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("send one to ask when the lease is lost")
+  @Test("The queues send one waiter to ask when the lease is lost")
   func lost() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -168,7 +170,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("send one to ask when the lease was lost before it was settled")
+  @Test("The queues send one waiter to ask when the lease was lost before it was settled")
   func lostEarly() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -185,7 +187,7 @@ struct LocalQueuesTests {
   }
 
   @Test(
-    "A waiter that leaves late, after its queue has ended, takes nobody else out of the next queue")
+    "A waiter that leaves late, after its queue has ended, takes no other out of the next queue")
   func leavesLate() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -206,7 +208,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("let nobody in after closing, to wait for what does not come")
+  @Test("The queues let no task in after closing, to wait for what does not come")
   func closed() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -220,7 +222,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("count the leader among those who wait, and not the holder")
+  @Test("The queues count the leader among the waiters, and not the holder")
   func full() throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: 1)
     _ = queues.enter(keys, options: .init())

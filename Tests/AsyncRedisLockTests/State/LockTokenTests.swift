@@ -2,9 +2,9 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A token")
+@Suite("A token", .timeLimit(.minutes(2)))
 struct LockTokenTests {
-  @Test("tells who made it, and is never the same")
+  @Test("A token tells its locker, and is never the same")
   func roundTrip() throws {
     let tokens = TokenSource(label: "nightly: Größe")
     let values = (0..<1000).map { _ in tokens.next() }
@@ -22,7 +22,7 @@ struct LockTokenTests {
     #expect(holder.description.hasPrefix("nightly: Größe on "))
   }
 
-  @Test("says whether its holder wakes waiters")
+  @Test("A token says whether its holder wakes waiters")
   func mark() {
     let tokens = TokenSource(label: nil)
     let notifying = tokens.next()
@@ -36,7 +36,7 @@ struct LockTokenTests {
     #expect(tokens.next().hasPrefix("rl1n:"))
   }
 
-  @Test("of the longest host and label fits")
+  @Test("A token of the longest host and label fits")
   func longest() {
     let prefix = LockToken.prefix(
       notifiesWaiters: true, host: String(repeating: "é", count: 200), processID: .max,
@@ -45,7 +45,7 @@ struct LockTokenTests {
   }
 
   @Test(
-    "of another make is not mistaken for ours",
+    "A token of another make is not mistaken for one of the library",
     arguments: [
       "", ":", "v", "8b5b4a4e-4f5d-4c1e-9a7e-1f0c5b6f0f3a", "rl1s", "rl1s:::::::",
       "rl2s:h:1::0000000000000000:1:0000000000000000",

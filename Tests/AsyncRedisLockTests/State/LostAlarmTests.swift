@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A timer whose firing gets lost")
+@Suite("A timer whose firing gets lost", .timeLimit(.minutes(2)))
 struct LostAlarmTests {
   /// A time whose timers fire only when a test says so.
   private final class Time: ManualTime, WakeTimer {

@@ -1,7 +1,7 @@
 import FaultProxy
 import Testing
 
-@Suite("What takes streams apart")
+@Suite("What takes streams apart", .timeLimit(.minutes(2)))
 struct MessageSplitterTests {
   static let messages = [
     "+OK\r\n", "-ERR no\r\n", ":-12\r\n", "$-1\r\n", "$0\r\n\r\n", "$5\r\na\r\nbc\r\n", "*-1\r\n",
@@ -9,7 +9,7 @@ struct MessageSplitterTests {
     "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "*3\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n*0\r\n",
   ]
 
-  @Test("finds all messages, wherever the stream is cut")
+  @Test("The splitter finds all messages, wherever the stream is cut")
   func allCuts() {
     let stream = Self.messages.flatMap { Array($0.utf8) }
     for cut in 0...stream.count {
@@ -26,7 +26,7 @@ struct MessageSplitterTests {
     }
   }
 
-  @Test("keeps what is not complete")
+  @Test("The splitter keeps what is not complete")
   func incomplete() {
     for message in Self.messages {
       for length in 0..<message.utf8.count {
@@ -38,7 +38,7 @@ struct MessageSplitterTests {
     }
   }
 
-  @Test("reads the words of commands, with any bytes in them")
+  @Test("The splitter reads the words of commands, with any bytes in them")
   func words() {
     func words(_ text: String) -> [String] { MessageSplitter.words(of: Array(text.utf8)) }
     #expect(words("*2\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n") == ["GET", "a\r\nb"])

@@ -2,10 +2,10 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The protocol's names and messages")
+@Suite("The protocol's names and messages", .timeLimit(.minutes(2)))
 struct NamesAndMessagesTests {
   @Test(
-    "keep a lock's helpers in its hash slot",
+    "The names of a lock's helpers are in its hash slot",
     arguments: [
       ("key", ":{key}"), ("{tag}key", "::{tag}key"), ("a{b}c", "::a{b}c"), ("{}x", ":{{}x}"),
       ("a}b", ":{a}b}"), ("a{b", ":{a{b}"), ("}{b}", "::}{b}"),
@@ -15,7 +15,7 @@ struct NamesAndMessagesTests {
       ServerKeys(prefix: "p:").keys(of: key) == [key, "p:queue\(suffix)", "p:entries\(suffix)"])
   }
 
-  @Test("of several locks come with one counter")
+  @Test("The names for several locks come with one counter")
   func several() {
     let names = ServerKeys(prefix: "p:").keysAndFence(of: ["a", "b"])
     #expect(
@@ -24,7 +24,7 @@ struct NamesAndMessagesTests {
       ])
   }
 
-  @Test("tell a grant with its numbers and keys, whatever is in them")
+  @Test("A grant message tells its numbers and keys, whatever is in them")
   func grant() throws {
     let message = try #require(GrantMessage(parsing: "1770000000000000 16 rl1n:t 1:a5:b :\n9"))
     #expect(message.token == "rl1n:t")
@@ -42,7 +42,7 @@ struct NamesAndMessagesTests {
   }
 
   @Test(
-    "that make no sense are ignored",
+    "Grant messages that make no sense are ignored",
     arguments: [
       "", "0 0 t 1:a", "0 1 t 1:a", "1 0 t 1:a", "1", "1 1", "1 1 t", "1 1 t ", "x 1 t 1:a",
       "1 x t 1:a", "-1 1 t 1:a", "1 1 t 2:a",
@@ -55,9 +55,10 @@ struct NamesAndMessagesTests {
   }
 }
 
-@Suite("The guard of fencing tokens")
+@Suite("The guard of fencing tokens", .timeLimit(.minutes(2)))
 struct FenceGuardTests {
-  @Test("takes only growing numbers, once the counter was raised on this connection")
+  @Test(
+    "The fence guard takes only growing numbers, once the counter was raised on this connection")
   func grows() {
     let fences = FenceCounter()
     #expect(!fences.accept(5), "not raised yet")
@@ -70,7 +71,7 @@ struct FenceGuardTests {
     #expect(!fences.accept(9))
   }
 
-  @Test("does not hold a grant against a smaller number whose reply is under way")
+  @Test("The fence guard does not hold a grant against a smaller number whose reply is under way")
   func grants() {
     let fences = FenceCounter()
     #expect(fences.accept(1, isRaised: true))

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A place in the queue")
+@Suite("A place in the queue", .timeLimit(.minutes(2)))
 struct QueueEntryStateTests {
   let start = Instant.now
   let ttl = Duration.seconds(3)
@@ -34,7 +34,8 @@ struct QueueEntryStateTests {
     place.answered(answer, isTold: isTold, at: now, using: &generator)
   }
 
-  @Test("is asked for at once, then a third of the ttl later, or when the holder's key expires")
+  @Test(
+    "A place is polled at once, then a third of the ttl later, or when the holder's key expires")
   func pauses() {
     let fresh = QueueEntryState(retry: .milliseconds(100), at: start)
     #expect(fresh.next(at: start) == .poll)
@@ -47,7 +48,7 @@ struct QueueEntryStateTests {
     #expect(QueueEntryState.lapse(ttl: ttl, operationTimeout: .seconds(1)) == .seconds(4))
   }
 
-  @Test("is asked for every retry while nobody can be told, or the holder tells nobody")
+  @Test("A place is polled every retry while grants cannot be told, or the holder tells none")
   func polls() {
     func pause(_ place: QueueEntryState) -> Duration? {
       guard case .wait(until: let instant) = place.next(at: start) else { return nil }
@@ -63,7 +64,7 @@ struct QueueEntryStateTests {
     }
   }
 
-  @Test("is granted from when the last poll was sent that was told to wait")
+  @Test("A place is granted from when the last poll was sent that was told to wait")
   func granted() {
     var place = makeWaiting()
     place.granted(101..<102, at: start + .seconds(1))
@@ -71,14 +72,14 @@ struct QueueEntryStateTests {
       place.next(at: start + .seconds(1)) == .take(sentAt: start, ttl: ttl, numbers: 101..<102))
   }
 
-  @Test("is not granted by a message from before the last answer")
+  @Test("A place is not granted by a message from before the last answer")
   func stale() {
     var place = makeWaiting()
     place.granted(100..<101, at: start)
     #expect(place.next(at: start) == .wait(until: start + .seconds(1)))
   }
 
-  @Test("is asked for when a grant leaves less than half of the ttl")
+  @Test("A place is polled when a grant leaves less than half of the ttl")
   func lateGrant() {
     var place = makeWaiting()
     let late = start + .milliseconds(1469)
@@ -89,7 +90,7 @@ struct QueueEntryStateTests {
     #expect(timely.next(at: late) == .take(sentAt: start, ttl: ttl, numbers: 101..<102))
   }
 
-  @Test("lets the answer of a poll under way decide about a grant")
+  @Test("A place lets the answer of a poll under way decide about a grant")
   func grantDuringPoll() {
     var generator = SeededGenerator(seed: 1)
     let now = start + .seconds(1)
@@ -112,7 +113,7 @@ struct QueueEntryStateTests {
     #expect(!held.hasMissedGrant)
   }
 
-  @Test("misses a grant that only the poll tells of")
+  @Test("A place misses a grant that only the poll tells of")
   func missedGrant() {
     var place = makeWaiting()
     let now = start + .seconds(1)
@@ -132,7 +133,7 @@ struct QueueEntryStateTests {
     #expect(!late.hasMissedGrant)
   }
 
-  @Test("asks again for keys that came too late, or without a number")
+  @Test("A place is polled again for keys that came too late, or without a number")
   func again() {
     var late = QueueEntryState(retry: .milliseconds(100), at: start)
     let now = start + .milliseconds(2968)
@@ -147,7 +148,7 @@ struct QueueEntryStateTests {
     #expect(numberless.next(at: start) == .poll)
   }
 
-  @Test("is asked for again when something was missed after the poll under way was sent")
+  @Test("A place is polled again when something was missed after the poll under way was sent")
   func hurried() {
     var generator = SeededGenerator(seed: 1)
     var place = makeWaiting()
@@ -161,7 +162,7 @@ struct QueueEntryStateTests {
     #expect(place.next(at: start) == .wait(until: start + .seconds(1)))
   }
 
-  @Test("is given up for good when nobody knows what became of a poll")
+  @Test("A place is given up for good when the outcome of a poll is unknown")
   func givenUp() {
     var place = makeWaiting()
     poll(&place, at: start, answer: .failure(.unreachable("gone")))
@@ -171,7 +172,7 @@ struct QueueEntryStateTests {
   }
 
   /// Random events against the rules, whatever the order.
-  @Test("keeps its promises under any order of events", arguments: 0..<2000)
+  @Test("A place keeps its promises under any order of events", arguments: 0..<2000)
   func anyOrder(seed: Int) {
     var generator = SeededGenerator(seed: UInt64(seed))
     var place = QueueEntryState(retry: .milliseconds(100), at: start)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Small parts")
+@Suite("Small parts", .timeLimit(.minutes(2)))
 struct SmallPartsTests {
   @Test(
     "SHA-1 agrees with the vectors of FIPS 180-4",

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is watched in a socket's place")
+@Suite("What is watched in a socket's place", .timeLimit(.minutes(2)))
 struct SocketWatchTests {
   private let ours: FakeWire
   private let theirs: FakeWire
@@ -26,7 +26,7 @@ struct SocketWatchTests {
     return unsafe poll(&entry, 1, 0) < 0 ? -1 : CInt(entry.revents)
   }
 
-  @Test("can be read while there is something to receive, and is closed in child processes")
+  @Test("A watch can be read while its socket can, and is closed in child processes")
   func readable() throws {
     let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor)
     #expect(events(of: watch.number) == 0)
@@ -39,7 +39,8 @@ struct SocketWatchTests {
 
   #if os(Linux)
     @Test(
-      "can be read when the socket is hung up, but is not hung up itself", arguments: [true, false])
+      "A watch can be read when its socket is hung up, but is not hung up itself",
+      arguments: [true, false])
     func hungUp(withUnreadBytes: Bool) throws {
       let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor)
       if withUnreadBytes { #expect(theirs.write([1]) == 1) }
@@ -49,7 +50,7 @@ struct SocketWatchTests {
     }
   #endif
 
-  @Test("is not made of what is not open")
+  @Test("A watch is not made of what is not open")
   func refused() {
     #expect(throws: TransportError.unreachable("Bad file descriptor")) {
       _ = try AsyncRedisLock.FileDescriptor.watching(-1).number

@@ -64,6 +64,14 @@ final class LockTakerProcess: Sendable {
     if process.isRunning { _ = Foundation.kill(process.processIdentifier, number) }
   }
 
+  /// Stops the program with SIGSTOP, and returns when it has stopped.
+  func stop() {
+    signal(SIGSTOP)
+    var info = unsafe siginfo_t()
+    // Waits for no other change, so that the end of the process is left to be told to its owner.
+    _ = unsafe waitid(P_PID, id_t(id), &info, Int32(WSTOPPED))
+  }
+
   /// The number of the process.
   var id: Int32 { process.processIdentifier }
 
