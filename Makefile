@@ -68,12 +68,13 @@ model: ## check the models of the protocol with spin, in about five minutes
 mutants: dependencies ## take wrong turns on purpose, and show which check notices each
 	Tests/mutants $(MUTANTS)
 
+# A sanitizer makes the longest tests, which print nothing until they end, several times as long.
 tsan: dependencies ## run the tests under the thread sanitizer
-	SWIFT=$(SWIFT) TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions .ci/test \
+	SWIFT=$(SWIFT) TEST_SILENCE=600 TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions .ci/test \
 	  --scratch-path .build-tsan $(TRAITS) --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel
 
 asan: dependencies ## run the tests under the address sanitizer, with detection of leaks
-	SWIFT=$(SWIFT) SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=allocator_may_return_null=1 \
+	SWIFT=$(SWIFT) TEST_SILENCE=600 SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=allocator_may_return_null=1 \
 	  LSAN_OPTIONS=suppressions=$(CURDIR)/.ci/lsan-suppressions:print_suppressions=0 .ci/test \
 	  --scratch-path .build-asan $(TRAITS) --sanitize=address -Xswiftc -DADDRESS_SANITIZER --no-parallel $(OPTIONS)
 

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 /// What a locker does for its own tasks.
-@Suite("Tasks of one locker that want the same lock", .timeLimit(.minutes(2)), .redisServer())
+@Suite("Tasks of one locker that want the same lock", .timeLimit(.minutes(5)), .redisServer())
 struct LocalQueueTests {
   @Test(
     "A thousand tasks of one locker get the lock in their order, with few questions",
@@ -147,7 +147,7 @@ struct LocalQueueTests {
 
   @Test(
     "A hundred thousand tasks can wait for one lock, and can all be cancelled",
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
   func hundredThousand() async throws {
     let count = 100_000
     let (locker, key) = (try await Locker { $0.maxWaiters = count }, uniqueKey())

@@ -6,7 +6,7 @@ import Testing
 
 /// Spoils each message of each operation, in each way and at each byte.
 @Suite(
-  "A fault of any message of an operation", .timeLimit(.minutes(5)), .redisServer(),
+  "A fault of any message of an operation", .timeLimit(.minutes(10)), .redisServer(),
   .serialized)
 struct SweepTests {
   private static let width = 24

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import Foundation
 import Testing
 
-@Suite("Simulated lockers", .timeLimit(.minutes(5)))
+@Suite("Simulated lockers", .timeLimit(.minutes(10)))
 struct SimulationTests {
   /// How many seeds are tried; `SIMULATION_SEEDS` sets another number.
   private static let count =
