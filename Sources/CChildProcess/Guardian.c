@@ -66,6 +66,32 @@ static int wait_for_end(int line, int milliseconds) {
   return poll(&entry, 1, milliseconds) > 0;
 }
 
+/// Whether a process is stopped, and so does nothing that would have to be ended.
+static int is_stopped(pid_t process) {
+#ifdef __linux__
+  char path[32], stat[256];
+  // Without snprintf, which may allocate memory: this process was forked from one with threads.
+  char *end = path + sizeof path, *start = end;
+  const char *suffix = "/stat";
+  *--start = 0;
+  for (int i = 4; i >= 0; i--) *--start = suffix[i];
+  do *--start = (char)('0' + process % 10);
+  while (process /= 10);
+  const char *prefix = "/proc/";
+  for (int i = 5; i >= 0; i--) *--start = prefix[i];
+  int file = open(start, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t length = read(file, stat, sizeof stat);
+  close(file);
+  // The name in parentheses may hold anything.
+  while (length > 2 && stat[length - 1] != ')') length--;
+  return length > 2 && length + 1 < (ssize_t)sizeof stat && stat[length + 1] == 'T';
+#else
+  (void)process;
+  return 0;
+#endif
+}
+
 static void guard(int line, pid_t tool, pid_t tool_group) {
   for (;;) {
     int64_t deadline = atomic_load(&shared->deadline);
@@ -79,8 +105,12 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     }
   }
   kill_command(tool_group);
-  // It may still say how it came to that, if it can.
-  if (!wait_for_end(line, 2000)) kill(tool, SIGKILL);
+  // It may still say how it came to that, if it can, or when a shell lets it go on.
+  while (!wait_for_end(line, 2000))
+    if (!is_stopped(tool)) {
+      kill(tool, SIGKILL);
+      return;
+    }
 }
 
 int child_process_guardian_start(void) {
