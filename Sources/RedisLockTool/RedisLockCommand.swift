@@ -1,8 +1,33 @@
 #if CommandLineTool
   import ArgumentParser
+  import CChildProcess
+  import Dispatch
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
+
+  /// The start of `redis-lock`.
+  ///
+  /// Not asynchronous: without threads nothing asynchronous would ever run, or say why.
+  @main
+  enum Start {
+    static func main() {
+      // The runtime, the connection, its timers, the guardian and the command need about this many.
+      guard child_process_can_create_threads(10) != 0 else {
+        Console.fail(.system, "the system allows too few threads")
+      }
+      Task {
+        await RedisLockCommand.main()
+        exit(0)
+      }
+      dispatchMain()
+    }
+  }
 
   /// The command `redis-lock`.
-  @main
   struct RedisLockCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "redis-lock",

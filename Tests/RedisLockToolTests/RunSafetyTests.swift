@@ -252,6 +252,35 @@
       #expect(outcome.output == "ran\n")
     }
 
+    /// Runs a command as a user with no other processes; only root can, and that user may not see the tool.
+    private static let asNobody = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups"]
+
+    private static var canRunAsNobody: Bool {
+      guard FileManager.default.fileExists(atPath: asNobody[0]) else { return false }
+      let process = Process()
+      process.executableURL = URL(filePath: asNobody[0])
+      process.arguments = Array(asNobody.dropFirst()) + ["test", "-x", ToolProcess.path]
+      guard (try? process.run()) != nil else { return false }
+      process.waitUntilExit()
+      return process.terminationStatus == 0
+    }
+
+    @Test(
+      "A tool that may create too few threads says so, and asks for no lock",
+      .enabled("It takes root to set the limit.") { canRunAsNobody })
+    func tooFewThreads() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "key", "--", "echo", "ran"], on: server,
+        through: Self.asNobody + ["prlimit", "--nproc=5"])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 71)
+      #expect(outcome.output.isEmpty)
+      #expect(outcome.errors.contains("threads"))
+      #expect(try RedisClient(server)("DBSIZE") == .integer(0))
+    }
+
     @Test("A tool without a command is a usage error")
     func nothingToDo() async throws {
       #expect(try await ToolProcess.run([]).status == 64)

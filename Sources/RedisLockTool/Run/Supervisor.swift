@@ -86,10 +86,6 @@
 
     /// Sets up what ends the command in any case, and sees whether it can be started, before the lock is asked for.
     private func prepare() throws(ToolFailure) {
-      // The connection, its timers and the command need about this many.
-      guard child_process_can_create_threads(8) != 0 else {
-        throw ToolFailure(.system, "the system allows too few threads")
-      }
       if let error = child(for: nil).check() { throw failure(toStart: error) }
       guard child_process_guardian_start() == 0 else {
         throw ToolFailure(
