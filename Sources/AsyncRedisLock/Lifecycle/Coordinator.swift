@@ -41,8 +41,11 @@ package final class Coordinator: Sendable {
     }
   }
 
-  /// Counts the calls that run; nil in all programs but tests.
-  var activity: (any ActivityCounter)? { clock.activity }
+  /// Counts the calls that run; nil in all programs but tests, and in a forked child, where no mutex may be touched.
+  var activity: (any ActivityCounter)? {
+    guard let activity = clock.activity, forkGuard.isHere else { return nil }
+    return activity
+  }
 
   /// Waits for a while, by the store's time, or not at all when closed.
   func pause(_ duration: Duration) async throws(CancellationError) {
