@@ -57,6 +57,7 @@
       }
     }
 
+    // Unsafe, since the compiler does not know that the process's own words last as long as it, and never change.
     private nonisolated(unsafe) static let pointers: [UnsafeMutablePointer<CChar>] = {
       guard let own = unsafe child_process_own_arguments() else { return unsafe [] }
       var words: [UnsafeMutablePointer<CChar>] = unsafe []
