@@ -3,7 +3,8 @@ import PrivateRedis
 
 /// Locks under all that can go wrong, for as long as one likes.
 ///
-/// `Chaos soak [--minutes 1] [--seed N] [--profile steady|forgetful|jumpy] [--json FILE]` breaks things;
+/// `Chaos soak [--minutes 1] [--seed N] [--profile NAME] [--json FILE]` breaks things,
+/// in all profiles or in one;
 /// `Chaos endure [--minutes 60] [--pairs 1000000]` does both things, or the one that is named, and looks
 /// whether anything grows.
 @main

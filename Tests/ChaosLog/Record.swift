@@ -24,6 +24,8 @@ public struct Record: Sendable, Hashable {
     case unavailable
     /// Not taken: the locker was closed.
     case closed
+    /// Taken, and lost before the body of `withLock` could begin.
+    case lost
   }
 
   /// What became of one write to a register.

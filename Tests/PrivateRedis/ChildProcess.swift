@@ -1,17 +1,18 @@
-import Foundation
+package import Foundation
 
 /// A child of this process that runs a shell script, and whatever that turns into by `exec`.
 ///
-/// Not Foundation's `Process`: that one cannot tell when its child has stopped, and needs a run loop.
-struct ChildProcess: Sendable {
+/// Not Foundation's `Process`: that one cannot tell when its child has stopped, needs a run loop, and now and
+/// then takes a child that was killed for one that runs.
+package struct ChildProcess: Sendable {
   /// What one of the three standard streams is connected to.
-  enum Stream {
+  package enum Stream {
     case null
     case descriptor(Int32)
     case newFile(String)
   }
 
-  let id: pid_t
+  package let id: pid_t
 
   /// Starts `/bin/sh` with the script; `$1` and so on are the arguments.
   ///
@@ -19,7 +20,7 @@ struct ChildProcess: Sendable {
   /// inherits no descriptor but the three streams.
   ///
   /// - Throws: ``RedisError/start(_:)`` if the child cannot be started.
-  init(
+  package init(
     script: String, arguments: [String], input: Stream, output: Stream, errors: Stream
   ) throws {
     #if canImport(Darwin)
@@ -68,34 +69,57 @@ struct ChildProcess: Sendable {
   }
 
   /// Sends a signal; to be called only as long as no wait has said that the process has ended.
-  func signal(_ number: Int32) {
+  package func signal(_ number: Int32) {
     _ = kill(id, number)
   }
 
   /// Waits until the process has ended.
   func waitForEnd() {
-    _ = hasEnded(options: 0)
+    _ = change(options: 0)
   }
 
   /// Waits until the process has stopped or ended.
   ///
   /// - Returns: Whether it has ended.
   func waitForStop() -> Bool {
-    hasEnded(options: WUNTRACED)
+    change(options: WUNTRACED) != .stopped
   }
 
-  /// Says whether the process has ended, without waiting.
-  func hasEnded() -> Bool {
-    hasEnded(options: WNOHANG)
+  /// How the process has ended, without waiting; nil while it runs.
+  ///
+  /// To be asked until that is known, and no more.
+  package var ending: Ending? {
+    switch change(options: WNOHANG) {
+    case .ended(let ending): ending
+    case .none, .stopped: nil
+    }
   }
 
-  private func hasEnded(options: Int32) -> Bool {
+  /// How a process has ended.
+  package enum Ending: Sendable, Equatable {
+    case exit(Int32)
+    case signal(Int32)
+  }
+
+  private enum Change: Equatable {
+    case none
+    case stopped
+    case ended(Ending)
+  }
+
+  private func change(options: Int32) -> Change {
     while true {
       var status: Int32 = 0
       switch unsafe waitpid(id, &status, options) {
-      case 0: return false
-      case id: return status & 0x7f != 0x7f  // WIFSTOPPED, a macro that Swift does not see
-      default: if errno != EINTR { return true }
+      case 0: return .none
+      case id:
+        // Macros that Swift does not see: WIFSTOPPED, WTERMSIG and WEXITSTATUS.
+        let signal = status & 0x7f
+        if signal == 0x7f { return .stopped }
+        return .ended(signal == 0 ? .exit(status >> 8 & 0xff) : .signal(signal))
+      default:
+        // Somebody else has waited for it.
+        if errno != EINTR { return .ended(.exit(0)) }
       }
     }
   }

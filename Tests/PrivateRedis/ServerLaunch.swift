@@ -63,7 +63,7 @@ struct ServerLaunch {
     let process = try guardian.start(command, log: guardian.directory + Self.logName)
     let client = RedisClient(endpoint)
     let deadline = ContinuousClock.now + Self.patience
-    while !process.hasEnded() {
+    while process.ending == nil {
       if answers(client, process) { return process }
       if ContinuousClock.now > deadline {
         process.signal(SIGKILL)

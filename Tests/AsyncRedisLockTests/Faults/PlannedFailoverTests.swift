@@ -1,6 +1,5 @@
 import AsyncRedisLock
 import FaultProxy
-import Foundation
 import PrivateRedis
 import Synchronization
 import Testing
@@ -11,56 +10,6 @@ import Testing
 /// since that is replicated.
 @Suite("A planned failover", .timeLimit(.minutes(2)))
 struct PlannedFailoverTests {
-  /// Two servers, one of which follows the other, and an address that leads to one of them.
-  private final class Pair {
-    let servers: [RedisServer]
-    private let proxies: [FaultProxy]
-    private let address: String
-    private(set) var master = 0
-    var url: String { "unix://\(address)" }
-
-    init() throws {
-      let arguments = ["--repl-diskless-sync-delay", "0"]
-      servers = try (0..<2).map { _ in try RedisServer(arguments: arguments, listen: .tcp) }
-      proxies = try servers.map { try FaultProxy(to: $0, .unixSocket) }
-      address = servers[0].directory + "/current"
-      try lead(to: 0)
-      try RedisClient(servers[1])("REPLICAOF", "127.0.0.1", "\(#require(servers[0].port))")
-    }
-
-    deinit {
-      for proxy in proxies { proxy.stop() }
-      for server in servers { server.stop() }
-    }
-
-    func waitUntilInStep() async {
-      await eventually(within: .seconds(20), "the replica follows") { [servers, master] in
-        let role = try RedisClient(servers[1 - master])("ROLE").array ?? []
-        return role.count == 5 && role[3].string == "connected"
-      }
-    }
-
-    /// Leads new connections to a server.
-    func lead(to number: Int) throws {
-      try? FileManager.default.removeItem(atPath: address)
-      try FileManager.default.createSymbolicLink(
-        atPath: address,
-        withDestinationPath: String(proxies[number].url.trimmingPrefix("unix://")))
-    }
-
-    /// Swaps the roles, without losing a write.
-    func failOver() async throws {
-      let next = 1 - master
-      try lead(to: next)
-      try RedisClient(servers[master])(
-        "FAILOVER", "TO", "127.0.0.1", "\(#require(servers[next].port))")
-      await eventually(within: .seconds(20), "the roles are swapped") { [servers] in
-        try RedisClient(servers[next])("ROLE").array?.first?.string == "master"
-      }
-      master = next
-    }
-  }
-
   /// Who is inside, and how often somebody came while another was.
   private final class Watch: Sendable {
     private struct State {
@@ -91,8 +40,8 @@ struct PlannedFailoverTests {
 
   @Test("Two lockers exclude each other, and hand on to each other, after each of three failovers")
   func exclusion() async throws {
-    let pair = try Pair()
-    await pair.waitUntilInStep()
+    let pair = try ReplicatedPair()
+    await waitUntilInStep(pair)
     let lockers = [try await Locker(url: pair.url), try await Locker(url: pair.url)]
     let (key, watch) = (uniqueKey(), Watch())
     let options = LockOptions(
@@ -119,10 +68,11 @@ struct PlannedFailoverTests {
         await eventually(within: .seconds(20), "both get locks in round \(round)") {
           watch.fewest(of: 2) >= goal
         }
-        if round > 0 { try await expectInboxes(of: lockers, on: pair.servers[pair.master]) }
+        if round > 0 { try await expectInboxes(of: lockers, on: pair.master) }
         if round < 3 {
-          try await pair.failOver()
-          await pair.waitUntilInStep()
+          try pair.beginFailover()
+          await eventually(within: .seconds(20), "the roles are swapped") { pair.hasFailedOver }
+          await waitUntilInStep(pair)
         }
       }
       group.cancelAll()
@@ -133,8 +83,8 @@ struct PlannedFailoverTests {
 
   @Test("A waiter whose inbox has been led to the replica gets the lock, and moves its inbox")
   func elsewhere() async throws {
-    let pair = try Pair()
-    await pair.waitUntilInStep()
+    let pair = try ReplicatedPair()
+    await waitUntilInStep(pair)
     let (holder, waiter) = (try await Locker(url: pair.url), try await Locker(url: pair.url))
     let key = uniqueKey()
     // Its main connection is there already; that of the inbox is made now.
@@ -159,6 +109,10 @@ struct PlannedFailoverTests {
     try await lock.release()
     try await next.release()
     for locker in [holder, waiter] { await locker.close() }
+  }
+
+  private func waitUntilInStep(_ pair: ReplicatedPair) async {
+    await eventually(within: .seconds(20), "the replica follows") { pair.isInStep }
   }
 
   private func expectInboxes(of lockers: [Locker], on server: RedisServer) async throws {

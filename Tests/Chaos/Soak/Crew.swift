@@ -38,7 +38,7 @@ final class Crew {
     workers[lane] = try start(lane)
   }
 
-  /// Waits until all have ended; kills who has not by then.
+  /// Waits until all have ended; ends who has not by then, and tells what it was doing.
   func waitForEnd(within limit: UInt64) -> [Finding] {
     let end = LogClock.now + limit
     while !workers.allSatisfy(\.hasEnded), LogClock.now < end {
@@ -48,7 +48,7 @@ final class Crew {
     let findings = late.map {
       Finding(.late, "Process \($0.id) has not ended \(limit.inSeconds) s after it was told to.")
     }
-    for worker in late { worker.kill() }
+    for worker in late { worker.end() }
     return findings + complaints
   }
 

@@ -6,6 +6,8 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   case forgetful
   /// The server keeps its data, but its clock jumps: the same.
   case jumpy
+  /// The master and its replica swap their roles, and lose no write: no two may ever hold a key.
+  case swapping
 
   /// How often each trouble is drawn, in relation to the others.
   var weights: [(Trouble, Int)] {
@@ -22,13 +24,19 @@ enum Profile: String, Sendable, Codable, CaseIterable {
       ]
     case .forgetful: everywhere + [(.serverEmptied, 6), (.keysFlushed, 6), (.keyDeleted, 6)]
     case .jumpy: everywhere + [(.clockSetForward, 6), (.clockSetBack, 6), (.serverKilled, 2)]
+    case .swapping: everywhere + [(.serverKilled, 1)]
     }
+  }
+
+  /// How long after a swap of the roles the next one comes, in milliseconds; nil where there is none.
+  func swapPause(inRunOf seconds: Double) -> Int? {
+    self == .swapping ? min(20_000, Int(seconds * 250)) : nil
   }
 
   /// How long locks last: where two may overlap until the next extension, that is far from the ttl.
   var timing: Timing {
     switch self {
-    case .steady: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
+    case .steady, .swapping: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
     case .forgetful, .jumpy: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
     }
   }
@@ -36,7 +44,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How many locks are held for a moment for one that is held for long.
   ///
   /// A lock that was forgotten has to be held for long for two to notice.
-  var shortHoldings: Int { self == .steady ? 400 : 60 }
+  var shortHoldings: Int { self == .forgetful || self == .jumpy ? 60 : 400 }
 
   /// How the server is started; where it keeps its data, it has written them before it answers.
   var serverArguments: [String] {
@@ -44,5 +52,5 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   }
 
   /// The share of a run of all profiles.
-  var share: Double { self == .steady ? 0.5 : 0.25 }
+  var share: Double { self == .steady ? 0.4 : 0.2 }
 }

@@ -22,13 +22,19 @@ struct Soak {
   /// - Throws: ``RedisError`` or a Foundation error if that cannot be done.
   func run() throws -> Summary {
     let clock = profile == .jumpy && ClockShim.isAvailable ? try ClockShim() : nil
-    let server = try RedisServer(
-      arguments: profile.serverArguments, listen: .tcp, environment: clock?.environment ?? [:])
+    let pair =
+      profile == .swapping ? try ReplicatedPair(arguments: profile.serverArguments) : nil
+    defer { pair?.stop() }
+    let server =
+      try pair?.master
+      ?? RedisServer(
+        arguments: profile.serverArguments, listen: .tcp, environment: clock?.environment ?? [:])
     defer { server.stop() }
     if profile == .jumpy, clock == nil {
       print("The server's clock is not set: that takes Linux and a C compiler.")
     }
-    let proxy = try FaultProxy(to: server, isRecording: false)
+    let proxy = pair == nil ? try FaultProxy(to: server, isRecording: false) : nil
+    let urls = pair.map { [$0.url] } ?? [proxy?.url ?? server.url, server.url]
     let path = server.directory + "/chaos.log"
     let log = try ChaosLog(
       creating: path, capacity: Int(seconds + 30) * Self.recordsPerSecond)
@@ -36,9 +42,10 @@ struct Soak {
       log: path, url: server.url, lane: 0, seed: seed, tasks: Self.tasks, keys: Self.keys,
       shortHoldings: profile.shortHoldings, timing: profile.timing)
     let crew = try Crew(
-      Self.processes, order, urls: [proxy.url, server.url], folder: server.directory, log)
+      Self.processes, order, urls: urls, folder: server.directory, log)
     let nemesis = Nemesis(
-      profile, server: server, proxy: proxy, crew: crew, log: log, clock: clock, seed: seed)
+      profile, server: server, servers: pair, proxy: proxy, crew: crew, log: log, clock: clock,
+      seed: seed)
 
     let start = LogClock.now
     let rageTime = max(seconds - quietTime, 3)
@@ -50,8 +57,8 @@ struct Soak {
     log.announceEnd()
     findings += crew.waitForEnd(within: .milliseconds(45_000))
     // Behind a black hole the server would wait for ever.
-    proxy.stop()
-    findings += leftBehind(server)
+    proxy?.stop()
+    findings += leftBehind(pair?.servers ?? [server])
 
     let history = log.history
     let checker = Checker(history, profile.timing.limits)
@@ -62,12 +69,12 @@ struct Soak {
 
   private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }
 
-  /// What is on the server when all clients are gone and all locks of killed ones have expired.
-  private func leftBehind(_ server: RedisServer) -> [Finding] {
-    let client = RedisClient(server)
+  /// What is on the servers when all clients are gone and all locks of killed ones have expired.
+  private func leftBehind(_ servers: [RedisServer]) -> [Finding] {
+    let clients = servers.map { RedisClient($0) }
     let end = LogClock.now + .milliseconds(30_000)
     while true {
-      let left = (try? remains(client)) ?? ["no answer"]
+      let left = (try? clients.flatMap(remains)) ?? ["no answer"]
       if left.isEmpty { return [] }
       if LogClock.now > end {
         return [Finding(.leftBehind, "On the server: \(left.joined(separator: ", "))")]

@@ -1,38 +1,43 @@
+import ChaosLog
 import Foundation
+import PrivateRedis
 
 /// A process of this program that runs a ``Worker``, and ends with this one.
 final class WorkerProcess {
-  private let process = Process()
+  private let process: ChildProcess
   /// What only this process holds the writing end of.
   private let life = Pipe()
   private let log: String
+  private var ending: ChildProcess.Ending?
   private(set) var isStopped = false
   /// Whether this process has killed it.
   private(set) var isKilled = false
 
   /// Starts the process; what it says goes to a file in the folder.
   ///
-  /// - Throws: A Foundation error.
+  /// - Throws: A Foundation error, or ``RedisError/start(_:)``.
   init(_ order: WorkerOrder, folder: String) throws {
     log = folder + "/worker-\(order.lane)-\(order.seed).log"
-    _ = FileManager.default.createFile(atPath: log, contents: nil)
-    let output = try FileHandle(forWritingTo: URL(filePath: log))
-    process.executableURL = Bundle.main.executableURL
-    process.arguments = [
-      "worker", String(decoding: try JSONEncoder().encode(order), as: UTF8.self),
-    ]
-    process.standardInput = life
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    try output.close()
+    let order = String(decoding: try JSONEncoder().encode(order), as: UTF8.self)
+    // The runtime tells what each thread was doing, should the process crash or not end.
+    process = try ChildProcess(
+      script: """
+        export SWIFT_BACKTRACE=enable=yes,threads=all,interactive=no,color=no
+        exec "$1" worker "$2" 2>&1
+        """,
+      arguments: [Bundle.main.executablePath ?? CommandLine.arguments[0], order],
+      input: .descriptor(life.fileHandleForReading.fileDescriptor), output: .newFile(log),
+      errors: .null)
   }
 
   /// The number of the process.
-  var id: Int32 { process.processIdentifier }
+  var id: Int32 { process.id }
 
   /// Whether the process has ended.
-  var hasEnded: Bool { !process.isRunning }
+  var hasEnded: Bool {
+    if ending == nil { ending = process.ending }
+    return ending != nil
+  }
 
   /// Stops it where it is.
   func stop() {
@@ -52,19 +57,26 @@ final class WorkerProcess {
     signal(SIGKILL)
   }
 
+  /// Ends it so that its log tells what each of its threads was doing, where the runtime can.
+  func end() {
+    signal(SIGCONT)
+    signal(SIGQUIT)
+    let end = LogClock.now + .milliseconds(30_000)
+    while !hasEnded, LogClock.now < end { Thread.sleep(forTimeInterval: 0.01) }
+    signal(SIGKILL)
+  }
+
   /// How it has ended if that was not as it should; nil if it was.
   var complaint: String? {
-    guard !isKilled, !process.isRunning else { return nil }
+    guard !isKilled, hasEnded, let ending, ending != .exit(0) else { return nil }
     let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
-    switch process.terminationReason {
-    case .exit where process.terminationStatus == 0: return nil
-    case .exit: return "A worker ended with \(process.terminationStatus): \(text)"
-    default: return "A worker was ended by signal \(process.terminationStatus): \(text)"
+    return switch ending {
+    case .exit(let status): "A worker ended with \(status): \(text)"
+    case .signal(let number): "A worker was ended by signal \(number): \(text)"
     }
   }
 
   private func signal(_ number: Int32) {
-    guard process.isRunning else { return }
-    _ = Foundation.kill(process.processIdentifier, number)
+    if !hasEnded { process.signal(number) }
   }
 }

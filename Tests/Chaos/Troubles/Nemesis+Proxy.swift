@@ -11,14 +11,14 @@ extension Nemesis {
       .blackhole(after: 0), .cut(after: 0), .reset(after: 0), .finishThenReset(after: 0),
       .halfClose(after: 0),
     ]
-    proxy.strike(ways[draw(0...ways.count - 1)])
+    proxy?.strike(ways[draw(0...ways.count - 1)])
   }
 
   /// Has the proxy accept nobody for a while, after it has hung up on everybody.
   func refuseAtProxy() {
-    proxy.refuse(true)
-    proxy.strike(.cut(after: 0))
-    repair(after: draw(50...1000), concernsServer: false) { [self] in proxy.refuse(false) }
+    proxy?.refuse(true)
+    proxy?.strike(.cut(after: 0))
+    repair(after: draw(50...1000), concernsServer: false) { [self] in proxy?.refuse(false) }
   }
 
   /// Has the proxy delay every message for a while, in both directions or in one.
@@ -26,18 +26,18 @@ extension Nemesis {
     let delay = Duration.milliseconds(draw(5...150))
     let direction: FaultProxy.Direction? =
       draw(0...1) == 0 ? nil : draw(0...1) == 0 ? .requests : .replies
-    proxy.setScript { message in
+    proxy?.setScript { message in
       direction == nil || message.direction == direction ? .delay(delay) : .forward
     }
-    repair(after: draw(500...3000), concernsServer: false) { [self] in proxy.setScript(nil) }
+    repair(after: draw(500...3000), concernsServer: false) { [self] in proxy?.setScript(nil) }
   }
 
   /// Has the proxy garble one message in so many, for a while.
   func garbleAtProxy() {
     let garbler = Garbler(
       seed: generator.next(), every: draw(3...60), longestDelay: profile.timing.ttl / 2)
-    proxy.setScript(garbler.script)
-    repair(after: draw(100...1500), concernsServer: false) { [self] in proxy.setScript(nil) }
+    proxy?.setScript(garbler.script)
+    repair(after: draw(100...1500), concernsServer: false) { [self] in proxy?.setScript(nil) }
   }
 }
 

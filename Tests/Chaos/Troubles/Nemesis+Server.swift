@@ -1,4 +1,5 @@
 import ChaosLog
+import FaultProxy
 import Foundation
 import PrivateRedis
 
@@ -23,6 +24,21 @@ extension Nemesis {
       log.note(Episode(.outage, from: start, to: now))
       if isEmptied { log.note(Episode(.forgetting, from: start, to: now)) }
     }
+  }
+
+  /// Swaps the roles of the master and its replica; false while the replica does not follow.
+  func swapMasters() throws -> Bool {
+    guard let servers, servers.isInStep else { return false }
+    let start = LogClock.now
+    try servers.beginFailover()
+    let limit = start + .milliseconds(30_000)
+    while !servers.hasFailedOver {
+      guard LogClock.now < limit else { throw RedisError.server("the roles were not swapped") }
+      Thread.sleep(forTimeInterval: 0.001)
+    }
+    turn(to: servers.master)
+    log.note(Episode(.outage, from: start, to: LogClock.now))
+    return true
   }
 
   /// Has the server answer nobody, or no writers, for some milliseconds.

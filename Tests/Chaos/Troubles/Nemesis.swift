@@ -12,9 +12,10 @@ final class Nemesis {
     let action: () throws -> Void
   }
 
-  let server: RedisServer
-  let client: RedisClient
-  let proxy: FaultProxy
+  let servers: ReplicatedPair?
+  private(set) var server: RedisServer
+  private(set) var client: RedisClient
+  let proxy: FaultProxy?
   let crew: Crew
   let log: ChaosLog
   let profile: Profile
@@ -24,13 +25,14 @@ final class Nemesis {
   /// How often each trouble was injected.
   private(set) var counts: [Trouble: Int] = [:]
 
-  /// Prepares to break a server and its clients; without a clock, no clock is set.
+  /// Prepares to break a server and its clients; what is not given is not broken.
   init(
-    _ profile: Profile, server: RedisServer, proxy: FaultProxy, crew: Crew, log: ChaosLog,
-    clock: ClockShim?, seed: UInt64
+    _ profile: Profile, server: RedisServer, servers: ReplicatedPair?, proxy: FaultProxy?,
+    crew: Crew, log: ChaosLog, clock: ClockShim?, seed: UInt64
   ) {
     self.profile = profile
     self.server = server
+    self.servers = servers
     self.proxy = proxy
     self.crew = crew
     self.log = log
@@ -47,8 +49,14 @@ final class Nemesis {
     while counts[.clientStoppedInWindow, default: 0] == 0, LogClock.now < end {
       try inject(.clientStoppedInWindow)
     }
+    let swapPause = profile.swapPause(inRunOf: (end - LogClock.now).inSeconds)
+    var nextSwap = LogClock.now + .milliseconds(swapPause ?? 0)
     while LogClock.now < end {
-      try inject(draw())
+      if let swapPause, LogClock.now >= nextSwap {
+        if try inject(.mastersSwapped) { nextSwap = LogClock.now + .milliseconds(swapPause) }
+      } else {
+        try inject(draw())
+      }
       try rest(until: min(end, LogClock.now + .milliseconds(draw(30...500))))
     }
     for repair in repairs.sorted(by: { $0.due < $1.due }) { try repair.action() }
@@ -78,10 +86,20 @@ final class Nemesis {
     return .scriptsFlushed
   }
 
-  private func inject(_ trouble: Trouble) throws {
+  /// Breaks it; false if that has to wait.
+  @discardableResult
+  private func inject(_ trouble: Trouble) throws -> Bool {
     // One thing at a time is wrong with the server.
-    if trouble.concernsServer, repairs.contains(where: \.concernsServer) { return }
-    if try isInjected(trouble) { counts[trouble, default: 0] += 1 }
+    if trouble.concernsServer, repairs.contains(where: \.concernsServer) { return false }
+    guard try isInjected(trouble) else { return false }
+    counts[trouble, default: 0] += 1
+    return true
+  }
+
+  /// Turns to another server.
+  func turn(to server: RedisServer) {
+    self.server = server
+    client = RedisClient(server)
   }
 
   /// Breaks it; false if there was nothing to break.
@@ -96,6 +114,7 @@ final class Nemesis {
     case .connectionsKilled: try killConnections(draw(1...3))
     case .allConnectionsKilled: try killConnections(.max)
     case .scriptsFlushed: try client("SCRIPT", "FLUSH")
+    case .mastersSwapped: return try swapMasters()
     case .keysFlushed: try forget { try client("FLUSHALL") }
     case .keyDeleted: try forget { try client("DEL", "chaos-\(draw(0...Soak.keys - 1))") }
     case .clientStoppedBriefly: return stopClient(for: draw(30...profile.timing.ttl / 2))

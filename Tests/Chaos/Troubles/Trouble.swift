@@ -16,6 +16,8 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   case allConnectionsKilled
   /// Makes the server forget its scripts.
   case scriptsFlushed
+  /// Swaps the roles of the master and its replica, without losing a write.
+  case mastersSwapped
   /// Deletes everything.
   case keysFlushed
   /// Deletes the key of a lock.
@@ -45,8 +47,8 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   var concernsServer: Bool {
     switch self {
     case .serverStoppedBriefly, .serverStoppedForLong, .serverKilled, .serverEmptied,
-      .clientsPaused, .connectionsKilled, .allConnectionsKilled, .scriptsFlushed, .keysFlushed,
-      .keyDeleted, .clockSetForward, .clockSetBack:
+      .clientsPaused, .connectionsKilled, .allConnectionsKilled, .scriptsFlushed, .mastersSwapped,
+      .keysFlushed, .keyDeleted, .clockSetForward, .clockSetBack:
       true
     case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled,
       .proxyStruck, .proxySlow, .proxyRefusing, .proxyGarbling:

@@ -112,15 +112,18 @@ extension ReleaseOutcome {
 }
 
 extension Record.Outcome {
-  /// How a call has failed; nil for an error that no trouble explains.
+  /// How a call has failed that has not told of a lock; nil for an error that no trouble explains.
   init?(_ error: any Error) {
     switch error {
     case is CancellationError: self = .cancelled
     case LockError.Code.timeout: self = .timeout
     case LockError.Code.unreachable: self = .unreachable
     case LockError.Code.closed: self = .closed
+    // A process that is stopped between the grant and the body of `withLock` does not begin the body.
+    case LockError.Code.lost: self = .lost
     case let error as LockError
-    where error.code == .refused && ["LOADING", "BUSY"].contains(error.serverCode ?? ""):
+    where error.code == .refused
+      && ["LOADING", "BUSY", "READONLY"].contains(error.serverCode ?? ""):
       self = .unreachable
     default: return nil
     }

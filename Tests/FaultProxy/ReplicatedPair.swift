@@ -1,0 +1,74 @@
+import Foundation
+package import PrivateRedis
+
+/// Two servers, one of which follows the other, and an address that leads to one of them.
+///
+/// As behind a name or a virtual address: swapping the roles leads new connections to the new master, and cuts
+/// none that there are.
+package final class ReplicatedPair {
+  package let servers: [RedisServer]
+  private let proxies: [FaultProxy]
+  private let address: String
+  /// The number of the server that is the master, or becomes it just now.
+  package private(set) var masterNumber = 0
+
+  /// Starts two servers; the second begins to follow the first.
+  ///
+  /// - Throws: ``RedisError``, `POSIXError` or a Foundation error.
+  package init(arguments: [String] = []) throws {
+    let arguments = arguments + ["--repl-diskless-sync-delay", "0"]
+    servers = try (0..<2).map { _ in try RedisServer(arguments: arguments, listen: .tcp) }
+    proxies = try servers.map { try FaultProxy(to: $0, .unixSocket, isRecording: false) }
+    address = servers[0].directory + "/current"
+    try lead(to: 0)
+    try client(1)("REPLICAOF", "127.0.0.1", "\(servers[0].port ?? 0)")
+  }
+
+  deinit { stop() }
+
+  /// The address that leads to the master.
+  package var url: String { "unix://\(address)" }
+
+  package var master: RedisServer { servers[masterNumber] }
+
+  /// Whether the replica has all that the master has.
+  package var isInStep: Bool {
+    let role = (try? client(1 - masterNumber)("ROLE").array) ?? []
+    return role.count == 5 && role[3].string == "connected"
+  }
+
+  /// Whether the server that is to be the master is it.
+  package var hasFailedOver: Bool {
+    (try? client(masterNumber)("ROLE").array?.first?.string) == "master"
+  }
+
+  /// Leads new connections to a server.
+  ///
+  /// - Throws: A Foundation error.
+  package func lead(to number: Int) throws {
+    let next = address + ".next"
+    try FileManager.default.createSymbolicLink(
+      atPath: next, withDestinationPath: String(proxies[number].url.trimmingPrefix("unix://")))
+    guard unsafe rename(next, address) == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
+  }
+
+  /// Begins to swap the roles, which loses no write.
+  ///
+  /// - Throws: ``RedisError`` or a Foundation error.
+  package func beginFailover() throws {
+    let next = 1 - masterNumber
+    try lead(to: next)
+    try client(masterNumber)("FAILOVER", "TO", "127.0.0.1", "\(servers[next].port ?? 0)")
+    masterNumber = next
+  }
+
+  /// Hangs up on everybody, and ends both servers.
+  package func stop() {
+    for proxy in proxies { proxy.stop() }
+    for server in servers { server.stop() }
+  }
+
+  private func client(_ number: Int) -> RedisClient { RedisClient(servers[number]) }
+}
