@@ -5,14 +5,16 @@ internal import Synchronization
 ///
 /// Requests gather in a submissions; a serial queue takes all of them at once, writes them in one go and
 /// hands out the replies as they are parsed. While replies are due the queue's block waits for the
-/// socket and for new requests; when nothing is due it returns and no thread is held.
+/// socket and for new requests; when nothing is due, or the server is silent for long, it returns and no
+/// thread is held.
 ///
 /// A task whose request is alone does the queue's work itself, for a moment: changing threads twice
 /// takes longer than a server nearby.
 final class Connection: Sendable {
   /// High priority, because a host program that blocks all default queues must not stop its locks.
   private let queue = DispatchQueue(label: "async-redis-lock.connection", qos: .userInteractive)
-  private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
+  /// Of other threads than those that extensions need: the opening of a socket can block.
+  private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInitiated)
   private let opener: SocketOpener
   private let submissions = Mutex(SubmissionQueue())
   private let wakePair: WakePair
@@ -119,16 +121,25 @@ extension Connection {
   /// Takes nothing any more.
   func end() { _ = submissions.withLock { $0.reduce(to: .closed) } }
 
-  /// Waits until something is submitted, a descriptor is ready, or the deadline passes.
+  /// Calls the driver again when the socket can be read, or at a deadline.
+  func watch(_ socket: CInt?, until deadline: Instant?) throws(TransportError) -> SilenceWatch {
+    try SilenceWatch(socket: socket, until: deadline, on: queue) { [self] in
+      if submissions.withLock({ $0.resume() }) { driver.withLock { $0.run(on: self) } }
+    }
+  }
+
+  /// Waits until something is submitted, a descriptor is ready, or the deadline passes; tells whether something
+  /// may have been submitted.
   ///
   /// With submitted to take first it only looks: who submits without pause must not stop the reading. When
   /// it gathers, nobody has to wake it for the first moment, in which a server nearby answers.
-  func wait(for socket: inout SocketReadiness?, until deadline: Instant?, gathers: Bool) {
-    if gathers, socket?.canRead(within: 100) == true { return }
-    let deadline = submissions.withLock { $0.beginWaiting() } ? deadline : .now
-    if SocketReadiness.wait(&socket, orFor: wakePair.fileDescriptor, until: deadline) {
-      wakePair.drain()
-    }
+  func wait(for socket: inout SocketReadiness?, until deadline: Instant, gathers: Bool) -> Bool {
+    if gathers, socket?.canRead(within: 100) == true { return false }
+    let hasNothingNew = submissions.withLock { $0.beginWaiting() }
+    let isWoken = SocketReadiness.wait(
+      &socket, orFor: wakePair.fileDescriptor, until: hasNothingNew ? deadline : .now)
+    if isWoken { wakePair.drain() }
+    return isWoken || !hasNothingNew
   }
 
   /// Notes whether several callers are being answered: who is answered first had better wait for the

@@ -35,6 +35,8 @@ struct ConnectionDriver: ~Copyable {
   var openness = SubmissionQueue.Openness.open
   /// When to end though something is left to do; nil while the connection is not being closed.
   var end: Instant?
+  /// What waits for the server in place of this thread; nil while a thread works.
+  private var silenceWatch: SilenceWatch?
 
   init(_ configuration: LockerConfiguration, handshake: Handshake) {
     self.handshake = handshake
@@ -48,10 +50,14 @@ struct ConnectionDriver: ~Copyable {
   /// much that the server waits for it.
   private static let batchSize = 256 * 1024
 
+  /// How long a thread waits for a server that says nothing: longer than most servers need, and a small part
+  /// of the shortest ttl in use.
+  private static let longestThreadWait = Duration.milliseconds(20)
+
   /// How long a caller may serve itself: several times what a server on the same machine needs.
   private static let longestCallerRun = Duration.microseconds(100)
 
-  /// Works until nothing is due.
+  /// Works until nothing is due, or nothing happens for a while.
   mutating func run(on connection: Connection) { _ = work(on: connection, until: nil) }
 
   /// Works on a caller's thread, if that is likely to be done at once; false when the queue has to go
@@ -64,8 +70,11 @@ struct ConnectionDriver: ~Copyable {
     return work(on: connection, until: .now + Self.longestCallerRun)
   }
 
-  /// Works until nothing is due, or until a caller has worked long enough; tells whether nothing is due.
+  /// Works until nothing is due or a watch waits for it, or until a caller has worked long enough; tells whether
+  /// nobody has to go on now.
   private mutating func work(on connection: Connection, until callerRunEnd: Instant?) -> Bool {
+    silenceWatch?.cancel()
+    silenceWatch = nil
     while true {
       let submitted = connection.takeSubmissions()
       pending.append(contentsOf: submitted.requests)
@@ -99,8 +108,8 @@ struct ConnectionDriver: ~Copyable {
             return false
           }
           callerRuns.wasQuick()
-        } else {
-          try exchange(on: connection)
+        } else if try !exchange(on: connection), try leaveToWatch(on: connection) {
+          return true
         }
       } catch {
         disconnect(because: error, on: connection)
@@ -211,21 +220,37 @@ struct ConnectionDriver: ~Copyable {
     return try receive(on: connection)
   }
 
-  /// Waits for the socket and the submissions, writes what is left to write and reads what is there.
-  private mutating func exchange(on connection: Connection) throws(TransportError) {
+  /// Waits for the socket and the submissions, writes what is left to write and reads what is there; false
+  /// when nothing has happened for as long as a thread may wait.
+  private mutating func exchange(on connection: Connection) throws(TransportError) -> Bool {
     var readiness: SocketReadiness?
     if let socket = context?.fileDescriptor {
       readiness = SocketReadiness(
         socket: socket, wantsToWrite: context?.hasUnsentBytes == true)
     }
     let hasMoreToSend = hasMoreToSend
-    connection.wait(
-      for: &readiness, until: hasMoreToSend ? .now : nextEvent,
+    let longest = Instant.now + Self.longestThreadWait
+    let isWoken = connection.wait(
+      for: &readiness, until: hasMoreToSend ? .now : min(nextEvent ?? longest, longest),
       gathers: isReady && !hasMoreToSend && context?.hasUnsentBytes == false)
-    guard let readiness else { return }
+    guard let readiness else { return isWoken }
     if readiness.canWrite { try context?.write() }
     if readiness.canRead { try receive(on: connection) }
     if inFlight.isSilent(at: .now) { throw .timedOut }
+    return isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
+  }
+
+  /// Has a watch wait for the server in place of this thread; false when there is something to do first.
+  private mutating func leaveToWatch(on connection: Connection) throws(TransportError) -> Bool {
+    let next = nextEvent
+    guard context?.hasUnsentBytes != true, next.map({ $0 > .now }) ?? true else { return false }
+    let watch = try connection.watch(context?.fileDescriptor, until: next)
+    guard connection.stopWorking() else {
+      watch.cancel()
+      return false
+    }
+    silenceWatch = watch
+    return true
   }
 
   /// Whether a further batch can be written at once.

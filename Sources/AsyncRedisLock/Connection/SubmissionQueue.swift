@@ -70,6 +70,13 @@ struct SubmissionQueue {
     return .start
   }
 
+  /// Puts a worker to work; false when there is one.
+  mutating func resume() -> Bool {
+    guard !isWorking else { return false }
+    isWorking = true
+    return true
+  }
+
   /// What the worker takes out at once.
   struct Contents {
     let requests: [Request]

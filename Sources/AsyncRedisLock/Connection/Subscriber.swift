@@ -35,8 +35,9 @@ final class Subscriber: Sendable {
 
   /// High priority, because a host program that blocks all default queues must not stop its locks.
   private let queue = DispatchQueue(label: "async-redis-lock.inbox", qos: .userInteractive)
+  /// Of other threads than those that extensions need: the opening of a socket can block.
   private let openerQueue = DispatchQueue(
-    label: "async-redis-lock.inbox-opener", qos: .userInteractive)
+    label: "async-redis-lock.inbox-opener", qos: .userInitiated)
   private let opener: SocketOpener
   private let handshake: Handshake
   private let channel: String
