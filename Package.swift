@@ -21,9 +21,8 @@ let settings: [SwiftSetting] = [
 
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
-  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "poll", "refresh",
-  "queue",
-  "release",
+  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "poll", "queue",
+  "record", "refresh", "release",
 ]
 
 let package = Package(

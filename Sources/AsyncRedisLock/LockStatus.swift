@@ -13,12 +13,15 @@ public struct LockStatus: Sendable, Hashable {
   public let waiterCount: Int
   /// Who they are, in the order in which they get the lock; the first 100.
   public let waiters: [LockHolder]
+  /// Whether the key is only reserved: the holder waits for further keys, and gets its lock with the last of them.
+  public let isReserved: Bool
 
   init(key: String, _ inspection: Inspection) {
     self.key = key
     holder = LockHolder(value: inspection.state.holder ?? "")
     remaining = inspection.state.remaining
     waiterCount = inspection.waiterCount
+    isReserved = inspection.isReserved
     waiters = inspection.waiters.map(LockHolder.init(value:))
   }
 }
@@ -27,6 +30,7 @@ extension LockStatus: CustomStringConvertible {
   /// The status in one line, for logs.
   public var description: String {
     let time = remaining.map { "expires in \($0)" } ?? "never expires"
-    return "\(key.abbreviatedForMessage): held by \(holder), \(time), waiters: \(waiterCount)"
+    return
+      "\(key.abbreviatedForMessage): \(isReserved ? "reserved for" : "held by") \(holder), \(time), waiters: \(waiterCount)"
   }
 }

@@ -1,9 +1,13 @@
 extension Locker {
   /// Sends commands in one go, for tools that look at the server; the replies, in order.
   package func ask(_ commands: [[String]]) async throws -> [Reply] {
+    try await ask(commands.map { Command($0) })
+  }
+
+  func ask(_ commands: [Command]) async throws -> [Reply] {
     guard let store = coordinator.store as? RedisLockStore else { return [] }
     let deadline = Instant.now + coordinator.operationTimeout
-    let result = await store.perform(commands.map { Command($0) }, by: deadline) { answer in
+    let result = await store.perform(commands, by: deadline) { answer in
       .success(answer.replies)
     }
     switch result {

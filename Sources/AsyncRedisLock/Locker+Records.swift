@@ -1,40 +1,47 @@
 extension Locker {
-  /// Leaves a record beside each key of a lock, kept alive like the lock until the handle is released.
+  /// Leaves a record of a run beside each key of its lock, or says in it how the run has ended.
   ///
+  /// - Parameters:
+  ///   - lock: The lock, which may have ended.
+  ///   - held: For how long it has been held so far.
+  ///   - kept: How long the record is kept from now on.
+  ///   - end: How the run has ended, in one word, and the status; nil while it goes on.
   /// - Throws: ``LockError`` when the server does not take it; the lock is none the worse for it.
-  package func record(_ lock: Lock, since: Int64) async throws -> Lock {
-    let claim = lock.lease.claim
-    let record = LockRecord(token: claim.token, since: since, fencingToken: lock.fencingToken)
+  package func record(
+    _ lock: Lock, held: Duration, keptFor kept: Duration, end: (cause: String, status: Int32)? = nil
+  ) async throws {
     let names = ServerKeys(prefix: keyPrefix)
-    let keys = claim.keys.map(names.record)
-    // A record may outlast its lock, if that ended with its process.
-    _ = try await ask([["DEL"] + keys])
-    let recording = Claim(keys: keys, token: record.text, ttl: claim.ttl)
-    do throws(StoreFailure) {
-      let deadline = coordinator.clock.now + coordinator.operationTimeout
-      let store = coordinator.store
-      guard case .held(let sentAt, _) = try await store.inquire(recording, numbers: 1, by: deadline)
-      else { throw .unintelligible("somebody else leaves a record") }
-      let state = LeaseState(ttl: claim.ttl, extend: claim.ttl / 3, sentAt: sentAt)
-      let lease = Lease(
-        recording, numbers: 0..<0, state: state, minHold: .zero, clock: store.clock, origin: .asked,
-        onLoss: { _ in })
-      // A record is no lock, and its end is not reported as one's.
-      _ = lease.isFirst(.ended)
-      _ = coordinator.extender.add(lease)
-      return Lock(lease, coordinator: coordinator)
-    } catch {
-      throw LockError(error, keys: keys, phase: .acquire)
+    let arguments =
+      [
+        lock.token, String(kept.wholeMilliseconds), String(held.wholeMilliseconds),
+        lock.fencingToken.map(String.init) ?? "",
+      ] + (end.map { [$0.cause, String($0.status)] } ?? [])
+    let replies = try await ask(
+      lock.keys.map { Script.record.command(keys: [names.record(of: $0)], arguments: arguments) })
+    if let error = replies.lazy.compactMap(\.error).first {
+      throw LockError(StoreFailure(error), keys: lock.keys, phase: .acquire)
     }
   }
 
-  /// What the holder of a lock says of it, if it says anything.
-  package func record(of status: LockStatus) async throws -> LockRecord? {
-    let name = ServerKeys(prefix: keyPrefix).record(of: status.key)
-    guard case .string(let text)? = try await ask([["GETRANGE", name, "0", "600"]]).first,
-      let record = LockRecord(parsing: text), record.token == status.holder.value
+  /// The records of keys, as far as there are any; of those without a record, nil.
+  package func records(of keys: [String]) async throws -> [RunRecord?] {
+    let names = ServerKeys(prefix: keyPrefix)
+    let commands = keys.flatMap { key in
+      RunRecord.fields.map { Command(["HGET", names.record(of: key), $0]) }
+    }
+    let replies = try await ask(commands)
+    let count = RunRecord.fields.count
+    return keys.indices.map { RunRecord(replies[$0 * count..<($0 + 1) * count]) }
+  }
+
+  /// The server's time, in milliseconds since 1970; nil if it does not say.
+  package func serverTime() async throws -> Int64? {
+    guard case .array(let parts)? = try await ask([["TIME"]]).first, parts.count == 2,
+      case .string(let seconds) = parts[0], case .string(let microseconds) = parts[1],
+      let seconds = Int64(seconds), let microseconds = Int64(microseconds),
+      (0...Int64(UInt32.max)).contains(seconds)
     else { return nil }
-    return record
+    return seconds * 1000 + microseconds / 1000
   }
 }
 

@@ -21,16 +21,44 @@
   final class Console: Sendable {
     enum Level: Int, Sendable { case error, warning, info }
 
+    /// What a message is about, by name, for programs that read it.
+    typealias Fields = [String: Field]
+
+    /// One thing that a message is about.
+    enum Field: Encodable, Sendable {
+      case text(String)
+      case number(Int64)
+      case seconds(Duration)
+
+      func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .text(let text): try container.encode(text)
+        case .number(let number): try container.encode(number)
+        case .seconds(let duration): try container.encode(duration / .milliseconds(1) / 1000)
+        }
+      }
+    }
+
     private struct State {
       var pending = 0
       var dropped = 0
+      /// Whether the terminal's last line is a progress that the next message takes the place of.
+      var showsProgress = false
     }
+
+    /// Puts the cursor back to the start of its line, and clears that.
+    private static let lineStart = "\r\u{1B}[K"
+    /// So that a terminal of 80 columns does not wrap it.
+    private static let progressWidth = 79
 
     private static let capacity = 256
     /// How long the end of the process waits for the last words.
     private static let patience = DispatchTimeInterval.milliseconds(200)
 
     let level: Level
+    /// Whether somebody looks on: a terminal shows no times, and progress.
+    let isTerminal = isatty(STDERR_FILENO) == 1
     private let isJSON: Bool
     private let queue = DispatchQueue(label: "redis-lock.console")
     private let state = Mutex(State())
@@ -40,8 +68,8 @@
       self.isJSON = isJSON
     }
 
-    /// Says something, in one write.
-    func say(_ level: Level, _ text: String) {
+    /// Says something, in one write; fields are for programs.
+    func say(_ level: Level, _ text: String, _ fields: Fields = [:]) {
       guard level.rawValue <= self.level.rawValue else { return }
       let time = Date.now
       let isTaken = state.withLock { state in
@@ -52,11 +80,29 @@
         state.pending += 1
         return true
       }
-      if isTaken { queue.async { @Sendable in self.write(level, text, at: time) } }
+      if isTaken { queue.async { @Sendable in self.write(level, text, fields, at: time) } }
     }
 
-    private func write(_ level: Level, _ text: String, at time: Date) {
-      Self.write(line(level, text, at: time), to: STDERR_FILENO)
+    /// Whether progress is shown, on a line that changes.
+    var showsProgress: Bool { isTerminal && !isJSON && level != .error }
+
+    /// Shows how far something is, in place of what was shown last; nothing, with nil.
+    func showProgress(_ text: String?) {
+      let isShown = text != nil
+      let isNews = state.withLock { state in
+        defer { state.showsProgress = isShown }
+        return isShown || state.showsProgress
+      }
+      guard isNews else { return }
+      let line =
+        Self.lineStart + (text.map { "redis-lock: \($0)".prefix(Self.progressWidth) } ?? "")
+      queue.async { @Sendable in Self.write(line, to: STDERR_FILENO) }
+      if !isShown { drain() }
+    }
+
+    private func write(_ level: Level, _ text: String, _ fields: Fields, at time: Date) {
+      let start = state.withLock { $0.showsProgress } ? Self.lineStart : ""
+      Self.write(start + line(level, text, fields, at: time), to: STDERR_FILENO)
       let dropped = state.withLock { state in
         state.pending -= 1
         defer { state.dropped = 0 }
@@ -64,33 +110,47 @@
       }
       if dropped > 0 {
         let text = "\(dropped) messages were dropped, since nothing read them in time"
-        Self.write(line(.warning, text, at: time), to: STDERR_FILENO)
+        Self.write(line(.warning, text, [:], at: time), to: STDERR_FILENO)
       }
     }
 
-    private func line(_ level: Level, _ text: String, at time: Date) -> String {
-      guard isJSON else { return "redis-lock: \(text)\n" }
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      let fields = [
-        "time": time.formatted(.iso8601.time(includingFractionalSeconds: true)),
-        "level": "\(level)", "message": text,
+    private func line(_ level: Level, _ text: String, _ fields: Fields, at time: Date) -> String {
+      if isJSON { return Self.jsonLine(level, text, fields, at: time) }
+      return (isTerminal ? "" : Self.format(time) + " ") + "redis-lock: \(text)\n"
+    }
+
+    static func jsonLine(
+      _ level: Level, _ text: String, _ fields: Fields, at time: Date
+    ) -> String {
+      let own: Fields = [
+        "time": .text(format(time)), "level": .text("\(level)"), "message": .text(text),
       ]
-      return ((try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? "")
-        + "\n"
+      let line = try? JSONEncoder.forTool.line(fields.merging(own) { $1 })
+      return (line ?? "") + "\n"
+    }
+
+    /// As RFC 3339 has it, with the zone.
+    private static func format(_ time: Date) -> String {
+      time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 
     /// Ends the process, when what was said is written or has had a moment for it.
     func exit(_ status: Int32) -> Never {
-      let isWritten = DispatchSemaphore(value: 0)
-      queue.async { @Sendable in _ = isWritten.signal() }
-      _ = isWritten.wait(timeout: .now() + Self.patience)
+      drain()
       Self.end(status)
     }
 
+    /// Waits until what was said is written, for a moment at the most.
+    private func drain() {
+      let isWritten = DispatchSemaphore(value: 0)
+      queue.async { @Sendable in _ = isWritten.signal() }
+      _ = isWritten.wait(timeout: .now() + Self.patience)
+    }
+
     /// Says why the process cannot even begin, and ends it.
-    static func fail(_ status: ToolStatus, _ text: String) -> Never {
-      write("redis-lock: \(text)\n", to: STDERR_FILENO)
+    static func fail(_ status: ToolStatus, _ text: String, isJSON: Bool = false) -> Never {
+      let line = isJSON ? jsonLine(.error, text, [:], at: .now) : "redis-lock: \(text)\n"
+      write(line, to: STDERR_FILENO)
       end(status.rawValue)
     }
 

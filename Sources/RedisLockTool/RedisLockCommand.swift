@@ -38,6 +38,24 @@
         DoctorCommand.self,
       ])
 
+    /// Says what is wrong with the usage, and what may have been meant, and ends the process.
+    private static func fail(_ error: any Error, _ words: [String]) -> Never {
+      if words.contains("--json-log") {
+        Console.fail(.usage, message(for: error), isJSON: true)
+      }
+      let isCommand = words.first.map { word in
+        word == "help"
+          || configuration.subcommands.contains { $0.configuration.commandName == word }
+      }
+      // As flock(1) has it: a lock, and a command.
+      if isCommand == false, let key = words.first, !key.hasPrefix("-"), words.count > 1 {
+        let rest = words.dropFirst(words[1] == "--" ? 2 : 1)
+        let command = ([key, "--"] + rest).joined(separator: " ")
+        Console.write("Did you mean: redis-lock run \(command.safeToShow)\n", to: STDERR_FILENO)
+      }
+      exit(withError: error)
+    }
+
     static func main() async {
       guard let words = CommandLineWords.own else {
         Console.fail(.usage, "an argument is not UTF-8; only those of the command behind -- may be")
@@ -53,8 +71,11 @@
         }
       } catch {
         // The parser would not notice that its help cannot be written.
-        guard exitCode(for: error) == .success else { exit(withError: error) }
-        Output.say(fullMessage(for: error))
+        if exitCode(for: error) == .success {
+          Output.say(fullMessage(for: error))
+        } else {
+          fail(error, words)
+        }
       }
     }
   }

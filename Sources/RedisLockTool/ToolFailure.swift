@@ -70,7 +70,8 @@
     /// Ends the process with what a body returns, or says why it failed; `conflict` is the status for a lock that
     /// was not to be had.
     static func reported(
-      by console: Console, conflict: UInt8? = nil, _ body: () async throws -> Int32
+      by console: Console, conflict: UInt8? = nil, fields: Console.Fields = [:],
+      _ body: () async throws -> Int32
     ) async -> Never {
       do {
         console.exit(try await body())
@@ -80,10 +81,12 @@
           ?? ToolFailure(.problem, "\(error)")
         let isConflict = failure.status == ToolStatus.notAcquired.rawValue
         // Where a conflict counts as success, or nothing is to be said, a crontab on many hosts must not send mails.
+        let status = isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status
         if !(isConflict && (conflict == 0 || console.level == .error)) {
-          console.say(.error, failure.description)
+          let own: Console.Fields = ["exitStatus": .number(Int64(status))]
+          console.say(.error, failure.description, fields.merging(own) { $1 })
         }
-        console.exit(isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status)
+        console.exit(status)
       }
     }
   }

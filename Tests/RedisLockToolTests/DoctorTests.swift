@@ -96,7 +96,8 @@
       #expect(findings.values.allSatisfy { $0.level == "fine" }, "\(findings)")
       #expect(
         findings.keys.sorted() == [
-          "eviction", "permissions", "persistence", "role", "round trip", "trial", "version",
+          "clock", "eviction", "permissions", "persistence", "role", "round trip", "trial",
+          "version",
         ])
       #expect(try server.keys().isEmpty)
       let text = try await ToolProcess.run(["doctor"], on: server)

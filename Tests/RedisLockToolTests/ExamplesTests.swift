@@ -56,9 +56,12 @@
       let unit = try text("report.service")
       let line = try #require(
         unit.split(separator: "\n").first { $0.hasPrefix("ExecStart=/usr/bin/") })
-      let command = line.dropFirst("ExecStart=/usr/bin/".count).replacing("%H", with: "host")
-        .replacing("/usr/local/bin/report", with: "report")
       let programs = try makePrograms(["report": "echo reported"])
+      // Where systemd puts what LoadCredential names.
+      _ = try programs.makeFile("url", server.url + "\n")
+      let command = line.dropFirst("ExecStart=/usr/bin/".count).replacing("%H", with: "host")
+        .replacing("%d", with: programs.url.path(percentEncoded: false))
+        .replacing("/usr/local/bin/report", with: "report")
       let hosts = try (0..<3).map { _ in try shell(String(command), with: programs, on: server) }
       var statuses: [Int32] = []
       for host in hosts { statuses.append(await host.outcome().status) }

@@ -100,7 +100,7 @@
           ["run", "key"] + attempt + ["--", "echo", "no"], on: server)
         #expect(outcome.status == 75, "\(attempt)")
         #expect(outcome.output.isEmpty)
-        #expect(outcome.errors.hasPrefix("redis-lock: ") && outcome.errors.contains("key"))
+        #expect(outcome.errors.contains(" redis-lock: ") && outcome.errors.contains("key"))
       }
       let quiet = try await ToolProcess.run(
         ["run", "-n", "-E", "0", "-q", "key", "--", "echo", "no"], on: server)
@@ -108,7 +108,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("A run with --no-wait does not wait, and asks one question")
+    @Test("A run with --no-wait asks for the lock once, and then only who holds it")
     func oneRoundTrip() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -121,7 +121,9 @@
       splitter.feed(proxy.received(.requests, on: 0))
       var names: [String] = []
       while let message = splitter.next() { names.append(MessageSplitter.words(of: message)[0]) }
-      #expect(names == ["CLIENT", "EVAL", "SET", "INCR", "GETRANGE"])
+      #expect(names.prefix(5) == ["CLIENT", "EVAL", "SET", "INCR", "GETRANGE"])
+      // A look at the key, with its source, for the server has not seen that; the record, and the time.
+      #expect(names.dropFirst(5).allSatisfy { ["EVALSHA", "EVAL", "HGET", "TIME"].contains($0) })
     }
 
     @Test(
@@ -173,7 +175,8 @@
       let outcome = try await ToolProcess.run(["run", "key", "--", "no-such-command"], on: server)
       #expect(outcome.status == 127)
       #expect(
-        outcome.errors == "redis-lock: cannot run no-such-command: No such file or directory\n")
+        outcome.errors.hasSuffix(
+          " redis-lock: cannot run no-such-command: No such file or directory\n"))
       #expect(try server.keys().isEmpty)
     }
 

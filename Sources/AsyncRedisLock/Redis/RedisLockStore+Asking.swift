@@ -11,14 +11,16 @@ extension RedisLockStore {
       switch answer.replies[0] {
       case .null: return .success(nil)
       case .array(let fields):
-        guard fields.count == 4, let state = KeyState(fields[...1]),
+        guard fields.count == 5, let state = KeyState(fields[...1]),
           case .integer(let count) = fields[2], (0...Int64(Int32.max)).contains(count),
-          case .array(let tokens) = fields[3]
+          case .array(let tokens) = fields[3], case .integer(let isReserved) = fields[4]
         else { return .failure(.unexpected(answer.replies[0])) }
         let waiters = tokens.compactMap { reply -> String? in
           if case .string(let token) = reply { token } else { nil }
         }
-        return .success(Inspection(state: state, waiterCount: Int(count), waiters: waiters))
+        return .success(
+          Inspection(
+            state: state, waiterCount: Int(count), waiters: waiters, isReserved: isReserved == 1))
       case .error(let error): return .failure(StoreFailure(error))
       case let reply: return .failure(.unexpected(reply))
       }

@@ -4,8 +4,13 @@ package struct Inspection: Sendable {
   package let waiterCount: Int
   /// The tokens of the first of them, in order.
   package let waiters: [String]
+  /// Whether the holder waits for further keys, and gets its lock with the last of them.
+  package let isReserved: Bool
 
-  package init(state: KeyState, waiterCount: Int, waiters: [String]) {
+  package init(
+    state: KeyState, waiterCount: Int, waiters: [String], isReserved: Bool = false
+  ) {
+    self.isReserved = isReserved
     self.state = state
     self.waiterCount = waiterCount
     self.waiters = waiters

@@ -50,6 +50,8 @@
           Finding(.warning, "server", "this user may not use INFO, so much cannot be said"))
       }
       findings.append(try await timing(locker))
+      findings += try await clock(locker)
+      findings += try await endless(locker)
       findings += try await fencing(locker)
       let permissions = Permissions(key: key, prefix: prefix, ownPrefix: locker.keyPrefix)
       // On a replica, or out of memory, that says it all.
@@ -77,6 +79,45 @@
           .problem, "fencing",
           "the counter \(counter) is at \(number), and no token above 2^53 - 1 can be drawn: "
             + "delete it while nothing is locked, and have what refuses old tokens forget the largest"
+        )
+      ]
+    }
+
+    /// Whether the server's clock, which tells since when a lock is held, agrees with this host's.
+    private func clock(_ locker: Locker) async throws -> [Finding] {
+      let before = Date.now
+      guard let time = try await locker.serverTime() else { return [] }
+      let middle = before.addingTimeInterval(Date.now.timeIntervalSince(before) / 2)
+      let ahead = Date(milliseconds: time).timeIntervalSince(middle)
+      guard abs(ahead) >= 1 else { return [Finding(.fine, "clock", "as this host's")] }
+      let size = Duration.seconds(abs(ahead)).rounded.brief
+      return [
+        Finding(
+          .warning, "clock",
+          "\(size) \(ahead > 0 ? "ahead of" : "behind") this host's: locks do not depend on it, but the times in status do"
+        )
+      ]
+    }
+
+    /// Keys below the prefix that never expire: their holders may be gone for good.
+    private func endless(_ locker: Locker) async throws -> [Finding] {
+      var endless: [String] = []
+      let walk = KeyWalk(pattern: KeyWalk.pattern(forPrefix: prefix), locker: locker)
+      do {
+        try await walk.run { keys in
+          let replies = try await locker.ask(keys.map { ["PTTL", $0] })
+          endless += zip(keys, replies).filter { $0.1 == .integer(-1) }.map(\.0)
+        }
+      } catch is ToolFailure {
+        // A user who may not list keys can lock them all the same.
+        return []
+      }
+      guard !endless.isEmpty else { return [] }
+      let names = endless.sorted().prefix(3).map(\.safeToShow).joined(separator: ", ")
+      return [
+        Finding(
+          .warning, "expiry",
+          "\(endless.count) of the keys that begin with \(prefix.safeToShow) never expire (\(names)): a lock there is never free again when its holder dies; see redis-lock release --force"
         )
       ]
     }

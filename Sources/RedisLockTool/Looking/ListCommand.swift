@@ -29,45 +29,53 @@
       help: "Which keys: * stands for anything, ? for one character, [ab] for one of these.")
     var pattern = "*"
 
+    @Flag(
+      help:
+        "Look again every second, until interrupted: who holds what, who waits, and for how long.")
+    var watch = false
+
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
         let locker = try await connection.connect()
-        // SCAN may name a key twice. By bytes: equal strings can be different keys.
-        var seen: Set<[UInt8]> = []
-        var cursor = "0"
-        repeat {
-          let scan = ["SCAN", cursor, "MATCH", pattern, "COUNT", "1000", "TYPE", "string"]
-          let (next, keys) = try Self.page(try await locker.ask([scan]))
-          cursor = next
-          for report in try await reports(
-            on: keys.filter { seen.insert(Array($0.utf8)).inserted }, locker)
-          {
+        if watch {
+          var board = LockBoard()
+          try await Watch.run(isJSON: json) {
+            var reports: [LockReport] = []
+            try await look(at: locker) { page in
+              for report in page {
+                guard let status = try await locker.inspect(report.key) else { continue }
+                reports.append(try await LockReport(status, at: locker))
+              }
+            }
+            return json
+              ? try reports.map { try JSONEncoder.forTool.line($0) }.joined(separator: "\n")
+              : board.picture(of: reports, at: .now)
+          }
+        }
+        try await look(at: locker) { page in
+          for report in page {
             Output.say(json ? try JSONEncoder.forTool.line(report) : line(for: report))
           }
-        } while cursor != "0"
+        }
         return 0
       }
     }
 
-    private static func page(_ replies: [Reply]) throws -> (cursor: String, keys: [String]) {
-      switch replies.first {
-      case .array(let parts):
-        guard parts.count == 2, case .string(let cursor) = parts[0],
-          case .array(let keys) = parts[1]
-        else { break }
-        let names = keys.compactMap { if case .string(let key) = $0 { key } else { nil } }
-        return (cursor, names)
-      case .error(let error): throw ToolFailure(.refused, error.message)
-      default: break
+    /// Walks through the server, and hands over what it finds page by page.
+    private func look(
+      at locker: Locker, _ body: ([LockReport]) async throws -> Void
+    ) async throws {
+      try await KeyWalk(pattern: pattern, locker: locker).run { keys in
+        try await body(reports(on: keys, locker))
       }
-      throw ToolFailure(.refused, "the server does not list its keys")
     }
 
     /// Looks at keys, all in one go.
     private func reports(on keys: [String], _ locker: Locker) async throws -> [LockReport] {
-      guard !keys.isEmpty else { return [] }
       let replies = try await locker.ask(
         keys.flatMap { [["GETRANGE", $0, "0", "511"], ["PTTL", $0]] })
+      let records = try await locker.records(of: keys)
+      let time = try await locker.serverTime()
       return keys.indices.compactMap { index in
         guard case .string(let value) = replies[index * 2], !value.isEmpty,
           case .integer(let milliseconds) = replies[index * 2 + 1]
@@ -76,13 +84,13 @@
         let isOwnHelper = keys[index].hasPrefix(locker.keyPrefix)
         guard holder.host != nil || foreign && milliseconds > 0 && !isOwnHelper else { return nil }
         return LockReport(
-          key: keys[index], holder: holder,
-          remaining: milliseconds < 0 ? nil : Double(milliseconds) / 1000)
+          key: keys[index], holder,
+          remaining: milliseconds < 0 ? nil : Double(milliseconds) / 1000, records[index], at: time)
       }
     }
 
     private func line(for report: LockReport) -> String {
-      "\(report.key.safeToShow): \(report.holder?.description ?? ""), \(report.remainingText)"
+      "\(report.summary), \(report.remainingText)"
     }
   }
 #endif

@@ -8,6 +8,8 @@
   #endif
 
   /// What there is to say of a key.
+  ///
+  /// All times are the server's.
   struct LockReport: Encodable, Sendable {
     /// Who holds a lock, or waits for it.
     struct Party: Encodable, Sendable {
@@ -27,7 +29,46 @@
       }
     }
 
+    /// Why a key is taken, if it is.
+    enum State: String, Encodable, Sendable {
+      case free
+      case held
+      /// For a waiter that gets its lock with the last of several keys.
+      case reserved
+      /// Released, and kept from others by `--min-hold`.
+      case kept
+    }
+
+    /// A run under the lock that has ended, or of which nobody could say how it ended.
+    struct Run: Encodable, Sendable {
+      let holder: Party
+      let from: Date
+      let until: Date?
+      /// One word.
+      let ended: String?
+      let exitStatus: Int32?
+      let fencingToken: UInt64?
+
+      init(_ record: RunRecord) {
+        holder = Party(LockHolder(value: record.token))
+        from = Date(milliseconds: record.start)
+        until = record.end.map { Date(milliseconds: $0.time) }
+        ended = record.end?.cause
+        exitStatus = record.end?.status
+        fencingToken = record.fencingToken
+      }
+
+      var text: String {
+        let start = "last run by \(holder.description) from \(from.short)"
+        guard let until, let exitStatus else { return "\(start); how it ended is not known" }
+        let duration = Duration.seconds(until.timeIntervalSince(from)).rounded.brief
+        let cause = ended == "exited" ? "" : ", \(ended?.safeToShow ?? "")"
+        return "\(start) to \(until.short) (\(duration))\(cause), exit status \(exitStatus)"
+      }
+    }
+
     let key: String
+    let state: State
     /// Nil when the key is free.
     var holder: Party?
     var since: Date?
@@ -37,49 +78,104 @@
     var waiterCount: Int?
     /// The first of those who wait, in order.
     var waiters: [Party]?
+    /// The run before, once the key is free.
+    var lastRun: Run?
+    /// For how long it has been held.
+    private(set) var held: Duration?
+
+    private enum CodingKeys: CodingKey {
+      case key, state, holder, since, remaining, fencingToken, waiterCount, waiters, lastRun
+    }
 
     /// Asks the server about a key.
     init(about key: String, at locker: Locker) async throws {
-      self.key = key
-      guard let status = try await locker.inspect(key) else { return }
-      holder = Party(status.holder)
-      remaining = status.remaining.map { $0 / .seconds(1) }
-      waiterCount = status.waiterCount
-      waiters = status.waiters.map(Party.init)
-      if let record = try await locker.record(of: status) {
-        since = Date(timeIntervalSince1970: Double(record.since) / 1000)
-        fencingToken = record.fencingToken
+      if let status = try await locker.inspect(key) {
+        try await self.init(status, at: locker)
+      } else {
+        self.init(free: key, try await locker.records(of: [key])[0])
       }
     }
 
-    /// A report of what a list says.
-    init(key: String, holder: LockHolder, remaining: Double?) {
+    /// Asks the server for more about a key that is taken.
+    init(_ status: LockStatus, at locker: Locker) async throws {
+      let record = try await locker.records(of: [status.key])[0]
+      self.init(
+        key: status.key, status.holder, isReserved: status.isReserved,
+        remaining: status.remaining.map { $0 / .seconds(1) }, record,
+        at: try await locker.serverTime())
+      waiterCount = status.waiterCount
+      waiters = status.waiters.map(Party.init)
+    }
+
+    /// Reports a key that is taken.
+    init(
+      key: String, _ holder: LockHolder, isReserved: Bool = false, remaining: Double?,
+      _ record: RunRecord?, at time: Int64?
+    ) {
       self.key = key
       self.holder = Party(holder)
       self.remaining = remaining
+      let own = record.flatMap { $0.token == holder.value ? $0 : nil }
+      state = isReserved ? .reserved : own?.end != nil ? .kept : .held
+      since = own.map { Date(milliseconds: $0.start) }
+      fencingToken = own?.fencingToken
+      if let own, let time { held = .milliseconds(max(time - own.start, 0)) }
+      lastRun = own == nil || state == .kept ? record.map(Run.init) : nil
+    }
+
+    private init(free key: String, _ record: RunRecord?) {
+      self.key = key
+      state = .free
+      lastRun = record.map(Run.init)
+    }
+
+    /// Who has the key, since when, in one line without its end.
+    var summary: String {
+      let name = key.safeToShow
+      guard let holder else { return "\(name): free" }
+      let word =
+        switch state {
+        case .free, .held: "held by"
+        case .reserved: "reserved for"
+        case .kept: "kept by --min-hold after its release by"
+        }
+      var text = "\(name): \(word) \(holder.description)"
+      if let since { text += ", since \(since.short)" }
+      if let held { text += " (\(held.rounded.brief))" }
+      return text
     }
 
     /// The report for people, without a line's end.
-    func text(at now: Date) -> String {
-      guard let holder else { return "\(key.safeToShow): free" }
-      var lines = ["\(key.safeToShow): held by \(holder.description)"]
-      var details: [String] = []
-      if let since {
-        let duration = Duration.seconds(max(now.timeIntervalSince(since), 0).rounded())
-        details.append("since \(since.formatted(.iso8601)) (\(duration.brief))")
+    var text: String {
+      var lines = [summary]
+      if holder != nil {
+        let fence = fencingToken.map { ", fencing token \($0)" } ?? ""
+        lines.append("  \(remainingText)\(fence)")
       }
-      details.append(remainingText)
-      if let fencingToken { details.append("fencing token \(fencingToken)") }
-      lines.append("  " + details.joined(separator: ", "))
       if let waiterCount, let waiters, waiterCount > 0 {
         lines.append("  \(waiterCount) in the queue:")
         lines += waiters.map { "    \($0.description)" }
       }
+      if let lastRun { lines.append("  \(lastRun.text)") }
       return lines.joined(separator: "\n")
     }
 
     var remainingText: String {
       remaining.map { "\((max($0, 0) * 10).rounded() / 10) s left" } ?? "never expires"
+    }
+  }
+
+  extension Date {
+    init(milliseconds: Int64) { self.init(timeIntervalSince1970: Double(milliseconds) / 1000) }
+
+    /// As people and programs read it.
+    var short: String { formatted(.iso8601) }
+  }
+
+  extension Duration {
+    /// To the second, as far as that leaves anything.
+    var rounded: Duration {
+      self < .seconds(1) ? self : .seconds((self / .seconds(1)).rounded())
     }
   }
 

@@ -8,19 +8,13 @@
     import Foundation
   #endif
 
-  #if canImport(Darwin)
-    import Darwin
-  #else
-    import Glibc
-  #endif
-
   /// Says who holds keys, and who waits for them.
   struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "status", abstract: "Say who holds a lock, since when, and who waits for it.",
       discussion: """
-        Since when, and with which fencing token, only redis-lock run tells. Exit status: 0, also for a key that \
-        is free; 69, 77 as for run.
+        Since when, with which fencing token, and how the last run ended, is known of redis-lock run alone. \
+        Exit status: 0 when each key is taken, 1 when one is free; 69, 77 as for run.
         """)
 
     @OptionGroup var connection: ConnectionOptions
@@ -37,20 +31,19 @@
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
         let locker = try await connection.connect()
-        let redraws = watch && !json && isatty(STDOUT_FILENO) == 1
-        repeat {
-          var reports: [LockReport] = []
-          for key in keys { reports.append(try await LockReport(about: key, at: locker)) }
-          let lines = try reports.map {
-            json ? try JSONEncoder.forTool.line($0) : $0.text(at: .now)
-          }
-          // From the upper left corner; what is left of the last picture is cleared.
-          let start = redraws ? "\u{1B}[H\u{1B}[J" : ""
-          Output.say(start + lines.joined(separator: "\n"))
-          if watch { try await Task.sleep(for: .seconds(1)) }
-        } while watch
-        return 0
+        if watch { try await Watch.run(isJSON: json) { try await look(at: locker).picture } }
+        let (picture, isHeld) = try await look(at: locker)
+        Output.say(picture)
+        return isHeld ? 0 : ToolStatus.problem.rawValue
       }
+    }
+
+    /// What there is to show, and whether all keys are taken.
+    private func look(at locker: Locker) async throws -> (picture: String, isHeld: Bool) {
+      var reports: [LockReport] = []
+      for key in keys { reports.append(try await LockReport(about: key, at: locker)) }
+      let lines = try reports.map { json ? try JSONEncoder.forTool.line($0) : $0.text }
+      return (lines.joined(separator: "\n"), reports.allSatisfy { $0.state != .free })
     }
   }
 #endif

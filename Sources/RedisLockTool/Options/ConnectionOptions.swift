@@ -9,6 +9,12 @@
     import Foundation
   #endif
 
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
+
   /// Where the server is.
   struct ConnectionOptions: ParsableArguments {
     @Option(
@@ -18,9 +24,42 @@
           "By default REDIS_LOCK_URL, which other users cannot read, or the server of this host."))
     var url: String?
 
-    /// The URL as given, or by the environment, or that of a server on this host.
-    var effectiveURL: String {
-      url ?? ProcessInfo.processInfo.environment["REDIS_LOCK_URL"] ?? "redis://127.0.0.1:6379/0"
+    @Option(
+      help: ArgumentHelp(
+        "A file with the server's URL, so that a password stands in no list of processes.",
+        discussion: "By default REDIS_LOCK_URL_FILE.", valueName: "path"))
+    var urlFile: String?
+
+    func validate() throws {
+      if url != nil && urlFile != nil {
+        throw ValidationError("--url and --url-file cannot both be given.")
+      }
+    }
+
+    /// The URL as given, in a file or not, or by the environment, or that of a server on this host.
+    ///
+    /// - Throws: ``ToolFailure`` when a file cannot be read.
+    func effectiveURL() throws(ToolFailure) -> String {
+      if let url { return url }
+      if let urlFile { return try Self.read(urlFile) }
+      let environment = ProcessInfo.processInfo.environment
+      if let url = environment["REDIS_LOCK_URL"] { return url }
+      if let path = environment["REDIS_LOCK_URL_FILE"] { return try Self.read(path) }
+      return "redis://127.0.0.1:6379/0"
+    }
+
+    /// Reads a file with a URL, which an editor ends with a line end.
+    private static func read(_ path: String) throws(ToolFailure) -> String {
+      guard var text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        let why =
+          unsafe access(path, R_OK) == 0 ? "it is no text" : unsafe String(cString: strerror(errno))
+        throw ToolFailure(.usage, "cannot read the URL from \(path.safeToShow): \(why)")
+      }
+      while text.last?.isNewline == true { text.removeLast() }
+      guard !text.isEmpty else {
+        throw ToolFailure(.usage, "the file \(path.safeToShow) has no URL in it")
+      }
+      return text
     }
 
     /// Connects, and tries again until a deadline as long as that may help.
@@ -46,7 +85,7 @@
     /// - Throws: ``ToolFailure``.
     func connect(label: String? = nil, logger: Logger = .silent) async throws -> Locker {
       do {
-        var configuration = try LockerConfiguration(url: effectiveURL)
+        var configuration = try LockerConfiguration(url: effectiveURL())
         configuration.clientName = "redis-lock"
         if let label { configuration.label = label }
         return try await Locker(configuration: configuration, logger: logger)

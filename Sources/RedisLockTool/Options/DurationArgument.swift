@@ -1,7 +1,7 @@
 #if CommandLineTool
   import ArgumentParser
 
-  /// A duration as people write it: `500ms`, `30s`, `5m`, `2h`; a bare number is in seconds, as for flock(1).
+  /// A duration as people write it: `500ms`, `30s`, `5m`, `2h`, `7d`; a bare number is in seconds, as for flock(1).
   struct DurationArgument: ExpressibleByArgument {
     let duration: Duration
 
@@ -15,6 +15,7 @@
       case "s", "": duration = .seconds(number)
       case "m": duration = .seconds(number * 60)
       case "h": duration = .seconds(number * 3600)
+      case "d": duration = .seconds(number * 86_400)
       default: return nil
       }
     }
@@ -26,7 +27,9 @@
     /// The duration as people write it, in the largest unit that leaves no fraction.
     var brief: String {
       let milliseconds = components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
-      for (unit, size) in [("h", Int64(3_600_000)), ("m", 60_000), ("s", 1000)]
+      for (unit, size) in [
+        ("d", Int64(86_400_000)), ("h", 3_600_000), ("m", 60_000), ("s", 1000),
+      ]
       where milliseconds >= size && milliseconds.isMultiple(of: size) {
         return "\(milliseconds / size)\(unit)"
       }

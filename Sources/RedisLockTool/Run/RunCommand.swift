@@ -21,7 +21,7 @@
         Waits for the lock, runs the command, and releases the lock. The lock is extended while the command \
         runs. If it is lost all the same, the command gets SIGTERM, and SIGKILL before the lock could be \
         another's. The command finds REDIS_LOCK_KEY, REDIS_LOCK_TOKEN and REDIS_LOCK_FENCE in its \
-        environment. Durations are written like 500ms, 30s, 5m or 2h.
+        environment. Durations are written like 500ms, 30s, 5m, 2h or 7d.
 
         Exit status: that of the command, or 128 and its signal's number;
           64  bad usage
@@ -65,6 +65,10 @@
     )
     var grace: DurationArgument?
 
+    @Option(
+      help: "How long the server keeps a record of this run, for status and list; 0 for none.")
+    var recordFor = DurationArgument(.seconds(7 * 86_400))
+
     @Option(help: "A word for people who look at the lock. (default: the command's name)")
     var label: String?
 
@@ -83,7 +87,11 @@
 
     func validate() throws {
       if CommandLineWords.hasCommand == (shellCommand != nil) {
-        throw ValidationError("A command is needed, either after -- or with -c.")
+        let hint =
+          keys.count > 1 && shellCommand == nil
+          ? " Did you mean: redis-lock run \(keys[0]) -- \(keys.dropFirst().joined(separator: " "))"
+          : ""
+        throw ValidationError("A command is needed, either after -- or with -c.\(hint)")
       }
       if wait != nil && noWait {
         throw ValidationError("--wait and --no-wait cannot both be given.")
@@ -93,6 +101,9 @@
         try options.validate()
       } catch {
         throw ValidationError(error.message)
+      }
+      if recordFor.duration > .seconds(366 * 86_400) {
+        throw ValidationError("--record-for (\(recordFor.duration.brief)) has to be at most 366d.")
       }
       if let grace {
         let longest = LossPlan.longestGrace(ttl: ttl.duration, extend: interval)
@@ -129,9 +140,11 @@
       let order = Supervisor.Order(
         keys: keys, command: command,
         options: options, waits: waits,
-        grace: grace?.duration ?? .seconds(5))
+        grace: grace?.duration ?? .seconds(5), recordFor: recordFor.duration)
       let console = messages.console
-      await ToolFailure.reported(by: console, conflict: conflictExitCode) {
+      await ToolFailure.reported(
+        by: console, conflict: conflictExitCode, fields: ["key": .text(order.list)]
+      ) {
         try await Supervisor(order, console: console).run(on: connection)
       }
     }

@@ -26,9 +26,14 @@
       var options: LockOptions
       var waits: Bool
       var grace: Duration
+      /// How long the server keeps a record of the run; zero for none.
+      var recordFor: Duration
+
+      /// The keys, for messages.
+      var list: String { keys.joined(separator: ", ") }
     }
 
-    private struct State {
+    struct State {
       /// What ends the wait for the lock; nil once that has ended.
       var cancelWait: (@Sendable () -> Void)?
       /// The signal that ended the wait, or is to be passed on as soon as the command runs.
@@ -37,14 +42,15 @@
       var plan: LossPlan?
       /// Why the command had to be ended.
       var loss: String?
+      var isKilled = false
     }
 
-    private let order: Order
-    private let console: Console
+    let order: Order
+    let console: Console
     private let terminal = Terminal()
     // A busy machine must not keep the command from being ended.
     private let queue = DispatchQueue(label: "redis-lock", qos: .userInteractive)
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     init(_ order: Order, console: Console) {
       self.order = order
@@ -68,20 +74,26 @@
       }
       renewGuardian(for: lock)
       let start = ContinuousClock.now
-      console.say(.info, "acquired \(list)")
-      let since = Int64(Date.now.timeIntervalSince1970 * 1000)
-      let record = Task { try? await locker.record(lock, since: since) }
+      console.say(
+        .info, "acquired \(order.list)",
+        fields(["fence": lock.fencingToken.map { .number(Int64($0)) }]))
+      let note = Task { try? await record(lock, at: locker, since: start) }
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
       terminal?.takeBack()
-      let outcome = await release(lock, record: await record.value)
-      console.say(.info, "held \(list) for \(start.duration(to: .now).brief)")
-      let status = try result.get()
-      if let loss = state.withLock({ $0.loss }) { throw ToolFailure(.lost, loss) }
-      // The command has ended by itself, but some of its work may have been done without the lock.
-      if !wasHeld { throw ToolFailure(.lost, describe(lock.lossReason)) }
-      if let outcome, outcome != .released { throw ToolFailure(.lost, describe(.takenAway)) }
-      return status
+      let outcome = await release(lock)
+      let ending = judge(result, wasHeld: wasHeld, lock, outcome)
+      // A server that did not answer the release would only cost time.
+      if outcome != nil {
+        _ = await note.value
+        try? await record(lock, at: locker, since: start, ending)
+      }
+      let held = start.duration(to: .now)
+      let status = try? ending.get()
+      console.say(
+        .info, "held \(order.list) for \(held.brief)",
+        fields(["held": .seconds(held), "exitStatus": status.map { .number(Int64($0)) }]))
+      return try ending.get()
     }
 
     /// Sets up what ends the command in any case, and sees whether it can be started, before the lock is asked for.
@@ -109,73 +121,6 @@
           "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "), "REDIS_LOCK_TOKEN=" + token,
           fence.map { "REDIS_LOCK_FENCE=" + $0 } ?? "REDIS_LOCK_FENCE",
         ], terminal: terminal?.fileDescriptor)
-    }
-
-    private var list: String { order.keys.joined(separator: ", ") }
-
-    // MARK: The lock
-
-    private func waitForLock(
-      on connection: ConnectionOptions
-    ) async throws -> (Locker, Lock) {
-      console.say(.info, "waiting for \(list)")
-      let task = Task { [order, console] in
-        let deadline = order.waits ? order.options.timeout.map { ContinuousClock.now + $0 } : nil
-        let locker = try await connection.connect(until: deadline, console: console)
-        do throws(any Error) {
-          if order.waits {
-            var options = order.options
-            if let deadline {
-              options.timeout = max(.zero, ContinuousClock.now.duration(to: deadline))
-            }
-            return (locker, try await locker.acquire(order.keys, options: options))
-          }
-          if let lock = try await locker.acquireIfAvailable(order.keys, options: order.options) {
-            return (locker, lock)
-          }
-          throw ToolFailure(
-            .notAcquired, "somebody else holds \(order.keys.joined(separator: ", "))")
-        } catch {
-          // What was asked for and is not wanted any more has to be given back before this process ends.
-          await locker.close()
-          throw error
-        }
-      }
-      let isOver = state.withLock { state in
-        state.cancelWait = { task.cancel() }
-        return !state.signals.isEmpty
-      }
-      if isOver { task.cancel() }
-      let (locker, lock) = try await task.value
-      let isWanted = state.withLock { state in
-        state.cancelWait = nil
-        return state.signals.isEmpty
-      }
-      guard isWanted else {
-        _ = try? await lock.release()
-        throw CancellationError()
-      }
-      return (locker, lock)
-    }
-
-    private func release(_ lock: Lock, record: Lock?) async -> ReleaseOutcome? {
-      async let isForgotten = record?.release()
-      var outcome: ReleaseOutcome?
-      do {
-        outcome = try await lock.release()
-      } catch {
-        console.say(.warning, "the lock could not be released, and ends with its ttl: \(error)")
-      }
-      _ = try? await isForgotten
-      return outcome
-    }
-
-    private func describe(_ reason: LossReason?) -> String {
-      switch reason {
-      case .takenAway: "the lock was lost: the server says that it was deleted or taken by another"
-      case .heldTooLong: "the lock was held for as long as --max-hold allows"
-      default: "the lock was lost: the server could not be asked to extend it in time"
-      }
     }
 
     // MARK: The command
@@ -227,6 +172,7 @@
         return state.signals
       }
       for signal in pending { pass(signal) }
+      console.say(.info, "started \(order.command.name)", fields(["pid": .number(Int64(id))]))
     }
 
     /// Notes that the command has ended; what it has left behind must not go on without the lock.
@@ -238,7 +184,9 @@
       }
       child_process_guardian_end()
       if missed > 0 {
-        console.say(.warning, "process \(missed), which the command has started, cannot be ended")
+        console.say(
+          .warning, "process \(missed), which the command has started, cannot be ended",
+          fields(["pid": .number(Int64(missed))]))
       }
     }
 
@@ -252,14 +200,21 @@
       }
     }
 
-    /// Ends the command and all that it has started, because the lock is lost or is being lost.
-    private func end(with signal: Int32, because lock: Lock) {
+    /// Ends the command and all that it has started, because the lock is lost or is being lost; returns its number
+    /// when it is killed for the first time.
+    @discardableResult
+    private func end(with signal: Int32, because lock: Lock) -> pid_t? {
       let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
-      state.withLock { state in
-        guard let child = state.child else { return }
+      return state.withLock { state in
+        guard let child = state.child else { return nil }
         state.loss = describe(reason)
         _ = child_process_signal_all(child, signal)
-        if signal != SIGKILL { _ = child_process_signal_all(child, SIGCONT) }
+        guard signal == SIGKILL else {
+          _ = child_process_signal_all(child, SIGCONT)
+          return nil
+        }
+        defer { state.isKilled = true }
+        return state.isKilled ? nil : child
       }
     }
 
@@ -308,7 +263,7 @@
         end(with: SIGTERM, because: lock)
         if isGone { child_process_guardian_renew(200_000_000) }
         look(after: lock, in: duration)
-        console.say(.warning, "the lock is being lost: ending the command")
+        console.say(.warning, "the lock is being lost: ending the command", fields())
       case .kill: give(up: lock)
       }
     }
@@ -320,9 +275,14 @@
     }
 
     private func give(up lock: Lock) {
-      end(with: SIGKILL, because: lock)
+      let killed = end(with: SIGKILL, because: lock)
       // Until nothing is left that was started meanwhile.
       look(after: lock, in: .milliseconds(50))
+      if let killed {
+        console.say(
+          .warning, "killed process \(killed) with SIGKILL",
+          fields(["pid": .number(Int64(killed))]))
+      }
     }
   }
 #endif

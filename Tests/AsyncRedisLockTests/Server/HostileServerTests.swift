@@ -80,7 +80,7 @@ struct HostileServerTests {
     "A server that hangs up in the middle of a reply is asked again, and is not believed before")
   func cut() async throws {
     let key = uniqueKey()
-    let reply = "*4\r\n$6\r\nholder\r\n:1000\r\n:0\r\n*0\r\n"
+    let reply = "*5\r\n$6\r\nholder\r\n:1000\r\n:0\r\n*0\r\n:0\r\n"
     for count in 0...reply.utf8.count {
       let server = try FakeServer { command, connection, _ in
         guard command.name == "EVALSHA" else { return nil }
@@ -167,7 +167,7 @@ struct HostileServerTests {
       guard command.name == "EVALSHA" else { return nil }
       let isLate = command.words[3] == late
       let answer =
-        "*4\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n:0\r\n*0\r\n"
+        "*5\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n:0\r\n*0\r\n:0\r\n"
       return isLate ? FakeAnswer(.pause(.milliseconds(200))) + answer : answer
     }
     defer { server.stop() }
@@ -186,7 +186,7 @@ struct HostileServerTests {
     let server = try FakeServer { command, _, _ in
       guard command.name == "EVALSHA" else { return nil }
       let holder = "holder of \(command.words[3])"
-      let answer = "*4\r\n$\(holder.utf8.count)\r\n\(holder)\r\n:1000\r\n:0\r\n*0\r\n"
+      let answer = "*5\r\n$\(holder.utf8.count)\r\n\(holder)\r\n:1000\r\n:0\r\n*0\r\n:0\r\n"
       // In one go: what comes behind the next command nobody can tell from its answer.
       return .send(command.words[3] == first ? answer + answer : answer)
     }

@@ -76,7 +76,7 @@ struct ImpossibleNumberTests {
     ])
   func bounds(remaining: String, count: String, isRight: Bool) async throws {
     let answer =
-      "*4\r\n\(FakeAnswer.bulkText("holder")):\(remaining)\r\n:\(count)\r\n*0\r\n"
+      "*5\r\n\(FakeAnswer.bulkText("holder")):\(remaining)\r\n:\(count)\r\n*0\r\n:0\r\n"
     let server = try FakeServer { command, _, _ in
       command.name == "EVALSHA" ? .send(answer) : nil
     }
@@ -92,7 +92,7 @@ struct ImpossibleNumberTests {
     let isHostile = Shared(true)
     let server = try FakeServer { command, _, _ in
       guard command.name == "EVALSHA", isHostile.value else { return nil }
-      return .send("*4\r\n\(FakeAnswer.bulkText("holder")):1000\r\n:0\r\n*0\r\n\(bytes)")
+      return .send("*5\r\n\(FakeAnswer.bulkText("holder")):1000\r\n:0\r\n*0\r\n:0\r\n\(bytes)")
     }
     defer { server.stop() }
     let locker = try await Locker(url: server.url)

@@ -131,7 +131,7 @@ struct WrongAnswerTests {
       guard command.name == "EVALSHA" else { return nil }
       // One answer too many, and all that follow come one too late.
       let answer =
-        "*4\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n:0\r\n*0\r\n"
+        "*5\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n:0\r\n*0\r\n:0\r\n"
       guard command.words[3] == first, connection == 0 else { return answer }
       return ":1\r\n" + FakeAnswer(.pause(.milliseconds(400))) + answer
     }

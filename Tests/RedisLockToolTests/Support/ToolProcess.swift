@@ -136,9 +136,10 @@ func until(
 }
 
 extension RedisServer {
-  /// All keys but the fence counter, which stays for ever.
+  /// All keys but the fence counter, which stays for ever, and the records of runs.
   func keys() throws -> [String] {
     guard case .array(let keys) = try RedisClient(self)("KEYS", "*") else { return [] }
-    return keys.compactMap(\.string).filter { $0 != "redis-lock:fence" }.sorted()
+    return keys.compactMap(\.string)
+      .filter { $0 != "redis-lock:fence" && !$0.hasPrefix("redis-lock:record:") }.sorted()
   }
 }

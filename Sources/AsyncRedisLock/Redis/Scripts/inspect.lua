@@ -1,6 +1,6 @@
 -- Who holds a key, for how long, and who waits for it.
--- KEYS: key; queue and entries, unless the caller may not use them. Returns {value, PTTL, number of waiters, up to 100 tokens of theirs}, or false
--- if the key is free.
+-- KEYS: key; queue and entries, unless the caller may not use them. Returns {value, PTTL, number of waiters, up to 100 tokens of theirs,
+-- whether the key is only reserved for a waiter of several keys}, or false if the key is free.
 local holder = redis.call('GET', KEYS[1])
 if not holder then
   return false
@@ -17,4 +17,5 @@ for _, token in ipairs(KEYS[2] and redis.call('ZRANGE', KEYS[2], 0, -1) or {}) d
     end
   end
 end
-return {string.sub(holder, 1, 512), redis.call('PTTL', KEYS[1]), count, waiters}
+local isReserved = KEYS[3] and redis.call('HGET', KEYS[3], holder) and 1 or 0
+return {string.sub(holder, 1, 512), redis.call('PTTL', KEYS[1]), count, waiters, isReserved}

@@ -1,0 +1,43 @@
+/// What `redis-lock run` leaves on the server for people who ask who ran a command last, and how that ended.
+///
+/// It says nothing that a decision depends on. All times are the server's, in milliseconds since 1970.
+package struct RunRecord: Sendable, Equatable {
+  /// How a run has ended.
+  package struct End: Sendable, Equatable {
+    package let time: Int64
+    /// One word, such as `exited` or `lost`.
+    package let cause: String
+    /// The exit status of `redis-lock`.
+    package let status: Int32
+  }
+
+  /// The token of the lock, which tells who held it.
+  package let token: String
+  /// When the lock was taken.
+  package let start: Int64
+  package let fencingToken: UInt64?
+  /// Nil while the command runs, and when nobody could say any more how it ended.
+  package let end: End?
+
+  static let fields = ["token", "from", "fence", "until", "ended", "status"]
+
+  /// Reads the values of the fields, in their order; nil if they are no record.
+  init?(_ replies: some Collection<Reply>) {
+    let texts = replies.map { reply in
+      if case .string(let text) = reply { text } else { nil as String? }
+    }
+    guard texts.count == Self.fields.count, let token = texts[0],
+      let start = texts[1].flatMap({ Int64($0) })
+    else { return nil }
+    self.token = token
+    self.start = start
+    fencingToken = texts[2].flatMap { UInt64($0) }
+    if let time = texts[3].flatMap({ Int64($0) }), let cause = texts[4],
+      let status = texts[5].flatMap({ Int32($0) })
+    {
+      end = End(time: time, cause: cause, status: status)
+    } else {
+      end = nil
+    }
+  }
+}

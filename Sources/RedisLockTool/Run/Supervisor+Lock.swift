@@ -1,0 +1,130 @@
+#if CommandLineTool
+  import AsyncRedisLock
+  import Synchronization
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
+
+  /// How the lock is taken and given back, and what is said of that.
+  extension Supervisor {
+    func waitForLock(
+      on connection: ConnectionOptions
+    ) async throws -> (Locker, Lock) {
+      console.say(.info, "waiting for \(order.list)", fields())
+      let task = Task { [order, console] in
+        let deadline = order.waits ? order.options.timeout.map { ContinuousClock.now + $0 } : nil
+        let locker = try await connection.connect(until: deadline, console: console)
+        do throws(any Error) {
+          try await refuseNesting(at: locker)
+          let reporter = WaitReporter(keys: order.keys, locker: locker, console: console)
+          if order.waits {
+            let reporting = Task { await reporter.run() }
+            defer {
+              reporting.cancel()
+              console.showProgress(nil)
+            }
+            var options = order.options
+            if let deadline {
+              options.timeout = max(.zero, ContinuousClock.now.duration(to: deadline))
+            }
+            return (locker, try await locker.acquire(order.keys, options: options))
+          }
+          if let lock = try await locker.acquireIfAvailable(order.keys, options: order.options) {
+            return (locker, lock)
+          }
+          let situation = try? await reporter.situation()
+          throw ToolFailure(
+            .notAcquired, situation?.text ?? "somebody else holds \(order.list)")
+        } catch {
+          // What was asked for and is not wanted any more has to be given back before this process ends.
+          await locker.close()
+          throw error
+        }
+      }
+      let isOver = state.withLock { state in
+        state.cancelWait = { task.cancel() }
+        return !state.signals.isEmpty
+      }
+      if isOver { task.cancel() }
+      let (locker, lock) = try await task.value
+      let isWanted = state.withLock { state in
+        state.cancelWait = nil
+        return state.signals.isEmpty
+      }
+      guard isWanted else {
+        _ = try? await lock.release()
+        throw CancellationError()
+      }
+      return (locker, lock)
+    }
+
+    /// Sees that this is no run within a run under the same lock, which would wait for itself.
+    func refuseNesting(at locker: Locker) async throws {
+      guard let token = ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"] else { return }
+      // The variable may be that of a run that has ended.
+      for key in order.keys where try await locker.inspect(key)?.holder.value == token {
+        throw ToolFailure(
+          .usage, "\(key.safeToShow) is held by the run around this one, which waits for it")
+      }
+    }
+
+    func release(_ lock: Lock) async -> ReleaseOutcome? {
+      do {
+        return try await lock.release()
+      } catch {
+        console.say(
+          .warning, "the lock could not be released, and ends with its ttl: \(error)", fields())
+        return nil
+      }
+    }
+
+    func describe(_ reason: LossReason?) -> String {
+      switch reason {
+      case .takenAway: "the lock was lost: the server says that it was deleted or taken by another"
+      case .heldTooLong: "the lock was held for as long as --max-hold allows"
+      default: "the lock was lost: the server could not be asked to extend it in time"
+      }
+    }
+
+    /// What became of the command: a lock that was not held to the end is never a success.
+    func judge(
+      _ result: Result<Int32, ToolFailure>, wasHeld: Bool, _ lock: Lock, _ outcome: ReleaseOutcome?
+    ) -> Result<Int32, ToolFailure> {
+      guard case .success = result else { return result }
+      if let loss = state.withLock({ $0.loss }) { return .failure(ToolFailure(.lost, loss)) }
+      // The command has ended by itself, but some of its work may have been done without the lock.
+      if !wasHeld { return .failure(ToolFailure(.lost, describe(lock.lossReason))) }
+      if let outcome, outcome != .released {
+        return .failure(ToolFailure(.lost, describe(.takenAway)))
+      }
+      return result
+    }
+
+    /// Leaves a record of the run on the server, or says in it how the run has ended.
+    func record(
+      _ lock: Lock, at locker: Locker, since start: ContinuousClock.Instant,
+      _ ending: Result<Int32, ToolFailure>? = nil
+    ) async throws {
+      guard order.recordFor > .zero else { return }
+      let end: (cause: String, status: Int32)? =
+        switch ending {
+        case nil: nil
+        case .success(let status): ("exited", status)
+        case .failure(let failure):
+          (failure.status == ToolStatus.lost.rawValue ? "lost" : "not started", failure.status)
+        }
+      try await locker.record(
+        lock, held: start.duration(to: .now), keptFor: order.recordFor, end: end)
+    }
+
+    /// What all messages about the run say to programs, and what one says besides.
+    func fields(_ more: [String: Console.Field?] = [:]) -> Console.Fields {
+      var fields: Console.Fields = ["key": .text(order.list)]
+      for case (let name, let field?) in more { fields[name] = field }
+      return fields
+    }
+  }
+#endif

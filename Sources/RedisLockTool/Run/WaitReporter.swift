@@ -1,0 +1,55 @@
+#if CommandLineTool
+  import AsyncRedisLock
+
+  #if canImport(FoundationEssentials)
+    import FoundationEssentials
+  #else
+    import Foundation
+  #endif
+
+  /// Says who holds what is waited for: at once and ever anew on a terminal, and rarely elsewhere.
+  struct WaitReporter: Sendable {
+    let keys: [String]
+    let locker: Locker
+    let console: Console
+
+    /// When a mail or a log gets a line, since the wait began; every hour after that.
+    private static let pauses: [Duration] = [.seconds(10), .seconds(50), .seconds(540)]
+
+    /// Reports until the task is cancelled.
+    func run() async {
+      let start = ContinuousClock.now
+      var pauses = Self.pauses.makeIterator()
+      while !Task.isCancelled {
+        let pause = console.showsProgress ? .seconds(1) : pauses.next() ?? .seconds(3600)
+        try? await Task.sleep(for: pause)
+        guard !Task.isCancelled, let situation = try? await situation(), !Task.isCancelled else {
+          continue
+        }
+        let waited = start.duration(to: .now)
+        if console.showsProgress {
+          console.showProgress("\(situation.text) (\(waited.rounded.brief))")
+        } else {
+          console.say(
+            .warning, "waiting for \(situation.text)",
+            [
+              "key": .text(situation.key), "holder": .text(situation.holder),
+              "waited": .seconds(waited),
+            ])
+        }
+      }
+    }
+
+    /// Who holds the first key that somebody holds; nil if all are free.
+    func situation() async throws -> (key: String, holder: String, text: String)? {
+      for key in keys {
+        guard let status = try await locker.inspect(key) else { continue }
+        let report = try await LockReport(status, at: locker)
+        let position = status.waiters.firstIndex { $0.lockerID == locker.id }
+        let place = position.map { ", place \($0 + 1) of \(status.waiterCount) in the queue" } ?? ""
+        return (key, status.holder.description, "\(report.summary)\(place)")
+      }
+      return nil
+    }
+  }
+#endif
