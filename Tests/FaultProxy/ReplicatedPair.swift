@@ -54,14 +54,20 @@ package final class ReplicatedPair {
     }
   }
 
-  /// Begins to swap the roles, which loses no write.
+  /// Begins to swap the roles, which loses no write; false when the master does not take the replica for one yet.
   ///
   /// - Throws: ``RedisError`` or a Foundation error.
-  package func beginFailover() throws {
+  package func beginFailover() throws -> Bool {
     let next = 1 - masterNumber
     try lead(to: next)
-    try client(masterNumber)("FAILOVER", "TO", "127.0.0.1", "\(servers[next].port ?? 0)")
+    do {
+      try client(masterNumber)("FAILOVER", "TO", "127.0.0.1", "\(servers[next].port ?? 0)")
+    } catch RedisError.server {
+      try lead(to: masterNumber)
+      return false
+    }
     masterNumber = next
+    return true
   }
 
   /// Hangs up on everybody, and ends both servers.

@@ -70,7 +70,7 @@ struct PlannedFailoverTests {
         }
         if round > 0 { try await expectInboxes(of: lockers, on: pair.master) }
         if round < 3 {
-          try pair.beginFailover()
+          await eventually(within: .seconds(20), "a failover begins") { try pair.beginFailover() }
           await eventually(within: .seconds(20), "the roles are swapped") { pair.hasFailedOver }
           await waitUntilInStep(pair)
         }

@@ -30,7 +30,7 @@ extension Nemesis {
   func swapMasters() throws -> Bool {
     guard let servers, servers.isInStep else { return false }
     let start = LogClock.now
-    try servers.beginFailover()
+    guard try servers.beginFailover() else { return false }
     let limit = start + .milliseconds(30_000)
     while !servers.hasFailedOver {
       guard LogClock.now < limit else { throw RedisError.server("the roles were not swapped") }
