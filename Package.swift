@@ -21,8 +21,8 @@ let settings: [SwiftSetting] = [
 
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
-  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "poll", "queue",
-  "record", "refresh", "release",
+  "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "list", "poll",
+  "queue", "record", "refresh", "release", "trial",
 ]
 
 let package = Package(

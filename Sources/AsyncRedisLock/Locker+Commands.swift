@@ -17,6 +17,31 @@ extension Locker {
     }
   }
 
+  /// A page of the strings in the database, and where the next one begins: at `0` after the last.
+  package func page(
+    from cursor: String, matching pattern: String
+  ) async throws -> (cursor: String, keys: [ListedKey]) {
+    switch try await ask([Script.list.command(keys: [], arguments: [cursor, pattern, "200"])])[0] {
+    case .array(let replies):
+      guard case .string(let next)? = replies.first else { break }
+      let starts = stride(from: 1, to: replies.count, by: 3)
+      return (next, starts.compactMap { ListedKey(replies[$0..<min($0 + 3, replies.count)]) })
+    case .error(let error): throw LockError(StoreFailure(error), keys: [], phase: .inspect)
+    default: break
+    }
+    throw LockError(.refused, "the server does not list its keys", phase: .inspect)
+  }
+
+  /// Tries the commands that locks need; returns the name of one that does not work and why, nil if all do.
+  package func tryCommands(for key: String) async throws -> String? {
+    let helper = ServerKeys(prefix: keyPrefix).trial(of: key)
+    switch try await ask([Script.trial.command(keys: [helper])])[0] {
+    case .string(let text): return text
+    case .error(let error): return error.message
+    default: return nil
+    }
+  }
+
   /// Whether the server tells this locker of locks that become free; to find out, it is asked to.
   package func canBeTold() async -> Bool {
     let answer = Promise<Bool>()

@@ -46,6 +46,9 @@ extension Locker {
 }
 
 extension Lock {
+  /// Why the last automatic extension failed, in words; nil if it did not.
+  package var extensionTrouble: String? { lease.trouble }
+
   /// Whether the lock ends at the time that ``LockOptions/maxHold`` sets, also if it is extended.
   package var isLimitedByMaxHold: Bool {
     let state = lease.state

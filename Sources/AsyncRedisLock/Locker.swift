@@ -301,5 +301,11 @@ public final class Locker: Sendable {
   ///
   /// For a process that is about to end and lets its work come to an end first. Cancelling the task ends the
   /// waiting, and the locker is closed at once.
-  public func closeWhenReleased() async { await coordinator.closeWhenReleased() }
+  ///
+  /// - Throws: ``LockError`` with the code `wouldDeadlock`, and nothing is closed, when the task itself holds a lock
+  ///   of this locker by `withLock`.
+  public func closeWhenReleased() async throws {
+    try HeldLocks.current.checkNone(of: coordinator.extender.leases)
+    await coordinator.closeWhenReleased()
+  }
 }

@@ -51,6 +51,17 @@ struct HeldLocks: Sendable {
     }
   }
 
+  /// Checks that none of the leases is held.
+  ///
+  /// - Throws: ``LockError/Code/wouldDeadlock``.
+  func checkNone(of leases: [Lease]) throws(LockError) {
+    for one in held where one.lease.isHeld && leases.contains(where: { $0 === one.lease }) {
+      throw LockError(
+        .wouldDeadlock, "the task holds a lock itself, and would wait for its own release",
+        keys: one.lease.claim.keys)
+    }
+  }
+
   private static var taskIdentity: Int? {
     unsafe withUnsafeCurrentTask { task in unsafe task?.hashValue }
   }

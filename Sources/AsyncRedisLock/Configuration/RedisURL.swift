@@ -63,6 +63,9 @@ struct RedisURL {
     let bytes = Array(url.utf8)[...]
     let authorityStart: Int
     (isSocket, authorityStart) = try Self.scheme(of: bytes)
+    guard url.last?.isNewline != true else {
+      throw LockError(.invalidURL, "URL ends with white space: a line end has to go")
+    }
     guard !url.hasControlCharacters, !url.unicodeScalars.contains(where: \.properties.isWhitespace)
     else {
       throw LockError(

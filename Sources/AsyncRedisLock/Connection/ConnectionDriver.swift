@@ -112,7 +112,7 @@ struct ConnectionDriver: ~Copyable {
           return true
         }
       } catch {
-        disconnect(because: error, on: connection)
+        disconnect(because: causeOfLoss(error), on: connection)
         if callerRunEnd != nil { return false }
       }
     }
@@ -171,6 +171,14 @@ struct ConnectionDriver: ~Copyable {
     } else {
       link = .loggingIn(replies: replies, expected: expected, deadline: deadline)
     }
+  }
+
+  /// What ended the connection: a server that hangs up during the login has said why, if it has said anything.
+  private func causeOfLoss(_ error: TransportError) -> TransportError {
+    guard case .loggingIn(let replies, _, _) = link, case .connectionLost = error,
+      let last = replies.lazy.compactMap(\.error).last
+    else { return error }
+    return handshake.judge(last)
   }
 
   // MARK: Sending and receiving

@@ -41,14 +41,26 @@ struct Handshake: Sendable {
       guard let error = reply.error,
         index < required.count || [.noAuth, .wrongPass].contains(error.code)
       else { continue }
-      // What answers AUTH may always repeat it: in other words, or only its end.
-      let shown = index == 0 && password != nil ? .withoutText(error) : conceal(error)
-      throw shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
+      throw judge(error, mayRepeatPassword: index == 0 && password != nil)
     }
     let own = replies.dropFirst(required.count + optional.count)
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
       connectHook?.received(Array(own)) ?? true
     else { throw .protocolViolation("an answer of the wrong kind to the login") }
+  }
+
+  /// What an error during the login means for the connection.
+  func judge(_ error: ServerError, mayRepeatPassword: Bool = false) -> TransportError {
+    let shown: ServerError =
+      if password == nil, error.code == .noAuth {
+        ServerError(message: "NOAUTH the server has a password, but none was given")
+      } else if password != nil, error.message.contains("without any password configured") {
+        ServerError(message: "ERR the server has no password, but one was given")
+      } else {
+        // What answers AUTH may always repeat it: in other words, or only its end.
+        mayRepeatPassword ? .withoutText(error) : conceal(error)
+      }
+    return shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
   }
 
   /// The same for a reply, if it is an error.

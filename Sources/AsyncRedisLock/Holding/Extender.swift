@@ -157,9 +157,11 @@ final class Extender: Sendable {
   private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
     let (now, roundTrip) = (clock.now, store.roundTrip)
     var extended: Extended?
+    var trouble: String?
     switch result {
     case .success(let success): extended = success
     case .failure(let failure):
+      trouble = LockError(failure, keys: [], phase: .extend).message
       reporter.extensionFailed("\(failure)", leases: batch.leases.count)
     }
     var entries: [Entry] = []
@@ -170,7 +172,7 @@ final class Extender: Sendable {
       } else {
         let (due, lateness) = lease.concludeExtension(
           sentAt: extended?.sentAt, remaining: extended?.remaining[index], at: now,
-          roundTrip: roundTrip)
+          roundTrip: roundTrip, trouble: trouble)
         if let due { entries.append(Entry(due: due, item: .lease(lease))) }
         if let lateness { reporter.extended(lease, lateness) }
       }

@@ -13,6 +13,8 @@ final class Lease: Sendable {
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
     var isDrawingNumbers = false
+    /// Why the last extension failed, in words; nil if it did not.
+    var trouble: String?
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
 
@@ -106,6 +108,9 @@ final class Lease: Sendable {
   /// Why the lease is lost, if it is.
   var lossReason: LossReason? { guarded.withLock { $0.state.lossReason(at: clock.now) } }
 
+  /// Why the last extension failed, in words; nil if it did not.
+  var trouble: String? { guarded.withLock { $0.trouble } }
+
   /// How long ago the lease began.
   var age: Duration { startedAt.duration(to: clock.now) }
 
@@ -171,11 +176,13 @@ final class Lease: Sendable {
   /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed; returns when the
   /// lease is due again, and how late a confirmation is.
   func concludeExtension(
-    sentAt: Instant?, remaining: Duration?, at now: Instant, roundTrip: Duration
+    sentAt: Instant?, remaining: Duration?, at now: Instant, roundTrip: Duration,
+    trouble: String? = nil
   ) -> (due: Instant?, lateness: Lateness?) {
     var (next, lateness) = (Instant?.none, Lateness?.none)
     _ = act { guarded in
       var action = LeaseState.Action.none
+      guarded.trouble = trouble
       if let sentAt {
         guarded.state.noteRemaining(remaining)
         // One that has just ended is not late.

@@ -215,11 +215,12 @@ final class Reporter: Sendable {
   private func report(_ lease: Lease, held: Duration, lostBecause reason: LossReason?) {
     let logger = lease.logger ?? logger
     if let reason {
+      var metadata: Logger.Metadata = [
+        "redis-lock.reason": "\(reason)", "redis-lock.held": "\(held)",
+      ]
+      if let trouble = lease.trouble { metadata["redis-lock.cause"] = "\(trouble)" }
       logger.warning(
-        "A lock was lost: \(reason.explanation)",
-        metadata: lease.metadata([
-          "redis-lock.reason": "\(reason)", "redis-lock.held": "\(held)",
-        ]))
+        "A lock was lost: \(reason.explanation)", metadata: lease.metadata(metadata))
     } else {
       logger.debug("released", metadata: lease.metadata(["redis-lock.held": "\(held)"]))
     }

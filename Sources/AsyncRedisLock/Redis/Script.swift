@@ -13,6 +13,8 @@ struct Script: Sendable {
   static let fence = Self(PackageResources.fence_lua)
   static let inspect = Self(PackageResources.inspect_lua)
   static let record = Self(PackageResources.record_lua)
+  static let list = Self(PackageResources.list_lua)
+  static let trial = Self(PackageResources.trial_lua)
   static let forceRelease = Self(PackageResources.force_release_lua)
 
   /// Reads a script; its line `-- include queue.lua` stands for that file.

@@ -20,6 +20,9 @@ struct ServerKeys: Sendable {
   /// The key that says more about who holds a lock, if the holder wants that.
   func record(of key: String) -> String { helper("record", key) }
 
+  /// A key that nobody uses, to try commands with.
+  func trial(of key: String) -> String { helper("trial", key) }
+
   /// The name of a helper, in the hash slot of its key.
   private func helper(_ kind: String, _ key: String) -> String {
     Self.hasHashTag(key) ? "\(prefix)\(kind)::\(key)" : "\(prefix)\(kind):{\(key)}"

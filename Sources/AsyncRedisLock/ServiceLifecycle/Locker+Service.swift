@@ -13,7 +13,7 @@
     public func run() async throws {
       // Cancelled instead is as good.
       try? await gracefulShutdown()
-      await closeWhenReleased()
+      await coordinator.closeWhenReleased()
     }
   }
 #endif

@@ -9,8 +9,9 @@ package struct ServerError: Error, Sendable, Equatable {
   package var word: String { code.rawValue }
 
   init(message: String) {
-    // Longer than any error of a server, and harmless on a terminal.
-    self.message = message.escaped(upTo: 256)
+    // Longer than any error of a server, and harmless on a terminal; without the arguments of an unknown command.
+    let end = message.firstRange(of: ", with args beginning with:")?.lowerBound ?? message.endIndex
+    self.message = String(message[..<end]).escaped(upTo: 256)
     self.code = Code(message: self.message)
   }
 

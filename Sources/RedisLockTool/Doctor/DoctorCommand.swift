@@ -57,7 +57,10 @@
       // On a replica, or out of memory, that says it all.
       let answers = try await locker.ask(permissions.trials.map(\.words))
       findings += permissions.findings(answers, isTold: await locker.canBeTold())
-      findings.append(await trial(locker, key: key))
+      // Where a command is missing, the trial's key could stay.
+      if !findings.contains(where: { $0.subject == "disabled" }) {
+        findings.append(await trial(locker, key: key))
+      }
       return findings
     }
 
@@ -105,15 +108,14 @@
       let walk = KeyWalk(pattern: KeyWalk.pattern(forPrefix: prefix), locker: locker)
       do {
         try await walk.run { keys in
-          let replies = try await locker.ask(keys.map { ["PTTL", $0] })
-          endless += zip(keys, replies).filter { $0.1 == .integer(-1) }.map(\.0)
+          endless += keys.filter { $0.milliseconds == -1 }.map(\.shown)
         }
-      } catch is ToolFailure {
+      } catch let error as LockError where error.code == .refused {
         // A user who may not list keys can lock them all the same.
         return []
       }
       guard !endless.isEmpty else { return [] }
-      let names = endless.sorted().prefix(3).map(\.safeToShow).joined(separator: ", ")
+      let names = endless.sorted().prefix(3).joined(separator: ", ")
       return [
         Finding(
           .warning, "expiry",

@@ -27,15 +27,19 @@
     var trials: [(words: [String], isOptional: Bool)] {
       let basic = [
         ["SET", key, "doctor", "NX", "PX", "1000"], ["GET", key], ["GETRANGE", key, "0", "9"],
-        ["PTTL", key], ["PEXPIRE", key, "1000"], ["DEL", key], ["INCR", helper],
-        ["INCRBY", helper, "1"], ["DEL", helper], ["TIME"], ["EVAL", "return 1", "0"],
+        ["PTTL", key], ["PEXPIRE", key, "1000"], ["DEL", key],
+        // So that it expires even if nothing else works.
+        ["SET", helper, "0", "PX", "1000"], ["INCR", helper], ["INCRBY", helper, "1"],
+        ["DEL", helper], ["TIME"], ["EVAL", "return 1", "0"],
         // The digest of that script.
         ["EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"],
       ]
       let queueing = [
-        ["EXISTS", helper], ["ZADD", helper, "1", "a"], ["ZSCORE", helper, "a"],
+        ["EXISTS", helper], ["ZADD", helper, "1", "a"], ["PEXPIRE", helper, "1000"],
+        ["ZSCORE", helper, "a"],
         ["ZRANGE", helper, "0", "0"], ["ZREM", helper, "a"], ["DEL", helper],
-        ["HSET", helper, "a", "1"], ["HGET", helper, "a"], ["HDEL", helper, "a"], ["DEL", helper],
+        ["HSET", helper, "a", "1"], ["PEXPIRE", helper, "1000"], ["HGET", helper, "a"],
+        ["HDEL", helper, "a"], ["DEL", helper],
         ["PUBLISH", "\(ownPrefix)inbox:doctor", "hello"],
         ["PUBSUB", "NUMSUB", "\(ownPrefix)inbox:doctor"], ["PING"],
       ]
@@ -45,9 +49,12 @@
     /// What follows from the answers to the trials, and from whether the server tells of free locks.
     func findings(_ replies: [Reply], isTold: Bool) -> [Finding] {
       var (refusedBasic, refusedQueueing, errors): ([String], [String], [String]) = ([], [], [])
+      var unknown: [String] = []
       for (trial, reply) in zip(trials, replies) {
         guard case .error(let error) = reply else { continue }
-        if error.word != "NOPERM" {
+        if error.message.contains("unknown command") {
+          if !unknown.contains(trial.words[0]) { unknown.append(trial.words[0]) }
+        } else if error.word != "NOPERM" {
           errors.append(error.message)
         } else if trial.isOptional {
           refusedQueueing.append(trial.words[0])
@@ -57,6 +64,13 @@
       }
       if !isTold, !refusedQueueing.contains("PUBLISH") { refusedQueueing.append("SUBSCRIBE") }
       var findings: [Finding] = []
+      if !unknown.isEmpty {
+        findings.append(
+          Finding(
+            .problem, "disabled",
+            "the server does not know \(unknown.joined(separator: ", ")), renamed or disabled: without, \(Self.loss(of: unknown))"
+          ))
+      }
       if let error = errors.first { findings.append(Finding(.problem, "commands", error)) }
       if !refusedBasic.isEmpty {
         findings.append(
@@ -81,6 +95,18 @@
 
     private var rules: String {
       "ACL SETUSER <user> ~\(prefix)* ~\(ownPrefix)* \(Self.basic) \(Self.queueing) &\(ownPrefix)*"
+    }
+
+    /// What cannot be done without commands.
+    private static func loss(of commands: [String]) -> String {
+      let uses: [(what: String, commands: Set<String>)] = [
+        ("no lock can be taken", ["SET", "GET", "GETRANGE", "INCR", "INCRBY", "EVAL", "TIME"]),
+        ("none can be extended", ["EVAL", "EVALSHA", "PEXPIRE", "PTTL"]),
+        ("none can be released before its ttl", ["EVAL", "EVALSHA", "DEL", "GET"]),
+      ]
+      let lost = uses.filter { !$0.commands.isDisjoint(with: commands) }.map(\.what)
+      return lost.isEmpty
+        ? "nobody waits in the server's queue" : lost.joined(separator: ", ")
     }
 
     private static func list(_ names: [String]) -> String {

@@ -70,22 +70,20 @@
       }
     }
 
-    /// Looks at keys, all in one go.
-    private func reports(on keys: [String], _ locker: Locker) async throws -> [LockReport] {
-      let replies = try await locker.ask(
-        keys.flatMap { [["GETRANGE", $0, "0", "511"], ["PTTL", $0]] })
-      let records = try await locker.records(of: keys)
+    /// What there is to say of the keys that are locks.
+    private func reports(on keys: [ListedKey], _ locker: Locker) async throws -> [LockReport] {
+      let locks = keys.filter { key in
+        LockHolder(value: key.value).host != nil
+          || foreign && key.milliseconds > 0 && !key.shown.hasPrefix(locker.keyPrefix)
+      }
+      guard !locks.isEmpty else { return [] }
+      let records = try await locker.records(of: locks.map { $0.name ?? "" })
       let time = try await locker.serverTime()
-      return keys.indices.compactMap { index in
-        guard case .string(let value) = replies[index * 2], !value.isEmpty,
-          case .integer(let milliseconds) = replies[index * 2 + 1]
-        else { return nil }
-        let holder = LockHolder(value: value)
-        let isOwnHelper = keys[index].hasPrefix(locker.keyPrefix)
-        guard holder.host != nil || foreign && milliseconds > 0 && !isOwnHelper else { return nil }
-        return LockReport(
-          key: keys[index], holder,
-          remaining: milliseconds < 0 ? nil : Double(milliseconds) / 1000, records[index], at: time)
+      return zip(locks, records).map { key, record in
+        LockReport(
+          key: key.shown, LockHolder(value: key.value),
+          remaining: key.milliseconds < 0 ? nil : Double(key.milliseconds) / 1000,
+          key.name == nil ? nil : record, at: time)
       }
     }
 

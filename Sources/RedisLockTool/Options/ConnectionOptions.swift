@@ -43,7 +43,10 @@
       if let url { return url }
       if let urlFile { return try Self.read(urlFile) }
       let environment = ProcessInfo.processInfo.environment
-      if let url = environment["REDIS_LOCK_URL"] { return url }
+      if let url = environment["REDIS_LOCK_URL"] {
+        guard !url.isEmpty else { throw ToolFailure(.usage, "REDIS_LOCK_URL is empty") }
+        return url
+      }
       if let path = environment["REDIS_LOCK_URL_FILE"] { return try Self.read(path) }
       return "redis://127.0.0.1:6379/0"
     }

@@ -19,6 +19,10 @@
         let locker = try await connection.connect(until: deadline, console: console)
         do throws(any Error) {
           try await refuseNesting(at: locker)
+          if let failure = try await locker.tryCommands(for: order.keys[0]) {
+            throw ToolFailure(
+              .refused, "the server cannot do what locks need (\(failure)): see redis-lock doctor")
+          }
           let reporter = WaitReporter(keys: order.keys, locker: locker, console: console)
           if order.waits {
             let reporting = Task { await reporter.run() }
@@ -81,11 +85,12 @@
       }
     }
 
-    func describe(_ reason: LossReason?) -> String {
-      switch reason {
+    func describe(_ reason: LossReason?, trouble: String?) -> String {
+      let why = trouble.map { " (\($0))" } ?? ""
+      return switch reason {
       case .takenAway: "the lock was lost: the server says that it was deleted or taken by another"
       case .heldTooLong: "the lock was held for as long as --max-hold allows"
-      default: "the lock was lost: the server could not be asked to extend it in time"
+      default: "the lock was lost: the server could not be asked to extend it in time\(why)"
       }
     }
 
@@ -96,9 +101,12 @@
       guard case .success = result else { return result }
       if let loss = state.withLock({ $0.loss }) { return .failure(ToolFailure(.lost, loss)) }
       // The command has ended by itself, but some of its work may have been done without the lock.
-      if !wasHeld { return .failure(ToolFailure(.lost, describe(lock.lossReason))) }
+      if !wasHeld {
+        return .failure(
+          ToolFailure(.lost, describe(lock.lossReason, trouble: lock.extensionTrouble)))
+      }
       if let outcome, outcome != .released {
-        return .failure(ToolFailure(.lost, describe(.takenAway)))
+        return .failure(ToolFailure(.lost, describe(.takenAway, trouble: nil)))
       }
       return result
     }

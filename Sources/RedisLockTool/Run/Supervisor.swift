@@ -205,9 +205,10 @@
     @discardableResult
     private func end(with signal: Int32, because lock: Lock) -> pid_t? {
       let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
+      let loss = describe(reason, trouble: lock.extensionTrouble)
       return state.withLock { state in
         guard let child = state.child else { return nil }
-        state.loss = describe(reason)
+        state.loss = loss
         _ = child_process_signal_all(child, signal)
         guard signal == SIGKILL else {
           _ = child_process_signal_all(child, SIGCONT)

@@ -15,7 +15,7 @@ struct InMemoryClosingTests {
 
   /// Begins to close a locker gracefully, and waits until it takes nothing new.
   private func beginClosing(_ locker: Locker) async throws -> Task<Void, any Error> {
-    let closing = server.startTask { await locker.closeWhenReleased() }
+    let closing = server.startTask { try await locker.closeWhenReleased() }
     try await server.settle()
     await expectError(.closed) { try await locker.acquireIfAvailable("probe") }
     return closing

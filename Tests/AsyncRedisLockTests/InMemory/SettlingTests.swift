@@ -138,7 +138,7 @@ struct SettlingTests {
       try await locker.withLock("own") { _ in throw Failure() }
     }
     try await server.settle()
-    let closing = server.startTask { await other.closeWhenReleased() }
+    let closing = server.startTask { try await other.closeWhenReleased() }
     try await server.settle()
     try await lock.release()
     try await closing.value

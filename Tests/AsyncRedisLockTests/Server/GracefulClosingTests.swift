@@ -40,7 +40,7 @@ struct GracefulClosingTests {
     let remote = Task { [options] in try await locker.acquire("other-" + key, options: options) }
     await eventually { try await locker.inspect("other-" + key)?.waiterCount == 1 }
 
-    let closing = Task { await locker.closeWhenReleased() }
+    let closing = Task { try await locker.closeWhenReleased() }
     await untilClosed(locker)
     await expectError(.closed) { try await local.value }
     await expectError(.closed) { try await remote.value }
@@ -56,7 +56,7 @@ struct GracefulClosingTests {
     #expect(try RedisServer.current.hasKey(key))
     mayEnd.value = true
     #expect(try await body.value)
-    await closing.value
+    try await closing.value
     #expect(try !RedisServer.current.hasKey(key))
     try await other.release()
   }
@@ -65,20 +65,33 @@ struct GracefulClosingTests {
   func cancelled() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey(), options: options)
-    let closing = Task { await locker.closeWhenReleased() }
+    let closing = Task { try await locker.closeWhenReleased() }
     await untilClosed(locker)
     #expect(lock.isHeld)
     closing.cancel()
-    await closing.value
+    try await closing.value
     #expect(!lock.isHeld)
     #expect(try !RedisServer.current.hasKey(lock.keys[0]))
+  }
+
+  @Test("A locker that is to close gracefully under its own task's lock refuses, and stays open")
+  func underOwnLock() async throws {
+    let (locker, other) = (try await Locker(on: .current), try await Locker(on: .current))
+    try await locker.withLock(uniqueKey()) { lock in
+      await expectError(.wouldDeadlock) { try await locker.closeWhenReleased() }
+      #expect(lock.isHeld)
+      try await locker.acquire(uniqueKey()).release()
+      // Another locker waits for nothing.
+      try await other.closeWhenReleased()
+    }
+    try await locker.closeWhenReleased()
   }
 
   @Test("A locker that closes gracefully closes at once when nothing is held")
   func nothingHeld() async throws {
     let locker = try await Locker(on: .current)
     try await locker.acquire(uniqueKey()).release()
-    await locker.closeWhenReleased()
+    try await locker.closeWhenReleased()
     await expectError(.closed) { try await locker.acquire(uniqueKey()) }
   }
 

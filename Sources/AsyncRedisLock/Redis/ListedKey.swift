@@ -1,0 +1,40 @@
+/// A string that a walk through a database has found.
+package struct ListedKey: Sendable {
+  /// The key's bytes.
+  package let bytes: [UInt8]
+  /// The first 512 bytes of its value.
+  package let value: String
+  /// How long until it expires, in milliseconds; negative if it never does.
+  package let milliseconds: Int64
+
+  /// The key, as calls take it; nil if it is not UTF-8, since then none does.
+  package var name: String? { String(validating: bytes, as: UTF8.self) }
+
+  /// The key for people: what is not UTF-8, and what would move a terminal's cursor, as escapes.
+  package var shown: String {
+    if let name { return name.escaped(upTo: .max) }
+    var text = ""
+    var rest = bytes[...]
+    while let first = rest.first {
+      let character = (1...4).lazy
+        .compactMap { String(validating: rest.prefix($0), as: UTF8.self) }.first
+      text +=
+        character?.escaped(upTo: .max) ?? "\\x" + String(first >> 4, radix: 16)
+        + String(first & 15, radix: 16)
+      rest = rest.dropFirst(character?.utf8.count ?? 1)
+    }
+    return text
+  }
+
+  /// Reads the three replies that describe a key; nil if they do not.
+  init?(_ replies: ArraySlice<Reply>) {
+    guard replies.count == 3, let start = replies.indices.first,
+      case .string(let digits) = replies[start], case .string(let value) = replies[start + 1],
+      case .integer(let milliseconds) = replies[start + 2]
+    else { return nil }
+    let digit = digits.utf8.compactMap { UInt8(String(UnicodeScalar($0)), radix: 16) }
+    bytes = stride(from: 0, to: digit.count - 1, by: 2).map { digit[$0] << 4 | digit[$0 + 1] }
+    self.value = value
+    self.milliseconds = milliseconds
+  }
+}

@@ -1,0 +1,16 @@
+-- A page of the strings in a database, for people who look at the server.
+-- ARGV: cursor, pattern, about how many keys to look at. Returns {cursor, then for each key: its bytes in hexadecimal, the
+-- first 512 bytes of its value, PTTL}; without what the user may not read.
+local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', 'string')
+local answer = {page[1]}
+for _, key in ipairs(page[2]) do
+  local value = redis.pcall('GETRANGE', key, 0, 511)
+  if type(value) == 'string' and value ~= '' then
+    answer[#answer + 1] = string.gsub(key, '.', function(byte)
+      return string.format('%02x', string.byte(byte))
+    end)
+    answer[#answer + 1] = value
+    answer[#answer + 1] = redis.call('PTTL', key)
+  end
+end
+return answer
