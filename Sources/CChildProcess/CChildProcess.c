@@ -33,6 +33,21 @@ int child_process_lend_terminal(int terminal) { return set_foreground(terminal, 
 
 int child_process_take_terminal_back(int terminal) { return set_foreground(terminal, getpgrp()); }
 
+void child_process_stop_job(void) {
+  struct sigaction ignore = {.sa_handler = SIG_IGN}, stop = {.sa_handler = SIG_DFL}, former;
+  sigset_t own, blocked;
+  sigemptyset(&own);
+  sigaddset(&own, SIGTSTP);
+  // The others first. Sent to the whole process, it might be taken by whoever waits for signals.
+  sigaction(SIGTSTP, &ignore, &former);
+  kill(0, SIGTSTP);
+  sigaction(SIGTSTP, &stop, NULL);
+  pthread_sigmask(SIG_UNBLOCK, &own, &blocked);
+  raise(SIGTSTP);
+  pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+  sigaction(SIGTSTP, &former, NULL);
+}
+
 /// Whether a variable of the environment is one of the additions, by its name.
 static int is_replaced(const char *variable, char *const *additions) {
   size_t length = strcspn(variable, "=");

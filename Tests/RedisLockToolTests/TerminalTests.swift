@@ -61,7 +61,7 @@
         echo ended with $?
         """
       let outcome = try await type([("ready", "\\032")], into: commands, on: server)
-      #expect(outcome.output.contains("stopped with \(128 + SIGSTOP)"))
+      #expect(outcome.output.contains("stopped with \(128 + SIGTSTP)"))
       #expect(outcome.output.contains("finished"))
       #expect(outcome.output.contains("ended with 0"))
       #expect(try server.keys().isEmpty)
@@ -80,9 +80,93 @@
         echo ended with $?
         """
       let outcome = try await type([("ready", "\\032")], into: commands, on: server)
-      #expect(outcome.output.contains("stopped with \(128 + SIGSTOP)"))
+      #expect(outcome.output.contains("stopped with \(128 + SIGTSTP)"))
       #expect(!outcome.output.contains("finished"))
       #expect(outcome.output.contains("ended with 76"))
+    }
+
+    /// What is between the lines of a shell, with flock(1) or with the tool in its place.
+    private func compare(
+      _ input: [(prompt: String, keys: String)], _ commands: String, on server: RedisServer
+    ) async throws -> (flock: String, tool: String) {
+      let folder = try TemporaryFolder()
+      var outputs: [String] = []
+      for lock in ["flock '\(folder.path("file"))'", "$LOCK run key --"] {
+        let outcome = try await type(
+          input, into: commands.replacing("LOCKED", with: lock), on: server)
+        // The shell's own words name the command, which differs.
+        // What was typed is shown, too.
+        let words = outcome.output.replacing("^Z", with: "").split(whereSeparator: \.isNewline)
+          .filter {
+            $0.hasPrefix("= ")
+          }
+        outputs.append(words.joined(separator: "\n"))
+      }
+      return (outputs[0], outputs[1])
+    }
+
+    private static let hasFlock = FileManager.default.fileExists(atPath: "/usr/bin/flock")
+
+    @Test(
+      "A run behaves in the hands of a shell as flock does in its place", .enabled(if: hasFlock),
+      arguments: [
+        // In the background, and fetched.
+        """
+        LOCKED sh -c 'sleep 1; echo "= done"' &
+        echo = ready; fg >/dev/null; echo = $?
+        """,
+        // In the background, fetched, stopped, and fetched again.
+        """
+        LOCKED sh -c 'sleep 0.3; echo "= ready"; sleep 1; echo "= done"' &
+        fg >/dev/null; echo = $?; fg >/dev/null; echo = $?
+        """,
+        // Stopped, and then run in the background.
+        """
+        LOCKED sh -c 'echo "= ready"; sleep 1; echo "= done"'
+        echo = $?; bg >/dev/null; wait %1; echo = $?
+        """,
+        // Stopped with an input that is no terminal.
+        """
+        LOCKED sh -c 'echo "= ready"; sleep 1; cat' </dev/null
+        echo = $?; fg >/dev/null; echo = $?
+        """,
+      ])
+    func likeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // Ctrl-Z, where the shell waits for it to be typed.
+      let stops = commands.contains("bg") || commands.contains("cat") || commands.contains("0.3")
+      let input = [(prompt: "= ready", keys: stops ? "\\032" : "")]
+      let (flock, tool) = try await compare(input, "set -m\n" + commands, on: server)
+      #expect(flock == tool)
+      #expect(tool.contains("= 0"), "\(tool)")
+      if stops { #expect(tool.contains("= \(128 + SIGTSTP)"), "\(tool)") }
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test(
+      "A run that waits for its lock stops with Ctrl-Z, goes on with fg, and ends with Ctrl-C",
+      arguments: [true, false])
+    func whileWaiting(isStopped: Bool) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs")
+      let commands = """
+        set -m
+        $LOCK run -v key -- echo ran
+        echo ended with $?
+        fg >/dev/null
+        echo then with $?
+        """
+      let keys = isStopped ? [("waiting", "\\032"), ("ended", "\\003")] : [("waiting", "\\003")]
+      let outcome = try await type(keys, into: commands, on: server)
+      let first = isStopped ? 128 + SIGTSTP : 128 + SIGINT
+      #expect(outcome.output.contains("ended with \(first)"), "\(outcome.output)")
+      if isStopped {
+        #expect(outcome.output.contains("then with \(128 + SIGINT)"), "\(outcome.output)")
+      }
+      #expect(!outcome.output.contains("ran\r\n"))
+      await until("no place in the queue is left") { try server.keys() == ["key"] }
     }
   }
 #endif

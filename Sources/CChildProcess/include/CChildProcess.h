@@ -60,6 +60,9 @@ int child_process_fits(const struct child_process_order *order);
 int child_process_lend_terminal(int terminal);
 int child_process_take_terminal_back(int terminal);
 
+/// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it goes on.
+void child_process_stop_job(void);
+
 /// Sends a signal to the command and its group; 0, or -1 with `errno`.
 int child_process_signal(pid_t child, int signal);
 

@@ -47,9 +47,10 @@
     /// Stops this process and the others of its job, and returns when somebody has let them go on.
     func stop() {
       while hasContinued.wait(timeout: .now()) == .success {}
-      // Another thread may be the first to stop, so that this one would run on for a moment.
-      kill(0, SIGSTOP)
-      hasContinued.wait()
+      child_process_stop_job()
+      // Another thread may be the first to stop, so that this one would run on for a moment. Not for ever: a job
+      // without a shell is not stopped.
+      _ = hasContinued.wait(timeout: .now() + 1)
     }
   }
 #endif

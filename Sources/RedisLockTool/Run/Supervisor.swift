@@ -72,6 +72,10 @@
         let signal = state.withLock { $0.signals.first } ?? SIGTERM
         throw ToolFailure(signal: signal)
       }
+      // The wait may have been stopped for long.
+      guard lock.isHeld else {
+        throw ToolFailure(.lost, describe(lock.lossReason, trouble: lock.extensionTrouble))
+      }
       renewGuardian(for: lock)
       let start = ContinuousClock.now
       console.say(
@@ -237,15 +241,17 @@
 
     private func receive(_ signal: Int32) {
       let (isRunning, cancelWait) = state.withLock { state in
-        let isWaiting = state.cancelWait != nil
-        guard state.child == nil, !isWaiting || SignalReceiver.ending.contains(signal) else {
-          return (state.child != nil, nil as (@Sendable () -> Void)?)
-        }
-        state.signals.append(signal)
-        return (false, state.cancelWait)
+        let ends = SignalReceiver.ending.contains(signal)
+        if state.child == nil, state.cancelWait == nil || ends { state.signals.append(signal) }
+        return (state.child != nil, state.cancelWait)
       }
-      if isRunning { pass(signal) }
-      cancelWait?()
+      if isRunning {
+        pass(signal)
+      } else if let cancelWait {
+        // Stops as without a handler; the place in the queue may lapse meanwhile.
+        if signal == SIGTSTP { child_process_stop_job() }
+        if SignalReceiver.ending.contains(signal) { cancelWait() }
+      }
     }
 
     /// Sees how long the lock lasts, and ends the command in time.
