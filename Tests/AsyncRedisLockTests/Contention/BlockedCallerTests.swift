@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Logging
 import PrivateRedis
 import Synchronization
@@ -63,6 +64,32 @@ struct BlockedCallerTests {
     #expect(lock.isHeld)
     try await lock.release()
     await blocking.value
+  }
+
+  @Test("A waiter that gets to run only when its granted lock has ended asks for it again")
+  func runsTooLate() async throws {
+    let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
+    let first = try await holder.acquire(key, options: .patient)
+    let brief = LockOptions(timeout: .seconds(20), ttl: .milliseconds(150), extend: nil)
+    let waiting = try await queueUp(locker, for: key, options: brief)
+    let (scripts, token) = (QueueScripts(), first.token)
+    // All threads of the pool, this one as well, are blocked from before the grant until after its end.
+    let gate = Gate()
+    let threads = ProcessInfo.processInfo.activeProcessorCount
+    Thread.detachNewThread {
+      while gate.count < threads { Thread.sleep(forTimeInterval: 0.001) }
+      _ = try? scripts.release(token, key)
+      Thread.sleep(forTimeInterval: 0.4)
+      gate.open()
+    }
+    await withTaskGroup { group in
+      for _ in 0..<threads { group.addTask { gate.pass() } }
+    }
+    let lock = try await waiting.value
+    #expect(lock.isHeld && lock.token != token)
+    #expect(locker.coordinator.waiterCount(of: key) == 0)
+    try await lock.release()
+    await holder.close()
   }
 
   @Test("A leader on a blocked actor whose time is up passes the lead on")
