@@ -65,8 +65,8 @@ model: ## check the models of the protocol with spin, in about five minutes
 	  else brew install spin; fi; }
 	Models/check
 
-mutants: dependencies ## take wrong turns on purpose, and show which check notices each
-	Tests/mutants $(MUTANTS)
+mutants: dependencies ## put each mutant into a clone, and show which check notices it; MUTANTS=no-undo some alone
+	SWIFT=$(SWIFT) Tests/mutants $(MUTANTS)
 
 # A sanitizer makes the longest tests, which print nothing until they end, several times as long.
 tsan: dependencies ## run the tests under the thread sanitizer
@@ -81,9 +81,10 @@ asan: dependencies ## run the tests under the address sanitizer, with detection 
 fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url alone
 	SWIFT=$(SWIFT) SECONDS_EACH=$(or $(SECONDS),60) TARGET=$(TARGET) Fuzz/run
 
-lint: swift ## check the formatting, the layers, the tests, and that no file names a folder of one machine
+lint: swift ## check the formatting, the layers, the tests, the mutants, and that no file names a folder of one machine
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)
 	@.ci/check-tests
+	@Tests/mutants --check
 	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
 	  echo 'The lines above name a folder of one machine.' >&2; exit 1; fi
 	.ci/check-layers

@@ -147,10 +147,8 @@ extension Coordinator {
       switch action {
       case .ask(let isFirst, let deadline):
         // A token is used for one question: should its outcome stay unknown, it is given up for good.
-        let former = Mutant.tokenUsedAgain.isActive ? claim?.token : nil
         let asking = Claim(
-          keys: keys.names, token: former ?? store.makeToken(label: options.label), ttl: options.ttl
-        )
+          keys: keys.names, token: store.makeToken(label: options.label), ttl: options.ttl)
         claim = asking
         do throws(StoreFailure) {
           let numbers = queues.numbersWanted(keys)

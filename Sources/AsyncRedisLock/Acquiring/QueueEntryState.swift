@@ -162,9 +162,7 @@ struct QueueEntryState {
   /// Believes a grant, or asks.
   private mutating func judge(_ numbers: Range<UInt64>, at now: Instant) {
     // A message about a grant that was lost before the last answer must not pass for a new one.
-    guard let standing, numbers.lowerBound > standing.counter || Mutant.staleGrant.isActive else {
-      return
-    }
+    guard let standing, numbers.lowerBound > standing.counter else { return }
     // The grant was made after the question was sent whose answer was "wait", so the keys last at
     // least as if they had been taken then.
     let end = LeaseState.validity(of: standing.ttl, sentAt: standing.sentAt)

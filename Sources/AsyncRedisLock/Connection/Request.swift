@@ -5,7 +5,7 @@ final class Request: Sendable {
   /// The replies, one per command, and the instant just before the first command was sent.
   struct Answer: Sendable {
     let replies: [Reply]
-    fileprivate(set) var sentAt: Instant
+    let sentAt: Instant
     /// Whether the commands had been sent before on a connection that broke, and may have been executed
     /// then.
     var isOfRepetition = false
@@ -88,7 +88,7 @@ final class Request: Sendable {
     self.deadline = deadline
     self.kind = kind
     self.isAwaited = isAwaited
-    self.undo = Mutant.noUndo.isActive ? nil : undo
+    self.undo = undo
     self.completion = completion
   }
 
@@ -148,7 +148,6 @@ final class Request: Sendable {
     guard phase.exchange(.finished, ordering: .acquiringAndReleasing) != .finished else { return }
     var answer = answer
     answer.isOfRepetition = isRepeated.load(ordering: .relaxed)
-    if Mutant.validityFromReply.isActive { answer.sentAt = .now }
     completion(.success(answer))
   }
 

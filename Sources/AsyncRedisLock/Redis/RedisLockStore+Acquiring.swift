@@ -92,9 +92,7 @@ extension RedisLockStore {
       let number = replies.count == 3 ? replies[1].fencingToken : 0
       guard let number else { return .failure(.noFencingToken(replies[1])) }
       guard case .string(let value) = last else { return .failure(.unexpected(last)) }
-      guard value == token || Mutant.fenceApart.isActive else {
-        return .success(.done(.contended(.init(value))))
-      }
+      guard value == token else { return .success(.done(.contended(.init(value)))) }
       guard replies.count == 3 else {
         return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
       }

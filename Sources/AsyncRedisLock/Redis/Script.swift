@@ -20,12 +20,7 @@ struct Script: Sendable {
   /// Reads a script; its line `-- include queue.lua` stands for that file.
   private init(_ bytes: [UInt8]) {
     let parts = String(decoding: bytes, as: UTF8.self).split(separator: "-- include queue.lua\n")
-    let whole = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
-    #if MUTANTS
-      source = Mutant.mutate(whole)
-    #else
-      source = whole
-    #endif
+    source = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
     digest = SHA1.hexadecimalDigest(of: Array(source.utf8))
   }
 

@@ -30,7 +30,6 @@ package final class TokenSource: Sendable {
   /// A token that has never been used, with a label if that is not to be the locker's own.
   package func next(label: String? = nil) -> String {
     let number = sequence.add(1, ordering: .relaxed).newValue
-    if Mutant.oneToken.isActive { return "\(notifyingPrefix)1:0123456789abcdef" }
     let isSilent = isSilent.load(ordering: .relaxed)
     let prefix =
       label.map {

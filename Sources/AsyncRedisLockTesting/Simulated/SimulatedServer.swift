@@ -130,11 +130,8 @@ package struct SimulatedServer {
   package mutating func extend(
     _ keys: [Int], _ token: Token, ttl: Int64, numbers: Int
   ) -> (isOurs: Bool, first: UInt64?) {
-    for key in keys where value(key) != token {
-      guard Mutant.extensionCreates.isActive, value(key) == nil else { return (false, nil) }
-      set(key, token, ttl: ttl)
-    }
-    for key in keys { prolong(key, ttl, shortens: Mutant.extensionShortens.isActive) }
+    for key in keys where value(key) != token { return (false, nil) }
+    for key in keys { prolong(key, ttl) }
     return (true, numbers > 0 ? draw(numbers) : nil)
   }
 
@@ -144,7 +141,7 @@ package struct SimulatedServer {
     var free: [Int] = []
     for key in keys {
       let value = value(key)
-      if value == token || Mutant.plainDelete.isActive {
+      if value == token {
         locks[key].value = nil
         free.append(key)
       } else if value != nil {
@@ -201,9 +198,9 @@ package struct SimulatedServer {
     locks[key].queue.removeAll { $0.token == token }
   }
 
-  package mutating func prolong(_ key: Int, _ ttl: Int64, shortens: Bool = false) {
+  package mutating func prolong(_ key: Int, _ ttl: Int64) {
     let expiry = milliseconds + ttl
-    if shortens || locks[key].expiry < expiry { locks[key].expiry = expiry }
+    if locks[key].expiry < expiry { locks[key].expiry = expiry }
   }
 
   // MARK: Handing on

@@ -76,7 +76,7 @@ final class SimulatedLocker {
   }
 
   func makeToken() -> Int {
-    if !Mutant.oneToken.isActive { nextSerial += 1 }
+    nextSerial += 1
     return SimulatedServer.token(nextSerial, of: id)
   }
 
@@ -173,8 +173,7 @@ final class SimulatedLocker {
     connection.quietSince = world.now
     guard request.phase != .finished else { return }
     request.phase = .finished
-    let sentAt = Mutant.validityFromReply.isActive ? now : request.sentAt
-    request.completion(answer, sentAt)
+    request.completion(answer, request.sentAt)
   }
 
   /// Gives a connection up on which the server says nothing.

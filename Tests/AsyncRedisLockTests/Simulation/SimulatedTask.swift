@@ -107,8 +107,7 @@ final class SimulatedTask {
   private var numbersWanted: Int { world.happens(300) ? 3 : 1 }
 
   private func ask(_ isFirst: Bool, by deadline: Instant) {
-    let isUsedAgain = Mutant.tokenUsedAgain.isActive && token != 0
-    if !isUsedAgain { token = locker.makeToken() }
+    token = locker.makeToken()
     let numbers = numbersWanted
     let isQuick = isFirst && keys.count == 1 && numbers == 1
     send(
@@ -120,7 +119,7 @@ final class SimulatedTask {
       let drawn: Range<UInt64>
       switch answer {
       case .taken(true, let number, let value):
-        guard value == token || Mutant.fenceApart.isActive else {
+        guard value == token else {
           locker.submit(locker.cleanUp(keys, token, until: world.now + ttl * 1000))
           return conclude(.contended(KeyState(holder: value.map(String.init), remaining: nil)))
         }

@@ -45,7 +45,7 @@ final class SimulatedRequest {
     self.question = question
     self.deadline = deadline
     self.isRepeatable = isRepeatable
-    self.undo = Mutant.noUndo.isActive ? nil : undo
+    self.undo = undo
     self.completion = completion
   }
 
