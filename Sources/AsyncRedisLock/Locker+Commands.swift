@@ -32,12 +32,22 @@ extension Locker {
     throw LockError(.refused, "the server does not list its keys", phase: .inspect)
   }
 
-  /// Tries the commands that locks need; returns the name of one that does not work and why, nil if all do.
-  package func tryCommands(for key: String) async throws -> String? {
-    let helper = ServerKeys(prefix: keyPrefix).trial(of: key)
-    switch try await ask([Script.trial.command(keys: [helper])])[0] {
-    case .string(let text): return text
-    case .error(let error): return error.message
+  /// Tries the commands that locks need; nil if all of them work, as far as that can be known.
+  ///
+  /// - Returns: What does not work and why, and whether it may in a moment.
+  package func tryCommands(for key: String) async throws -> (text: String, isTransient: Bool)? {
+    guard let store = coordinator.store as? RedisLockStore else { return nil }
+    let command = Script.trial.command(
+      keys: [store.names.trial(of: key)], arguments: [store.isFencing ? "1" : "0"])
+    switch try await ask([command])[0] {
+    case .array(let parts):
+      guard parts.count == 2, case .string(let name) = parts[0], case .string(let text) = parts[1]
+      else { return nil }
+      let error = ServerError(message: text)
+      return ("\(name): \(error.message)", error.remedy != .fail)
+    // Who may lock some keys only, without fencing tokens, needs none of the library's own.
+    case .error(let error) where error.message.contains("access one of the keys"): return nil
+    case .error(let error): return (error.message, error.remedy != .fail)
     default: return nil
     }
   }

@@ -1,6 +1,7 @@
 #include "CChildProcess.h"
 #include "Internal.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -8,10 +9,18 @@ static char *const *own_arguments;
 static char was_ignored[NSIG];
 static sigset_t own_mask;
 
+/// Takes the places of standard streams that are closed, so that no socket gets there and what is written goes to the
+/// server. To write is an error as before, and for the command they are closed.
+static void reserve_standard_streams(void) {
+  for (int stream = 0; stream < 3; stream++)
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", (stream == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+}
+
 /// The C libraries of Linux and macOS give the arguments to constructors. Swift reads /proc, which may not be there, and
 /// takes bytes that are not UTF-8 for others.
 __attribute__((constructor)) static void keep(int count, char **arguments, char **environment) {
   (void)environment;
+  reserve_standard_streams();
   if (count > 0) own_arguments = arguments;
   for (int number = 1; number < NSIG; number++) {
     struct sigaction action;

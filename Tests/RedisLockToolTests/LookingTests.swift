@@ -180,6 +180,41 @@
       #expect(outcome.errors.contains("cannot write"))
     }
 
+    @Test(
+      "An output that is closed is an error, and never the socket of the server",
+      arguments: [
+        ["status", "key"], ["list"], ["doctor"], ["--help"], ["status", "--watch", "key"],
+      ])
+    func closedOutput(arguments: [String]) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
+      _ = try RedisClient(server)("SET", "key", token, "PX", "100000")
+      let script = #"REDIS_LOCK_URL=$1 exec "$0" \#(arguments.joined(separator: " ")) <&- >&-"#
+      let tool = try ToolProcess([server.url], through: ["/bin/sh", "-c", script])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 74)
+      #expect(outcome.errors.contains("cannot write to the standard output: Bad file descriptor"))
+    }
+
+    @Test("A run whose streams are closed runs the command, for which they are closed, too")
+    func closedStreams() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script = #"""
+        exec 7>&1
+        export REDIS_LOCK_URL=$1
+        look='for n in 0 1 2; do [ -e /dev/fd/$n ] && echo open $n; done >&7; exit 3'
+        "$0" run -v key -c "$look" <&- >&- 2>&-
+        echo $?
+        """#
+      let tool = try ToolProcess([server.url], through: ["/bin/sh", "-c", script])
+      let outcome = await tool.outcome()
+      // The loop itself has its output opened for it.
+      #expect(outcome.output.split(separator: "\n").filter { $0 != "open 1" } == ["3"])
+      #expect(try server.keys().isEmpty)
+    }
+
     @Test("A lock that is not to be had is no news where that counts as success, or with -q")
     func silentConflict() async throws {
       let server = try RedisServer()

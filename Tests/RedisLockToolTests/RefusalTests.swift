@@ -116,6 +116,76 @@
       await until("nothing stays") { try server.keys().isEmpty }
     }
 
+    @Test(
+      "A command that a user may not use is told before the job starts, and no key stays",
+      arguments: [
+        ("EVAL", "no lock can be taken"), ("EVALSHA", "none can be extended"),
+        ("PEXPIRE", "none can be extended"), ("DEL", "none can be released before its ttl"),
+      ])
+    func forbidden(command: String, loss: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)(
+        "ACL", "SETUSER", "worker", "on", ">hush-hush", "~*", "&*", "+@all", "-" + command)
+      let url = "unix://worker:hush-hush@" + (try #require(server.socketPath))
+      let run = try await ToolProcess.run(["run", "key", "--", "echo", "ran"], url: url)
+      #expect(run.status == 77 && run.output.isEmpty, "\(run.errors)")
+      let isNamed = run.errors.lowercased().contains(command.lowercased())
+      #expect(isNamed && run.errors.contains("redis-lock doctor"), "\(run.errors)")
+      #expect(try server.keys().isEmpty)
+      let doctor = try await ToolProcess.run(["doctor"], url: url)
+      #expect(doctor.status == 1)
+      let problems = doctor.output.split(separator: "\n").filter { $0.hasPrefix("PROBLEM") }
+      #expect(problems.count == 1, "\(doctor.output)")
+      #expect(problems.first?.contains("may not use \(command) on ") == true)
+      #expect(problems.first?.contains(loss) == true, "\(problems)")
+      await until("nothing stays", within: .seconds(5)) { try server.keys().isEmpty }
+    }
+
+    @Test("A user who may lock some keys, and none of the library's own, needs no more")
+    func leastPrivilege() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)(
+        "ACL", "SETUSER", "worker", "on", ">hush-hush", "~jobs:*", "resetchannels", "+@all")
+      let url = "unix://worker:hush-hush@\(try #require(server.socketPath))?fencing=false"
+      let run = try await ToolProcess.run(
+        ["run", "--record-for", "0", "jobs:a", "--", "echo", "ran"], url: url)
+      #expect(run.status == 0 && run.output == "ran\n", "\(run.errors)")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("A value that is not UTF-8 is shown escaped, also in JSON")
+    func binaryValues() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script = #"""
+        redis.call('SET', 'a', 'caf\233\27', 'PX', 100000)
+        redis.call('SET', 'b', '\255\254\195\169', 'PX', 100000)
+        """#
+      _ = try RedisClient(server)("EVAL", script, "0")
+      let list = try await ToolProcess.run(["list", "--foreign"], on: server)
+      #expect(list.output.contains(#"a: held by "caf\\xe9\u{1B}""#), "\(list.output)")
+      #expect(list.output.contains(#"b: held by "\\xff\\xfeé""#), "\(list.output)")
+      #expect(!list.output.unicodeScalars.contains("\u{FFFD}"))
+      let status = try await ToolProcess.run(["status", "--json", "a"], on: server)
+      let object = try JSONSerialization.jsonObject(with: Data(status.output.utf8))
+      let holder = (object as? [String: Any])?["holder"] as? [String: Any]
+      #expect(holder?["value"] as? String == "caf\\xe9\u{1B}", "\(status.output)")
+    }
+
+    @Test("A part of a URL that other libraries know is refused with the reason")
+    func partsOfURLs() async throws {
+      for (url, reason) in [
+        ("redis://:@localhost", "password has to be left out if it is empty"),
+        ("redis://@localhost", "user has to be left out if it is empty"),
+        ("redis://localhost?family=6", "all addresses of a host are tried, IPv4 and IPv6"),
+      ] {
+        let outcome = try await ToolProcess.run(["status", "key"], url: url)
+        #expect(outcome.status == 64 && outcome.errors.contains(reason), "\(outcome.errors)")
+      }
+    }
+
     @Test("A URL that is empty, or ends with a line end, is told by name")
     func urls() async throws {
       let empty = try await ToolProcess.run(["status", "key"], url: "")

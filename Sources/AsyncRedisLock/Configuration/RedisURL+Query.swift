@@ -112,6 +112,12 @@ private enum QueryParameter: String {
   /// It is quoted only if it looks like the name of a parameter: in `redis://user:1?Xy4=`, whose
   /// writer forgot the host and to escape the `?`, it is a part of the password.
   static func unknown(_ name: String) -> LockError {
+    if name == "family" {
+      return LockError(
+        .invalidURL,
+        "query parameter family has to be left out: all addresses of a host are tried, IPv4 and IPv6"
+      )
+    }
     let isShown =
       (1...32).contains(name.utf8.count)
       && name.utf8.allSatisfy {

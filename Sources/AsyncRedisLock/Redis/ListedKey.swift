@@ -11,20 +11,7 @@ package struct ListedKey: Sendable {
   package var name: String? { String(validating: bytes, as: UTF8.self) }
 
   /// The key for people: what is not UTF-8, and what would move a terminal's cursor, as escapes.
-  package var shown: String {
-    if let name { return name.escaped(upTo: .max) }
-    var text = ""
-    var rest = bytes[...]
-    while let first = rest.first {
-      let character = (1...4).lazy
-        .compactMap { String(validating: rest.prefix($0), as: UTF8.self) }.first
-      text +=
-        character?.escaped(upTo: .max) ?? "\\x" + String(first >> 4, radix: 16)
-        + String(first & 15, radix: 16)
-      rest = rest.dropFirst(character?.utf8.count ?? 1)
-    }
-    return text
-  }
+  package var shown: String { String(escapingInvalid: bytes).escaped(upTo: .max) }
 
   /// Reads the three replies that describe a key; nil if they do not.
   init?(_ replies: ArraySlice<Reply>) {

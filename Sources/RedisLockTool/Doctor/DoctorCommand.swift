@@ -58,7 +58,10 @@
       let answers = try await locker.ask(permissions.trials.map(\.words))
       findings += permissions.findings(answers, isTold: await locker.canBeTold())
       // Where a command is missing, the trial's key could stay.
-      if !findings.contains(where: { $0.subject == "disabled" }) {
+      let isHopeless = findings.contains {
+        $0.level == .problem && ["disabled", "permissions"].contains($0.subject)
+      }
+      if !isHopeless {
         findings.append(await trial(locker, key: key))
       }
       return findings

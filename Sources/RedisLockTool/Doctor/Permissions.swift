@@ -14,7 +14,8 @@
     private let key: String
     /// What the library's own keys begin with.
     private let ownPrefix: String
-    private var helper: String { "\(ownPrefix)doctor:\(key)" }
+    /// A key of the library's own, for one type of value: without `DEL` the key of another would stay.
+    private func helper(_ kind: String) -> String { "\(ownPrefix)doctor:\(key):\(kind)" }
 
     /// Asks with a key that nobody uses and that begins with a prefix.
     init(key: String, prefix: String, ownPrefix: String) {
@@ -25,21 +26,21 @@
 
     /// The commands to try, in order, and whether locks can do without.
     var trials: [(words: [String], isOptional: Bool)] {
+      let (counter, queue, entries) = (helper("counter"), helper("queue"), helper("entries"))
       let basic = [
         ["SET", key, "doctor", "NX", "PX", "1000"], ["GET", key], ["GETRANGE", key, "0", "9"],
         ["PTTL", key], ["PEXPIRE", key, "1000"], ["DEL", key],
         // So that it expires even if nothing else works.
-        ["SET", helper, "0", "PX", "1000"], ["INCR", helper], ["INCRBY", helper, "1"],
-        ["DEL", helper], ["TIME"], ["EVAL", "return 1", "0"],
+        ["SET", counter, "0", "PX", "1000"], ["INCR", counter], ["INCRBY", counter, "1"],
+        ["DEL", counter], ["TIME"], ["EVAL", "return 1", "0"],
         // The digest of that script.
         ["EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"],
       ]
       let queueing = [
-        ["EXISTS", helper], ["ZADD", helper, "1", "a"], ["PEXPIRE", helper, "1000"],
-        ["ZSCORE", helper, "a"],
-        ["ZRANGE", helper, "0", "0"], ["ZREM", helper, "a"], ["DEL", helper],
-        ["HSET", helper, "a", "1"], ["PEXPIRE", helper, "1000"], ["HGET", helper, "a"],
-        ["HDEL", helper, "a"], ["DEL", helper],
+        ["EXISTS", queue], ["ZADD", queue, "1", "a"], ["PEXPIRE", queue, "1000"],
+        ["ZSCORE", queue, "a"], ["ZRANGE", queue, "0", "0"], ["ZREM", queue, "a"], ["DEL", queue],
+        ["HSET", entries, "a", "1"], ["PEXPIRE", entries, "1000"], ["HGET", entries, "a"],
+        ["HDEL", entries, "a"], ["DEL", entries],
         ["PUBLISH", "\(ownPrefix)inbox:doctor", "hello"],
         ["PUBSUB", "NUMSUB", "\(ownPrefix)inbox:doctor"], ["PING"],
       ]
@@ -54,10 +55,13 @@
         guard case .error(let error) = reply else { continue }
         if error.message.contains("unknown command") {
           if !unknown.contains(trial.words[0]) { unknown.append(trial.words[0]) }
+        } else if error.word == "NOSCRIPT" {
+          // What EVAL was refused for, or is not known, is said already.
+          continue
         } else if error.word != "NOPERM" {
           errors.append(error.message)
         } else if trial.isOptional {
-          refusedQueueing.append(trial.words[0])
+          if !refusedBasic.contains(trial.words[0]) { refusedQueueing.append(trial.words[0]) }
         } else {
           refusedBasic.append(trial.words[0])
         }
@@ -76,7 +80,7 @@
         findings.append(
           Finding(
             .problem, "permissions",
-            "this user may not use \(Self.list(refusedBasic)) on \(prefix)* or the library's own keys; it needs: \(rules)"
+            "this user may not use \(Self.list(refusedBasic)) on \(prefix)* or the library's own keys: without, \(Self.loss(of: refusedBasic)); it needs: \(rules)"
           ))
       }
       if !refusedQueueing.isEmpty {

@@ -19,10 +19,7 @@
         let locker = try await connection.connect(until: deadline, console: console)
         do throws(any Error) {
           try await refuseNesting(at: locker)
-          if let failure = try await locker.tryCommands(for: order.keys[0]) {
-            throw ToolFailure(
-              .refused, "the server cannot do what locks need (\(failure)): see redis-lock doctor")
-          }
+          try await checkCommands(at: locker)
           let reporter = WaitReporter(keys: order.keys, locker: locker, console: console)
           if order.waits {
             let reporting = Task { await reporter.run() }
@@ -73,6 +70,25 @@
         throw ToolFailure(
           .usage, "\(key.safeToShow) is held by the run around this one, which waits for it")
       }
+    }
+
+    /// Sees that the server can do what locks need, as long as the command has not been started.
+    ///
+    /// What it cannot do just now the lock waits for, on a server that may be another by then.
+    func checkCommands(at locker: Locker) async throws {
+      var failure: (text: String, isTransient: Bool)?
+      do {
+        failure = try await locker.tryCommands(for: order.keys[0])
+      } catch let error as LockError where error.isRetryable && order.waits {
+        failure = (error.message, true)
+      }
+      guard let failure else { return }
+      guard failure.isTransient else {
+        throw ToolFailure(
+          .refused,
+          "the server cannot do what locks need (\(failure.text)): see redis-lock doctor")
+      }
+      if order.waits { console.say(.warning, "waiting for the server: \(failure.text)", fields()) }
     }
 
     func release(_ lock: Lock) async -> ReleaseOutcome? {

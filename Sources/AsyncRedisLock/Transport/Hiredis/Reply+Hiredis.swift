@@ -25,11 +25,11 @@ extension Reply {
     }
   }
 
-  /// The text of a reply; bytes that are not UTF-8 become replacement characters, which no token of
-  /// ours contains, so that a foreign value cannot pass for one.
+  /// The text of a reply; bytes that are not UTF-8 become escapes, whose backslash no token of ours contains, so
+  /// that a foreign value cannot pass for one.
   private static func text(_ body: redisReply) -> String {
     guard let start = unsafe body.str else { return "" }
     return unsafe String(
-      decoding: UnsafeRawBufferPointer(start: start, count: Int(body.len)), as: UTF8.self)
+      escapingInvalid: UnsafeRawBufferPointer(start: start, count: Int(body.len)))
   }
 }

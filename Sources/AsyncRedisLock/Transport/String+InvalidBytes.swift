@@ -1,0 +1,19 @@
+extension String {
+  /// A text in which bytes that are not UTF-8 stand as escapes, such as `\xe9`.
+  init(escapingInvalid bytes: some Collection<UInt8>) {
+    if let text = String(validating: bytes, as: UTF8.self) {
+      self = text
+      return
+    }
+    var text = ""
+    var rest = bytes[...]
+    while let first = rest.first {
+      let character = (1...4).lazy
+        .compactMap { String(validating: rest.prefix($0), as: UTF8.self) }.first
+      text +=
+        character ?? "\\x" + String(first >> 4, radix: 16) + String(first & 15, radix: 16)
+      rest = rest.dropFirst(character?.utf8.count ?? 1)
+    }
+    self = text
+  }
+}

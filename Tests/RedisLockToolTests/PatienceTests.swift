@@ -1,0 +1,68 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("redis-lock run on a server that cannot do it just now", .timeLimit(.minutes(3)))
+  struct PatienceTests {
+    @Test("A run waits for a server that loads its data, and -n does not")
+    func loading() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      // Between two keys of a kilobyte it answers, every millisecond and for 8 s in all.
+      _ = try client("CONFIG", "SET", "rdbcompression", "no")
+      _ = try client("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
+      _ = try client("CONFIG", "SET", "key-load-delay", "2000")
+      _ = try client("DEBUG", "POPULATE", "4000", "key", "1000")
+      Thread.detachNewThread { _ = try? RedisClient(server)("DEBUG", "RELOAD") }
+      await until("it loads") {
+        do {
+          _ = try client("GET", "x")
+          return false
+        } catch { return "\(error)".contains("LOADING") }
+      }
+      let now = try await ToolProcess.run(["run", "-n", "lock", "--", "echo", "ran"], on: server)
+      #expect(now.status == 77 && now.errors.contains("LOADING"), "\(now.errors)")
+      #expect(now.duration < .seconds(5))
+      let later = try await ToolProcess.run(
+        ["run", "-w", "60s", "lock", "--", "echo", "ran"], on: server)
+      #expect(later.status == 0 && later.output == "ran\n", "\(later.errors)")
+      #expect(later.errors.contains("waiting for the server: LOADING"))
+    }
+
+    @Test("A run waits for a server that takes connections, and does not answer for a while")
+    func silent() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      // Longer than an answer may take; the greeting of a connection comes before that.
+      _ = try client("PING")
+      let waiter = try ToolProcess(
+        ["run", "-w", "60s", "-v", "lock", "--", "echo", "ran"], on: server)
+      for _ in 0..<4 {
+        server.pause()
+        try await Task.sleep(for: .milliseconds(1500))
+        server.resume()
+        try await Task.sleep(for: .milliseconds(2))
+      }
+      let outcome = await waiter.outcome()
+      #expect(outcome.status == 0 && outcome.output == "ran\n", "\(outcome.errors)")
+    }
+
+    @Test("A run waits for a replica to become the master, and says when it does not in time")
+    func failover() async throws {
+      let server = try RedisServer(arguments: ["--replicaof", "127.0.0.1", "1"])
+      defer { server.stop() }
+      let vain = try await ToolProcess.run(
+        ["run", "-w", "1s", "lock", "--", "echo", "ran"], on: server)
+      #expect(vain.status == 77 && vain.output.isEmpty)
+      #expect(vain.errors.contains("READONLY"), "\(vain.errors)")
+      let waiter = try ToolProcess(["run", "-w", "30s", "lock", "--", "echo", "ran"], on: server)
+      await until("it waits") { waiter.errors.contains("waiting for the server: SET: READONLY") }
+      _ = try RedisClient(server)("REPLICAOF", "NO", "ONE")
+      let outcome = await waiter.outcome()
+      #expect(outcome.status == 0 && outcome.output == "ran\n", "\(outcome.errors)")
+    }
+  }
+#endif
