@@ -4,6 +4,9 @@ public struct Checker: Sendable {
   let limits: Limits
   let outages: Intervals
   private let stalls: [Int32: Intervals]
+  /// When stalls began and ended, of all processes, in order: an hour has too many processes to ask each.
+  private let stallStarts: [UInt64]
+  private let stallEnds: [UInt64]
   private let forgettings: [Episode]
 
   /// Prepares to look at a history.
@@ -13,6 +16,8 @@ public struct Checker: Sendable {
     outages = Intervals(history.episodes(.outage))
     stalls = Dictionary(grouping: history.episodes(.stall), by: \.process)
       .mapValues { Intervals($0) }
+    stallStarts = stalls.values.flatMap(\.starts).sorted()
+    stallEnds = stalls.values.flatMap(\.ends).sorted()
     forgettings = history.episodes(.forgetting)
   }
 
@@ -39,6 +44,7 @@ public struct Checker: Sendable {
 
   /// How many stalls of other processes than these were there between two instants.
   func stallCount(from start: UInt64, to end: UInt64) -> Int {
-    stalls.values.reduce(0) { $0 + $1.count(from: start, to: end) }
+    // Those that have begun by then, without those that are over before.
+    stallStarts.count(below: end) - stallEnds.count(below: start + 1)
   }
 }

@@ -38,12 +38,30 @@ struct Intervals {
     zip(parts, parts.dropFirst()).map { ($0.end, $1.start) }
   }
 
+  /// When the parts begin.
+  var starts: [UInt64] { parts.map(\.start) }
+
+  /// When they end.
+  var ends: [UInt64] { parts.map(\.end) }
+
   private func firstIndex(endingAfter instant: UInt64) -> Int {
-    var (low, high) = (0, parts.count)
+    parts.firstIndexBehind { $0.end > instant }
+  }
+}
+
+extension Array {
+  /// The first index of what satisfies a condition, when all behind it do, too.
+  fileprivate func firstIndexBehind(_ isBehind: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
     while low < high {
       let middle = (low + high) / 2
-      if parts[middle].end > instant { high = middle } else { low = middle + 1 }
+      if isBehind(self[middle]) { high = middle } else { low = middle + 1 }
     }
     return low
   }
+}
+
+extension [UInt64] {
+  /// How many of the sorted numbers are less than one.
+  func count(below limit: UInt64) -> Int { firstIndexBehind { $0 >= limit } }
 }

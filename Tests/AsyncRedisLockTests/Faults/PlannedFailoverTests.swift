@@ -70,8 +70,7 @@ struct PlannedFailoverTests {
         }
         if round > 0 { try await expectInboxes(of: lockers, on: pair.master) }
         if round < 3 {
-          await eventually(within: .seconds(20), "a failover begins") { try pair.beginFailover() }
-          await eventually(within: .seconds(20), "the roles are swapped") { pair.hasFailedOver }
+          await failOver(pair)
           await waitUntilInStep(pair)
         }
       }
@@ -111,8 +110,27 @@ struct PlannedFailoverTests {
     for locker in [holder, waiter] { await locker.close() }
   }
 
+  @Test("The inbox of a locker that waits for nothing follows the login of its main connection")
+  func idleInbox() async throws {
+    let pair = try ReplicatedPair()
+    await waitUntilInStep(pair)
+    let locker = try await Locker(url: pair.url)
+    #expect(await locker.canBeTold())
+    try await expectInboxes(of: [locker], on: pair.master)
+    await failOver(pair)
+    // It meets a replica, and logs in to the new master.
+    try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(10))).release()
+    try await expectInboxes(of: [locker], on: pair.master)
+    await locker.close()
+  }
+
   private func waitUntilInStep(_ pair: ReplicatedPair) async {
     await eventually(within: .seconds(20), "the replica follows") { pair.isInStep }
+  }
+
+  private func failOver(_ pair: ReplicatedPair) async {
+    await eventually(within: .seconds(20), "a failover begins") { try pair.beginFailover() }
+    await eventually(within: .seconds(20), "the roles are swapped") { pair.hasFailedOver }
   }
 
   private func expectInboxes(of lockers: [Locker], on server: RedisServer) async throws {
