@@ -108,7 +108,7 @@ struct ConnectionDriver: ~Copyable {
             return false
           }
           callerRuns.wasQuick()
-        } else if try !exchange(on: connection), try leaveToWatch(on: connection) {
+        } else if try !exchange(on: connection), leaveToWatch(on: connection) {
           return true
         }
       } catch {
@@ -248,11 +248,13 @@ struct ConnectionDriver: ~Copyable {
     return isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
   }
 
-  /// Has a watch wait for the server in place of this thread; false when there is something to do first.
-  private mutating func leaveToWatch(on connection: Connection) throws(TransportError) -> Bool {
+  /// Has a watch wait for the server in place of this thread; false when there is something to do first, or when the
+  /// system has no descriptor left for it.
+  private mutating func leaveToWatch(on connection: Connection) -> Bool {
     let next = nextEvent
-    guard context?.hasUnsentBytes != true, next.map({ $0 > .now }) ?? true else { return false }
-    let watch = try connection.watch(context?.fileDescriptor, until: next)
+    guard context?.hasUnsentBytes != true, next.map({ $0 > .now }) ?? true,
+      let watch = try? connection.watch(context?.fileDescriptor, until: next)
+    else { return false }
     guard connection.stopWorking() else {
       watch.cancel()
       return false
