@@ -7,7 +7,7 @@ STRICT = --build-system native -Xswiftc -warnings-as-errors
 TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build install deb api docs docs-preview test test-matrix demo examples bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies swift
+.PHONY: help build install generated deb deb-test api docs docs-preview test test-matrix demo examples bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies library swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -17,11 +17,18 @@ build: dependencies ## build for debugging and for release, with warnings as err
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) -c release
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits --build-tests
 
-install: dependencies ## build redis-lock and install it under PREFIX=/usr/local, with its man page and completions
+install: library ## build redis-lock and install it under PREFIX=/usr/local, with its man page and completions
 	SWIFT=$(SWIFT) Packaging/install "$(DESTDIR)$(or $(PREFIX),/usr/local)"
 
-deb: dependencies ## build a Debian package of redis-lock, for this system
+generated: dependencies ## generate the man page and the completions of redis-lock anew, for the repository
+	$(SWIFT) build $(TRAITS) --product redis-lock
+	Packaging/generate "$$($(SWIFT) build $(TRAITS) --show-bin-path)/redis-lock"
+
+deb: library ## build a Debian package of redis-lock, for this architecture
 	SWIFT=$(SWIFT) Packaging/deb
+
+deb-test: deb ## look the Debian package over, and install it in a root with nothing else; needs root
+	Packaging/deb-test
 
 api: dependencies ## say what breaks in the public interface since the last tag, or since BASE=
 	SWIFT=$(SWIFT) Packaging/api $(BASE)
@@ -94,6 +101,9 @@ format: swift ## format the sources
 
 dependencies: swift ## install what is missing: hiredis and redis-server
 	@.ci/install-dependencies
+
+library: swift
+	@.ci/install-dependencies --library
 
 clean: ## remove everything that was built
 	rm -rf .build .build-* Benchmarks/.build Examples/.build

@@ -8,7 +8,7 @@
   #endif
 
   /// What `redis-lock` ends with, besides the status of its command; from `sysexits.h` where that fits.
-  enum ToolStatus: Int32 {
+  enum ToolStatus: Int32, CaseIterable {
     /// What was looked for is not as it should be.
     case problem = 1
     /// Bad usage.

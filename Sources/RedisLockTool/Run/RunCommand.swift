@@ -27,6 +27,7 @@
           64  bad usage
           69  the server cannot be reached
           71  the system lacks threads or processes
+          74  what was asked for could not be written
           75  the lock was not to be had in time; see also -E
           76  the lock was not held to the end
           77  the server refused, for instance the login

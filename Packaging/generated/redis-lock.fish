@@ -1,0 +1,140 @@
+function __redis-lock_should_offer_completions_for_flags_or_options -a expected_commands
+    set -l non_repeating_flags_or_options $argv[2..]
+    set -l non_repeating_flags_or_options_absent 0
+    set -l positional_index 0
+    set -l commands
+    __redis-lock_parse_tokens
+    test "$commands" = "$expected_commands"; and return $non_repeating_flags_or_options_absent
+end
+
+function __redis-lock_should_offer_completions_for_positional -a expected_commands positional_index_comparison expected_positional_index
+    set -l non_repeating_flags_or_options
+    set -l non_repeating_flags_or_options_absent 0
+    set -l positional_index 0
+    set -l commands
+    __redis-lock_parse_tokens
+    test "$commands" = "$expected_commands" -a \( "$positional_index" "$positional_index_comparison" "$expected_positional_index" \)
+end
+
+function __redis-lock_parse_tokens -S
+    set -l unparsed_tokens (__redis-lock_tokens -pc)
+    switch $unparsed_tokens[1]
+    case 'redis-lock'
+        __redis-lock_parse_subcommand 0 'version' 'h/help'
+        switch $unparsed_tokens[1]
+        case 'run'
+            __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'q/quiet' 'v/verbose' 'json-log' 'ttl=' 'extend=' 'w/wait=' 'n/no-wait' 'min-hold=' 'max-hold=' 'grace=' 'record-for=' 'label=' 'E/conflict-exit-code=' 'c/command=' 'version' 'h/help'
+        case 'status'
+            __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'json' 'watch' 'version' 'h/help'
+        case 'release'
+            __redis-lock_parse_subcommand 1 'url=' 'url-file=' 'force' 'token=' 'version' 'h/help'
+        case 'list'
+            __redis-lock_parse_subcommand 1 'url=' 'url-file=' 'json' 'foreign' 'watch' 'version' 'h/help'
+        case 'doctor'
+            __redis-lock_parse_subcommand 1 'url=' 'url-file=' 'json' 'version' 'h/help'
+        case 'help'
+            __redis-lock_parse_subcommand -r 1 'version'
+        end
+    end
+end
+
+function __redis-lock_tokens
+    if test (string split -m 1 -f 1 -- . "$FISH_VERSION") -gt 3
+        commandline --tokens-raw $argv
+    else
+        commandline -o $argv
+    end
+end
+
+function __redis-lock_parse_subcommand -S -a positional_count
+    argparse -s r -- $argv
+    set -l option_specs $argv[2..]
+    set -l is_repeating_positional $_flag_r
+    set -el _flag_r
+    set -a commands $unparsed_tokens[1]
+    set positional_index 0
+    while true
+        set -e unparsed_tokens[1]
+        argparse -sn "$commands" $option_specs -- $unparsed_tokens 2> /dev/null
+        set unparsed_tokens $argv
+        set positional_index (math $positional_index + 1)
+        for non_repeating_flag_or_option in $non_repeating_flags_or_options
+            if set -ql "_flag_$(string replace -a - _ -- $non_repeating_flag_or_option)"
+                set non_repeating_flags_or_options_absent 1
+                break
+            end
+        end
+        test (count $unparsed_tokens) -eq 0 -o \( -z "$is_repeating_positional" -a "$positional_index" -gt "$positional_count" \) && break
+    end
+end
+
+function __redis-lock_complete_directories
+    set -l token (commandline -t)
+    string match -- '*/' $token
+    set -l subdirs $token*/
+    printf %s\n $subdirs
+end
+
+function __redis-lock_custom_completion
+    set -x SAP_SHELL fish
+    set -x SAP_SHELL_VERSION $FISH_VERSION
+    set -l tokens (__redis-lock_tokens -p)
+    if test -z "$(__redis-lock_tokens -t)"
+        set -l index (count (__redis-lock_tokens -pc))
+        set tokens $tokens[..$index] \'\' $tokens[(math $index + 1)..]
+    end
+    command $tokens[1] $argv $tokens
+end
+
+complete -c 'redis-lock' -f
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock" version' -l 'version' -d 'Show the version.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'run' -d 'Run a command under a lock.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'status' -d 'Say who holds a lock, since when, and who waits for it.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'release' -d 'Free a key, and say whose it was.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'list' -d 'List the locks on the server.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'doctor' -d 'Say what is wrong with this server for locks.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'help' -d 'Show subcommand help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" q quiet' -s 'q' -l 'quiet' -d 'Say nothing but errors.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" v verbose' -s 'v' -l 'verbose' -d 'Say what happens.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" json-log' -l 'json-log' -d 'Say it as JSON, an object a line.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" ttl' -l 'ttl' -d 'How long the lock outlives this process at the most.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" extend' -l 'extend' -d 'How often the lock is extended, at least every 3s. (default: a third of the ttl)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" w wait' -s 'w' -l 'wait' -d 'How long to wait for the lock. (default: for ever)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" n no-wait' -s 'n' -l 'no-wait' -d 'Do not wait for the lock.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" min-hold' -l 'min-hold' -d 'How long others are kept from the lock at the least, even if the command is faster.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" max-hold' -l 'max-hold' -d 'How long the command may take at the most; then the lock counts as lost.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" grace' -l 'grace' -d 'How long the command has between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or what the ttl leaves)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" record-for' -l 'record-for' -d 'How long the server keeps a record of this run, for status and list; 0 for none.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" label' -l 'label' -d 'A word for people who look at the lock. (default: the command\'s name)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" E conflict-exit-code' -s 'E' -l 'conflict-exit-code' -d 'The exit status instead of 75.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" c command' -s 'c' -l 'command' -d 'A command for /bin/sh.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" version' -l 'version' -d 'Show the version.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" json' -l 'json' -d 'As JSON, an object for each key and line.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" watch' -l 'watch' -d 'Look again every second, until interrupted.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" version' -l 'version' -d 'Show the version.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" force' -l 'force' -d 'Free it whoever holds it.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" token' -l 'token' -d 'The token of the lock. (default: REDIS_LOCK_TOKEN)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" version' -l 'version' -d 'Show the version.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" json' -l 'json' -d 'As JSON, an object for each lock and line.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" foreign' -l 'foreign' -d 'Also what may be locks of other clients: all strings that expire.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" watch' -l 'watch' -d 'Look again every second, until interrupted: who holds what, who waits, and for how long.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" version' -l 'version' -d 'Show the version.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" json' -l 'json' -d 'As JSON, an object for each finding and line.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" version' -l 'version' -d 'Show the version.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock help" version' -l 'version' -d 'Show the version.'

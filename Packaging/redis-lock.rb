@@ -1,0 +1,28 @@
+# The formula of a Homebrew tap; the release fills in the version and the checksum.
+class RedisLock < Formula
+  desc "Run commands under a lock that is shared by way of Redis or Valkey"
+  homepage "https://github.com/async-redis-lock/async-redis-lock"
+  url "https://github.com/async-redis-lock/async-redis-lock/archive/refs/tags/@VERSION@.tar.gz"
+  sha256 "@SHA256@"
+  license "MIT"
+
+  depends_on xcode: ["26.0", :build]
+  depends_on "hiredis"
+  depends_on macos: :sequoia
+  uses_from_macos "swift" => :build
+
+  def install
+    system "swift", "build", "--disable-sandbox", "-c", "release", "--product", "redis-lock"
+    bin.install ".build/release/redis-lock"
+    man1.install "Packaging/generated/redis-lock.1"
+    bash_completion.install "Packaging/generated/redis-lock.bash" => "redis-lock"
+    zsh_completion.install "Packaging/generated/_redis-lock"
+    fish_completion.install "Packaging/generated/redis-lock.fish"
+  end
+
+  test do
+    assert_match version.to_s, shell_output("#{bin}/redis-lock --version")
+    # Nobody listens there.
+    shell_output("#{bin}/redis-lock run --url redis://127.0.0.1:1 key -- true 2>&1", 69)
+  end
+end
