@@ -57,7 +57,9 @@ struct CancellationTests {
       }
     }
     #expect(cancelled > 50, "the test has to hit acquisitions that are in flight")
-    await eventually(within: .seconds(20), "the others on the connection go on") { pairs.value > 100 }
+    await eventually(within: .seconds(20), "the others on the connection go on") {
+      pairs.value > 100
+    }
     bystander.cancel()
     _ = await bystander.result
     await expectNoKeys()
