@@ -85,10 +85,17 @@ struct LoginTests {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 1)
     let login = Handshake(configuration, connectHook: nil)
     var replies = Array(repeating: Reply.status("OK"), count: 3)
-    replies[place] = Self.error("ERR unknown command `AUTH`, with args beginning with: `zq7 kx9`")
+    replies[place] = Self.error("ERR the words `zq7 kx9` mean nothing here")
     let error = #expect(throws: TransportError.self) { try login.check(replies) }
     #expect(error.map { "\($0)".contains("the server refused the login") } == true)
     #expect(error.map { "\($0)".contains("zq7") } == false)
+  }
+
+  @Test("Replies of a server that does not know a command are shown without its arguments")
+  func unknownCommand() {
+    let error = ServerError(
+      message: "ERR unknown command `AUTH`, with args beginning with: `zq7 kx9`")
+    #expect(error.message == "ERR unknown command `AUTH`")
   }
 
   @Test("Replies to a login tell of a database that is not there, password or not")
