@@ -134,8 +134,9 @@ final class Nemesis {
   /// Repairs what is due, up to the instant.
   private func rest(until end: UInt64) throws {
     repeat {
-      let due = repairs.filter { $0.due <= LogClock.now }.sorted { $0.due < $1.due }
-      repairs.removeAll { $0.due <= (due.last?.due ?? 0) }
+      let now = LogClock.now
+      let due = repairs.filter { $0.due <= now }.sorted { $0.due < $1.due }
+      repairs.removeAll { $0.due <= now }
       for repair in due { try repair.action() }
       Thread.sleep(forTimeInterval: 0.002)
     } while LogClock.now < end
