@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,24 @@ void child_process_stop_job(void) {
   raise(SIGTSTP);
   pthread_sigmask(SIG_SETMASK, &blocked, NULL);
   sigaction(SIGTSTP, &former, NULL);
+}
+
+void child_process_signal_job(int number) {
+  signal(number, SIG_IGN);
+  kill(0, number);
+}
+
+void child_process_end_by(int number) {
+  if (child_process_was_ignored(number)) return;
+  // No core of this program, which has not crashed.
+  struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  sigset_t own;
+  sigemptyset(&own);
+  sigaddset(&own, number);
+  signal(number, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &own, NULL);
+  raise(number);
 }
 
 /// Whether a variable of the environment is one of the additions, by its name.
@@ -171,6 +190,7 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
   }
   int is_stopped = info.si_code == CLD_STOPPED;
+  if (is_stopped) child_process_note_stop();
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;
   change->ending_signal = info.si_code != CLD_EXITED && !is_stopped ? info.si_status : 0;
   change->stopping_signal = is_stopped ? info.si_status : 0;

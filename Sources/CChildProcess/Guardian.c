@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,12 @@ struct shared {
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
   _Atomic int is_over;
+  /// What the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for nothing.
+  _Atomic int typed;
+  /// How often the command is still looked after, which was asked to stop and has not.
+  _Atomic int stops;
+  /// When the command was seen to have stopped.
+  _Atomic int64_t stopped_at;
 };
 
 static struct shared *shared;
@@ -52,6 +59,12 @@ static int64_t now(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+void child_process_note_stop(void) {
+  if (!shared) return;
+  atomic_store(&shared->stopped_at, now());
+  atomic_store(&shared->stops, 0);
+}
+
 static void kill_command(pid_t tool_group) {
   pid_t child = atomic_load(&shared->child);
   // Out of the group, to survive its end; that fails when nothing is left of the other one.
@@ -66,8 +79,8 @@ static int wait_for_end(int line, int milliseconds) {
   return poll(&entry, 1, milliseconds) > 0;
 }
 
-/// Whether a process is stopped, and so does nothing that would have to be ended.
-static int is_stopped(pid_t process) {
+/// The state of a process as Linux has it, such as `T` for one that is stopped; 0 if it cannot be known.
+static char state_of(pid_t process) {
 #ifdef __linux__
   char path[32], stat[256];
   // Without snprintf, which may allocate memory: this process was forked from one with threads.
@@ -85,11 +98,51 @@ static int is_stopped(pid_t process) {
   close(file);
   // The name in parentheses may hold anything.
   while (length > 2 && stat[length - 1] != ')') length--;
-  return length > 2 && length + 1 < (ssize_t)sizeof stat && stat[length + 1] == 'T';
+  return length > 2 && length + 1 < (ssize_t)sizeof stat ? stat[length + 1] : 0;
 #else
   (void)process;
   return 0;
 #endif
+}
+
+/// How often a command that cannot stop is helped to.
+static const int most_stops = 20;
+
+/// Notes what was typed at the terminal: the command cannot tell, and this process's group gets it, too. Returns whether
+/// that is to stop the command.
+///
+/// All signals are blocked here, so it is pending.
+static int note_typed(void) {
+  int is_to_stop = 0;
+#ifdef __linux__
+  sigset_t typed;
+  sigemptyset(&typed);
+  sigaddset(&typed, SIGINT);
+  sigaddset(&typed, SIGQUIT);
+  sigaddset(&typed, SIGTSTP);
+  struct timespec zero = {0, 0};
+  siginfo_t info;
+  while (sigtimedwait(&typed, &info, &zero) > 0) {
+    // From the kernel, and not from a process.
+    if (info.si_code != SI_KERNEL) continue;
+    if (info.si_signo == SIGTSTP)
+      is_to_stop = 1;
+    else
+      atomic_store(&shared->typed, info.si_signo);
+  }
+#endif
+  return is_to_stop;
+}
+
+/// Helps a command to stop that waits in vfork(2) for a child which was stopped itself, before its exec: a shell would
+/// hang so for ever.
+static void help_to_stop(void) {
+  pid_t child = atomic_load(&shared->child);
+  if (child <= 0 || state_of(child) != 'D') return;
+  struct timespec moment = {0, 5000000};
+  kill(-guardian, SIGCONT);
+  nanosleep(&moment, NULL);
+  kill(-guardian, SIGTSTP);
 }
 
 static void guard(int line, pid_t tool, pid_t tool_group) {
@@ -98,16 +151,30 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     int64_t left = deadline ? deadline - now() : 1000000000;
     if (left <= 0) break;
     // Not for long at a time: the clock of poll(2) stops while the machine sleeps.
-    int milliseconds = left > 250000000 ? 250 : (int)(left / 1000000) + 1;
-    if (wait_for_end(line, milliseconds)) {
+    int longest = atomic_load(&shared->stops) > 0 ? 50 : 250;
+    int milliseconds = left > longest * 1000000LL ? longest : (int)(left / 1000000) + 1;
+    int is_ended = wait_for_end(line, milliseconds);
+    int is_to_stop = note_typed();
+    if (is_ended) {
       if (!atomic_load(&shared->is_over)) kill_command(tool_group);
       return;
     }
+    // A moment later, so that it is not taken for one that cannot stop while it does.
+    int stops = atomic_load(&shared->stops);
+    if (stops > 0) {
+      help_to_stop();
+      // Not when the other process has seen meanwhile that it is stopped.
+      atomic_compare_exchange_strong(&shared->stops, &stops, stops - 1);
+    }
+    // What was typed is noticed up to 250 ms later, when the command may have stopped and gone on.
+    if (is_to_stop && now() - atomic_load(&shared->stopped_at) > 400000000)
+      atomic_store(&shared->stops, most_stops);
   }
   kill_command(tool_group);
   // It may still say how it came to that, if it can, or when a shell lets it go on.
   while (!wait_for_end(line, 2000))
-    if (!is_stopped(tool)) {
+    // One that is stopped does nothing that would have to be ended.
+    if (state_of(tool) != 'T') {
       kill(tool, SIGKILL);
       return;
     }
@@ -166,8 +233,18 @@ void child_process_guardian_renew(int64_t nanoseconds) {
 }
 
 void child_process_guardian_end(void) {
-  if (!shared) return;
+  if (!shared || life_line < 0) return;
   atomic_store(&shared->is_over, 1);
   close(life_line);
   life_line = -1;
+  // It looks at what was typed, and ends; not waited for longer than it takes, should somebody have stopped it. It is
+  // left in place, so that its number cannot become another's.
+  struct timespec pause = {0, 1000000};
+  siginfo_t info = {.si_pid = 0};
+  for (int i = 0; i < 100; i++) {
+    if (waitid(P_PID, (id_t)guardian, &info, WEXITED | WNOWAIT | WNOHANG) < 0 || info.si_pid) break;
+    nanosleep(&pause, NULL);
+  }
 }
+
+int child_process_typed(void) { return shared ? atomic_load(&shared->typed) : 0; }

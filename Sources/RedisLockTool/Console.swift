@@ -1,5 +1,6 @@
 #if CommandLineTool
   import AsyncRedisLock
+  import CChildProcess
   import Dispatch
   import Synchronization
 
@@ -134,9 +135,19 @@
       time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 
-    /// Ends the process, when what was said is written or has had a moment for it.
-    func exit(_ status: Int32) -> Never {
+    /// Ends the process, when what was said is written or has had a moment for it; by the signal that has ended what was
+    /// run, if that was Ctrl-C.
+    ///
+    /// Otherwise a script would go on: the shell that runs it sees how its child ends, and has to get the signal as well.
+    func exit(_ status: Int32, endedBy signal: Int32? = nil) -> Never {
       drain()
+      let typed = child_process_typed()
+      if typed != 0 { child_process_signal_job(typed) }
+      if let signal, [SIGINT, SIGQUIT].contains(signal),
+        signal == typed || SignalReceiver.hasReceived(signal)
+      {
+        child_process_end_by(signal)
+      }
       Self.end(status)
     }
 

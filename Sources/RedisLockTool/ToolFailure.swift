@@ -68,13 +68,14 @@
     }
 
     /// Ends the process with what a body returns, or says why it failed; `conflict` is the status for a lock that
-    /// was not to be had.
+    /// was not to be had, and `signal` what has ended that which was run.
     static func reported(
       by console: Console, conflict: UInt8? = nil, fields: Console.Fields = [:],
-      _ body: () async throws -> Int32
+      signal: () -> Int32? = { nil }, _ body: () async throws -> Int32
     ) async -> Never {
       do {
-        console.exit(try await body())
+        let status = try await body()
+        console.exit(status, endedBy: signal())
       } catch {
         let failure =
           error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
@@ -86,7 +87,7 @@
           let own: Console.Fields = ["exitStatus": .number(Int64(status))]
           console.say(.error, failure.description, fields.merging(own) { $1 })
         }
-        console.exit(status)
+        console.exit(status, endedBy: signal())
       }
     }
   }

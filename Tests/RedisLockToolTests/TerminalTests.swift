@@ -145,6 +145,75 @@
     }
 
     @Test(
+      "Ctrl-C ends a script around a run as it does around flock", .enabled(if: hasFlock),
+      arguments: [
+        // In a loop of a script, all of which the terminal sends the signal to.
+        """
+        for n in 1 2; do LOCKED sh -c 'echo "= ready"; sleep 2'; echo "= next"; done; echo "= end"
+        """,
+        // With an input that is no terminal.
+        """
+        LOCKED sh -c 'echo "= ready"; sleep 2; cat' </dev/null; echo "= $?"
+        """,
+        // With a command that does not mind.
+        """
+        LOCKED sh -c 'trap : INT; echo "= ready"; sleep 1; sleep 1; echo "= done"'
+        """,
+        // In a job of its own: after fg of what was put into the background, and of what was stopped.
+        """
+        set -m
+        LOCKED sh -c 'sleep 0.3; echo "= ready"; sleep 2' &
+        fg >/dev/null; echo "= $?"
+        """,
+      ])
+    func interruptLikeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let (flock, tool) = try await compare([("= ready", "\\003")], commands, on: server)
+      #expect(flock == tool)
+      #expect(!tool.contains("next") && !tool.contains("end"), "\(tool)")
+      await until("nothing stays") { try server.keys().isEmpty }
+    }
+
+    @Test(
+      "A run is stopped by Ctrl-Z at any moment, also while its shell is about to start a command")
+    func stopAnytime() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // A shell that does nothing else: it waits in vfork most of the time. Not in a loop, which bash leaves then.
+      let commands = (1...6).map { n in
+        """
+        $LOCK run key-\(n) -c 'echo ready-\(n); while :; do /bin/true; done'
+        echo "stopped with $?"
+        kill -KILL $(jobs -p) && wait 2>/dev/null
+        """
+      }
+      let stops = (1...6).map { (prompt: "ready-\($0)", keys: "\\032") }
+      let outcome = try await type(
+        stops, into: "set -m\n" + commands.joined(separator: "\n"), on: server)
+      let count = outcome.output.components(separatedBy: "stopped with \(128 + SIGTSTP)").count - 1
+      #expect(count == 6, "\(outcome.output)")
+    }
+
+    @Test("A run that was stopped and fetched ends with Ctrl-C")
+    func interruptAfterStop() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let commands = """
+        set -m; trap : INT
+        $LOCK run key -c 'echo ready; sleep 1; echo go on; sleep 100'
+        echo stopped with $?
+        fg >/dev/null
+        echo ended with $?
+        """
+      let outcome = try await type(
+        [("ready", "\\032"), ("go on", "\\003")], into: commands, on: server)
+      #expect(outcome.output.contains("stopped with \(128 + SIGTSTP)"), "\(outcome.output)")
+      #expect(outcome.output.contains("ended with \(128 + SIGINT)"), "\(outcome.output)")
+      await until("nothing stays") { try server.keys().isEmpty }
+    }
+
+    @Test(
       "A run that waits for its lock stops with Ctrl-Z, goes on with fg, and ends with Ctrl-C",
       arguments: [true, false])
     func whileWaiting(isStopped: Bool) async throws {
@@ -152,7 +221,7 @@
       defer { server.stop() }
       _ = try RedisClient(server)("SET", "key", "theirs")
       let commands = """
-        set -m
+        set -m; trap : INT
         $LOCK run -v key -- echo ran
         echo ended with $?
         fg >/dev/null

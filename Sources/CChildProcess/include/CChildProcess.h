@@ -29,8 +29,12 @@ int child_process_guardian_start(void);
 /// Sets the guardian's deadline, in nanoseconds from now.
 void child_process_guardian_renew(int64_t nanoseconds);
 
-/// Ends the guardian, which does nothing any more.
+/// Ends the guardian, which does nothing any more, and waits for that, 100 ms at the most.
 void child_process_guardian_end(void);
+
+/// The signal of Ctrl-C or of Ctrl-\ if one was typed while the command had the terminal, or 0; known once the guardian
+/// has ended. On Linux.
+int child_process_typed(void);
 
 // MARK: The command
 
@@ -62,6 +66,13 @@ int child_process_take_terminal_back(int terminal);
 
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it goes on.
 void child_process_stop_job(void);
+
+/// Sends a signal to the others of this process's own job, as the terminal does to the job in its foreground.
+void child_process_signal_job(int signal);
+
+/// Ends this process by a signal; returns if that was ignored when this process was started, or does not end it, as in
+/// the first process of a container.
+void child_process_end_by(int signal);
 
 /// Sends a signal to the command and its group; 0, or -1 with `errno`.
 int child_process_signal(pid_t child, int signal);

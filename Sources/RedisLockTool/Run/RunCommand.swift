@@ -143,10 +143,12 @@
         options: options, waits: waits,
         grace: grace?.duration ?? .seconds(5), recordFor: recordFor.duration)
       let console = messages.console
+      let supervisor = Supervisor(order, console: console)
       await ToolFailure.reported(
-        by: console, conflict: conflictExitCode, fields: ["key": .text(order.list)]
+        by: console, conflict: conflictExitCode, fields: ["key": .text(order.list)],
+        signal: { supervisor.endingSignal }
       ) {
-        try await Supervisor(order, console: console).run(on: connection)
+        try await supervisor.run(on: connection)
       }
     }
   }

@@ -18,6 +18,25 @@
     /// What ends the wait for the lock.
     static let ending: Set = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
+    /// What this process has received, of all that is passed on.
+    private static let received = Mutex<Set<Int32>>([])
+
+    /// Whether this process has received a signal itself.
+    static func hasReceived(_ signal: Int32) -> Bool { received.withLock { $0.contains(signal) } }
+
+    /// How many stops of this job are under way, or were a moment ago.
+    private static let stops = Mutex(0)
+
+    /// Stops this process and the others of its job as Ctrl-Z does, and returns when somebody has let them go on.
+    static func stopJob() {
+      stops.withLock { $0 += 1 }
+      child_process_stop_job()
+      // What is sent to the job may reach this process as well, and would stop the command again.
+      DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { @Sendable in
+        stops.withLock { $0 -= 1 }
+      }
+    }
+
     private let hasContinued = DispatchSemaphore(value: 0)
     private let sources = Mutex<[any DispatchSourceSignal]>([])
 
@@ -31,7 +50,11 @@
         _ = signal(number, SIG_IGN)
         sources.withLock { sources in
           let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-          source.setEventHandler { @Sendable in receive(number) }
+          source.setEventHandler { @Sendable in
+            guard number != SIGTSTP || Self.stops.withLock({ $0 == 0 }) else { return }
+            Self.received.withLock { _ = $0.insert(number) }
+            receive(number)
+          }
           source.activate()
           sources.append(source)
         }
@@ -47,7 +70,7 @@
     /// Stops this process and the others of its job, and returns when somebody has let them go on.
     func stop() {
       while hasContinued.wait(timeout: .now()) == .success {}
-      child_process_stop_job()
+      Self.stopJob()
       // Another thread may be the first to stop, so that this one would run on for a moment. Not for ever: a job
       // without a shell is not stopped.
       _ = hasContinued.wait(timeout: .now() + 1)

@@ -40,6 +40,8 @@
       var signals: [Int32] = []
       var child: pid_t?
       var plan: LossPlan?
+      /// The signal that has ended the command, or the wait for the lock.
+      var endingSignal: Int32?
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
@@ -51,6 +53,9 @@
     // A busy machine must not keep the command from being ended.
     private let queue = DispatchQueue(label: "redis-lock", qos: .userInteractive)
     let state = Mutex(State())
+
+    /// The signal that has ended the command, or the wait for the lock, if one has.
+    var endingSignal: Int32? { state.withLock { $0.endingSignal } }
 
     init(_ order: Order, console: Console) {
       self.order = order
@@ -70,6 +75,7 @@
         (locker, lock) = try await waitForLock(on: connection)
       } catch is CancellationError {
         let signal = state.withLock { $0.signals.first } ?? SIGTERM
+        state.withLock { $0.endingSignal = signal }
         throw ToolFailure(signal: signal)
       }
       // The wait may have been stopped for long.
@@ -156,6 +162,7 @@
             self.ended()
             continuation.resume(returning: .success(status))
           case .killed(let signal):
+            self.state.withLock { $0.endingSignal = signal }
             self.ended()
             continuation.resume(returning: .success(128 + signal))
           }
@@ -249,7 +256,7 @@
         pass(signal)
       } else if let cancelWait {
         // Stops as without a handler; the place in the queue may lapse meanwhile.
-        if signal == SIGTSTP { child_process_stop_job() }
+        if signal == SIGTSTP { SignalReceiver.stopJob() }
         if SignalReceiver.ending.contains(signal) { cancelWait() }
       }
     }
