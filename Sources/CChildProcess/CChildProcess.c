@@ -42,6 +42,9 @@ void child_process_stop_job(void) {
   // The others first. Sent to the whole process, it might be taken by whoever waits for signals.
   sigaction(SIGTSTP, &ignore, &former);
   kill(0, SIGTSTP);
+  // Drops what stays pending when the first thread blocks signals right now, for example to start another: this
+  // process would stop twice.
+  sigaction(SIGTSTP, &ignore, NULL);
   sigaction(SIGTSTP, &stop, NULL);
   pthread_sigmask(SIG_UNBLOCK, &own, &blocked);
   raise(SIGTSTP);
@@ -190,7 +193,6 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
   }
   int is_stopped = info.si_code == CLD_STOPPED;
-  if (is_stopped) child_process_note_stop();
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;
   change->ending_signal = info.si_code != CLD_EXITED && !is_stopped ? info.si_status : 0;
   change->stopping_signal = is_stopped ? info.si_status : 0;

@@ -14,6 +14,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,10 +34,6 @@ struct shared {
   _Atomic int is_over;
   /// What the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for nothing.
   _Atomic int typed;
-  /// How often the command is still looked after, which was asked to stop and has not.
-  _Atomic int stops;
-  /// When the command was seen to have stopped.
-  _Atomic int64_t stopped_at;
 };
 
 static struct shared *shared;
@@ -59,12 +57,6 @@ static int64_t now(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-void child_process_note_stop(void) {
-  if (!shared) return;
-  atomic_store(&shared->stopped_at, now());
-  atomic_store(&shared->stops, 0);
-}
-
 static void kill_command(pid_t tool_group) {
   pid_t child = atomic_load(&shared->child);
   // Out of the group, to survive its end; that fails when nothing is left of the other one.
@@ -79,34 +71,44 @@ static int wait_for_end(int line, int milliseconds) {
   return poll(&entry, 1, milliseconds) > 0;
 }
 
-/// The state of a process as Linux has it, such as `T` for one that is stopped; 0 if it cannot be known.
-static char state_of(pid_t process) {
+/// What Linux says of a process.
+struct look {
+  /// Such as `T` for one that is stopped; 0 if it cannot be known.
+  char state;
+  /// Whether it is to stop with SIGTSTP, and has not done so yet.
+  int is_to_stop;
+};
+
+static struct look look_at(pid_t process) {
+  struct look look = {0, 0};
 #ifdef __linux__
-  char path[32], stat[256];
+  char path[32], text[4096];
   // Without snprintf, which may allocate memory: this process was forked from one with threads.
   char *end = path + sizeof path, *start = end;
-  const char *suffix = "/stat";
+  const char *suffix = "/status";
   *--start = 0;
-  for (int i = 4; i >= 0; i--) *--start = suffix[i];
+  for (int i = 6; i >= 0; i--) *--start = suffix[i];
   do *--start = (char)('0' + process % 10);
   while (process /= 10);
   const char *prefix = "/proc/";
   for (int i = 5; i >= 0; i--) *--start = prefix[i];
   int file = open(start, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  ssize_t length = read(file, stat, sizeof stat);
+  if (file < 0) return look;
+  ssize_t length = read(file, text, sizeof text - 1);
   close(file);
-  // The name in parentheses may hold anything.
-  while (length > 2 && stat[length - 1] != ')') length--;
-  return length > 2 && length + 1 < (ssize_t)sizeof stat ? stat[length + 1] : 0;
+  text[length > 0 ? length : 0] = 0;
+  // The name, which may hold anything, has no line feed in it.
+  const char *state = strstr(text, "\nState:\t"), *pending = strstr(text, "\nShdPnd:\t");
+  if (state) look.state = state[8];
+  if (pending) look.is_to_stop = (strtoull(pending + 9, NULL, 16) >> (SIGTSTP - 1)) & 1;
 #else
   (void)process;
-  return 0;
 #endif
+  return look;
 }
 
-/// How often a command that cannot stop is helped to.
-static const int most_stops = 20;
+/// How often in a row a command is seen not to need help until it is believed.
+static const int most_looks = 20;
 
 /// Notes what was typed at the terminal: the command cannot tell, and this process's group gets it, too. Returns whether
 /// that is to stop the command.
@@ -136,22 +138,29 @@ static int note_typed(void) {
 
 /// Helps a command to stop that waits in vfork(2) for a child which was stopped itself, before its exec: a shell would
 /// hang so for ever.
-static void help_to_stop(void) {
+///
+/// Only one that has not stopped yet: somebody may have let it go on again. Returns whether there was such a one; on a
+/// busy machine it may take many times.
+static int help_to_stop(void) {
   pid_t child = atomic_load(&shared->child);
-  if (child <= 0 || state_of(child) != 'D') return;
+  if (child <= 0) return 0;
+  struct look look = look_at(child);
+  if (look.state != 'D' || !look.is_to_stop) return 0;
   struct timespec moment = {0, 5000000};
   kill(-guardian, SIGCONT);
   nanosleep(&moment, NULL);
   kill(-guardian, SIGTSTP);
+  return 1;
 }
 
 static void guard(int line, pid_t tool, pid_t tool_group) {
+  int looks = 0;
   for (;;) {
     int64_t deadline = atomic_load(&shared->deadline);
     int64_t left = deadline ? deadline - now() : 1000000000;
     if (left <= 0) break;
     // Not for long at a time: the clock of poll(2) stops while the machine sleeps.
-    int longest = atomic_load(&shared->stops) > 0 ? 50 : 250;
+    int longest = looks > 0 ? 50 : 250;
     int milliseconds = left > longest * 1000000LL ? longest : (int)(left / 1000000) + 1;
     int is_ended = wait_for_end(line, milliseconds);
     int is_to_stop = note_typed();
@@ -160,21 +169,14 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
       return;
     }
     // A moment later, so that it is not taken for one that cannot stop while it does.
-    int stops = atomic_load(&shared->stops);
-    if (stops > 0) {
-      help_to_stop();
-      // Not when the other process has seen meanwhile that it is stopped.
-      atomic_compare_exchange_strong(&shared->stops, &stops, stops - 1);
-    }
-    // What was typed is noticed up to 250 ms later, when the command may have stopped and gone on.
-    if (is_to_stop && now() - atomic_load(&shared->stopped_at) > 400000000)
-      atomic_store(&shared->stops, most_stops);
+    if (looks > 0) looks = help_to_stop() ? most_looks : looks - 1;
+    if (is_to_stop) looks = most_looks;
   }
   kill_command(tool_group);
   // It may still say how it came to that, if it can, or when a shell lets it go on.
   while (!wait_for_end(line, 2000))
     // One that is stopped does nothing that would have to be ended.
-    if (state_of(tool) != 'T') {
+    if (look_at(tool).state != 'T') {
       kill(tool, SIGKILL);
       return;
     }

@@ -10,9 +10,6 @@ pid_t child_process_group(void);
 /// Tells the guardian which process the command is; 0 before that is reaped.
 void child_process_note(pid_t child);
 
-/// Tells the guardian that the command has been stopped.
-void child_process_note_stop(void);
-
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);
 

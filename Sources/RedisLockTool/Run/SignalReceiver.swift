@@ -40,31 +40,39 @@
     private let hasContinued = DispatchSemaphore(value: 0)
     private let sources = Mutex<[any DispatchSourceSignal]>([])
 
-    /// Calls `receive` for each signal, on a queue.
+    /// Calls `receive` for each signal, on a queue that is not the caller's. Returns when no signal can be missed.
     init(on queue: DispatchQueue, _ receive: @escaping @Sendable (Int32) -> Void) {
       // Whatever the parent has set: a closed output must not end this process, and the end of the command is waited for.
       _ = signal(SIGPIPE, SIG_IGN)
       _ = signal(SIGCHLD, SIG_DFL)
-      for number in Self.forwarded where child_process_was_ignored(number) == 0 {
-        // Otherwise it would be delivered as ever, too.
-        _ = signal(number, SIG_IGN)
+      let registration = DispatchGroup()
+      func add(
+        _ number: Int32, _ queue: DispatchQueue, _ handler: @escaping @Sendable () -> Void
+      ) {
+        registration.enter()
         sources.withLock { sources in
           let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-          source.setEventHandler { @Sendable in
-            guard number != SIGTSTP || Self.stops.withLock({ $0 == 0 }) else { return }
-            Self.received.withLock { _ = $0.insert(number) }
-            receive(number)
-          }
+          source.setEventHandler(handler: handler)
+          source.setRegistrationHandler { @Sendable in registration.leave() }
           source.activate()
           sources.append(source)
         }
       }
-      sources.withLock { [hasContinued] sources in
-        let source = DispatchSource.makeSignalSource(signal: SIGCONT, queue: .global())
-        source.setEventHandler { @Sendable in _ = hasContinued.signal() }
-        source.activate()
-        sources.append(source)
+      for number in Self.forwarded where child_process_was_ignored(number) == 0 {
+        #if canImport(Darwin)
+          // Otherwise it would be delivered as ever, too. On Linux the source has a handler of its own, and a signal
+          // that comes before is not to be lost.
+          _ = signal(number, SIG_IGN)
+        #endif
+        add(number, queue) {
+          guard number != SIGTSTP || Self.stops.withLock({ $0 == 0 }) else { return }
+          Self.received.withLock { _ = $0.insert(number) }
+          receive(number)
+        }
       }
+      add(SIGCONT, .global()) { [hasContinued] in _ = hasContinued.signal() }
+      // Not for ever, when no thread can be had.
+      _ = registration.wait(timeout: .now() + 1)
     }
 
     /// Stops this process and the others of its job, and returns when somebody has let them go on.

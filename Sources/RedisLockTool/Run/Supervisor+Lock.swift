@@ -52,7 +52,7 @@
       if isOver { task.cancel() }
       let (locker, lock) = try await task.value
       let isWanted = state.withLock { state in
-        state.cancelWait = nil
+        state.hasWaited = true
         return state.signals.isEmpty
       }
       guard isWanted else {

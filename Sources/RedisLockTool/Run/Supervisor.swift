@@ -34,8 +34,10 @@
     }
 
     struct State {
-      /// What ends the wait for the lock; nil once that has ended.
+      /// What ends the wait for the lock; nil while it has not begun.
       var cancelWait: (@Sendable () -> Void)?
+      /// Whether the wait for the lock has ended.
+      var hasWaited = false
       /// The signal that ended the wait, or is to be passed on as soon as the command runs.
       var signals: [Int32] = []
       var child: pid_t?
@@ -247,17 +249,17 @@
     // MARK: Signals and the loss
 
     private func receive(_ signal: Int32) {
-      let (isRunning, cancelWait) = state.withLock { state in
-        let ends = SignalReceiver.ending.contains(signal)
-        if state.child == nil, state.cancelWait == nil || ends { state.signals.append(signal) }
-        return (state.child != nil, state.cancelWait)
+      let ends = SignalReceiver.ending.contains(signal)
+      let (isRunning, hasWaited, cancelWait) = state.withLock { state in
+        if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
+        return (state.child != nil, state.hasWaited, state.cancelWait)
       }
       if isRunning {
         pass(signal)
-      } else if let cancelWait {
+      } else if !hasWaited {
         // Stops as without a handler; the place in the queue may lapse meanwhile.
         if signal == SIGTSTP { SignalReceiver.stopJob() }
-        if SignalReceiver.ending.contains(signal) { cancelWait() }
+        if ends { cancelWait?() }
       }
     }
 
