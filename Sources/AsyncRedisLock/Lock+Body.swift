@@ -89,11 +89,7 @@ extension Lock {
   private static func executorOfBody(
     countedBy activity: (any ActivityCounter)?
   ) -> (any TaskExecutor)? {
-    guard let activity else { return nil }
-    let hasExecutor = unsafe withUnsafeCurrentTask { task in
-      unsafe task?.unownedTaskExecutor != nil
-    }
-    return hasExecutor ? nil : activity
+    Task.hasExecutorPreference ? nil : activity
   }
 
   /// Calls the body on the actor it belongs to.

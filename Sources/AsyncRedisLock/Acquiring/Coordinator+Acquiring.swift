@@ -1,32 +1,50 @@
 extension Coordinator {
   /// Takes a lock; nil when somebody else holds it and the caller does not wait.
   ///
-  /// On the caller's actor only until the task has its place in the line, so that places are in the order of the
-  /// calls. What asks and waits does not run there: the actor may be blocked, and others wait for who leads.
+  /// On the caller's actor and executor only until the task has its place in the line, so that places are in the order
+  /// of the calls. What asks and waits does not run there: they may be blocked, while other tasks wait for who leads,
+  /// and `close()` waits for all calls.
   func acquire(
     _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
   ) async throws -> Lease? {
     try checkNotForked(keys.names, .acquire)
-    try beginAcquiring(keys)
-    defer { calls.end() }
-    try Task.checkCancellation()
+    try beginCall(keys)
     let plan = AcquireState(
       keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
       now: clock.now, grace: clock.grace, trace: trace)
-    guard waits else { return try await acquireOnce(keys, plan, options) }
-    return try await acquireInTurn(keys, plan, options)
+    let place: Place =
+      waits
+      ? .inLine(queues.enter(keys, options: options))
+      : .alone(isLeader: queues.enterAlone(keys))
+    guard Task.hasExecutorPreference else {
+      return try await acquire(keys, plan, options, at: place)
+    }
+    return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+      try await acquire(keys, plan, options, at: place)
+    }
+  }
+
+  /// Where a task stands among those of this process that want the same keys.
+  private enum Place {
+    case inLine(LocalQueues.Admission)
+    /// Those who come meanwhile wait for the outcome of one who leads.
+    case alone(isLeader: Bool)
+  }
+
+  @concurrent private func acquire(
+    _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions, at place: Place
+  ) async throws -> Lease? {
+    defer { calls.end() }
+    switch place {
+    case .inLine(let admission):
+      return try await acquireInTurn(keys, plan, options, admission: admission)
+    case .alone(let isLeader):
+      return try await acquireOnce(keys, plan, options, isLeader: isLeader)
+    }
   }
 
   /// Takes keys without waiting for their holder; nil when there is one.
-  func acquireOnce(
-    _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions
-  ) async throws -> Lease? {
-    // Those who come meanwhile wait for the outcome, unless others are at it before.
-    let isLeader = queues.enterAlone(keys)
-    return try await acquireOnce(keys, plan, options, isLeader: isLeader)
-  }
-
-  @concurrent private func acquireOnce(
+  private func acquireOnce(
     _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions, isLeader: Bool
   ) async throws -> Lease? {
     var plan = plan
@@ -41,13 +59,7 @@ extension Coordinator {
   }
 
   /// Waits for the turn in this process, then for the keys.
-  func acquireInTurn(
-    _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions
-  ) async throws -> Lease {
-    try await acquireInTurn(keys, plan, options, admission: queues.enter(keys, options: options))
-  }
-
-  @concurrent private func acquireInTurn(
+  private func acquireInTurn(
     _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions, admission: LocalQueues.Admission
   ) async throws -> Lease {
     var (plan, admission) = (plan, admission)

@@ -2,17 +2,21 @@ extension Coordinator {
   /// Takes over keys that another holder left to whoever knows its token.
   func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
     try checkNotForked(keys.names, .adopt)
-    try beginAcquiring(keys)
-    defer { calls.end() }
-    try Task.checkCancellation()
+    try beginCall(keys)
     // Those who come meanwhile wait for the outcome, unless others are at it before.
     let isLeader = queues.enterAlone(keys)
-    return try await takeOver(keys, from: token, options: options, isLeader: isLeader)
+    guard Task.hasExecutorPreference else {
+      return try await takeOver(keys, from: token, options: options, isLeader: isLeader)
+    }
+    return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+      try await takeOver(keys, from: token, options: options, isLeader: isLeader)
+    }
   }
 
   @concurrent private func takeOver(
     _ keys: LockKeys, from token: String, options: LockOptions, isLeader: Bool
   ) async throws -> Lease {
+    defer { calls.end() }
     do {
       let lease = try await takeOver(keys, from: token, options: options)
       if isLeader { settle(keys, lease) }

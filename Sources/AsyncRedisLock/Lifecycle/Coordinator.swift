@@ -112,7 +112,12 @@ package final class Coordinator: Sendable {
     LockError(.closed, "the locker is closed", keys: keys.names, phase: .acquire)
   }
 
-  func beginAcquiring(_ keys: LockKeys) throws(LockError) {
+  /// Begins a call that closing waits for, unless the locker is closed or the task cancelled.
+  func beginCall(_ keys: LockKeys) throws {
     if !calls.begin(until: .open) { throw Self.closedError(keys) }
+    if Task.isCancelled {
+      calls.end()
+      throw CancellationError()
+    }
   }
 }

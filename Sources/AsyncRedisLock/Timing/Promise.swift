@@ -29,7 +29,7 @@ package final class Promise<Value: Sendable>: Sendable {
   package func value(countedBy activity: (any ActivityCounter)?) async -> Value {
     // A continuation calls the waiting task's executor, which may be the program's own and may block, on the
     // thread that keeps the promise. So the waiting is done by no executor but Swift's.
-    if unsafe withUnsafeCurrentTask(body: { task in unsafe task?.unownedTaskExecutor != nil }) {
+    if Task.hasExecutorPreference {
       await withTaskExecutorPreference(globalConcurrentExecutor) { await wait(activity) }
     } else {
       await wait(activity)

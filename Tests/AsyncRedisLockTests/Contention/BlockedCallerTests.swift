@@ -26,22 +26,6 @@ struct BlockedCallerTests {
     func block(at gate: Gate) { gate.pass() }
   }
 
-  /// Blocks whoever passes before it is opened.
-  private final class Gate: Sendable {
-    private let semaphore = DispatchSemaphore(value: 0)
-    private let passing = Shared(0)
-    /// How many threads have come to the gate.
-    var count: Int { passing.value }
-
-    func pass() {
-      passing.change { $0 += 1 }
-      semaphore.wait()
-      semaphore.signal()
-    }
-
-    func open() { semaphore.signal() }
-  }
-
   /// Is extended often, and would take long to expire: what is told before that, the server has said.
   private static let quick = LockOptions(
     retry: .seconds(20), timeout: .seconds(20), ttl: .seconds(20), extend: .milliseconds(200))
