@@ -52,8 +52,12 @@ struct PlannedFailoverTests {
     func failOver() async throws {
       let next = 1 - master
       try lead(to: next)
-      try RedisClient(servers[master])(
-        "FAILOVER", "TO", "127.0.0.1", "\(#require(servers[next].port))")
+      // The replica may be in step a moment before the master knows.
+      await eventually(within: .seconds(20), "the failover begins") { [servers, master] in
+        let port = try #require(servers[next].port)
+        return try RedisClient(servers[master])("FAILOVER", "TO", "127.0.0.1", "\(port)").string
+          == "OK"
+      }
       await eventually(within: .seconds(20), "the roles are swapped") { [servers] in
         try RedisClient(servers[next])("ROLE").array?.first?.string == "master"
       }
@@ -159,6 +163,20 @@ struct PlannedFailoverTests {
     try await lock.release()
     try await next.release()
     for locker in [holder, waiter] { await locker.close() }
+  }
+
+  @Test("The inbox of a locker that waits for nothing follows the login of its main connection")
+  func idleInbox() async throws {
+    let pair = try Pair()
+    await pair.waitUntilInStep()
+    let locker = try await Locker(url: pair.url)
+    #expect(await locker.canBeTold())
+    try await expectInboxes(of: [locker], on: pair.servers[pair.master])
+    try await pair.failOver()
+    // It meets a replica, and logs in to the new master.
+    try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(10))).release()
+    try await expectInboxes(of: [locker], on: pair.servers[pair.master])
+    await locker.close()
   }
 
   private func expectInboxes(of lockers: [Locker], on server: RedisServer) async throws {

@@ -1,4 +1,6 @@
 import AsyncRedisLock
+import Dispatch
+import FaultProxy
 import PrivateRedis
 import Testing
 
@@ -41,6 +43,61 @@ struct FencingTests {
         _ = try client("SET", "redis-lock:fence", "7")
       }
     }
+  }
+
+  @Test("A fencing token is drawn once the key is held, and is below that of no holder in between")
+  func drawnBehindSet() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let proxy = try FaultProxy(to: server)
+    let (slow, quick) = (try await Locker(url: proxy.url), try await Locker(on: server))
+    let (hasBegun, isHeldBack) = (Shared(false), Shared(false))
+    let mayPass = DispatchSemaphore(value: 0)
+    proxy.setScript { message in
+      guard message.direction == .requests, let name = message.command?.name,
+        ["SET", "INCR"].contains(name)
+      else { return .forward }
+      // What comes second is held back.
+      if hasBegun.exchange(true), !isHeldBack.exchange(true) { mayPass.wait() }
+      return .forward
+    }
+    defer { mayPass.signal() }
+    let counter = try server.value(of: "redis-lock:fence")
+    let acquiring = Task { try await slow.acquire(key, options: .patient) }
+    await eventually { isHeldBack.value }
+    await eventually("the server has done what came first") {
+      try server.hasKey(key) || server.value(of: "redis-lock:fence") != counter
+    }
+    let between = try await quick.acquireIfAvailable(key)
+    let number = between?.fencingToken ?? 0
+    try await between?.release()
+    mayPass.signal()
+    let lock = try await acquiring.value
+    #expect(try #require(lock.fencingToken) > number)
+    try await lock.release()
+  }
+
+  @Test(
+    "A locker that connects again draws above what others have drawn, though the counter is behind",
+    .redisServer())
+  func behindAtLogin() async throws {
+    let client = RedisClient(.current)
+    let (locker, other) = (try await Locker(on: .current), try await Locker(on: .current))
+    let first = try await locker.acquire(uniqueKey())
+    let number = try #require(first.fencingToken)
+    try await first.release()
+    let key = uniqueKey()
+    var largest: UInt64 = 0
+    for _ in 0..<10 {
+      let lock = try await other.acquire(key)
+      largest = try #require(lock.fencingToken)
+      try await lock.release()
+    }
+    // As on a replica that had not heard of them when it became the master.
+    try client("SET", "redis-lock:fence", String(number))
+    try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    let next = try await locker.acquire(key, options: LockOptions(timeout: .seconds(5)))
+    #expect(try #require(next.fencingToken) > largest)
+    try await next.release()
   }
 
   @Test("Fencing tokens can be turned off")

@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import PrivateRedis
 import Testing
 
@@ -70,6 +71,24 @@ struct HoldTests {
     #expect((1...20_000).contains(try #require(try client("PTTL", keys[0]).integer)))
     #expect(try client("GET", keys[1]).string == "theirs")
     #expect(try client("PTTL", keys[1]).integer == -1)
+  }
+
+  @Test("A lock with minHold is kept also if its release has no answer, and is called again")
+  func keptWhenRepeated() async throws {
+    let (client, proxy) = (RedisClient(.current), try FaultProxy(to: .current))
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(200) }
+    var options = long
+    options.minHold = .seconds(20)
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    // The next connection works.
+    proxy.setScript { message in
+      message.connection == 0 && message.direction == .replies ? .blackhole(after: 0) : .forward
+    }
+    await #expect(throws: LockError.self) { try await lock.release() }
+    await eventually { try await lock.release() == .released }
+    #expect(try client("GET", lock.keys[0]).string == lock.token)
+    #expect((1...20_000).contains(try #require(try client("PTTL", lock.keys[0]).integer)))
   }
 
   @Test("A lock whose minHold is over is released at once")

@@ -1,0 +1,29 @@
+import Logging
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("An extender", .timeLimit(.minutes(2)))
+struct ExtenderTests {
+  @Test("A lease whose extension has no answer is found lost when its validity ends")
+  func unansweredExtension() throws {
+    let time = HandFiredTime()
+    // It answers no extension.
+    let store = StubStore(clock: LockClock(time))
+    let extender = Extender(
+      store: store, operationTimeout: .seconds(5),
+      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+    let isLost = Shared(false)
+    let lease = Lease(
+      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
+      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: time.now),
+      minHold: .zero, clock: store.clock, origin: .asked
+    ) { _ in isLost.value = true }
+    #expect(extender.add(lease))
+    let end = lease.state.validUntil
+    // The extension, then the end.
+    for _ in 0..<2 { try time.fireNext() }
+    #expect(time.now == end)
+    #expect(isLost.value && lease.hasEnded)
+  }
+}

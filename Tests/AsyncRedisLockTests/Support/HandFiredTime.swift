@@ -1,0 +1,27 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+/// A time that stands still, with one timer that fires only when a test says so.
+final class HandFiredTime: ManualTime, WakeTimer {
+  let present = Shared(Instant.now)
+  let alarm = Shared<Instant?>(nil)
+  private let handler = Shared<(@Sendable () -> Void)?>(nil)
+
+  var now: Instant { present.value }
+
+  func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any WakeTimer {
+    self.handler.value = handler
+    return self
+  }
+
+  func set(for instant: Instant) { alarm.value = instant }
+  func cancel() {}
+  func fire() { handler.value?() }
+
+  /// Goes on to the instant that the timer is set for, and fires it.
+  func fireNext() throws {
+    present.value = max(now, try #require(alarm.exchange(nil), "the timer is not set"))
+    fire()
+  }
+}
