@@ -1,3 +1,4 @@
+import Dispatch
 import Logging
 import PrivateRedis
 import Testing
@@ -93,6 +94,37 @@ struct GrantChannelTests {
     #expect(!inbox.isReady)
     await locate(.here)
     await eventually("the present connection is verified") { inbox.isReady }
+  }
+
+  @Test("A grant that a poll has only overtaken does not cost the connection")
+  func overtaken() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    let (told, isBusy, mayGoOn) = (Recorder<String>(), Shared(false), DispatchSemaphore(value: 0))
+    defer { mayGoOn.signal() }
+    inbox.open { _ in }
+    await locate(.here)
+    inbox.listen(for: "first") { notice in
+      guard case .granted = notice else { return }
+      isBusy.value = true
+      mayGoOn.wait()
+    }
+    for token in ["overtaken", "last"] {
+      inbox.listen(for: token) { if case .granted = $0 { told.record(token) } }
+    }
+    let connection = try subscriberID()
+    try client("CONFIG", "RESETSTAT")
+    try client("PUBLISH", channel, message("first"))
+    await eventually { isBusy.value }
+    // The message is under way, and the poll's answer is here.
+    try client("PUBLISH", channel, message("overtaken"))
+    inbox.noteUntoldGrant(of: "overtaken")
+    mayGoOn.signal()
+    await eventually("the message comes") { told.values == ["overtaken"] }
+    await eventually("the probe is answered") { try RedisServer.current.calls("ping") == 1 }
+    try client("PUBLISH", channel, message("last"))
+    await eventually("what comes behind the answer is read") { told.values.count == 2 }
+    #expect(try subscriberID() == connection)
   }
 
   @Test("A grant that was told on a former connection does not cost the present one")
