@@ -196,6 +196,16 @@ struct BlockedCallerTests {
     #expect(dropped.value == 5)
   }
 
+  @Test("A report that blocks holds up nobody who adds it")
+  func reportBlocks() async {
+    let queue = ReportQueue(countedBy: nil) { _ in }
+    let (mayEnd, hasBeenLet) = (DispatchSemaphore(value: 0), Shared<Bool?>(nil))
+    queue.add { hasBeenLet.value = mayEnd.wait(timeout: .now() + 5) == .success }
+    mayEnd.signal()
+    await eventually(within: .seconds(10)) { hasBeenLet.value != nil }
+    #expect(hasBeenLet.value == true)
+  }
+
   // MARK: Executors
 
   /// Runs jobs on a queue, and blocks whoever adds one while its gate is set.

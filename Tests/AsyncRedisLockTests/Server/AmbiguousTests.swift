@@ -103,6 +103,35 @@ struct AmbiguousTests {
     }
   }
 
+  @Test("An acquisition that is tried again behind a lost reply has another token")
+  func anotherToken() async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url)
+    proxy.setScript { message in
+      message.connection == 0 && message.direction == .replies ? .cut(after: 0) : .forward
+    }
+    let lock = try await locker.acquire(uniqueKey(), options: .patient)
+    let first = try #require(proxy.commands.first { $0.name == "SET" })
+    #expect(!first.words.contains(lock.token))
+    try await lock.release()
+  }
+
+  @Test("A lock is valid from when it was asked for, however late the answer comes")
+  func lateAnswer() async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url)
+    proxy.setScript { message in
+      message.direction == .replies ? .delay(.milliseconds(400)) : .forward
+    }
+    let options = LockOptions(timeout: .seconds(10), ttl: .seconds(10), extend: nil)
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    #expect(lock.remaining < .seconds(10) - .milliseconds(400))
+    proxy.setScript(nil)
+    try await lock.release()
+  }
+
   @Test("An acquisition with a garbled reply leaves nothing, and the next call works")
   func garbled() async throws {
     let client = RedisClient(.current)
