@@ -130,7 +130,8 @@ final class RedisLockStore: LockStore {
         switch result.map({ $0.replies[0] }) {
         // A locker that is being closed needs no grantChannel.
         case .failure(let failure) where failure == .closed: break
-        case .failure: completion(.unknown)
+        // Not asked again at once: a login that is refused fails without any wait.
+        case .failure: connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
         case .success(.array(let fields)) where fields.count == 2 && fields[1] == .integer(0):
           completion(.elsewhere)
         case .success(.array(let fields)) where fields.count == 2: completion(.here)

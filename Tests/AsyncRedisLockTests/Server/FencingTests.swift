@@ -45,6 +45,37 @@ struct FencingTests {
     }
   }
 
+  @Test(
+    "Fencing tokens grow for each key when lockers raise a lost counter at the same time",
+    .redisServer())
+  func raisedByMany() async throws {
+    let keys = (0..<2).map { _ in (name: uniqueKey(), last: Shared<UInt64>(0)) }
+    let options = LockOptions(retry: .milliseconds(5), timeout: .seconds(30))
+    let lockers = try await [Locker(on: .current), Locker(on: .current), Locker(on: .current)]
+    try await withThrowingTaskGroup { group in
+      for locker in lockers {
+        for (name, last) in keys {
+          group.addTask {
+            for _ in 0..<100 {
+              try await locker.withLock(name, options: options) { lock in
+                let number = try #require(lock.fencingToken)
+                #expect(number > last.exchange(number))
+              }
+            }
+          }
+        }
+      }
+      group.addTask {
+        let client = RedisClient(.current)
+        for _ in 0..<200 {
+          try client("DEL", "redis-lock:fence")
+          try await Task.sleep(for: .milliseconds(2))
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
   @Test("A fencing token is drawn once the key is held, and is below that of no holder in between")
   func drawnBehindSet() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())

@@ -48,6 +48,11 @@ struct ImpossibleNumberTests {
       #expect(attempt.duration < .seconds(4))
       for key in keys { await eventually { try client("EXISTS", key).integer == 0 } }
     }
+    // A detached lock stays what it is.
+    try client("SET", "left" + prefix, "left", "PX", "10000")
+    let check = DetachedLock(keys: ["left" + prefix], token: "left", fencingToken: 1)
+    let adopting = await Attempt { try await locker.adopt(check, options: options) }
+    #expect(adopting.error?.message.contains("2^53 - 1") == true, "\(adopting.result)")
     // A waiter is told as well.
     let key = uniqueKey()
     try client("SET", key, "someone's", "PX", "1000")

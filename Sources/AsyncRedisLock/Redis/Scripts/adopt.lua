@@ -13,8 +13,12 @@ for i = 1, count do
 end
 local fence = ''
 if KEYS[count + 1] then
+  local last = redis.call('INCRBY', KEYS[count + 1], ARGV[5])
+  if last > 9007199254740991 then
+    return redis.error_reply('ERR the fence counter is beyond 2^53 - 1')
+  end
   -- As text with all its digits: Lua's own conversion loses some.
-  fence = string.format('%.0f', redis.call('INCRBY', KEYS[count + 1], ARGV[5]) - ARGV[5] + 1)
+  fence = string.format('%.0f', last - ARGV[5] + 1)
 end
 for i = 1, count do
   -- Never shorter than its former holder has promised.

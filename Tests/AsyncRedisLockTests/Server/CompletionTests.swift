@@ -1,0 +1,95 @@
+import Logging
+import PrivateRedis
+import Synchronization
+import Testing
+
+@testable import AsyncRedisLock
+
+/// Completions are called by whoever serves the connection, while nobody else can: what they do must not need that.
+@Suite("The completions of a connection", .redisServer(), .timeLimit(.minutes(1)))
+struct CompletionTests {
+  private func makeConnection(to server: RedisServer = .current) throws -> Connection {
+    try Connection(
+      LockerConfiguration(url: server.url),
+      reporter: Reporter(logger: Logger(label: "completions"), label: nil))
+  }
+
+  private func request(
+    within patience: Duration = .seconds(10), isAwaited: Bool = false,
+    completion: @escaping @Sendable (Result<Request.Answer, TransportError>) -> Void
+  ) -> Request {
+    Request(
+      [Command("INCR", "count")], deadline: .now + patience, isAwaited: isAwaited,
+      completion: completion)
+  }
+
+  @Test("A completion submits the next request, whoever serves the connection")
+  func chain() async throws {
+    let (connection, key, end) = (try makeConnection(), uniqueKey(), Promise<Void>())
+    @Sendable func submit(_ number: Int) {
+      let request = Request(
+        [Command("INCR", key)], deadline: .now + .seconds(10), isAwaited: number % 3 != 0
+      ) { result in
+        #expect((try? result.get())?.replies == [.integer(Int64(number))])
+        if number < 2_000 { submit(number + 1) } else { end.fulfil(()) }
+      }
+      connection.submit(request)
+    }
+    submit(1)
+    await end.value
+    connection.close()
+    await connection.ended.value
+  }
+
+  @Test("A completion of a failure submits, gives others up, and closes")
+  func failures() async throws {
+    let server = try RedisServer()
+    defer { server.stop() }
+    let connection = try makeConnection(to: server)
+    let hasWorked = Promise<Void>()
+    connection.submit(request { _ in hasWorked.fulfil(()) })
+    await hasWorked.value
+    server.pause()
+    let (failures, end) = (Shared(0), Promise<Void>())
+    let other = request { result in
+      if case .failure = result { failures.change { $0 += 1 } }
+    }
+    let second = request(within: .milliseconds(100), isAwaited: true) { result in
+      if case .failure = result { failures.change { $0 += 1 } }
+      connection.abandon(other)
+      connection.close()
+      end.fulfil(())
+    }
+    let first = request(within: .milliseconds(50), isAwaited: true) { result in
+      if case .failure = result { failures.change { $0 += 1 } }
+      connection.submit(second)
+      connection.submit(other)
+    }
+    connection.submit(first)
+    await end.value
+    await eventually("all have failed") { failures.value == 3 }
+    server.resume()
+    await connection.ended.value
+  }
+
+  @Test("Each request is completed once, whatever ends it first")
+  func once() async throws {
+    let connection = try makeConnection()
+    var generator = SeededGenerator(seed: 16)
+    let counts = (0..<5_000).map { _ in Shared(0) }
+    for (number, count) in counts.enumerated() {
+      let patience = Duration.microseconds(Int.random(in: 0...3_000, using: &generator))
+      let request = request(within: patience, isAwaited: number % 5 == 0) { _ in
+        count.change { $0 += 1 }
+      }
+      connection.submit(request)
+      if number % 3 == 0 { Task { connection.abandon(request) } }
+      if number % 100 == 0 { await Task.yield() }
+      if number == 4_900 { connection.stop() }
+    }
+    connection.close()
+    await connection.ended.value
+    await eventually("all are completed") { counts.allSatisfy { $0.value > 0 } }
+    #expect(counts.allSatisfy { $0.value == 1 })
+  }
+}
