@@ -145,6 +145,22 @@ __redis-lock_custom_complete() {
 }
 
 _redis-lock() {
+    local -i behind
+    for ((behind = 2; behind < COMP_CWORD; behind++)); do
+        if [[ "${COMP_WORDS[1]}" = run && "${COMP_WORDS[behind]}" = -- ]]; then
+            if declare -F _comp_command_offset >/dev/null; then
+                _comp_command_offset "$((behind + 1))"
+            elif declare -F _command_offset >/dev/null; then
+                _command_offset "$((behind + 1))"
+            elif [[ "${COMP_CWORD}" -eq "$((behind + 1))" ]]; then
+                COMPREPLY=($(compgen -c -- "${2}"))
+            else
+                COMPREPLY=($(compgen -f -- "${2}"))
+            fi
+            return
+        fi
+    done
+
     local state
     state="$(shopt -p;shopt -po)"
     trap "${state//$'\n'/;}" RETURN
@@ -197,6 +213,7 @@ _redis-lock_run() {
         return
         ;;
     '--url-file')
+        __redis-lock_add_completions -f
         return
         ;;
     '--ttl')
@@ -230,6 +247,14 @@ _redis-lock_run() {
         return
         ;;
     esac
+
+    # Offer positional completions
+    case "${positional_number}" in
+    *)
+        __redis-lock_add_completions -W "$(__redis-lock_custom_complete ---completion run -- positional@0 "${COMP_CWORD}" "$(__redis-lock_cursor_index_in_current_word)")"
+        return
+        ;;
+    esac
 }
 
 _redis-lock_status() {
@@ -245,6 +270,15 @@ _redis-lock_status() {
         return
         ;;
     '--url-file')
+        __redis-lock_add_completions -f
+        return
+        ;;
+    esac
+
+    # Offer positional completions
+    case "${positional_number}" in
+    *)
+        __redis-lock_add_completions -W "$(__redis-lock_custom_complete ---completion status -- positional@0 "${COMP_CWORD}" "$(__redis-lock_cursor_index_in_current_word)")"
         return
         ;;
     esac
@@ -255,7 +289,7 @@ _redis-lock_release() {
     non_repeating_flags=(--force --version -h --help)
     repeating_options=()
     non_repeating_options=(--url --url-file --token)
-    __redis-lock_offer_flags_options 1
+    __redis-lock_offer_flags_options -1
 
     # Offer option value completions
     case "${prev}" in
@@ -263,9 +297,18 @@ _redis-lock_release() {
         return
         ;;
     '--url-file')
+        __redis-lock_add_completions -f
         return
         ;;
     '--token')
+        return
+        ;;
+    esac
+
+    # Offer positional completions
+    case "${positional_number}" in
+    *)
+        __redis-lock_add_completions -W "$(__redis-lock_custom_complete ---completion release -- positional@0 "${COMP_CWORD}" "$(__redis-lock_cursor_index_in_current_word)")"
         return
         ;;
     esac
@@ -284,6 +327,7 @@ _redis-lock_list() {
         return
         ;;
     '--url-file')
+        __redis-lock_add_completions -f
         return
         ;;
     esac
@@ -302,6 +346,7 @@ _redis-lock_doctor() {
         return
         ;;
     '--url-file')
+        __redis-lock_add_completions -f
         return
         ;;
     esac

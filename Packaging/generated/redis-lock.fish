@@ -96,7 +96,7 @@ complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positiona
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'doctor' -d 'Say what is wrong with this server for locks.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'help' -d 'Show subcommand help information.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rF
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" q quiet' -s 'q' -l 'quiet' -d 'Say nothing but errors.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" v verbose' -s 'v' -l 'verbose' -d 'Say what happens.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" json-log' -l 'json-log' -d 'Say it as JSON, an object a line.'
@@ -111,30 +111,48 @@ complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" label' -l 'label' -d 'A word for people who look at the lock. (default: the command\'s name)' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" E conflict-exit-code' -s 'E' -l 'conflict-exit-code' -d 'The exit status instead of 75.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" c command' -s 'c' -l 'command' -d 'A command for /bin/sh.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock run" -ge 1' -fka '(__redis-lock_custom_completion ---completion run -- positional@0 (count (__redis-lock_tokens -pc)) (__redis-lock_tokens -tC))'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rF
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" json' -l 'json' -d 'As JSON, an object for each key and line.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" watch' -l 'watch' -d 'Look again every second, until interrupted.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock status" -ge 1' -fka '(__redis-lock_custom_completion ---completion status -- positional@0 (count (__redis-lock_tokens -pc)) (__redis-lock_tokens -tC))'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rF
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" force' -l 'force' -d 'Free it whoever holds it.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" token' -l 'token' -d 'The token of the lock. (default: REDIS_LOCK_TOKEN)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock release" -eq 1' -fka '(__redis-lock_custom_completion ---completion release -- positional@0 (count (__redis-lock_tokens -pc)) (__redis-lock_tokens -tC))'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rF
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" json' -l 'json' -d 'As JSON, an object for each lock and line.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" foreign' -l 'foreign' -d 'Also what may be locks of other clients: all strings that expire.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" watch' -l 'watch' -d 'Look again every second, until interrupted: who holds what, who waits, and for how long.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rF
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" json' -l 'json' -d 'As JSON, an object for each finding and line.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock help" version' -l 'version' -d 'Show the version.'
+
+# Behind -- there is another command.
+function __redis-lock_is_behind_terminator
+    set -l tokens (__redis-lock_tokens -pc)
+    test "$tokens[2]" = run; and contains -- -- $tokens
+end
+
+function __redis-lock_complete_command
+    set -l tokens (__redis-lock_tokens -pc)
+    set -l behind (contains -i -- -- $tokens)
+    set -l words (string escape -- $tokens[(math $behind + 1)..])
+    complete -C "$words $(commandline -t)"
+end
+
+complete -c 'redis-lock' -n __redis-lock_is_behind_terminator -a '(__redis-lock_complete_command)'

@@ -63,7 +63,7 @@
       // The parser would print its help, and end with success, though nothing was run.
       guard !words.isEmpty else { Console.fail(.usage, helpMessage()) }
       do {
-        var command = try parseAsRoot(words)
+        var command = try await asyncParseAsRoot(words)
         if var command = command as? any AsyncParsableCommand {
           try await command.run()
         } else {

@@ -26,7 +26,7 @@
     @Option(help: "The token of the lock. (default: REDIS_LOCK_TOKEN)")
     var token: String?
 
-    @Argument(help: "The key to free.")
+    @Argument(help: "The key to free.", completion: LockNames.completion)
     var key: String
 
     func run() async throws {

@@ -25,7 +25,7 @@
     @Flag(help: "Look again every second, until interrupted.")
     var watch = false
 
-    @Argument(help: "What to look at.")
+    @Argument(help: "What to look at.", completion: LockNames.completion)
     var keys: [String]
 
     func run() async throws {

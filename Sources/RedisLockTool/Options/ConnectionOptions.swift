@@ -27,7 +27,7 @@
     @Option(
       help: ArgumentHelp(
         "A file with the server's URL, so that a password stands in no list of processes.",
-        discussion: "By default REDIS_LOCK_URL_FILE.", valueName: "path"))
+        discussion: "By default REDIS_LOCK_URL_FILE.", valueName: "path"), completion: .file())
     var urlFile: String?
 
     func validate() throws {

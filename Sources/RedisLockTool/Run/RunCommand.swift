@@ -80,7 +80,7 @@
     @Option(name: [.customShort("c"), .customLong("command")], help: "A command for /bin/sh.")
     var shellCommand: String?
 
-    @Argument(help: "What to lock; all of them, or none.")
+    @Argument(help: "What to lock; all of them, or none.", completion: LockNames.completion)
     var keys: [String]
 
     /// The command; what stands behind `--` is none of the parser's.

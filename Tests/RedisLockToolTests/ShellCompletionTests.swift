@@ -1,0 +1,86 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @testable import RedisLockTool
+
+  @Suite("The completions of redis-lock", .timeLimit(.minutes(2)))
+  struct ShellCompletionTests {
+    /// What bash offers for the words of a line, the last of which is unfinished.
+    private func offered(for words: [String], on server: RedisServer) async throws -> [String] {
+      let script = URL(filePath: #filePath)
+        .appending(path: "../../../Packaging/generated/redis-lock.bash").standardized
+      let program = """
+        tool=$0; source "$1"; shift
+        COMP_WORDS=("$tool" "$@"); COMP_CWORD=$#; COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}
+        # As readline has it, a word of colons has nothing to be replaced.
+        cur=${COMP_WORDS[COMP_CWORD]}; [[ $cur = +(:) ]] && cur=
+        _redis-lock "$tool" "$cur" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\\n' "${COMPREPLY[@]}"
+        """
+      let bash = try ToolProcess(
+        [script.path(percentEncoded: false)] + words, on: server,
+        through: ["/bin/bash", "-O", "extglob", "-c", program])
+      let outcome = await bash.outcome()
+      #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+      return outcome.output.split(separator: "\n").map(String.init)
+    }
+
+    @Test("Names of locks are completed, also behind colons, and none that a shell would expand")
+    func names() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let holder = try ToolProcess(
+        [
+          "run", "job:nightly", "job:hourly", "a::b", "x$(exit 9)", "two words", "-c",
+          "echo ready; sleep 60",
+        ],
+        on: server)
+      await holder.waitUntilSaid("ready")
+      _ = try RedisClient(server)("SET", "job:list", "no lock")
+      for (words, names) in [
+        (["status", ""], ["a::b", "job:hourly", "job:nightly"]),
+        (["status", "jo"], ["job:hourly", "job:nightly"]),
+        (["release", "--force", "job", ":"], ["hourly", "nightly"]),
+        (["run", "job", ":", "n"], ["nightly"]),
+        (["status", "a", "::"], ["b"]),
+        (["status", "--url", "unix:///nowhere", "jo"], []),
+      ] {
+        #expect(try await offered(for: words, on: server) == names, "\(words)")
+      }
+      holder.signal(SIGTERM)
+      _ = await holder.outcome()
+    }
+
+    @Test("A server that does not answer does not keep anybody waiting")
+    func silentServer() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      server.pause()
+      #expect(try await offered(for: ["status", "j"], on: server) == [])
+      server.resume()
+    }
+
+    @Test("Behind -- the command is completed")
+    func command() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let commands = try await offered(for: ["run", "k", "--", "redis-serve"], on: server)
+      #expect(Set(commands) == ["redis-server"])
+      let files = try await offered(for: ["run", "k", "--", "cat", "/etc/passw"], on: server)
+      #expect(files.contains("/etc/passwd"))
+    }
+
+    @Test("bash ends a word at a colon, and what came before belongs to it")
+    func head() {
+      for (words, index, head) in [
+        (["r", "status", "job"], 2, ""), (["r", "status", "job", ":"], 3, "job:"),
+        (["r", "status", "job", ":", "n"], 4, "job:"), (["r", "status", ":", "n"], 3, ":"),
+        (["r", "status", "a", ":", "b", "::", "c"], 6, "a:b::"), (["r", "status"], 9, ""),
+      ] {
+        #expect(LockNames.head(of: words, at: index) == head, "\(words)")
+      }
+    }
+  }
+#endif
