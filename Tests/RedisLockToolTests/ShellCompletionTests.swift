@@ -72,7 +72,7 @@
       #expect(files.contains("/etc/passwd"))
     }
 
-    @Test("bash ends a word at a colon, and what came before belongs to it")
+    @Test("What comes before a colon belongs to the word, though bash ends it there")
     func head() {
       for (words, index, head) in [
         (["r", "status", "job"], 2, ""), (["r", "status", "job", ":"], 3, "job:"),

@@ -40,7 +40,9 @@
     private let hasContinued = DispatchSemaphore(value: 0)
     private let sources = Mutex<[any DispatchSourceSignal]>([])
 
-    /// Calls `receive` for each signal, on a queue that is not the caller's. Returns when no signal can be missed.
+    /// Calls `receive` for each signal, on a queue that is not the caller's.
+    ///
+    /// Returns when no signal can be missed.
     init(on queue: DispatchQueue, _ receive: @escaping @Sendable (Int32) -> Void) {
       // Whatever the parent has set: a closed output must not end this process, and the end of the command is waited for.
       _ = signal(SIGPIPE, SIG_IGN)
