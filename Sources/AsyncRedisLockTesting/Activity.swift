@@ -12,7 +12,7 @@ final class Activity: ActivityCounter {
     var settlers: [Signal] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   func begin() {
     state.withLock { state in

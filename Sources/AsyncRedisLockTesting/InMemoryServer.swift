@@ -48,7 +48,7 @@ public final class InMemoryServer: Sendable {
 
   let time: LockClock
   let activity: Activity
-  let state = Mutex(State())
+  let state = Locked(State())
   private let start: Instant
 
   /// Creates a server that holds nothing.

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Something to be done once, at an instant, unless it is cancelled before; it lives until then by itself.
 final class OneShot: Sendable {
-  private let timer = Mutex<(any WakeTimer)?>(nil)
+  private let timer = Locked<(any WakeTimer)?>(nil)
 
   @discardableResult
   init(by clock: LockClock, at instant: Instant, _ body: @escaping @Sendable () -> Void) {

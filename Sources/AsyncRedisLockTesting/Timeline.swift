@@ -34,13 +34,13 @@ package final class Timeline: ManualTime {
 
   package let start: Instant
   let activity = Activity()
-  private let state: Mutex<State>
+  private let state: Locked<State>
   /// Where handlers run, one at a time.
   private let queue = DispatchQueue(label: "async-redis-lock.manual-clock")
 
   package init() {
     start = .now
-    state = Mutex(State(now: start, goal: start))
+    state = Locked(State(now: start, goal: start))
   }
 
   package var now: Instant { state.withLock { $0.now } }

@@ -62,7 +62,7 @@
     let isTerminal = isatty(STDERR_FILENO) == 1
     private let isJSON: Bool
     private let queue = DispatchQueue(label: "redis-lock.console")
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init(level: Level, isJSON: Bool) {
       self.level = level

@@ -168,7 +168,7 @@ struct PrivateRedisTests {
 @Suite("The trait redisServer", .timeLimit(.minutes(2)), .redisServer())
 struct RedisServerTraitTests {
   /// The server of every test, to see whether it is always the same.
-  private static let seen = Mutex<Set<String>>([])
+  private static let seen = Locked<Set<String>>([])
 
   @Test("The trait redisServer starts one server for all tests of a suite", arguments: 1...3)
   func shared(_ number: Int) throws {

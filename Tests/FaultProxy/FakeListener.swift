@@ -1,4 +1,3 @@
-// In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
 import Dispatch
 import Foundation
@@ -13,7 +12,7 @@ package final class FakeListener: Sendable {
   }
 
   package let address: FakeAddress
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   /// What to listen on.
   package enum Kind: Sendable {
@@ -40,7 +39,7 @@ package final class FakeListener: Sendable {
     let wire = FakeWire(adopting: socket(wanted.family, streamType, 0))
     try wire.bind(to: wanted)
     address = kind == .tcp ? .tcp(port: wire.port) : wanted
-    state = Mutex(State(wire: wire))
+    state = Locked(State(wire: wire))
     // A socket that does not listen counts as hung up, and Dispatch on Linux must not see that
     // (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949).
     guard isOpen else { return }

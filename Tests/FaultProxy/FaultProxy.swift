@@ -1,4 +1,3 @@
-// In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
 import Foundation
 package import PrivateRedis

@@ -1,4 +1,3 @@
-// In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
 import Foundation
 import Synchronization
@@ -29,7 +28,7 @@ final class ProxyLines: Sendable {
   }
 
   private let isRecording: Bool
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(isRecording: Bool) { self.isRecording = isRecording }
 

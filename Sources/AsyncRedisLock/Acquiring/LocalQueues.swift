@@ -55,7 +55,7 @@ final class LocalQueues: Sendable {
 
   private let handoffLimit: Int
   let maxWaiters: Int
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(handoffLimit: Int, maxWaiters: Int?) {
     self.handoffLimit = handoffLimit

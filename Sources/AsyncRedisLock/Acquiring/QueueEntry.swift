@@ -16,7 +16,7 @@ final class QueueEntry: Sendable {
   private let keys: [String]
   private let token: String
   private let operationTimeout: Duration
-  private let guarded: Mutex<Guarded>
+  private let guarded: Locked<Guarded>
 
   init(
     for keys: [String], options: LockOptions, in store: any LockStore,
@@ -28,7 +28,7 @@ final class QueueEntry: Sendable {
     self.keys = keys
     self.operationTimeout = operationTimeout
     token = store.makeToken(label: options.label)
-    guarded = Mutex(
+    guarded = Locked(
       Guarded(
         // What is reserved of several keys lasts only as long as its place is polled.
         state: QueueEntryState(

@@ -16,10 +16,10 @@ final class Connection: Sendable {
   /// Of other threads than those that extensions need: the opening of a socket can block.
   private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInitiated)
   private let opener: SocketOpener
-  private let submissions = Mutex(SubmissionQueue())
+  private let submissions = Locked(SubmissionQueue())
   private let wakePair: WakePair
   /// Only ever locked by the one that works: the block on the queue, or a caller in its place.
-  private let driver: Mutex<ConnectionDriver>
+  private let driver: Locked<ConnectionDriver>
   private let isAnswering = Atomic<Bool>(false)
   private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
@@ -39,7 +39,7 @@ final class Connection: Sendable {
     } catch {
       throw .unreachable("\(error)")
     }
-    driver = Mutex(
+    driver = Locked(
       ConnectionDriver(configuration, handshake: Handshake(configuration, connectHook: connectHook))
     )
   }

@@ -13,7 +13,7 @@ final class SilenceWatch: Sendable {
     var timer: (any DispatchSourceTimer)?
   }
 
-  private let sources: Mutex<Sources>
+  private let sources: Locked<Sources>
 
   /// Dispatch's clock stops while the machine sleeps, and now and then it loses an alarm.
   private static let interval = Duration.seconds(1)
@@ -29,10 +29,10 @@ final class SilenceWatch: Sendable {
     if let socket {
       let watch = try FileDescriptor.watching(socket)
       number = watch.number
-      sources = Mutex(Sources(watch: watch, read: nil, timer: nil))
+      sources = Locked(Sources(watch: watch, read: nil, timer: nil))
     } else {
       number = nil
-      sources = Mutex(Sources(watch: nil, read: nil, timer: nil))
+      sources = Locked(Sources(watch: nil, read: nil, timer: nil))
     }
     sources.withLock { sources in
       if let number {

@@ -30,7 +30,7 @@ final class SubscribedSocket: Sendable {
   private let handshake: Handshake
   private let loginCount: Int
   private let channel: String
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   /// Takes over a connected socket, and sends the login and the subscription.
   init(
@@ -45,7 +45,7 @@ final class SubscribedSocket: Sendable {
     try context.write()
     guard !context.hasUnsentBytes else { throw .unreachable("the server takes nothing") }
     let watch = try FileDescriptor.watching(context.fileDescriptor)
-    state = Mutex(State(context: context, watch: watch))
+    state = Locked(State(context: context, watch: watch))
   }
 
   /// Whether the server has confirmed the subscription.

@@ -47,7 +47,7 @@ final class Subscriber: Sendable {
   private let isWaitedFor: @Sendable () -> Bool
   private let handler: @Sendable (Event) -> Void
   /// Only ever locked on the queue, but for closing.
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(
     _ configuration: LockerConfiguration, channel: String,

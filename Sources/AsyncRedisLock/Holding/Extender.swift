@@ -43,7 +43,7 @@ final class Extender: Sendable {
   private let operationTimeout: Duration
   private let reporter: Reporter
   private let queue: DeadlineQueue<Item>
-  private let isClosed = Mutex(false)
+  private let isClosed = Locked(false)
   private let planned = Atomic<UInt64>(0)
 
   init(store: any LockStore, operationTimeout: Duration, reporter: Reporter) {

@@ -45,7 +45,7 @@ final class Lease: Sendable {
   private let onLoss: @Sendable (Lease) -> Void
   /// What has been reported of the lease; bits of ``Remark``.
   private let reported = Atomic<UInt8>(0)
-  private let guarded: Mutex<Guarded>
+  private let guarded: Locked<Guarded>
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
@@ -59,7 +59,7 @@ final class Lease: Sendable {
     self.origin = origin
     self.onLoss = onLoss
     fencingToken = numbers.first
-    guarded = Mutex(Guarded(state: state, spareNumbers: numbers.dropFirst()))
+    guarded = Locked(Guarded(state: state, spareNumbers: numbers.dropFirst()))
   }
 
   /// The lease of the next holder in this process, which this one, released just now, hands on; nil when

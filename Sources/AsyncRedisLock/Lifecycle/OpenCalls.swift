@@ -9,7 +9,7 @@ final class OpenCalls: Sendable {
     var idle: [Promise<Void>] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// Whether new locks may be taken.
   var isOpen: Bool { state.withLock { $0.phase == .open } }

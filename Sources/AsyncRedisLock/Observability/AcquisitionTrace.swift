@@ -22,11 +22,11 @@ final class AcquisitionTrace: Sendable {
     case retrying = "redis_lock.retrying"
   }
 
-  private let noted = Mutex<Set<Step>>([])
+  private let noted = Locked<Set<Step>>([])
 
   #if Tracing
     private let span: any Span
-    private let events = Mutex<[SpanEvent]>([])
+    private let events = Locked<[SpanEvent]>([])
 
     init(_ span: any Span) { self.span = span }
 

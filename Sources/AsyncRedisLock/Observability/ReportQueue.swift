@@ -21,7 +21,7 @@ final class ReportQueue: Sendable {
   static let sampleCapacity = 2048
 
   private let queue = DispatchQueue(label: "async-redis-lock.reports", qos: .utility)
-  private let state = Mutex(State())
+  private let state = Locked(State())
   /// Reports how many reports were dropped.
   private let reportDropped: @Sendable (Int) -> Void
   /// Counts the queue while it has reports.

@@ -18,7 +18,7 @@ final class Reporter: Sendable {
 
   /// Where a locker's own messages go; those about a lock may go elsewhere.
   let logger: Logger
-  private let said = Mutex<Set<Remark>>([])
+  private let said = Locked<Set<Remark>>([])
   private let queue: ReportQueue
   #if Metrics
     private let metrics: LockMetrics

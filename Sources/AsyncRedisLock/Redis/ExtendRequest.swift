@@ -8,14 +8,14 @@ final class ExtendRequest: Sendable {
   /// The command when all are asked for, which is the rule.
   private let whole: Command
   /// Which were asked for when it was last sent.
-  private let isAsked: Mutex<[Bool]>
+  private let isAsked: Locked<[Bool]>
 
   init(_ extensions: [Extension], numbers: Int, names: ServerKeys) {
     self.extensions = extensions
     self.numbers = numbers
     self.names = names
     whole = Self.command(extensions, numbers: numbers, names: names)
-    isAsked = Mutex([])
+    isAsked = Locked([])
   }
 
   /// What is to be sent now; nil when nothing is wanted any more.

@@ -15,7 +15,7 @@ final class FenceCounter: Sendable {
     var isRaised = false
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// The largest number seen, for the server to go on from.
   var largest: UInt64 { state.withLock { $0.largest } }

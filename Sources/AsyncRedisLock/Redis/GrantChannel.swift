@@ -63,7 +63,7 @@ final class GrantChannel: Sendable {
   private let locate: @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void
   /// Gets what is granted to a token that nobody listens for any more.
   private let giveBack: @Sendable (GrantMessage) -> Void
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(
     _ configuration: LockerConfiguration, channel: String, reporter: Reporter,

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// The polls that are under way, by token, so that a place that is given up takes its poll with it.
 final class InFlightPolls: Sendable {
-  private let requests = Mutex([String: Request]())
+  private let requests = Locked([String: Request]())
 
   func add(_ request: Request, for token: String) { requests.withLock { $0[token] = request } }
 

@@ -18,7 +18,7 @@ final class RedisLockStore: LockStore {
     let fences = FenceCounter()
     let names = ServerKeys(prefix: configuration.keyPrefix)
     let isFencing = configuration.isFencingEnabled
-    let openedChannel = Mutex(WeakGrantChannel())
+    let openedChannel = Locked(WeakGrantChannel())
     let connectHook = Handshake.ConnectHook(
       commands: {
         guard isFencing else { return [] }

@@ -39,7 +39,7 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
   /// Items that are due this soon are handed over with those that are due now.
   private let slack: Duration
   private let hasEnded: @Sendable (Item) -> Bool
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(
     clock: LockClock, slack: Duration = .zero, hasEnded: @escaping @Sendable (Item) -> Bool

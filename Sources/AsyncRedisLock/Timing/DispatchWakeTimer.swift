@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A timer on the machine's time, on a queue of its own and off the cooperative pool.
 final class DispatchWakeTimer: WakeTimer {
-  private let source: Mutex<any DispatchSourceTimer>
+  private let source: Locked<any DispatchSourceTimer>
 
   init(_ handler: @escaping @Sendable () -> Void) {
     // High priority, because a host program that blocks all default queues must not stop its locks.
@@ -12,7 +12,7 @@ final class DispatchWakeTimer: WakeTimer {
     source.setEventHandler(handler: handler)
     // A source that was never activated must not be released.
     source.activate()
-    self.source = Mutex(source)
+    self.source = Locked(source)
   }
 
   func set(for instant: Instant) {

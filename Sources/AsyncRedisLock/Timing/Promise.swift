@@ -18,7 +18,7 @@ package final class Promise<Value: Sendable>: Sendable {
     var others: [Waiter] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   package init() {}
 

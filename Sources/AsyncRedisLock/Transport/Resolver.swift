@@ -17,7 +17,7 @@ final class Resolver: Sendable {
     var current: LookUp?
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// The server's addresses, in the order to try them.
   func resolve(
@@ -104,7 +104,7 @@ final class Resolver: Sendable {
 
 /// One look-up's outcome, handed from the thread that looks to the one that waits.
 private final class LookUp: Sendable {
-  private let result = Mutex<Result<[SocketAddress], TransportError>?>(nil)
+  private let result = Locked<Result<[SocketAddress], TransportError>?>(nil)
   private let isDone = DispatchSemaphore(value: 0)
 
   func finish(_ result: Result<[SocketAddress], TransportError>) {

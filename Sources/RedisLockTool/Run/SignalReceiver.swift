@@ -1,5 +1,4 @@
 #if CommandLineTool
-  // In builds for the thread sanitizer the mutex is that of the library.
   import AsyncRedisLock
   import CChildProcess
   import Dispatch
@@ -19,13 +18,13 @@
     static let ending: Set = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
     /// What this process has received, of all that is passed on.
-    private static let received = Mutex<Set<Int32>>([])
+    private static let received = Locked<Set<Int32>>([])
 
     /// Whether this process has received a signal itself.
     static func hasReceived(_ signal: Int32) -> Bool { received.withLock { $0.contains(signal) } }
 
     /// How many stops of this job are under way, or were a moment ago.
-    private static let stops = Mutex(0)
+    private static let stops = Locked(0)
 
     /// Stops this process and the others of its job as Ctrl-Z does, and returns when somebody has let them go on.
     static func stopJob() {
@@ -38,7 +37,7 @@
     }
 
     private let hasContinued = DispatchSemaphore(value: 0)
-    private let sources = Mutex<[any DispatchSourceSignal]>([])
+    private let sources = Locked<[any DispatchSourceSignal]>([])
 
     /// Calls `receive` for each signal, on a queue that is not the caller's.
     ///

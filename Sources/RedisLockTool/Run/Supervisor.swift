@@ -54,7 +54,7 @@
     private let terminal = Terminal()
     // A busy machine must not keep the command from being ended.
     private let queue = DispatchQueue(label: "redis-lock", qos: .userInteractive)
-    let state = Mutex(State())
+    let state = Locked(State())
 
     /// The signal that has ended the command, or the wait for the lock, if one has.
     var endingSignal: Int32? { state.withLock { $0.endingSignal } }

@@ -18,7 +18,7 @@ struct PlannedFailoverTests {
       var counts: [Int: Int] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     func enter(_ lock: Lock, of number: Int) {
       state.withLock { state in

@@ -132,7 +132,7 @@ struct InFlightRequestsTests {
 
   @Test("Requests have their command made each time they are sent, if it can be")
   func made() {
-    let left = Mutex([Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")])
+    let left = Locked([Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")])
     let request = Request(deadline: start + .seconds(1)) {
       left.withLock { $0.popLast() }
     } completion: { _ in

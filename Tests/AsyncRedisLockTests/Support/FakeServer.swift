@@ -1,4 +1,3 @@
-// In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
 import FaultProxy
 import Foundation
@@ -135,7 +134,7 @@ private final class Hall: Sendable {
     var manners = Manners()
   }
 
-  let state = Mutex(State())
+  let state = Locked(State())
 
   func enter(_ wire: FakeWire) -> Int {
     state.withLock { state in

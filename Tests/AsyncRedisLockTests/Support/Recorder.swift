@@ -1,10 +1,9 @@
-// In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
 import Synchronization
 
 /// Notes values from any task, in the order they come.
 final class Recorder<Value: Sendable>: Sendable {
-  private let recorded = Mutex<[Value]>([])
+  private let recorded = Locked<[Value]>([])
 
   var values: [Value] { recorded.withLock { $0 } }
 

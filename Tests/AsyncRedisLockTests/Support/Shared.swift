@@ -1,12 +1,11 @@
-// In builds for the thread sanitizer the mutex is that of the library.
 import AsyncRedisLock
 import Synchronization
 
 /// A value that the thread of a fake server, or of a proxy, shares with the test.
 final class Shared<Value: Sendable>: Sendable {
-  private let guarded: Mutex<Value>
+  private let guarded: Locked<Value>
 
-  init(_ value: Value) { guarded = Mutex(value) }
+  init(_ value: Value) { guarded = Locked(value) }
 
   var value: Value {
     get { guarded.withLock { $0 } }

@@ -12,7 +12,7 @@ final class EndureWork: Sendable {
   private let server: RedisServer
   private let locker: Locker
   private let other: Locker
-  private let state = Mutex((isOver: false, calls: 0))
+  private let state = Locked((isOver: false, calls: 0))
 
   /// Opens the lockers.
   ///

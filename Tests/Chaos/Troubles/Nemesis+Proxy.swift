@@ -43,12 +43,12 @@ extension Nemesis {
 
 /// Decides at random what happens to each message.
 private final class Garbler: Sendable {
-  private let generator: Mutex<SplitMix>
+  private let generator: Locked<SplitMix>
   private let every: Int
   private let longestDelay: Int
 
   init(seed: UInt64, every: Int, longestDelay: Int) {
-    generator = Mutex(SplitMix(seed: seed))
+    generator = Locked(SplitMix(seed: seed))
     self.every = every
     self.longestDelay = longestDelay
   }

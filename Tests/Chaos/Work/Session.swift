@@ -11,7 +11,7 @@ final class Session: Sendable {
 
   let locker: Locker
   private let log: ChaosLog
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(_ locker: Locker, log: ChaosLog) {
     self.locker = locker
@@ -41,7 +41,7 @@ final class Session: Sendable {
 
 /// The session that tasks are to use now.
 final class CurrentSession: Sendable {
-  private let current = Mutex<Session?>(nil)
+  private let current = Locked<Session?>(nil)
 
   /// The session; nil before the first and after the last.
   var session: Session? { current.withLock { $0 } }

@@ -1,12 +1,13 @@
 #if THREAD_SANITIZER && !canImport(Darwin)
   internal import Glibc
 
-  /// Takes the place of the standard library's `Mutex` in builds for the thread sanitizer.
+  /// A value that is touched only under a mutex.
   ///
-  /// On Linux that one is a futex in a library without instrumentation: the sanitizer does not see its
-  /// locking and reports every access under it. It does see pthread's. Unchecked, because the compiler
-  /// cannot know that the value is touched under the lock alone.
-  @safe package struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
+  /// The standard library's `Mutex`, but in builds for the thread sanitizer on Linux: there that one is a futex in a
+  /// library without instrumentation, so that the sanitizer does not see its locking and reports every access under
+  /// it. It does see pthread's. Unchecked, because the compiler cannot know that the value is touched under the lock
+  /// alone.
+  @safe package struct Locked<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     private let handle = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
 
@@ -30,4 +31,9 @@
       return try unsafe body(&value.pointee)
     }
   }
+#else
+  package import Synchronization
+
+  /// A value that is touched only under a mutex.
+  package typealias Locked<Value: ~Copyable> = Mutex<Value>
 #endif

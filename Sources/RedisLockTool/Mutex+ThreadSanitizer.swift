@@ -1,6 +1,0 @@
-#if THREAD_SANITIZER && !canImport(Darwin)
-  import AsyncRedisLock
-
-  /// The mutex that the sanitizer sees, here as in the library.
-  typealias Mutex<Value: ~Copyable> = AsyncRedisLock.Mutex<Value>
-#endif
