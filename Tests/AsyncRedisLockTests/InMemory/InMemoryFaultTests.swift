@@ -44,43 +44,6 @@ struct InMemoryFaultTests {
     #expect(next.isHeld && server.lockedKeys == [key])
   }
 
-  @Test(
-    "A call whose time is up before it runs asks once, also for a contended key",
-    arguments: [true, false])
-  func belated(isReachable: Bool) async throws {
-    let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
-    let lock = try await first.acquire(key)
-    let waiting = server.startTask { [key, patient] in
-      try await second.acquire(key, options: patient)
-    }
-    try await server.settle()
-    try await lock.release()
-    // Lost, and not released: so the second still thinks that others want it.
-    let lost = try await waiting.value
-    server.loseLock(on: key)
-    second.coordinator.loseLeases(of: key, heldBy: lost.token)
-
-    if !isReachable { server.behave(.unreachable) }
-    // Its time is up when its task has come, and has not asked.
-    let executor = DelayingExecutor { [clock] in
-      while clock.timeline.fireNext(by: clock.timeline.now + .seconds(1)) {}
-    }
-    let attempt = Task { @MainActor [key] in
-      // The task leaves the main actor when it has its place in the line.
-      await withTaskExecutorPreference(executor) { @MainActor in
-        executor.isDelaying.value = true
-        return await Attempt { try await second.acquire(key).release() }
-      }
-    }
-    if isReachable {
-      #expect(try await attempt.value.result.get() == .released)
-    } else {
-      #expect(await attempt.value.error?.code == .unreachable)
-    }
-    #expect(executor.count.value > 0)
-    withExtendedLifetime(lost) {}
-  }
-
   @Test("A locker that cannot reach the server loses its lock to another")
   func partition() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))

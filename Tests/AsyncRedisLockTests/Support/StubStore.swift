@@ -20,6 +20,9 @@ final class StubStore: LockStore {
   private let isInTrouble: Bool
   private let preparations = Shared(0)
   let polls = Shared(0)
+  /// How often it was asked for the key.
+  let questions = Shared(0)
+  let isReachable = Shared(true)
 
   init(clock: LockClock = .system, isInTrouble: Bool = false) {
     self.clock = clock
@@ -32,19 +35,25 @@ final class StubStore: LockStore {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    isInTrouble ? .contended(KeyState()) : .held(sentAt: .now, numbers: 0..<0)
+    try answer()
   }
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    isInTrouble ? .contended(KeyState()) : .held(sentAt: .now, numbers: 0..<0)
+    try answer()
+  }
+
+  private func answer() throws(StoreFailure) -> Acquisition {
+    questions.change { $0 += 1 }
+    guard isReachable.value else { throw .unreachable("the server does not answer") }
+    return isInTrouble ? .contended(KeyState()) : .held(sentAt: clock.now, numbers: 0..<0)
   }
 
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    .held(sentAt: .now, numbers: 0..<0)
+    .held(sentAt: clock.now, numbers: 0..<0)
   }
 
   func extend(
