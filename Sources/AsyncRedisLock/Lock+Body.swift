@@ -1,3 +1,5 @@
+internal import Synchronization
+
 extension Lock {
   /// Runs a body in a child task that is cancelled when the lock is lost, then releases the lock.
   ///
@@ -55,18 +57,22 @@ extension Lock {
     ) { group in
       let activity = coordinator.activity
       let held = HeldLocks.current
+      let canceller = BodyCanceller()
       activity?.begin()
       group.addTask(executorPreference: Self.executorOfBody(countedBy: activity)) {
         let held = held.adding(self.lease, in: self.coordinator.storeID)
         return await HeldLocks.$inherited.withValue(held) {
           await self.coordinator.reporter.hold(self.lease) {
-            await self.call(body, isolation: isolation)
+            await canceller.cover { await self.call(body, isolation: isolation) }
           }
         }
       }
       activity?.begin()
-      group.addTask {
+      // Not by this task, whose actor or executor may be blocked while the body works elsewhere.
+      group.addTask(executorPreference: Task.hasExecutorPreference ? globalConcurrentExecutor : nil)
+      {
         try? await self.waitForEnd { _ in }
+        if self.lossReason != nil || self.lease.ending == .revoked { canceller.cancel() }
         return nil
       }
       // Of the three that are counted now, this task is the first to pause and the last to go on.
@@ -116,4 +122,25 @@ private struct UnsafeTransfer<Value>: @unchecked Sendable {
   let value: Value
 
   init(_ value: Value) { self.value = value }
+}
+
+/// Cancels the task of a body from outside, without its parent.
+private final class BodyCanceller: Sendable {
+  /// Safe to hand over, because another task only calls what may be called for any task, and only while it runs.
+  @safe private struct Handle: @unchecked Sendable {
+    let task: UnsafeCurrentTask
+  }
+
+  private let handle = Locked<Handle?>(nil)
+
+  /// Runs a body, during which the current task can be cancelled.
+  func cover<Value: Sendable>(_ body: @Sendable () async -> Value) async -> Value {
+    await unsafe withUnsafeCurrentTask { task in
+      if let task = unsafe task { handle.withLock { $0 = unsafe Handle(task: task) } }
+      defer { handle.withLock { $0 = nil } }
+      return await body()
+    }
+  }
+
+  func cancel() { handle.withLock { unsafe $0?.task.cancel() } }
 }

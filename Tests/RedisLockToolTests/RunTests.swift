@@ -148,6 +148,22 @@
       #expect(try server.keys() == ["key"])
     }
 
+    @Test("A signal ends a run that waits, however early it comes")
+    func interruptedEarly() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+      for number in 0..<30 {
+        let tool = try ToolProcess(["run", "key", "--", "echo", "no"], on: server)
+        // Different moments are the point: while it is loaded, sets itself up, connects, and waits.
+        try await Task.sleep(for: .milliseconds(number * 2))
+        tool.signal(SIGINT)
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 128 + SIGINT && outcome.output.isEmpty)
+      }
+      await until("no place in a queue is left") { try server.keys() == ["key"] }
+    }
+
     @Test("A run ends with 69 without a server, and with 77 when the server refuses")
     func servers() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "right"], listen: .tcp)

@@ -19,8 +19,13 @@ extension Coordinator {
     guard Task.hasExecutorPreference else {
       return try await acquire(keys, plan, options, at: place)
     }
-    return try await withTaskExecutorPreference(globalConcurrentExecutor) {
-      try await acquire(keys, plan, options, at: place)
+    let task = Task.outsidePreferredExecutor {
+      try await self.acquire(keys, plan, options, at: place)
+    }
+    return try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
     }
   }
 

@@ -8,8 +8,13 @@ extension Coordinator {
     guard Task.hasExecutorPreference else {
       return try await takeOver(keys, from: token, options: options, isLeader: isLeader)
     }
-    return try await withTaskExecutorPreference(globalConcurrentExecutor) {
-      try await takeOver(keys, from: token, options: options, isLeader: isLeader)
+    let task = Task.outsidePreferredExecutor {
+      try await self.takeOver(keys, from: token, options: options, isLeader: isLeader)
+    }
+    return try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
     }
   }
 

@@ -15,6 +15,8 @@ final class Connection: Sendable {
   private let queue = DispatchQueue(label: "async-redis-lock.connection", qos: .userInteractive)
   /// Of other threads than those that extensions need: the opening of a socket can block.
   private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInitiated)
+  /// For what is tried again after a pause: not behind a socket that is being opened.
+  private let pauseQueue = DispatchQueue(label: "async-redis-lock.pause", qos: .userInitiated)
   private let opener: SocketOpener
   private let submissions = Locked(SubmissionQueue())
   private let wakePair: WakePair
@@ -63,7 +65,7 @@ final class Connection: Sendable {
   /// Does something when some time has passed, off the cooperative pool.
   func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
     let milliseconds = Int(pause.wholeMilliseconds)
-    openerQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds), execute: body)
+    pauseQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds), execute: body)
   }
 
   /// Ends a request whose caller has given up, and takes back what it may have done.

@@ -269,6 +269,9 @@ final class Lease: Sendable {
     set { guarded.withLock { $0.logger = newValue } }
   }
 
+  /// Takes out where the last message goes: what the end of a handler does must not run where the lease ends.
+  func takeLogger() -> Logger? { guarded.withLock { $0.logger.take() } }
+
   /// Whether this is said of the lease for the first time.
   func isFirst(_ remark: Remark) -> Bool {
     let bit = remark.rawValue

@@ -213,7 +213,7 @@ final class Reporter: Sendable {
   }
 
   private func report(_ lease: Lease, held: Duration, lostBecause reason: LossReason?) {
-    let logger = lease.logger ?? logger
+    let logger = lease.takeLogger() ?? logger
     if let reason {
       var metadata: Logger.Metadata = [
         "redis-lock.reason": "\(reason)", "redis-lock.held": "\(held)",

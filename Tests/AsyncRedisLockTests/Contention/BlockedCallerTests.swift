@@ -170,6 +170,53 @@ struct BlockedCallerTests {
     await locker.close()
   }
 
+  /// Blocks when nobody needs it any more, as one that flushes a file.
+  private final class BlockingSink: Sendable {
+    let gate: Gate
+    init(_ gate: Gate) { self.gate = gate }
+    deinit { gate.pass() }
+  }
+
+  private struct SinkHandler: LogHandler {
+    let sink: BlockingSink
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {}
+  }
+
+  @Test(
+    "A log handler whose end blocks keeps no lock from its extensions", arguments: [true, false])
+  func handlerEnd(isLost: Bool) async throws {
+    let (locker, gate) = (try await Locker(), Gate())
+    defer { gate.open() }
+    let kept = try await locker.acquire(uniqueKey(), options: Self.quick)
+    let ending = Task {
+      let logger = Logger(label: "sink") { _ in SinkHandler(sink: BlockingSink(gate)) }
+      let lock = try await locker.acquire(uniqueKey(), options: Self.quick, logger: logger)
+      if isLost {
+        try RedisClient(.current)("DEL", lock.keys[0])
+        try await lock.waitUntilLost()
+      } else {
+        try await lock.release()
+      }
+    }
+    await eventually("the handler blocks") { gate.count == 1 }
+    for _ in 0..<3 {
+      let end = kept.lease.state.validUntil
+      await eventually("the lock is extended") { kept.lease.state.validUntil > end }
+    }
+    #expect(kept.isHeld)
+    gate.open()
+    _ = await ending.result
+    await locker.close()
+  }
+
   @Test("A log handler that blocks when the connection ends does not stop the next connection")
   func handlerOfConnection() async throws {
     let gate = Gate()

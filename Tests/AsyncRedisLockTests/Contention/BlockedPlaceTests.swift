@@ -8,8 +8,8 @@ import Testing
 @Suite("A task whose actor or executor is blocked", .redisServer(), .timeLimit(.minutes(1)))
 struct BlockedPlaceTests {
   /// Runs all on one thread, as an event loop does.
-  private final class EventLoop: TaskExecutor {
-    let queue = DispatchQueue(label: "event loop")
+  private final class Loop: TaskExecutor {
+    let queue = DispatchQueue(label: "loop")
 
     func enqueue(_ job: consuming ExecutorJob) {
       let job = UnownedJob(job)
@@ -19,34 +19,77 @@ struct BlockedPlaceTests {
     }
   }
 
+  /// One that actors can be on, too, so that the runtime takes it for an actor's also where a task only prefers it.
+  private final class EventLoop: TaskExecutor, SerialExecutor {
+    let queue = DispatchQueue(label: "event loop")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+      let job = UnownedJob(job)
+      queue.async { @Sendable in
+        unsafe job.runSynchronously(
+          isolatedTo: self.asUnownedSerialExecutor(), taskExecutor: self.asUnownedTaskExecutor())
+      }
+    }
+  }
+
   private actor Worker {
+    func run<Value: Sendable>(
+      _ body: @Sendable (isolated (any Actor)?) async throws -> Value
+    ) async throws -> Value { try await body(self) }
+
     func block(at gate: Gate) { gate.pass() }
   }
 
+  /// An actor with an executor of its own.
+  private actor LoopWorker {
+    nonisolated let loop = EventLoop()
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+      unsafe loop.asUnownedSerialExecutor()
+    }
+
+    func run<Value: Sendable>(
+      _ body: @Sendable (isolated (any Actor)?) async throws -> Value
+    ) async throws -> Value { try await body(self) }
+  }
+
   /// Where a task runs.
-  enum Place: CaseIterable, Sendable { case actor, executor }
+  enum Place: CaseIterable, Sendable { case actor, executor, eventLoop, actorOfEventLoop }
 
   /// A task that runs where it can be blocked.
   private struct Blockable {
     private let worker = Worker()
-    private let loop = EventLoop()
-    private let gate = Gate()
+    private let loop = Loop()
+    private let eventLoop = EventLoop()
+    private let loopWorker = LoopWorker()
+    let gate = Gate()
     let place: Place
+
+    init(place: Place) { self.place = place }
 
     func start<Value: Sendable>(
       _ body: @escaping @Sendable (isolated (any Actor)?) async throws -> Value
     ) -> Task<Value, any Error> {
       switch place {
-      case .actor: Task { [worker] in try await body(worker) }
+      case .actor: Task { [worker] in try await worker.run(body) }
       case .executor: Task(executorPreference: loop) { try await body(nil) }
+      case .eventLoop: Task(executorPreference: eventLoop) { try await body(nil) }
+      case .actorOfEventLoop:
+        Task(executorPreference: loop) { [loopWorker] in try await loopWorker.run(body) }
+      }
+    }
+
+    /// Blocks the place as soon as what runs there now has ended or been suspended.
+    func blockNext() {
+      switch place {
+      case .actor: Task { [worker, gate] in await worker.block(at: gate) }
+      case .executor: loop.queue.async { [gate] in gate.pass() }
+      case .eventLoop: eventLoop.queue.async { [gate] in gate.pass() }
+      case .actorOfEventLoop: loopWorker.loop.queue.async { [gate] in gate.pass() }
       }
     }
 
     func block() async {
-      switch place {
-      case .actor: Task { [worker, gate] in await worker.block(at: gate) }
-      case .executor: loop.queue.async { [gate] in gate.pass() }
-      }
+      blockNext()
       await eventually("it is blocked") { gate.count == 1 }
     }
 
@@ -72,6 +115,52 @@ struct BlockedPlaceTests {
     await eventually("it is extended") { lease.state.validUntil > end }
     caller.goOn()
     try await waiting.value.release()
+  }
+
+  @Test("What it asks for is taken, though it gets no further turn", arguments: Place.allCases)
+  func noFurtherTurn(place: Place) async throws {
+    let (locker, key) = (try await Locker(), uniqueKey())
+    let caller = Blockable(place: place)
+    defer { caller.goOn() }
+    let asking = caller.start { _ in
+      caller.blockNext()
+      return try await locker.acquire(key, options: Self.options)
+    }
+    await eventually("the lease is looked after") { locker.coordinator.extender.leases.count == 1 }
+    await eventually("it is blocked") { caller.gate.count == 1 }
+    let hasClosed = Shared(false)
+    Task {
+      await locker.close()
+      hasClosed.value = true
+    }
+    await eventually("it has closed") { hasClosed.value }
+    caller.goOn()
+    _ = try? await asking.value
+  }
+
+  @Test(
+    "A body that works elsewhere is cancelled by the loss of its lock", arguments: Place.allCases)
+  func bodyElsewhere(place: Place) async throws {
+    let (locker, key) = (try await Locker(), uniqueKey())
+    let caller = Blockable(place: place)
+    defer { caller.goOn() }
+    let (isWorking, wasCancelled) = (Shared(false), Shared(false))
+    let work: @Sendable @concurrent () async -> Void = {
+      isWorking.value = true
+      await withTaskExecutorPreference(globalConcurrentExecutor) {
+        _ = try? await Task.sleep(for: .seconds(20))
+        wasCancelled.value = Task.isCancelled
+      }
+    }
+    let holding = caller.start { _ in
+      try await locker.withLock(key, options: Self.options) { _ in await work() }
+    }
+    await eventually("it works") { isWorking.value }
+    await caller.block()
+    try RedisClient(.current)("DEL", key)
+    await eventually("the body is cancelled") { wasCancelled.value }
+    caller.goOn()
+    await expectError(.lost) { try await holding.value }
   }
 
   @Test("When its time is up, the next of its locker leads", arguments: Place.allCases)
