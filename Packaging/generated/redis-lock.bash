@@ -155,6 +155,7 @@ _redis-lock() {
             elif [[ "${COMP_CWORD}" -eq "$((behind + 1))" ]]; then
                 COMPREPLY=($(compgen -c -- "${2}"))
             else
+                compopt -o filenames 2>/dev/null
                 COMPREPLY=($(compgen -f -- "${2}"))
             fi
             return
@@ -213,6 +214,7 @@ _redis-lock_run() {
         return
         ;;
     '--url-file')
+        compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
         return
         ;;
@@ -270,6 +272,7 @@ _redis-lock_status() {
         return
         ;;
     '--url-file')
+        compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
         return
         ;;
@@ -297,6 +300,7 @@ _redis-lock_release() {
         return
         ;;
     '--url-file')
+        compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
         return
         ;;
@@ -327,6 +331,7 @@ _redis-lock_list() {
         return
         ;;
     '--url-file')
+        compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
         return
         ;;
@@ -346,6 +351,7 @@ _redis-lock_doctor() {
         return
         ;;
     '--url-file')
+        compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
         return
         ;;
@@ -360,4 +366,4 @@ _redis-lock_help() {
     __redis-lock_offer_flags_options -1
 }
 
-complete -o filenames -F _redis-lock redis-lock
+complete -F _redis-lock redis-lock

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -32,7 +33,11 @@ static int set_foreground(int terminal, pid_t group) {
 
 int child_process_lend_terminal(int terminal) { return set_foreground(terminal, child_process_group()); }
 
-int child_process_take_terminal_back(int terminal) { return set_foreground(terminal, getpgrp()); }
+int child_process_take_terminal_back(int terminal) {
+  // After bg it is another job's.
+  if (tcgetpgrp(terminal) != child_process_group()) return 0;
+  return set_foreground(terminal, getpgrp());
+}
 
 void child_process_stop_job(void) {
   struct sigaction ignore = {.sa_handler = SIG_IGN}, stop = {.sa_handler = SIG_DFL}, former;
@@ -117,6 +122,21 @@ int child_process_fits(const struct child_process_order *order) {
   return most < 0 || size <= (size_t)most;
 }
 
+/// Waits until a child has begun its command or says why it cannot; whether it was stopped before.
+///
+/// One that is stopped meanwhile would neither begin nor be noticed: it goes on, to be stopped later.
+static int wait_for_start(pid_t child, int report) {
+  int was_stopped = 0, ready;
+  struct pollfd entry = {.fd = report, .events = POLLIN};
+  while ((ready = poll(&entry, 1, 20)) == 0 || (ready < 0 && errno == EINTR)) {
+    siginfo_t info = {.si_pid = 0};
+    if (waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOHANG) != 0 || info.si_pid != child) continue;
+    was_stopped = 1;
+    kill(child, SIGCONT);
+  }
+  return was_stopped;
+}
+
 /// What the child does; nothing in it may allocate memory or take a lock, since the parent has threads.
 static void run(const struct child_process_order *order, char **environment, pid_t parent) {
 #ifdef __linux__
@@ -127,8 +147,11 @@ static void run(const struct child_process_order *order, char **environment, pid
     errno = ESRCH;
     return;
   }
+  // Not when the job was put into the background while it waited.
+  int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp();
   if (setpgid(0, child_process_group()) != 0) return;
-  if (order->terminal >= 0) set_foreground(order->terminal, child_process_group());
+  setpriority(PRIO_PROCESS, 0, child_process_own_nice());
+  if (is_foreground) set_foreground(order->terminal, child_process_group());
   for (int number = 1; number < NSIG; number++)
     signal(number, child_process_was_ignored(number) ? SIG_IGN : SIG_DFL);
   sigprocmask(SIG_SETMASK, child_process_own_mask(), NULL);
@@ -166,12 +189,15 @@ pid_t child_process_start(const struct child_process_order *order) {
     child_process_note(child);
     // Here as well: nobody knows which of both comes first.
     setpgid(child, child_process_group());
+    int was_stopped = wait_for_start(child, report[0]);
     ssize_t count;
     do count = read(report[0], &error, sizeof error);
     while (count < 0 && errno == EINTR);
     if (count == sizeof error) {
       child_process_forget(child);
       child = -1;
+    } else if (was_stopped) {
+      kill(-child_process_group(), SIGTSTP);
     }
   }
   close(report[0]);

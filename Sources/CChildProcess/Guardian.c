@@ -201,7 +201,8 @@ int child_process_guardian_start(void) {
     guardian = getpid();
     setpgid(0, 0);
 #ifdef __linux__
-    prctl(PR_SET_NAME, "redis-lock-grd");
+    // By which a pkill(1) of this program does not find it.
+    prctl(PR_SET_NAME, "lock-guardian");
 #endif
     // Whoever reads what this process writes must not wait for the guardian.
     long most = sysconf(_SC_OPEN_MAX);

@@ -13,4 +13,7 @@ void child_process_note(pid_t child);
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);
 
+/// The nice value that this process was started with, unlike its threads of high priority.
+int child_process_own_nice(void);
+
 #endif

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 static char *const *own_arguments;
 static char was_ignored[NSIG];
 static sigset_t own_mask;
+static int own_nice;
 
 /// Takes the places of standard streams that are closed, so that no socket gets there and what is written goes to the
 /// server. To write is an error as before, and for the command they are closed.
@@ -27,6 +29,9 @@ __attribute__((constructor)) static void keep(int count, char **arguments, char 
     was_ignored[number] = sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
   }
   sigprocmask(SIG_SETMASK, NULL, &own_mask);
+  own_nice = getpriority(PRIO_PROCESS, 0);
+  // Swift's handler for crashes would say where it was sent, and go on.
+  if (!was_ignored[SIGQUIT]) signal(SIGQUIT, SIG_DFL);
 }
 
 char *const *child_process_own_arguments(void) { return own_arguments; }
@@ -34,6 +39,8 @@ char *const *child_process_own_arguments(void) { return own_arguments; }
 int child_process_was_ignored(int signal) { return signal > 0 && signal < NSIG && was_ignored[signal]; }
 
 const sigset_t *child_process_own_mask(void) { return &own_mask; }
+
+int child_process_own_nice(void) { return own_nice; }
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 

@@ -89,6 +89,8 @@
 
     /// Shows how far something is, in place of what was shown last; nothing, with nil.
     func showProgress(_ text: String?) {
+      // In the background the terminal is another's.
+      if text != nil, tcgetpgrp(STDERR_FILENO) != getpgrp() { return }
       let isShown = text != nil
       let isNews = state.withLock { state in
         defer { state.showsProgress = isShown }

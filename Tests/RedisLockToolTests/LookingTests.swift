@@ -23,6 +23,44 @@
       try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
 
+    @Test(
+      "What anybody may write on the server neither ends the tool nor reaches the terminal as it is"
+    )
+    func hostileData() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      let holder = try await hold("held", on: server)
+      let extremes = [String(Int64.min), String(Int64.max), "99999999999999999"]
+      for time in extremes {
+        for key in ["held", "free"] {
+          let token = try client("GET", key).string ?? "token"
+          try client(
+            "HSET", "redis-lock:record:{\(key)}", "token", token, "from", time, "until", time,
+            "ended",
+            "exited", "status", "0", "fence", "1")
+          let status = try await ToolProcess.run(["status", key], on: server)
+          #expect(status.status == (key == "held" ? 0 : 1) && status.errors.isEmpty, "\(status)")
+        }
+      }
+      let id = String(repeating: "a", count: 16)
+      try client("SET", "forged", "rl1n:%1B%5B2J:12:x%0D%0Afree:\(id):1:\(id)", "PX", "60000")
+      try client("SET", "a\u{1B}b", "rl1n:host:12:x:\(id):1:\(id)", "PX", "60000")
+      for arguments in [["status", "forged"], ["list"], ["run", "-n", "forged", "--", "true"]] {
+        let outcome = try await ToolProcess.run(arguments, on: server)
+        for character in ["\u{1B}", "\r"] {
+          #expect(!(outcome.output + outcome.errors).contains(character), "\(outcome)")
+        }
+      }
+      let watch = try ToolProcess(["list", "--watch", "--json"], on: server)
+      await until("all are watched") {
+        watch.output.contains("a\\u001bb") && watch.output.contains("\"held\"")
+      }
+      watch.signal(SIGTERM)
+      holder.signal(SIGTERM)
+      _ = await (watch.outcome(), holder.outcome())
+    }
+
     @Test("The status of a lock tells its holder, since when, with which number, and its waiters")
     func status() async throws {
       let server = try RedisServer()

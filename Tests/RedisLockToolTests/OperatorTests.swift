@@ -237,6 +237,10 @@
       #expect(given.output == "key: free\n", "\(given.errors)")
       let inherited = try await status([], ["REDIS_LOCK_URL_FILE=" + folder.path("url")])
       #expect(inherited.output == "key: free\n", "\(inherited.errors)")
+      let piped = try ToolProcess(
+        ["status", "key", "--url-file", "/dev/stdin"],
+        through: ["/usr/bin/env", "-u", "REDIS_LOCK_URL"], input: server.url + "\n")
+      #expect(await piped.outcome().status == given.status)
       let both = try await status(["--url-file", folder.path("url"), "--url", server.url])
       #expect(both.status == 64 && both.errors.contains("cannot both be given"))
       let none = try await status(["--url-file", folder.path("none")])

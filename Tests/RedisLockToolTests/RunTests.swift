@@ -148,18 +148,45 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("A signal ends a run that waits, however early it comes")
-    func interruptedEarly() async throws {
+    @Test("A command has the nice value that it has without a run around it")
+    func nice() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script = #"nice; "$0" run key -- nice; nice -n 5 "$0" run key -- nice"#
+      let tool = try ToolProcess([], on: server, through: ["/bin/sh", "-c", script])
+      let values = await tool.outcome().output.split(separator: "\n").compactMap { Int($0) }
+      #expect(
+        values.count == 3 && values[1] == values[0] && values[2] == values[0] + 5, "\(values)")
+    }
+
+    @Test("SIGALRM and SIGWINCH are the command's, too")
+    func otherSignals() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script =
+        "trap 'echo alarm' ALRM; trap 'echo size' WINCH; echo ready; while :; do sleep 0.05; done"
+      let tool = try ToolProcess(["run", "key", "-c", script], on: server)
+      await tool.waitUntilSaid("ready")
+      tool.signal(SIGALRM)
+      await tool.waitUntilSaid("alarm")
+      tool.signal(SIGWINCH)
+      await tool.waitUntilSaid("size")
+      tool.signal(SIGTERM)
+      #expect(await tool.outcome().status == 128 + SIGTERM)
+    }
+
+    @Test("A signal ends a run that waits, however early it comes", arguments: [SIGINT, SIGQUIT])
+    func interruptedEarly(signal: Int32) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
-      for number in 0..<30 {
+      for number in 0..<20 {
         let tool = try ToolProcess(["run", "key", "--", "echo", "no"], on: server)
         // Different moments are the point: while it is loaded, sets itself up, connects, and waits.
-        try await Task.sleep(for: .milliseconds(number * 2))
-        tool.signal(SIGINT)
+        try await Task.sleep(for: .milliseconds(number * 3))
+        tool.signal(signal)
         let outcome = await tool.outcome()
-        #expect(outcome.status == 128 + SIGINT && outcome.output.isEmpty)
+        #expect(outcome.status == 128 + signal && outcome.output.isEmpty)
       }
       await until("no place in a queue is left") { try server.keys() == ["key"] }
     }

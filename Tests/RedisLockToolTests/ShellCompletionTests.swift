@@ -38,7 +38,10 @@
         ],
         on: server)
       await holder.waitUntilSaid("ready")
-      _ = try RedisClient(server)("SET", "job:list", "no lock")
+      let client = RedisClient(server)
+      _ = try client("SET", "job:list", "no lock")
+      // Offered, it would be taken for an option, and run.
+      _ = try client("COPY", "job:nightly", "--command=touch")
       for (words, names) in [
         (["status", ""], ["a::b", "job:hourly", "job:nightly"]),
         (["status", "jo"], ["job:hourly", "job:nightly"]),

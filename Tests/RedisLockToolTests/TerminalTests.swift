@@ -67,6 +67,38 @@
       #expect(try server.keys().isEmpty)
     }
 
+    @Test("A run that ends in the background leaves the terminal to who has it")
+    func endInBackground() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let commands = """
+        set -m
+        $LOCK run key -c 'echo ready; sleep 0.5'
+        bg >/dev/null
+        wait
+        echo now
+        read word </dev/tty
+        echo got $word
+        """
+      let outcome = try await type(
+        [("ready", "\\032"), ("now", "hello\\n")], into: commands, on: server)
+      #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+
+    @Test("A run that is fetched from the background gives its command the terminal")
+    func fetchedFromBackground() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let commands = """
+        set -m
+        $LOCK run key -c 'echo ready; read word </dev/tty; echo got $word' &
+        sleep 1
+        fg >/dev/null
+        """
+      let outcome = try await type([("ready", "hello\\n")], into: commands, on: server)
+      #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+
     @Test("A run stopped past the end of its lock ends the command when it goes on")
     func stoppedTooLong() async throws {
       let server = try RedisServer()

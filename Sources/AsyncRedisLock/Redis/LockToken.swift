@@ -30,6 +30,8 @@ struct LockToken: Sendable, Equatable {
     guard fields.count == 7, fields[0] == Mark.notifying || fields[0] == Mark.silent,
       let host = Self.decode(fields[1]), !host.isEmpty,
       let processID = Int32(fields[2]), let label = Self.decode(fields[3]),
+      // None of ours has them, and whoever shows a holder need not expect them.
+      !host.hasControlCharacters, !label.hasControlCharacters,
       Self.isID(fields[4]), let sequence = UInt64(fields[5]), Self.isID(fields[6])
     else { return nil }
     notifiesWaiters = fields[0] == Mark.notifying

@@ -19,6 +19,9 @@ package struct RunRecord: Sendable, Equatable {
   /// Nil while the command runs, and when nobody could say any more how it ended.
   package let end: End?
 
+  /// The last millisecond of the year 9999: no server's clock is later, and anybody may write a record.
+  private static let latest: Int64 = 253_402_300_799_999
+
   static let fields = ["token", "from", "fence", "until", "ended", "status"]
 
   /// Reads the values of the fields, in their order; nil if they are no record.
@@ -27,17 +30,21 @@ package struct RunRecord: Sendable, Equatable {
       if case .string(let text) = reply { text } else { nil as String? }
     }
     guard texts.count == Self.fields.count, let token = texts[0],
-      let start = texts[1].flatMap({ Int64($0) })
+      let start = texts[1].flatMap(Self.time)
     else { return nil }
     self.token = token
     self.start = start
     fencingToken = texts[2].flatMap { UInt64($0) }
-    if let time = texts[3].flatMap({ Int64($0) }), let cause = texts[4],
+    if let time = texts[3].flatMap(Self.time), let cause = texts[4],
       let status = texts[5].flatMap({ Int32($0) })
     {
       end = End(time: time, cause: cause, status: status)
     } else {
       end = nil
     }
+  }
+
+  private static func time(_ text: String) -> Int64? {
+    Int64(text).flatMap { (0...latest).contains($0) ? $0 : nil }
   }
 }

@@ -9,7 +9,9 @@
     init(_ text: String) {
       for line in text.split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {
         guard let colon = line.firstIndex(of: ":") else { continue }
-        fields[String(line[..<colon])] = String(line[line.index(after: colon)...])
+        fields[String(line[..<colon])] =
+          String(line[line.index(after: colon)...])
+          .safeToShow
       }
     }
 

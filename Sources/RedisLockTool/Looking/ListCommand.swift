@@ -43,8 +43,9 @@
             var reports: [LockReport] = []
             try await look(at: locker) { page in
               for report in page {
-                guard let status = try await locker.inspect(report.key) else { continue }
-                reports.append(try await LockReport(status, at: locker))
+                if let detailed = try await detailed(report, at: locker) {
+                  reports.append(detailed)
+                }
               }
             }
             return json
@@ -58,6 +59,17 @@
           }
         }
         return 0
+      }
+    }
+
+    /// The report with all that the server says of the key; nil when it is free by now.
+    private func detailed(_ report: LockReport, at locker: Locker) async throws -> LockReport? {
+      do {
+        guard let status = try await locker.inspect(report.key) else { return nil }
+        return try await LockReport(status, at: locker)
+      } catch let error as LockError where error.code == .invalidKey {
+        // No lock of this library, which would not take such a key.
+        return report
       }
     }
 
@@ -81,7 +93,7 @@
       let time = try await locker.serverTime()
       return zip(locks, records).map { key, record in
         LockReport(
-          key: key.shown, LockHolder(value: key.value),
+          key: key.name ?? key.shown, LockHolder(value: key.value),
           remaining: key.milliseconds < 0 ? nil : Double(key.milliseconds) / 1000,
           key.name == nil ? nil : record, at: time)
       }

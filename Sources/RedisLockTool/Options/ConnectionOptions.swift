@@ -53,9 +53,18 @@
 
     /// Reads a file with a URL, which an editor ends with a line end.
     private static func read(_ path: String) throws(ToolFailure) -> String {
-      guard var text = try? String(contentsOfFile: path, encoding: .utf8) else {
-        let why =
-          unsafe access(path, R_OK) == 0 ? "it is no text" : unsafe String(cString: strerror(errno))
+      // Not with Foundation, which reads no pipe.
+      guard let file = unsafe fopen(path, "r") else {
+        let why = unsafe String(cString: strerror(errno))
+        throw ToolFailure(.usage, "cannot read the URL from \(path.safeToShow): \(why)")
+      }
+      defer { unsafe fclose(file) }
+      // More than any URL has.
+      var bytes = [UInt8](repeating: 0, count: 65_536)
+      let count = unsafe fread(&bytes, 1, bytes.count, file)
+      guard unsafe ferror(file) == 0, var text = String(validating: bytes[..<count], as: UTF8.self)
+      else {
+        let why = unsafe ferror(file) == 0 ? "it is no text" : "it cannot be read"
         throw ToolFailure(.usage, "cannot read the URL from \(path.safeToShow): \(why)")
       }
       while text.last?.isNewline == true { text.removeLast() }

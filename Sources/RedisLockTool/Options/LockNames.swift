@@ -42,12 +42,14 @@
       return head
     }
 
-    /// Whether a shell takes a name for what it is: it may expand others, and would run what they ask for.
+    /// Whether a shell and this program take a name for what it is: a shell may expand others and run what they ask
+    /// for, and one that looks like an option would be one.
     static func isPlain(_ name: String) -> Bool {
-      name.unicodeScalars.allSatisfy { scalar in
-        scalar.properties.isAlphabetic || scalar.properties.numericType != nil
-          || "._:/@%+=,-".unicodeScalars.contains(scalar)
-      }
+      !name.hasPrefix("-")
+        && name.unicodeScalars.allSatisfy { scalar in
+          scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+            || "._:/@%+=,-".unicodeScalars.contains(scalar)
+        }
     }
 
     /// The names that begin with a prefix, from the server that the options of a command line name.

@@ -13,9 +13,19 @@
   /// Receives the signals that `redis-lock` passes on.
   final class SignalReceiver: Sendable {
     /// What is passed on to a command that runs.
-    static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP]
+    static let forwarded =
+      ending.sorted() + [SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGURG]
     /// What ends the wait for the lock.
-    static let ending: Set = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    static let ending: Set<Int32> = {
+      let ending: Set = [
+        SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ,
+      ]
+      #if canImport(Darwin)
+        return ending
+      #else
+        return ending.union([SIGIO, SIGPWR])
+      #endif
+    }()
 
     /// What this process has received, of all that is passed on.
     private static let received = Locked<Set<Int32>>([])
@@ -71,7 +81,10 @@
           receive(number)
         }
       }
-      add(SIGCONT, .global()) { [hasContinued] in _ = hasContinued.signal() }
+      add(SIGCONT, queue) { [hasContinued] in
+        hasContinued.signal()
+        receive(SIGCONT)
+      }
       // Not for ever, when no thread can be had.
       _ = registration.wait(timeout: .now() + 1)
     }

@@ -47,6 +47,8 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
+      /// Whether this process is stopped with the command, or about to go on with it.
+      var isStopped = false
     }
 
     let order: Order
@@ -173,7 +175,12 @@
     }
 
     private func failure(toStart error: Int32) -> ToolFailure {
-      let status: ToolStatus = error == ENOENT ? .notFound : .notExecutable
+      let status: ToolStatus =
+        switch error {
+        case ENOENT: .notFound
+        case EAGAIN, ENOMEM, EMFILE, ENFILE: .system
+        default: .notExecutable
+        }
       let why = unsafe String(cString: strerror(error))
       return ToolFailure(status, "cannot run \(order.command.name): \(why)")
     }
@@ -235,6 +242,8 @@
     /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
     private func stopped(_ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
+      state.withLock { $0.isStopped = true }
+      defer { state.withLock { $0.isStopped = false } }
       terminal.takeBack()
       receiver.stop()
       // Maybe that was for hours.
@@ -248,7 +257,17 @@
 
     // MARK: Signals and the loss
 
+    /// Somebody lets this process go on, for example `fg` a job that ran in the background.
+    private func goOn() {
+      state.withLock { state in
+        guard let child = state.child, !state.isStopped else { return }
+        terminal?.lend()
+        _ = child_process_signal(child, SIGCONT)
+      }
+    }
+
     private func receive(_ signal: Int32) {
+      guard signal != SIGCONT else { return goOn() }
       let ends = SignalReceiver.ending.contains(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
         if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
