@@ -85,15 +85,20 @@
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
     }
 
-    @Test("A run that is fetched from the background gives its command the terminal")
-    func fetchedFromBackground() async throws {
+    @Test(
+      "A run that is fetched from the background gives its command the terminal",
+      arguments: [
+        // Stopped, since it reads; and still running.
+        ("echo ready; read word </dev/tty", "sleep 1; fg"),
+        ("sleep 1; echo ready; read word </dev/tty", "sleep 0.3; fg"),
+      ])
+    func fetchedFromBackground(command: String, fetch: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c 'echo ready; read word </dev/tty; echo got $word' &
-        sleep 1
-        fg >/dev/null
+        $LOCK run key -c '\(command); echo got $word' &
+        \(fetch) >/dev/null
         """
       let outcome = try await type([("ready", "hello\\n")], into: commands, on: server)
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")

@@ -18,7 +18,7 @@
       case started(pid_t)
       /// It could not be started, for this `errno`.
       case failed(Int32)
-      case stopped
+      case stopped(by: Int32)
       case exited(Int32)
       case killed(signal: Int32)
     }
@@ -42,7 +42,7 @@
             return receive(.failed(errno))
           }
           if change.stopping_signal != 0 {
-            receive(.stopped)
+            receive(.stopped(by: change.stopping_signal))
             continue
           }
           let signal = change.ending_signal

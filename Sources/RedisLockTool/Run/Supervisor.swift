@@ -161,7 +161,7 @@
             self.queue.async { self.look(after: lock) }
           case .failed(let error):
             continuation.resume(returning: .failure(self.failure(toStart: error)))
-          case .stopped: self.stopped(lock, receiver)
+          case .stopped(let signal): self.stopped(by: signal, lock, receiver)
           case .exited(let status):
             self.ended()
             continuation.resume(returning: .success(status))
@@ -240,24 +240,22 @@
     }
 
     /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
-    private func stopped(_ lock: Lock, _ receiver: SignalReceiver) {
+    private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
+      // A shell tells nobody that a job which runs in the background has become that of the foreground.
+      if terminal.isOwn, signal == SIGTTIN || signal == SIGTTOU { return goOn() }
       state.withLock { $0.isStopped = true }
-      defer { state.withLock { $0.isStopped = false } }
       terminal.takeBack()
       receiver.stop()
+      state.withLock { $0.isStopped = false }
       // Maybe that was for hours.
       guard lock.isHeld else { return give(up: lock) }
-      state.withLock { state in
-        guard let child = state.child else { return }
-        terminal.lend()
-        _ = child_process_signal(child, SIGCONT)
-      }
+      goOn()
     }
 
     // MARK: Signals and the loss
 
-    /// Somebody lets this process go on, for example `fg` a job that ran in the background.
+    /// Goes on with the command, in the foreground if this job is there.
     private func goOn() {
       state.withLock { state in
         guard let child = state.child, !state.isStopped else { return }

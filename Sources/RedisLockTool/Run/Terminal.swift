@@ -25,9 +25,12 @@
     /// Takes the foreground back, if the command has it.
     func takeBack() { child_process_take_terminal_back(descriptor) }
 
+    /// Whether this process is in the foreground, and has not lent it.
+    var isOwn: Bool { tcgetpgrp(descriptor) == getpgrp() }
+
     /// Lends the foreground again, if it is this job's: after `bg` it is not.
     func lend() {
-      if tcgetpgrp(descriptor) == getpgrp() { child_process_lend_terminal(descriptor) }
+      if isOwn { child_process_lend_terminal(descriptor) }
     }
   }
 #endif

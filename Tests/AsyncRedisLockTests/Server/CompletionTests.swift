@@ -72,6 +72,22 @@ struct CompletionTests {
     await connection.ended.value
   }
 
+  @Test("What is tried again after a pause does not wait for a socket that is being opened")
+  func pauseWhileOpening() async throws {
+    let listener = try FullListener()
+    var configuration = try LockerConfiguration(url: listener.url)
+    configuration.connectTimeout = .seconds(20)
+    let connection = try Connection(
+      configuration, reporter: Reporter(logger: Logger(label: "completions"), label: nil))
+    let hasFailed = Shared(false)
+    connection.submit(request(within: .milliseconds(100)) { _ in hasFailed.value = true })
+    await eventually("it is being opened") { hasFailed.value }
+    let isOver = Shared(false)
+    connection.afterPause(.milliseconds(10)) { isOver.value = true }
+    await eventually("the pause is over") { isOver.value }
+    connection.close()
+  }
+
   @Test("Each request is completed once, whatever ends it first")
   func once() async throws {
     let connection = try makeConnection()
