@@ -138,7 +138,7 @@ static int wait_for_start(pid_t child, int report) {
 }
 
 /// What the child does; nothing in it may allocate memory or take a lock, since the parent has threads.
-static void run(const struct child_process_order *order, char **environment, pid_t parent) {
+static void run(const struct child_process_order *order, char **environment, pid_t parent, pid_t parent_group) {
 #ifdef __linux__
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
 #endif
@@ -148,7 +148,7 @@ static void run(const struct child_process_order *order, char **environment, pid
     return;
   }
   // Not when the job was put into the background while it waited.
-  int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp();
+  int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == parent_group;
   if (setpgid(0, child_process_group()) != 0) return;
   setpriority(PRIO_PROCESS, 0, child_process_own_nice());
   if (is_foreground) set_foreground(order->terminal, child_process_group());
@@ -173,10 +173,11 @@ pid_t child_process_start(const struct child_process_order *order) {
   sigset_t all, former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
-  pid_t parent = getpid();
+  // The child's own group is set by whoever comes first.
+  pid_t parent = getpid(), parent_group = getpgrp();
   pid_t child = fork();
   if (child == 0) {
-    run(order, environment, parent);
+    run(order, environment, parent, parent_group);
     int error = errno;
     (void)!write(report[1], &error, sizeof error);
     _exit(127);

@@ -114,7 +114,7 @@ static const int most_looks = 20;
 /// that is to stop the command.
 ///
 /// All signals are blocked here, so it is pending.
-static int note_typed(void) {
+static int note_typed(pid_t tool) {
   int is_to_stop = 0;
 #ifdef __linux__
   sigset_t typed;
@@ -125,11 +125,11 @@ static int note_typed(void) {
   struct timespec zero = {0, 0};
   siginfo_t info;
   while (sigtimedwait(&typed, &info, &zero) > 0) {
-    // From the kernel, and not from a process.
-    if (info.si_code != SI_KERNEL) continue;
+    // From the kernel, and not from a process; a stop may have been typed while the other one had the terminal.
+    int is_typed = info.si_code == SI_KERNEL;
     if (info.si_signo == SIGTSTP)
-      is_to_stop = 1;
-    else
+      is_to_stop = is_to_stop || is_typed || info.si_pid == tool;
+    else if (is_typed)
       atomic_store(&shared->typed, info.si_signo);
   }
 #endif
@@ -163,7 +163,7 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     int longest = looks > 0 ? 50 : 250;
     int milliseconds = left > longest * 1000000LL ? longest : (int)(left / 1000000) + 1;
     int is_ended = wait_for_end(line, milliseconds);
-    int is_to_stop = note_typed();
+    int is_to_stop = note_typed(tool);
     if (is_ended) {
       if (!atomic_load(&shared->is_over)) kill_command(tool_group);
       return;
