@@ -69,8 +69,10 @@ extension Lock {
       }
       activity?.begin()
       // Not by this task, whose actor or executor may be blocked while the body works elsewhere.
-      group.addTask(executorPreference: Task.hasExecutorPreference ? globalConcurrentExecutor : nil)
-      {
+      group.addTask(
+        executorPreference: Task.hasExecutorPreference ? globalConcurrentExecutor : nil,
+        priority: Task.canBeHeldUp ? .high : nil
+      ) {
         try? await self.waitForEnd { _ in }
         if self.lossReason != nil || self.lease.ending == .revoked { canceller.cancel() }
         return nil

@@ -16,17 +16,8 @@ extension Coordinator {
       waits
       ? .inLine(queues.enter(keys, options: options))
       : .alone(isLeader: queues.enterAlone(keys))
-    guard Task.hasExecutorPreference else {
-      return try await acquire(keys, plan, options, at: place)
-    }
-    let task = Task.outsidePreferredExecutor {
-      try await self.acquire(keys, plan, options, at: place)
-    }
-    return try await withTaskCancellationHandler {
-      try await task.value
-    } onCancel: {
-      task.cancel()
-    }
+    guard Task.canBeHeldUp else { return try await acquire(keys, plan, options, at: place) }
+    return try await Task.outOfReach { try await self.acquire(keys, plan, options, at: place) }
   }
 
   /// Where a task stands among those of this process that want the same keys.

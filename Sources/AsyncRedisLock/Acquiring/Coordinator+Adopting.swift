@@ -5,16 +5,11 @@ extension Coordinator {
     try beginCall(keys)
     // Those who come meanwhile wait for the outcome, unless others are at it before.
     let isLeader = queues.enterAlone(keys)
-    guard Task.hasExecutorPreference else {
+    guard Task.canBeHeldUp else {
       return try await takeOver(keys, from: token, options: options, isLeader: isLeader)
     }
-    let task = Task.outsidePreferredExecutor {
+    return try await Task.outOfReach {
       try await self.takeOver(keys, from: token, options: options, isLeader: isLeader)
-    }
-    return try await withTaskCancellationHandler {
-      try await task.value
-    } onCancel: {
-      task.cancel()
     }
   }
 

@@ -1,11 +1,13 @@
 import Dispatch
+import Foundation
 import PrivateRedis
 import Testing
 
 @testable import AsyncRedisLock
 
 /// Where the program runs a task may be blocked while the task takes a lock: others must not notice.
-@Suite("A task whose actor or executor is blocked", .redisServer(), .timeLimit(.minutes(1)))
+@Suite(
+  "A task whose actor, executor or priority is blocked", .redisServer(), .timeLimit(.minutes(1)))
 struct BlockedPlaceTests {
   /// Runs all on one thread, as an event loop does.
   private final class Loop: TaskExecutor {
@@ -53,7 +55,11 @@ struct BlockedPlaceTests {
   }
 
   /// Where a task runs.
-  enum Place: CaseIterable, Sendable { case actor, executor, eventLoop, actorOfEventLoop }
+  enum Place: CaseIterable, Sendable {
+    case actor, executor, eventLoop, actorOfEventLoop
+    /// The threads of a priority, of which there is one for each processor.
+    case lowPriority
+  }
 
   /// A task that runs where it can be blocked.
   private struct Blockable {
@@ -75,6 +81,7 @@ struct BlockedPlaceTests {
       case .eventLoop: Task(executorPreference: eventLoop) { try await body(nil) }
       case .actorOfEventLoop:
         Task(executorPreference: loop) { [loopWorker] in try await loopWorker.run(body) }
+      case .lowPriority: Task.detached(priority: .background) { try await body(nil) }
       }
     }
 
@@ -85,12 +92,22 @@ struct BlockedPlaceTests {
       case .executor: loop.queue.async { [gate] in gate.pass() }
       case .eventLoop: eventLoop.queue.async { [gate] in gate.pass() }
       case .actorOfEventLoop: loopWorker.loop.queue.async { [gate] in gate.pass() }
+      case .lowPriority:
+        for _ in 0..<threadCount { Task.detached(priority: .background) { [gate] in gate.pass() } }
       }
+    }
+
+    private var threadCount: Int {
+      place == .lowPriority ? ProcessInfo.processInfo.activeProcessorCount : 1
+    }
+
+    func waitUntilBlocked() async {
+      await eventually("it is blocked") { gate.count == threadCount }
     }
 
     func block() async {
       blockNext()
-      await eventually("it is blocked") { gate.count == 1 }
+      await waitUntilBlocked()
     }
 
     func goOn() { gate.open() }
@@ -98,6 +115,15 @@ struct BlockedPlaceTests {
 
   private static let options = LockOptions(
     retry: .milliseconds(100), timeout: .seconds(20), ttl: .seconds(20), extend: .milliseconds(200))
+
+  private func expectToClose(_ locker: Locker) async {
+    let hasClosed = Shared(false)
+    Task {
+      await locker.close()
+      hasClosed.value = true
+    }
+    await eventually("it has closed") { hasClosed.value }
+  }
 
   @Test("What it is granted is taken and extended", arguments: Place.allCases)
   func granted(place: Place) async throws {
@@ -127,19 +153,15 @@ struct BlockedPlaceTests {
       return try await locker.acquire(key, options: Self.options)
     }
     await eventually("the lease is looked after") { locker.coordinator.extender.leases.count == 1 }
-    await eventually("it is blocked") { caller.gate.count == 1 }
-    let hasClosed = Shared(false)
-    Task {
-      await locker.close()
-      hasClosed.value = true
-    }
-    await eventually("it has closed") { hasClosed.value }
+    await caller.waitUntilBlocked()
+    await expectToClose(locker)
     caller.goOn()
     _ = try? await asking.value
   }
 
   @Test(
-    "A body that works elsewhere is cancelled by the loss of its lock", arguments: Place.allCases)
+    "A body that works elsewhere is cancelled by the loss of its lock",
+    arguments: Place.allCases.filter { $0 != .lowPriority })
   func bodyElsewhere(place: Place) async throws {
     let (locker, key) = (try await Locker(), uniqueKey())
     let caller = Blockable(place: place)
@@ -192,12 +214,7 @@ struct BlockedPlaceTests {
     let waiting = caller.start { _ in try await locker.acquire(key, options: Self.options) }
     await eventually("it waits") { try RedisServer.current.queue(of: key).count == 1 }
     await caller.block()
-    let hasClosed = Shared(false)
-    Task {
-      await locker.close()
-      hasClosed.value = true
-    }
-    await eventually("it has closed") { hasClosed.value }
+    await expectToClose(locker)
     caller.goOn()
     await expectError(.closed) { try await waiting.value }
     try await first.release()
@@ -218,12 +235,7 @@ struct BlockedPlaceTests {
     await caller.block()
     server.resume()
     await eventually("the lease is looked after") { locker.coordinator.extender.leases.count == 1 }
-    let hasClosed = Shared(false)
-    Task {
-      await locker.close()
-      hasClosed.value = true
-    }
-    await eventually("it has closed") { hasClosed.value }
+    await expectToClose(locker)
     caller.goOn()
     _ = try? await adopting.value
   }
