@@ -114,6 +114,15 @@ let package = Package(
     ),
     .target(name: "ChaosLog", path: "Tests/ChaosLog", swiftSettings: settings),
     .executableTarget(
+      name: "Simulator",
+      dependencies: [
+        "AsyncRedisLock", "AsyncRedisLockTesting", "ChaosLog",
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/Simulator", swiftSettings: settings
+    ),
+    .executableTarget(
       name: "Chaos", dependencies: ["AsyncRedisLock", "ChaosLog", "FaultProxy", "PrivateRedis"],
       path: "Tests/Chaos", swiftSettings: settings
     ),

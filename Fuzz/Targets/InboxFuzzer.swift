@@ -38,8 +38,9 @@ enum InboxFuzzer {
     let login = Handshake(LockerConfiguration(password: Password(secret)), connectHook: nil)
     var messages: [String] = []
     do throws(TransportError) {
-      let socket = try SubscribedSocket(
-        adopting: FileDescriptor(adopting: wire.client), handshake: login, channel: channel)
+      let socket = try SubscribedStream(
+        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)), handshake: login,
+        channel: channel)
       var rest = Array(bytes)[...]
       while !rest.isEmpty {
         wire.send(rest.prefix(size))

@@ -32,19 +32,20 @@ enum ReplyFuzzer {
     let wire = Wire()
     var outcome = Outcome()
     do throws(TransportError) {
-      var context = try HiredisContext(adopting: FileDescriptor(adopting: wire.client))
+      var stream = try CommandStream(
+        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)))
       var rest = bytes
       while !rest.isEmpty {
         let piece = rest.prefix(min(size, 4096))
         rest = rest.dropFirst(piece.count)
         wire.send(piece)
-        verify(try context.read() != .nothing, "nothing of \(piece.count) bytes was read")
-        while let reply = try context.nextReply() {
+        verify(try stream.read() != .nothing, "nothing of \(piece.count) bytes was read")
+        while let reply = try stream.nextReply() {
           outcome.replies.append(reply)
           judge(reply)
         }
         verify(
-          context.hasUnparsedBytes || !rest.isEmpty || outcome.replies.count > 0,
+          stream.hasUnparsedBytes || !rest.isEmpty || outcome.replies.count > 0,
           "\(bytes.count) bytes are gone")
       }
     } catch {
@@ -84,14 +85,15 @@ enum ReplyFuzzer {
     let piece = Array(repeatElement(pattern, count: 16384 / pattern.count + 1).joined())
     let wire = Wire()
     do throws(TransportError) {
-      var context = try HiredisContext(adopting: FileDescriptor(adopting: wire.client))
+      var stream = try CommandStream(
+        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)))
       var (open, replies) = (0, 0)
       // Many small replies are no flood, and take long.
       for _ in 0..<80 where replies < 1000 {
         wire.send(piece[...])
-        while try context.read() != .nothing {}
+        while try stream.read() != .nothing {}
         open += piece.count
-        while try context.nextReply() != nil { (open, replies) = (0, replies + 1) }
+        while try stream.nextReply() != nil { (open, replies) = (0, replies + 1) }
         verify(open <= 1 << 20 + 2 * piece.count, "a reply of \(open) bytes goes on")
       }
     } catch {

@@ -6,7 +6,7 @@ extension Locker {
 
   func ask(_ commands: [Command]) async throws -> [Reply] {
     guard let store = coordinator.store as? RedisLockStore else { return [] }
-    let deadline = Instant.now + coordinator.operationTimeout
+    let deadline = coordinator.clock.now + coordinator.operationTimeout
     let result = await store.perform(commands, by: deadline) { answer in
       .success(answer.replies)
     }

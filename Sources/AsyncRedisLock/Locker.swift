@@ -42,22 +42,31 @@ public final class Locker: Sendable {
   public convenience init(
     configuration: LockerConfiguration, logger: Logger = Logger(label: "async-redis-lock")
   ) async throws {
-    try await self.init(
-      configuration,
-      reporter: Reporter(
-        logger: logger, label: configuration.label, configuration: configuration))
+    try await self.init(configuration, on: HostMachine(), logger: logger)
   }
 
-  init(_ configuration: LockerConfiguration, reporter: Reporter) async throws {
+  /// Connects to a server on a machine that may be a simulated one.
+  package convenience init(
+    _ configuration: LockerConfiguration, on machine: any Machine, logger: Logger
+  ) async throws {
+    let reporter = Reporter(
+      logger: logger, label: configuration.label, configuration: configuration, on: machine)
+    try await self.init(configuration, on: machine, reporter: reporter)
+  }
+
+  init(
+    _ configuration: LockerConfiguration, on machine: any Machine = HostMachine(),
+    reporter: Reporter
+  ) async throws {
     try configuration.validate()
     do throws(StoreFailure) {
-      let store = try RedisLockStore(configuration, reporter: reporter)
+      let store = try RedisLockStore(configuration, on: machine, reporter: reporter)
       let storeID = "\(configuration.address)/\(configuration.database)"
       coordinator = Coordinator(configuration, store: store, storeID: storeID, reporter: reporter)
       keyPrefix = configuration.keyPrefix
       lockOptions = configuration.lockOptions
       id = store.lockerID
-      try await store.connect(by: .now + configuration.connectTimeout)
+      try await store.connect(by: machine.clock.now + configuration.connectTimeout)
       reporter.connected(to: storeID)
     } catch .cancelled {
       throw CancellationError()

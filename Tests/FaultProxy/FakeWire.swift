@@ -35,6 +35,17 @@ package final class FakeWire: Sendable {
     }
   }
 
+  /// Makes two connected Unix sockets: a wire, and the other end's descriptor.
+  ///
+  /// - Throws: `POSIXError`.
+  package static func pair() throws -> (FakeWire, CInt) {
+    var ends: [CInt] = [-1, -1]
+    guard unsafe socketpair(AF_UNIX, streamType, 0, &ends) == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
+    return (FakeWire(adopting: ends[0]), ends[1])
+  }
+
   deinit { close(descriptor) }
 
   /// Waits for bytes; nil when there will be none.

@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// One connection to the server, shared by any number of tasks.
@@ -11,15 +10,14 @@ internal import Synchronization
 /// A task whose request is alone does the queue's work itself, for a moment: changing threads twice
 /// takes longer than a server nearby.
 final class Connection: Sendable {
-  /// High priority, because a host program that blocks all default queues must not stop its locks.
-  private let queue = DispatchQueue(label: "async-redis-lock.connection", qos: .userInteractive)
-  /// Of other threads than those that extensions need: the opening of a socket can block.
-  private let openerQueue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInitiated)
-  /// For what is tried again after a pause: not behind a socket that is being opened.
-  private let pauseQueue = DispatchQueue(label: "async-redis-lock.pause", qos: .userInitiated)
-  private let opener: SocketOpener
+  private let queue: any WorkQueue
+  private let openerQueue: any WorkQueue
+  /// For what is tried again after a pause: not behind a stream that is being opened.
+  private let pauseQueue: any WorkQueue
+  private let opener: any StreamOpener
   private let submissions = Locked(SubmissionQueue())
-  private let wakePair: WakePair
+  let poller: any Poller
+  let clock: LockClock
   /// Only ever locked by the one that works: the block on the queue, or a caller in its place.
   private let driver: Locked<ConnectionDriver>
   private let isAnswering = Atomic<Bool>(false)
@@ -32,18 +30,17 @@ final class Connection: Sendable {
   /// Creates a connection that connects when there is something to send.
   init(
     _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
-    reporter: Reporter
+    reporter: Reporter, on machine: any Machine = HostMachine()
   ) throws(TransportError) {
     self.reporter = reporter
-    opener = SocketOpener(address: configuration.address)
-    do {
-      wakePair = try WakePair()
-    } catch {
-      throw .unreachable("\(error)")
-    }
-    driver = Locked(
-      ConnectionDriver(configuration, handshake: Handshake(configuration, connectHook: connectHook))
-    )
+    clock = machine.clock
+    queue = machine.makeQueue("connection", .extensions)
+    openerQueue = machine.makeQueue("opener", .blocking)
+    pauseQueue = machine.makeQueue("pause", .blocking)
+    opener = machine.makeOpener(of: configuration.address)
+    poller = try machine.makePoller()
+    let handshake = Handshake(configuration, connectHook: connectHook)
+    driver = Locked(ConnectionDriver(configuration, handshake: handshake, at: clock.now))
   }
 
   /// How long the server takes to answer, averaged over the last replies; zero before the first.
@@ -64,8 +61,7 @@ final class Connection: Sendable {
 
   /// Does something when some time has passed, off the cooperative pool.
   func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
-    let milliseconds = Int(pause.wholeMilliseconds)
-    pauseQueue.asyncAfter(deadline: .now() + .milliseconds(milliseconds), execute: body)
+    pauseQueue.async(after: pause, body)
   }
 
   /// Ends a request whose caller has given up, and takes back what it may have done.
@@ -82,11 +78,11 @@ final class Connection: Sendable {
     switch notice {
     case .none:
       // Without company the threads would take turns, with a wake-up for every single answer.
-      if isAwaited, isAnswering.load(ordering: .relaxed) { BriefWait.letOthersRun() }
-    case .wake: wakePair.wake()
+      if isAwaited, isAnswering.load(ordering: .relaxed) { poller.letOthersRun() }
+    case .wake: poller.wake()
     case .start:
       if isAwaited, Self.mayServeItself, driver.withLock({ $0.runBriefly(on: self) }) { return }
-      queue.async { @Sendable in self.driver.withLock { $0.run(on: self) } }
+      queue.async { self.driver.withLock { $0.run(on: self) } }
     }
   }
 
@@ -111,37 +107,38 @@ extension Connection {
   /// Waits for a moment for those who were just answered to submit more; stops working, and returns
   /// true, when nobody does.
   func rest() -> Bool {
-    BriefWait.letOthersRun()
-    if submissions.withLock({ $0.beginWaiting() }),
-      BriefWait.isReadable(wakePair.fileDescriptor, within: 200)
-    {
-      wakePair.drain()
-    }
+    poller.letOthersRun()
+    if submissions.withLock({ $0.beginWaiting() }) { poller.rest(for: 200) }
     return stopWorking()
   }
 
   /// Takes nothing any more.
   func end() { _ = submissions.withLock { $0.reduce(to: .closed) } }
 
-  /// Calls the driver again when the socket can be read, or at a deadline.
-  func watch(_ socket: CInt?, until deadline: Instant?) throws(TransportError) -> SilenceWatch {
-    try SilenceWatch(socket: socket, until: deadline, on: queue) { [self] in
+  /// Calls the driver again when the stream can be read, or at a deadline.
+  func watch(
+    _ stream: (any ByteStream)?, until deadline: Instant?
+  ) throws(TransportError) -> SilenceWatch {
+    let time = deadline.map { clock.now.duration(to: $0) }
+    return try SilenceWatch(stream, for: time, on: queue) { [self] in
       if submissions.withLock({ $0.resume() }) { driver.withLock { $0.run(on: self) } }
     }
   }
 
-  /// Waits until something is submitted, a descriptor is ready, or the deadline passes; tells whether something
-  /// may have been submitted.
+  /// Waits until something is submitted, the stream is ready, or the deadline passes; `isWoken` tells then whether
+  /// something may have been submitted.
   ///
-  /// With submitted to take first it only looks: who submits without pause must not stop the reading. When
+  /// With something to take first it only looks: who submits without pause must not stop the reading. When
   /// it gathers, nobody has to wake it for the first moment, in which a server nearby answers.
-  func wait(for socket: inout SocketReadiness?, until deadline: Instant, gathers: Bool) -> Bool {
-    if gathers, socket?.canRead(within: 100) == true { return false }
+  func wait(
+    for stream: (any ByteStream)?, toWrite: Bool, until deadline: Instant, gathers: Bool
+  ) -> Readiness {
+    if gathers, let stream, poller.canRead(stream, within: 100) { return Readiness(canRead: true) }
     let hasNothingNew = submissions.withLock { $0.beginWaiting() }
-    let isWoken = SocketReadiness.wait(
-      &socket, orFor: wakePair.fileDescriptor, until: hasNothingNew ? deadline : .now)
-    if isWoken { wakePair.drain() }
-    return isWoken || !hasNothingNew
+    var readiness = poller.wait(
+      for: stream, toWrite: toWrite, until: hasNothingNew ? deadline : clock.now)
+    if !hasNothingNew { readiness.isWoken = true }
+    return readiness
   }
 
   /// Notes whether several callers are being answered: who is answered first had better wait for the
@@ -153,9 +150,9 @@ extension Connection {
   /// Whether the connection has to be given up; asked once.
   func takeDistrust() -> Bool { isDistrusted.exchange(false, ordering: .relaxed) }
 
-  /// Opens a socket off the queue and puts the outcome into the submissions.
+  /// Opens a stream off the queue and puts the outcome into the submissions.
   func open(by deadline: Instant) {
-    openerQueue.async { @Sendable in
+    openerQueue.async {
       let result = Result { () throws(TransportError) in try self.opener.open(by: deadline) }
       self.act(on: self.submissions.withLock { $0.add(result) })
     }

@@ -14,15 +14,18 @@ extension ConnectionDriver {
     let unanswered = removeUnanswered()
     takeBack(unanswered, on: connection)
     connection.reporter.disconnected(because: cause)
-    context = nil
+    stream = nil
     mustReconnect = false
     lastFailure = cause
     // It connects only for something that waits.
-    link = .down(until: .now + backoff.pause(isWaitedFor: true, using: &generator))
+    link = .down(until: connection.clock.now + backoff.pause(isWaitedFor: true, using: &generator))
     let repeated = unanswered.filter { $0.givesBack && $0.beginRepeating() }
     pending.prepend(contentsOf: repeated)
     for request in unanswered where !request.givesBack {
-      request.fail(cause) { connection.submit($0) }
+      request.fail(cause) { undo in
+        undo.noteRepetition()
+        connection.submit(undo)
+      }
     }
     if case .refused = cause {
       // Waiting would not help. What only cleans up keeps trying while it makes sense.
@@ -38,7 +41,7 @@ extension ConnectionDriver {
     return answered.map(\.request) + inFlight.removeAll()
   }
 
-  /// Sends what takes the unanswered requests back behind them, on the same socket: sent on another
+  /// Sends what takes the unanswered requests back behind them, on the same stream: sent on another
   /// connection it may be executed before them, and leave a lock that nobody holds.
   private mutating func takeBack(
     _ unanswered: [Request], on connection: Connection, isLast: Bool = false
@@ -46,13 +49,13 @@ extension ConnectionDriver {
     // What was answered last may have to be taken back as well.
     let submitted = connection.takeSubmissions()
     pending.append(contentsOf: submitted.requests)
-    Self.close(submitted.opened)
     // A release with a caller is sent once more, unless there is no next connection.
     let waiting = pending.filter { isLast ? $0.givesBack : $0.kind == .cleanUp }
     let undos = unanswered.compactMap { $0.undo?() } + waiting
     guard !undos.isEmpty else { return }
-    // A socket that is broken already takes nothing, and needs no more than the attempt.
-    try? context?.writeFinally(undos.flatMap(\.commandsBySource))
+    for request in waiting { request.noteRepetition() }
+    // A stream that is broken already takes nothing, and needs no more than the attempt.
+    try? stream?.writeFinally(undos.flatMap(\.commandsBySource))
   }
 
   /// Fails everything but what gives back and cleans up.
@@ -68,22 +71,11 @@ extension ConnectionDriver {
     connection.end()
     let unanswered = removeUnanswered()
     takeBack(unanswered, on: connection, isLast: true)
-    context = nil
-    link = .down(until: .now)
+    stream = nil
+    link = .down(until: connection.clock.now)
     for request in unanswered + pending.removeAll(where: { _ in true }) {
       request.fail(.closed) { _ in }
     }
     connection.ended.fulfil(())
-  }
-
-  /// Drops what came too late.
-  func discard(_ submitted: SubmissionQueue.Contents) {
-    Self.close(submitted.opened)
-    for request in submitted.requests { request.fail(.closed) { _ in } }
-  }
-
-  /// Closes a socket that was opened for nothing.
-  private static func close(_ opened: Result<CInt, TransportError>?) {
-    if case .success(let socket)? = opened { _ = FileDescriptor(adopting: socket) }
   }
 }

@@ -1,12 +1,12 @@
 internal import DequeModule
 
 /// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
-/// touches the socket.
+/// touches the stream.
 struct ConnectionDriver: ~Copyable {
   enum Link {
     /// Not connected; a connection may be tried from this instant on.
     case down(until: Instant)
-    /// A socket is being opened elsewhere.
+    /// A stream is being opened elsewhere.
     case opening
     /// Connected; the replies to the login are due by the deadline.
     case loggingIn(replies: [Reply], expected: Int, deadline: Instant)
@@ -15,7 +15,7 @@ struct ConnectionDriver: ~Copyable {
 
   private let handshake: Handshake
   private let connectTimeout: Duration
-  var context: HiredisContext?
+  var stream: CommandStream?
   var link: Link
   var pending = PendingRequests()
   var inFlight: InFlightRequests
@@ -38,10 +38,10 @@ struct ConnectionDriver: ~Copyable {
   /// What waits for the server in place of this thread; nil while a thread works.
   private var silenceWatch: SilenceWatch?
 
-  init(_ configuration: LockerConfiguration, handshake: Handshake) {
+  init(_ configuration: LockerConfiguration, handshake: Handshake, at now: Instant) {
     self.handshake = handshake
     connectTimeout = configuration.connectTimeout
-    link = .down(until: .now)
+    link = .down(until: now)
     inFlight = InFlightRequests(longestSilence: configuration.operationTimeout)
     longestDrain = configuration.operationTimeout
   }
@@ -67,7 +67,7 @@ struct ConnectionDriver: ~Copyable {
     else {
       return false
     }
-    return work(on: connection, until: .now + Self.longestCallerRun)
+    return work(on: connection, until: connection.clock.now + Self.longestCallerRun)
   }
 
   /// Works until nothing is due or a watch waits for it, or until a caller has worked long enough; tells whether
@@ -78,9 +78,9 @@ struct ConnectionDriver: ~Copyable {
     while true {
       let submitted = connection.takeSubmissions()
       pending.append(contentsOf: submitted.requests)
-      let now = Instant.now
+      let now = connection.clock.now
       if submitted.openness == .closed {
-        discard(submitted)
+        for request in submitted.requests { request.fail(.closed) { _ in } }
         if connection.stopWorking() { return true }
         continue
       }
@@ -146,15 +146,15 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  /// Takes over a socket that was opened elsewhere and sends the handshake.
+  /// Takes over a stream that was opened elsewhere and sends the handshake.
   private mutating func adopt(
-    _ opened: Result<CInt, TransportError>, at now: Instant
+    _ opened: Result<any ByteStream, TransportError>, at now: Instant
   ) throws(TransportError) {
-    context = try HiredisContext(adopting: FileDescriptor(adopting: opened.get()))
+    stream = try CommandStream(on: opened.get())
     let commands = handshake.commands()
-    for command in commands { _ = try context?.append(command) }
+    for command in commands { _ = try stream?.append(command) }
     link = .loggingIn(replies: [], expected: commands.count, deadline: now + connectTimeout)
-    try context?.write()
+    try stream?.write()
   }
 
   private mutating func acceptLogin(
@@ -184,15 +184,15 @@ struct ConnectionDriver: ~Copyable {
   // MARK: Sending and receiving
 
   private mutating func send(at now: Instant, on connection: Connection) throws(TransportError) {
-    // With something left to write, the socket is asked first whether it takes it.
-    guard !pending.isEmpty, context?.hasUnsentBytes == false else { return }
+    // With something left to write, the stream is asked first whether it takes it.
+    guard !pending.isEmpty, stream?.hasUnsentBytes == false else { return }
     if mustReconnect {
       guard inFlight.isEmpty else { return }
       throw .connectionLost("the server is not the master any more")
     }
     if inFlight.isEmpty {
       // What the server said or did while nobody listened must not pass for an answer.
-      guard let socket = context?.fileDescriptor, SocketReadiness.isIdle(socket) else {
+      guard stream?.stream.isIdle == true else {
         throw .connectionLost("the idle connection was closed")
       }
     }
@@ -207,53 +207,50 @@ struct ConnectionDriver: ~Copyable {
       }
       count += 1
       inFlight.append(request, sentAt: now)
-      for command in commands { size += try context?.append(command) ?? 0 }
+      for command in commands { size += try stream?.append(command) ?? 0 }
     }
     if count > 0 { callerRuns.sent(count, toBusyServer: isBusy) }
-    if context?.hasUnsentBytes == true { try context?.write() }
+    if stream?.hasUnsentBytes == true { try stream?.write() }
   }
 
-  /// Waits for the socket alone and reads what is there; false when nothing comes until a deadline.
+  /// Waits for the stream alone and reads what is there; false when nothing comes until a deadline.
   private mutating func receive(
     on connection: Connection, by deadline: Instant
   ) throws(TransportError) -> Bool {
-    guard let socket = context?.fileDescriptor, context?.hasUnsentBytes == false else {
-      return false
-    }
+    guard let source = stream?.stream, stream?.hasUnsentBytes == false else { return false }
     // Where both share a processor, the server has answered before the write returned.
     if try receive(on: connection) { return true }
-    let left = Instant.now.duration(to: deadline)
-    guard left > .zero, BriefWait.isReadable(socket, within: Int(left.wholeNanoseconds / 1000))
+    let left = connection.clock.now.duration(to: deadline)
+    guard left > .zero,
+      connection.poller.canRead(source, within: Int(left.wholeNanoseconds / 1000))
     else { return false }
     return try receive(on: connection)
   }
 
-  /// Waits for the socket and the submissions, writes what is left to write and reads what is there; false
+  /// Waits for the stream and the submissions, writes what is left to write and reads what is there; false
   /// when nothing has happened for as long as a thread may wait.
   private mutating func exchange(on connection: Connection) throws(TransportError) -> Bool {
-    var readiness: SocketReadiness?
-    if let socket = context?.fileDescriptor {
-      readiness = SocketReadiness(
-        socket: socket, wantsToWrite: context?.hasUnsentBytes == true)
-    }
     let hasMoreToSend = hasMoreToSend
-    let longest = Instant.now + Self.longestThreadWait
-    let isWoken = connection.wait(
-      for: &readiness, until: hasMoreToSend ? .now : min(nextEvent ?? longest, longest),
-      gathers: isReady && !hasMoreToSend && context?.hasUnsentBytes == false)
-    guard let readiness else { return isWoken }
-    if readiness.canWrite { try context?.write() }
+    let hasUnsentBytes = stream?.hasUnsentBytes == true
+    let now = connection.clock.now
+    let longest = now + Self.longestThreadWait
+    let readiness = connection.wait(
+      for: stream?.stream, toWrite: hasUnsentBytes,
+      until: hasMoreToSend ? now : min(nextEvent ?? longest, longest),
+      gathers: isReady && !hasMoreToSend && !hasUnsentBytes)
+    guard stream != nil else { return readiness.isWoken }
+    if readiness.canWrite { try stream?.write() }
     if readiness.canRead { try receive(on: connection) }
-    if inFlight.isSilent(at: .now) { throw .timedOut }
-    return isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
+    if inFlight.isSilent(at: connection.clock.now) { throw .timedOut }
+    return readiness.isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
   }
 
   /// Has a watch wait for the server in place of this thread; false when there is something to do first, or when the
   /// system has no descriptor left for it.
   private mutating func leaveToWatch(on connection: Connection) -> Bool {
     let next = nextEvent
-    guard context?.hasUnsentBytes != true, next.map({ $0 > .now }) ?? true,
-      let watch = try? connection.watch(context?.fileDescriptor, until: next)
+    guard stream?.hasUnsentBytes != true, next.map({ $0 > connection.clock.now }) ?? true,
+      let watch = try? connection.watch(stream?.stream, until: next)
     else { return false }
     guard connection.stopWorking() else {
       watch.cancel()
@@ -267,7 +264,7 @@ struct ConnectionDriver: ~Copyable {
   private var hasMoreToSend: Bool {
     mutating get {
       guard case .ready = link, !mustReconnect, !pending.isEmpty else { return false }
-      return context?.hasUnsentBytes == false
+      return stream?.hasUnsentBytes == false
     }
   }
 
@@ -277,12 +274,12 @@ struct ConnectionDriver: ~Copyable {
     connection.noteAnswering(inFlight.count > 1)
     defer { connection.noteAnswering(false) }
     var hasRead = false
-    var amount = HiredisContext.Amount.maybeNotAll
+    var amount = CommandStream.Amount.maybeNotAll
     while amount == .maybeNotAll {
-      amount = try context?.read() ?? .nothing
+      amount = try stream?.read() ?? .nothing
       if amount == .nothing { break }
       hasRead = true
-      let now = Instant.now
+      let now = connection.clock.now
       inFlight.heard(at: now)
       try parse(on: connection)
       if let oldest = answered.first?.answer.sentAt {
@@ -299,7 +296,7 @@ struct ConnectionDriver: ~Copyable {
   /// None is handed out before all are looked at: behind a reply that nobody asked for, nobody knows whose the
   /// others were.
   private mutating func parse(on connection: Connection) throws(TransportError) {
-    while let reply = try context?.nextReply() {
+    while let reply = try stream?.nextReply() {
       guard case .ready = link else {
         try acceptLogin(reply, on: connection)
         continue
@@ -307,7 +304,7 @@ struct ConnectionDriver: ~Copyable {
       if reply.error?.remedy == .reconnect { mustReconnect = true }
       if let next = try inFlight.accept(handshake.conceal(reply)) { answered.append(next) }
     }
-    if case .ready = link, inFlight.isEmpty, context?.hasUnparsedBytes == true {
+    if case .ready = link, inFlight.isEmpty, stream?.hasUnparsedBytes == true {
       throw .protocolViolation("bytes that nobody asked for")
     }
   }

@@ -7,7 +7,7 @@ final class Request: Sendable {
     let replies: [Reply]
     let sentAt: Instant
     /// Whether the commands had been sent before on a connection that broke, and may have been executed
-    /// then.
+    /// then, or may be yet.
     var isOfRepetition = false
 
     /// Whether the server does not know a script by its digest.
@@ -124,10 +124,13 @@ final class Request: Sendable {
       .exchanged
   }
 
+  /// Notes that its commands, or what they take back, have been sent on a connection that broke.
+  func noteRepetition() { isRepeated.store(true, ordering: .relaxed) }
+
   /// Puts a sent request back to be sent again, because its connection broke; false when the caller has
   /// given up.
   func beginRepeating() -> Bool {
-    isRepeated.store(true, ordering: .relaxed)
+    noteRepetition()
     return returnToQueue()
   }
 

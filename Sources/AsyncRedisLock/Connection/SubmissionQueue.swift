@@ -24,7 +24,7 @@ struct SubmissionQueue {
   }
 
   private var requests: [Request] = []
-  private var opened: Result<CInt, TransportError>?
+  private var opened: Result<any ByteStream, TransportError>?
   private var openness = Openness.open
   private var isOpennessNews = false
   private var isWorking = false
@@ -46,8 +46,8 @@ struct SubmissionQueue {
     return notice()
   }
 
-  /// Adds the outcome of opening a socket.
-  mutating func add(_ opened: Result<CInt, TransportError>) -> WorkerCall {
+  /// Adds the outcome of opening a stream.
+  mutating func add(_ opened: Result<any ByteStream, TransportError>) -> WorkerCall {
     self.opened = opened
     return notice()
   }
@@ -80,7 +80,7 @@ struct SubmissionQueue {
   /// What the worker takes out at once.
   struct Contents {
     let requests: [Request]
-    let opened: Result<CInt, TransportError>?
+    let opened: Result<any ByteStream, TransportError>?
     let openness: Openness
   }
 

@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// A second connection that listens on one channel, and connects again whenever it has to.
@@ -17,7 +16,7 @@ final class Subscriber: Sendable {
   }
 
   private struct State {
-    var socket: SubscribedSocket?
+    var stream: SubscribedStream?
     var isOpen = false
     /// Tells an attempt from those before it, whose timers may still come.
     var attempt = 0
@@ -33,12 +32,10 @@ final class Subscriber: Sendable {
   /// A server that refused does not change its mind soon.
   private static let pauseAfterRefusal = Duration.seconds(10)
 
-  /// High priority, because a host program that blocks all default queues must not stop its locks.
-  private let queue = DispatchQueue(label: "async-redis-lock.inbox", qos: .userInteractive)
-  /// Of other threads than those that extensions need: the opening of a socket can block.
-  private let openerQueue = DispatchQueue(
-    label: "async-redis-lock.inbox-opener", qos: .userInitiated)
-  private let opener: SocketOpener
+  private let queue: any WorkQueue
+  private let openerQueue: any WorkQueue
+  private let opener: any StreamOpener
+  private let clock: LockClock
   private let handshake: Handshake
   private let channel: String
   private let connectTimeout: Duration
@@ -50,11 +47,14 @@ final class Subscriber: Sendable {
   private let state = Locked(State())
 
   init(
-    _ configuration: LockerConfiguration, channel: String,
+    _ configuration: LockerConfiguration, channel: String, on machine: any Machine,
     isWaitedFor: @escaping @Sendable () -> Bool,
     handler: @escaping @Sendable (Event) -> Void
   ) {
-    opener = SocketOpener(address: configuration.address)
+    queue = machine.makeQueue("inbox", .extensions)
+    openerQueue = machine.makeQueue("inbox-opener", .blocking)
+    opener = machine.makeOpener(of: configuration.address)
+    clock = machine.clock
     handshake = Handshake(configuration, connectHook: nil)
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
@@ -67,7 +67,7 @@ final class Subscriber: Sendable {
 
   /// Connects, and stays connected; does nothing when called again.
   func open() {
-    queue.async { @Sendable [weak self] in
+    queue.async { [weak self] in
       guard let self else { return }
       let isNews = state.withLock { state in
         defer { state.isOpen = true }
@@ -82,8 +82,8 @@ final class Subscriber: Sendable {
   /// `isElsewhere` tells a connection that has led to the wrong server, and may do so again: the pauses
   /// between attempts grow then.
   func reconnect(because reason: String, isElsewhere: Bool) {
-    queue.async { @Sendable [weak self] in
-      guard let self, state.withLock({ $0.socket?.isSubscribed ?? false }) else { return }
+    queue.async { [weak self] in
+      guard let self, state.withLock({ $0.stream?.isSubscribed ?? false }) else { return }
       if isElsewhere { state.withLock { $0.subscribedAt = nil } }
       disconnect(because: .connectionLost(reason))
     }
@@ -91,11 +91,11 @@ final class Subscriber: Sendable {
 
   /// Asks for ``Event/probed``.
   func probe() {
-    queue.async { @Sendable [weak self] in
-      guard let self, let socket = state.withLock({ $0.socket }), socket.isSubscribed else {
+    queue.async { [weak self] in
+      guard let self, let stream = state.withLock({ $0.stream }), stream.isSubscribed else {
         return
       }
-      if !socket.probe() {
+      if !stream.probe() {
         disconnect(because: .connectionLost("the server cannot be written to"))
       }
     }
@@ -103,11 +103,11 @@ final class Subscriber: Sendable {
 
   /// Disconnects for good.
   func close() {
-    let socket = state.withLock { state in
+    let stream = state.withLock { state in
       state.attempt += 1
-      return state.socket.take()
+      return state.stream.take()
     }
-    socket?.cancel()
+    stream?.cancel()
   }
 
   // MARK: On the queue
@@ -117,48 +117,43 @@ final class Subscriber: Sendable {
       state.attempt += 1
       return state.attempt
     }
-    let deadline = Instant.now + connectTimeout
-    openerQueue.async { @Sendable [weak self, opener] in
+    let deadline = clock.now + connectTimeout
+    openerQueue.async { [weak self, opener] in
       let result = Result { () throws(TransportError) in try opener.open(by: deadline) }
-      guard let self else {
-        if case .success(let socket) = result { _ = FileDescriptor(adopting: socket) }
-        return
-      }
-      queue.async { @Sendable in self.adopt(result, attempt: attempt) }
+      guard let self else { return }
+      queue.async { self.adopt(result, attempt: attempt) }
     }
     after(connectTimeout + answerTimeout, of: attempt) { subscriber in
-      let isSubscribed = subscriber.state.withLock { $0.socket?.isSubscribed ?? false }
+      let isSubscribed = subscriber.state.withLock { $0.stream?.isSubscribed ?? false }
       if !isSubscribed {
         subscriber.disconnect(because: .unreachable("the subscription was not confirmed in time"))
       }
     }
   }
 
-  private func adopt(_ result: Result<CInt, TransportError>, attempt: Int) {
+  private func adopt(_ result: Result<any ByteStream, TransportError>, attempt: Int) {
     do throws(TransportError) {
-      let descriptor = FileDescriptor(adopting: try result.get())
-      let socket = try SubscribedSocket(
-        adopting: descriptor, handshake: handshake, channel: channel)
+      let stream = try SubscribedStream(on: result.get(), handshake: handshake, channel: channel)
       let isCurrent = state.withLock { state in
         guard state.attempt == attempt else { return false }
-        state.socket = socket
+        state.stream = stream
         return true
       }
-      guard isCurrent else { return socket.cancel() }
-      socket.start(on: queue) { @Sendable [weak self] in self?.receive(attempt: attempt) }
+      guard isCurrent else { return }
+      try stream.start(on: queue) { [weak self] in self?.receive(attempt: attempt) }
     } catch {
       if state.withLock({ $0.attempt == attempt }) { disconnect(because: error) }
     }
   }
 
   private func receive(attempt: Int) {
-    let socket = state.withLock { $0.attempt == attempt ? $0.socket : nil }
-    guard let socket else { return }
+    let stream = state.withLock { $0.attempt == attempt ? $0.stream : nil }
+    guard let stream else { return }
     do throws(TransportError) {
-      let wasSubscribed = socket.isSubscribed
-      let arrivals = try socket.receive()
-      if !wasSubscribed, socket.isSubscribed {
-        state.withLock { $0.subscribedAt = .now }
+      let wasSubscribed = stream.isSubscribed
+      let arrivals = try stream.receive()
+      if !wasSubscribed, stream.isSubscribed {
+        state.withLock { [clock] in $0.subscribedAt = clock.now }
         handler(.subscribed)
         keepAsking(attempt: attempt)
       }
@@ -176,11 +171,11 @@ final class Subscriber: Sendable {
   /// Asks again and again whether the server is still there.
   private func keepAsking(attempt: Int) {
     after(Self.pingInterval, of: attempt) { subscriber in
-      guard subscriber.state.withLock({ $0.socket })?.ping() == true else {
+      guard subscriber.state.withLock({ $0.stream })?.ping() == true else {
         return subscriber.disconnect(because: .connectionLost("the server cannot be written to"))
       }
       subscriber.after(subscriber.answerTimeout, of: attempt) { subscriber in
-        guard subscriber.state.withLock({ $0.socket })?.isSilentSincePing == false else {
+        guard subscriber.state.withLock({ $0.stream })?.isSilentSincePing == false else {
           return subscriber.disconnect(because: .timedOut)
         }
         subscriber.keepAsking(attempt: attempt)
@@ -191,16 +186,16 @@ final class Subscriber: Sendable {
   private func disconnect(because cause: TransportError) {
     var generator = SystemRandomNumberGenerator()
     let isWaitedFor = isWaitedFor()
-    let (socket, attempt, pause) = state.withLock { state in
+    let (stream, attempt, pause) = state.withLock { state in
       state.attempt += 1
       // Otherwise a server that confirms and hangs up again would be called without any pause.
       if let start = state.subscribedAt.take() {
-        state.backoff.reset(isProven: start + Self.provingTime <= .now)
+        state.backoff.reset(isProven: start + Self.provingTime <= clock.now)
       }
       let pause = state.backoff.pause(isWaitedFor: isWaitedFor, using: &generator)
-      return (state.socket.take(), state.attempt, pause)
+      return (state.stream.take(), state.attempt, pause)
     }
-    socket?.cancel()
+    stream?.cancel()
     handler(.disconnected(cause))
     let isRefused = if case .refused = cause { true } else { false }
     after(isRefused ? Self.pauseAfterRefusal : pause, of: attempt) { $0.connect() }
@@ -210,8 +205,7 @@ final class Subscriber: Sendable {
   private func after(
     _ pause: Duration, of attempt: Int, _ body: @escaping @Sendable (Subscriber) -> Void
   ) {
-    let nanoseconds = Int(pause.wholeNanoseconds)
-    queue.asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { @Sendable [weak self] in
+    queue.async(after: pause) { [weak self] in
       guard let self, state.withLock({ $0.attempt == attempt }) else { return }
       body(self)
     }

@@ -1,5 +1,4 @@
 internal import DequeModule
-internal import Dispatch
 internal import Synchronization
 
 /// Calls what belongs to the program, such as log handlers and metrics, one after the other on a thread of its own.
@@ -20,7 +19,7 @@ final class ReportQueue: Sendable {
   /// Samples leave room for what is said once, such as the end of a lease.
   static let sampleCapacity = 2048
 
-  private let queue = DispatchQueue(label: "async-redis-lock.reports", qos: .utility)
+  private let queue: any WorkQueue
   private let state = Locked(State())
   /// Reports how many reports were dropped.
   private let reportDropped: @Sendable (Int) -> Void
@@ -28,8 +27,10 @@ final class ReportQueue: Sendable {
   private let activity: (any ActivityCounter)?
 
   init(
-    countedBy activity: (any ActivityCounter)?, reportDropped: @escaping @Sendable (Int) -> Void
+    on queue: any WorkQueue, countedBy activity: (any ActivityCounter)?,
+    reportDropped: @escaping @Sendable (Int) -> Void
   ) {
+    self.queue = queue
     self.activity = activity
     self.reportDropped = reportDropped
   }
@@ -49,7 +50,7 @@ final class ReportQueue: Sendable {
       activity?.begin()
       return true
     }
-    if isFirst { queue.async { @Sendable in self.run() } }
+    if isFirst { queue.async { self.run() } }
   }
 
   private func run() {

@@ -33,10 +33,11 @@ final class Reporter: Sendable {
   /// while there are reports.
   init(
     logger: Logger, label: String?, configuration: LockerConfiguration? = nil,
-    instruments: Instruments = Instruments(), countedBy activity: (any ActivityCounter)? = nil
+    instruments: Instruments = Instruments(), on machine: any Machine = HostMachine(),
+    countedBy activity: (any ActivityCounter)? = nil
   ) {
     self.logger = logger
-    queue = ReportQueue(countedBy: activity) { count in
+    queue = ReportQueue(on: machine.makeQueue("reports", .later), countedBy: activity) { count in
       logger.warning(
         "Reports were dropped: the log handler or the metrics took too long",
         metadata: ["redis-lock.dropped": "\(count)"])

@@ -57,6 +57,7 @@ final class GrantChannel: Sendable {
   }
 
   private let configuration: LockerConfiguration
+  private let machine: any Machine
   private let channel: String
   private let reporter: Reporter
   /// Asks the main connection's server where the grantChannel is.
@@ -66,11 +67,13 @@ final class GrantChannel: Sendable {
   private let state = Locked(State())
 
   init(
-    _ configuration: LockerConfiguration, channel: String, reporter: Reporter,
+    _ configuration: LockerConfiguration, channel: String, on machine: any Machine,
+    reporter: Reporter,
     locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
     self.configuration = configuration
+    self.machine = machine
     self.channel = channel
     self.reporter = reporter
     self.locate = locate
@@ -94,7 +97,7 @@ final class GrantChannel: Sendable {
       case .closed:
         state.readiness = .opening
         state.waiting.append(completion)
-        let subscriber = Subscriber(configuration, channel: channel) { [weak self] in
+        let subscriber = Subscriber(configuration, channel: channel, on: machine) { [weak self] in
           (self?.listenerCount ?? 0) > 0
         } handler: { [weak self] event in
           self?.receive(event)

@@ -44,9 +44,9 @@ extension RedisLockStore {
     }
     let command: Command
     var undo: (@Sendable () -> Request)?
-    if let end = release.keptUntil, Instant.now < end {
+    if let end = release.keptUntil, clock.now < end {
       // What would free the keys at once must not stand in for it.
-      command = Self.keepCommand(claim, until: end)
+      command = keepCommand(claim, until: end)
     } else {
       command = Self.releaseCommand(claim, names, queues: queued)
       undo = { [self] in cleanUp(claim, until: release.keysLastUntil) }
@@ -69,7 +69,7 @@ extension RedisLockStore {
         completion(outcome)
         return
       }
-      if Instant.now + StoreFailure.transientPause < deadline {
+      if clock.now + StoreFailure.transientPause < deadline {
         connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
       } else {
         if let undo { connection.submit(undo()) }
@@ -119,9 +119,9 @@ extension RedisLockStore {
   }
 
   /// What lets the keys of a claim last until an instant.
-  private static func keepCommand(_ claim: Claim, until end: Instant) -> Command {
+  private func keepCommand(_ claim: Claim, until end: Instant) -> Command {
     // A part of a millisecond counts as a whole one.
-    let time = Instant.now.duration(to: end).wholeMilliseconds + 1
+    let time = clock.now.duration(to: end).wholeMilliseconds + 1
     return Script.keep.command(keys: claim.keys, arguments: [claim.token, String(time)])
   }
 
@@ -136,7 +136,7 @@ extension RedisLockStore {
 
   /// Makes the request that takes a claim back when nobody knows whether it was granted; from now on
   /// the claim's token is given up for good.
-  func cleanUp(_ claim: Claim) -> Request { cleanUp(claim, until: .now + claim.ttl) }
+  func cleanUp(_ claim: Claim) -> Request { cleanUp(claim, until: clock.now + claim.ttl) }
 
   func cleanUp(_ claim: Claim, until end: Instant) -> Request {
     // Holds the store, so that the connection lives until this is done.
@@ -146,10 +146,28 @@ extension RedisLockStore {
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         return connection.submit(cleanUp(claim, until: end))
       }
-      guard Self.isTransient(result), Instant.now < end else { return }
+      if case .success(let answer) = result, answer.isOfRepetition {
+        cleanUpAgain(claim, after: operationTimeout)
+      }
+      guard Self.isTransient(result), clock.now < end else { return }
       connection.afterPause(StoreFailure.transientPause) {
         self.connection.submit(self.cleanUp(claim, until: end))
       }
+    }
+  }
+
+  /// Takes a claim back once more after a pause, and again after twice as long, until its ttl has passed.
+  ///
+  /// What was sent on a connection that broke may be delivered after what took it back on the next one: a middlebox
+  /// holds it, or the system sends it again until its peer has it. Keys that come later than that are left to expire.
+  private func cleanUpAgain(_ claim: Claim, after pause: Duration, age: Duration = .zero) {
+    connection.afterPause(pause) { [weak self] in
+      guard let self else { return }
+      let command = Self.releaseCommand(claim, names, queues: mayUseQueues, leavesQueue: true)
+      let deadline = clock.now + operationTimeout
+      connection.submit(Request([command], deadline: deadline, kind: .cleanUp) { _ in })
+      let age = age + pause
+      if age < claim.ttl { cleanUpAgain(claim, after: pause * 2, age: age) }
     }
   }
 }

@@ -92,7 +92,7 @@ extension RedisLockStore {
     grantChannel.forget(claim.token)
     if let request = polls.remove(claim.token) { connection.abandon(request) }
     // Also behind a poll that was abandoned: those before it may have entered the token.
-    connection.submit(cleanUp(claim, until: .now + lapse + claim.ttl))
+    connection.submit(cleanUp(claim, until: clock.now + lapse + claim.ttl))
   }
 
   private func readPoll(

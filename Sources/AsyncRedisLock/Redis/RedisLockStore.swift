@@ -6,6 +6,7 @@ final class RedisLockStore: LockStore {
   let fences: FenceCounter
   let names: ServerKeys
   let isFencing: Bool
+  let operationTimeout: Duration
   let tokens: TokenSource
   let polls = InFlightPolls()
   let grantChannel: GrantChannel
@@ -14,7 +15,9 @@ final class RedisLockStore: LockStore {
   private let mayQueue = Atomic<Bool>(true)
   private let hasBeenExamined = Atomic<Bool>(false)
 
-  init(_ configuration: LockerConfiguration, reporter: Reporter) throws(StoreFailure) {
+  init(
+    _ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter
+  ) throws(StoreFailure) {
     let fences = FenceCounter()
     let names = ServerKeys(prefix: configuration.keyPrefix)
     let isFencing = configuration.isFencingEnabled
@@ -36,19 +39,22 @@ final class RedisLockStore: LockStore {
       })
     let connection: Connection
     do {
-      connection = try Connection(configuration, connectHook: connectHook, reporter: reporter)
+      connection = try Connection(
+        configuration, connectHook: connectHook, reporter: reporter, on: machine)
     } catch {
       throw StoreFailure(error)
     }
     let tokens = TokenSource(label: configuration.label)
     let lifetime = configuration.operationTimeout
     let channel = names.inbox(of: tokens.lockerID)
-    grantChannel = GrantChannel(configuration, channel: channel, reporter: reporter) { completion in
+    grantChannel = GrantChannel(configuration, channel: channel, on: machine, reporter: reporter) {
+      completion in
       Self.locate(channel, on: connection, within: lifetime, completion: completion)
     } giveBack: { message in
       let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
       let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
-      connection.submit(Request([command], deadline: .now + lifetime, kind: .cleanUp) { _ in })
+      connection.submit(
+        Request([command], deadline: connection.clock.now + lifetime, kind: .cleanUp) { _ in })
     }
     self.connection = connection
     self.fences = fences
@@ -56,6 +62,7 @@ final class RedisLockStore: LockStore {
     self.tokens = tokens
     self.reporter = reporter
     self.isFencing = isFencing
+    operationTimeout = lifetime
     openedChannel.withLock { $0.grantChannel = grantChannel }
   }
 
@@ -67,7 +74,7 @@ final class RedisLockStore: LockStore {
 
   deinit { connection.close() }
 
-  var clock: LockClock { .system }
+  var clock: LockClock { connection.clock }
 
   var roundTrip: Duration { connection.roundTrip }
 
@@ -126,7 +133,7 @@ final class RedisLockStore: LockStore {
   ) {
     let command = Command("PUBSUB", "NUMSUB", channel)
     connection.submit(
-      Request([command], deadline: .now + patience) { result in
+      Request([command], deadline: connection.clock.now + patience) { result in
         switch result.map({ $0.replies[0] }) {
         // A locker that is being closed needs no grantChannel.
         case .failure(let failure) where failure == .closed: break
@@ -152,7 +159,8 @@ final class RedisLockStore: LockStore {
     guard !hasBeenExamined.exchange(true, ordering: .relaxed) else { return }
     reporter.whenWarningsAreRead { [connection, reporter] in
       connection.submit(
-        Request([Command("INFO", "memory")], deadline: .now + .seconds(1)) { result in
+        Request([Command("INFO", "memory")], deadline: connection.clock.now + .seconds(1)) {
+          result in
           guard case .success(let answer) = result, case .string(let text) = answer.replies[0],
             let memory = MemoryPolicy(text), memory.mayDropLocks
           else { return }

@@ -1,21 +1,21 @@
 /// A script that the server runs in one step.
-struct Script: Sendable {
-  private let source: String
-  private let digest: String
+package struct Script: Sendable {
+  package let source: String
+  package let digest: String
 
-  static let acquire = Self(PackageResources.acquire_lua)
-  static let poll = Self(PackageResources.poll_lua)
-  static let refresh = Self(PackageResources.refresh_lua)
-  static let extend = Self(PackageResources.extend_lua)
-  static let release = Self(PackageResources.release_lua)
-  static let keep = Self(PackageResources.keep_lua)
-  static let adopt = Self(PackageResources.adopt_lua)
-  static let fence = Self(PackageResources.fence_lua)
-  static let inspect = Self(PackageResources.inspect_lua)
-  static let record = Self(PackageResources.record_lua)
-  static let list = Self(PackageResources.list_lua)
-  static let trial = Self(PackageResources.trial_lua)
-  static let forceRelease = Self(PackageResources.force_release_lua)
+  package static let acquire = Self(PackageResources.acquire_lua)
+  package static let poll = Self(PackageResources.poll_lua)
+  package static let refresh = Self(PackageResources.refresh_lua)
+  package static let extend = Self(PackageResources.extend_lua)
+  package static let release = Self(PackageResources.release_lua)
+  package static let keep = Self(PackageResources.keep_lua)
+  package static let adopt = Self(PackageResources.adopt_lua)
+  package static let fence = Self(PackageResources.fence_lua)
+  package static let inspect = Self(PackageResources.inspect_lua)
+  package static let record = Self(PackageResources.record_lua)
+  package static let list = Self(PackageResources.list_lua)
+  package static let trial = Self(PackageResources.trial_lua)
+  package static let forceRelease = Self(PackageResources.force_release_lua)
 
   /// Reads a script; its line `-- include queue.lua` stands for that file.
   private init(_ bytes: [UInt8]) {

@@ -9,7 +9,10 @@
 /// The compiler does not know the layout of the standard library's `ContinuousClock.Instant`, so that
 /// whatever contains one is copied and destroyed by calls into the runtime: a fifth of all time.
 package struct Instant: InstantProtocol {
-  private var nanoseconds: Int64
+  private let nanoseconds: Int64
+
+  /// An instant by a clock's own count.
+  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
   package static var now: Self {
     #if canImport(Darwin)

@@ -16,11 +16,4 @@ struct FileDescriptor: ~Copyable, Sendable {
   }
 
   deinit { close(number) }
-
-  /// Gives the descriptor away without closing it.
-  consuming func release() -> CInt {
-    let number = number
-    discard self
-    return number
-  }
 }

@@ -7,14 +7,13 @@
 /// Opens the connection's socket, trying every address of the server until a deadline.
 ///
 /// hiredis would neither bound the look-up of a name nor try a second address.
-struct SocketOpener: Sendable {
+struct SocketOpener: StreamOpener {
   let address: LockerConfiguration.Address
   private let resolver = Resolver()
 
   init(address: LockerConfiguration.Address) { self.address = address }
 
-  /// Connects, blocking the calling thread until the deadline at the latest.
-  func open(by deadline: Instant) throws(TransportError) -> CInt {
+  func open(by deadline: Instant) throws(TransportError) -> any ByteStream {
     var lastFailure = TransportError.unreachable("no address")
     let targets = try resolver.resolve(address, by: deadline)
     for (index, target) in targets.enumerated() {
@@ -30,24 +29,17 @@ struct SocketOpener: Sendable {
     throw lastFailure
   }
 
-  private func connect(to target: SocketAddress, by deadline: Instant) throws(TransportError)
-    -> CInt
-  {
+  private func connect(
+    to target: SocketAddress, by deadline: Instant
+  ) throws(TransportError) -> SocketStream {
     let number = socket(target.family, SocketAddress.streamType, 0)
     guard number >= 0 else { throw unreachable(.current) }
-    // hiredis 0.14 never closes descriptor 0.
-    guard number > 0 else {
-      defer { close(number) }
-      let moved = fcntl(number, F_DUPFD_CLOEXEC, 1)
-      guard moved > 0 else { throw unreachable(.current) }
-      return try connect(FileDescriptor(adopting: moved), to: target, by: deadline)
-    }
     return try connect(FileDescriptor(adopting: number), to: target, by: deadline)
   }
 
   private func connect(
     _ socket: consuming FileDescriptor, to target: SocketAddress, by deadline: Instant
-  ) throws(TransportError) -> CInt {
+  ) throws(TransportError) -> SocketStream {
     setOptions(of: socket.number, family: target.family)
     if target.connect(socket.number) != 0 {
       let failure = SystemError.current
@@ -61,7 +53,7 @@ struct SocketOpener: Sendable {
       unsafe getsockopt(socket.number, SOL_SOCKET, SO_ERROR, &code, &size)
       guard code == 0 else { throw unreachable(SystemError(rawValue: code)) }
     }
-    return socket.release()
+    return SocketStream(adopting: socket)
   }
 
   private func waitUntilWritable(_ number: CInt, by deadline: Instant) throws(TransportError) {

@@ -1,5 +1,5 @@
 /// Why a request was not answered.
-enum TransportError: Error, Sendable, Equatable {
+package enum TransportError: Error, Sendable, Equatable {
   /// No answer came by the request's deadline.
   case timedOut
   /// The caller gave up.

@@ -234,7 +234,9 @@ struct BlockedCallerTests {
   @Test("Reports that do not fit are dropped and counted, and no caller waits for them")
   func dropped() async throws {
     let (gate, dropped, done) = (Gate(), Shared(0), Shared(0))
-    let queue = ReportQueue(countedBy: nil) { dropped.value = $0 }
+    let queue = ReportQueue(on: DispatchWorkQueue("reports", .later), countedBy: nil) {
+      dropped.value = $0
+    }
     queue.add { gate.pass() }
     await eventually { gate.count == 1 }
     for _ in 0..<ReportQueue.capacity + 5 { queue.add { done.change { $0 += 1 } } }
@@ -245,7 +247,7 @@ struct BlockedCallerTests {
 
   @Test("A report that blocks holds up nobody who adds it")
   func reportBlocks() async {
-    let queue = ReportQueue(countedBy: nil) { _ in }
+    let queue = ReportQueue(on: DispatchWorkQueue("reports", .later), countedBy: nil) { _ in }
     let (mayEnd, hasBeenLet) = (DispatchSemaphore(value: 0), Shared<Bool?>(nil))
     queue.add { hasBeenLet.value = mayEnd.wait(timeout: .now() + 5) == .success }
     mayEnd.signal()

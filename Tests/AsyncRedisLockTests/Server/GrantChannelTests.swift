@@ -18,7 +18,8 @@ struct GrantChannelTests {
     let logger = Logger(label: "inbox") { _ in SwiftLogNoOpLogHandler() }
     let configuration = try LockerConfiguration(url: RedisServer.current.url)
     return GrantChannel(
-      configuration, channel: channel, reporter: Reporter(logger: logger, label: nil)
+      configuration, channel: channel, on: HostMachine(),
+      reporter: Reporter(logger: logger, label: nil)
     ) {
       [questions] completion in
       questions.change { $0.append(completion) }

@@ -6,47 +6,35 @@ import Testing
 
 @Suite("Bytes from a hostile server", .timeLimit(.minutes(5)))
 struct HostileBytesTests {
-  /// A wire, and the library's end of it.
-  fileprivate static func pair() throws -> (server: FakeWire, client: CInt) {
-    var ends: [CInt] = [-1, -1]
-    #if canImport(Darwin)
-      let type = SOCK_STREAM
-    #else
-      let type = CInt(SOCK_STREAM.rawValue)
-    #endif
-    try #require(unsafe socketpair(AF_UNIX, type, 0, &ends) == 0)
-    return (FakeWire(adopting: ends[0]), ends[1])
-  }
-
   @Test(
     "Bytes behind a reply do not go unnoticed, be it a single one",
     arguments: ["", "+", "*", "+OK"]
   )
   func leftOver(_ text: String) throws {
-    let (server, client) = try Self.pair()
-    var context = try HiredisContext(adopting: FileDescriptor(adopting: client))
+    let (server, client) = try FakeWire.pair()
+    var stream = try CommandStream(on: SocketStream(adopting: FileDescriptor(adopting: client)))
     func say(_ text: String) throws -> [Reply] {
       server.write(Array(text.utf8))
-      _ = try context.read()
+      _ = try stream.read()
       var replies: [Reply] = []
-      while let reply = try context.nextReply() { replies.append(reply) }
+      while let reply = try stream.nextReply() { replies.append(reply) }
       return replies
     }
     #expect(try say("+OK\r\n:1\r\n" + text) == [.status("OK"), .integer(1)])
-    let isNoticed = context.hasUnparsedBytes
+    let isNoticed = stream.hasUnparsedBytes
     #expect(isNoticed != text.isEmpty)
     guard text.hasPrefix("+") else { return }
     #expect(try say("\r\n").count == 1)
-    let isOver = !context.hasUnparsedBytes
+    let isOver = !stream.hasUnparsedBytes
     #expect(isOver)
   }
 
   @Test("A flood of messages without a pause ends the conversation")
   func flood() async throws {
-    let (server, client) = try Self.pair()
+    let (server, client) = try FakeWire.pair()
     let login = Handshake(LockerConfiguration(), connectHook: nil)
-    let socket = try SubscribedSocket(
-      adopting: FileDescriptor(adopting: client), handshake: login, channel: "c")
+    let socket = try SubscribedStream(
+      on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login, channel: "c")
     let message = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$9\r\n1 1 t 1:a\r\n"
     let piece = Array(String(repeating: message, count: 1000).utf8)
     Thread.detachNewThread {
@@ -114,9 +102,9 @@ struct LoginTests {
   func shifted(_ text: String) throws {
     let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
     #expect(login.conceal(Self.error(text)) == Self.error("ERR the server refused the login"))
-    let (server, client) = try HostileBytesTests.pair()
-    let socket = try SubscribedSocket(
-      adopting: FileDescriptor(adopting: client), handshake: login, channel: "c")
+    let (server, client) = try FakeWire.pair()
+    let socket = try SubscribedStream(
+      on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login, channel: "c")
     server.write(Array("+OK\r\n+OK\r\n-\(text)\r\n".utf8))
     let error = #expect(throws: TransportError.self) {
       while true { _ = try socket.receive() }

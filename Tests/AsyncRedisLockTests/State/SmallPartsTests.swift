@@ -1,3 +1,4 @@
+import FaultProxy
 import Testing
 
 @testable import AsyncRedisLock
@@ -96,14 +97,18 @@ struct SmallPartsTests {
 
   @Test("A brief wait sees what is there, and does not wait longer than it should")
   func briefWait() throws {
-    let wakePair = try WakePair()
-    #expect(!BriefWait.isReadable(wakePair.fileDescriptor, within: 100))
-    #expect(!BriefWait.isReadable(-1, within: 100))
-    #expect(!BriefWait.isReadable(1 << 20, within: 100))
-    wakePair.wake()
-    #expect(BriefWait.isReadable(wakePair.fileDescriptor, within: 100))
-    wakePair.drain()
-    #expect(!BriefWait.isReadable(wakePair.fileDescriptor, within: 0))
+    let (ours, theirs) = try FakeWire.pair()
+    let (poller, stream) = (
+      try SocketPoller(), SocketStream(adopting: FileDescriptor(adopting: theirs))
+    )
+    #expect(!poller.canRead(stream, within: 100))
+    #expect(ours.write([1]) == 1)
+    #expect(poller.canRead(stream, within: 100))
+    let ready = poller.wait(for: stream, toWrite: true, until: .now + .seconds(60))
+    #expect(ready.canRead && ready.canWrite && !ready.isWoken)
+    poller.wake()
+    #expect(poller.wait(for: nil, toWrite: false, until: .now + .seconds(60)).isWoken)
+    #expect(!poller.wait(for: nil, toWrite: false, until: .now).isWoken, "the wake is forgotten")
   }
 
   @Test("An instant is one of the standard library's continuous clock")

@@ -10,14 +10,8 @@ struct SocketWatchTests {
   private let theirs: FakeWire
 
   init() throws {
-    var ends: [CInt] = [-1, -1]
-    #if canImport(Darwin)
-      let type = SOCK_STREAM
-    #else
-      let type = CInt(SOCK_STREAM.rawValue)
-    #endif
-    try #require(unsafe socketpair(AF_UNIX, type, 0, &ends) == 0)
-    (ours, theirs) = (FakeWire(adopting: ends[0]), FakeWire(adopting: ends[1]))
+    let (ours, theirs) = try FakeWire.pair()
+    (self.ours, self.theirs) = (ours, FakeWire(adopting: theirs))
   }
 
   /// What poll(2) says of a descriptor.

@@ -1,17 +1,11 @@
 internal import CHiredis
 
-#if canImport(Darwin)
-  internal import Darwin
-#else
-  internal import Glibc
-#endif
-
-/// The one owner of a `redisContext`: encodes, writes, reads and parses on a non-blocking socket.
+/// Commands and their replies on a stream of bytes: hiredis encodes and parses them.
 ///
-/// hiredis does all but the writing: it writes without `MSG_NOSIGNAL` in every version, so that a
-/// closed socket would kill the process. After its first error hiredis reads no more, as it documents.
-@safe struct HiredisContext: ~Copyable {
-  /// How many bytes hiredis reads at a time.
+/// Reading and writing are the stream's. hiredis would write without `MSG_NOSIGNAL`, so that a closed socket would kill
+/// the process, and knows of no stream but its own.
+@safe struct CommandStream: ~Copyable {
+  /// How many bytes are read at a time.
   private static let readSize = 16 * 1024
   /// A larger buffer of commands is given back when it is empty.
   private static let largestIdleBuffer = 256 * 1024
@@ -20,7 +14,8 @@ internal import CHiredis
   /// hiredis before 1.2.1 frees nested replies recursively and can exhaust the stack.
   private static let maximumDepth = 8
 
-  private let context: UnsafeMutablePointer<redisContext>
+  let stream: any ByteStream
+  private let reader: UnsafeMutablePointer<redisReader>
   private let functions: UnsafeMutablePointer<arl_reader_functions>
   private var bytes: [UInt8] = []
   private var lengths: [Int] = []
@@ -36,25 +31,19 @@ internal import CHiredis
   /// Whether commands wait to be written.
   var hasUnsentBytes: Bool { written < outgoing.count }
 
-  /// Takes over a connected socket.
-  init(adopting socket: consuming FileDescriptor) throws(TransportError) {
-    let descriptor = socket.release()
-    guard let context = unsafe redisConnectFd(descriptor) else {
-      _ = FileDescriptor(adopting: descriptor)
-      throw .unreachable("out of memory")
-    }
-    unsafe self.context = context
+  /// Begins to talk on a stream.
+  init(on stream: any ByteStream) throws(TransportError) {
+    guard let reader = unsafe redisReaderCreate() else { throw .unreachable("out of memory") }
+    self.stream = stream
+    unsafe self.reader = reader
     unsafe functions = .allocate(capacity: 1)
-    unsafe context.pointee.flags &= ~REDIS_BLOCK
-    unsafe arl_reader_bound_arrays(context.pointee.reader, functions)
+    unsafe arl_reader_bound_arrays(reader, functions)
   }
 
   deinit {
-    unsafe redisFree(context)
+    unsafe redisReaderFree(reader)
     unsafe functions.deallocate()
   }
-
-  var fileDescriptor: CInt { unsafe context.pointee.fd }
 
   /// Whether something of a reply has been read that has not been handed out.
   ///
@@ -86,33 +75,26 @@ internal import CHiredis
     return bytes.count
   }
 
-  #if canImport(Darwin)
-    // Darwin has a socket option instead, see SocketOpener.
-    private static let sendFlags: CInt = 0
-  #else
-    private static let sendFlags = CInt(truncatingIfNeeded: MSG_NOSIGNAL)
-  #endif
-
-  /// Writes what the socket takes.
+  /// Writes what the stream takes.
   mutating func write() throws(TransportError) {
     guard hasUnsentBytes else { return }
-    let count = unsafe outgoing.withUnsafeBytes { buffer in
-      let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
-      return unsafe send(fileDescriptor, rest.baseAddress, rest.count, Self.sendFlags)
+    do throws(TransportError) {
+      let result = unsafe outgoing.withUnsafeBytes { buffer in
+        Result { () throws(TransportError) in
+          try unsafe stream.write(UnsafeRawBufferPointer(rebasing: buffer[written...]))
+        }
+      }
+      written += try result.get()
+    } catch .connectionLost(let reason) {
+      throw .connectionLost(reason + lastWords())
     }
-    if count < 0 {
-      let error = SystemError.current
-      if [EAGAIN, EWOULDBLOCK, EINTR].contains(error.rawValue) { return }
-      throw .connectionLost("\(error)" + lastWords())
-    }
-    written += count
     if !hasUnsentBytes {
       outgoing.removeAll(keepingCapacity: outgoing.capacity <= Self.largestIdleBuffer)
       written = 0
     }
   }
 
-  /// Sends commands over the same socket as the last thing, even if this context has met an error.
+  /// Sends commands as the last thing, even if reading has failed.
   mutating func writeFinally(_ commands: [Command]) throws(TransportError) {
     // Behind the half of a command they would make no sense.
     try write()
@@ -121,21 +103,29 @@ internal import CHiredis
     try write()
   }
 
-  /// How much of what the socket had was read.
+  /// How much of what was there has been read.
   enum Amount {
     case nothing
     case all
     case maybeNotAll
   }
 
-  /// Reads what the socket has, at most as much as hiredis takes at a time.
+  /// Reads what is there, at most so much at a time.
   ///
   /// - Returns: what it has read: nothing, something, or as much as it can, so that there may be more.
   mutating func read() throws(TransportError) -> Amount {
-    let reader = unsafe context.pointee.reader
-    let former = unsafe reader?.pointee.len ?? 0
-    guard unsafe redisBufferRead(context) == REDIS_OK else { throw failure() }
-    let count = unsafe (reader?.pointee.len ?? 0) - former
+    let result: Result<Int, TransportError> = unsafe withUnsafeTemporaryAllocation(
+      byteCount: Self.readSize, alignment: 1
+    ) { buffer in
+      Result { () throws(TransportError) in
+        let count = try unsafe stream.read(into: buffer)
+        guard count > 0 else { return 0 }
+        let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
+        guard unsafe redisReaderFeed(reader, start, count) == REDIS_OK else { throw failure() }
+        return count
+      }
+    }
+    let count = try result.get()
     bytesOfReply += count
     bytesRead += count
     return count == 0 ? .nothing : count < Self.readSize ? .all : .maybeNotAll
@@ -144,13 +134,13 @@ internal import CHiredis
   /// The next complete reply, or nil when more has to be read first.
   mutating func nextReply() throws(TransportError) -> Reply? {
     var object: UnsafeMutableRawPointer?
-    guard unsafe redisGetReplyFromReader(context, &object) == REDIS_OK else { throw failure() }
+    guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else { throw failure() }
     guard let object = unsafe object else {
       try checkBounds()
       return nil
     }
     defer { unsafe freeReplyObject(object) }
-    bytesOfReply = unsafe context.pointee.reader.pointee.len - context.pointee.reader.pointee.pos
+    bytesOfReply = unsafe reader.pointee.len - reader.pointee.pos
     guard let reply = unsafe Reply(copying: object.assumingMemoryBound(to: redisReply.self)) else {
       throw .protocolViolation("a reply of a type that was not asked for")
     }
@@ -159,7 +149,6 @@ internal import CHiredis
 
   /// Refuses a reply that grows past what this library asks for.
   private func checkBounds() throws(TransportError) {
-    guard let reader = unsafe context.pointee.reader else { return }
     if unsafe Int(reader.pointee.ridx) > Self.maximumDepth {
       throw .protocolViolation("a reply nested too deeply")
     }
@@ -168,12 +157,12 @@ internal import CHiredis
     }
   }
 
-  /// What the server said before it hung up, if it did: hiredis reads no more after an error.
+  /// What the server said before it hung up, if it did: nothing is read any more after an error.
   private func lastWords() -> String {
     let room = 512
     let words = unsafe withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
-      let count = unsafe recv(fileDescriptor, buffer.baseAddress, room, 0)
-      return unsafe String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
+      let count = unsafe (try? stream.read(into: buffer)) ?? 0
+      return unsafe String(decoding: buffer.prefix(count), as: UTF8.self)
     }
     guard words.hasPrefix("-"), let line = words.dropFirst().split(separator: "\r\n").first else {
       return ""
@@ -181,15 +170,12 @@ internal import CHiredis
     return ", after the server said: \(String(line).escaped(upTo: 256))"
   }
 
-  /// The context's error.
+  /// The reader's error.
   private func failure() -> TransportError {
-    let text = unsafe withUnsafeBytes(of: &context.pointee.errstr) { buffer in
+    let text = unsafe withUnsafeBytes(of: &reader.pointee.errstr) { buffer in
       unsafe String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
     }
-    switch unsafe context.pointee.err {
-    case REDIS_ERR_PROTOCOL: return .protocolViolation(text)
-    case REDIS_ERR_OOM: return .protocolViolation("a reply that is too large (\(text))")
-    default: return .connectionLost(text.isEmpty ? "connection error" : text)
-    }
+    return unsafe reader.pointee.err == REDIS_ERR_OOM
+      ? .protocolViolation("a reply that is too large (\(text))") : .protocolViolation(text)
   }
 }

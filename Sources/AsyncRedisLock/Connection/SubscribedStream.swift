@@ -1,16 +1,10 @@
-internal import Dispatch
 internal import Synchronization
 
 /// One connection of a ``Subscriber``, from its login to its end.
-///
-/// Closed when its read source has been cancelled and nobody refers to it any more: not before, since
-/// the number of a closed descriptor may be another's at once.
-final class SubscribedSocket: Sendable {
+final class SubscribedStream: Sendable {
   private struct State: ~Copyable {
-    var context: HiredisContext
-    /// What the source watches.
-    let watch: FileDescriptor
-    var source: (any DispatchSourceRead)?
+    var stream: CommandStream
+    var source: (any WorkSource)?
     /// The replies to the login; nil once it has been judged.
     var loginReplies: [Reply]? = []
     var isSubscribed = false
@@ -32,20 +26,19 @@ final class SubscribedSocket: Sendable {
   private let channel: String
   private let state: Locked<State>
 
-  /// Takes over a connected socket, and sends the login and the subscription.
+  /// Sends the login and the subscription on a stream.
   init(
-    adopting descriptor: consuming FileDescriptor, handshake: Handshake, channel: String
+    on bytes: any ByteStream, handshake: Handshake, channel: String
   ) throws(TransportError) {
     let commands = handshake.commands()
     self.handshake = handshake
     self.channel = channel
     loginCount = commands.count
-    var context = try HiredisContext(adopting: descriptor)
-    for command in commands + [Command("SUBSCRIBE", channel)] { _ = try context.append(command) }
-    try context.write()
-    guard !context.hasUnsentBytes else { throw .unreachable("the server takes nothing") }
-    let watch = try FileDescriptor.watching(context.fileDescriptor)
-    state = Locked(State(context: context, watch: watch))
+    var stream = try CommandStream(on: bytes)
+    for command in commands + [Command("SUBSCRIBE", channel)] { _ = try stream.append(command) }
+    try stream.write()
+    guard !stream.hasUnsentBytes else { throw .unreachable("the server takes nothing") }
+    state = Locked(State(stream: stream))
   }
 
   /// Whether the server has confirmed the subscription.
@@ -55,16 +48,11 @@ final class SubscribedSocket: Sendable {
   var isSilentSincePing: Bool { state.withLock { $0.isSilentSincePing } }
 
   /// Calls the handler on the queue whenever there is something to receive.
-  func start(on queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
-    state.withLock { state in
-      let source = DispatchSource.makeReadSource(
-        fileDescriptor: state.watch.number, queue: queue)
-      source.setEventHandler(handler: handler)
-      // Keeps the descriptors open until the source does not watch it any more.
-      source.setCancelHandler { @Sendable [self] in withExtendedLifetime(self) {} }
-      source.activate()
-      state.source = source
-    }
+  func start(
+    on queue: any WorkQueue, handler: @escaping @Sendable () -> Void
+  ) throws(TransportError) {
+    let source = try queue.watch(state.withLock { $0.stream.stream }, handler)
+    state.withLock { $0.source = source }
   }
 
   /// Ends it.
@@ -91,8 +79,8 @@ final class SubscribedSocket: Sendable {
 
   private static func send(_ command: Command, _ state: inout State) -> Bool {
     do throws(TransportError) {
-      _ = try state.context.append(command)
-      try state.context.write()
+      _ = try state.stream.append(command)
+      try state.stream.write()
       return true
     } catch {
       return false
@@ -105,16 +93,16 @@ final class SubscribedSocket: Sendable {
       Result { () throws(TransportError) in
         var arrivals: [Arrival] = []
         var mayHaveMore = true
-        let former = state.context.bytesRead
+        let former = state.stream.bytesRead
         while mayHaveMore {
-          _ = try state.context.read()
-          if state.context.bytesRead - former > Self.largestBurst {
+          _ = try state.stream.read()
+          if state.stream.bytesRead - former > Self.largestBurst {
             throw TransportError.protocolViolation("messages without a pause")
           }
           // Also the end, when it comes with the last bytes: not every source tells of that alone.
-          mayHaveMore = !SocketReadiness.isIdle(state.context.fileDescriptor)
+          mayHaveMore = !state.stream.stream.isIdle
           state.isSilentSincePing = false
-          while let reply = try state.context.nextReply() {
+          while let reply = try state.stream.nextReply() {
             if let arrival = try accept(reply, &state) { arrivals.append(arrival) }
           }
         }

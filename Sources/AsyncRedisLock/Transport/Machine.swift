@@ -1,0 +1,37 @@
+/// What connections are made of: the time, threads and sockets of a machine, or what a simulation has in their place.
+package protocol Machine: Sendable {
+  /// The time that everything goes by.
+  var clock: LockClock { get }
+
+  /// Makes a queue of its own.
+  func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue
+
+  /// Makes what one thread at a time can wait with.
+  ///
+  /// - Throws: `unreachable` when the system has nothing left to make it of.
+  func makePoller() throws(TransportError) -> any Poller
+
+  /// Makes what opens streams to a server.
+  func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener
+}
+
+/// Opens streams to one server.
+package protocol StreamOpener: Sendable {
+  /// Connects, blocking the calling thread until the deadline at the latest.
+  func open(by deadline: Instant) throws(TransportError) -> any ByteStream
+}
+
+/// The machine that the program runs on.
+struct HostMachine: Machine {
+  var clock: LockClock { .system }
+
+  func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue {
+    DispatchWorkQueue(label, urgency)
+  }
+
+  func makePoller() throws(TransportError) -> any Poller { try SocketPoller() }
+
+  func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener {
+    SocketOpener(address: address)
+  }
+}

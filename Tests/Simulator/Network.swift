@@ -1,0 +1,200 @@
+import AsyncRedisLock
+
+/// Brings bytes between processes and the server: in order and unchanged, but as late as it likes, and not always.
+final class Network: @unchecked Sendable {
+  let scheduler: Scheduler
+  let weather: Weather
+  let server: SimulatedRedis
+  /// Whether connections break.
+  var isStormy = true
+  /// How many connections have broken.
+  private(set) var breakCount = 0
+
+  init(on scheduler: Scheduler, _ weather: Weather, to server: SimulatedRedis) {
+    self.scheduler = scheduler
+    self.weather = weather
+    self.server = server
+  }
+
+  func connect(_ process: SimulatedProcess) throws(TransportError) -> SimulatedStream {
+    guard !process.isDead, !breaks() else { throw .unreachable("Connection refused") }
+    let line = Line(on: self)
+    let stream = SimulatedStream(of: line)
+    line.stream = stream
+    process.lines.append(line)
+    return stream
+  }
+
+  /// Whether a connection breaks now.
+  func breaks() -> Bool {
+    guard isStormy, scheduler.happens(weather.breaks) else { return false }
+    breakCount += 1
+    return true
+  }
+
+  /// How long a message is under way.
+  func delay() -> Int64 {
+    isStormy && scheduler.happens(weather.stalls)
+      ? Int64(scheduler.pick(1_000_000_000)) : Int64(50_000 + scheduler.pick(300_000))
+  }
+}
+
+/// One connection, between both its ends.
+final class Line {
+  private struct Direction {
+    struct Message {
+      let due: Int64
+      let bytes: [UInt8]
+      let then: (() -> Void)?
+    }
+
+    var messages: [Message] = []
+    var latest: Int64 = 0
+  }
+
+  /// How a connection can break.
+  private enum Break: CaseIterable {
+    /// Nothing arrives any more, and nobody is told.
+    case silence
+    /// The message does not arrive.
+    case beforeDelivery
+    /// A part of it arrives.
+    case withinMessage
+    case afterDelivery
+    /// It arrives after the client has been told that the connection broke.
+    case delivered
+  }
+
+  private let network: Network
+  private let session: Session
+  weak var stream: SimulatedStream?
+  private var toServer = Direction()
+  private var toClient = Direction()
+  private var isSilent = false
+  private var isClosedByClient = false
+
+  init(on network: Network) {
+    self.network = network
+    session = Session()
+    session.line = self
+    network.server.sessions.append(session)
+  }
+
+  private var scheduler: Scheduler { network.scheduler }
+
+  func pick(_ count: Int) -> Int { scheduler.pick(count) }
+
+  /// Whether a write takes everything, as it does but for the largest.
+  var acceptsAll: Bool { !scheduler.happens(network.weather.splits) }
+
+  // MARK: Both ways
+
+  private func add(
+    _ bytes: [UInt8], to direction: ReferenceWritableKeyPath<Line, Direction>,
+    delay: Int64? = nil, then: (() -> Void)? = nil
+  ) {
+    let due = max(self[keyPath: direction].latest, scheduler.now + (delay ?? network.delay()))
+    self[keyPath: direction].latest = due
+    self[keyPath: direction].messages.append(.init(due: due, bytes: bytes, then: then))
+    scheduler.at(due, of: nil) { [self] in deliver(direction, by: due) }
+  }
+
+  private func deliver(
+    _ direction: ReferenceWritableKeyPath<Line, Direction>, by time: Int64
+  ) {
+    while let message = self[keyPath: direction].messages.first, message.due <= time {
+      self[keyPath: direction].messages.removeFirst()
+      if !message.bytes.isEmpty {
+        if direction == \.toServer {
+          network.server.receive(message.bytes, on: session)
+        } else {
+          stream?.receive(message.bytes)
+        }
+      }
+      message.then?()
+    }
+  }
+
+  /// Sends a message in pieces, or breaks at it.
+  private func carry(_ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>) {
+    guard !isSilent else { return }
+    guard network.breaks() else { return addPieces(bytes, direction) }
+    let kind = Break.allCases[pick(Break.allCases.count)]
+    scheduler.note("a connection of \(scheduler.process?.id ?? 0) breaks: \(kind)")
+    switch kind {
+    case .silence:
+      isSilent = true
+      // The system's own probes.
+      scheduler.at(scheduler.now + Int64(pick(3_000_000_000)), of: nil) { [self] in
+        network.server.hangUp(session)
+      }
+    case .beforeDelivery: breakDown()
+    case .withinMessage:
+      addPieces(Array(bytes.prefix(pick(bytes.count))), direction)
+      breakDown()
+    case .afterDelivery:
+      addPieces(bytes, direction)
+      breakDown()
+    case .delivered:
+      breakDown(serverAfter: 0)
+      isSilent = false
+      add(
+        bytes, to: direction, delay: Int64(pick(network.weather.longestDelivery)) * 1000,
+        then: { [network, session] in network.server.hangUp(session) })
+      isSilent = true
+    }
+  }
+
+  private func addPieces(
+    _ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>
+  ) {
+    var rest = bytes[...]
+    while scheduler.happens(network.weather.splits), rest.count > 1 {
+      let piece = rest.prefix(1 + pick(rest.count - 1))
+      rest = rest.dropFirst(piece.count)
+      add(Array(piece), to: direction)
+    }
+    add(Array(rest), to: direction)
+  }
+
+  /// Lets both ends find out that the connection is broken; the server so late.
+  private func breakDown(serverAfter delay: Int64? = nil) {
+    isSilent = true
+    add([], to: \.toClient) { [self] in stream?.end("Connection reset by peer", isReset: true) }
+    guard delay == nil else { return }
+    add([], to: \.toServer) { [network, session] in network.server.hangUp(session) }
+  }
+
+  // MARK: The client's end
+
+  func send(_ bytes: [UInt8]) { carry(bytes, \.toServer) }
+
+  func clientCloses() {
+    guard !isClosedByClient else { return }
+    isClosedByClient = true
+    guard !isSilent else { return }
+    add([], to: \.toServer) { [network, session] in network.server.hangUp(session) }
+  }
+
+  /// Lets everything arrive at once that would within a time.
+  func hurry(within time: Int64) {
+    guard scheduler.happens(500) else { return }
+    let end = scheduler.now + min(time, 400_000)
+    deliver(\.toServer, by: end)
+    network.server.finish(session)
+    deliver(\.toClient, by: end)
+  }
+
+  // MARK: The server's end
+
+  func answer(_ bytes: [UInt8]) {
+    carry(bytes, \.toClient)
+    if scheduler.happens(network.weather.repeats) { carry(bytes, \.toClient) }
+  }
+
+  func serverCloses() {
+    guard !isSilent else { return }
+    add([], to: \.toClient) { [self] in stream?.end("Server closed the connection", isReset: false)
+    }
+  }
+}

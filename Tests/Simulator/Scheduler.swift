@@ -1,0 +1,142 @@
+import ChaosLog
+import HeapModule
+
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
+/// Runs everything in a simulation, one piece after the other on one thread, by a clock that stands still meanwhile.
+///
+/// What comes next among that which could run now is drawn by chance; all follows from the seed. The class is used by
+/// one thread only, and so is whatever it runs.
+final class Scheduler: @unchecked Sendable {
+  /// Something to do at a time, in nanoseconds.
+  private struct Event: Comparable {
+    let time: Int64
+    let order: UInt64
+    let process: SimulatedProcess?
+    let action: () -> Void
+
+    static func < (first: Self, second: Self) -> Bool {
+      (first.time, first.order) < (second.time, second.order)
+    }
+
+    static func == (first: Self, second: Self) -> Bool { first.order == second.order }
+  }
+
+  private struct Ready {
+    let process: SimulatedProcess?
+    let action: () -> Void
+  }
+
+  /// The scheduler that runs; what the Swift runtime hands over has no other way to it.
+  nonisolated(unsafe) static var current: Scheduler?
+
+  var generator: SplitMix
+  /// The time in nanoseconds.
+  private(set) var now: Int64 = 0
+  /// Whose code runs; nil for the server's and the network's.
+  private(set) var process: SimulatedProcess?
+  private var ready: [Ready] = []
+  private var events = Heap<Event>()
+  private var eventCount: UInt64 = 0
+  /// Gets all that happens, in words; nil if nobody reads it.
+  var tracer: ((String) -> Void)?
+  /// How much has been run.
+  private(set) var stepCount = 0
+
+  init(seed: UInt64) { generator = SplitMix(seed: seed) }
+
+  // MARK: Chance
+
+  func pick(_ count: Int) -> Int { count <= 0 ? 0 : Int(generator.next() >> 1) % count }
+
+  func happens(_ thousandths: Int) -> Bool { thousandths > 0 && pick(1000) < thousandths }
+
+  func note(_ text: @autoclosure () -> String) { tracer?("\(now / 1000) \(text())") }
+
+  // MARK: Adding
+
+  /// Does something at a time, as a part of the process that asks for it, or of the world.
+  func at(_ time: Int64, of process: SimulatedProcess?, _ action: @escaping () -> Void) {
+    eventCount += 1
+    events.insert(Event(time: time, order: eventCount, process: process, action: action))
+  }
+
+  /// Does something as soon as its turn comes, as a part of a process.
+  func soon(of process: SimulatedProcess?, _ action: @escaping () -> Void) {
+    ready.append(Ready(process: process, action: action))
+  }
+
+  // MARK: Running
+
+  /// Runs until a time, until nothing is left, or until something ends the run.
+  func run(until end: Int64, while condition: () -> Bool) {
+    unsafe Self.current = self
+    defer { unsafe Self.current = nil }
+    while condition() {
+      if let next = takeReady() {
+        run(next.action, of: next.process)
+        now += 1000
+      } else if let time = events.min?.time, time <= end {
+        let event = events.removeMin()
+        now = max(now, event.time)
+        run(event.action, of: event.process)
+      } else {
+        return
+      }
+    }
+  }
+
+  private func takeReady() -> Ready? {
+    guard !ready.isEmpty else { return nil }
+    let index = ready.count == 1 ? 0 : pick(ready.count)
+    ready.swapAt(index, ready.count - 1)
+    return ready.removeLast()
+  }
+
+  /// Runs something now, or when its process goes on.
+  private func run(_ action: @escaping () -> Void, of process: SimulatedProcess?) {
+    if let process {
+      if process.isDead { return process.bury(action) }
+      if process.stoppedUntil > now { return at(process.stoppedUntil, of: process, action) }
+    }
+    stepCount += 1
+    self.process = process
+    action()
+    self.process = nil
+  }
+
+  // MARK: Swift's tasks
+
+  private static func take(_ job: UnownedJob) {
+    guard let scheduler = unsafe current else { fatalError("a task outside of a simulation") }
+    scheduler.soon(of: scheduler.process) {
+      unsafe job.runSynchronously(on: JobRunner.shared.asUnownedSerialExecutor())
+    }
+  }
+
+  private typealias Original = @convention(thin) (UnownedJob) -> Void
+  private typealias Hook = @convention(thin) (UnownedJob, Original) -> Void
+
+  /// Has every task of the program run by the scheduler that is current.
+  ///
+  /// The runtime calls the function in this variable with each job that is to run on the threads that it would make
+  /// otherwise.
+  static func takeOverTasks() {
+    guard let address = unsafe dlsym(dlopen(nil, RTLD_NOW), "swift_task_enqueueGlobal_hook") else {
+      fatalError("this Swift runtime has no hook for its executor")
+    }
+    let variable = unsafe address.assumingMemoryBound(to: Hook?.self)
+    unsafe variable.pointee = { job, _ in Scheduler.take(job) }
+  }
+}
+
+/// What jobs are told that they run on.
+private final class JobRunner: SerialExecutor {
+  static let shared = JobRunner()
+
+  func enqueue(_ job: consuming ExecutorJob) { fatalError("jobs come by the hook") }
+}

@@ -1,0 +1,103 @@
+import AsyncRedisLock
+
+/// The machine of a process: its clock, its queues, and the network.
+struct SimulatedMachine: Machine {
+  let process: SimulatedProcess
+  let network: Network
+
+  var clock: LockClock { LockClock(process.time) }
+
+  func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue {
+    SimulatedQueue(of: process)
+  }
+
+  func makePoller() -> any Poller { SimulatedPoller() }
+
+  func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener {
+    SimulatedOpener(process: process, network: network)
+  }
+}
+
+private struct SimulatedOpener: StreamOpener {
+  let process: SimulatedProcess
+  let network: Network
+
+  func open(by deadline: Instant) throws(TransportError) -> any ByteStream {
+    try network.connect(process)
+  }
+}
+
+/// Never waits: what would be waited for comes by a watch.
+private struct SimulatedPoller: Poller {
+  func wake() {}
+
+  func wait(for stream: (any ByteStream)?, toWrite: Bool, until deadline: Instant) -> Readiness {
+    let stream = stream as? SimulatedStream
+    return Readiness(canRead: stream?.isReadable == true, canWrite: toWrite)
+  }
+
+  func canRead(_ stream: any ByteStream, within microseconds: Int) -> Bool {
+    guard let stream = stream as? SimulatedStream else { return false }
+    if !stream.isReadable { stream.hurry(within: Int64(microseconds) * 1000) }
+    return stream.isReadable
+  }
+
+  func rest(for microseconds: Int) {}
+
+  func letOthersRun() {}
+}
+
+/// A time that runs at its own pace, and its timers.
+final class SimulatedTime: ManualTime, @unchecked Sendable {
+  unowned let process: SimulatedProcess
+  private let scheduler: Scheduler
+  /// How far the clock is off, in nanoseconds, and how much faster it runs, in millionths.
+  private let offset: Int64
+  private let drift: Int64
+
+  init(of process: SimulatedProcess, on scheduler: Scheduler, offset: Int64, drift: Int64) {
+    self.process = process
+    self.scheduler = scheduler
+    self.offset = offset
+    self.drift = drift
+  }
+
+  var now: Instant {
+    let now = scheduler.now
+    return Instant(nanoseconds: offset + now + now / 1_000_000 * drift)
+  }
+
+  /// The scheduler's time at an instant of this clock, or a moment later.
+  func schedule(of instant: Instant) -> Int64 {
+    let left = max(now.duration(to: instant).wholeNanoseconds, 0)
+    return scheduler.now + left - left / 1_000_000 * drift + 2000
+  }
+
+  func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any WakeTimer {
+    Timer(time: self, handler: handler)
+  }
+
+  private final class Timer: WakeTimer, @unchecked Sendable {
+    private let time: SimulatedTime
+    private var handler: (@Sendable () -> Void)?
+    private var setting = 0
+
+    init(time: SimulatedTime, handler: @escaping @Sendable () -> Void) {
+      self.time = time
+      self.handler = handler
+    }
+
+    func set(for instant: Instant) {
+      setting += 1
+      let setting = setting
+      time.scheduler.at(time.schedule(of: instant), of: time.process) { [self] in
+        if self.setting == setting { handler?() }
+      }
+    }
+
+    func cancel() {
+      setting += 1
+      handler = nil
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import AsyncRedisLock
+import Logging
+
+/// A process with one locker, and tasks that take locks.
+final class SimulatedProcess: @unchecked Sendable {
+  let id: Int
+  let scheduler: Scheduler
+  private unowned let world: Simulation
+  private(set) var time: SimulatedTime!
+  /// Its connections, to be closed when it dies.
+  var lines: [Line] = []
+  private(set) var isDead = false
+  private(set) var stoppedUntil: Int64 = 0
+  private(set) var locker: Locker?
+  /// What it would have done since it died.
+  private var buried: [() -> Void] = []
+  /// How many of its tasks have not ended.
+  private(set) var taskCount = 0
+  private(set) var hasClosed = false
+
+  init(_ id: Int, in world: Simulation) {
+    self.id = id
+    self.world = world
+    scheduler = world.scheduler
+    let drift = world.weather.drift
+    time = SimulatedTime(
+      of: self, on: scheduler, offset: Int64(scheduler.pick(1_000_000_000)),
+      drift: drift == 0 ? 0 : Int64(scheduler.pick(2 * drift) - drift))
+  }
+
+  // MARK: Its end
+
+  /// Stops the process, as SIGSTOP does.
+  func stop(for duration: Int64) { stoppedUntil = max(stoppedUntil, scheduler.now + duration) }
+
+  /// Kills the process; the system closes its connections.
+  func kill() {
+    isDead = true
+    for line in lines { line.clientCloses() }
+  }
+
+  /// Keeps what a dead process would do.
+  func bury(_ action: @escaping () -> Void) { buried.append(action) }
+
+  /// Lets a dead process go on, cut off from the world, so that its memory is given back.
+  func raise() {
+    isDead = false
+    for action in buried { scheduler.soon(of: self, action) }
+    buried = []
+  }
+
+  // MARK: Its life
+
+  /// Begins to work.
+  func start(_ workerCount: Int) {
+    scheduler.soon(of: self) { [self] in
+      // The priority that tasks have unless they say otherwise; those of low priority run elsewhere.
+      Task(priority: .medium) { [self] in
+        taskCount += 1
+        defer { taskCount -= 1 }
+        guard let locker = await connect() else { return }
+        self.locker = locker
+        for _ in 0..<workerCount { Task { await work(with: locker) } }
+      }
+    }
+  }
+
+  private func connect() async -> Locker? {
+    var logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
+    logger.logLevel = .critical
+    let machine = SimulatedMachine(process: self, network: world.network)
+    while world.isOpen {
+      if let locker = try? await Locker(world.configuration, on: machine, logger: logger) {
+        return locker
+      }
+      await pause(10_000_000)
+    }
+    return nil
+  }
+
+  func close() {
+    scheduler.soon(of: self) { [self] in
+      guard let locker else {
+        hasClosed = true
+        return
+      }
+      Task(priority: .medium) {
+        await locker.close()
+        self.locker = nil
+        hasClosed = true
+      }
+    }
+  }
+
+  private func work(with locker: Locker) async {
+    taskCount += 1
+    defer { taskCount -= 1 }
+    let worker = Worker(of: self, with: locker, in: world)
+    while world.isOpen {
+      await pause(Int64(scheduler.happens(300) ? 100_000 : scheduler.pick(300_000_000)))
+      await worker.takeLock()
+    }
+  }
+
+  /// Waits for so many nanoseconds.
+  func pause(_ time: Int64) async {
+    await withCheckedContinuation { continuation in
+      scheduler.at(scheduler.now + time, of: self) { continuation.resume() }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import AsyncRedisLock
+
+/// The client's end of a connection.
+final class SimulatedStream: ByteStream, @unchecked Sendable {
+  private let line: Line
+  private var input: [UInt8] = []
+  private var start = 0
+  /// Why there is nothing more to come.
+  private var end: String?
+  private var sources: [SimulatedQueue.Source] = []
+
+  init(of line: Line) { self.line = line }
+
+  deinit { line.clientCloses() }
+
+  var descriptor: CInt? { nil }
+
+  var hasBufferedInput: Bool { false }
+
+  var isIdle: Bool { end == nil && start == input.count }
+
+  var isReadable: Bool { !isIdle }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int {
+    let count = min(input.count - start, buffer.count)
+    guard count > 0 else {
+      if let end { throw .connectionLost(end) }
+      return 0
+    }
+    unsafe buffer.copyBytes(from: input[start..<start + count])
+    start += count
+    if start == input.count { (input, start) = ([], 0) }
+    return count
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws(TransportError) -> Int {
+    if end != nil { throw .connectionLost("Broken pipe") }
+    let count = line.acceptsAll ? bytes.count : 1 + line.pick(bytes.count)
+    unsafe line.send(Array(bytes.prefix(count)))
+    return count
+  }
+
+  // MARK: From the network
+
+  func receive(_ bytes: some Sequence<UInt8>) {
+    guard end == nil else { return }
+    input += bytes
+    tell()
+  }
+
+  /// Ends the stream; a reset takes what has not been read along.
+  func end(_ reason: String, isReset: Bool) {
+    guard end == nil else { return }
+    end = reason
+    if isReset { (input, start) = ([], 0) }
+    tell()
+  }
+
+  private func tell() {
+    sources.removeAll { $0.isOver }
+    for source in sources { source.fire() }
+  }
+
+  func add(_ source: SimulatedQueue.Source) {
+    sources.append(source)
+    if isReadable { source.fire() }
+  }
+
+  /// Lets what is on its way arrive now, as from a server that is near.
+  func hurry(within time: Int64) { line.hurry(within: time) }
+}

@@ -1,0 +1,74 @@
+import ChaosLog
+
+/// What goes wrong in a simulation, and how often; in thousandths unless said otherwise.
+struct Weather {
+  /// Messages at which a connection breaks.
+  var breaks = 0
+  /// Messages that are late by up to a second.
+  var stalls = 0
+  /// Messages that arrive in pieces.
+  var splits = 0
+  /// Answers that arrive twice.
+  var repeats = 0
+  /// By how many millionths clocks are too fast or too slow; the allowance is for a hundredth between two.
+  var drift = 0
+  /// Whether processes are stopped and killed.
+  var kills = false
+  /// Whether the server loses its data, a part of it or its counter: there can be two holders then.
+  var forgets = false
+  /// Whether the server's clock jumps, and keys end too early. Not along with the loss of data: a counter that is lost
+  /// goes on from the time.
+  var jumps = false
+  /// Keys that somebody frees by force just when they are taken.
+  var forces = 0
+  /// Acquisitions of two keys.
+  var pairs = 0
+  /// In ms.
+  var shortestTTL = 60
+  /// How late a message can arrive after its connection has been reset, in µs.
+  var longestDelivery = 1000
+  /// How many processes there are at first, and for how many ms they ask for locks.
+  var processes = 2
+  var opening = 1500
+
+  /// Makes up some weather, fair or foul.
+  init(using generator: inout SplitMix) {
+    func pick(_ count: UInt64) -> Int { Int(generator.next() % count) }
+    let kind = pick(8)
+    pairs = [0, 150, 500][pick(3)]
+    shortestTTL = [30, 60, 5000][pick(3)]
+    drift = [0, 4000][pick(2)]
+    splits = [0, 100][pick(2)]
+    processes = 2 + pick(3)
+    // Fair, but slow at times.
+    stalls = [0, 5, 30][pick(3)]
+    guard kind > 1 else { return }
+    if kind == 3 { forces = 300 }
+    breaks = [2, 10, 40][pick(3)]
+    repeats = [0, 5][pick(2)]
+    kills = pick(2) == 0
+    forgets = kind == 2
+    jumps = kind == 4
+  }
+
+  /// Whether all that is sent arrives in the end, and nobody dies: nothing may be left on the server then.
+  var isFair: Bool { breaks == 0 && repeats == 0 && !kills && isTrusty }
+
+  /// Whether the server keeps what it has promised.
+  var isTrusty: Bool { !forgets && !jumps && forces == 0 }
+
+  /// The same with a little less trouble, in each way that there is.
+  var calmer: [Weather] {
+    let ways: [(inout Weather) -> Void] = [
+      { $0.kills = false }, { $0.forgets = false }, { $0.jumps = false }, { $0.repeats = 0 },
+      { $0.splits = 0 },
+      { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
+      { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },
+    ]
+    return ways.map { way in
+      var weather = self
+      way(&weather)
+      return weather
+    }.filter { "\($0)" != "\(self)" }
+  }
+}

@@ -1,0 +1,117 @@
+import AsyncRedisLock
+
+/// A task that takes locks one after the other, in all the ways there are, holds them and gives them back.
+final class Worker: @unchecked Sendable {
+  private enum Way: CaseIterable { case acquire, withLock, ifAvailable, drop, extend, detach }
+
+  private let process: SimulatedProcess
+  private let locker: Locker
+  private unowned let world: Simulation
+
+  init(of process: SimulatedProcess, with locker: Locker, in world: Simulation) {
+    self.process = process
+    self.locker = locker
+    self.world = world
+  }
+
+  private var scheduler: Scheduler { process.scheduler }
+
+  private func pick(_ count: Int) -> Int { scheduler.pick(count) }
+
+  /// Takes some lock and gives it back, or is cancelled on the way.
+  func takeLock() async {
+    let (keys, options) = (drawKeys(), drawOptions())
+    let way = Way.allCases[pick(Way.allCases.count)]
+    let attempt = Attempt(of: process, at: scheduler.now)
+    world.attempts.append(attempt)
+    let task = Task { try await take(keys, options, way, attempt) }
+    if scheduler.happens(150) {
+      let patience = Int64(pick(scheduler.happens(500) ? 2_000_000 : 400_000_000))
+      scheduler.at(scheduler.now + patience, of: process) { task.cancel() }
+    }
+    do {
+      try await task.value
+    } catch {
+      world.noteFailure(error, of: process)
+    }
+    attempt.isOver = true
+  }
+
+  private func drawKeys() -> [String] {
+    let first = pick(world.keys.count)
+    let second = pick(world.keys.count)
+    guard second != first, scheduler.happens(world.weather.pairs) else {
+      return [world.keys[first]]
+    }
+    return [world.keys[first], world.keys[second]]
+  }
+
+  private func drawOptions() -> LockOptions {
+    var options = LockOptions(
+      retry: .milliseconds(20 + pick(100)),
+      timeout: scheduler.happens(500) ? nil : .milliseconds(50 + pick(1000)),
+      ttl: .milliseconds(world.weather.shortestTTL + pick(500)), extend: nil)
+    if scheduler.happens(800) { options.extend = options.ttl / (2 + pick(2)) }
+    if scheduler.happens(50) { options.minHold = .milliseconds(pick(50)) }
+    return options
+  }
+
+  private func take(
+    _ keys: [String], _ options: LockOptions, _ way: Way, _ attempt: Attempt
+  ) async throws {
+    switch way {
+    case .withLock:
+      try await locker.withLock(keys, options: options) { lock in
+        world.noteHeld(lock, attempt)
+        await hold()
+      }
+    case .ifAvailable:
+      guard let lock = try await locker.acquireIfAvailable(keys, options: options) else { return }
+      world.noteHeld(lock, attempt)
+      await hold()
+      try await release(lock, options)
+    case .acquire, .drop, .extend, .detach:
+      let lock = try await locker.acquire(keys, options: options)
+      world.noteHeld(lock, attempt)
+      await hold()
+      switch way {
+      case .drop: return
+      case .extend:
+        try? await lock.extend(by: options.ttl * 3)
+        await hold()
+        try await release(lock, options)
+      case .detach where scheduler.happens(300):
+        let detached = try await lock.detach()
+        let adopted = try await locker.adopt(detached, options: options)
+        world.noteHeld(adopted, attempt)
+        try await release(adopted, options)
+      default: try await release(lock, options)
+      }
+    }
+  }
+
+  private func hold() async {
+    let longest = scheduler.happens(100) ? 2_000_000_000 : 30_000_000
+    await process.pause(world.isOpen ? Int64(pick(longest)) : 1_000_000)
+  }
+
+  private func release(_ lock: Lock, _ options: LockOptions) async throws {
+    let wasHeld = lock.isHeld
+    let outcome = try await lock.release()
+    world.noteReleased(lock, wasHeld: wasHeld, outcome)
+  }
+}
+
+/// A call that wants a lock.
+final class Attempt: @unchecked Sendable {
+  let process: SimulatedProcess
+  let start: Int64
+  var isOver = false
+  /// When the lock was there.
+  var heldSince: Int64?
+
+  init(of process: SimulatedProcess, at start: Int64) {
+    self.process = process
+    self.start = start
+  }
+}
