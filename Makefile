@@ -7,7 +7,7 @@ STRICT = --build-system native -Xswiftc -warnings-as-errors
 TRAITS = --enable-all-traits
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build install generated deb deb-test api docs docs-preview test test-matrix demo examples bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies library swift
+.PHONY: help build install generated deb deb-test api docs docs-preview test test-matrix simulation demo examples bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies library swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,10 @@ docs-preview: dependencies ## build the documentation, and serve it on this mach
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own
 	SWIFT=$(SWIFT) .ci/test $(TRAITS) --no-parallel
+	SWIFT=$(SWIFT) Tests/simulate
+
+simulation: dependencies ## run SEEDS=10000 simulations of the product, built for release, on all processors
+	SWIFT=$(SWIFT) Tests/simulate $(SEEDS)
 
 test-matrix: dependencies ## run the tests on all servers and with each hiredis that Debian has
 	Tests/matrix $(ROWS)

@@ -17,6 +17,8 @@ final class InMemoryLockStore: LockStore {
 
   var clock: LockClock { server.time }
 
+  var randomness: Randomness { .system }
+
   var roundTrip: Duration { server.state.withLock { $0.clients[client].behavior.delay } }
 
   var lockerID: String { tokens.lockerID }

@@ -34,7 +34,7 @@ final class Scheduler: @unchecked Sendable {
   /// The scheduler that runs; what the Swift runtime hands over has no other way to it.
   nonisolated(unsafe) static var current: Scheduler?
 
-  var generator: SplitMix
+  private var generator: SplitMix
   /// The time in nanoseconds.
   private(set) var now: Int64 = 0
   /// Whose code runs; nil for the server's and the network's.
@@ -50,6 +50,8 @@ final class Scheduler: @unchecked Sendable {
   init(seed: UInt64) { generator = SplitMix(seed: seed) }
 
   // MARK: Chance
+
+  func draw() -> UInt64 { generator.next() }
 
   func pick(_ count: Int) -> Int { count <= 0 ? 0 : Int(generator.next() >> 1) % count }
 

@@ -7,6 +7,8 @@ struct SimulatedMachine: Machine {
 
   var clock: LockClock { LockClock(process.time) }
 
+  var randomness: Randomness { Randomness { [scheduler = process.scheduler] in scheduler.draw() } }
+
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue {
     SimulatedQueue(of: process)
   }

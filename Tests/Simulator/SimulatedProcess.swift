@@ -6,7 +6,11 @@ final class SimulatedProcess: @unchecked Sendable {
   let id: Int
   let scheduler: Scheduler
   private unowned let world: Simulation
-  private(set) var time: SimulatedTime!
+  /// How far its clock is off, in nanoseconds, and how much faster it runs, in millionths.
+  private let offset: Int64
+  private let drift: Int64
+  private(set) lazy var time = SimulatedTime(
+    of: self, on: scheduler, offset: offset, drift: drift)
   /// Its connections, to be closed when it dies.
   var lines: [Line] = []
   private(set) var isDead = false
@@ -22,10 +26,9 @@ final class SimulatedProcess: @unchecked Sendable {
     self.id = id
     self.world = world
     scheduler = world.scheduler
+    offset = Int64(scheduler.pick(1_000_000_000))
     let drift = world.weather.drift
-    time = SimulatedTime(
-      of: self, on: scheduler, offset: Int64(scheduler.pick(1_000_000_000)),
-      drift: drift == 0 ? 0 : Int64(scheduler.pick(2 * drift) - drift))
+    self.drift = drift == 0 ? 0 : Int64(scheduler.pick(2 * drift) - drift)
   }
 
   // MARK: Its end

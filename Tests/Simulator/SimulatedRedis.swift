@@ -176,7 +176,9 @@ final class SimulatedRedis {
 
   private func run(_ script: Run, _ command: [String]) -> Answer {
     let count = Int(command[2]) ?? 0
-    return script(self, Array(command[3..<3 + count]), Array(command[(3 + count)...]))
+    let answer = script(
+      self, Array(command[3..<3 + count]), Array(command[(3 + count)...].dropLast()))
+    return .array([.number(Int64(command.last ?? "") ?? -1), answer])
   }
 
   /// Sends what was published to those who listen.

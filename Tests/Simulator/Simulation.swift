@@ -33,8 +33,8 @@ final class Simulation: @unchecked Sendable {
   let scheduler: Scheduler
   let keys = ["a", "b", "c"]
   let configuration: LockerConfiguration
-  private(set) var network: Network!
-  private var redis: SimulatedRedis!
+  let network: Network
+  private let redis: SimulatedRedis
   /// Whether new locks are asked for.
   private(set) var isOpen = true
   /// Whether the simulation has been judged, and only comes to its end.
@@ -230,7 +230,9 @@ final class Simulation: @unchecked Sendable {
 
   /// Notes that a call has failed; only some ways are allowed.
   func noteFailure(_ error: any Error, of process: SimulatedProcess) {
-    scheduler.note("a call of process \(process.id) fails: \(error)")
+    scheduler.note(
+      "a call of process \(process.id) fails: \((error as? LockError)?.code.description ?? "\(error)")"
+    )
     switch error {
     case is CancellationError: break
     case let error as LockError:

@@ -6,33 +6,65 @@ import ChaosLog
   import Glibc
 #endif
 
-/// Runs simulations: `Simulator FIRST COUNT`, and `Simulator SEED` for one with all that happens in it.
+/// Runs simulations, or one with all that happens in it.
 @main
 enum Simulator {
+  private static let usage = """
+    usage: Simulator SEED                  one, in the calmest weather that it fails in, with all that happens
+           Simulator FIRST COUNT [STEP]    so many, of which the first three that fail are named
+           Simulator --digest FIRST COUNT  so many, each twice, with a digest of all that happens
+    """
+
   static func main() {
     let numbers = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
-    guard let first = numbers.first else {
-      print("usage: Simulator SEED | Simulator FIRST COUNT [STEP]")
-      exit(64)
-    }
     makeRepeatable()
     Scheduler.takeOverTasks()
-    if numbers.count == 1 { show(first) }
+    switch (CommandLine.arguments.dropFirst().first, numbers.count) {
+    case ("--digest", 2): digest(numbers[0]..<numbers[0] + numbers[1])
+    case (_, 1): show(numbers[0])
+    case (_, 2), (_, 3):
+      let step = numbers.count > 2 ? numbers[2] : 1
+      run((0..<numbers[1]).map { numbers[0] + $0 * step })
+    default:
+      print(usage)
+      exit(64)
+    }
+  }
+
+  private static func run(_ seeds: [UInt64]) {
     var counts = Simulation.Counts()
     var failed = 0
-    for number in 0..<numbers[1] {
-      let seed = first + number * (numbers.count > 2 ? numbers[2] : 1)
+    for seed in seeds where failed < 3 {
       let simulation = Simulation(seed: seed)
       simulation.run()
       counts += simulation.counts
       guard let finding = simulation.finding else { continue }
-      print("seed \(seed): \(finding)")
-      print("  Simulator \(seed) shows how, as short as it gets")
+      print("seed \(seed): \(finding)\n  \(CommandLine.arguments[0]) \(seed) shows how")
       failed += 1
-      if failed == 3 { break }
     }
-    print("\(numbers[1]) seeds: \(counts)")
+    print("\(seeds.count) seeds: \(counts)")
     exit(failed == 0 ? 0 : 1)
+  }
+
+  /// Runs each seed twice, and prints what both come to.
+  private static func digest(_ seeds: Range<UInt64>) {
+    for seed in seeds {
+      let digests = (0..<2).map { _ in
+        var digest = SplitMix(seed: 0)
+        Simulation(seed: seed) { line in
+          // A token has the process's number in it.
+          for byte in line.replacing(":\(getpid()):", with: ":").utf8 {
+            digest = SplitMix(seed: digest.next() ^ UInt64(byte))
+          }
+        }.run()
+        return digest.next()
+      }
+      guard digests[0] == digests[1] else {
+        print("seed \(seed) has done this and that")
+        exit(1)
+      }
+      print("\(seed) \(digests[0])")
+    }
   }
 
   /// Swift's dictionaries have another order in each process, unless they are told otherwise.

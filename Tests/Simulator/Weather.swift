@@ -16,8 +16,9 @@ struct Weather {
   var kills = false
   /// Whether the server loses its data, a part of it or its counter: there can be two holders then.
   var forgets = false
-  /// Whether the server's clock jumps, and keys end too early. Not along with the loss of data: a counter that is lost
-  /// goes on from the time.
+  /// Whether the server's clock jumps, and keys end too early.
+  ///
+  /// Not along with the loss of data: a counter that is lost goes on from the time.
   var jumps = false
   /// Keys that somebody frees by force just when they are taken.
   var forces = 0

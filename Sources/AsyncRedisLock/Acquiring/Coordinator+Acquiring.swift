@@ -148,7 +148,7 @@ extension Coordinator {
     _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions,
     action first: AcquireState.Action
   ) async throws -> Lease? {
-    var generator = SystemRandomNumberGenerator()
+    var generator = store.randomness
     var action = first
     var claim: Claim?
     while true {
@@ -218,7 +218,7 @@ extension Coordinator {
   private func queue(
     _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions
   ) async throws -> Queueing {
-    var generator = SystemRandomNumberGenerator()
+    var generator = store.randomness
     guard let entry = try await entry(for: keys, plan, options) else {
       return .goOn(
         plan.cannotQueue(at: clock.now, roundTrip: store.roundTrip, using: &generator))

@@ -72,7 +72,7 @@ final class QueueEntry: Sendable {
     ) { [self] answer in
       let isTold = store.isTold
       let hasMissed = change { state in
-        var generator = SystemRandomNumberGenerator()
+        var generator = store.randomness
         state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
         return state.hasMissedGrant
       }
@@ -102,7 +102,7 @@ final class QueueEntry: Sendable {
   func refreshed(_ waiting: Waiting?) {
     let isTold = store.isTold
     let pause = guarded.withLock { guarded in
-      var generator = SystemRandomNumberGenerator()
+      var generator = store.randomness
       guarded.state.refreshed(
         waiting, isTold: isTold, at: store.clock.now, using: &generator)
       // As long as the place rests, its task may sleep on.

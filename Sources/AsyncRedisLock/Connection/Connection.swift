@@ -40,7 +40,9 @@ final class Connection: Sendable {
     opener = machine.makeOpener(of: configuration.address)
     poller = try machine.makePoller()
     let handshake = Handshake(configuration, connectHook: connectHook)
-    driver = Locked(ConnectionDriver(configuration, handshake: handshake, at: clock.now))
+    driver = Locked(
+      ConnectionDriver(
+        configuration, handshake: handshake, at: clock.now, randomness: machine.randomness))
   }
 
   /// How long the server takes to answer, averaged over the last replies; zero before the first.

@@ -19,12 +19,13 @@ struct ConnectionDriver: ~Copyable {
   var link: Link
   var pending = PendingRequests()
   var inFlight: InFlightRequests
+  private var questionCount: UInt32 = 0
   /// Requests with answers that have not been handed out.
   var answered: Deque<InFlightRequests.Answered> = []
   private var callerRuns = CallerRunsPolicy()
   var backoff = Backoff()
   private var hasBeenReady = false
-  var generator = SystemRandomNumberGenerator()
+  var generator: Randomness
   /// Why there is no connection, for those who have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
   /// The server is the wrong one: reconnect when all replies are in.
@@ -38,8 +39,12 @@ struct ConnectionDriver: ~Copyable {
   /// What waits for the server in place of this thread; nil while a thread works.
   private var silenceWatch: SilenceWatch?
 
-  init(_ configuration: LockerConfiguration, handshake: Handshake, at now: Instant) {
+  init(
+    _ configuration: LockerConfiguration, handshake: Handshake, at now: Instant,
+    randomness: Randomness
+  ) {
     self.handshake = handshake
+    generator = randomness
     connectTimeout = configuration.connectTimeout
     link = .down(until: now)
     inFlight = InFlightRequests(longestSilence: configuration.operationTimeout)
@@ -206,8 +211,13 @@ struct ConnectionDriver: ~Copyable {
         continue
       }
       count += 1
-      inFlight.append(request, sentAt: now)
-      for command in commands { size += try stream?.append(command) ?? 0 }
+      questionCount &+= 1
+      // A script is never sent along with other commands.
+      inFlight.append(
+        request, sentAt: now, question: commands[0].isScript ? questionCount : nil)
+      for command in commands {
+        size += try stream?.append(command, question: questionCount) ?? 0
+      }
     }
     if count > 0 { callerRuns.sent(count, toBusyServer: isBusy) }
     if stream?.hasUnsentBytes == true { try stream?.write() }

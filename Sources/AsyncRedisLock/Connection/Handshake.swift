@@ -2,6 +2,7 @@
 struct Handshake: Sendable {
   /// Commands of the connection's user that go out with the login, before any request.
   struct ConnectHook: Sendable {
+    /// Scripts, or none.
     let commands: @Sendable () -> [Command]
     /// Gets the replies on the connection's queue, before the reply to any request; false when one makes no sense.
     let received: @Sendable ([Reply]) -> Bool
@@ -43,9 +44,12 @@ struct Handshake: Sendable {
       else { continue }
       throw judge(error, mayRepeatPassword: index == 0 && password != nil)
     }
-    let own = replies.dropFirst(required.count + optional.count)
+    var own: [Reply] = []
+    for reply in replies.dropFirst(required.count + optional.count) {
+      own.append(try reply.answer(to: 0))
+    }
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
-      connectHook?.received(Array(own)) ?? true
+      connectHook?.received(own) ?? true
     else { throw .protocolViolation("an answer of the wrong kind to the login") }
   }
 

@@ -7,6 +7,8 @@ struct InFlightRequests {
   private struct Slot {
     let request: Request
     let sentAt: Instant
+    /// The number that a script has to answer with; nil of other commands.
+    let question: UInt32?
     var replies: [Reply]
   }
 
@@ -24,12 +26,12 @@ struct InFlightRequests {
 
   var count: Int { slots.count }
 
-  /// Adds a request whose commands are about to be written.
-  mutating func append(_ request: Request, sentAt: Instant) {
+  /// Adds a request whose commands are about to be written; `question` is the number that goes along, if it is a script.
+  mutating func append(_ request: Request, sentAt: Instant, question: UInt32? = nil) {
     if slots.isEmpty { quietSince = sentAt }
     var replies: [Reply] = []
     replies.reserveCapacity(request.commandCount)
-    slots.append(Slot(request: request, sentAt: sentAt, replies: replies))
+    slots.append(Slot(request: request, sentAt: sentAt, question: question, replies: replies))
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
 
@@ -44,10 +46,10 @@ struct InFlightRequests {
 
   /// Whose reply this is; nil when replies of the same request are still to come.
   ///
-  /// - Throws: ``TransportError/protocolViolation(_:)`` when nobody asked for it.
+  /// - Throws: ``TransportError/protocolViolation(_:)`` when nobody asked for it, or when it answers another question.
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
     guard !slots.isEmpty else { throw .protocolViolation("a reply that nobody asked for") }
-    slots[0].replies.append(reply)
+    slots[0].replies.append(try slots[0].question.map(reply.answer) ?? reply)
     guard slots[0].replies.count == slots[0].request.commandCount else { return nil }
     let slot = slots.removeFirst()
     if slots.isEmpty {

@@ -36,6 +36,7 @@ final class Subscriber: Sendable {
   private let openerQueue: any WorkQueue
   private let opener: any StreamOpener
   private let clock: LockClock
+  private let randomness: Randomness
   private let handshake: Handshake
   private let channel: String
   private let connectTimeout: Duration
@@ -55,6 +56,7 @@ final class Subscriber: Sendable {
     openerQueue = machine.makeQueue("inbox-opener", .blocking)
     opener = machine.makeOpener(of: configuration.address)
     clock = machine.clock
+    randomness = machine.randomness
     handshake = Handshake(configuration, connectHook: nil)
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
@@ -184,7 +186,7 @@ final class Subscriber: Sendable {
   }
 
   private func disconnect(because cause: TransportError) {
-    var generator = SystemRandomNumberGenerator()
+    var generator = randomness
     let isWaitedFor = isWaitedFor()
     let (stream, attempt, pause) = state.withLock { state in
       state.attempt += 1

@@ -44,7 +44,7 @@ final class RedisLockStore: LockStore {
     } catch {
       throw StoreFailure(error)
     }
-    let tokens = TokenSource(label: configuration.label)
+    let tokens = TokenSource(label: configuration.label, randomness: machine.randomness)
     let lifetime = configuration.operationTimeout
     let channel = names.inbox(of: tokens.lockerID)
     grantChannel = GrantChannel(configuration, channel: channel, on: machine, reporter: reporter) {
@@ -75,6 +75,8 @@ final class RedisLockStore: LockStore {
   deinit { connection.close() }
 
   var clock: LockClock { connection.clock }
+
+  var randomness: Randomness { tokens.randomness }
 
   var roundTrip: Duration { connection.roundTrip }
 

@@ -18,9 +18,19 @@ package struct Script: Sendable {
   package static let forceRelease = Self(PackageResources.force_release_lua)
 
   /// Reads a script; its line `-- include queue.lua` stands for that file.
+  ///
+  /// It gets the number of the question behind its arguments, and answers with that, so that an answer that comes
+  /// twice does not pass for the next one's.
   private init(_ bytes: [UInt8]) {
     let parts = String(decoding: bytes, as: UTF8.self).split(separator: "-- include queue.lua\n")
-    source = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
+    let body = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
+    source = """
+      local question = tonumber(table.remove(ARGV))
+      local function answer()
+      \(body)
+      end
+      return {question, answer()}
+      """
     digest = SHA1.hexadecimalDigest(of: Array(source.utf8))
   }
 

@@ -10,6 +10,7 @@ internal import Synchronization
 package final class TokenSource: Sendable {
   /// The random identity that all its tokens share.
   package let lockerID: String
+  let randomness: Randomness
   private let id: UInt64
   private let host: String
   private let notifyingPrefix: String
@@ -17,8 +18,9 @@ package final class TokenSource: Sendable {
   private let sequence = Atomic<UInt64>(0)
   private let isSilent = Atomic<Bool>(false)
 
-  package init(label: String?) {
-    id = UInt64.random(in: .min ... .max)
+  package init(label: String?, randomness: Randomness = .system) {
+    self.randomness = randomness
+    id = randomness.next()
     lockerID = LockToken.hexadecimal(id)
     host = Self.hostName
     notifyingPrefix = LockToken.prefix(
@@ -36,7 +38,7 @@ package final class TokenSource: Sendable {
         LockToken.prefix(
           notifiesWaiters: !isSilent, host: host, processID: getpid(), label: $0, lockerID: id)
       } ?? (isSilent ? silentPrefix : notifyingPrefix)
-    return "\(prefix)\(number):\(LockToken.hexadecimal(.random(in: .min ... .max)))"
+    return "\(prefix)\(number):\(LockToken.hexadecimal(randomness.next()))"
   }
 
   /// Notes whether the server lets the holder tell others of its release; tokens say so.

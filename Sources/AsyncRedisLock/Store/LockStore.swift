@@ -8,6 +8,9 @@ package protocol LockStore: Sendable {
   /// The time that leases in this store are counted by.
   var clock: LockClock { get }
 
+  /// What pauses are drawn from.
+  var randomness: Randomness { get }
+
   /// How long an answer takes at present.
   var roundTrip: Duration { get }
 

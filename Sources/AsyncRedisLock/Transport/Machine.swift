@@ -3,6 +3,9 @@ package protocol Machine: Sendable {
   /// The time that everything goes by.
   var clock: LockClock { get }
 
+  /// What tokens and pauses are drawn from.
+  var randomness: Randomness { get }
+
   /// Makes a queue of its own.
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue
 
@@ -24,6 +27,8 @@ package protocol StreamOpener: Sendable {
 /// The machine that the program runs on.
 struct HostMachine: Machine {
   var clock: LockClock { .system }
+
+  var randomness: Randomness { .system }
 
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue {
     DispatchWorkQueue(label, urgency)

@@ -7,6 +7,18 @@ package enum Reply: Sendable, Equatable {
   case array([Reply])
   case error(ServerError)
 
+  /// What a script has answered to a question.
+  ///
+  /// - Throws: ``TransportError/protocolViolation(_:)`` when it is the answer to another one.
+  func answer(to question: UInt32) throws(TransportError) -> Reply {
+    switch self {
+    case .error: return self
+    case .array(let parts) where parts.count == 2 && parts[0] == .integer(Int64(question)):
+      return parts[1]
+    default: throw .protocolViolation("an answer to another question")
+    }
+  }
+
   /// The error in this reply, if it is one.
   var error: ServerError? {
     if case .error(let error) = self { error } else { nil }

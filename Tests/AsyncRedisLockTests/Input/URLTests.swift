@@ -1,3 +1,4 @@
+import ChaosLog
 import Testing
 
 @testable import AsyncRedisLock
@@ -78,7 +79,7 @@ struct URLTests {
       "db", "timeout", "label", "1.5s", ".", "-1", " ", "\n", "\r\n", "é", "e\u{301}", "🔒", "\0",
       "\u{85}", "\u{feff}",
     ]
-    var random = SeededGenerator(seed: 60)
+    var random = SplitMix(seed: 60)
     var valid = 0
     for round in 0..<20_000 {
       var url = round.isMultiple(of: 2) ? "redis://" : ""

@@ -1,3 +1,4 @@
+import ChaosLog
 import Logging
 import PrivateRedis
 import Synchronization
@@ -91,7 +92,7 @@ struct CompletionTests {
   @Test("Each request is completed once, whatever ends it first")
   func once() async throws {
     let connection = try makeConnection()
-    var generator = SeededGenerator(seed: 16)
+    var generator = SplitMix(seed: 16)
     let counts = (0..<5_000).map { _ in Shared(0) }
     for (number, count) in counts.enumerated() {
       let patience = Duration.microseconds(Int.random(in: 0...3_000, using: &generator))

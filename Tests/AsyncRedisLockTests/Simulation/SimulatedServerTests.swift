@@ -1,3 +1,4 @@
+import ChaosLog
 import AsyncRedisLock
 import AsyncRedisLockTesting
 import PrivateRedis
@@ -15,7 +16,7 @@ struct SimulatedServerTests {
 
   @Test("The simulated server does what the scripts do", arguments: UInt64(0)..<20)
   func agrees(seed: UInt64) throws {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
     let listeners = try lockers.dropLast(2).map { try scripts.listen(as: $0) }
     var server = SimulatedServer(keyCount: keys.count)
@@ -36,7 +37,7 @@ struct SimulatedServerTests {
       let seen = pick(10) == 0 ? server.counter + UInt64(pick(50)) : 0
       let name: String
       let (simulated, real): (String, String)
-      switch pick(14) {
+      switch pick(15) {
       case 0...4:
         name = "poll"
         simulated = text(
@@ -87,6 +88,13 @@ struct SimulatedServerTests {
         simulated = String(server.keep(both, token, for: ttl))
         let answer = try run("keep", both.map { keys[$0] }, [self.name(token), String(ttl)])
         real = String(answer.array?[0].integer ?? -9)
+      case 13:
+        name = "refresh"
+        let (counter, holders) = server.refresh([(both[0], token, 60_000)], seen: seen)
+        simulated = "\(counter) \(holders[0].map(self.name) ?? "")"
+        let answer = try run(
+          "refresh", names([both[0]]), ["redis-lock:", String(seen), self.name(token), "60000"])
+        real = "\(answer.array?[0].string ?? "") \(answer.array?[1].string ?? "")"
       default:
         name = "raise"
         simulated = server.raise(above: seen, both, token).map(String.init) ?? "no"

@@ -1,59 +1,50 @@
-import AsyncRedisLock
 import Foundation
+import PrivateRedis
 import Testing
 
-@Suite("Simulated lockers", .timeLimit(.minutes(10)))
+/// The product itself on a simulated machine, see `Tests/Simulator`; `make simulation` tries more seeds.
+@Suite("The simulation", .timeLimit(.minutes(5)))
 struct SimulationTests {
-  /// How many seeds are tried; `SIMULATION_SEEDS` sets another number.
-  private static let count =
-    UInt64(ProcessInfo.processInfo.environment["SIMULATION_SEEDS"] ?? "") ?? 10_000
-
-  @Test(
-    "Simulated lockers never hold a lock together, never wait for good, and leave nothing behind")
-  func seeds() async {
-    var counts = Simulation.Counts()
-    await withTaskGroup(of: ([UInt64], Simulation.Counts).self) { group in
-      let width = UInt64(max(ProcessInfo.processInfo.activeProcessorCount, 1))
-      for share in 0..<width {
-        group.addTask {
-          var (failed, counts): ([UInt64], Simulation.Counts) = ([], .init())
-          for seed in stride(from: share, to: Self.count, by: Int(width)) where failed.count < 3 {
-            let simulation = Simulation(seed: seed)
-            simulation.run()
-            counts += simulation.counts
-            if simulation.finding != nil { failed.append(seed) }
-          }
-          return (failed, counts)
-        }
-      }
-      for await (seeds, share) in group {
-        counts += share
-        for seed in seeds { replay(seed) }
-      }
+  /// Runs the program `Simulator`, which lies beside the tests; returns what it has printed, and how it has ended.
+  private func simulate(_ arguments: [String]) async throws -> (
+    output: String, ending: ChildProcess.Ending
+  ) {
+    let folder = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+    let program = folder.appending(path: "Simulator").path(percentEncoded: false)
+    let output = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    defer { try? FileManager.default.removeItem(at: output) }
+    let child = try ChildProcess(
+      script: #"exec "$@""#, arguments: [program] + arguments,
+      input: .null, output: .newFile(output.path(percentEncoded: false)), errors: .descriptor(2))
+    var ending: ChildProcess.Ending?
+    await eventually(within: .seconds(240), "the simulation ends") {
+      ending = child.ending
+      return ending != nil
     }
-    print("\(Self.count) seeds: \(counts)")
-    // Ten times as much is usual.
-    let least = Int(Self.count) / 100
-    #expect(counts.held > 250 * least && counts.granted > 60 * least, "\(counts)")
-    #expect(counts.handedOn > 40 * least && counts.cutConnections > 35 * least, "\(counts)")
-    #expect(counts.lost > 5 * least && counts.missedGrants > least, "\(counts)")
+    return (try String(contentsOf: output, encoding: .utf8), try #require(ending))
   }
 
-  /// Repeats what a seed has found, and prints how it came to that; `SIMULATION_SEED` names one.
   @Test(
-    "A simulation repeats what its seed has found",
-    .enabled(if: ProcessInfo.processInfo.environment["SIMULATION_SEED"] != nil))
-  func oneSeed() throws {
-    let seed = ProcessInfo.processInfo.environment["SIMULATION_SEED"].flatMap(UInt64.init)
-    replay(try #require(seed))
+    "Lockers never hold a lock together, never wait for good, and leave nothing behind",
+    arguments: 0..<2)
+  func seeds(share: Int) async throws {
+    let count = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].flatMap { Int($0) } ?? 300
+    let (output, ending) = try await simulate([String(share), String(count / 2), "2"])
+    #expect(ending == .exit(0), "\(output)")
+    // A tenth of what is usual.
+    func number(_ name: String) -> Int {
+      output.split(separator: "\(name): ").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+    }
+    #expect(number("held") > count && number("handedOver") > count / 4, "\(output)")
+    #expect(number("handedOn") > count / 100 && number("broken") > count / 4, "\(output)")
   }
 
-  private func replay(_ seed: UInt64) {
-    let isVerbose = ProcessInfo.processInfo.environment["SIMULATION_SEED"] != nil
-    let simulation = Simulation(seed: seed, tracer: isVerbose ? { print($0) } : nil)
-    simulation.run()
-    #expect(
-      simulation.finding == nil,
-      "seed \(seed): \(simulation.finding ?? ""); SIMULATION_SEED=\(seed) shows how")
+  @Test("A seed does the same each time, in one process and in another")
+  func repeatable() async throws {
+    let first = try await simulate(["--digest", "0", "40"])
+    let second = try await simulate(["--digest", "0", "40"])
+    #expect(first.ending == .exit(0), "\(first.output)")
+    #expect(first.output == second.output)
+    #expect(Set(first.output.split(separator: "\n")).count == 40)
   }
 }

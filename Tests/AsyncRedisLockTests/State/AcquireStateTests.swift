@@ -1,3 +1,4 @@
+import ChaosLog
 import Testing
 
 @testable import AsyncRedisLock
@@ -20,7 +21,7 @@ struct AcquireStateTests {
   /// Lets an answer in, with a store that cannot tell of grants.
   func answer(
     _ plan: inout AcquireState, _ acquisition: Acquisition, at now: Instant,
-    roundTrip: Duration, using generator: inout SeededGenerator
+    roundTrip: Duration, using generator: inout SplitMix
   ) -> AcquireState.Action {
     let action = plan.answered(acquisition, at: now)
     guard case .queue = action else { return action }
@@ -46,7 +47,7 @@ struct AcquireStateTests {
 
   @Test("A plan asks once even if its time was up before it got to run, and says what came of it")
   func belatedQuestion() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     let late = start + .seconds(2)
     var plan = makePlan()
     guard case .ask(isFirst: true, by: let deadline) = plan.next(at: late), deadline > late else {
@@ -65,7 +66,7 @@ struct AcquireStateTests {
 
   @Test("A plan learns the holder of the lock by asking again at once, then pauses")
   func secondQuestion() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     var plan = makePlan()
     _ = plan.next(at: start)
     guard
@@ -88,7 +89,7 @@ struct AcquireStateTests {
     "A plan pauses between half and all of retry, no longer than the holder can last",
     arguments: 0..<200)
   func pauses(seed: UInt64) {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     var plan = makePlan()
     _ = plan.next(at: start)
     _ = answer(&plan, contended(nil), at: start, roundTrip: .zero, using: &generator)
@@ -107,7 +108,7 @@ struct AcquireStateTests {
 
   @Test("A plan leaves time for a last question, then gives up on the second")
   func deadline() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
     _ = plan.next(at: start)
     let state = contended(.seconds(3))
@@ -157,7 +158,7 @@ struct AcquireStateTests {
 
   @Test("A plan fails at once where waiting cannot help, and waits where it can")
   func failures() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     var plan = makePlan(LockOptions(timeout: .seconds(1)))
     let final = StoreFailure.refused(code: "NOPERM", message: "NOPERM", isTransient: false)
     let transient = StoreFailure.refused(code: "LOADING", message: "LOADING", isTransient: true)
@@ -184,7 +185,7 @@ struct AcquireStateTests {
 
   @Test("A plan tells a holder from an unreachable server at the end")
   func endsWithTheLastReason() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     var plan = makePlan()
     _ = plan.failed(.unreachable("refused"), at: start, roundTrip: .zero, using: &generator)
     guard case .fail(let unreachable) = plan.next(at: start + .seconds(1)) else {
@@ -224,7 +225,7 @@ struct AcquireStateTests {
 
   @Test("A plan for a call that does not wait never queues, also after a failure")
   func doesNotQueue() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     for waits in [false, true] {
       var plan = makePlan(waits: waits)
       _ = plan.next(at: start)

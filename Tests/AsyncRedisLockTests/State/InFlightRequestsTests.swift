@@ -120,7 +120,7 @@ struct InFlightRequestsTests {
     #expect(request.beginSending())
     #expect(request.commandsToSend == [command])
     #expect(request.beginRepeatingBySource())
-    #expect(request.commandsToSend == [Command("EVAL", "return 1", "1", "key")])
+    #expect(request.commandsToSend.map(\.arguments) == [["EVAL", "return 1", "1", "key"]])
     #expect(request.beginSending())
     #expect(!request.beginRepeatingBySource())
 

@@ -1,3 +1,4 @@
+import ChaosLog
 import Testing
 
 @testable import AsyncRedisLock
@@ -14,7 +15,7 @@ struct LinkedQueueTests {
     "The waiting line is first come, first served, and can be left from anywhere",
     arguments: 0..<200)
   func order(seed: Int) {
-    var generator = SeededGenerator(seed: UInt64(seed))
+    var generator = SplitMix(seed: UInt64(seed))
     var line = LinkedQueue<Element>()
     var expected: [(ticket: LinkedQueue<Element>.Ticket, value: Int)] = []
     var left: [LinkedQueue<Element>.Ticket] = []

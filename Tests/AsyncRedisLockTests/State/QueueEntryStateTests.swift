@@ -1,3 +1,4 @@
+import ChaosLog
 import Testing
 
 @testable import AsyncRedisLock
@@ -29,7 +30,7 @@ struct QueueEntryStateTests {
     _ place: inout QueueEntryState, at now: Instant, answer: Result<PollAnswer, StoreFailure>,
     isTold: Bool = true
   ) {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     place.willPoll(ttl: ttl, deadline: now + .seconds(1))
     place.answered(answer, isTold: isTold, at: now, using: &generator)
   }
@@ -92,7 +93,7 @@ struct QueueEntryStateTests {
 
   @Test("A place lets the answer of a poll under way decide about a grant")
   func grantDuringPoll() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     let now = start + .seconds(1)
     var believed = makeWaiting()
     believed.willPoll(ttl: ttl, deadline: now + .seconds(1))
@@ -138,7 +139,7 @@ struct QueueEntryStateTests {
     var late = QueueEntryState(retry: .milliseconds(100), at: start)
     let now = start + .milliseconds(2968)
     late.willPoll(ttl: ttl, deadline: now)
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     late.answered(
       .success(.held(sentAt: start, numbers: 9..<10, wasGranted: false)), isTold: true, at: now,
       using: &generator)
@@ -150,7 +151,7 @@ struct QueueEntryStateTests {
 
   @Test("A place is polled again when something was missed after the poll under way was sent")
   func hurried() {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     var place = makeWaiting()
     place.hurry(at: start)
     #expect(place.next(at: start) == .poll)
@@ -174,7 +175,7 @@ struct QueueEntryStateTests {
   /// Random events against the rules, whatever the order.
   @Test("A place keeps its promises under any order of events", arguments: 0..<2000)
   func anyOrder(seed: Int) {
-    var generator = SeededGenerator(seed: UInt64(seed))
+    var generator = SplitMix(seed: UInt64(seed))
     var place = QueueEntryState(retry: .milliseconds(100), at: start)
     var now = start
     var isAsking = false
@@ -222,7 +223,7 @@ struct QueueEntryStateTests {
   private func refresh(
     _ place: inout QueueEntryState, at now: Instant, counter: UInt64? = 100, isTold: Bool = true
   ) {
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix(seed: 1)
     var waiting: Waiting?
     if let counter, case .success(.waiting(let answer)) = wait(sentAt: now, counter: counter) {
       waiting = answer

@@ -1,3 +1,4 @@
+import ChaosLog
 import FaultProxy
 import Testing
 
@@ -23,7 +24,7 @@ struct SmallPartsTests {
 
   @Test("Reconnecting starts at once, slows down, and never waits for more than a second")
   func backoff() {
-    var generator = SeededGenerator(seed: 7)
+    var generator = SplitMix(seed: 7)
     var backoff = Backoff()
     #expect(backoff.pause(using: &generator) == .zero)
     var pauses: [Duration] = []

@@ -112,6 +112,25 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
     Self(.send(Array(text.utf8.prefix(count))), .hangUp)
   }
 
+  /// The same behind the number of the question, if the command is a script and this is no error.
+  func ofScript(_ command: FakeCommand) -> Self {
+    guard command.name.hasPrefix("EVAL"), let question = command.words.last else { return self }
+    let start = Array("*2\r\n:\(question)\r\n".utf8)
+    var answer = self
+    for (index, step) in steps.enumerated() {
+      switch step {
+      case .send(let bytes) where bytes.first != UInt8(ascii: "-"):
+        answer.steps[index] = .send(start + bytes)
+      case .drip(let bytes, let count, let pause) where bytes.first != UInt8(ascii: "-"):
+        answer.steps[index] = .drip(start + bytes, count: count, every: pause)
+      case .send, .drip, .flood, .finish, .hangUp, .reset: break
+      case .pause: continue
+      }
+      break
+    }
+    return answer
+  }
+
   /// Does one thing after the other.
   static func + (first: Self, second: Self) -> Self {
     var both = first
@@ -162,7 +181,8 @@ private final class Hall: Sendable {
           state.guests[number].commands.append(command)
           return state.manners.answer(to: command, on: number)
         }
-        goesOn = perform(script(command, number, index) ?? usual, over: wire, number)
+        let answer = (script(command, number, index) ?? usual).ofScript(command)
+        goesOn = perform(answer, over: wire, number)
         index += 1
       }
     }
@@ -228,7 +248,7 @@ private struct Manners {
   }
 
   private mutating func answer(toScript command: FakeCommand) -> FakeAnswer {
-    let arguments = command.words.dropFirst(3 + (Int(command.words[2]) ?? 0))
+    let arguments = command.words.dropFirst(3 + (Int(command.words[2]) ?? 0)).dropLast()
     switch arguments.count {
     case 0, 1: return "$-1\r\n"  // inspect, force-release: nobody holds it
     case 2 where Int(arguments.first ?? "") != nil:  // fence

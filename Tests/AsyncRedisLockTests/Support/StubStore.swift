@@ -12,6 +12,7 @@ final class StubStore: LockStore {
   let events = Recorder<String>()
 
   let clock: LockClock
+  let randomness = Randomness.system
 
   var roundTrip: Duration { .zero }
   var isFencing: Bool { false }

@@ -50,15 +50,16 @@ internal import CHiredis
   /// Not asked of hiredis: it has no mark of having taken the first byte of a reply out of its buffer.
   var hasUnparsedBytes: Bool { bytesOfReply > 0 }
 
-  /// Encodes a command behind those that wait to be written; returns the bytes of its arguments.
-  mutating func append(_ command: Command) throws(TransportError) -> Int {
+  /// Encodes a command behind those that wait to be written, a script with the number of the question; returns the
+  /// bytes of its arguments.
+  mutating func append(
+    _ command: Command, question: UInt32 = 0
+  ) throws(TransportError) -> Int {
     bytes.removeAll(keepingCapacity: bytes.capacity <= Self.readSize)
     lengths.removeAll(keepingCapacity: true)
     unsafe pointers.removeAll(keepingCapacity: true)
-    for argument in command.arguments {
-      bytes.append(contentsOf: argument.utf8)
-      lengths.append(argument.utf8.count)
-    }
+    for argument in command.arguments { add(argument) }
+    if command.isScript { add(String(question)) }
     var encoded: UnsafeMutablePointer<CChar>?
     let size = unsafe bytes.withUnsafeBytes { buffer in
       var start = unsafe buffer.assumingMemoryBound(to: CChar.self).baseAddress
@@ -73,6 +74,11 @@ internal import CHiredis
     unsafe outgoing.append(contentsOf: UnsafeRawBufferPointer(start: start, count: size))
     unsafe redisFreeCommand(start)
     return bytes.count
+  }
+
+  private mutating func add(_ argument: String) {
+    bytes.append(contentsOf: argument.utf8)
+    lengths.append(argument.utf8.count)
   }
 
   /// Writes what the stream takes.
