@@ -7,7 +7,7 @@ extension Locker {
   func ask(_ commands: [Command]) async throws -> [Reply] {
     guard let store = coordinator.store as? RedisLockStore else { return [] }
     let deadline = coordinator.clock.now + coordinator.operationTimeout
-    let result = await store.perform(commands, by: deadline) { answer in
+    let result = await store.node.perform(commands, by: deadline) { answer in
       .success(answer.replies)
     }
     switch result {
@@ -38,7 +38,7 @@ extension Locker {
   package func tryCommands(for key: String) async throws -> (text: String, isTransient: Bool)? {
     guard let store = coordinator.store as? RedisLockStore else { return nil }
     let command = Script.trial.command(
-      keys: [store.names.trial(of: key)], arguments: [store.isFencing ? "1" : "0"])
+      keys: [store.node.names.trial(of: key)], arguments: [store.isFencing ? "1" : "0"])
     switch try await ask([command])[0] {
     case .array(let parts):
       guard parts.count == 2, case .string(let name) = parts[0], case .string(let text) = parts[1]
@@ -55,7 +55,7 @@ extension Locker {
   /// Whether the server tells this locker of locks that become free; to find out, it is asked to.
   package func canBeTold() async -> Bool {
     let answer = Promise<Bool>()
-    coordinator.store.prepareToWait { answer.fulfil($0) }
+    coordinator.store.prepareToWait(for: []) { answer.fulfil($0) }
     return await answer.value
   }
 }

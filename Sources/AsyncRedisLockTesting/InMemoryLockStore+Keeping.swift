@@ -4,23 +4,25 @@ internal import Synchronization
 extension InMemoryLockStore {
   // MARK: Waiting
 
-  var isTold: Bool { true }
+  func isTold(of keys: [String]) -> Bool { true }
 
-  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) { completion(true) }
+  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void) {
+    completion(true)
+  }
 
-  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
-    server.state.withLock { $0.clients[client].listeners[token] = listener }
+  func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
+    server.state.withLock { $0.clients[client].listeners[claim.token] = listener }
   }
 
   /// Goes on listening, for as long as the store lasts: word of a grant that is given back here later would
   /// free the keys under their next holder.
-  func stopListening(for token: String) {}
+  func stopListening(for claim: Claim) {}
 
   private func forget(_ token: String) {
     server.state.withLock { $0.clients[client].listeners[token] = nil }
   }
 
-  func noteUntoldGrant(of token: String) {}
+  func noteUntoldGrant(of claim: Claim) {}
 
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,

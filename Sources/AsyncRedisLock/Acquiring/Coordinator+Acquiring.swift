@@ -185,11 +185,12 @@ extension Coordinator {
         deadlines.wake(signal, at: instant)
         // In trouble a pause is a pause, though the inbox is ready.
         if plan.wantsToQueue, plan.trouble == nil {
-          store.prepareToWait { if $0 { signal.fire() } }
+          store.prepareToWait(for: keys.names) { if $0 { signal.fire() } }
         }
         try await signal.wait(countedBy: activity)
         try checkOpen(keys)
-        action = plan.wantsToQueue && store.isTold ? .queue : plan.next(at: clock.now)
+        action =
+          plan.wantsToQueue && store.isTold(of: keys.names) ? .queue : plan.next(at: clock.now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
         return try keep(
@@ -269,14 +270,14 @@ extension Coordinator {
     for keys: LockKeys, _ plan: AcquireState, _ options: LockOptions
   ) async throws -> QueueEntry? {
     if let entry = queues.entry(keys) { return entry }
-    if !store.isTold, !plan.isPolling {
+    if !store.isTold(of: keys.names), !plan.isPolling {
       let latest = clock.now + options.retry
       let answer = Signal()
-      store.prepareToWait { _ in answer.fire() }
+      store.prepareToWait(for: keys.names) { _ in answer.fire() }
       if !answer.isOver { deadlines.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
       try await answer.wait(countedBy: activity)
     }
-    guard store.isTold else { return nil }
+    guard store.isTold(of: keys.names) else { return nil }
     let entry = QueueEntry(
       for: keys.names, options: options, in: store, refreshedBy: refresher,
       operationTimeout: operationTimeout)

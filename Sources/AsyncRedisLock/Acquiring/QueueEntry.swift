@@ -35,7 +35,7 @@ final class QueueEntry: Sendable {
           retry: options.retry, isRefreshed: store.refreshesEntries && keys.count == 1,
           at: store.clock.now),
         ttl: options.ttl))
-    store.listen(for: token) { [weak self] notice in self?.receive(notice) }
+    store.listen(for: claim(ttl: options.ttl)) { [weak self] notice in self?.receive(notice) }
   }
 
   /// Who held a key when last asked.
@@ -70,13 +70,13 @@ final class QueueEntry: Sendable {
       claim(ttl: ttl), numbers: numbers,
       lapse: QueueEntryState.lapse(ttl: ttl, operationTimeout: operationTimeout), by: deadline
     ) { [self] answer in
-      let isTold = store.isTold
+      let isTold = store.isTold(of: keys)
       let hasMissed = change { state in
         var generator = store.randomness
         state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
         return state.hasMissedGrant
       }
-      if hasMissed { store.noteUntoldGrant(of: token) }
+      if hasMissed { store.noteUntoldGrant(of: claim(ttl: ttl)) }
       planRefresh()
     }
   }
@@ -100,7 +100,7 @@ final class QueueEntry: Sendable {
 
   /// Takes the outcome of a refresh in; nil when a poll has to find out more.
   func refreshed(_ waiting: Waiting?) {
-    let isTold = store.isTold
+    let isTold = store.isTold(of: keys)
     let pause = guarded.withLock { guarded in
       var generator = store.randomness
       guarded.state.refreshed(

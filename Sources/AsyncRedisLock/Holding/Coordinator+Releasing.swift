@@ -69,7 +69,7 @@ extension Coordinator {
     guard lease.detach() else { return false }
     queues.end(lease, LockKeys(of: lease))
     extender.noteEnd()
-    store.stopListening(for: lease.claim.token)
+    store.stopListening(for: lease.claim)
     reporter.ended(lease, lostBecause: nil, isByTask: true)
     return true
   }

@@ -1,208 +1,119 @@
-internal import Synchronization
-
-/// Locks as keys of one Redis or Valkey server.
+/// Locks as keys of Redis or Valkey: finds the server that keeps the keys of a claim, and asks that.
+///
+/// There is one server today. A cluster will have more, each with its connection, its fence counter and its grants.
 final class RedisLockStore: LockStore {
-  let connection: Connection
-  let fences: FenceCounter
-  let names: ServerKeys
-  let isFencing: Bool
-  let operationTimeout: Duration
-  let tokens: TokenSource
-  let polls = InFlightPolls()
-  let grantChannel: GrantChannel
-  private let reporter: Reporter
-  /// Whether the server lets us use the queues; those who may not poll, and hand nothing on.
-  private let mayQueue = Atomic<Bool>(true)
-  private let hasBeenExamined = Atomic<Bool>(false)
+  let node: RedisNode
+  private let tokens: TokenSource
 
   init(
     _ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter
   ) throws(StoreFailure) {
-    let fences = FenceCounter()
-    let names = ServerKeys(prefix: configuration.keyPrefix)
-    let isFencing = configuration.isFencingEnabled
-    let openedChannel = Locked(WeakGrantChannel())
-    let connectHook = Handshake.ConnectHook(
-      commands: {
-        guard isFencing else { return [] }
-        fences.connectionChanged()
-        return [Self.raiseCommand(names, above: fences.largest).bySource]
-      },
-      received: { replies in
-        // This server may be another than the one that the inbox is on.
-        defer { openedChannel.withLock { $0.grantChannel }?.verify() }
-        // When the server cannot raise the counter now, the first lock has to do it.
-        guard let reply = replies.first, reply.error == nil else { return true }
-        guard let number = reply.fencingToken else { return false }
-        _ = fences.accept(number, isRaised: true)
-        return true
-      })
-    let connection: Connection
-    do {
-      connection = try Connection(
-        configuration, connectHook: connectHook, reporter: reporter, on: machine)
-    } catch {
-      throw StoreFailure(error)
-    }
-    let tokens = TokenSource(label: configuration.label, randomness: machine.randomness)
-    let lifetime = configuration.operationTimeout
-    let channel = names.inbox(of: tokens.lockerID)
-    grantChannel = GrantChannel(configuration, channel: channel, on: machine, reporter: reporter) {
-      completion in
-      Self.locate(channel, on: connection, within: lifetime, completion: completion)
-    } giveBack: { message in
-      let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
-      let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
-      connection.submit(
-        Request([command], deadline: connection.clock.now + lifetime, kind: .cleanUp) { _ in })
-    }
-    self.connection = connection
-    self.fences = fences
-    self.names = names
-    self.tokens = tokens
-    self.reporter = reporter
-    self.isFencing = isFencing
-    operationTimeout = lifetime
-    openedChannel.withLock { $0.grantChannel = grantChannel }
+    tokens = TokenSource(label: configuration.label, randomness: machine.randomness)
+    node = try RedisNode(configuration, tokens: tokens, on: machine, reporter: reporter)
   }
 
-  /// Breaks the circle of the connection, whose logins the grantChannel has to know of, and the grantChannel, which asks on the
-  /// connection.
-  private struct WeakGrantChannel {
-    weak var grantChannel: GrantChannel?
-  }
+  deinit { close() }
 
-  deinit { connection.close() }
+  /// The server that keeps some keys.
+  func node(of keys: [String]) -> RedisNode { node }
 
-  var clock: LockClock { connection.clock }
+  var clock: LockClock { node.clock }
 
   var randomness: Randomness { tokens.randomness }
 
-  var roundTrip: Duration { connection.roundTrip }
+  var roundTrip: Duration { node.connection.roundTrip }
+
+  var isFencing: Bool { node.isFencing }
 
   var lockerID: String { tokens.lockerID }
 
   func makeToken(label: String?) -> String { tokens.next(label: label) }
 
   func connect(by deadline: Instant) async throws(StoreFailure) {
-    try await perform([], by: deadline) { _ in .success(()) }.get()
+    try await node.perform([], by: deadline) { _ in .success(()) }.get()
   }
 
-  func stop() { connection.stop() }
+  func stop() { node.connection.stop() }
 
   @discardableResult
-  func close() -> Promise<Void> {
-    grantChannel.close()
-    connection.close()
-    return connection.ended
+  func close() -> Promise<Void> { node.close() }
+
+  // MARK: Taking
+
+  func acquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    try await node(of: claim.keys).acquire(claim, numbers: numbers, by: deadline)
   }
 
-  // MARK: Notices
-
-  var isTold: Bool { mayUseQueues && grantChannel.isReady }
-
-  /// Whether scripts may use the queues.
-  var mayUseQueues: Bool { mayQueue.load(ordering: .relaxed) }
-
-  /// Whether an error says that scripts must do without the queues; noted from then on.
-  func mustDoWithoutQueues(_ error: ServerError?, queued: Bool) -> Bool {
-    guard queued, let error, error.code == .noPerm else { return false }
-    reporter.willPoll(because: error.message)
-    mayQueue.store(false, ordering: .relaxed)
-    tokens.noteNotifying(false)
-    return true
+  func inquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    try await node(of: claim.keys).inquire(claim, numbers: numbers, by: deadline)
   }
 
-  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) {
-    if mayUseQueues { grantChannel.open(completion: completion) } else { completion(false) }
+  func adopt(
+    _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    try await node(of: claim.keys).adopt(claim, from: token, numbers: numbers, by: deadline)
   }
 
-  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
-    grantChannel.listen(for: token) { [fences] notice in
-      if case .granted(let numbers) = notice { fences.noteGranted(numbers.upperBound - 1) }
-      listener(notice)
-    }
+  // MARK: Waiting
+
+  func isTold(of keys: [String]) -> Bool { node(of: keys).isTold }
+
+  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void) {
+    node(of: keys).prepareToWait(completion: completion)
   }
 
-  func stopListening(for token: String) { grantChannel.retire(token) }
+  func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
+    node(of: claim.keys).listen(for: claim.token, listener)
+  }
 
-  func noteUntoldGrant(of token: String) { grantChannel.noteUntoldGrant(of: token) }
+  func stopListening(for claim: Claim) {
+    node(of: claim.keys).grantChannel.retire(claim.token)
+  }
 
-  /// Asks the connection's server whether somebody listens to a channel there.
-  private static func locate(
-    _ channel: String, on connection: Connection, within patience: Duration,
-    completion: @escaping @Sendable (GrantChannel.Whereabouts) -> Void
+  func noteUntoldGrant(of claim: Claim) {
+    node(of: claim.keys).grantChannel.noteUntoldGrant(of: claim.token)
+  }
+
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
-    let command = Command("PUBSUB", "NUMSUB", channel)
-    connection.submit(
-      Request([command], deadline: connection.clock.now + patience) { result in
-        switch result.map({ $0.replies[0] }) {
-        // A locker that is being closed needs no grantChannel.
-        case .failure(let failure) where failure == .closed: break
-        // Not asked again at once: a login that is refused fails without any wait.
-        case .failure: connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
-        case .success(.array(let fields)) where fields.count == 2 && fields[1] == .integer(0):
-          completion(.elsewhere)
-        case .success(.array(let fields)) where fields.count == 2: completion(.here)
-        case .success(let reply):
-          if let error = reply.error, error.remedy != .fail {
-            connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
-          } else {
-            completion(.refused(reply.error?.message ?? "PUBSUB NUMSUB has no answer"))
-          }
-        }
-      })
+    node(of: claim.keys).poll(
+      claim, numbers: numbers, lapse: lapse, by: deadline, completion: completion)
   }
 
-  // MARK: Examining the server
+  var refreshesEntries: Bool { true }
 
-  /// Looks once, without waiting, whether the server may drop locks; for that it has to allow `INFO`.
-  func examineServer() {
-    guard !hasBeenExamined.exchange(true, ordering: .relaxed) else { return }
-    reporter.whenWarningsAreRead { [connection, reporter] in
-      connection.submit(
-        Request([Command("INFO", "memory")], deadline: connection.clock.now + .seconds(1)) {
-          result in
-          guard case .success(let answer) = result, case .string(let text) = answer.replies[0],
-            let memory = MemoryPolicy(text), memory.mayDropLocks
-          else { return }
-          reporter.mayEvict(policy: memory.policy)
-        })
-    }
+  func refresh(
+    _ places: [EntryRefresh], by deadline: Instant,
+    completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void
+  ) { node.refresh(places, by: deadline, completion: completion) }
+
+  func cancel(_ claim: Claim, lapse: Duration) { node(of: claim.keys).cancel(claim, lapse: lapse) }
+
+  // MARK: Keeping and giving back
+
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) { node.extend(extensions, numbers: numbers, by: deadline, completion: completion) }
+
+  func release(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
+  ) { node(of: release.claim.keys).release(release, by: deadline, completion: completion) }
+
+  // MARK: Asking and intervening
+
+  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
+    try await node(of: [key]).inspect(key, by: deadline)
   }
 
-  // MARK: Asking and awaiting
-
-  /// Sends commands and waits for what `read` makes of the replies.
-  ///
-  /// It reads on the connection's queue and in the order of the replies. Cancelling the task gives the
-  /// request up. With `claim`, everything but a success of `read` takes the claim back.
-  func perform<Value: Sendable>(
-    _ commands: [Command], by deadline: Instant, undoing claim: Claim? = nil,
-    read: @escaping @Sendable (Request.Answer) -> Result<Value, StoreFailure>
-  ) async -> Result<Value, StoreFailure> {
-    let promise = Promise<Result<Value, StoreFailure>>()
-    var undo: (@Sendable () -> Request)?
-    if let claim { undo = { [self] in cleanUp(claim) } }
-    let request = Request(commands, deadline: deadline, isAwaited: true, undo: undo) {
-      [undo, connection] result in
-      switch result {
-      case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure)))
-      case .success(let answer):
-        let value = read(answer)
-        if case .failure(.unintelligible) = value { connection.distrust() }
-        // A server that could not do the first command just then has done nothing. A script that failed
-        // for good may have come half-way.
-        let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
-        if case .failure = value, let undo, !hasDoneNothing { connection.submit(undo()) }
-        promise.fulfil(value)
-      }
-    }
-    return await withTaskCancellationHandler {
-      connection.submit(request)
-      return await promise.value
-    } onCancel: {
-      connection.abandon(request)
-    }
+  func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
+    try await node(of: [key]).forceRelease(key, by: deadline)
   }
 }

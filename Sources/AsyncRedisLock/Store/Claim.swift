@@ -1,10 +1,18 @@
 /// What is asked for: keys, under a token that is used for this alone.
 package struct Claim: Sendable {
+  /// How the keys are held.
+  package enum Mode: Sendable {
+    /// By nobody else.
+    case exclusive
+  }
+
   package let keys: [String]
   package let token: String
   package let ttl: Duration
+  package let mode: Mode
 
-  package init(keys: [String], token: String, ttl: Duration) {
+  package init(keys: [String], token: String, ttl: Duration, mode: Mode = .exclusive) {
+    self.mode = mode
     self.keys = keys
     self.token = token
     self.ttl = ttl

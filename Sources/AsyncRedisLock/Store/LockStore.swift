@@ -51,17 +51,19 @@ package protocol LockStore: Sendable {
 
   // MARK: Waiting
 
-  /// Whether a grant that is made now would be told.
-  var isTold: Bool { get }
+  /// Whether a grant of some keys that is made now would be told.
+  func isTold(of keys: [String]) -> Bool
 
-  /// Gets ready to be told of grants; the completion is called when that works, or when an attempt has failed.
-  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void)
+  /// Gets ready to be told of grants of some keys.
+  ///
+  /// The completion is called when that works, or when an attempt has failed.
+  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void)
 
-  /// Passes on what is said about a token, until it is given back or cancelled.
-  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void)
+  /// Passes on what is said about a claim's token, until it is given back or cancelled.
+  func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void)
 
-  /// Passes on no more about a token whose keys were left to another process, and gives nothing of it back.
-  func stopListening(for token: String)
+  /// Passes on no more about a claim whose keys were left to another process, and gives nothing of it back.
+  func stopListening(for claim: Claim)
 
   /// Takes the keys of a claim, or keeps its place in the queue for them for `lapse`.
   ///
@@ -84,8 +86,8 @@ package protocol LockStore: Sendable {
   /// Gives up a claim that was polled: neither a place nor a key of it stays behind.
   func cancel(_ claim: Claim, lapse: Duration)
 
-  /// Notes that a poll found a grant of a token before word of it came.
-  func noteUntoldGrant(of token: String)
+  /// Notes that a poll found a grant of a claim before word of it came.
+  func noteUntoldGrant(of claim: Claim)
 
   // MARK: Keeping and giving back
 

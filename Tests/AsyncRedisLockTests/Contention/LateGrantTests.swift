@@ -36,7 +36,7 @@ struct LateGrantTests {
     // Behind whatever else was sent.
     #expect(try await waiter.inspect(key) == nil)
     #expect(commandCount() == count + 1)
-    #expect(try store(of: waiter).grantChannel.listenerCount == 0)
+    #expect(try node(of: waiter).grantChannel.listenerCount == 0)
   }
 
   @Test("Late word of a grant does not free keys that are kept for minHold")
@@ -60,7 +60,7 @@ struct LateGrantTests {
     let release = Release(
       claim: claim, keysLastUntil: .now, wasValid: true, isRepetition: false, isAwaited: true,
       keptUntil: .now)
-    try store(of: locker).release(release, by: .now + .seconds(5)) { answer.fulfil($0) }
+    try node(of: locker).release(release, by: .now + .seconds(5)) { answer.fulfil($0) }
     #expect(try await answer.value.get().outcome == .released)
   }
 
@@ -78,9 +78,9 @@ struct LateGrantTests {
   private func repeatGrant(of lock: Lock, on key: String, to locker: Locker) async throws {
     let (client, hasReadOn) = (RedisClient(.current), Shared(false))
     let channel = "redis-lock:inbox:\(locker.id)"
-    let store = try store(of: locker)
-    store.listen(for: "next") { _ in hasReadOn.value = true }
-    defer { store.grantChannel.forget("next") }
+    let node = try node(of: locker)
+    node.listen(for: "next") { _ in hasReadOn.value = true }
+    defer { node.grantChannel.forget("next") }
     for (token, key) in [(lock.token, key), ("next", "of no lock")] {
       let message = "\(lock.fencingToken ?? 1) 1 \(token) \(key.utf8.count):\(key)"
       #expect(try client("PUBLISH", channel, message).integer == 1)
@@ -88,7 +88,7 @@ struct LateGrantTests {
     await eventually("the message was read") { hasReadOn.value }
   }
 
-  private func store(of locker: Locker) throws -> RedisLockStore {
-    try #require(locker.coordinator.store as? RedisLockStore)
+  private func node(of locker: Locker) throws -> RedisNode {
+    try #require(locker.coordinator.store as? RedisLockStore).node
   }
 }

@@ -42,7 +42,7 @@ struct DetachingTests {
       try await first.release()
       _ = try await waiting.value.detach()
     }
-    let inbox = try #require(locker.coordinator.store as? RedisLockStore).grantChannel
+    let inbox = try #require(locker.coordinator.store as? RedisLockStore).node.grantChannel
     await eventually { inbox.listenerCount == 0 }
   }
 

@@ -17,7 +17,7 @@ final class StubStore: LockStore {
   var roundTrip: Duration { .zero }
   var isFencing: Bool { false }
   var lockerID: String { "0123456789abcdef" }
-  var isTold: Bool { isInTrouble && preparations.value > 1 }
+  func isTold(of keys: [String]) -> Bool { isInTrouble && preparations.value > 1 }
   private let isInTrouble: Bool
   private let preparations = Shared(0)
   let polls = Shared(0)
@@ -72,11 +72,11 @@ final class StubStore: LockStore {
     completion(.success(ReleaseReport(outcome: .released, isContended: false)))
   }
 
-  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) {
+  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void) {
     preparations.change { $0 += 1 }
-    completion(isTold)
+    completion(isTold(of: keys))
   }
-  func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {}
+  func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {}
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
@@ -85,8 +85,8 @@ final class StubStore: LockStore {
     completion(.failure(.refused(code: "BUSY", message: "BUSY", isTransient: true)))
   }
   func cancel(_ claim: Claim, lapse: Duration) {}
-  func noteUntoldGrant(of token: String) {}
-  func stopListening(for token: String) {}
+  func noteUntoldGrant(of claim: Claim) {}
+  func stopListening(for claim: Claim) {}
 
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
     nil

@@ -1,4 +1,4 @@
-extension RedisLockStore {
+extension RedisNode {
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
@@ -31,8 +31,6 @@ extension RedisLockStore {
     polls.add(request, for: claim.token)
     connection.submit(request)
   }
-
-  var refreshesEntries: Bool { true }
 
   func refresh(
     _ places: [EntryRefresh], by deadline: Instant,

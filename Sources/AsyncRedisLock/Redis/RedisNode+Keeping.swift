@@ -1,4 +1,4 @@
-extension RedisLockStore {
+extension RedisNode {
   func extend(
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void

@@ -1,4 +1,4 @@
-extension RedisLockStore {
+extension RedisNode {
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
     let queued = mayUseQueues
     let command = Script.inspect.command(keys: queued ? names.keys(of: key) : [key])

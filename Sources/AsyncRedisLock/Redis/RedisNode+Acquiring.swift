@@ -1,9 +1,10 @@
-extension RedisLockStore {
+extension RedisNode {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    guard claim.keys.count == 1, !(isFencing && numbers > 1) else {
-      return try await inquire(claim, numbers: numbers, by: deadline)
+    switch claim.mode {
+    case .exclusive where claim.keys.count == 1 && !(isFencing && numbers > 1): break
+    case .exclusive: return try await inquire(claim, numbers: numbers, by: deadline)
     }
     let key = claim.keys[0]
     var commands = [
