@@ -6,9 +6,9 @@ extension InMemoryLockStore {
 
   func isTold(of keys: [String]) -> Bool { true }
 
-  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void) {
-    completion(true)
-  }
+  func prepareToWait(
+    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+  ) { completion(true) }
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
     server.state.withLock { $0.clients[client].listeners[claim.token] = listener }

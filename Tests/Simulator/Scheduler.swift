@@ -87,6 +87,7 @@ final class Scheduler: @unchecked Sendable {
         now = max(now, event.time)
         run(event.action, of: event.process)
       } else {
+        now = max(now, end)
         return
       }
     }

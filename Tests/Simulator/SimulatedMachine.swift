@@ -9,6 +9,8 @@ struct SimulatedMachine: Machine {
 
   var randomness: Randomness { Randomness { [scheduler = process.scheduler] in scheduler.draw() } }
 
+  var processID: Int32 { Int32(process.id) }
+
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue {
     SimulatedQueue(of: process)
   }

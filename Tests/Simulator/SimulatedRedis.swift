@@ -65,13 +65,15 @@ final class SimulatedRedis {
 
   /// Loses all data, and its connections.
   func restart(with snapshot: SimulatedServer? = nil) {
-    for session in sessions { hangUp(session) }
+    hangUpAll()
     var fresh = snapshot ?? SimulatedServer(keyCount: keys.count)
     fresh.listeners = [:]
     fresh.messages = []
     server = fresh
     known = []
   }
+
+  func hangUpAll() { for session in sessions { hangUp(session) } }
 
   var snapshot: SimulatedServer { server }
 
@@ -131,7 +133,7 @@ final class SimulatedRedis {
   private func execute(_ command: [String], on session: Session) {
     setTime()
     let answer = self.answer(to: command, on: session)
-    scheduler.note("\(command.map { $0.prefix(48) }), then \(answer)")
+    scheduler.note("\(command.map { $0.prefix(80) }), then \(answer)")
     session.line?.answer(answer.encoded)
     publish()
     onChange()

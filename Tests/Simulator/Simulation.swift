@@ -43,9 +43,13 @@ final class Simulation: @unchecked Sendable {
   private(set) var finding: String?
   private(set) var counts = Counts()
   var attempts: [Attempt] = []
+  /// Tokens whose keys were left to whoever takes them over, which may fail.
+  var detachedTokens: Set<String> = []
   private var processes: [SimulatedProcess] = []
   private var processCount = 0
   private var holdings: [Holding] = []
+  /// By key, a token that no lock relies on, and since when that has been seen.
+  private var unused: [String: (token: String, since: Int64)] = [:]
   /// The tokens of all locks so far: one that was handed on within a process has that of the lock before.
   private var tokens: Set<String> = []
   /// The largest fencing tokens held so far, by key, each with the time from which on it was.
@@ -56,6 +60,8 @@ final class Simulation: @unchecked Sendable {
   private static let end: Int64 = 90_000_000_000
   /// How long it takes at most until all has arrived.
   private static let calm: Int64 = 5_000_000_000
+  /// How long a key may be held without use: until a waiter whose connections fail in silence asks again.
+  private static let longestUnused: Int64 = 2_500_000_000
 
   init(seed: UInt64, weather: Weather? = nil, tracer: ((String) -> Void)? = nil) {
     var generator = SplitMix(seed: seed)
@@ -77,6 +83,10 @@ final class Simulation: @unchecked Sendable {
   func run() {
     for _ in 0..<weather.processes { addProcess() }
     planMishaps()
+    // Of several keys some may be kept for long for who waits for the others.
+    if weather.isTrusty, !weather.kills, weather.stalls == 0, weather.pairs == 0 {
+      lookForUnusedKeys()
+    }
     let opening = Int64(weather.opening) * 1_000_000
     scheduler.run(until: opening) { finding == nil }
     isOpen = false
@@ -140,6 +150,9 @@ final class Simulation: @unchecked Sendable {
           }
         }
       }
+      if weather.breaks > 0 {
+        scheduler.at(time, of: nil) { [self] in hangUp(1 + scheduler.pick(10)) }
+      }
       if weather.forgets {
         let snapshot = time / 2
         var saved = redis.snapshot
@@ -167,7 +180,53 @@ final class Simulation: @unchecked Sendable {
     }
   }
 
+  /// Lets the server hang up on everybody, a few times in a row.
+  private func hangUp(_ times: Int) {
+    guard times > 0 else { return }
+    scheduler.note("the server hangs up")
+    redis.hangUpAll()
+    scheduler.at(scheduler.now + Int64(scheduler.pick(20_000_000)), of: nil) { [self] in
+      hangUp(times - 1)
+    }
+  }
+
   // MARK: Checks
+
+  /// A call that has waited for a key for long.
+  private func waiter(for key: String) -> Attempt? {
+    attempts.first { attempt in
+      attempt.waitsFor == key && !attempt.isOver && attempt.heldSince == nil
+        && scheduler.now - attempt.start > Self.longestUnused
+    }
+  }
+
+  /// Looks again and again for keys that are held on the server, and that no lock has, or that are free though a call
+  /// waits for them.
+  private func lookForUnusedKeys() {
+    let tokens = Set(heldLocks.map(\.token))
+    for (index, key) in keys.enumerated() {
+      let token = redis.holder(of: index)
+      if let token, !tokens.contains(token), !detachedTokens.contains(token) {
+        let since = unused[key].flatMap { $0.token == token ? $0.since : nil } ?? scheduler.now
+        unused[key] = (token, since)
+        if scheduler.now - since > Self.longestUnused {
+          find("\(token) has key \(key) since \(since / 1000) µs, and nobody relies on it")
+        }
+      } else if token == nil, let waiting = waiter(for: key) {
+        let since = unused[key].flatMap { $0.token == "" ? $0.since : nil } ?? scheduler.now
+        unused[key] = ("", since)
+        if scheduler.now - since > Self.longestUnused {
+          find("key \(key) is free, and process \(waiting.process.id) does not take it")
+        }
+      } else {
+        unused[key] = nil
+      }
+    }
+    scheduler.at(scheduler.now + 50_000_000, of: nil) { [weak self] in
+      guard let self, !isOver else { return }
+      lookForUnusedKeys()
+    }
+  }
 
   private func find(_ text: String) {
     if finding == nil, !isOver { finding = "at \(scheduler.now / 1000) µs: \(text)" }
@@ -250,7 +309,9 @@ final class Simulation: @unchecked Sendable {
     }
     guard weather.isFair else { return }
     for (index, key) in keys.enumerated() {
-      if let token = redis.holder(of: index) { find("\(token) is left in key \(key)") }
+      if let token = redis.holder(of: index), !detachedTokens.contains(token) {
+        find("\(token) is left in key \(key)")
+      }
       if let token = redis.firstWaiter(of: index) {
         find("\(token) is left in the queue of key \(key)")
       }

@@ -22,8 +22,10 @@ final class Worker: @unchecked Sendable {
   func takeLock() async {
     let (keys, options) = (drawKeys(), drawOptions())
     let way = Way.allCases[pick(Way.allCases.count)]
-    let attempt = Attempt(of: process, at: scheduler.now)
+    let attempt = Attempt(
+      of: process, at: scheduler.now, waitsFor: way == .ifAvailable ? nil : keys[0])
     world.attempts.append(attempt)
+    scheduler.note("process \(process.id), \(locker.id), wants \(keys) by \(way): \(options)")
     let task = Task { try await take(keys, options, way, attempt) }
     if scheduler.happens(150) {
       let patience = Int64(pick(scheduler.happens(500) ? 2_000_000 : 400_000_000))
@@ -48,7 +50,8 @@ final class Worker: @unchecked Sendable {
 
   private func drawOptions() -> LockOptions {
     var options = LockOptions(
-      retry: .milliseconds(20 + pick(100)),
+      // Who is told of grants waits no less patiently for a long retry.
+      retry: .milliseconds(scheduler.happens(300) ? 20_000 : 20 + pick(100)),
       timeout: scheduler.happens(500) ? nil : .milliseconds(50 + pick(1000)),
       ttl: .milliseconds(world.weather.shortestTTL + pick(500)), extend: nil)
     if scheduler.happens(800) { options.extend = options.ttl / (2 + pick(2)) }
@@ -81,6 +84,7 @@ final class Worker: @unchecked Sendable {
         await hold()
         try await release(lock, options)
       case .detach where scheduler.happens(300):
+        world.detachedTokens.insert(lock.token)
         let detached = try await lock.detach()
         let adopted = try await locker.adopt(detached, options: options)
         world.noteHeld(adopted, attempt)
@@ -106,12 +110,15 @@ final class Worker: @unchecked Sendable {
 final class Attempt: @unchecked Sendable {
   let process: SimulatedProcess
   let start: Int64
+  /// The key that it waits for; nil if it does not wait.
+  let waitsFor: String?
   var isOver = false
   /// When the lock was there.
   var heldSince: Int64?
 
-  init(of process: SimulatedProcess, at start: Int64) {
+  init(of process: SimulatedProcess, at start: Int64, waitsFor key: String?) {
     self.process = process
+    waitsFor = key
     self.start = start
   }
 }

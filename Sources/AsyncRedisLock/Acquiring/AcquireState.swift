@@ -166,6 +166,8 @@ struct AcquireState {
     _ failure: StoreFailure, at now: Instant, roundTrip: Duration,
     using generator: inout some RandomNumberGenerator
   ) -> Action {
+    // What was known of the holder may have changed by now: not a reason to wait for long.
+    lastState = nil
     switch failure {
     case .cancelled: return .cancel
     case .closed: return .fail(error(for: failure, at: now))

@@ -157,7 +157,7 @@ struct ConnectionDriver: ~Copyable {
   ) throws(TransportError) {
     stream = try CommandStream(on: opened.get())
     let commands = handshake.commands()
-    for command in commands { _ = try stream?.append(command) }
+    for command in commands { _ = stream?.append(command) }
     link = .loggingIn(replies: [], expected: commands.count, deadline: now + connectTimeout)
     try stream?.write()
   }
@@ -216,7 +216,7 @@ struct ConnectionDriver: ~Copyable {
       inFlight.append(
         request, sentAt: now, question: commands[0].isScript ? questionCount : nil)
       for command in commands {
-        size += try stream?.append(command, question: questionCount) ?? 0
+        size += stream?.append(command, question: questionCount) ?? 0
       }
     }
     if count > 0 { callerRuns.sent(count, toBusyServer: isBusy) }
@@ -312,7 +312,11 @@ struct ConnectionDriver: ~Copyable {
         continue
       }
       if reply.error?.remedy == .reconnect { mustReconnect = true }
-      if let next = try inFlight.accept(handshake.conceal(reply)) { answered.append(next) }
+      guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
+      answered.append(next)
+      if next.answer.isMissingScript, next.request.wasSentBySource {
+        throw .protocolViolation("a script is missing that was sent along")
+      }
     }
     if case .ready = link, inFlight.isEmpty, stream?.hasUnparsedBytes == true {
       throw .protocolViolation("bytes that nobody asked for")

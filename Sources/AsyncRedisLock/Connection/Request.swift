@@ -100,9 +100,12 @@ final class Request: Sendable {
     }
   }
 
+  /// Whether its scripts' sources were sent along, so that the server cannot have missed one.
+  var wasSentBySource: Bool { isBySource.load(ordering: .relaxed) }
+
   /// The commands as they have to be sent now; nothing is sent if there are none.
   var commandsToSend: [Command] {
-    isBySource.load(ordering: .relaxed) ? commandsBySource : commands
+    wasSentBySource ? commandsBySource : commands
   }
 
   /// The commands as the server understands them whatever it has forgotten.

@@ -25,6 +25,12 @@ final class GrantChannel: Sendable {
     case unavailable
   }
 
+  private struct Waiting {
+    /// Whether an attempt that fails is of no interest, as long as others follow.
+    let isPatient: Bool
+    let completion: @Sendable (Bool) -> Void
+  }
+
   private struct Listener {
     let receive: @Sendable (Notice) -> Void
     /// Whether word of the grant has come, or may have been lost with a connection.
@@ -40,8 +46,8 @@ final class GrantChannel: Sendable {
     var isVerifying = false
     /// Whether to verify once more, because the main connection's server may be another since it was asked.
     var mustVerifyAgain = false
-    /// Who wants to know when it is decided whether the grantChannel is ready.
-    var waiting: [@Sendable (Bool) -> Void] = []
+    /// Who wants to know when the channel is ready.
+    var waiting: [Waiting] = []
     var listeners: [String: Listener] = [:]
     var probes = GrantProbes()
     /// Tokens to be forgotten as soon as word of their grants has come or is lost.
@@ -85,18 +91,19 @@ final class GrantChannel: Sendable {
   /// Whether a grant that is made now arrives.
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
-  /// Opens the grantChannel; the completion is called when it can be used, or when an attempt to open it has failed.
-  func open(completion: @escaping @Sendable (Bool) -> Void) {
+  /// Opens the channel; the completion is called when it can be used, when it cannot be used for good or, unless it is
+  /// asked for patiently, when an attempt to open it has failed.
+  func open(patiently isPatient: Bool = false, completion: @escaping @Sendable (Bool) -> Void) {
     let (isReady, new): (Bool?, Subscriber?) = state.withLock { state in
       switch state.readiness {
       case .ready: return (true, nil)
       case .unavailable: return (false, nil)
       case .opening:
-        state.waiting.append(completion)
+        state.waiting.append(Waiting(isPatient: isPatient, completion: completion))
         return (nil, nil)
       case .closed:
         state.readiness = .opening
-        state.waiting.append(completion)
+        state.waiting.append(Waiting(isPatient: isPatient, completion: completion))
         let subscriber = Subscriber(configuration, channel: channel, on: machine) { [weak self] in
           (self?.listenerCount ?? 0) > 0
         } handler: { [weak self] event in
@@ -144,7 +151,7 @@ final class GrantChannel: Sendable {
       return (state.subscriber.take(), state.waiting)
     }
     subscriber?.close()
-    for completion in waiting { completion(false) }
+    for one in waiting { one.completion(false) }
   }
 
   // MARK: Grants that were not told
@@ -275,15 +282,16 @@ final class GrantChannel: Sendable {
   ///
   /// What was found out about a `connection` counts only as long as that is the present one.
   private func settle(_ readiness: Readiness, of connection: Int? = nil) {
-    let (waiting, listeners): ([@Sendable (Bool) -> Void], [@Sendable (Notice) -> Void])
+    let (waiting, listeners): ([Waiting], [@Sendable (Notice) -> Void])
     (waiting, listeners) = state.withLock { state in
       if let connection, !state.isSubscribed || state.connection != connection { return ([], []) }
       // What has been closed stays closed.
       if state.subscriber != nil { state.readiness = readiness }
-      defer { state.waiting = [] }
-      return (state.waiting, state.listeners.values.map(\.receive))
+      let told = state.waiting.filter { !$0.isPatient || readiness != .opening }
+      state.waiting.removeAll { !$0.isPatient || readiness != .opening }
+      return (told, state.listeners.values.map(\.receive))
     }
-    for completion in waiting { completion(readiness == .ready) }
+    for one in waiting { one.completion(readiness == .ready) }
     // What was said meanwhile is lost: ask. What will be said is, too: ask again soon.
     for listener in listeners { listener(.mayHaveMissed) }
   }

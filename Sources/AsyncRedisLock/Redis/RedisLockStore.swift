@@ -8,7 +8,7 @@ final class RedisLockStore: LockStore {
   init(
     _ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter
   ) throws(StoreFailure) {
-    tokens = TokenSource(label: configuration.label, randomness: machine.randomness)
+    tokens = TokenSource(label: configuration.label, of: machine)
     node = try RedisNode(configuration, tokens: tokens, on: machine, reporter: reporter)
   }
 
@@ -62,9 +62,9 @@ final class RedisLockStore: LockStore {
 
   func isTold(of keys: [String]) -> Bool { node(of: keys).isTold }
 
-  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void) {
-    node(of: keys).prepareToWait(completion: completion)
-  }
+  func prepareToWait(
+    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+  ) { node(of: keys).prepareToWait(patiently: isPatient, completion: completion) }
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
     node(of: claim.keys).listen(for: claim.token, listener)

@@ -98,8 +98,11 @@ final class RedisNode: Sendable {
     return true
   }
 
-  func prepareToWait(completion: @escaping @Sendable (Bool) -> Void) {
-    if mayUseQueues { grantChannel.open(completion: completion) } else { completion(false) }
+  func prepareToWait(
+    patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+  ) {
+    guard mayUseQueues else { return completion(false) }
+    grantChannel.open(patiently: isPatient, completion: completion)
   }
 
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {

@@ -11,6 +11,7 @@ package final class TokenSource: Sendable {
   /// The random identity that all its tokens share.
   package let lockerID: String
   let randomness: Randomness
+  private let processID: Int32
   private let id: UInt64
   private let host: String
   private let notifyingPrefix: String
@@ -18,15 +19,18 @@ package final class TokenSource: Sendable {
   private let sequence = Atomic<UInt64>(0)
   private let isSilent = Atomic<Bool>(false)
 
-  package init(label: String?, randomness: Randomness = .system) {
-    self.randomness = randomness
+  package convenience init(label: String?) { self.init(label: label, of: HostMachine()) }
+
+  init(label: String?, of machine: any Machine) {
+    randomness = machine.randomness
+    processID = machine.processID
     id = randomness.next()
     lockerID = LockToken.hexadecimal(id)
     host = Self.hostName
     notifyingPrefix = LockToken.prefix(
-      notifiesWaiters: true, host: host, processID: getpid(), label: label, lockerID: id)
+      notifiesWaiters: true, host: host, processID: processID, label: label, lockerID: id)
     silentPrefix = LockToken.prefix(
-      notifiesWaiters: false, host: host, processID: getpid(), label: label, lockerID: id)
+      notifiesWaiters: false, host: host, processID: processID, label: label, lockerID: id)
   }
 
   /// A token that has never been used, with a label if that is not to be the locker's own.
@@ -36,7 +40,7 @@ package final class TokenSource: Sendable {
     let prefix =
       label.map {
         LockToken.prefix(
-          notifiesWaiters: !isSilent, host: host, processID: getpid(), label: $0, lockerID: id)
+          notifiesWaiters: !isSilent, host: host, processID: processID, label: $0, lockerID: id)
       } ?? (isSilent ? silentPrefix : notifyingPrefix)
     return "\(prefix)\(number):\(LockToken.hexadecimal(randomness.next()))"
   }

@@ -56,8 +56,10 @@ package protocol LockStore: Sendable {
 
   /// Gets ready to be told of grants of some keys.
   ///
-  /// The completion is called when that works, or when an attempt has failed.
-  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void)
+  /// The completion is called when that works, when it cannot work, or when an attempt has failed; patiently, not for an
+  /// attempt that is followed by others.
+  func prepareToWait(
+    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void)
 
   /// Passes on what is said about a claim's token, until it is given back or cancelled.
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void)

@@ -27,7 +27,7 @@ final class DispatchWorkQueue: WorkQueue {
   ) throws(TransportError) -> any WorkSource {
     guard let socket = stream.descriptor else { throw .unreachable("nothing to watch") }
     return DispatchWorkSource(
-      watching: try FileDescriptor.watching(socket), for: stream, on: queue, handler)
+      watching: try FileDescriptor.watching(socket), on: queue, handler)
   }
 
   func `repeat`(
@@ -39,12 +39,6 @@ final class DispatchWorkQueue: WorkQueue {
 
 /// A source of Dispatch, cancelled when nobody refers to it any more.
 private final class DispatchWorkSource: WorkSource {
-  /// What is watched, and what that is for.
-  private struct Watched: ~Copyable {
-    let descriptor: FileDescriptor
-    let stream: any ByteStream
-  }
-
   /// One of them; what is common to both cannot be sent to another thread.
   private struct Source {
     var read: (any DispatchSourceRead)?
@@ -54,12 +48,12 @@ private final class DispatchWorkSource: WorkSource {
   private let source = Locked(Source())
 
   init(
-    watching descriptor: consuming FileDescriptor, for stream: any ByteStream,
-    on queue: DispatchQueue, _ handler: @escaping @Sendable () -> Void
+    watching descriptor: consuming FileDescriptor, on queue: DispatchQueue,
+    _ handler: @escaping @Sendable () -> Void
   ) {
     let number = descriptor.number
     // The number of a descriptor that is closed may be another's at once: it has to stay open as long as it is watched.
-    let watched = Locked(Watched(descriptor: descriptor, stream: stream))
+    let watched = Locked(descriptor)
     source.withLock { source in
       let read = DispatchSource.makeReadSource(fileDescriptor: number, queue: queue)
       read.setEventHandler(handler: handler)

@@ -1,3 +1,9 @@
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
 /// What connections are made of: the time, threads and sockets of a machine, or what a simulation has in their place.
 package protocol Machine: Sendable {
   /// The time that everything goes by.
@@ -5,6 +11,9 @@ package protocol Machine: Sendable {
 
   /// What tokens and pauses are drawn from.
   var randomness: Randomness { get }
+
+  /// The number of the process that runs on it.
+  var processID: Int32 { get }
 
   /// Makes a queue of its own.
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue
@@ -29,6 +38,8 @@ struct HostMachine: Machine {
   var clock: LockClock { .system }
 
   var randomness: Randomness { .system }
+
+  var processID: Int32 { getpid() }
 
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue {
     DispatchWorkQueue(label, urgency)

@@ -97,6 +97,22 @@ struct GrantChannelTests {
     await eventually("the present connection is verified") { inbox.isReady }
   }
 
+  @Test("A failed attempt to open an inbox ends no patient wait for it")
+  func patience() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    let (hasty, patient) = (Recorder<Bool>(), Recorder<Bool>())
+    inbox.open { hasty.record($0) }
+    inbox.open(patiently: true) { patient.record($0) }
+    await eventually("the first question is asked") { questions.value.count == 1 }
+    try await reconnect()
+    #expect(hasty.values == [false] && patient.values.isEmpty)
+    await locate(.here)
+    await locate(.here)
+    await eventually("the present connection is verified") { inbox.isReady }
+    #expect(hasty.values == [false] && patient.values == [true])
+  }
+
   @Test("A grant that a poll has only overtaken does not cost the connection")
   func overtaken() async throws {
     let inbox = try makeInbox()

@@ -28,6 +28,25 @@ struct AcquireStateTests {
     return plan.cannotQueue(at: now, roundTrip: roundTrip, using: &generator)
   }
 
+  @Test("A plan that cannot queue after trouble asks at once, whatever it knew before")
+  func troubleBetween() {
+    var generator = SplitMix(seed: 1)
+    var plan = makePlan(LockOptions(retry: .seconds(20), timeout: nil))
+    let contended = Acquisition.contended(KeyState(holder: "other", remaining: nil))
+    guard case .ask = answer(&plan, contended, at: start, roundTrip: .zero, using: &generator),
+      case .queue = plan.answered(contended, at: start),
+      case .pause = plan.failed(
+        .unreachable("reset"), at: start, roundTrip: .zero, using: &generator)
+    else {
+      Issue.record("no trouble between")
+      return
+    }
+    guard case .ask = plan.cannotQueue(at: start, roundTrip: .zero, using: &generator) else {
+      Issue.record("it waits for long")
+      return
+    }
+  }
+
   @Test("A plan asks quickly first, and bounds a question by the smallest of its limits")
   func firstQuestion() throws {
     var plan = makePlan(LockOptions(timeout: .milliseconds(300)))

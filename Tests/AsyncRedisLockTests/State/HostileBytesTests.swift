@@ -29,6 +29,32 @@ struct HostileBytesTests {
     #expect(isOver)
   }
 
+  @Test("Bytes of replies are read the same at once, where they lie, and one by one, by hiredis")
+  func smallReplies() throws {
+    let texts = [
+      "+OK\r\n", ":0\r\n", ":-1\r\n", ":1234567890123456\r\n", "$-1\r\n", "$0\r\n\r\n",
+      "$5\r\nab\r\nc\r\n", "$2\r\n\u{e9}\r\n", "*0\r\n", "*2\r\n:7\r\n*2\r\n:1\r\n:0\r\n",
+      "*2\r\n$1\r\na\r\n*-1\r\n", "*1\r\n*1\r\n*1\r\n:5\r\n", "-ERR no\r\n", "+\r\n",
+      "$\(5000)\r\n\(String(repeating: "x", count: 5000))\r\n", ":9223372036854775807\r\n",
+    ]
+    func read(_ bytes: [UInt8], pieces: Int) throws -> [Reply] {
+      let (server, client) = try FakeWire.pair()
+      var stream = try CommandStream(on: SocketStream(adopting: FileDescriptor(adopting: client)))
+      var replies: [Reply] = []
+      for start in stride(from: 0, to: bytes.count, by: pieces) {
+        server.write(Array(bytes[start..<min(start + pieces, bytes.count)]))
+        _ = try stream.read()
+        while let reply = try stream.nextReply() { replies.append(reply) }
+      }
+      return replies
+    }
+    let all = Array(texts.joined().utf8)
+    let first = try read(all, pieces: all.count)
+    #expect(first.count == texts.count)
+    #expect(try read(all, pieces: 1) == first)
+    #expect(try read(all, pieces: 7) == first)
+  }
+
   @Test("A flood of messages without a pause ends the conversation")
   func flood() async throws {
     let (server, client) = try FakeWire.pair()

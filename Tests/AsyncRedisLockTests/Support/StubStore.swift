@@ -72,7 +72,9 @@ final class StubStore: LockStore {
     completion(.success(ReleaseReport(outcome: .released, isContended: false)))
   }
 
-  func prepareToWait(for keys: [String], completion: @escaping @Sendable (Bool) -> Void) {
+  func prepareToWait(
+    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+  ) {
     preparations.change { $0 += 1 }
     completion(isTold(of: keys))
   }

@@ -1,9 +1,10 @@
 internal import CHiredis
 
-/// Commands and their replies on a stream of bytes: hiredis encodes and parses them.
+/// Commands and their replies on a stream of bytes: hiredis parses them.
 ///
 /// Reading and writing are the stream's. hiredis would write without `MSG_NOSIGNAL`, so that a closed socket would kill
-/// the process, and knows of no stream but its own.
+/// the process, and knows of no stream but its own. Commands are encoded and the smallest replies are read in place,
+/// which saves most of what hiredis allocates; whatever else arrives, hiredis reads.
 @safe struct CommandStream: ~Copyable {
   /// How many bytes are read at a time.
   private static let readSize = 16 * 1024
@@ -17,10 +18,10 @@ internal import CHiredis
   let stream: any ByteStream
   private let reader: UnsafeMutablePointer<redisReader>
   private let functions: UnsafeMutablePointer<arl_reader_functions>
-  private var bytes: [UInt8] = []
-  private var lengths: [Int] = []
-  private var pointers: [UnsafePointer<CChar>?] = unsafe []
-  /// How much has been read behind the last reply that was handed out.
+  /// Replies that were read in place, and how many of them have been handed out.
+  private var small: [Reply] = []
+  private var smallCount = 0
+  /// How much of a reply has been left to hiredis that has not been handed out.
   private var bytesOfReply = 0
   /// How much has been read in all.
   private(set) var bytesRead = 0
@@ -50,35 +51,39 @@ internal import CHiredis
   /// Not asked of hiredis: it has no mark of having taken the first byte of a reply out of its buffer.
   var hasUnparsedBytes: Bool { bytesOfReply > 0 }
 
-  /// Encodes a command behind those that wait to be written, a script with the number of the question; returns the
-  /// bytes of its arguments.
+  /// Encodes a command behind those that wait to be written, a script with the number of the question; returns how long
+  /// that is.
   mutating func append(
     _ command: Command, question: UInt32 = 0
-  ) throws(TransportError) -> Int {
-    bytes.removeAll(keepingCapacity: bytes.capacity <= Self.readSize)
-    lengths.removeAll(keepingCapacity: true)
-    unsafe pointers.removeAll(keepingCapacity: true)
-    for argument in command.arguments { add(argument) }
-    if command.isScript { add(String(question)) }
-    var encoded: UnsafeMutablePointer<CChar>?
-    let size = unsafe bytes.withUnsafeBytes { buffer in
-      var start = unsafe buffer.assumingMemoryBound(to: CChar.self).baseAddress
-      for length in lengths {
-        unsafe pointers.append(start)
-        unsafe start = start.map { unsafe $0 + length }
-      }
-      return unsafe Int(
-        redisFormatCommandArgv(&encoded, CInt(lengths.count), &pointers, lengths))
-    }
-    guard size >= 0, let start = unsafe encoded else { throw .connectionLost("out of memory") }
-    unsafe outgoing.append(contentsOf: UnsafeRawBufferPointer(start: start, count: size))
-    unsafe redisFreeCommand(start)
-    return bytes.count
+  ) -> Int {
+    let former = outgoing.count
+    append(UInt8(ascii: "*"), command.arguments.count + (command.isScript ? 1 : 0))
+    for argument in command.arguments { append(argument) }
+    if command.isScript { append(String(question)) }
+    return outgoing.count - former
   }
 
-  private mutating func add(_ argument: String) {
-    bytes.append(contentsOf: argument.utf8)
-    lengths.append(argument.utf8.count)
+  private mutating func append(_ argument: String) {
+    append(UInt8(ascii: "$"), argument.utf8.count)
+    outgoing.append(contentsOf: argument.utf8)
+    appendLineEnd()
+  }
+
+  /// Encodes what kind of thing follows, and its size.
+  private mutating func append(_ mark: UInt8, _ size: Int) {
+    outgoing.append(mark)
+    var divisor = 1
+    while size / divisor > 9 { divisor *= 10 }
+    while divisor > 0 {
+      outgoing.append(UInt8(ascii: "0") + UInt8(size / divisor % 10))
+      divisor /= 10
+    }
+    appendLineEnd()
+  }
+
+  private mutating func appendLineEnd() {
+    outgoing.append(UInt8(ascii: "\r"))
+    outgoing.append(UInt8(ascii: "\n"))
   }
 
   /// Writes what the stream takes.
@@ -105,7 +110,7 @@ internal import CHiredis
     // Behind the half of a command they would make no sense.
     try write()
     guard !hasUnsentBytes else { return }
-    for command in commands { _ = try append(command) }
+    for command in commands { _ = append(command) }
     try write()
   }
 
@@ -126,19 +131,40 @@ internal import CHiredis
       Result { () throws(TransportError) in
         let count = try unsafe stream.read(into: buffer)
         guard count > 0 else { return 0 }
-        let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
-        guard unsafe redisReaderFeed(reader, start, count) == REDIS_OK else { throw failure() }
+        var rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+        // Not behind a part of a reply that hiredis has.
+        if bytesOfReply == 0 { unsafe readSmallReplies(&rest) }
+        if unsafe !rest.isEmpty {
+          let start = unsafe rest.baseAddress?.assumingMemoryBound(to: CChar.self)
+          guard unsafe redisReaderFeed(reader, start, rest.count) == REDIS_OK else {
+            throw failure()
+          }
+          bytesOfReply += rest.count
+        }
         return count
       }
     }
     let count = try result.get()
-    bytesOfReply += count
     bytesRead += count
     return count == 0 ? .nothing : count < Self.readSize ? .all : .maybeNotAll
   }
 
+  /// Takes as many replies out of some bytes as can be read in place.
+  private mutating func readSmallReplies(_ bytes: inout UnsafeRawBufferPointer) {
+    var reading = unsafe SmallReplies(bytes)
+    while let reply = reading.next() { small.append(reply) }
+    unsafe bytes = UnsafeRawBufferPointer(rebasing: bytes[reading.position...])
+  }
+
   /// The next complete reply, or nil when more has to be read first.
   mutating func nextReply() throws(TransportError) -> Reply? {
+    if smallCount < small.count {
+      smallCount += 1
+      return small[smallCount - 1]
+    }
+    small.removeAll(keepingCapacity: true)
+    smallCount = 0
+    guard bytesOfReply > 0 else { return nil }
     var object: UnsafeMutableRawPointer?
     guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else { throw failure() }
     guard let object = unsafe object else {
