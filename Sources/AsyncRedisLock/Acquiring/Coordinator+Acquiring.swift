@@ -292,8 +292,11 @@ extension Coordinator {
     throw Self.closedError(LockKeys(of: lease))
   }
 
-  var onLoss: @Sendable (Lease) -> Void {
-    { [queues, releaser, reporter] lease in
+  /// What is done for each lease that is lost.
+  static func onLoss(
+    _ queues: LocalQueues, _ releaser: Releaser, _ reporter: Reporter
+  ) -> @Sendable (Lease) -> Void {
+    { lease in
       // Of several keys others may be left; and after a server's clock was set back keys outlast their lease. Before
       // the next task of this process asks for them.
       if lease.claim.keys.count > 1 || lease.lossReason != .takenAway {

@@ -102,7 +102,9 @@ final class Connection: Sendable {
 
 /// What the driver asks of its connection.
 extension Connection {
-  func takeSubmissions() -> SubmissionQueue.Contents { submissions.withLock { $0.take() } }
+  func takeSubmissions(_ requests: inout [Request]) -> SubmissionQueue.Contents {
+    submissions.withLock { $0.take(&requests) }
+  }
 
   func stopWorking() -> Bool { submissions.withLock { $0.stop() } }
 

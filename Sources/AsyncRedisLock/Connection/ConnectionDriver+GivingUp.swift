@@ -47,8 +47,7 @@ extension ConnectionDriver {
     _ unanswered: [Request], on connection: Connection, isLast: Bool = false
   ) {
     // What was answered last may have to be taken back as well.
-    let submitted = connection.takeSubmissions()
-    pending.append(contentsOf: submitted.requests)
+    _ = takeSubmissions(of: connection)
     // A release with a caller is sent once more, unless there is no next connection.
     let waiting = pending.filter { isLast ? $0.givesBack : $0.kind == .cleanUp }
     let undos = unanswered.compactMap { $0.undo?() } + waiting

@@ -36,6 +36,8 @@ struct ConnectionDriver: ~Copyable {
   var openness = SubmissionQueue.Openness.open
   /// When to end though something is left to do; nil while the connection is not being closed.
   var end: Instant?
+  /// Memory for what is taken out of the submissions.
+  private var taken: [Request] = []
   /// What waits for the server in place of this thread; nil while a thread works.
   private var silenceWatch: SilenceWatch?
 
@@ -81,11 +83,10 @@ struct ConnectionDriver: ~Copyable {
     silenceWatch?.cancel()
     silenceWatch = nil
     while true {
-      let submitted = connection.takeSubmissions()
-      pending.append(contentsOf: submitted.requests)
+      let submitted = takeSubmissions(of: connection)
       let now = connection.clock.now
       if submitted.openness == .closed {
-        for request in submitted.requests { request.fail(.closed) { _ in } }
+        for request in pending.removeAll(where: { _ in true }) { request.fail(.closed) { _ in } }
         if connection.stopWorking() { return true }
         continue
       }
@@ -121,6 +122,14 @@ struct ConnectionDriver: ~Copyable {
         if callerRunEnd != nil { return false }
       }
     }
+  }
+
+  /// Lets those wait that were submitted.
+  mutating func takeSubmissions(of connection: Connection) -> SubmissionQueue.Contents {
+    let contents = connection.takeSubmissions(&taken)
+    pending.append(contentsOf: taken)
+    taken.removeAll(keepingCapacity: true)
+    return contents
   }
 
   var isReady: Bool { if case .ready = link { true } else { false } }

@@ -77,22 +77,21 @@ struct SubmissionQueue {
     return true
   }
 
-  /// What the worker takes out at once.
+  /// What the worker takes out at once, along with the requests.
   struct Contents {
-    let requests: [Request]
     let opened: Result<any ByteStream, TransportError>?
     let openness: Openness
   }
 
   /// Takes everything; the worker is busy until it waits or stops.
-  mutating func take() -> Contents {
+  ///
+  /// The requests are put in the place of an empty array, whose memory serves for those that come next.
+  mutating func take(_ taken: inout [Request]) -> Contents {
     isWaiting = false
     isOpennessNews = false
-    defer {
-      requests = []
-      opened = nil
-    }
-    return Contents(requests: requests, opened: opened, openness: openness)
+    swap(&requests, &taken)
+    defer { opened = nil }
+    return Contents(opened: opened, openness: openness)
   }
 
   /// Announces that the worker waits in `poll(2)`; false when there is something to take first.

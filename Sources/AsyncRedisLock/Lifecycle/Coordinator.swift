@@ -13,6 +13,8 @@ package final class Coordinator: Sendable {
   let forkGuard = ForkGuard()
   let clock: LockClock
   let calls = OpenCalls()
+  /// Made once: each lease has a reference.
+  let onLoss: @Sendable (Lease) -> Void
 
   init(
     _ configuration: LockerConfiguration, store: any LockStore, storeID: String, reporter: Reporter
@@ -28,6 +30,7 @@ package final class Coordinator: Sendable {
     extender = Extender(store: store, operationTimeout: operationTimeout, reporter: reporter)
     deadlines = Deadlines(clock: clock)
     refresher = QueueEntryRefresher(store: store, operationTimeout: operationTimeout)
+    onLoss = Self.onLoss(queues, releaser, reporter)
   }
 
   deinit {
