@@ -323,7 +323,7 @@ struct ConnectionDriver: ~Copyable {
       if reply.error?.remedy == .reconnect { mustReconnect = true }
       guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
       answered.append(next)
-      if next.answer.isMissingScript, next.request.wasSentBySource {
+      if next.answer.isMissingScript, next.request.hasSentSource {
         throw .protocolViolation("a script is missing that was sent along")
       }
     }

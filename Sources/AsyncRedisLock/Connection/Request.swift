@@ -100,12 +100,20 @@ final class Request: Sendable {
     }
   }
 
-  /// Whether its scripts' sources were sent along, so that the server cannot have missed one.
-  var wasSentBySource: Bool { isBySource.load(ordering: .relaxed) }
+  /// Whether a script's source was sent along, so that the server cannot have missed it.
+  ///
+  /// Commands that a tool tries may name a script themselves.
+  var hasSentSource: Bool {
+    guard isBySource.load(ordering: .relaxed) else { return false }
+    return switch content {
+    case .commands(let commands): commands.first?.isScript ?? false
+    case .made: true
+    }
+  }
 
   /// The commands as they have to be sent now; nothing is sent if there are none.
   var commandsToSend: [Command] {
-    wasSentBySource ? commandsBySource : commands
+    isBySource.load(ordering: .relaxed) ? commandsBySource : commands
   }
 
   /// The commands as the server understands them whatever it has forgotten.
