@@ -55,7 +55,7 @@ extension Locker {
   /// Whether the server tells this locker of locks that become free; to find out, it is asked to.
   package func canBeTold() async -> Bool {
     let answer = Promise<Bool>()
-    coordinator.store.prepareToWait(for: [], patiently: false) { answer.fulfil($0) }
+    coordinator.store.prepareToWait(for: [], while: nil) { answer.fulfil($0) }
     return await answer.value
   }
 }

@@ -7,7 +7,8 @@ extension InMemoryLockStore {
   func isTold(of keys: [String]) -> Bool { true }
 
   func prepareToWait(
-    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void
   ) { completion(true) }
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {

@@ -185,7 +185,9 @@ extension Coordinator {
         deadlines.wake(signal, at: instant)
         // In trouble a pause is a pause, though the inbox is ready.
         if plan.wantsToQueue, plan.trouble == nil {
-          store.prepareToWait(for: keys.names, patiently: true) { if $0 { signal.fire() } }
+          store.prepareToWait(for: keys.names, while: { !signal.isOver }) {
+            if $0 { signal.fire() }
+          }
         }
         try await signal.wait(countedBy: activity)
         try checkOpen(keys)
@@ -273,7 +275,7 @@ extension Coordinator {
     if !store.isTold(of: keys.names), !plan.isPolling {
       let latest = clock.now + options.retry
       let answer = Signal()
-      store.prepareToWait(for: keys.names, patiently: false) { _ in answer.fire() }
+      store.prepareToWait(for: keys.names, while: nil) { _ in answer.fire() }
       if !answer.isOver { deadlines.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
       try await answer.wait(countedBy: activity)
     }

@@ -26,8 +26,8 @@ final class GrantChannel: Sendable {
   }
 
   private struct Waiting {
-    /// Whether an attempt that fails is of no interest, as long as others follow.
-    let isPatient: Bool
+    /// Whether the wait goes on through attempts that fail; nil if it ends with the first.
+    let isWanted: (@Sendable () -> Bool)?
     let completion: @Sendable (Bool) -> Void
   }
 
@@ -92,18 +92,22 @@ final class GrantChannel: Sendable {
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
   /// Opens the channel; the completion is called when it can be used, when it cannot be used for good or, unless it is
-  /// asked for patiently, when an attempt to open it has failed.
-  func open(patiently isPatient: Bool = false, completion: @escaping @Sendable (Bool) -> Void) {
+  /// wanted through that, when an attempt to open it has failed.
+  ///
+  /// `isWanted` has to stay false once it is; it is asked under a mutex.
+  func open(
+    while isWanted: (@Sendable () -> Bool)? = nil, completion: @escaping @Sendable (Bool) -> Void
+  ) {
     let (isReady, new): (Bool?, Subscriber?) = state.withLock { state in
       switch state.readiness {
       case .ready: return (true, nil)
       case .unavailable: return (false, nil)
       case .opening:
-        state.waiting.append(Waiting(isPatient: isPatient, completion: completion))
+        state.waiting.append(Waiting(isWanted: isWanted, completion: completion))
         return (nil, nil)
       case .closed:
         state.readiness = .opening
-        state.waiting.append(Waiting(isPatient: isPatient, completion: completion))
+        state.waiting.append(Waiting(isWanted: isWanted, completion: completion))
         let subscriber = Subscriber(configuration, channel: channel, on: machine) { [weak self] in
           (self?.listenerCount ?? 0) > 0
         } handler: { [weak self] event in
@@ -287,8 +291,10 @@ final class GrantChannel: Sendable {
       if let connection, !state.isSubscribed || state.connection != connection { return ([], []) }
       // What has been closed stays closed.
       if state.subscriber != nil { state.readiness = readiness }
-      let told = state.waiting.filter { !$0.isPatient || readiness != .opening }
-      state.waiting.removeAll { !$0.isPatient || readiness != .opening }
+      let told = state.waiting.filter { $0.isWanted == nil || readiness != .opening }
+      // Those that have ended by another cause would gather while no attempt succeeds.
+      state.waiting =
+        readiness == .opening ? state.waiting.filter { $0.isWanted?() == true } : []
       return (told, state.listeners.values.map(\.receive))
     }
     for one in waiting { one.completion(readiness == .ready) }

@@ -63,8 +63,9 @@ final class RedisLockStore: LockStore {
   func isTold(of keys: [String]) -> Bool { node(of: keys).isTold }
 
   func prepareToWait(
-    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
-  ) { node(of: keys).prepareToWait(patiently: isPatient, completion: completion) }
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void
+  ) { node(of: keys).prepareToWait(while: isWanted, completion: completion) }
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
     node(of: claim.keys).listen(for: claim.token, listener)

@@ -99,10 +99,10 @@ final class RedisNode: Sendable {
   }
 
   func prepareToWait(
-    patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+    while isWanted: (@Sendable () -> Bool)?, completion: @escaping @Sendable (Bool) -> Void
   ) {
     guard mayUseQueues else { return completion(false) }
-    grantChannel.open(patiently: isPatient, completion: completion)
+    grantChannel.open(while: isWanted, completion: completion)
   }
 
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {

@@ -56,10 +56,11 @@ package protocol LockStore: Sendable {
 
   /// Gets ready to be told of grants of some keys.
   ///
-  /// The completion is called when that works, when it cannot work, or when an attempt has failed; patiently, not for an
-  /// attempt that is followed by others.
+  /// The completion is called when that works, when it cannot work, or when an attempt has failed; with `isWanted`, not for
+  /// an attempt that is followed by others, and maybe never once it is not wanted.
   func prepareToWait(
-    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void)
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void)
 
   /// Passes on what is said about a claim's token, until it is given back or cancelled.
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void)

@@ -103,7 +103,9 @@ struct GrantChannelTests {
     defer { inbox.close() }
     let (hasty, patient) = (Recorder<Bool>(), Recorder<Bool>())
     inbox.open { hasty.record($0) }
-    inbox.open(patiently: true) { patient.record($0) }
+    inbox.open(while: { true }) { patient.record($0) }
+    let ended = Recorder<Bool>()
+    inbox.open(while: { false }) { ended.record($0) }
     await eventually("the first question is asked") { questions.value.count == 1 }
     try await reconnect()
     #expect(hasty.values == [false] && patient.values.isEmpty)
@@ -111,6 +113,7 @@ struct GrantChannelTests {
     await locate(.here)
     await eventually("the present connection is verified") { inbox.isReady }
     #expect(hasty.values == [false] && patient.values == [true])
+    #expect(ended.values.isEmpty, "a wait that has ended is forgotten with the next attempt")
   }
 
   @Test("A grant that a poll has only overtaken does not cost the connection")

@@ -73,7 +73,8 @@ final class StubStore: LockStore {
   }
 
   func prepareToWait(
-    for keys: [String], patiently isPatient: Bool, completion: @escaping @Sendable (Bool) -> Void
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void
   ) {
     preparations.change { $0 += 1 }
     completion(isTold(of: keys))
