@@ -1,6 +1,7 @@
 import AsyncRedisLock
 
 /// Brings bytes between processes and the server: in order and unchanged, but as late as it likes, and not always.
+// Unchecked: one thread runs a simulation.
 final class Network: @unchecked Sendable {
   let scheduler: Scheduler
   let weather: Weather

@@ -11,6 +11,7 @@ import HeapModule
 ///
 /// What comes next among that which could run now is drawn by chance; all follows from the seed. The class is used by
 /// one thread only, and so is whatever it runs.
+// Unchecked: one thread runs a simulation.
 final class Scheduler: @unchecked Sendable {
   /// Something to do at a time, in nanoseconds.
   private struct Event: Comparable {
@@ -32,6 +33,7 @@ final class Scheduler: @unchecked Sendable {
   }
 
   /// The scheduler that runs; what the Swift runtime hands over has no other way to it.
+  // Unsafe: one thread runs a simulation.
   nonisolated(unsafe) static var current: Scheduler?
 
   private var generator: SplitMix

@@ -52,6 +52,7 @@ private struct SimulatedPoller: Poller {
 }
 
 /// A time that runs at its own pace, and its timers.
+// Unchecked: one thread runs a simulation.
 final class SimulatedTime: ManualTime, @unchecked Sendable {
   unowned let process: SimulatedProcess
   private let scheduler: Scheduler
@@ -81,6 +82,7 @@ final class SimulatedTime: ManualTime, @unchecked Sendable {
     Timer(time: self, handler: handler)
   }
 
+  // Unchecked: one thread runs a simulation.
   private final class Timer: WakeTimer, @unchecked Sendable {
     private let time: SimulatedTime
     private var handler: (@Sendable () -> Void)?

@@ -2,6 +2,7 @@ import AsyncRedisLock
 import Logging
 
 /// A process with one locker, and tasks that take locks.
+// Unchecked: one thread runs a simulation.
 final class SimulatedProcess: @unchecked Sendable {
   let id: Int
   let scheduler: Scheduler

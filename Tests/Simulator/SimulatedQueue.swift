@@ -1,6 +1,7 @@
 import AsyncRedisLock
 
 /// A serial queue of a process.
+// Unchecked: one thread runs a simulation.
 final class SimulatedQueue: WorkQueue, @unchecked Sendable {
   private let process: SimulatedProcess
   private var work: [@Sendable () -> Void] = []
@@ -56,6 +57,7 @@ final class SimulatedQueue: WorkQueue, @unchecked Sendable {
   }
 
   /// What runs a handler again and again.
+  // Unchecked: one thread runs a simulation.
   final class Source: WorkSource, @unchecked Sendable {
     private let queue: SimulatedQueue
     private var handler: (@Sendable () -> Void)?

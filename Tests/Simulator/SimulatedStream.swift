@@ -1,6 +1,7 @@
 import AsyncRedisLock
 
 /// The client's end of a connection.
+// Unchecked: one thread runs a simulation.
 final class SimulatedStream: ByteStream, @unchecked Sendable {
   private let line: Line
   private var input: [UInt8] = []

@@ -5,6 +5,7 @@ import ChaosLog
 ///
 /// The lockers are the product's own, from the public interface down to the bytes; clocks, threads, the network and the
 /// server are simulated. All follows from the seed and the weather.
+// Unchecked: one thread runs a simulation.
 final class Simulation: @unchecked Sendable {
   /// How often what happened.
   struct Counts {

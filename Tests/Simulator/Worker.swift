@@ -1,6 +1,7 @@
 import AsyncRedisLock
 
 /// A task that takes locks one after the other, in all the ways there are, holds them and gives them back.
+// Unchecked: one thread runs a simulation.
 final class Worker: @unchecked Sendable {
   private enum Way: CaseIterable { case acquire, withLock, ifAvailable, drop, extend, detach }
 
@@ -107,6 +108,7 @@ final class Worker: @unchecked Sendable {
 }
 
 /// A call that wants a lock.
+// Unchecked: one thread runs a simulation.
 final class Attempt: @unchecked Sendable {
   let process: SimulatedProcess
   let start: Int64
