@@ -22,7 +22,7 @@ let settings: [SwiftSetting] = [
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
   "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "list", "poll",
-  "queue", "record", "refresh", "release", "trial",
+  "queue", "record", "refresh", "release", "release-group", "trial",
 ]
 
 let package = Package(

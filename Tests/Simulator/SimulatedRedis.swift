@@ -16,11 +16,12 @@ final class SimulatedRedis {
   private var lockers: [String: Int] = [:]
   /// The digests of the scripts that it knows.
   private var known: Set<String> = []
-  private typealias Run = @Sendable (SimulatedRedis, [String], [String]) -> Answer
+  private typealias Run = @Sendable (SimulatedRedis, [String], [String]) -> Answer?
   private static let scripts: [(Script, Run)] = [
     (.acquire, { $0.acquire($1, $2) }), (.adopt, { $0.adopt($1, $2) }),
     (.poll, { $0.poll($1, $2) }), (.refresh, { $0.refresh($1, $2) }),
     (.extend, { $0.extend($1, $2) }), (.release, { $0.release($1, $2) }),
+    (.releaseGroup, { $0.releaseGroup($1, $2) }),
     (.keep, { $0.keep($1, $2) }), (.fence, { $0.raise($1, $2) }),
   ]
   /// How many waiters were told that they have their keys.
@@ -180,7 +181,8 @@ final class SimulatedRedis {
     let count = Int(command[2]) ?? 0
     let answer = script(
       self, Array(command[3..<3 + count]), Array(command[(3 + count)...].dropLast()))
-    return .array([.number(Int64(command.last ?? "") ?? -1), answer])
+    let question = Answer.number(Int64(command.last ?? "") ?? -1)
+    return answer.map { .array([question, $0]) } ?? question
   }
 
   /// Sends what was published to those who listen.
@@ -309,9 +311,21 @@ final class SimulatedRedis {
     return .array(answer)
   }
 
-  private func release(_ keys: [String], _ words: [String]) -> Answer {
+  private func release(_ keys: [String], _ words: [String]) -> Answer? {
+    if keys.count == 4, words.count == 2,
+      server.releaseAlone(number(ofKey: keys[0]), number(of: words[1]))
+    {
+      return nil
+    }
     let released = server.release(locks(keys), number(of: words[1]), leaves: words.count > 2)
     return .array([.number(Int64(released.outcome)), .number(Int64(released.handed))])
+  }
+
+  private func releaseGroup(_ keys: [String], _ words: [String]) -> Answer {
+    let left = words.indices.filter { index in
+      !server.releaseAlone(number(ofKey: keys[2 * index]), number(of: words[index]))
+    }
+    return .array(left.map { .number(Int64($0 + 1)) })
   }
 
   private func keep(_ keys: [String], _ words: [String]) -> Answer {

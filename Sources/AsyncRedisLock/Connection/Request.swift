@@ -71,11 +71,12 @@ final class Request: Sendable {
   /// Creates a request whose command is made when it is sent, so that it depends on all that was handed over
   /// before it; without one it succeeds with no replies.
   convenience init(
-    deadline: Instant, command: @escaping @Sendable () -> Command?,
+    deadline: Instant, kind: Kind = .call, isAwaited: Bool = false,
+    command: @escaping @Sendable () -> Command?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
-      .made(command), deadline: deadline, kind: .call, isAwaited: false, undo: nil,
+      .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: nil,
       completion: completion)
   }
 

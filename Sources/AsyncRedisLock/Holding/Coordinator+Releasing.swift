@@ -44,6 +44,10 @@ extension Coordinator {
     _ lease: Lease, _ release: Release, _ promise: Promise<Result<ReleaseOutcome, StoreFailure>>
   ) {
     let keys = LockKeys(of: lease)
+    var release = release
+    release.isPlain =
+      lease.origin == .asked && release.wasValid && !release.isRepetition
+      && release.keptUntil == nil && keys.names.count == 1 && !queues.isContended(keys)
     releaser.giveBack(release) { [queues] result in
       lease.gaveBack(successfully: (try? result.get()) != nil)
       if case .success(let report) = result {

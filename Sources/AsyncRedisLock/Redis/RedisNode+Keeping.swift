@@ -23,6 +23,9 @@ extension RedisNode {
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
+    guard !release.isPlain || !mayUseQueues else {
+      return releaseInGroup(.init(release: release, deadline: deadline, completion: completion))
+    }
     submit(release, by: deadline) { [self] result in
       // Word of a grant may come after a poll that has found it. As long as somebody listens it means nothing;
       // then it is given back, which must not go ahead of the release, or free keys that are kept.
@@ -31,7 +34,8 @@ extension RedisNode {
     }
   }
 
-  private func submit(
+  /// Sends a release by itself.
+  func submit(
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
@@ -88,7 +92,7 @@ extension RedisNode {
     if case .success(let answer) = result { answer.replies[0].error } else { nil }
   }
 
-  private func readRelease(
+  func readRelease(
     _ result: Result<Request.Answer, TransportError>, of release: Release
   ) -> Result<ReleaseReport, StoreFailure> {
     switch result {
@@ -99,6 +103,7 @@ extension RedisNode {
       let isExplained =
         release.wasValid && (release.isRepetition || answer.isOfRepetition || isTooLate)
       switch answer.replies[0] {
+      case .integer(1): return .success(ReleaseReport(outcome: .released, isContended: false))
       case .array(let fields) where fields.count == 2:
         let outcome: ReleaseOutcome
         switch fields[0] {

@@ -10,6 +10,8 @@ final class RedisNode: Sendable {
   let tokens: TokenSource
   let polls = InFlightPolls()
   let grantChannel: GrantChannel
+  /// The releases that were submitted last, as long as others may join them.
+  let openGroup = Locked<ReleaseGroup?>(nil)
   private let reporter: Reporter
   /// Whether the server lets us use the queues; those who may not poll, and hand nothing on.
   private let mayQueue = Atomic<Bool>(true)

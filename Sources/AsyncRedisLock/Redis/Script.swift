@@ -8,6 +8,7 @@ package struct Script: Sendable {
   package static let refresh = Self(PackageResources.refresh_lua)
   package static let extend = Self(PackageResources.extend_lua)
   package static let release = Self(PackageResources.release_lua)
+  package static let releaseGroup = Self(PackageResources.release_group_lua)
   package static let keep = Self(PackageResources.keep_lua)
   package static let adopt = Self(PackageResources.adopt_lua)
   package static let fence = Self(PackageResources.fence_lua)
@@ -20,11 +21,15 @@ package struct Script: Sendable {
   /// Reads a script; its line `-- include queue.lua` stands for that file.
   ///
   /// It gets the number of the question behind its arguments, and answers with that, so that an answer that comes
-  /// twice does not pass for the next one's.
+  /// twice does not pass for the next one's. What stands before a line `-- answer` sees to that itself.
   private init(_ bytes: [UInt8]) {
-    let parts = String(decoding: bytes, as: UTF8.self).split(separator: "-- include queue.lua\n")
-    let body = parts.joined(separator: String(decoding: PackageResources.queue_lua, as: UTF8.self))
+    let queue = String(decoding: PackageResources.queue_lua, as: UTF8.self)
+    let text = String(decoding: bytes, as: UTF8.self)
+      .split(separator: "-- include queue.lua\n").joined(separator: queue)
+    let parts = text.split(separator: "-- answer\n")
+    let (start, body) = (parts.dropLast().joined(), parts.last ?? "")
     source = """
+      \(start)
       local question = tonumber(table.remove(ARGV))
       local function answer()
       \(body)

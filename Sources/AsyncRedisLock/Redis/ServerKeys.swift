@@ -13,9 +13,9 @@ struct ServerKeys: Sendable {
   func inbox(of lockerID: String) -> String { "\(prefix)inbox:\(lockerID)" }
 
   /// A lock's key, its queue and its entries, as the scripts want them.
-  func keys(of key: String) -> [String] {
-    [key, helper("queue", key), helper("entries", key)]
-  }
+  func keys(of key: String) -> [String] { [key, queue(of: key), helper("entries", key)] }
+
+  func queue(of key: String) -> String { helper("queue", key) }
 
   /// The key that says more about who holds a lock, if the holder wants that.
   func record(of key: String) -> String { helper("record", key) }

@@ -7,20 +7,24 @@ package struct Release: Sendable {
   /// another's, the one before it has released then.
   package let wasValid: Bool
   /// Whether there was an attempt before this one, whose outcome is not known.
-  package let isRepetition: Bool
+  package private(set) var isRepetition: Bool
   /// Whether a task waits for the outcome: others must not be held up.
   package let isAwaited: Bool
   /// Until when the keys stay as they are, so that nobody else gets them; nil to free them at once.
   package let keptUntil: Instant?
+  /// Whether it is one of a valid lock on one key, which nobody is known to wait for, and whose token has not been in
+  /// a queue.
+  package internal(set) var isPlain = false
 
   /// Whether keys that are found gone, or another's, were released by an earlier attempt.
   package var isExplained: Bool { wasValid && isRepetition }
 
   /// The same, after an attempt that may have been carried out.
   var repeated: Self {
-    Self(
-      claim: claim, keysLastUntil: keysLastUntil, wasValid: wasValid, isRepetition: true,
-      isAwaited: isAwaited, keptUntil: keptUntil)
+    var repeated = self
+    repeated.isRepetition = true
+    repeated.isPlain = false
+    return repeated
   }
 }
 

@@ -7,12 +7,13 @@ package enum Reply: Sendable, Equatable {
   case array([Reply])
   case error(ServerError)
 
-  /// What a script has answered to a question.
+  /// What a script has answered to a question; the number of the question alone stands for a 1.
   ///
   /// - Throws: ``TransportError/protocolViolation(_:)`` when it is the answer to another one.
   func answer(to question: UInt32) throws(TransportError) -> Reply {
     switch self {
     case .error: return self
+    case .integer(Int64(question)): return .integer(1)
     case .array(let parts) where parts.count == 2 && parts[0] == .integer(Int64(question)):
       return parts[1]
     default: throw .protocolViolation("an answer to another question")

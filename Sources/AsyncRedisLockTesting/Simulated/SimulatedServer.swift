@@ -155,6 +155,13 @@ package struct SimulatedServer {
     return Released(outcome: outcome, handed: serve(free) ? 1 : 0)
   }
 
+  /// One of `release-group.lua`: whether it was done.
+  package mutating func releaseAlone(_ key: Int, _ token: Token) -> Bool {
+    guard value(key) == token, !hasQueue(key) else { return false }
+    locks[key].value = nil
+    return true
+  }
+
   /// `force-release.lua`.
   package mutating func forceRelease(_ key: Int) {
     locks[key].value = nil

@@ -37,7 +37,7 @@ struct SimulatedServerTests {
       let seen = pick(10) == 0 ? server.counter + UInt64(pick(50)) : 0
       let name: String
       let (simulated, real): (String, String)
-      switch pick(15) {
+      switch pick(16) {
       case 0...4:
         name = "poll"
         simulated = text(
@@ -88,6 +88,12 @@ struct SimulatedServerTests {
         simulated = String(server.keep(both, token, for: ttl))
         let answer = try run("keep", both.map { keys[$0] }, [self.name(token), String(ttl)])
         real = String(answer.array?[0].integer ?? -9)
+      case 14:
+        name = "release in a group"
+        simulated = server.releaseAlone(both[0], token) ? "" : "1"
+        let answer = try run(
+          "release-group", Array(names([both[0]]).prefix(2)), [self.name(token)])
+        real = answer.array?.compactMap(\.integer).map(String.init).joined() ?? "none"
       case 13:
         name = "refresh"
         let (counter, holders) = server.refresh([(both[0], token, 60_000)], seen: seen)

@@ -248,8 +248,11 @@ private struct Manners {
   }
 
   private mutating func answer(toScript command: FakeCommand) -> FakeAnswer {
-    let arguments = command.words.dropFirst(3 + (Int(command.words[2]) ?? 0)).dropLast()
+    let keyCount = Int(command.words[2]) ?? 0
+    let arguments = command.words.dropFirst(3 + keyCount).dropLast()
     switch arguments.count {
+    case keyCount / 2 where arguments.count > 1 && arguments.allSatisfy { $0.hasPrefix("rl1") }:
+      return "*0\r\n"  // releases in a group
     case 0, 1: return "$-1\r\n"  // inspect, force-release: nobody holds it
     case 2 where Int(arguments.first ?? "") != nil:  // fence
       counter += 1

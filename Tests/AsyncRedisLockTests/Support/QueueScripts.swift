@@ -109,14 +109,17 @@ struct QueueScripts {
     try client(words: ["EVAL", try Self.source(name), String(keys.count)] + keys + arguments)
   }
 
-  /// The script as the library embeds it.
+  /// The script as the library embeds it, but for what is done at once and answers with the number of a question.
   static func source(_ name: String) throws -> String {
     let folder = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../../Sources/AsyncRedisLock/Redis/Scripts").standardizedFileURL
     func text(_ file: String) throws -> String {
       try String(contentsOf: folder.appending(path: file), encoding: .utf8)
     }
-    return try text("\(name).lua").split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = try text("\(name).lua").split(separator: "\n", omittingEmptySubsequences: false)
+    let body = lines.lastIndex(of: "-- answer").map { lines[$0...] } ?? lines[...]
+    return
+      try body
       .map { line in
         let mark = "-- include "
         return line.hasPrefix(mark) ? try text(String(line.dropFirst(mark.count))) : String(line)

@@ -1,0 +1,79 @@
+internal import Synchronization
+
+extension RedisNode {
+  /// Sends a release along with those that are waiting to be sent.
+  ///
+  /// It may go ahead of what was submitted before it: its lock was confirmed by an answer, and its token has not been in
+  /// a queue, so that nothing else under way takes the key with it.
+  func releaseInGroup(_ member: ReleaseGroup.Member) {
+    let new: ReleaseGroup? = openGroup.withLock { group in
+      if let group, group.add(member) { return nil }
+      let new = ReleaseGroup(member, names: names)
+      group = new
+      return new
+    }
+    guard let new else { return }
+    connection.submit(
+      Request(
+        deadline: member.deadline, kind: .release, isAwaited: member.release.isAwaited,
+        command: { new.commandToSend() }, completion: { [self] in conclude(new, $0) }))
+  }
+
+  private func conclude(_ group: ReleaseGroup, _ result: Result<Request.Answer, TransportError>) {
+    openGroup.withLock { if $0 === group { $0 = nil } }
+    let (members, isSent) = group.contents
+    switch result {
+    case .failure(let failure):
+      for member in members {
+        let (release, deadline) = (member.release, member.deadline)
+        if failure != .closed, clock.now < deadline {
+          submit(isSent ? release.repeated : release, by: deadline, completion: member.completion)
+        } else {
+          connection.submit(cleanUp(release.claim, until: release.keysLastUntil))
+          member.completion(.failure(StoreFailure(failure)))
+        }
+      }
+    case .success(let answer): conclude(members, answer)
+    }
+  }
+
+  private func conclude(_ members: [ReleaseGroup.Member], _ answer: Request.Answer) {
+    let reply = answer.replies[0]
+    if let error = reply.error {
+      _ = mustDoWithoutQueues(error, queued: true)
+      // A script that failed for good may have come half-way.
+      let isRepetition = answer.isOfRepetition || error.remedy == .fail
+      for member in members {
+        let release = isRepetition ? member.release.repeated : member.release
+        submit(release, by: member.deadline, completion: member.completion)
+      }
+      return
+    }
+    if members.count == 1 {
+      let outcome = readRelease(.success(answer), of: members[0].release)
+      if case .failure = outcome { distrust(members) }
+      return members[0].completion(outcome)
+    }
+    guard let left = ReleaseGroup.left(reply, of: members.count) else {
+      distrust(members)
+      for member in members { member.completion(.failure(.unexpected(reply))) }
+      return
+    }
+    for (place, member) in members.enumerated() {
+      if left.contains(place) {
+        let release = answer.isOfRepetition ? member.release.repeated : member.release
+        submit(release, by: member.deadline, completion: member.completion)
+      } else {
+        member.completion(.success(ReleaseReport(outcome: .released, isContended: false)))
+      }
+    }
+  }
+
+  /// Gives back once more what may not have been given back, and the connection up.
+  private func distrust(_ members: [ReleaseGroup.Member]) {
+    for member in members {
+      connection.submit(cleanUp(member.release.claim, until: member.release.keysLastUntil))
+    }
+    connection.distrust()
+  }
+}
