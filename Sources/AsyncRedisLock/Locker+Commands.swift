@@ -8,7 +8,7 @@ extension Locker {
     guard let store = coordinator.store as? RedisLockStore else { return [] }
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     let result = await store.node.perform(commands, by: deadline) { answer in
-      .success(answer.replies)
+      .success(Array(answer.replies))
     }
     switch result {
     case .success(let replies): return replies

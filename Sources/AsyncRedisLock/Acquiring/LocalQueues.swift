@@ -17,6 +17,28 @@ final class LocalQueues: Sendable {
     /// Why the leader's last question had no answer.
     var trouble: StoreFailure?
 
+    /// One that nobody has entered yet.
+    static var new: Queue {
+      var queue = Queue()
+      queue.isNew = true
+      return queue
+    }
+    private var isNew = false
+
+    /// Lets a task in, the first as the leader.
+    mutating func admit(
+      _ options: LockOptions, isReturning: Bool, maxWaiters: Int, handoffLimit: Int
+    ) -> Admission {
+      guard !isNew else {
+        isNew = false
+        return .lead
+      }
+      guard isReturning || count < maxWaiters else { return .full }
+      let waiter = LocalWaiter(options)
+      let ticket = isReturning ? line.prepend(waiter) : line.append(waiter)
+      return .wait(waiter, ticket, drawFor: leaseToDrawFor(handoffLimit))
+    }
+
     /// How many wait, the leader among them.
     var count: Int {
       if case .leader = head { line.count + 1 } else { line.count }
@@ -68,17 +90,8 @@ final class LocalQueues: Sendable {
   func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Admission {
     state.withLock { state in
       guard !state.isClosed else { return .closed }
-      guard let count = state.queues[keys]?.count else {
-        state.queues[keys] = Queue()
-        return .lead
-      }
-      guard isReturning || count < maxWaiters else { return .full }
-      let waiter = LocalWaiter(options)
-      let ticket =
-        isReturning
-        ? state.queues[keys]?.line.prepend(waiter) : state.queues[keys]?.line.append(waiter)
-      guard let ticket else { return .lead }
-      return .wait(waiter, ticket, drawFor: state.queues[keys]?.leaseToDrawFor(handoffLimit))
+      return state.queues[keys, default: .new].admit(
+        options, isReturning: isReturning, maxWaiters: maxWaiters, handoffLimit: handoffLimit)
     }
   }
 
@@ -176,9 +189,10 @@ final class LocalQueues: Sendable {
 
   /// Notes that the leader has the keys; returns the lease if it may be handed on.
   func settle(_ keys: LockKeys, _ lease: Lease) -> Lease? {
-    let next = state.withLock { state in
-      state.queues[keys]?.head = .held(lease)
-      return state.queues[keys]?.leaseToDrawFor(handoffLimit)
+    let next: Lease? = state.withLock { state in
+      guard let index = state.queues.index(forKey: keys) else { return nil }
+      state.queues.values[index].head = .held(lease)
+      return state.queues.values[index].leaseToDrawFor(handoffLimit)
     }
     // One that ended before has found no entry to give up.
     if lease.hasEnded { end(lease, keys) }
@@ -210,9 +224,9 @@ final class LocalQueues: Sendable {
     _ lease: Lease, _ keys: LockKeys, make: (LockOptions) -> Lease?, start: (Lease) -> Void
   ) -> (isDone: Bool, next: Lease?) {
     state.withLock { state in
-      guard !state.isClosed, state.queues[keys]?.leaseToDrawFor(handoffLimit) === lease else {
-        return (false, nil)
-      }
+      guard !state.isClosed, let index = state.queues.index(forKey: keys),
+        state.queues.values[index].leaseToDrawFor(handoffLimit) === lease
+      else { return (false, nil) }
       while let waiter = state.queues[keys]?.line.first {
         guard !waiter.isOver else {
           _ = state.queues[keys]?.line.popFirst()
@@ -233,14 +247,16 @@ final class LocalQueues: Sendable {
   /// Makes the next waiter the leader, because a lease has ended.
   func end(_ lease: Lease, _ keys: LockKeys) {
     state.withLock { state in
-      guard case .held(let current)? = state.queues[keys]?.head, current === lease else { return }
-      while let waiter = state.queues[keys]?.line.popFirst() {
+      guard let index = state.queues.index(forKey: keys),
+        case .held(let current) = state.queues.values[index].head, current === lease
+      else { return }
+      while let waiter = state.queues.values[index].line.popFirst() {
         guard waiter.give(.lead) else { continue }
-        state.queues[keys]?.head = .leader(nil)
-        state.queues[keys]?.handoffs = 0
+        state.queues.values[index].head = .leader(nil)
+        state.queues.values[index].handoffs = 0
         return
       }
-      state.queues[keys] = nil
+      state.queues.remove(at: index)
     }
   }
 }

@@ -1,5 +1,7 @@
+internal import Synchronization
+
 /// A task that waits in this process for its turn at some keys.
-final class LocalWaiter: DeadlineObserver {
+final class LocalWaiter: DeadlineObserver, Promising {
   /// What a waiter's turn can be.
   enum Turn: Sendable {
     /// The lock is its own, handed on by the former holder.
@@ -12,23 +14,27 @@ final class LocalWaiter: DeadlineObserver {
   }
 
   let options: LockOptions
-  private let promise = Promise<Turn>()
+  private let state = Locked(PromiseState<Turn>())
 
   init(_ options: LockOptions) { self.options = options }
 
   /// Waits for the turn; cancelling the task is one, too.
   func turn(countedBy activity: (any ActivityCounter)?) async -> Turn {
     await withTaskCancellationHandler {
-      await promise.value(countedBy: activity)
+      await value(countedBy: activity)
     } onCancel: {
-      promise.fulfil(.cancelled)
+      fulfil(.cancelled)
     }
   }
 
   /// Gives the waiter its turn; false when it has had one.
-  func give(_ turn: Turn) -> Bool { promise.fulfil(turn) }
+  func give(_ turn: Turn) -> Bool { fulfil(turn) }
 
-  var isOver: Bool { promise.isKept }
+  var isOver: Bool { isKept }
 
-  func deadlinePassed() { promise.fulfil(.timeUp) }
+  func deadlinePassed() { fulfil(.timeUp) }
+
+  func withPromise<Result: Sendable>(_ body: (inout PromiseState<Turn>) -> Result) -> Result {
+    state.withLock { body(&$0) }
+  }
 }

@@ -48,7 +48,7 @@ package struct LockKeys: Sendable, Hashable {
     var unique: [String] = []
     unique.reserveCapacity(keys.count)
     for key in keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      if let last = unique.last, last.utf8.elementsEqual(key.utf8) { continue }
+      if let last = unique.last, last.hasSameBytes(as: key) { continue }
       unique.append(key)
     }
     return unique
@@ -56,9 +56,9 @@ package struct LockKeys: Sendable, Hashable {
 
   /// Compares the bytes.
   package static func == (lhs: LockKeys, rhs: LockKeys) -> Bool {
-    lhs.names.elementsEqual(rhs.names) { $0.utf8.elementsEqual($1.utf8) }
+    lhs.names.elementsEqual(rhs.names) { $0.hasSameBytes(as: $1) }
   }
 
   /// Strings with the same bytes are equal in Swift too, so their own hash serves, and is faster.
-  package func hash(into hasher: inout Hasher) { hasher.combine(names) }
+  package func hash(into hasher: inout Hasher) { for name in names { hasher.combine(name) } }
 }

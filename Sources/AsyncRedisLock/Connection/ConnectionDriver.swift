@@ -214,19 +214,24 @@ struct ConnectionDriver: ~Copyable {
     var (size, count) = (0, 0)
     while size < Self.batchSize, let request = pending.popFirst() {
       guard request.beginSending() else { continue }
-      let commands = request.commandsToSend
-      guard !commands.isEmpty else {
-        request.succeed(Request.Answer(replies: [], sentAt: now))
-        continue
+      switch request.commandsToSend {
+      case .encoded(let commands):
+        inFlight.append(request, sentAt: now)
+        size += stream?.append(commands) ?? 0
+      case .commands(let commands):
+        guard !commands.isEmpty else {
+          request.succeed(Request.Answer(replies: [], sentAt: now))
+          continue
+        }
+        questionCount &+= 1
+        // A script is never sent along with other commands.
+        inFlight.append(
+          request, sentAt: now, question: commands[0].isScript ? questionCount : nil)
+        for command in commands {
+          size += stream?.append(command, question: questionCount) ?? 0
+        }
       }
       count += 1
-      questionCount &+= 1
-      // A script is never sent along with other commands.
-      inFlight.append(
-        request, sentAt: now, question: commands[0].isScript ? questionCount : nil)
-      for command in commands {
-        size += stream?.append(command, question: questionCount) ?? 0
-      }
     }
     if count > 0 { callerRuns.sent(count, toBusyServer: isBusy) }
     if stream?.hasUnsentBytes == true { try stream?.write() }

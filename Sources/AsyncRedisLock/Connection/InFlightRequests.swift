@@ -9,7 +9,8 @@ struct InFlightRequests {
     let sentAt: Instant
     /// The number that a script has to answer with; nil of other commands.
     let question: UInt32?
-    var replies: [Reply]
+    let replyCount: Int
+    var replies: Replies = []
   }
 
   /// How long the server may say nothing at all while replies are due.
@@ -29,9 +30,9 @@ struct InFlightRequests {
   /// Adds a request whose commands are about to be written; `question` is the number that goes along, if it is a script.
   mutating func append(_ request: Request, sentAt: Instant, question: UInt32? = nil) {
     if slots.isEmpty { quietSince = sentAt }
-    var replies: [Reply] = []
-    replies.reserveCapacity(request.commandCount)
-    slots.append(Slot(request: request, sentAt: sentAt, question: question, replies: replies))
+    slots.append(
+      Slot(
+        request: request, sentAt: sentAt, question: question, replyCount: request.commandCount))
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
 
@@ -50,7 +51,7 @@ struct InFlightRequests {
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
     guard !slots.isEmpty else { throw .protocolViolation("a reply that nobody asked for") }
     slots[0].replies.append(try slots[0].question.map(reply.answer) ?? reply)
-    guard slots[0].replies.count == slots[0].request.commandCount else { return nil }
+    guard slots[0].replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
     if slots.isEmpty {
       quietSince = nil

@@ -4,14 +4,14 @@ import Synchronization
 final class Request: Sendable {
   /// The replies, one per command, and the instant just before the first command was sent.
   struct Answer: Sendable {
-    let replies: [Reply]
+    let replies: Replies
     let sentAt: Instant
     /// Whether the commands had been sent before on a connection that broke, and may have been executed
     /// then, or may be yet.
     var isOfRepetition = false
 
     /// Whether the server does not know a script by its digest.
-    var isMissingScript: Bool { replies.contains { $0.error?.code == .noScript } }
+    var isMissingScript: Bool { replies.hasErrors && replies.contains { $0.isMissingScript } }
   }
 
   /// What becomes of a request whose connection breaks, or whose locker is closed.
@@ -33,6 +33,8 @@ final class Request: Sendable {
 
   private enum Content {
     case commands([Command])
+    /// Commands that run no script.
+    case encoded(CommandBuffer)
     /// One command, made each time it is sent; none is sent when there is none by then.
     case made(@Sendable () -> Command?)
   }
@@ -68,6 +70,16 @@ final class Request: Sendable {
       undo: undo, completion: completion)
   }
 
+  /// Creates a request of commands that run no script, and that a task waits for.
+  convenience init(
+    _ commands: CommandBuffer, deadline: Instant, undo: @escaping @Sendable () -> Request,
+    completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
+  ) {
+    self.init(
+      .encoded(commands), deadline: deadline, kind: .call, isAwaited: true, undo: undo,
+      completion: completion)
+  }
+
   /// Creates a request whose command is made when it is sent, so that it depends on all that was handed over
   /// before it; without one it succeeds with no replies.
   convenience init(
@@ -97,6 +109,7 @@ final class Request: Sendable {
   var commandCount: Int {
     switch content {
     case .commands(let commands): commands.count
+    case .encoded(let commands): commands.commandCount
     case .made: 1
     }
   }
@@ -108,22 +121,36 @@ final class Request: Sendable {
     guard isBySource.load(ordering: .relaxed) else { return false }
     return switch content {
     case .commands(let commands): commands.first?.isScript ?? false
+    case .encoded: false
     case .made: true
     }
   }
 
-  /// The commands as they have to be sent now; nothing is sent if there are none.
-  var commandsToSend: [Command] {
-    isBySource.load(ordering: .relaxed) ? commandsBySource : commands
+  /// What is to be sent now.
+  enum ToSend {
+    /// Nothing is sent if there are none.
+    case commands([Command])
+    case encoded(CommandBuffer)
   }
 
-  /// The commands as the server understands them whatever it has forgotten.
-  var commandsBySource: [Command] { commands.map(\.bySource) }
-
-  private var commands: [Command] {
+  var commandsToSend: ToSend {
     switch content {
-    case .commands(let commands): commands
-    case .made(let command): command().map { [$0] } ?? []
+    case .encoded(let commands): .encoded(commands)
+    case .commands(let commands): .commands(inForm(commands))
+    case .made(let command): .commands(inForm(command().map { [$0] } ?? []))
+    }
+  }
+
+  private func inForm(_ commands: [Command]) -> [Command] {
+    isBySource.load(ordering: .relaxed) ? commands.map(\.bySource) : commands
+  }
+
+  /// Commands that give back, as the server understands them whatever it has forgotten.
+  var commandsBySource: [Command] {
+    switch content {
+    case .commands(let commands): commands.map(\.bySource)
+    case .made(let command): command().map { [$0.bySource] } ?? []
+    case .encoded: preconditionFailure("What gives back runs scripts.")
     }
   }
 

@@ -5,7 +5,7 @@ extension Coordinator {
   @discardableResult
   func release(
     _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false
-  ) -> Promise<Result<ReleaseOutcome, StoreFailure>> {
+  ) -> ReleasePromise {
     // Closing must not miss what has not been handed to the store yet.
     _ = calls.begin(until: .closed)
     let releasing = lease.beginRelease(isAwaited: isAwaited, revokes: revokes)
@@ -41,7 +41,7 @@ extension Coordinator {
   }
 
   private func giveBack(
-    _ lease: Lease, _ release: Release, _ promise: Promise<Result<ReleaseOutcome, StoreFailure>>
+    _ lease: Lease, _ release: Release, _ promise: ReleasePromise
   ) {
     let keys = LockKeys(of: lease)
     var release = release

@@ -7,7 +7,7 @@ final class Lease: Sendable {
     var state: LeaseState
     var watchers: [Signal] = []
     /// The outcome of the last attempt to give the keys back.
-    var release: Promise<Result<ReleaseOutcome, StoreFailure>>?
+    var release: ReleasePromise?
     /// The time of the entry in the extender's queue that counts.
     var scheduledFor: Instant?
     /// Fencing tokens that were drawn for handing the lease on.
@@ -18,8 +18,8 @@ final class Lease: Sendable {
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
 
-    mutating func releasePromise() -> Promise<Result<ReleaseOutcome, StoreFailure>> {
-      let promise = release ?? Promise()
+    mutating func releasePromise() -> ReleasePromise {
+      let promise = release ?? ReleasePromise()
       release = promise
       return promise
     }
@@ -205,9 +205,9 @@ final class Lease: Sendable {
   /// What a call to release has to do.
   enum Releasing {
     /// Give the keys back, and keep the promise with the outcome.
-    case giveBack(Release, Promise<Result<ReleaseOutcome, StoreFailure>>)
+    case giveBack(Release, ReleasePromise)
     /// Another call does, or has done.
-    case wait(Promise<Result<ReleaseOutcome, StoreFailure>>)
+    case wait(ReleasePromise)
   }
 
   /// Ends the lease because its handle gives it back, or because closing does, which revokes it.

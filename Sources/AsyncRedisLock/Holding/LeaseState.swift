@@ -120,7 +120,8 @@ struct LeaseState {
   /// clocks that run at different rates and for the server's clock ticking in milliseconds, as in the
   /// Redlock description.
   static func validity(of ttl: Duration, sentAt: Instant) -> Instant {
-    sentAt + ttl - (ttl / 100 + .milliseconds(2))
+    let ttl = ttl.wholeNanoseconds
+    return sentAt + .nanoseconds(ttl - ttl / 100 - 2_000_000)
   }
 
   private static func earlier(_ instant: Instant, _ limit: Instant?) -> Instant {
@@ -169,7 +170,9 @@ struct LeaseState {
 
   /// Takes a share of the stagger, between 0 and 1, and plans the first extension.
   mutating func planExtensions(roundTrip: Duration, share: Double) {
-    interval = extend.map { $0 * (1 - Self.stagger * share) }
+    interval = extend.map {
+      .nanoseconds(Int64(Double($0.wholeNanoseconds) * (1 - Self.stagger * share)))
+    }
     planExtension(roundTrip: roundTrip)
   }
 
@@ -183,7 +186,8 @@ struct LeaseState {
   private func plannedExtension(roundTrip: Duration) -> Instant? {
     // What lasts as long as it may be held needs no more.
     guard validUntil != holdEnd else { return nil }
-    return interval.map { min(confirmedAt + $0, validUntil - max(ttl / 4, roundTrip * 2)) }
+    let margin = max(ttl.wholeNanoseconds / 4, roundTrip.wholeNanoseconds * 2)
+    return interval.map { min(confirmedAt + $0, validUntil - .nanoseconds(margin)) }
   }
 
   /// How late an extension is that is confirmed now.

@@ -56,6 +56,33 @@ struct LockToken: Sendable, Equatable {
     return fields.joined(separator: ":") + ":"
   }
 
+  /// A token, made in one piece of memory.
+  static func text(prefix: String, sequence: UInt64, nonce: UInt64) -> String {
+    var digits = 1
+    var rest = sequence / 10
+    while rest > 0 { (digits, rest) = (digits + 1, rest / 10) }
+    let length = prefix.utf8.count + digits + 17
+    return unsafe String(unsafeUninitializedCapacity: length) { buffer in
+      var place = length
+      func prepend(_ byte: UInt8) {
+        place -= 1
+        unsafe buffer.initializeElement(at: place, to: byte)
+      }
+      for shift in stride(from: 0, to: 64, by: 4) {
+        let digit = UInt8(nonce >> UInt64(shift) & 15)
+        prepend(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+      }
+      prepend(UInt8(ascii: ":"))
+      rest = sequence
+      for _ in 0..<digits {
+        prepend(UInt8(ascii: "0") + UInt8(rest % 10))
+        rest /= 10
+      }
+      _ = unsafe buffer.initialize(fromContentsOf: prefix.utf8)
+      return length
+    }
+  }
+
   /// 16 hexadecimal digits.
   static func hexadecimal(_ number: UInt64) -> String {
     let digits = String(number, radix: 16)

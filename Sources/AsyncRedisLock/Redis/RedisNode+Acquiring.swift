@@ -6,16 +6,9 @@ extension RedisNode {
     case .exclusive where claim.keys.count == 1 && !(isFencing && numbers > 1): break
     case .exclusive: return try await inquire(claim, numbers: numbers, by: deadline)
     }
-    let key = claim.keys[0]
-    var commands = [
-      Command("SET", key, claim.token, "NX", "PX", String(claim.ttl.wholeMilliseconds))
-    ]
-    if isFencing { commands.append(Command("INCR", names.fence)) }
-    // Not GET: a foreign value can be of any length.
-    commands.append(Command("GETRANGE", key, "0", String(LockToken.maximumLength - 1)))
-    return try await acquire(claim, with: commands, by: deadline) { [fences] answer in
-      Self.readPipeline(answer, token: claim.token, fences: fences)
-    }
+    let call = AcquireCall(claim, at: self)
+    let attempt = await outcome(of: call.makeRequest(by: deadline), in: call)
+    return try await acquisition(of: claim, from: attempt.get(), by: deadline)
   }
 
   func inquire(
@@ -47,7 +40,7 @@ extension RedisNode {
   }
 
   /// What the replies to a claim say.
-  private enum Attempt: Sendable {
+  enum Attempt: Sendable {
     case done(Acquisition)
     /// The keys are ours, but the number drawn cannot be used.
     case needsNumber(sentAt: Instant)
@@ -58,6 +51,12 @@ extension RedisNode {
     read: @escaping @Sendable (Request.Answer) -> Result<Attempt, StoreFailure>
   ) async throws(StoreFailure) -> Acquisition {
     let attempt = try await perform(commands, by: deadline, undoing: claim, read: read).get()
+    return try await acquisition(of: claim, from: attempt, by: deadline)
+  }
+
+  private func acquisition(
+    of claim: Claim, from attempt: Attempt, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
     switch attempt {
     case .done(let acquisition): return acquisition
     case .needsNumber(let sentAt):
@@ -77,7 +76,7 @@ extension RedisNode {
   /// The lock counts only when the key still holds the token after the number was drawn: the server may
   /// do something else between two commands of a pipeline, and a holder whose key was deleted there
   /// would outrank the next one. Nor can a reply that came twice pass for that to the next `SET`.
-  private static func readPipeline(
+  static func readPipeline(
     _ answer: Request.Answer, token: String, fences: FenceCounter
   ) -> Result<Attempt, StoreFailure> {
     let (replies, last) = (answer.replies, answer.replies[answer.replies.count - 1])

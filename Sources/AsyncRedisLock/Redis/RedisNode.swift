@@ -171,24 +171,37 @@ final class RedisNode: Sendable {
     var undo: (@Sendable () -> Request)?
     if let claim { undo = { [self] in cleanUp(claim) } }
     let request = Request(commands, deadline: deadline, isAwaited: true, undo: undo) {
-      [undo, connection] result in
-      switch result {
-      case .failure(let failure): promise.fulfil(.failure(StoreFailure(failure)))
-      case .success(let answer):
-        let value = read(answer)
-        if case .failure(.unintelligible) = value { connection.distrust() }
-        // A server that could not do the first command just then has done nothing. A script that failed
-        // for good may have come half-way.
-        let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
-        if case .failure = value, let undo, !hasDoneNothing { connection.submit(undo()) }
-        promise.fulfil(value)
-      }
+      [self] result in promise.fulfil(judge(result, undoing: claim, read: read))
     }
-    return await withTaskCancellationHandler {
+    return await outcome(of: request, in: promise)
+  }
+
+  /// Sends a request and waits for what its completion promises; cancelling the task gives it up.
+  func outcome<Call: Promising>(of request: Request, in call: Call) async -> Call.Value {
+    await withTaskCancellationHandler {
       connection.submit(request)
-      return await promise.value
+      return await call.value
     } onCancel: {
       connection.abandon(request)
+    }
+  }
+
+  /// What `read` makes of an answer; everything but a success takes a claim back.
+  func judge<Value>(
+    _ result: Result<Request.Answer, TransportError>, undoing claim: Claim?,
+    read: (Request.Answer) -> Result<Value, StoreFailure>
+  ) -> Result<Value, StoreFailure> {
+    switch result {
+    case .failure(let failure): return .failure(StoreFailure(failure))
+    case .success(let answer):
+      let value = read(answer)
+      guard case .failure(let failure) = value else { return value }
+      if case .unintelligible = failure { connection.distrust() }
+      // A server that could not do the first command just then has done nothing. A script that failed
+      // for good may have come half-way.
+      let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
+      if let claim, !hasDoneNothing { connection.submit(cleanUp(claim)) }
+      return value
     }
   }
 }

@@ -42,7 +42,7 @@ package final class TokenSource: Sendable {
         LockToken.prefix(
           notifiesWaiters: !isSilent, host: host, processID: processID, label: $0, lockerID: id)
       } ?? (isSilent ? silentPrefix : notifyingPrefix)
-    return "\(prefix)\(number):\(LockToken.hexadecimal(randomness.next()))"
+    return LockToken.text(prefix: prefix, sequence: number, nonce: randomness.next())
   }
 
   /// Notes whether the server lets the holder tell others of its release; tokens say so.

@@ -1,16 +1,18 @@
-/// Something that is fired once, and that tasks wait for.
-package final class Signal: Sendable {
-  private enum Outcome { case fired, cancelled }
+internal import Synchronization
 
-  private let outcome = Promise<Outcome>()
+/// Something that is fired once, and that tasks wait for.
+package final class Signal: Promising {
+  package enum Outcome: Sendable { case fired, cancelled }
+
+  private let state = Locked(PromiseState<Outcome>())
 
   package init() {}
 
   /// Whether the signal was fired, or a task that waited for it was cancelled.
-  package var isOver: Bool { outcome.isKept }
+  package var isOver: Bool { isKept }
 
   /// Lets all tasks go on that wait, now or later.
-  package func fire() { outcome.fulfil(.fired) }
+  package func fire() { fulfil(.fired) }
 
   /// Waits for the signal, or for the task's cancellation.
   ///
@@ -19,10 +21,14 @@ package final class Signal: Sendable {
     async throws(CancellationError)
   {
     let outcome = await withTaskCancellationHandler {
-      await self.outcome.value(countedBy: activity)
+      await value(countedBy: activity)
     } onCancel: {
-      self.outcome.fulfil(.cancelled)
+      fulfil(.cancelled)
     }
     if outcome == .cancelled { throw CancellationError() }
   }
+
+  package func withPromise<Result: Sendable>(
+    _ body: (inout PromiseState<Outcome>) -> Result
+  ) -> Result { state.withLock { body(&$0) } }
 }

@@ -20,6 +20,11 @@ package enum Reply: Sendable, Equatable {
     }
   }
 
+  /// Whether it says that the server does not know a script by its digest.
+  var isMissingScript: Bool {
+    if case .error(let error) = self { error.code == .noScript } else { false }
+  }
+
   /// The error in this reply, if it is one.
   var error: ServerError? {
     if case .error(let error) = self { error } else { nil }

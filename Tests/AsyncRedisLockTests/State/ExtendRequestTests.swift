@@ -20,7 +20,7 @@ struct ExtendRequestTests {
   }
 
   private func answer(_ replies: Reply...) -> Request.Answer {
-    Request.Answer(replies: replies, sentAt: .now)
+    Request.Answer(replies: Replies(replies), sentAt: .now)
   }
 
   @Test(

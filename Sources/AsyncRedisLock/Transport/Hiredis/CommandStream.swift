@@ -26,11 +26,11 @@ internal import CHiredis
   /// How much has been read in all.
   private(set) var bytesRead = 0
   /// The encoded commands that have not been written, behind some that have.
-  private var outgoing: [UInt8] = []
+  private var outgoing = CommandBuffer()
   private var written = 0
 
   /// Whether commands wait to be written.
-  var hasUnsentBytes: Bool { written < outgoing.count }
+  var hasUnsentBytes: Bool { written < outgoing.bytes.count }
 
   /// Begins to talk on a stream.
   init(on stream: any ByteStream) throws(TransportError) {
@@ -53,44 +53,23 @@ internal import CHiredis
 
   /// Encodes a command behind those that wait to be written, a script with the number of the question; returns how long
   /// that is.
-  mutating func append(
-    _ command: Command, question: UInt32 = 0
-  ) -> Int {
-    let former = outgoing.count
-    append(UInt8(ascii: "*"), command.arguments.count + (command.isScript ? 1 : 0))
-    for argument in command.arguments { append(argument) }
-    if command.isScript { append(String(question)) }
-    return outgoing.count - former
+  mutating func append(_ command: Command, question: UInt32 = 0) -> Int {
+    let former = outgoing.bytes.count
+    outgoing.append(command, question: question)
+    return outgoing.bytes.count - former
   }
 
-  private mutating func append(_ argument: String) {
-    append(UInt8(ascii: "$"), argument.utf8.count)
-    outgoing.append(contentsOf: argument.utf8)
-    appendLineEnd()
-  }
-
-  /// Encodes what kind of thing follows, and its size.
-  private mutating func append(_ mark: UInt8, _ size: Int) {
-    outgoing.append(mark)
-    var divisor = 1
-    while size / divisor > 9 { divisor *= 10 }
-    while divisor > 0 {
-      outgoing.append(UInt8(ascii: "0") + UInt8(size / divisor % 10))
-      divisor /= 10
-    }
-    appendLineEnd()
-  }
-
-  private mutating func appendLineEnd() {
-    outgoing.append(UInt8(ascii: "\r"))
-    outgoing.append(UInt8(ascii: "\n"))
+  /// Puts encoded commands behind those that wait to be written; returns how long they are.
+  mutating func append(_ commands: CommandBuffer) -> Int {
+    outgoing.append(commands)
+    return commands.bytes.count
   }
 
   /// Writes what the stream takes.
   mutating func write() throws(TransportError) {
     guard hasUnsentBytes else { return }
     do throws(TransportError) {
-      let result = unsafe outgoing.withUnsafeBytes { buffer in
+      let result = unsafe outgoing.bytes.withUnsafeBytes { buffer in
         Result { () throws(TransportError) in
           try unsafe stream.write(UnsafeRawBufferPointer(rebasing: buffer[written...]))
         }
@@ -100,7 +79,7 @@ internal import CHiredis
       throw .connectionLost(reason + lastWords())
     }
     if !hasUnsentBytes {
-      outgoing.removeAll(keepingCapacity: outgoing.capacity <= Self.largestIdleBuffer)
+      outgoing.removeAll(keepingCapacity: outgoing.bytes.capacity <= Self.largestIdleBuffer)
       written = 0
     }
   }
