@@ -22,6 +22,8 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CFloor", path: "Modules/CFloor"),
+    // Counts allocations and references, for what a pair costs.
+    .target(name: "CCounting"),
     // A link to the tests' target, which is no product of the package.
     .target(name: "PrivateRedis", swiftSettings: settings),
     .executableTarget(
@@ -31,7 +33,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
         .product(name: "HeapModule", package: "swift-collections"),
-        "CFloor", "PrivateRedis",
+        "CCounting", "CFloor", "PrivateRedis",
       ],
       swiftSettings: settings
     ),

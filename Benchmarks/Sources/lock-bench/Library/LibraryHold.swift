@@ -11,7 +11,7 @@ struct LibraryHold: Workload {
     self.count = count
     locker = try await LibraryLocks.locker(order)
     held = try await LibraryLocks.take(
-      count, order, locker, LockOptions(timeout: .seconds(10)), within: 5)
+      count, order, locker, LockOptions(timeout: .seconds(10)), within: 30)
   }
 
   func run(until deadline: UInt64) async throws -> Outcome {
@@ -20,8 +20,9 @@ struct LibraryHold: Workload {
     return Outcome(operations: count)
   }
 
-  /// What could not be taken in time is lost, too.
-  var lostLocks: Int? { count - held.count(where: \.isHeld) }
+  var lostLocks: Int? { held.count { !$0.isHeld } }
+
+  var locksNotTaken: Int? { count - held.count }
 
   func end() async { await locker.close() }
 }

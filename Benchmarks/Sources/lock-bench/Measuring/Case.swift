@@ -7,6 +7,8 @@ struct Case {
   var processes = 1
   /// What a proxy adds to every round trip.
   var roundTrip: Duration?
+  /// Whether to count allocations and references, which takes time itself.
+  var counts = false
   /// How long a round has to last at least, to say anything.
   var minimumSeconds = 0.0
   var goals: [Goal] = []

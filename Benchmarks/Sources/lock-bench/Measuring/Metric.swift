@@ -4,7 +4,8 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
   case handoffsPerSecond, gapP50, gapP99, fewest, most, fewestToMost, overlaps
   case commandsPerPair, commandsPerHandoff, commandsPerSecond
   case clientSeconds, serverSeconds, clientShare, serverShare, othersShare
-  case clientPeak, serverMemory, locksLost
+  case clientPeak, serverMemory, locksLost, locksNotTaken
+  case cpuPerPair, allocations, references
 
   /// The head of its column.
   var label: String {
@@ -32,6 +33,10 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     case .clientPeak: "peak MB"
     case .serverMemory: "server MB"
     case .locksLost: "lost"
+    case .locksNotTaken: "not taken"
+    case .cpuPerPair: "cpu/pair"
+    case .allocations: "allocations"
+    case .references: "retains and releases"
     }
   }
 
@@ -40,12 +45,13 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     switch self {
     case .fewestToMost, .clientSeconds, .serverSeconds: 2
     case .acquireP50, .acquireP99, .releaseP50, .releaseP99, .gapP50, .gapP99, .commandsPerPair,
-      .commandsPerHandoff, .clientShare, .serverShare:
+      .commandsPerHandoff, .clientShare, .serverShare, .cpuPerPair,
+      .allocations:
       1
     default: 0
     }
   }
 
   /// Whether one bad round is enough to be told of.
-  var isFault: Bool { self == .locksLost || self == .overlaps }
+  var isFault: Bool { [.locksLost, .locksNotTaken, .overlaps].contains(self) }
 }

@@ -63,6 +63,7 @@ struct Run {
       let pairs = Double(outcomes.reduce(0) { $0 + $1.operations })
       sample.set(.pairsPerSecond, pairs, per: outcomes.map(\.seconds).max() ?? 0)
       sample.set(.commandsPerPair, commands, per: pairs)
+      sample.set(.cpuPerPair, (client + server) * 1e6, per: pairs)
     }
     return sample
   }

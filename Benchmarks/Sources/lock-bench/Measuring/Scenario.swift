@@ -8,6 +8,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   case `extension`
   case growth
   case distance
+  case work
 
   /// The head of its table.
   var title: String {
@@ -18,6 +19,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
     case .extension: "S4 Extension: locks held with a ttl of 3 s, extended every second"
     case .growth: "S5 Growth: S1 while other locks are held and waited for"
     case .distance: "S6 Distance: S2 and S3 with 1 ms added to the round-trip time"
+    case .work: "S7 Work: what a pair of S1 and of S2 costs the client, counted"
     }
   }
 
@@ -28,7 +30,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
       [
         Case(
           name: "1 task", job: .pairs(count: pairs), minimumSeconds: 30,
-          goals: [.atLeast(.pairsPerSecond, 0.75, of: .floor)])
+          goals: [.atLeast(.pairsPerSecond, 0.72, of: .floor)])
       ]
     case .throughput:
       Self.throughputCases
@@ -39,21 +41,30 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
         Case(name: "1,000 locks", job: .hold(locks: 1000)),
         Case(
           name: "10,000 locks", job: .hold(locks: 10_000),
-          goals: [.atMost(.clientShare, 3), .atMost(.locksLost, 0)]),
+          goals: [.atMost(.clientShare, 2.5), .atMost(.locksLost, 0)]),
         Case(
           name: "100,000 locks", job: .hold(locks: 100_000),
-          goals: [.atMost(.clientShare, 35), .atMost(.locksLost, 0)]),
+          goals: [.atMost(.clientShare, 25), .atMost(.locksLost, 0), .atMost(.locksNotTaken, 0)]),
       ]
     case .growth:
       Self.growth(pairs: max(1, pairs / 10))
     case .distance:
       Self.distanceCases
+    case .work:
+      [
+        Case(
+          name: "1 task", job: .pairs(count: pairs / 2), counts: true, minimumSeconds: 30,
+          goals: [.atMost(.allocations, 20), .atMost(.references, 250)]),
+        Case(
+          name: "64 tasks", job: .throughput(tasks: 64), counts: true,
+          goals: [.atMost(.allocations, 20), .atMost(.references, 250)]),
+      ]
     }
   }
 
   private static var throughputCases: [Case] {
     let cases: [(Placement, tasks: Int, goal: Double?)] = [
-      (.oneCore, 64, 0.45), (.oneCore, 1000, 0.6), (.unpinned, 64, nil), (.unpinned, 1000, 0.75),
+      (.oneCore, 64, 0.40), (.oneCore, 1000, 0.36), (.unpinned, 64, nil), (.unpinned, 1000, 0.65),
     ]
     return cases.map { placement, tasks, goal in
       Case(
@@ -63,7 +74,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   }
 
   private static func handoff(processes: Int) -> Case {
-    var goals = [Goal.atMost(.gapP50, 1.3, of: .floor)]
+    var goals = [Goal.atMost(.gapP50, 3, of: .floor)]
     if processes == 64 {
       goals += [.atMost(.commandsPerHandoff, 4), .atLeast(.fewestToMost, 0.8)]
     }
@@ -76,7 +87,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
       name: "\(tasks.text) tasks", job: .handoff(tasks: tasks),
       // Three laps or more.
       minimumSeconds: Double(tasks) * 0.004,
-      goals: [.atMost(.gapP50, 20), .atLeast(.fewestToMost, 0.9)])
+      goals: [.atMost(.gapP50, 12), .atLeast(.fewestToMost, 0.9)])
   }
 
   private static func growth(pairs: Int) -> [Case] {
@@ -102,7 +113,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
     } + [
       Case(
         name: "8 processes", job: .handoff(tasks: 1), processes: 8,
-        roundTrip: roundTrip, goals: [.atMost(.gapP50, 1200)])
+        roundTrip: roundTrip, goals: [.atMost(.gapP50, 1250)])
     ]
   }
 }

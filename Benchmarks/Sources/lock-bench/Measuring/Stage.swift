@@ -14,7 +14,10 @@ final class Stage {
     own = try url == nil ? RedisServer(listen: listen) : nil
     self.url = url ?? own?.url ?? ""
     control = try HiredisConnection(url: self.url)
-    directory = FileManager.default.temporaryDirectory
+    // In memory, where there is a place for that: a disk would be measured, too.
+    let memory = URL(filePath: "/dev/shm")
+    let isWritable = FileManager.default.isWritableFile(atPath: memory.path(percentEncoded: false))
+    directory = (isWritable ? memory : FileManager.default.temporaryDirectory)
       .appending(path: "lock-bench-\(UInt64.random(in: 0 ... .max))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
   }
@@ -42,7 +45,7 @@ final class Stage {
     let log = directory.appending(path: name).path(percentEncoded: false)
     let order = WorkerOrder(
       contestant: contestant, job: measured.job, url: try address(measured.roundTrip, placement),
-      prefix: "bench:\(name):", logPath: log)
+      prefix: "bench:\(name):", counts: measured.counts, logPath: log)
     let workers = try CPUAffinity.with(placement) {
       try (0..<measured.processes).map { worker in
         var order = order

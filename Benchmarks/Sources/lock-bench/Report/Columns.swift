@@ -4,18 +4,24 @@ struct Columns: Equatable {
   let compared: Metric
   let metrics: [Metric]
 
-  init(_ job: Job) {
+  init(_ measured: Case) {
+    if measured.counts {
+      compared = .allocations
+      metrics = [.allocations, .references]
+      return
+    }
     let cost: [Metric] = [.clientSeconds, .serverSeconds, .othersShare, .clientPeak]
-    switch job {
+    switch measured.job {
     case .pairs:
       compared = .pairsPerSecond
       metrics =
         [
           .pairsPerSecond, .acquireP50, .acquireP99, .releaseP50, .releaseP99, .commandsPerPair,
+          .cpuPerPair,
         ] + cost
     case .throughput:
       compared = .pairsPerSecond
-      metrics = [.pairsPerSecond, .commandsPerPair] + cost
+      metrics = [.pairsPerSecond, .commandsPerPair, .cpuPerPair] + cost
     case .handoff:
       compared = .gapP50
       metrics =
@@ -25,7 +31,9 @@ struct Columns: Equatable {
     case .hold:
       compared = .clientShare
       metrics =
-        [.clientShare, .serverShare, .commandsPerSecond, .locksLost] + cost + [.serverMemory]
+        [.clientShare, .serverShare, .commandsPerSecond, .locksLost, .locksNotTaken] + cost + [
+          .serverMemory
+        ]
     }
   }
 }

@@ -7,8 +7,8 @@ struct ScenarioTables {
     var parts = ["## \(scenario.title)"]
     var rest = cases[...]
     while let first = rest.first {
-      let columns = Columns(first.measured.job)
-      let group = rest.prefix { Columns($0.measured.job) == columns }
+      let columns = Columns(first.measured)
+      let group = rest.prefix { Columns($0.measured) == columns }
       rest = rest.dropFirst(group.count)
       parts.append(table(Array(group), columns))
     }
@@ -37,7 +37,9 @@ struct ScenarioTables {
     of contestant: Contestant, _ report: CaseReport, _ columns: Columns
   ) -> [String] {
     columns.metrics.flatMap { metric -> [String] in
-      let value = report.medians[contestant]?[metric]?.text(metric.digits) ?? "–"
+      let figure = report.medians[contestant]?[metric]
+      let isDisturbed = metric == .othersShare && (figure ?? 0) > 10
+      let value = (figure?.text(metric.digits) ?? "–") + (isDisturbed ? " !" : "")
       guard metric == columns.compared else { return [value] }
       return [value, report.ratiosToFloor[contestant]?[metric]?.text(2) ?? "–"]
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CCounting
 import Foundation
 
 /// The side of a measurement that works: one contestant in a process of its own.
@@ -15,12 +16,20 @@ struct WorkerCommand: AsyncParsableCommand {
     say("ready")
     guard let deadline = readLine().flatMap(UInt64.init) else { return }
 
+    if order.counts { counting_begin() }
     let usage = ProcessUsage.now()
     let start = Monotonic.now()
     var outcome = try await workload.run(until: deadline)
     outcome.seconds = Double(Monotonic.now() - start) / 1e9
     outcome.cpuSeconds = ProcessUsage.now().cpuSeconds - usage.cpuSeconds
+    if order.counts, counting_is_supported() {
+      counting_end()
+      let operations = Double(max(1, outcome.operations))
+      outcome.values[.allocations] = Double(counting_allocations()) / operations
+      outcome.values[.references] = Double(counting_references()) / operations
+    }
     outcome.values[.locksLost] = workload.lostLocks.map(Double.init)
+    outcome.values[.locksNotTaken] = workload.locksNotTaken.map(Double.init)
     outcome.peakBytes = ProcessUsage.peakBytes()
     say(String(decoding: try JSONEncoder().encode(outcome), as: UTF8.self))
 

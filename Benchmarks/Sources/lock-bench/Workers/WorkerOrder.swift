@@ -8,6 +8,8 @@ struct WorkerOrder: Codable {
   var prefix: String
   /// The number of this worker among those that are measured together.
   var worker = 0
+  /// Whether to count allocations and references.
+  var counts = false
   /// The file of the ``HandoffLog`` that the workers share.
   var logPath: String?
 

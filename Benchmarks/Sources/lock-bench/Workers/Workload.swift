@@ -6,8 +6,11 @@ protocol Workload {
   /// Does what is measured; the deadline is one of ``Monotonic``.
   mutating func run(until deadline: UInt64) async throws -> Outcome
 
-  /// How many of the locks that were to be held are not; asked after the run, unmeasured.
+  /// How many of the locks that were held are not any more; asked after the run, unmeasured.
   var lostLocks: Int? { get }
+
+  /// How many of the locks that were to be held could not be taken.
+  var locksNotTaken: Int? { get }
 
   /// Gives back what is held, unmeasured.
   func end() async throws
@@ -15,6 +18,8 @@ protocol Workload {
 
 extension Workload {
   var lostLocks: Int? { nil }
+
+  var locksNotTaken: Int? { lostLocks.map { _ in 0 } }
 
   func end() async throws {}
 }
