@@ -2,11 +2,38 @@
 -- ARGV: prefix, token, and 1 if the token may have a place in the queues, which it gives up.
 -- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one is another's, 0 if one is gone.
 -- handed: 1 if somebody got a key, -1 if somebody waits and could not be told, else 0.
--- Most release one key that nobody waits for: that is done at once, and the number of the question says {1, 0}.
-if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) == ARGV[2]
-  and redis.call('EXISTS', KEYS[2]) == 0 then
-  redis.call('DEL', KEYS[1])
-  return tonumber(ARGV[3])
+--
+-- Most release one key that nobody waits for, and then one that somebody waits for who wants no other: that is done
+-- in a straight line, without the functions below, and says the same. The number of the question alone says {1, 0}.
+if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) == ARGV[2] then
+  local call, key, question = redis.pcall, KEYS[1], tonumber(ARGV[3])
+  local head = call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  local waiter, ticket = head[1], tonumber(head[2])
+  if not waiter and not head.err then
+    redis.call('DEL', key)
+    return question
+  end
+  local entry = waiter and call('HGET', KEYS[3], waiter)
+  local text = type(entry) == 'string' and entry or ''
+  local lapse, ttl, numbers = string.match(text, '^(%d+) (%d+) (%d+) $')
+  local locker = string.match(waiter or '', '^%w+:[^:]*:[^:]*:[^:]*:(%x+):')
+  if lapse and locker then
+    local time, inbox = call('TIME'), ARGV[1] .. 'inbox:' .. locker
+    local isDue = not time.err and tonumber(lapse) >= time[1] * 1000 + math.floor(time[2] / 1000)
+    local subscribers = isDue and call('PUBSUB', 'NUMSUB', inbox) or {err = ''}
+    local drawn = not subscribers.err and subscribers[2] > 0 and call('INCRBY', KEYS[4], numbers)
+    local first = type(drawn) == 'number' and drawn <= 9007199254740991 and drawn - numbers + 1
+    if first and first > ticket and not call('SET', key, waiter, 'PX', ttl).err then
+      local grant = string.format('%.0f %s %s %d:', first, numbers, waiter, #key) .. key
+      if type(call('PUBLISH', inbox, grant)) == 'table' then
+        redis.call('DEL', key)
+        return {question, {1, -1}}
+      end
+      call('ZREM', KEYS[2], waiter)
+      call('HDEL', KEYS[3], waiter)
+      return {question, {1, 1}}
+    end
+  end
 end
 -- answer
 -- include queue.lua
