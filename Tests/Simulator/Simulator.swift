@@ -15,16 +15,22 @@ enum Simulator {
            Simulator --digest FIRST COUNT  so many, each twice, with a digest of all that happens
     """
 
+  /// From so many seeds on each trouble has to have occurred.
+  private static let seedsForAll = 3000
+
   static func main() {
     let numbers = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
     makeRepeatable()
     Scheduler.takeOverTasks()
-    switch (CommandLine.arguments.dropFirst().first, numbers.count) {
-    case ("--digest", 2): digest(numbers[0]..<numbers[0] + numbers[1])
-    case (_, 1): show(numbers[0])
-    case (_, 2), (_, 3):
+    var seeds: [UInt64] {
       let step = numbers.count > 2 ? numbers[2] : 1
-      run((0..<numbers[1]).map { numbers[0] + $0 * step })
+      return (0..<numbers[1]).map { numbers[0] + $0 * step }
+    }
+    let mode = CommandLine.arguments.dropFirst().first { $0.hasPrefix("--") }
+    switch (mode, numbers.count) {
+    case ("--digest", 2): digest(numbers[0]..<numbers[0] + numbers[1])
+    case (nil, 1): show(numbers[0])
+    case (nil, 2), (nil, 3): run(seeds)
     default:
       print(usage)
       exit(64)
@@ -43,6 +49,11 @@ enum Simulator {
       failed += 1
     }
     print("\(seeds.count) seeds: \(counts)")
+    for trouble in Trouble.allCases where counts.troubles[trouble] == nil {
+      guard seeds.count >= seedsForAll, failed == 0 else { break }
+      print("the weather has changed: \(trouble.rawValue) never")
+      failed += 1
+    }
     exit(failed == 0 ? 0 : 1)
   }
 

@@ -24,20 +24,30 @@ final class Worker: @unchecked Sendable {
     let (keys, options) = (drawKeys(), drawOptions())
     let way = Way.allCases[pick(Way.allCases.count)]
     let attempt = Attempt(
-      of: process, at: scheduler.now, waitsFor: way == .ifAvailable ? nil : keys[0])
+      world.attempts.count, of: process, at: scheduler.now,
+      waitsFor: way == .ifAvailable ? nil : keys[0])
     world.attempts.append(attempt)
-    scheduler.note("process \(process.id), \(locker.id), wants \(keys) by \(way): \(options)")
-    let task = Task { try await take(keys, options, way, attempt) }
+    scheduler.note(
+      "call \(attempt.number) of process \(process.id), \(locker.id), wants \(keys) by \(way): \(options)"
+    )
+    let task = Task {
+      world.watch(attempt)
+      try await take(keys, options, way, attempt)
+    }
+    attempt.task = task
+    world.pass(attempt)
     if scheduler.happens(150) {
       let patience = Int64(pick(scheduler.happens(500) ? 2_000_000 : 400_000_000))
-      scheduler.at(scheduler.now + patience, of: process) { task.cancel() }
+      scheduler.at(scheduler.now + patience, of: process) { [unowned world] in
+        world.cancel(attempt)
+      }
     }
     do {
       try await task.value
     } catch {
       world.noteFailure(error, of: process)
     }
-    attempt.isOver = true
+    world.forget(attempt)
   }
 
   private func drawKeys() -> [String] {
@@ -104,23 +114,5 @@ final class Worker: @unchecked Sendable {
     let wasHeld = lock.isHeld
     let outcome = try await lock.release()
     world.noteReleased(lock, wasHeld: wasHeld, outcome)
-  }
-}
-
-/// A call that wants a lock.
-// Unchecked: one thread runs a simulation.
-final class Attempt: @unchecked Sendable {
-  let process: SimulatedProcess
-  let start: Int64
-  /// The key that it waits for; nil if it does not wait.
-  let waitsFor: String?
-  var isOver = false
-  /// When the lock was there.
-  var heldSince: Int64?
-
-  init(of process: SimulatedProcess, at start: Int64, waitsFor key: String?) {
-    self.process = process
-    waitsFor = key
-    self.start = start
   }
 }
