@@ -13,6 +13,10 @@ enum Simulator {
     usage: Simulator SEED                  one, in the calmest weather that it fails in, with all that happens
            Simulator FIRST COUNT [STEP]    so many, of which the first three that fail are named
            Simulator --digest FIRST COUNT  so many, each twice, with a digest of all that happens
+           Simulator --cancel FIRST COUNT [STEP]
+                                           so many short ones, again for each `await` of each call, cancelled there
+           Simulator --cancelled SEED CALL MOMENT
+                                           one of these, with all that happens
     """
 
   /// From so many seeds on each trouble has to have occurred.
@@ -29,6 +33,14 @@ enum Simulator {
     let mode = CommandLine.arguments.dropFirst().first { $0.hasPrefix("--") }
     switch (mode, numbers.count) {
     case ("--digest", 2): digest(numbers[0]..<numbers[0] + numbers[1])
+    case ("--cancel", 2), ("--cancel", 3): cancel(seeds)
+    case ("--cancelled", 3):
+      let simulation = Simulation(
+        seed: numbers[0], weather: .brief(numbers[0]),
+        cancelling: .init(call: Int(numbers[1]), moment: Int(numbers[2])), tracer: { print($0) })
+      simulation.run()
+      print(simulation.finding ?? "nothing found")
+      exit(simulation.finding == nil ? 0 : 1)
     case (nil, 1): show(numbers[0])
     case (nil, 2), (nil, 3): run(seeds)
     default:
@@ -54,6 +66,19 @@ enum Simulator {
       print("the weather has changed: \(trouble.rawValue) never")
       failed += 1
     }
+    exit(failed == 0 ? 0 : 1)
+  }
+
+  /// Sweeps short simulations: each call is cancelled at each of its moments.
+  private static func cancel(_ seeds: [UInt64]) {
+    var sweep = CancellationSweep()
+    var failed = 0
+    for seed in seeds where failed < 3 {
+      guard let (finding, arguments) = sweep.run(seed) else { continue }
+      print("seed \(seed): \(finding)\n  \(CommandLine.arguments[0]) \(arguments) shows how")
+      failed += 1
+    }
+    print("\(seeds.count) sweeps: \(sweep.calls) calls cancelled, at \(sweep.moments) moments")
     exit(failed == 0 ? 0 : 1)
   }
 

@@ -69,6 +69,26 @@ struct Weather {
   /// Whether the server keeps what it has promised.
   var isTrusty: Bool { !forgets && !jumpsForward && forces == 0 }
 
+  /// Makes up weather for a short scenario of many calls, most of it calm.
+  ///
+  /// What stays behind on the server is seen, since half of the locks would last to the end.
+  static func brief(_ seed: UInt64) -> Self {
+    var generator = SplitMix(seed: seed)
+    var weather = Self(using: &generator)
+    weather.opening = 40
+    weather.pause = 20
+    weather.processes = 2
+    weather.shortestTTL = seed % 2 == 0 ? 30_000 : 30
+    guard seed % 4 != 3 else { return weather }
+    weather.breaks = 0
+    weather.repeats = 0
+    weather.forces = 0
+    weather.stalls = 0
+    (weather.kills, weather.forgets) = (false, false)
+    (weather.jumpsForward, weather.leaps) = (false, false)
+    return weather
+  }
+
   /// The same with a little less trouble, in each way that there is.
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
