@@ -14,6 +14,7 @@ final class Simulation: @unchecked Sendable {
     var handedOn = 0
     var handedOver = 0
     var broken = 0
+    /// How much has been run.
     var steps = 0
     var troubles: [Trouble: Int] = [:]
 
@@ -28,12 +29,10 @@ final class Simulation: @unchecked Sendable {
     }
 
     var description: String {
-      let troubles = Trouble.allCases.map { "\(self.troubles[$0] ?? 0) \($0.rawValue)" }
-      return """
-        held: \(held), lost: \(lost), handedOn: \(handedOn), handedOver: \(handedOver), \
-        broken: \(broken), steps: \(steps)
-        troubles: \(troubles.joined(separator: ", "))
-        """
+      """
+      \(held) locks held, \(lost) lost, \(handedOver) granted by others, \(handedOn) handed on, \
+      \(broken) messages at which a connection broke, \(steps) steps
+      """
     }
   }
 
