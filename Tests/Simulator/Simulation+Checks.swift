@@ -108,10 +108,9 @@ extension Simulation {
     }
   }
 
-  /// A call that was cancelled some time ago has ended, or has got its lock in time.
+  /// A call that was cancelled some time ago has ended, or has got its lock in time; it waits for no server.
   func checkCancelled(_ attempt: Attempt) {
-    // What it had already is given back, which takes as long as the server does.
-    guard weather.isPlain else { return }
+    guard attempt.process.isSteady, !attempt.process.isDead else { return }
     if !attempt.isOver, attempt.heldSince == nil {
       find("call \(attempt.number) of process \(attempt.process.id) was cancelled, and goes on")
     }
@@ -150,7 +149,8 @@ extension Simulation {
       if let token = redis.holder(of: index), !detachedTokens.contains(token) {
         find("\(token) is left in key \(key)")
       }
-      if let token = redis.firstWaiter(of: index) {
+      // A clock that is set back keeps a queue for longer, with what has lapsed in it.
+      if let token = redis.firstWaiter(of: index, countingLapsed: !weather.jumpsBack) {
         find("\(token) is left in the queue of key \(key)")
       }
     }
