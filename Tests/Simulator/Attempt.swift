@@ -1,3 +1,5 @@
+import AsyncRedisLock
+
 /// A call that wants a lock.
 // Unchecked: one thread runs a simulation.
 final class Attempt: @unchecked Sendable {
@@ -11,8 +13,13 @@ final class Attempt: @unchecked Sendable {
   /// How many moments it has passed at which it could have been cancelled.
   var moments = 0
   var isOver = false
+  /// When its time is up, by the clock of its process; nil if it may wait for ever.
+  var deadline: Instant?
   /// When the lock was there.
   var heldSince: Int64?
+
+  /// Whether it may still be waiting.
+  var isWaiting: Bool { !isOver && heldSince == nil && !process.isDead }
 
   init(_ number: Int, of process: SimulatedProcess, at start: Int64, waitsFor key: String?) {
     self.number = number

@@ -8,6 +8,9 @@ extension Simulation {
   private static let longestUnconfirmed: Int64 = 60_000_000
   /// How long a call may go on that was cancelled.
   static let longestCancelling: Int64 = 20_000_000
+  /// How long a call may go on whose time is up; and where a clock has jumped, which no timer counts.
+  private static let longestOvertime: Int64 = 20_000_000
+  private static let longestOvertimeBehindJump: Int64 = 1_200_000_000
 
   /// A call that has waited for a key for long.
   private func waiter(for key: String) -> Attempt? {
@@ -110,9 +113,32 @@ extension Simulation {
 
   /// A call that was cancelled some time ago has ended, or has got its lock in time; it waits for no server.
   func checkCancelled(_ attempt: Attempt) {
-    guard attempt.process.isSteady, !attempt.process.isDead else { return }
-    if !attempt.isOver, attempt.heldSince == nil {
+    if attempt.isWaiting, attempt.process.isSteady {
       find("call \(attempt.number) of process \(attempt.process.id) was cancelled, and goes on")
+    }
+  }
+
+  /// Lets a call end in time, by the clock of its process.
+  func expectEnd(of attempt: Attempt, within patience: Duration) {
+    attempt.deadline = attempt.process.time.now + patience
+    checkTime(of: attempt)
+  }
+
+  /// Looks at a call now, when its time is up, and for the last time when it should have ended.
+  func checkTime(of attempt: Attempt, isLast: Bool = false) {
+    let process = attempt.process
+    guard let deadline = attempt.deadline, attempt.isWaiting else { return }
+    guard process.stoppedUntil <= attempt.start else { return }
+    let left = process.time.now.duration(to: deadline).wholeNanoseconds
+    if isLast {
+      find("call \(attempt.number) of process \(process.id) goes on, and its time is up")
+    } else if left > 0 {
+      scheduler.at(scheduler.now + left, of: nil) { [weak self] in self?.checkTime(of: attempt) }
+    } else {
+      let overtime = process.isSteady ? Self.longestOvertime : Self.longestOvertimeBehindJump
+      scheduler.at(scheduler.now + overtime, of: nil) { [weak self] in
+        self?.checkTime(of: attempt, isLast: true)
+      }
     }
   }
 

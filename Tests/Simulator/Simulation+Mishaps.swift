@@ -95,6 +95,9 @@ extension Simulation {
     if holdings.contains(where: { $0.process === process && $0.lock?.isHeld == true }) {
       scheduler.count(.clockJumpedWhileHeld)
     }
+    let waiting = attempts.filter { $0.process === process && $0.isWaiting }
+    if !waiting.isEmpty { scheduler.count(.clockJumpedWhileWaiting) }
     process.jump(by: duration)
+    for attempt in waiting { checkTime(of: attempt) }
   }
 }

@@ -42,5 +42,6 @@ enum Trouble: String, CaseIterable {
   case processKilled = "processes killed"
   case processClockForward = "process clocks jumped"
   case clockJumpedWhileHeld = "process clocks jumped while a lock is held"
+  case clockJumpedWhileWaiting = "process clocks jumped while a call waits"
   case waitCancelled = "waiting calls cancelled"
 }

@@ -36,6 +36,8 @@ final class Worker: @unchecked Sendable {
     }
     attempt.task = task
     world.pass(attempt)
+    let patience = way == .ifAvailable ? world.configuration.operationTimeout : options.timeout
+    if let patience { world.expectEnd(of: attempt, within: patience) }
     if scheduler.happens(150) {
       let patience = Int64(pick(scheduler.happens(500) ? 2_000_000 : 400_000_000))
       scheduler.at(scheduler.now + patience, of: process) { [unowned world] in
@@ -63,7 +65,8 @@ final class Worker: @unchecked Sendable {
     var options = LockOptions(
       // Who is told of grants waits no less patiently for a long retry.
       retry: .milliseconds(scheduler.happens(300) ? 20_000 : 20 + pick(100)),
-      timeout: scheduler.happens(500) ? nil : .milliseconds(50 + pick(1000)),
+      timeout: scheduler.happens(500)
+        ? nil : .milliseconds(50 + pick(scheduler.happens(200) ? 5000 : 1000)),
       ttl: .milliseconds(world.weather.shortestTTL + pick(500)), extend: nil)
     if scheduler.happens(800) { options.extend = options.ttl / (2 + pick(2)) }
     if scheduler.happens(50) { options.minHold = .milliseconds(pick(50)) }
