@@ -15,6 +15,8 @@ final class Attempt: @unchecked Sendable {
   var isOver = false
   /// When its time is up, by the clock of its process; nil if it may wait for ever.
   var deadline: Instant?
+  /// Whether the body of a `withLock` runs, and has not been told of an end of the lock.
+  var isUntold = false
   /// When the lock was there.
   var heldSince: Int64?
 

@@ -31,7 +31,9 @@ final class SimulatedRedis {
   private var lastBreach: Int64 = -1
   /// How many waiters were told that they have their keys.
   private(set) var grantCount = 0
-  /// Called when something has been changed.
+  /// When each key was last known to expire.
+  private var expiries: [Int64]
+  /// Called when something has been changed, and just after a key has expired.
   var onChange: () -> Void = {}
 
   init(on scheduler: Scheduler, _ weather: Weather, keys: [String], drift: Int64) {
@@ -40,6 +42,7 @@ final class SimulatedRedis {
     self.keys = keys
     self.drift = drift
     server = SimulatedServer(keyCount: keys.count)
+    expiries = Array(repeating: 0, count: keys.count)
   }
 
   // MARK: Looking
@@ -170,6 +173,17 @@ final class SimulatedRedis {
     confirmed = []
     publish()
     onChange()
+    awaitExpiries()
+  }
+
+  /// Has looked at what relies on a key as soon as it has expired, unless it lasts longer by then.
+  private func awaitExpiries() {
+    for (key, lock) in server.locks.enumerated() where lock.expiry != expiries[key] {
+      expiries[key] = lock.expiry
+      let left = (lock.expiry + 2) * 1000 - server.time
+      let time = scheduler.now + (left - left * drift / 1_000_000) * 1000
+      scheduler.at(time, of: nil) { [weak self] in self?.onChange() }
+    }
   }
 
   /// Notes that the command under way confirms the lock of a token.

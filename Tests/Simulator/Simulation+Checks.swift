@@ -92,7 +92,7 @@ extension Simulation {
       counts.handedOn += 1
       checkHandOn(lock, of: attempt.process)
     }
-    holdings.append(Holding(lock: lock, process: attempt.process))
+    holdings.append(Holding(lock: lock, attempt: attempt))
     checkHolders()
   }
 
@@ -139,6 +139,17 @@ extension Simulation {
       scheduler.at(scheduler.now + overtime, of: nil) { [weak self] in
         self?.checkTime(of: attempt, isLast: true)
       }
+    }
+  }
+
+  /// Has the body of a call told in time that its lock has ended, which its process's clock says since it has jumped.
+  func expectToBeTold(_ attempt: Attempt) {
+    let jumpedAt = scheduler.now
+    scheduler.at(jumpedAt + Self.longestOvertimeBehindJump, of: nil) { [weak self] in
+      guard let self, attempt.isUntold, !attempt.process.isDead,
+        attempt.process.stoppedUntil <= jumpedAt
+      else { return }
+      find("the body of call \(attempt.number) is not told of an end at \(jumpedAt / 1000) µs")
     }
   }
 

@@ -92,12 +92,12 @@ extension Simulation {
   /// Lets the clock of a process jump forward.
   private func leap(_ process: SimulatedProcess, by duration: Int64) {
     scheduler.note("the clock of process \(process.id) jumps by \(duration / 1_000_000) ms")
-    if holdings.contains(where: { $0.process === process && $0.lock?.isHeld == true }) {
-      scheduler.count(.clockJumpedWhileHeld)
-    }
+    let held = holdings.filter { $0.attempt.process === process && $0.lock?.isHeld == true }
+    if !held.isEmpty { scheduler.count(.clockJumpedWhileHeld) }
     let waiting = attempts.filter { $0.process === process && $0.isWaiting }
     if !waiting.isEmpty { scheduler.count(.clockJumpedWhileWaiting) }
     process.jump(by: duration)
     for attempt in waiting { checkTime(of: attempt) }
+    for holding in held where holding.lock?.isHeld == false { expectToBeTold(holding.attempt) }
   }
 }

@@ -38,7 +38,7 @@ final class Simulation: @unchecked Sendable {
 
   struct Holding {
     weak var lock: Lock?
-    let process: SimulatedProcess
+    let attempt: Attempt
   }
 
   /// Which call is to be cancelled at which of its moments; see ``pass(_:)``.

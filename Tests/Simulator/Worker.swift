@@ -80,7 +80,13 @@ final class Worker: @unchecked Sendable {
     case .withLock:
       try await locker.withLock(keys, options: options) { lock in
         world.noteHeld(lock, attempt)
-        await hold()
+        attempt.isUntold = true
+        await withTaskCancellationHandler {
+          await hold()
+        } onCancel: {
+          attempt.isUntold = false
+        }
+        attempt.isUntold = false
       }
     case .ifAvailable:
       guard let lock = try await locker.acquireIfAvailable(keys, options: options) else { return }

@@ -49,7 +49,8 @@ struct SimulationTests {
   /// The number before some words.
   private func number(of words: String, in output: String) -> Int {
     guard let range = output.range(of: " \(words)") else { return 0 }
-    return Int(output[..<range.lowerBound].suffix { $0.isNumber }) ?? 0
+    let digits = output[..<range.lowerBound].reversed().prefix { $0.isNumber }
+    return Int(String(digits.reversed())) ?? 0
   }
 
   @Test("A seed does the same each time, in one process and in another")
