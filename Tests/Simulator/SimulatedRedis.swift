@@ -53,12 +53,10 @@ final class SimulatedRedis {
     return server.value(key).flatMap { tokenNames[$0] }
   }
 
-  /// The first in the queue of a key, by choice only of those whose entries have not lapsed.
-  func firstWaiter(of key: Int, countingLapsed: Bool) -> String? {
+  /// The first in the queue of a key.
+  func firstWaiter(of key: Int) -> String? {
     setTime()
-    guard server.hasQueue(key) else { return nil }
-    return server.locks[key].queue.first { countingLapsed || $0.lapse >= server.time / 1000 }
-      .flatMap { tokenNames[$0.token] }
+    return server.hasQueue(key) ? tokenNames[server.locks[key].queue[0].token] : nil
   }
 
   /// Whether nothing has happened since a token got its keys that could have taken them from it.
