@@ -18,8 +18,12 @@ final class Network: @unchecked Sendable {
   }
 
   func connect(_ process: SimulatedProcess) throws(TransportError) -> SimulatedStream {
-    guard !process.isDead, !breaks() else { throw .unreachable("Connection refused") }
-    let line = Line(on: self)
+    guard !process.isDead else { throw .unreachable("Connection refused") }
+    guard !breaks() else {
+      scheduler.count(.connectionRefused)
+      throw .unreachable("Connection refused")
+    }
+    let line = Line(on: self, of: process)
     let stream = SimulatedStream(of: line)
     line.stream = stream
     process.lines.append(line)
@@ -33,10 +37,13 @@ final class Network: @unchecked Sendable {
     return true
   }
 
-  /// How long a message is under way.
-  func delay() -> Int64 {
-    isStormy && scheduler.happens(weather.stalls)
-      ? Int64(scheduler.pick(1_000_000_000)) : Int64(50_000 + scheduler.pick(300_000))
+  /// How long a message is under way, which is late if it is counted as a trouble.
+  func delay(countedAs trouble: Trouble) -> Int64 {
+    guard isStormy, scheduler.happens(weather.stalls) else {
+      return Int64(50_000 + scheduler.pick(300_000))
+    }
+    scheduler.count(trouble)
+    return Int64(scheduler.pick(1_000_000_000))
   }
 }
 
@@ -64,18 +71,31 @@ final class Line {
     case afterDelivery
     /// It arrives after the client has been told that the connection broke.
     case delivered
+
+    /// What it is counted as, at a command or at a reply.
+    func trouble(isCommand: Bool) -> Trouble {
+      switch self {
+      case .silence: isCommand ? .commandSilenced : .replySilenced
+      case .beforeDelivery: isCommand ? .commandLost : .replyLost
+      case .withinMessage: isCommand ? .commandCut : .replyCut
+      case .afterDelivery: isCommand ? .commandThenReset : .replyThenReset
+      case .delivered: isCommand ? .commandAfterReset : .replyAfterReset
+      }
+    }
   }
 
   private let network: Network
   private let session: Session
+  private unowned let process: SimulatedProcess
   weak var stream: SimulatedStream?
   private var toServer = Direction()
   private var toClient = Direction()
   private var isSilent = false
   private var isClosedByClient = false
 
-  init(on network: Network) {
+  init(on network: Network, of process: SimulatedProcess) {
     self.network = network
+    self.process = process
     session = Session()
     session.line = self
     network.server.sessions.append(session)
@@ -86,7 +106,11 @@ final class Line {
   func pick(_ count: Int) -> Int { scheduler.pick(count) }
 
   /// Whether a write takes everything, as it does but for the largest.
-  var acceptsAll: Bool { !scheduler.happens(network.weather.splits) }
+  func acceptsAll() -> Bool {
+    guard scheduler.happens(network.weather.splits) else { return true }
+    scheduler.count(.writeCutShort)
+    return false
+  }
 
   // MARK: Both ways
 
@@ -94,7 +118,9 @@ final class Line {
     _ bytes: [UInt8], to direction: ReferenceWritableKeyPath<Line, Direction>,
     delay: Int64? = nil, then: (() -> Void)? = nil
   ) {
-    let due = max(self[keyPath: direction].latest, scheduler.now + (delay ?? network.delay()))
+    let delay =
+      delay ?? network.delay(countedAs: direction == \.toServer ? .commandLate : .replyLate)
+    let due = max(self[keyPath: direction].latest, scheduler.now + delay)
     self[keyPath: direction].latest = due
     self[keyPath: direction].messages.append(.init(due: due, bytes: bytes, then: then))
     scheduler.at(due, of: nil) { [self] in deliver(direction, by: due) }
@@ -116,12 +142,16 @@ final class Line {
     }
   }
 
-  /// Sends a message in pieces, or breaks at it.
-  private func carry(_ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>) {
+  /// Sends a message in pieces, or breaks at it; `then` is called when all of it has arrived.
+  private func carry(
+    _ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>,
+    then: (() -> Void)? = nil
+  ) {
     guard !isSilent else { return }
-    guard network.breaks() else { return addPieces(bytes, direction) }
+    guard network.breaks() else { return addPieces(bytes, direction, then: then) }
     let kind = Break.allCases[pick(Break.allCases.count)]
-    scheduler.note("a connection of \(scheduler.process?.id ?? 0) breaks: \(kind)")
+    scheduler.note("a connection of \(process.id) breaks: \(kind)")
+    scheduler.count(kind.trouble(isCommand: direction == \.toServer))
     switch kind {
     case .silence:
       isSilent = true
@@ -134,7 +164,7 @@ final class Line {
       addPieces(Array(bytes.prefix(pick(bytes.count))), direction)
       breakDown()
     case .afterDelivery:
-      addPieces(bytes, direction)
+      addPieces(bytes, direction, then: then)
       breakDown()
     case .delivered:
       breakDown(serverAfter: 0)
@@ -147,15 +177,17 @@ final class Line {
   }
 
   private func addPieces(
-    _ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>
+    _ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>,
+    then: (() -> Void)? = nil
   ) {
     var rest = bytes[...]
     while scheduler.happens(network.weather.splits), rest.count > 1 {
+      scheduler.count(direction == \.toServer ? .commandInPieces : .replyInPieces)
       let piece = rest.prefix(1 + pick(rest.count - 1))
       rest = rest.dropFirst(piece.count)
       add(Array(piece), to: direction)
     }
-    add(Array(rest), to: direction)
+    add(Array(rest), to: direction, then: then)
   }
 
   /// Lets both ends find out that the connection is broken; the server so late.
@@ -188,9 +220,17 @@ final class Line {
 
   // MARK: The server's end
 
-  func answer(_ bytes: [UInt8]) {
-    carry(bytes, \.toClient)
-    if scheduler.happens(network.weather.repeats) { carry(bytes, \.toClient) }
+  /// Sends an answer, which confirms locks of some tokens to the process.
+  func answer(_ bytes: [UInt8], confirming tokens: [String] = []) {
+    let executedAt = scheduler.now
+    carry(bytes, \.toClient) { [weak self] in
+      guard let self, stream?.hasEnded == false else { return }
+      for token in tokens { process.confirm(token, executedAt) }
+    }
+    if scheduler.happens(network.weather.repeats) {
+      scheduler.count(.replyDoubled)
+      carry(bytes, \.toClient)
+    }
   }
 
   func serverCloses() {

@@ -46,8 +46,14 @@ final class Scheduler: @unchecked Sendable {
   private var eventCount: UInt64 = 0
   /// Gets all that happens, in words; nil if nobody reads it.
   var tracer: ((String) -> Void)?
+  /// The task whose code runs, by its address.
+  private(set) var runningTask: UInt?
+  /// Called with a task when it is about to run, and again when it has been suspended.
+  var onTurn: ((UInt) -> Void)?
   /// How much has been run.
   private(set) var stepCount = 0
+  /// How often what has gone wrong.
+  private(set) var troubles: [Trouble: Int] = [:]
 
   init(seed: UInt64) { generator = SplitMix(seed: seed) }
 
@@ -60,6 +66,8 @@ final class Scheduler: @unchecked Sendable {
   func happens(_ thousandths: Int) -> Bool { thousandths > 0 && pick(1000) < thousandths }
 
   func note(_ text: @autoclosure () -> String) { tracer?("\(now / 1000) \(text())") }
+
+  func count(_ trouble: Trouble) { troubles[trouble, default: 0] += 1 }
 
   // MARK: Adding
 
@@ -118,9 +126,17 @@ final class Scheduler: @unchecked Sendable {
 
   private static func take(_ job: UnownedJob) {
     guard let scheduler = unsafe current else { fatalError("a task outside of a simulation") }
-    scheduler.soon(of: scheduler.process) {
-      unsafe job.runSynchronously(on: JobRunner.shared.asUnownedSerialExecutor())
-    }
+    scheduler.soon(of: scheduler.process) { [unowned scheduler] in scheduler.run(job) }
+  }
+
+  private func run(_ job: UnownedJob) {
+    // The job of a task is the task itself, each time that it is resumed.
+    let task = unsafe unsafeBitCast(job, to: UInt.self)
+    onTurn?(task)
+    runningTask = task
+    unsafe job.runSynchronously(on: JobRunner.shared.asUnownedSerialExecutor())
+    runningTask = nil
+    onTurn?(task)
   }
 
   private typealias Original = @convention(thin) (UnownedJob) -> Void

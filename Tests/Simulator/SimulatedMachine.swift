@@ -52,12 +52,15 @@ private struct SimulatedPoller: Poller {
 }
 
 /// A time that runs at its own pace, and its timers.
+///
+/// It can jump forward: the machine was suspended, or its host moved it, and its clock counts that, while the rest of
+/// the world has seen little of it. It cannot go back: the product reads a monotonic clock, which nobody can set.
 // Unchecked: one thread runs a simulation.
 final class SimulatedTime: ManualTime, @unchecked Sendable {
   unowned let process: SimulatedProcess
   private let scheduler: Scheduler
   /// How far the clock is off, in nanoseconds, and how much faster it runs, in millionths.
-  private let offset: Int64
+  private var offset: Int64
   private let drift: Int64
 
   init(of process: SimulatedProcess, on scheduler: Scheduler, offset: Int64, drift: Int64) {
@@ -70,6 +73,14 @@ final class SimulatedTime: ManualTime, @unchecked Sendable {
   var now: Instant {
     let now = scheduler.now
     return Instant(nanoseconds: offset + now + now / 1_000_000 * drift)
+  }
+
+  /// Jumps forward.
+  ///
+  /// Timers that are set go on as before: the system's own, too, do not count what the machine has slept.
+  func jump(by duration: Int64) {
+    precondition(duration >= 0, "a monotonic clock does not go back")
+    offset += duration
   }
 
   /// The scheduler's time at an instant of this clock, or a moment later.

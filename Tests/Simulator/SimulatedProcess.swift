@@ -16,6 +16,10 @@ final class SimulatedProcess: @unchecked Sendable {
   var lines: [Line] = []
   private(set) var isDead = false
   private(set) var stoppedUntil: Int64 = 0
+  /// Whether it has never been stopped, and its clock has never jumped.
+  private(set) var isSteady = true
+  /// When the server has executed what last confirmed the lock of each token, as far as the process has been told.
+  private(set) var confirmedAt: [String: Int64] = [:]
   private(set) var locker: Locker?
   /// What it would have done since it died.
   private var buried: [() -> Void] = []
@@ -35,10 +39,22 @@ final class SimulatedProcess: @unchecked Sendable {
   // MARK: Its end
 
   /// Stops the process, as SIGSTOP does.
-  func stop(for duration: Int64) { stoppedUntil = max(stoppedUntil, scheduler.now + duration) }
+  func stop(for duration: Int64) {
+    scheduler.count(.processStopped)
+    isSteady = false
+    stoppedUntil = max(stoppedUntil, scheduler.now + duration)
+  }
+
+  /// Lets its clock jump forward.
+  func jump(by duration: Int64) {
+    scheduler.count(.processClockForward)
+    isSteady = false
+    time.jump(by: duration)
+  }
 
   /// Kills the process; the system closes its connections.
   func kill() {
+    scheduler.count(.processKilled)
     isDead = true
     for line in lines { line.clientCloses() }
   }
@@ -51,6 +67,11 @@ final class SimulatedProcess: @unchecked Sendable {
     isDead = false
     for action in buried { scheduler.soon(of: self, action) }
     buried = []
+  }
+
+  /// Notes that the process has been told of what the server executed at a time.
+  func confirm(_ token: String, _ executedAt: Int64) {
+    confirmedAt[token] = max(confirmedAt[token] ?? 0, executedAt)
   }
 
   // MARK: Its life
@@ -101,7 +122,8 @@ final class SimulatedProcess: @unchecked Sendable {
     defer { taskCount -= 1 }
     let worker = Worker(of: self, with: locker, in: world)
     while world.isOpen {
-      await pause(Int64(scheduler.happens(300) ? 100_000 : scheduler.pick(300_000_000)))
+      let longest = world.weather.pause * 1_000_000
+      await pause(Int64(scheduler.happens(300) ? 100_000 : scheduler.pick(longest)))
       await worker.takeLock()
     }
   }

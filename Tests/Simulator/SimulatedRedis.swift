@@ -5,14 +5,14 @@ import AsyncRedisLockTesting
 final class SimulatedRedis {
   unowned let scheduler: Scheduler
   private let weather: Weather
-  private(set) var server: SimulatedServer
+  var server: SimulatedServer
   var sessions: [Session] = []
   /// How much faster its clock runs, in millionths, and how far it is off, in microseconds.
   private let drift: Int64
-  var offset: Int64 = 1_700_000_000_000_000
+  private var offset: Int64 = 1_700_000_000_000_000
   private let keys: [String]
   private var tokens: [String: Int] = [:]
-  private var tokenNames: [Int: String] = [:]
+  private(set) var tokenNames: [Int: String] = [:]
   private var lockers: [String: Int] = [:]
   /// The digests of the scripts that it knows.
   private var known: Set<String> = []
@@ -24,9 +24,17 @@ final class SimulatedRedis {
     (.releaseGroup, { $0.releaseGroup($1, $2) }),
     (.keep, { $0.keep($1, $2) }), (.fence, { $0.raise($1, $2) }),
   ]
+  /// When each token was first said to have its keys.
+  private var heldSince: [String: Int64] = [:]
+  /// The tokens whose locks the command under way confirms.
+  private var confirmed: [String] = []
+  /// When keys were last lost, or ended too early.
+  private var lastBreach: Int64 = -1
   /// How many waiters were told that they have their keys.
   private(set) var grantCount = 0
-  /// Called when something has been changed.
+  /// When each key was last known to expire.
+  private var expiries: [Int64]
+  /// Called when something has been changed, and just after a key has expired.
   var onChange: () -> Void = {}
 
   init(on scheduler: Scheduler, _ weather: Weather, keys: [String], drift: Int64) {
@@ -35,6 +43,7 @@ final class SimulatedRedis {
     self.keys = keys
     self.drift = drift
     server = SimulatedServer(keyCount: keys.count)
+    expiries = Array(repeating: 0, count: keys.count)
   }
 
   // MARK: Looking
@@ -49,6 +58,20 @@ final class SimulatedRedis {
   func firstWaiter(of key: Int) -> String? {
     setTime()
     return server.hasQueue(key) ? tokenNames[server.locks[key].queue[0].token] : nil
+  }
+
+  /// Whether nothing has happened since a token got its keys that could have taken them from it.
+  func keepsWord(to token: String) -> Bool {
+    weather.forces == 0 && heldSince[token].map { $0 > lastBreach } ?? true
+  }
+
+  /// Whether some key is held, and whether some waiter is in a queue.
+  var use: (isHeld: Bool, isQueued: Bool) {
+    setTime()
+    return (
+      keys.indices.contains { server.value($0) != nil },
+      keys.indices.contains { server.hasQueue($0) }
+    )
   }
 
   /// The identity of the locker whose token it is.
@@ -72,6 +95,7 @@ final class SimulatedRedis {
     fresh.messages = []
     server = fresh
     known = []
+    lastBreach = scheduler.now
   }
 
   func hangUpAll() { for session in sessions { hangUp(session) } }
@@ -80,8 +104,17 @@ final class SimulatedRedis {
 
   func loseCounter() { server.counter = 0 }
 
+  /// Sets the clock forward, so that keys end too early, or back, so that they last too long; in microseconds.
+  ///
+  /// Redis goes by the time of day, which anybody may set.
+  func setClock(by microseconds: Int64) {
+    offset += microseconds
+    if microseconds > 0 { lastBreach = scheduler.now }
+  }
+
   /// Frees a key, as an operator does.
   func free(_ key: Int) {
+    scheduler.count(.keyFreed)
     setTime()
     server.forceRelease(key)
     publish()
@@ -135,9 +168,27 @@ final class SimulatedRedis {
     setTime()
     let answer = self.answer(to: command, on: session)
     scheduler.note("\(command.map { $0.prefix(80) }), then \(answer)")
-    session.line?.answer(answer.encoded)
+    session.line?.answer(answer.encoded, confirming: confirmed)
+    confirmed = []
     publish()
     onChange()
+    awaitExpiries()
+  }
+
+  /// Has looked at what relies on a key as soon as it has expired, unless it lasts longer by then.
+  private func awaitExpiries() {
+    for (key, lock) in server.locks.enumerated() where lock.expiry != expiries[key] {
+      expiries[key] = lock.expiry
+      let left = (lock.expiry + 2) * 1000 - server.time
+      let time = scheduler.now + (left - left * drift / 1_000_000) * 1000
+      scheduler.at(time, of: nil) { [weak self] in self?.onChange() }
+    }
+  }
+
+  /// Notes that the command under way confirms the lock of a token.
+  func confirm(_ token: String) {
+    confirmed.append(token)
+    if heldSince[token] == nil { heldSince[token] = scheduler.now }
   }
 
   private func answer(to command: [String], on session: Session) -> Answer {
@@ -149,6 +200,7 @@ final class SimulatedRedis {
         let key = number(ofKey: command[1])
         scheduler.at(scheduler.now + 1000, of: nil) { [self] in free(key) }
       }
+      if isSet { confirm(command[2]) }
       return isSet ? .status("OK") : .null
     case "GETRANGE":
       return .text(server.value(number(ofKey: command[1])).flatMap { tokenNames[$0] } ?? "")
@@ -196,16 +248,19 @@ final class SimulatedRedis {
       let text = "\(message.first) \(message.numbers) \(token) \(netstrings)"
       scheduler.note("tells \(text)")
       grantCount += 1
+      confirm(token)
       for session in sessions where session.channels.contains(channel) {
         session.line?.answer(
-          Answer.array([.text("message"), .text(channel), .text(text)]).encoded)
+          Answer.array([.text("message"), .text(channel), .text(text)]).encoded,
+          confirming: [token])
       }
+      confirmed = []
     }
   }
 
   // MARK: Names and numbers
 
-  private func number(ofKey key: String) -> Int {
+  func number(ofKey key: String) -> Int {
     guard let number = keys.firstIndex(of: key) else { fatalError("an unknown key: \(key)") }
     return number
   }
@@ -223,144 +278,5 @@ final class SimulatedRedis {
     tokens[token] = number
     tokenNames[number] = token
     return number
-  }
-
-  // MARK: Scripts
-
-  private func numbers(ofKeys names: some Sequence<String>) -> [Int] {
-    names.map { number(ofKey: $0) }
-  }
-
-  /// The lock keys among the keys of a script that includes queue.lua.
-  private func locks(_ names: [String]) -> [Int] {
-    stride(from: 0, to: names.count - 1, by: 3).map { number(ofKey: names[$0]) }
-  }
-
-  private func name(_ token: Int?) -> Answer { .text(token.flatMap { tokenNames[$0] } ?? "") }
-
-  private func contended(_ keys: [Int], _ token: Int) -> Answer {
-    let key = server.holder(of: keys, besides: token)
-    return .array([
-      .number(0), name(key.flatMap { server.value($0) }),
-      .number(key.flatMap { server.remaining($0) } ?? -2),
-    ])
-  }
-
-  private func acquire(_ keys: [String], _ words: [String]) -> Answer {
-    let (token, count) = (number(of: words[0]), Int(words[2]) ?? 0)
-    let locks = numbers(ofKeys: keys.prefix(count))
-    guard
-      let first = server.acquire(
-        locks, token, ttl: Int64(words[1]) ?? 0, numbers: Int(words[3]) ?? 1)
-    else { return contended(locks, token) }
-    return .array([.number(1), .text(String(first))])
-  }
-
-  private func adopt(_ keys: [String], _ words: [String]) -> Answer {
-    let (former, token, count) = (number(of: words[0]), number(of: words[1]), Int(words[3]) ?? 0)
-    let locks = numbers(ofKeys: keys.prefix(count))
-    guard
-      let first = server.adopt(
-        locks, from: former, token, ttl: Int64(words[2]) ?? 0, numbers: Int(words[4]) ?? 1)
-    else { return contended(locks, token) }
-    return .array([.number(1), .text(String(first))])
-  }
-
-  private func poll(_ keys: [String], _ words: [String]) -> Answer {
-    let answer = server.poll(
-      locks(keys), number(of: words[1]), ttl: Int64(words[2]) ?? 0, lapse: Int64(words[3]) ?? 0,
-      numbers: Int(words[4]) ?? 1, seen: UInt64(words[5]) ?? 0, raises: words[6] == "1")
-    switch answer {
-    case .taken(let first, let wasGranted):
-      return .array([.number(wasGranted ? 2 : 1), .text(String(first))])
-    case .wait(let counter, let holder, let remaining, let isSilent, let isHeard):
-      return .array([
-        .number(0), .text(String(counter)), name(holder), .number(remaining ?? -1),
-        .number(isSilent ? 1 : 0), .number(isHeard ? 1 : 0),
-      ])
-    }
-  }
-
-  private func refresh(_ keys: [String], _ words: [String]) -> Answer {
-    var places: [(key: Int, token: Int, lapse: Int64)] = []
-    for (index, key) in locks(keys).enumerated() {
-      places.append((key, number(of: words[2 + 2 * index]), Int64(words[3 + 2 * index]) ?? 0))
-    }
-    let (counter, holders) = server.refresh(places, seen: UInt64(words[1]) ?? 0)
-    var answer: [Answer] = [.text(String(counter))]
-    for (place, holder) in zip(places, holders) {
-      answer.append(name(holder))
-      answer.append(.number(holder == nil ? -1 : server.remaining(place.key) ?? -1))
-    }
-    return .array(answer)
-  }
-
-  private func extend(_ keys: [String], _ words: [String]) -> Answer {
-    var (answer, first): ([Answer], Int) = ([], 0)
-    let numbers = words.count % 3 == 1 ? Int(words[words.count - 1]) ?? 0 : 0
-    for index in stride(from: 0, to: words.count - 2, by: 3) {
-      let count = Int(words[index + 2]) ?? 0
-      let ttl = words[index + 1].split(separator: " ").first.flatMap { Int64($0) } ?? 0
-      let (isOurs, number) = server.extend(
-        self.numbers(ofKeys: keys[first..<first + count]), self.number(of: words[index]), ttl: ttl,
-        numbers: numbers)
-      answer.append(.number(isOurs ? 1 : 0))
-      if let number { answer.append(.text(String(number))) }
-      first += count
-    }
-    return .array(answer)
-  }
-
-  private func release(_ keys: [String], _ words: [String]) -> Answer? {
-    if keys.count == 4, words.count == 2,
-      server.releaseAlone(number(ofKey: keys[0]), number(of: words[1]))
-    {
-      return nil
-    }
-    let released = server.release(locks(keys), number(of: words[1]), leaves: words.count > 2)
-    return .array([.number(Int64(released.outcome)), .number(Int64(released.handed))])
-  }
-
-  private func releaseGroup(_ keys: [String], _ words: [String]) -> Answer {
-    let left = words.indices.filter { index in
-      !server.releaseAlone(number(ofKey: keys[2 * index]), number(of: words[index]))
-    }
-    return .array(left.map { .number(Int64($0 + 1)) })
-  }
-
-  private func keep(_ keys: [String], _ words: [String]) -> Answer {
-    let outcome = server.keep(
-      numbers(ofKeys: keys), number(of: words[0]), for: Int64(words[1]) ?? 0)
-    return .array([.number(Int64(outcome)), .number(0)])
-  }
-
-  private func raise(_ keys: [String], _ words: [String]) -> Answer {
-    let number = server.raise(
-      above: UInt64(words[0]) ?? 0, numbers(ofKeys: keys.dropFirst()), number(of: words[1]))
-    return number.map { .text(String($0)) } ?? .null
-  }
-}
-
-/// An answer of the server.
-enum Answer {
-  case status(String)
-  case error(String)
-  case number(Int64)
-  case text(String)
-  case null
-  indirect case array([Answer])
-
-  /// The bytes of the answer, by RESP2.
-  var encoded: [UInt8] { Array(text.utf8) }
-
-  private var text: String {
-    switch self {
-    case .status(let text): "+\(text)\r\n"
-    case .error(let text): "-\(text)\r\n"
-    case .number(let number): ":\(number)\r\n"
-    case .text(let text): "$\(text.utf8.count)\r\n\(text)\r\n"
-    case .null: "$-1\r\n"
-    case .array(let answers): "*\(answers.count)\r\n" + answers.map(\.text).joined()
-    }
   }
 }

@@ -22,6 +22,8 @@ final class SimulatedStream: ByteStream, @unchecked Sendable {
 
   var isReadable: Bool { !isIdle }
 
+  var hasEnded: Bool { end != nil }
+
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int {
     let count = min(input.count - start, buffer.count)
     guard count > 0 else {
@@ -36,7 +38,7 @@ final class SimulatedStream: ByteStream, @unchecked Sendable {
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(TransportError) -> Int {
     if end != nil { throw .connectionLost("Broken pipe") }
-    let count = line.acceptsAll ? bytes.count : 1 + line.pick(bytes.count)
+    let count = line.acceptsAll() ? bytes.count : 1 + line.pick(bytes.count)
     unsafe line.send(Array(bytes.prefix(count)))
     return count
   }

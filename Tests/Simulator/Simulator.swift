@@ -13,18 +13,36 @@ enum Simulator {
     usage: Simulator SEED                  one, in the calmest weather that it fails in, with all that happens
            Simulator FIRST COUNT [STEP]    so many, of which the first three that fail are named
            Simulator --digest FIRST COUNT  so many, each twice, with a digest of all that happens
+           Simulator --cancel FIRST COUNT [STEP]
+                                           so many short ones, again for each `await` of each call, cancelled there
+           Simulator --cancelled SEED CALL MOMENT
+                                           one of these, with all that happens
     """
+
+  /// From so many seeds on each trouble has to have occurred.
+  private static let seedsForAll = 300
 
   static func main() {
     let numbers = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
     makeRepeatable()
     Scheduler.takeOverTasks()
-    switch (CommandLine.arguments.dropFirst().first, numbers.count) {
-    case ("--digest", 2): digest(numbers[0]..<numbers[0] + numbers[1])
-    case (_, 1): show(numbers[0])
-    case (_, 2), (_, 3):
+    var seeds: [UInt64] {
       let step = numbers.count > 2 ? numbers[2] : 1
-      run((0..<numbers[1]).map { numbers[0] + $0 * step })
+      return (0..<numbers[1]).map { numbers[0] + $0 * step }
+    }
+    let mode = CommandLine.arguments.dropFirst().first { $0.hasPrefix("--") }
+    switch (mode, numbers.count) {
+    case ("--digest", 2): digest(numbers[0]..<numbers[0] + numbers[1])
+    case ("--cancel", 2), ("--cancel", 3): cancel(seeds)
+    case ("--cancelled", 3):
+      let simulation = Simulation(
+        seed: numbers[0], weather: .brief(numbers[0]),
+        cancelling: .init(call: Int(numbers[1]), moment: Int(numbers[2])), tracer: { print($0) })
+      simulation.run()
+      print(simulation.finding ?? "nothing found")
+      exit(simulation.finding == nil ? 0 : 1)
+    case (nil, 1): show(numbers[0])
+    case (nil, 2), (nil, 3): run(seeds)
     default:
       print(usage)
       exit(64)
@@ -42,7 +60,28 @@ enum Simulator {
       print("seed \(seed): \(finding)\n  \(CommandLine.arguments[0]) \(seed) shows how")
       failed += 1
     }
+    let troubles = Trouble.allCases.map { ($0.rawValue, counts.troubles[$0] ?? 0) }
     print("\(seeds.count) seeds: \(counts)")
+    print("\(seeds.count) seeds met: \(troubles.map { "\($1) \($0)" }.joined(separator: ", "))")
+    if failed == 0, seeds.count >= seedsForAll {
+      for (trouble, count) in troubles where count == 0 {
+        print("no seed has met this any more: \(trouble)")
+        failed += 1
+      }
+    }
+    exit(failed == 0 ? 0 : 1)
+  }
+
+  /// Sweeps short simulations: each call is cancelled at each of its moments.
+  private static func cancel(_ seeds: [UInt64]) {
+    var sweep = CancellationSweep()
+    var failed = 0
+    for seed in seeds where failed < 3 {
+      guard let (finding, arguments) = sweep.run(seed) else { continue }
+      print("seed \(seed): \(finding)\n  \(CommandLine.arguments[0]) \(arguments) shows how")
+      failed += 1
+    }
+    print("\(seeds.count) sweeps: \(sweep.calls) calls cancelled, \(sweep.moments) moments tried")
     exit(failed == 0 ? 0 : 1)
   }
 

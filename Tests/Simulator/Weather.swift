@@ -16,10 +16,14 @@ struct Weather {
   var kills = false
   /// Whether the server loses its data, a part of it or its counter: there can be two holders then.
   var forgets = false
-  /// Whether the server's clock jumps, and keys end too early.
+  /// Whether the server's clock is set forward at times, and keys end too early.
   ///
-  /// Not along with the loss of data: a counter that is lost goes on from the time.
-  var jumps = false
+  /// Neither this nor the other way along with the loss of data: a counter that is lost goes on from the time.
+  var jumpsForward = false
+  /// Whether the server's clock is set back at times, and keys last too long.
+  var jumpsBack = false
+  /// Whether the clocks of processes jump forward at times; see ``SimulatedTime``.
+  var leaps = false
   /// Keys that somebody frees by force just when they are taken.
   var forces = 0
   /// Acquisitions of two keys.
@@ -31,6 +35,8 @@ struct Weather {
   /// How many processes there are at first, and for how many ms they ask for locks.
   var processes = 2
   var opening = 1500
+  /// How long a task rests at most before it asks for its next lock, in ms.
+  var pause = 300
 
   /// Makes up some weather, fair or foul.
   init(using generator: inout SplitMix) {
@@ -43,26 +49,51 @@ struct Weather {
     processes = 2 + pick(3)
     // Fair, but slow at times.
     stalls = [0, 5, 30][pick(3)]
+    leaps = pick(4) == 0
+    jumpsBack = kind != 2 && pick(4) == 0
     guard kind > 1 else { return }
     if kind == 3 { forces = 300 }
     breaks = [2, 10, 40][pick(3)]
     repeats = [0, 5][pick(2)]
     kills = pick(2) == 0
     forgets = kind == 2
-    jumps = kind == 4
+    jumpsForward = kind == 4
   }
 
   /// Whether all that is sent arrives in the end, and nobody dies: nothing may be left on the server then.
   var isFair: Bool { breaks == 0 && repeats == 0 && !kills && isTrusty }
 
+  /// Whether each call learns soon what has become of what it asked.
+  var isPlain: Bool { isFair && stalls == 0 && !leaps }
+
   /// Whether the server keeps what it has promised.
-  var isTrusty: Bool { !forgets && !jumps && forces == 0 }
+  var isTrusty: Bool { !forgets && !jumpsForward && forces == 0 }
+
+  /// Makes up weather for a short scenario of many calls, most of it calm.
+  ///
+  /// What stays behind on the server is seen, since half of the locks would last to the end.
+  static func brief(_ seed: UInt64) -> Self {
+    var generator = SplitMix(seed: seed)
+    var weather = Self(using: &generator)
+    weather.opening = 40
+    weather.pause = 20
+    weather.processes = 2
+    weather.shortestTTL = seed % 2 == 0 ? 30_000 : 30
+    guard seed % 4 != 3 else { return weather }
+    weather.breaks = 0
+    weather.repeats = 0
+    weather.forces = 0
+    weather.stalls = 0
+    (weather.kills, weather.forgets) = (false, false)
+    (weather.jumpsForward, weather.leaps) = (false, false)
+    return weather
+  }
 
   /// The same with a little less trouble, in each way that there is.
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
-      { $0.kills = false }, { $0.forgets = false }, { $0.jumps = false }, { $0.repeats = 0 },
-      { $0.splits = 0 },
+      { $0.kills = false }, { $0.forgets = false }, { $0.jumpsForward = false },
+      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.repeats = 0 }, { $0.splits = 0 },
       { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },
     ]

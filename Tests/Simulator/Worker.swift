@@ -24,20 +24,32 @@ final class Worker: @unchecked Sendable {
     let (keys, options) = (drawKeys(), drawOptions())
     let way = Way.allCases[pick(Way.allCases.count)]
     let attempt = Attempt(
-      of: process, at: scheduler.now, waitsFor: way == .ifAvailable ? nil : keys[0])
+      world.attempts.count, of: process, at: scheduler.now,
+      waitsFor: way == .ifAvailable ? nil : keys[0])
     world.attempts.append(attempt)
-    scheduler.note("process \(process.id), \(locker.id), wants \(keys) by \(way): \(options)")
-    let task = Task { try await take(keys, options, way, attempt) }
+    scheduler.note(
+      "call \(attempt.number) of process \(process.id), \(locker.id), wants \(keys) by \(way): \(options)"
+    )
+    let task = Task {
+      world.watch(attempt)
+      try await take(keys, options, way, attempt)
+    }
+    attempt.task = task
+    world.pass(attempt)
+    let patience = way == .ifAvailable ? world.configuration.operationTimeout : options.timeout
+    if let patience { world.expectEnd(of: attempt, within: patience) }
     if scheduler.happens(150) {
       let patience = Int64(pick(scheduler.happens(500) ? 2_000_000 : 400_000_000))
-      scheduler.at(scheduler.now + patience, of: process) { task.cancel() }
+      scheduler.at(scheduler.now + patience, of: process) { [unowned world] in
+        world.cancel(attempt)
+      }
     }
     do {
       try await task.value
     } catch {
       world.noteFailure(error, of: process)
     }
-    attempt.isOver = true
+    world.forget(attempt)
   }
 
   private func drawKeys() -> [String] {
@@ -53,7 +65,8 @@ final class Worker: @unchecked Sendable {
     var options = LockOptions(
       // Who is told of grants waits no less patiently for a long retry.
       retry: .milliseconds(scheduler.happens(300) ? 20_000 : 20 + pick(100)),
-      timeout: scheduler.happens(500) ? nil : .milliseconds(50 + pick(1000)),
+      timeout: scheduler.happens(500)
+        ? nil : .milliseconds(50 + pick(scheduler.happens(200) ? 5000 : 1000)),
       ttl: .milliseconds(world.weather.shortestTTL + pick(500)), extend: nil)
     if scheduler.happens(800) { options.extend = options.ttl / (2 + pick(2)) }
     if scheduler.happens(50) { options.minHold = .milliseconds(pick(50)) }
@@ -67,7 +80,13 @@ final class Worker: @unchecked Sendable {
     case .withLock:
       try await locker.withLock(keys, options: options) { lock in
         world.noteHeld(lock, attempt)
-        await hold()
+        attempt.isUntold = true
+        await withTaskCancellationHandler {
+          await hold()
+        } onCancel: {
+          attempt.isUntold = false
+        }
+        attempt.isUntold = false
       }
     case .ifAvailable:
       guard let lock = try await locker.acquireIfAvailable(keys, options: options) else { return }
@@ -104,23 +123,5 @@ final class Worker: @unchecked Sendable {
     let wasHeld = lock.isHeld
     let outcome = try await lock.release()
     world.noteReleased(lock, wasHeld: wasHeld, outcome)
-  }
-}
-
-/// A call that wants a lock.
-// Unchecked: one thread runs a simulation.
-final class Attempt: @unchecked Sendable {
-  let process: SimulatedProcess
-  let start: Int64
-  /// The key that it waits for; nil if it does not wait.
-  let waitsFor: String?
-  var isOver = false
-  /// When the lock was there.
-  var heldSince: Int64?
-
-  init(of process: SimulatedProcess, at start: Int64, waitsFor key: String?) {
-    self.process = process
-    waitsFor = key
-    self.start = start
   }
 }

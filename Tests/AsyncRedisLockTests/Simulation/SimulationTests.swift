@@ -32,11 +32,25 @@ struct SimulationTests {
     let (output, ending) = try await simulate([String(share), String(count / 2), "2"])
     #expect(ending == .exit(0), "\(output)")
     // A tenth of what is usual.
-    func number(_ name: String) -> Int {
-      output.split(separator: "\(name): ").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
-    }
-    #expect(number("held") > count && number("handedOver") > count / 4, "\(output)")
-    #expect(number("handedOn") > count / 100 && number("broken") > count / 4, "\(output)")
+    #expect(number(of: "locks held", in: output) > count, "\(output)")
+    #expect(number(of: "granted by others", in: output) > count / 4, "\(output)")
+    #expect(number(of: "handed on", in: output) > count / 100, "\(output)")
+    #expect(number(of: "messages at which", in: output) > count / 4, "\(output)")
+  }
+
+  @Test("A call that is cancelled at any of its awaits leaves nothing behind, and nobody waiting")
+  func cancellations() async throws {
+    let (output, ending) = try await simulate(["--cancel", "4", "1"])
+    #expect(ending == .exit(0), "\(output)")
+    #expect(number(of: "calls cancelled", in: output) >= 4, "\(output)")
+    #expect(number(of: "moments tried", in: output) >= 100, "\(output)")
+  }
+
+  /// The number before some words.
+  private func number(of words: String, in output: String) -> Int {
+    guard let range = output.range(of: " \(words)") else { return 0 }
+    let digits = output[..<range.lowerBound].reversed().prefix { $0.isNumber }
+    return Int(String(digits.reversed())) ?? 0
   }
 
   @Test("A seed does the same each time, in one process and in another")

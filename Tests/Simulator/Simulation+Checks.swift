@@ -1,0 +1,195 @@
+import AsyncRedisLock
+
+/// What must never be, and what must be in the end.
+extension Simulation {
+  /// How long a key may be held without use: until a waiter whose connections fail in silence asks again.
+  private static let longestUnused: Int64 = 2_500_000_000
+  /// How long ago the server may have confirmed a lock that is handed on: 50 ms and a round trip.
+  private static let longestUnconfirmed: Int64 = 60_000_000
+  /// How long a call may go on that was cancelled.
+  static let longestCancelling: Int64 = 20_000_000
+  /// How long a call may go on whose time is up; and where a clock has jumped, which no timer counts.
+  private static let longestOvertime: Int64 = 20_000_000
+  private static let longestOvertimeBehindJump: Int64 = 1_200_000_000
+
+  /// A call that has waited for a key for long.
+  private func waiter(for key: String) -> Attempt? {
+    attempts.first { attempt in
+      attempt.waitsFor == key && !attempt.isOver && attempt.heldSince == nil
+        && scheduler.now - attempt.start > Self.longestUnused
+    }
+  }
+
+  /// Looks again and again for keys that are held on the server, and that no lock has, or that are free though a call
+  /// waits for them.
+  func lookForUnusedKeys() {
+    let tokens = Set(heldLocks.map(\.token))
+    for (index, key) in keys.enumerated() {
+      let token = redis.holder(of: index)
+      if let token, !tokens.contains(token), !detachedTokens.contains(token) {
+        let since = unused[key].flatMap { $0.token == token ? $0.since : nil } ?? scheduler.now
+        unused[key] = (token, since)
+        if scheduler.now - since > Self.longestUnused {
+          find("\(token) has key \(key) since \(since / 1000) µs, and nobody relies on it")
+        }
+      } else if token == nil, let waiting = waiter(for: key) {
+        let since = unused[key].flatMap { $0.token == "" ? $0.since : nil } ?? scheduler.now
+        unused[key] = ("", since)
+        if scheduler.now - since > Self.longestUnused {
+          find("key \(key) is free, and process \(waiting.process.id) does not take it")
+        }
+      } else {
+        unused[key] = nil
+      }
+    }
+    scheduler.at(scheduler.now + 50_000_000, of: nil) { [weak self] in
+      guard let self, !isOver else { return }
+      lookForUnusedKeys()
+    }
+  }
+
+  var heldLocks: [Lock] {
+    holdings.removeAll { $0.lock?.isHeld != true }
+    return holdings.compactMap(\.lock)
+  }
+
+  /// Who relies on a lock has it on the server, so no two do; but for locks from before the server broke its word.
+  func checkHolders() {
+    for lock in heldLocks where redis.keepsWord(to: lock.token) {
+      for key in lock.keys {
+        let holder = redis.holder(of: keys.firstIndex(of: key) ?? 0)
+        if holder != lock.token {
+          find("\(lock.token) relies on key \(key), which is \(holder.map { "\($0)'s" } ?? "free")")
+        }
+      }
+    }
+  }
+
+  /// Notes that a call has got its lock.
+  func noteHeld(_ lock: Lock, _ attempt: Attempt) {
+    attempt.heldSince = scheduler.now
+    let fence = lock.fencingToken ?? 0
+    scheduler.note("\(lock.token) holds \(lock.keys) with \(fence)")
+    guard lock.isHeld else { return }
+    counts.held += 1
+    for key in lock.keys {
+      // Who asked before the server forgot may have its lock after the next holder.
+      let known = fences[key, default: []]
+      let former = weather.isTrusty ? known.last : known.last { $0.since < attempt.start }
+      if let former, fence <= former.number {
+        find("fence \(fence) of \(lock.token) follows \(former.number) for \(key)")
+      }
+      // Who is behind it by now outranks it.
+      let token = redis.holder(of: keys.firstIndex(of: key) ?? 0)
+      if let holder = heldLocks.first(where: { $0.token == token && $0.keys.contains(key) }),
+        let other = holder.fencingToken, other < fence
+      {
+        find("\(lock.token) has fence \(fence), \(holder.token) holds by \(other)")
+      }
+      fences[key, default: []].append((scheduler.now, max(fence, known.last?.number ?? 0)))
+    }
+    if !tokens.insert(lock.token).inserted {
+      counts.handedOn += 1
+      checkHandOn(lock, of: attempt.process)
+    }
+    holdings.append(Holding(lock: lock, attempt: attempt))
+    checkHolders()
+  }
+
+  /// A lock that a task has from another of its process was confirmed by the server a short time ago.
+  ///
+  /// By what the server has executed, so nothing of what the process believes is believed. How long a round trip takes
+  /// is known only where no message is late.
+  private func checkHandOn(_ lock: Lock, of process: SimulatedProcess) {
+    guard weather.stalls == 0, weather.forces == 0, process.isSteady else { return }
+    guard let confirmedAt = process.confirmedAt[lock.token] else {
+      return find("\(lock.token) is handed on, and the server has never confirmed it")
+    }
+    let age = scheduler.now - confirmedAt
+    if age > Self.longestUnconfirmed {
+      find("\(lock.token) is handed on \(age / 1000) µs after the server has confirmed it")
+    }
+  }
+
+  /// A call that was cancelled some time ago has ended, or has got its lock in time; it waits for no server.
+  func checkCancelled(_ attempt: Attempt) {
+    if attempt.isWaiting, attempt.process.isSteady {
+      find("call \(attempt.number) of process \(attempt.process.id) was cancelled, and goes on")
+    }
+  }
+
+  /// Lets a call end in time, by the clock of its process.
+  func expectEnd(of attempt: Attempt, within patience: Duration) {
+    attempt.deadline = attempt.process.time.now + patience
+    checkTime(of: attempt)
+  }
+
+  /// Looks at a call now, when its time is up, and for the last time when it should have ended.
+  func checkTime(of attempt: Attempt, isLast: Bool = false) {
+    let process = attempt.process
+    guard let deadline = attempt.deadline, attempt.isWaiting else { return }
+    guard process.stoppedUntil <= attempt.start else { return }
+    let left = process.time.now.duration(to: deadline).wholeNanoseconds
+    if isLast {
+      find("call \(attempt.number) of process \(process.id) goes on, and its time is up")
+    } else if left > 0 {
+      scheduler.at(scheduler.now + left, of: nil) { [weak self] in self?.checkTime(of: attempt) }
+    } else {
+      let overtime = process.isSteady ? Self.longestOvertime : Self.longestOvertimeBehindJump
+      scheduler.at(scheduler.now + overtime, of: nil) { [weak self] in
+        self?.checkTime(of: attempt, isLast: true)
+      }
+    }
+  }
+
+  /// Has the body of a call told in time that its lock has ended, which its process's clock says since it has jumped.
+  func expectToBeTold(_ attempt: Attempt) {
+    let jumpedAt = scheduler.now
+    scheduler.at(jumpedAt + Self.longestOvertimeBehindJump, of: nil) { [weak self] in
+      guard let self, attempt.isUntold, !attempt.process.isDead,
+        attempt.process.stoppedUntil <= jumpedAt
+      else { return }
+      find("the body of call \(attempt.number) is not told of an end at \(jumpedAt / 1000) µs")
+    }
+  }
+
+  func noteReleased(_ lock: Lock, wasHeld: Bool, _ outcome: ReleaseOutcome) {
+    scheduler.note("\(lock.token) released \(lock.keys): \(outcome)")
+    if outcome != .released { counts.lost += 1 }
+    if wasHeld, weather.isPlain, outcome != .released {
+      find("\(lock.token) was held when it was released, and that says \(outcome)")
+    }
+  }
+
+  /// Notes that a call has failed; only some ways are allowed.
+  func noteFailure(_ error: any Error, of process: SimulatedProcess) {
+    scheduler.note(
+      "a call of process \(process.id) fails: \((error as? LockError)?.code.description ?? "\(error)")"
+    )
+    switch error {
+    case is CancellationError: break
+    case let error as LockError:
+      if error.code == .lost { counts.lost += 1 }
+      if ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code) {
+        find("a call fails: \(error)")
+      }
+    default: find("a call fails: \(error)")
+    }
+  }
+
+  func checkEnd() {
+    if let waiting = attempts.first(where: { !$0.isOver && !$0.process.isDead }) {
+      find("a call goes on since \(waiting.start / 1000) µs, held since \(waiting.heldSince ?? 0)")
+    }
+    // What arrives too late to be taken back ends by the server's clock, and later if that is set back.
+    guard weather.isFair, weather.isPlain || !weather.jumpsBack else { return }
+    for (index, key) in keys.enumerated() {
+      if let token = redis.holder(of: index), !detachedTokens.contains(token) {
+        find("\(token) is left in key \(key)")
+      }
+      if let token = redis.firstWaiter(of: index) {
+        find("\(token) is left in the queue of key \(key)")
+      }
+    }
+  }
+}
