@@ -143,8 +143,7 @@ public final class Lock: Sendable {
       }
       switch result {
       case .success(let extended):
-        if !extended.isOurs[0] { coordinator.extender.lose(lease) }
-        guard isHeld else { throw notHeldError(phase) }
+        guard isHeld, extended.outcomes[0] == .ours else { throw notHeldError(phase) }
         return
       case .failure(.cancelled):
         throw CancellationError()

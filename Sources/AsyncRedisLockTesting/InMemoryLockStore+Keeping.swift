@@ -76,15 +76,15 @@ extension InMemoryLockStore {
     server.submit(
       Question(from: client, by: deadline) { memory, now in
         var drawn = 0..<UInt64(0)
-        let isOurs = extensions.map { one in
-          guard one.isWanted() else { return false }
+        let outcomes = extensions.map { one -> Extended.Outcome in
+          guard one.isWanted() else { return .notAsked }
           let (keys, token) = memory.numbers(of: one.claim, client: client)
           let (isOurs, first) = memory.server.extend(
             keys, token, ttl: ServerMemory.life(one.ttl), numbers: numbers)
           if isFencing, let first { drawn = first..<first + UInt64(numbers) }
-          return isOurs
+          return isOurs ? .ours : .notOurs
         }
-        let extended = Extended(sentAt: now, isOurs: isOurs, numbers: drawn)
+        let extended = Extended(sentAt: now, outcomes: outcomes, numbers: drawn)
         return { completion(.success(extended)) }
       } fail: {
         completion(.failure($0))

@@ -36,7 +36,7 @@ final class Connection: Sendable {
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
     openerQueue = machine.makeQueue("opener", .blocking)
-    pauseQueue = machine.makeQueue("pause", .blocking)
+    pauseQueue = machine.makeQueue("pause", .extensions)
     opener = machine.makeOpener(of: configuration.address)
     poller = try machine.makePoller()
     let handshake = Handshake(configuration, connectHook: connectHook)

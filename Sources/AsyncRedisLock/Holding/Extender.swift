@@ -82,9 +82,13 @@ final class Extender: Sendable {
     let one = Extension(lease, ttl: ttl)
     store.extend([one], numbers: numbers, by: deadline) { result in
       switch result {
-      case .success(let extended) where extended.isOurs[0]:
-        lease.extended(by: ttl, sentAt: extended.sentAt, remaining: extended.remaining[0])
-      case .success: break
+      case .success(let extended):
+        switch extended.outcomes[0] {
+        case .ours:
+          lease.extended(by: ttl, sentAt: extended.sentAt, remaining: extended.remaining[0])
+        case .notOurs: Self.lose(lease)
+        case .notAsked: break
+        }
       case .failure: lease.extensionFailed()
       }
       completion(result)
@@ -167,9 +171,10 @@ final class Extender: Sendable {
     var entries: [Entry] = []
     entries.reserveCapacity(batch.leases.count)
     for (index, lease) in batch.leases.enumerated() {
-      if let extended, !extended.isOurs[index] {
-        lose(lease)
-      } else {
+      switch extended?.outcomes[index] {
+      case .notOurs: Self.lose(lease)
+      case .notAsked: break
+      case .ours, nil:
         let (due, lateness) = lease.concludeExtension(
           sentAt: extended?.sentAt, remaining: extended?.remaining[index], at: now,
           roundTrip: roundTrip, trouble: trouble)
@@ -182,8 +187,16 @@ final class Extender: Sendable {
     batch.isConcluded.store(true, ordering: .releasing)
   }
 
-  /// Ends a lease of which the server said that it is not ours.
-  func lose(_ lease: Lease) { _ = lease.lose(.takenAway) }
+  /// Ends a lease of which the server said that it is not ours, or the one that it has been handed on to.
+  ///
+  /// A token that has lost its keys never gets them back.
+  static func lose(_ lease: Lease) {
+    var next: Lease? = lease
+    while let lease = next {
+      _ = lease.lose(.takenAway)
+      next = lease.successor
+    }
+  }
 
   /// A lease's own share of the stagger, between 0 and 1; all of them together are spread evenly.
   private func nextShare() -> Double {

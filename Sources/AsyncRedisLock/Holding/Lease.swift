@@ -17,6 +17,8 @@ final class Lease: Sendable {
     var trouble: String?
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
+    /// The lease that has the token now, if this one was handed on.
+    weak var successor: Lease?
 
     mutating func releasePromise() -> ReleasePromise {
       let promise = release ?? ReleasePromise()
@@ -73,11 +75,16 @@ final class Lease: Sendable {
         !(isFencing && guarded.spareNumbers.isEmpty)
       else { return nil }
       let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)
-      return Lease(
+      let next = Lease(
         claim, numbers: guarded.spareNumbers, state: state, minHold: options.minHold, clock: clock,
         origin: .handedOn, onLoss: onLoss)
+      guarded.successor = next
+      return next
     }
   }
+
+  /// The lease that has the token now, if this one was handed on.
+  var successor: Lease? { guarded.withLock { $0.successor } }
 
   /// Whether fencing tokens have to be drawn before the lease can be handed on; said once.
   func beginDrawingNumbers() -> Bool {

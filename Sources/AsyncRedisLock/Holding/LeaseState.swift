@@ -58,6 +58,8 @@ struct LeaseState {
   private var interval: Duration?
   /// What the next extension cuts keys to that last far longer, because the server's clock was set back.
   private(set) var cutsTo: Duration?
+  /// The least that an extension was sent with to cut the keys to, maybe in vain.
+  private var leastCut: Duration?
   /// What an extension with an unknown outcome may still cut the keys to.
   private var mayBeCutTo: Duration?
   /// Until when the keys can exist, counting extensions whose outcome is unknown.
@@ -109,6 +111,7 @@ struct LeaseState {
     confirmedAt = former.confirmedAt
     longestTTL = former.longestTTL
     cutsTo = former.cutsTo
+    leastCut = former.leastCut
     mayBeCutTo = former.mayBeCutTo
     validUntil = Self.earlier(former.validUntil, holdEnd)
     keysLastUntil = former.keysLastUntil
@@ -236,8 +239,8 @@ struct LeaseState {
 
   /// Notes that nobody knows whether an extension worked: should it cut the keys late, no longer one is believed.
   mutating func extensionFailed() {
-    guard let cutsTo else { return }
-    mayBeCutTo = min(mayBeCutTo ?? cutsTo, cutsTo)
+    guard let leastCut else { return }
+    mayBeCutTo = min(mayBeCutTo ?? leastCut, leastCut)
   }
 
   /// Notes that the background extension, sent at `sentAt`, was confirmed, and plans the next.
@@ -248,8 +251,12 @@ struct LeaseState {
   }
 
   /// Notes that an extension by `ttl` is about to be sent, by `deadline` at the latest.
+  ///
+  /// What keys are cut to grows along: a key must not be cut below what is believed of it.
   mutating func willExtend(by ttl: Duration, deadline: Instant) {
+    if let cutsTo { leastCut = min(leastCut ?? cutsTo, cutsTo) }
     longestTTL = max(longestTTL, ttl)
+    cutsTo = cutsTo.map { max($0, longestTTL) }
     keysLastUntil = max(keysLastUntil, deadline + ttl)
   }
 

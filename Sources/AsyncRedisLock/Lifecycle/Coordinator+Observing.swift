@@ -8,7 +8,7 @@ extension Coordinator {
     where lease.claim.token == token
       && lease.claim.keys.contains(where: { $0.utf8.elementsEqual(key.utf8) })
     {
-      extender.lose(lease)
+      Extender.lose(lease)
     }
   }
 }

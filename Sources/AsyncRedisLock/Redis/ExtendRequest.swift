@@ -5,7 +5,7 @@ final class ExtendRequest: Sendable {
   private let extensions: [Extension]
   private let numbers: Int
   private let names: ServerKeys
-  /// The command when all are asked for, which is the rule.
+  /// The command when all are asked for and nothing is to be cut, which is the rule.
   private let whole: Command
   /// Which were asked for when it was last sent.
   private let isAsked: Locked<[Bool]>
@@ -14,7 +14,7 @@ final class ExtendRequest: Sendable {
     self.extensions = extensions
     self.numbers = numbers
     self.names = names
-    whole = Self.command(extensions, numbers: numbers, names: names)
+    whole = Self.command(extensions, cuts: false, numbers: numbers, names: names)
     isAsked = Locked([])
   }
 
@@ -22,13 +22,16 @@ final class ExtendRequest: Sendable {
   func commandToSend() -> Command? {
     let isWanted = extensions.map { $0.isWanted() }
     isAsked.withLock { $0 = isWanted }
-    guard isWanted.contains(false) else { return whole }
+    guard isWanted.contains(false) || extensions.contains(where: { $0.longest() != nil }) else {
+      return whole
+    }
     let wanted = zip(extensions, isWanted).filter(\.1).map(\.0)
-    return wanted.isEmpty ? nil : Self.command(wanted, numbers: numbers, names: names)
+    // What is cut is looked at only now: a longer extension may have been sent since.
+    return wanted.isEmpty ? nil : Self.command(wanted, cuts: true, numbers: numbers, names: names)
   }
 
   private static func command(
-    _ extensions: [Extension], numbers: Int, names: ServerKeys
+    _ extensions: [Extension], cuts: Bool, numbers: Int, names: ServerKeys
   ) -> Command {
     var (keys, arguments): ([String], [String]) = ([], [])
     keys.reserveCapacity(extensions.count + 1)
@@ -44,7 +47,8 @@ final class ExtendRequest: Sendable {
       }
       arguments.append(one.claim.token)
       arguments.append(
-        one.longest.map { "\(milliseconds) \($0.wholeMilliseconds)" } ?? milliseconds)
+        (cuts ? one.longest() : nil).map { "\(milliseconds) \($0.wholeMilliseconds)" }
+          ?? milliseconds)
       arguments.append(String(one.claim.keys.count))
     }
     if numbers > 0 {
@@ -54,21 +58,21 @@ final class ExtendRequest: Sendable {
     return Script.extend.command(keys: keys, arguments: arguments)
   }
 
-  /// What became of the extensions; one that was not asked for is not ours any more.
+  /// What became of the extensions.
   func read(_ answer: Request.Answer, fences: FenceCounter) -> Result<Extended, StoreFailure> {
-    var isOurs = isAsked.withLock { $0 }
-    let count = isOurs.count { $0 }
+    var outcomes: [Extended.Outcome] = isAsked.withLock { $0.map { $0 ? .ours : .notAsked } }
+    let count = outcomes.count { $0 == .ours }
     guard let reply = answer.replies.first else {
-      return .success(Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: 0..<0))
+      return .success(Extended(sentAt: answer.sentAt, outcomes: outcomes, numbers: 0..<0))
     }
     switch reply {
     case .array(let fields) where fields.count == count || fields.count == count + 1:
       var remaining: [Int: Duration] = [:]
-      for (index, field) in zip(isOurs.indices.filter { isOurs[$0] }, fields) {
+      for (index, field) in zip(outcomes.indices.filter { outcomes[$0] == .ours }, fields) {
         guard case .integer(let code) = field, (0...KeyState.longestTTL).contains(code) else {
           return .failure(.unexpected(field))
         }
-        isOurs[index] = code > 0
+        if code == 0 { outcomes[index] = .notOurs }
         if code > 1 { remaining[index] = .milliseconds(code) }
       }
       var drawn: Range<UInt64> = 0..<0
@@ -79,7 +83,7 @@ final class ExtendRequest: Sendable {
         if fences.accept(some) { drawn = some }
       }
       return .success(
-        Extended(sentAt: answer.sentAt, isOurs: isOurs, numbers: drawn, remaining: remaining))
+        Extended(sentAt: answer.sentAt, outcomes: outcomes, numbers: drawn, remaining: remaining))
     case .error(let error): return .failure(StoreFailure(error))
     case let reply: return .failure(.unexpected(reply))
     }

@@ -1,13 +1,35 @@
 extension RedisNode {
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
-    let queued = mayUseQueues
+    try await withOrWithoutQueues { queued async throws(StoreFailure) in
+      try await inspect(key, queued: queued, by: deadline)
+    }
+  }
+
+  /// Asks with the queues if they may be used, and without where the server refuses that.
+  ///
+  /// Only if it does not refuse that, too, the queues are at fault, and not the key.
+  private func withOrWithoutQueues<Value>(
+    _ ask: (_ queued: Bool) async throws(StoreFailure) -> Value
+  ) async throws(StoreFailure) -> Value {
+    guard mayUseQueues else { return try await ask(false) }
+    do throws(StoreFailure) {
+      return try await ask(true)
+    } catch {
+      guard case .refused(ServerError.Code.noPerm.rawValue, let message, _) = error else {
+        throw error
+      }
+      let value = try await ask(false)
+      _ = mustDoWithoutQueues(ServerError(message: message), queued: true)
+      return value
+    }
+  }
+
+  private func inspect(
+    _ key: String, queued: Bool, by deadline: Instant
+  ) async throws(StoreFailure) -> Inspection? {
     let command = Script.inspect.command(keys: queued ? names.keys(of: key) : [key])
     let result: Result<Inspection?, StoreFailure> = await perform([command], by: deadline) {
-      [self] answer in
-      let error = answer.replies[0].error
-      if mustDoWithoutQueues(error, queued: queued), let error {
-        return .failure(Self.failureOfQueues(error))
-      }
+      answer in
       switch answer.replies[0] {
       case .null: return .success(nil)
       case .array(let fields):
@@ -29,16 +51,19 @@ extension RedisNode {
   }
 
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
-    let queued = mayUseQueues
+    try await withOrWithoutQueues { queued async throws(StoreFailure) in
+      try await forceRelease(key, queued: queued, by: deadline)
+    }
+  }
+
+  private func forceRelease(
+    _ key: String, queued: Bool, by deadline: Instant
+  ) async throws(StoreFailure) -> String? {
     let command = Script.forceRelease.command(
       keys: queued ? names.keysAndFence(of: [key]) : [key],
       arguments: [queued ? names.prefix : ""])
     let result: Result<String?, StoreFailure> = await perform([command], by: deadline) {
-      [self] answer in
-      let error = answer.replies[0].error
-      if mustDoWithoutQueues(error, queued: queued), let error {
-        return .failure(Self.failureOfQueues(error))
-      }
+      answer in
       switch answer.replies[0] {
       case .null: return .success(nil)
       case .string(let value): return .success(value)

@@ -11,7 +11,8 @@ internal import Synchronization
 ///
 /// A look-up that hangs goes on in its own thread, and the addresses found last are used meanwhile.
 final class Resolver: Sendable {
-  private let queue = DispatchQueue(label: "async-redis-lock.resolver", qos: .userInteractive)
+  // A look-up may hang, and Dispatch has so many threads of a quality: not of that which extensions need.
+  private let queue = DispatchQueue(label: "async-redis-lock.resolver", qos: .utility)
   private struct State {
     var known: [SocketAddress] = []
     var current: LookUp?

@@ -176,7 +176,9 @@ package struct SimulatedServer {
       guard let value = value(key), [former, token].contains(value) else { return nil }
     }
     let first = draw(numbers)
-    for key in keys { set(key, token, ttl: max(ttl, remaining(key) ?? 0)) }
+    for key in keys {
+      set(key, token, ttl: max(ttl, value(key) == token ? remaining(key) ?? 0 : 0))
+    }
     return first
   }
 

@@ -90,6 +90,27 @@ struct DetachingTests {
     #expect(try client("GET", keys[1]).string == "theirs")
   }
 
+  @Test(
+    "A lock that is taken over lasts on the server for as long as its holder relies on it, and no longer"
+  )
+  func adoptedForLess() async throws {
+    let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
+    let (client, key) = (RedisClient(.current), uniqueKey())
+    let long = LockOptions(ttl: .seconds(120), extend: nil)
+    let short = LockOptions(ttl: .seconds(3), extend: nil)
+    let adopted = try await second.adopt(
+      first.acquire(key, options: long).detach(), options: short)
+    #expect(try #require(client("PTTL", key).integer) <= 3000, "not for the former holder's time")
+    // As after the server's clock was set back: what is left is cut by the next extension but one.
+    try client("PEXPIRE", key, "600000")
+    for duration in [Duration.seconds(3), .seconds(60), .seconds(90)] {
+      try await adopted.extend(by: duration)
+      let left = Duration.milliseconds(try #require(try client("PTTL", key).integer))
+      #expect(left >= adopted.remaining, "after an extension by \(duration)")
+    }
+    #expect(try await adopted.release() == .released)
+  }
+
   @Test("A detached lock that is not taken over ends with its ttl, and the next in line gets it")
   func forgotten() async throws {
     let locker = try await Locker(on: .current)

@@ -109,4 +109,20 @@ struct LossTests {
     try await lock.waitUntilLost()
     #expect(lock.lossReason == nil)
   }
+
+  @Test("A lock is lost as soon as any answer says that it is not ours", .redisServer())
+  func toldByDrawing() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    let lock = try await locker.acquire(
+      key, options: LockOptions(ttl: .seconds(30), extend: .seconds(10)))
+    try RedisClient(.current)("SET", key, "another's")
+    // A waiter of the same locker: fencing tokens are drawn for handing the lock on.
+    let waiter = Task {
+      try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(500)))
+    }
+    let attempt = await Attempt { try await lock.waitUntilLost() }
+    #expect(attempt.duration < .inTime)
+    #expect(!lock.isHeld)
+    _ = await waiter.result
+  }
 }

@@ -39,7 +39,7 @@ struct ExtendRequestTests {
         == ["2", "one", "four", "a", "3000", "1", "c", "3000", "1"])
     let extended = try question.read(answer(.array([.integer(0), .integer(1)])), fences: fences)
       .get()
-    #expect(extended.isOurs == [false, false, true])
+    #expect(extended.outcomes == [.notOurs, .notAsked, .ours])
     #expect(throws: StoreFailure.self, "an answer for those that were left out, too") {
       try question.read(answer(.array([.integer(1), .integer(1), .integer(1)])), fences: fences)
         .get()
@@ -58,7 +58,7 @@ struct ExtendRequestTests {
     #expect(
       question.commandToSend()?.arguments.dropFirst(2) == ["2", "two", "three", "b", "3000", "2"])
     let extended = try question.read(answer(.array([.integer(1)])), fences: fences).get()
-    #expect(extended.isOurs == [false, true])
+    #expect(extended.outcomes == [.notAsked, .ours])
   }
 
   @Test("A question for extensions is not sent, and draws no numbers, when no lease goes on")
@@ -69,7 +69,7 @@ struct ExtendRequestTests {
     #expect(lease.detach())
     #expect(question.commandToSend() == nil)
     let extended = try question.read(answer(), fences: fences).get()
-    #expect(extended.isOurs == [false])
+    #expect(extended.outcomes == [.notAsked])
     #expect(extended.numbers.isEmpty)
   }
 }

@@ -309,6 +309,24 @@ struct LeaseStateTests {
     #expect(expired.ending == .lost(.expired))
   }
 
+  @Test("A longer extension is never cut below what it is believed to last, nor by one on its way")
+  func cutGrows() {
+    let start = Instant.now
+    var lease = LeaseState(ttl: .seconds(3), extend: nil, sentAt: start)
+    lease.noteRemaining(.seconds(120))
+    #expect(lease.cutsTo == .seconds(3))
+    // One that cuts is sent, and nobody knows of its outcome.
+    lease.willExtend(by: .seconds(3), deadline: start + .seconds(1))
+    lease.willExtend(by: .seconds(60), deadline: start + .seconds(1))
+    #expect(lease.cutsTo == .seconds(60))
+    var known = lease
+    _ = known.extended(by: .seconds(60), sentAt: start, at: start)
+    #expect(known.validUntil > start + .seconds(59))
+    lease.extensionFailed()
+    _ = lease.extended(by: .seconds(60), sentAt: start, at: start)
+    #expect(lease.validUntil < start + .seconds(3))
+  }
+
   @Test(
     "Keys that last far longer than was ever asked for are cut, and an unknown cut is allowed for")
   func cuts() {

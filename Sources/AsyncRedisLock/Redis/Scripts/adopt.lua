@@ -21,7 +21,8 @@ if KEYS[count + 1] then
   fence = string.format('%.0f', last - ARGV[5] + 1)
 end
 for i = 1, count do
-  -- Never shorter than its former holder has promised.
-  redis.call('SET', KEYS[i], token, 'PX', math.max(ttl, redis.call('PTTL', KEYS[i])))
+  -- Not for as long as its former holder had it: whoever adopts it gives it back by its own ttl.
+  local left = redis.call('GET', KEYS[i]) == token and redis.call('PTTL', KEYS[i]) or 0
+  redis.call('SET', KEYS[i], token, 'PX', math.max(ttl, left))
 end
 return {1, fence}

@@ -11,7 +11,7 @@ for i = 1, #ARGV - 2, 3 do
   local longest
   if not ttl then
     ttl, longest = string.match(ARGV[i + 1], '^(%d+) (%d+)$')
-    ttl, longest = tonumber(ttl), tonumber(longest)
+    ttl, longest = tonumber(ttl), math.max(tonumber(ttl), tonumber(longest))
   end
   local isOurs = 1
   for k = first, last do
