@@ -15,6 +15,19 @@ int child_process_was_ignored(int signal);
 /// Whether so many threads more can be created.
 int child_process_can_create_threads(int count);
 
+// MARK: Signals
+
+/// The first and the last of the real-time signals that programs may use; 0 where there are none.
+int child_process_first_real_time_signal(void);
+int child_process_last_real_time_signal(void);
+
+/// Receives signals from now on: `receive` is called for each, in their order, on a thread of its own.
+///
+/// Once it has returned, no signal is missed. To be called once.
+///
+/// Returns 0, or -1 with `errno`.
+int child_process_receive_signals(const int *numbers, int count, void (*receive)(int signal));
+
 // MARK: The guardian
 
 /// Starts a guardian: a process that ends the command, and this process, when nothing renews its deadline, and ends

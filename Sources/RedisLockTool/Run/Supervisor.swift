@@ -71,7 +71,7 @@
     /// - Throws: ``ToolFailure`` when the command was not run, or had to be ended.
     func run(on connection: ConnectionOptions) async throws -> Int32 {
       try prepare()
-      let receiver = SignalReceiver(on: queue) { [weak self] in self?.receive($0) }
+      let receiver = try SignalReceiver { [weak self] in self?.receive($0) }
       defer { withExtendedLifetime(receiver) {} }
       let locker: Locker
       let lock: Lock
