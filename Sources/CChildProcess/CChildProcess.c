@@ -208,6 +208,9 @@ pid_t child_process_start(const struct child_process_order *order) {
 
 int child_process_wait(pid_t child, struct child_process_change *change) {
   siginfo_t info;
+  change->exit_status = -1;
+  change->ending_signal = change->stopping_signal = 0;
+  change->guardian = child_process_guardian_runs;
   for (;;) {
     // The child stays as it is, so that its id cannot become another's meanwhile.
     info.si_pid = 0;
@@ -215,9 +218,17 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     if (result < 0 && errno == EINTR) continue;
     if (result < 0) return -1;
     if (info.si_pid == child) break;
-    // An orphan, or the guardian; that one was stopped is of no interest.
     pid_t other = info.si_pid;
+    int is_ended = info.si_code != CLD_STOPPED, is_guardian = child_process_is_guardian(other);
+    if (is_guardian && is_ended && !child_process_guardian_is_expendable())
+      // Before it is reaped, since its number is that of the group.
+      change->guardian =
+          child_process_guardian_restart() == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
+    // Stopped, it could not end the command.
+    if (is_guardian && !is_ended) kill(other, SIGCONT);
+    // Else an orphan; that one was stopped is of no interest.
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
+    if (change->guardian != child_process_guardian_runs) return 0;
   }
   int is_stopped = info.si_code == CLD_STOPPED;
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;

@@ -95,7 +95,16 @@ int child_process_signal(pid_t child, int signal);
 /// Returns the id of a process that it could not be sent to, or 0.
 pid_t child_process_signal_all(pid_t child, int signal);
 
-/// What became of a child.
+/// What became of the guardian.
+enum child_process_guardian_state {
+  child_process_guardian_runs,
+  /// Something has ended it, and another has taken its place.
+  child_process_guardian_replaced,
+  /// Something has ended it, and no other could be started.
+  child_process_guardian_lost,
+};
+
+/// What became of a child, or of the guardian.
 struct child_process_change {
   /// Its exit status; -1 if it has not exited.
   int exit_status;
@@ -103,10 +112,12 @@ struct child_process_change {
   int ending_signal;
   /// The signal that stopped it; 0 if none did.
   int stopping_signal;
+  /// If it does not run, that is what this change tells.
+  enum child_process_guardian_state guardian;
 };
 
-/// Waits until a child has ended or has been stopped, and leaves an ended one in place; -1 with `errno` when there is
-/// no such child. Reaps orphans meanwhile, as the first process of a container has to.
+/// Waits until a child has ended or has been stopped, or the guardian has ended, and leaves an ended child in place; -1
+/// with `errno` when there is no such child. Reaps orphans meanwhile, as the first process of a container has to.
 int child_process_wait(pid_t child, struct child_process_change *change);
 
 /// Lets go of a child that has ended.

@@ -47,6 +47,10 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
+      /// Whether nothing guards the command any more.
+      var isUnguarded = false
+      /// Whether the command gets the terminal whenever this job has it.
+      var getsTerminal = false
       /// Whether this process is stopped with the command, or about to go on with it.
       var isStopped = false
     }
@@ -162,6 +166,7 @@
           case .failed(let error):
             continuation.resume(returning: .failure(self.failure(toStart: error)))
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
+          case .guardianEnded(let isReplaced): self.guardianEnded(isReplaced: isReplaced, lock)
           case .exited(let status):
             self.ended()
             continuation.resume(returning: .success(status))
@@ -210,6 +215,16 @@
       }
     }
 
+    /// Does without the guardian no longer than it takes: when this process hung, nothing would end the command.
+    private func guardianEnded(isReplaced: Bool, _ lock: Lock) {
+      if isReplaced {
+        let text = "the process that guards the command was ended by another; it was started again"
+        return console.say(.warning, text, fields())
+      }
+      state.withLock { $0.isUnguarded = true }
+      queue.async { self.look(after: lock) }
+    }
+
     /// Passes a signal on to the command.
     private func pass(_ signal: Int32) {
       state.withLock { state in
@@ -228,7 +243,7 @@
       let loss = describe(reason, trouble: lock.extensionTrouble)
       return state.withLock { state in
         guard let child = state.child else { return nil }
-        state.loss = loss
+        state.loss = state.isUnguarded ? Self.unguarded : loss
         _ = child_process_signal_all(child, signal)
         guard signal == SIGKILL else {
           _ = child_process_signal_all(child, SIGCONT)
@@ -238,6 +253,9 @@
         return state.isKilled ? nil : child
       }
     }
+
+    private static let unguarded =
+      "the lock was given up: the process that guards the command was ended, and no other can be started"
 
     /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
@@ -282,7 +300,7 @@
 
     /// Sees how long the lock lasts, and ends the command in time.
     private func look(after lock: Lock) {
-      let isGone = lock.lossReason == .takenAway
+      let isGone = lock.lossReason == .takenAway || state.withLock { $0.isUnguarded }
       if !isGone { renewGuardian(for: lock) }
       let action = state.withLock { state in
         state.child == nil
