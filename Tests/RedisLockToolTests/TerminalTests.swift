@@ -6,25 +6,40 @@
   /// With script(1), which makes a pseudo-terminal and writes down what it shows.
   @Suite("redis-lock run on a terminal", .timeLimit(.minutes(5)))
   struct TerminalTests {
-    /// Runs a command line in a terminal, in which the variable LOCK is the tool.
+    /// Runs a command line in a terminal, in which the variable RUN is the tool, patient with a busy server, and GO a
+    /// file that is not there yet.
     ///
-    /// After each prompt, the input that goes with it is
-    /// typed.
+    /// After each prompt, the input that goes with it is typed; the last one again and again until an answer is there, if
+    /// the shell cannot say when it has come so far.
     private func type(
-      _ input: [(prompt: String, keys: String)], into commandLine: String, on server: RedisServer
+      _ input: [(prompt: String, keys: String)], until answer: String? = nil,
+      into commandLine: String, on server: RedisServer
     ) async throws -> ToolProcess.Outcome {
       let folder = try TemporaryFolder()
       _ = try folder.makeFile("command", commandLine)
-      let steps = input.map { prompt, keys in
-        "until grep -q '\(prompt)' \"$seen\"; do sleep 0.02; done; printf '\(keys)'"
+      var steps = input.map { prompt, keys in
+        "until grep -q '\(prompt)' \"$seen\" || [ -e \"$seen.end\" ]; do sleep 0.02; done; printf '\(keys)'"
+      }
+      if let answer, let keys = input.last?.keys {
+        steps.append(
+          """
+          until grep -q '\(answer)' "$seen" || [ -e "$seen.end" ]; do sleep 0.2; printf '\(keys)'; done
+          """)
       }
       let launcher = """
-        export LOCK="$0" seen='\(folder.path("seen"))'; : >"$seen"
+        export LOCK="$0" RUN="$0 run -w 60s" seen='\(folder.path("seen"))' GO='\(folder.path("go"))'; : >"$seen"
         { \(steps.joined(separator: "\n")); while [ ! -e "$seen.end" ]; do sleep 0.02; done; } |
           { script -qefc "bash '\(folder.path("command"))'" "$seen"; code=$?; : >"$seen.end"; exit $code; }
         """
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }
+
+    /// What a command waits with until the shell has made the file GO, without a process that could be stopped apart.
+    private static let untilGo = "while [ ! -e $GO ]; do :; done"
+    /// What a command waits with until its job is in the foreground, by its own group or by that of the run.
+    private static let untilInForeground = """
+      while :; do for p in $$ $PPID; do set -- $(cat /proc/$p/stat); [ $5 = $8 ] && break 2; done; sleep 0.02; done
+      """
 
     @Test("A run on a terminal gives the command the terminal")
     func passesThrough() async throws {
@@ -32,7 +47,7 @@
       defer { server.stop() }
       let outcome = try await type(
         [("ready", "hello\\n")],
-        into: "$LOCK run key -c 'test -t 0 && test -t 1 && echo ready; read word; echo got $word'",
+        into: "$RUN key -c 'test -t 0 && test -t 1 && echo ready; read word; echo got $word'",
         on: server)
       #expect(outcome.status == 0)
       #expect(outcome.output.contains("got hello"))
@@ -44,7 +59,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       let outcome = try await type(
-        [("ready", "\\003")], into: "$LOCK run key -c 'echo ready; sleep 100'", on: server)
+        [("ready", "\\003")], into: "$RUN key -c 'echo ready; sleep 100'", on: server)
       #expect(outcome.status == 128 + SIGINT)
       #expect(try server.keys().isEmpty)
     }
@@ -55,9 +70,9 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c 'echo ready; sleep 1; echo fin\"\"ished'
+        $RUN key -c 'echo ready; \(Self.untilGo); echo fin\"\"ished'
         echo stopped with $?
-        fg >/dev/null
+        : >$GO; fg >/dev/null
         echo ended with $?
         """
       let outcome = try await type([("ready", "\\032")], into: commands, on: server)
@@ -73,8 +88,8 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c 'echo ready; sleep 0.5'
-        bg >/dev/null
+        $RUN key -c 'echo ready; \(Self.untilGo)'
+        : >$GO; bg >/dev/null
         wait
         echo now
         read word </dev/tty
@@ -97,7 +112,7 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c '\(command); echo got $word' &
+        $RUN key -c '\(command); echo got $word' &
         \(fetch) >/dev/null
         """
       let outcome = try await type([("ready", "hello\\n")], into: commands, on: server)
@@ -110,9 +125,9 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key --ttl 500ms -c 'echo ready; sleep 1; echo fin\"\"ished'
+        $RUN key --ttl 3s -c 'echo ready; sleep 100; echo fin\"\"ished'
         echo stopped with $?
-        sleep 1
+        while $LOCK status key >/dev/null; do sleep 0.1; done
         fg >/dev/null
         echo ended with $?
         """
@@ -128,7 +143,7 @@
     ) async throws -> (flock: String, tool: String) {
       let folder = try TemporaryFolder()
       var outputs: [String] = []
-      for lock in ["flock '\(folder.path("file"))'", "$LOCK run key --"] {
+      for lock in ["flock '\(folder.path("file"))'", "$RUN key --"] {
         let outcome = try await type(
           input, into: commands.replacing("LOCKED", with: lock), on: server)
         // The shell's own words name the command, which differs.
@@ -149,30 +164,30 @@
       arguments: [
         // In the background, and fetched.
         """
-        LOCKED sh -c 'sleep 1; echo "= done"' &
+        LOCKED sh -c '\(untilInForeground); echo "= done"' &
         echo = ready; fg >/dev/null; echo = $?
         """,
         // In the background, fetched, stopped, and fetched again.
         """
-        LOCKED sh -c 'sleep 0.3; echo "= ready"; sleep 1; echo "= done"' &
-        fg >/dev/null; echo = $?; fg >/dev/null; echo = $?
+        LOCKED sh -c '\(untilInForeground); echo "= ready"; \(untilGo); echo "= done"' &
+        fg >/dev/null; echo = $?; : >$GO; fg >/dev/null; echo = $?
         """,
         // Stopped, and then run in the background.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 1; echo "= done"'
-        echo = $?; bg >/dev/null; wait %1; echo = $?
+        LOCKED sh -c 'echo "= ready"; \(untilGo); echo "= done"'
+        echo = $?; : >$GO; bg >/dev/null; wait %1; echo = $?
         """,
         // Stopped with an input that is no terminal.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 1; cat' </dev/null
-        echo = $?; fg >/dev/null; echo = $?
+        LOCKED sh -c 'echo "= ready"; \(untilGo); cat' </dev/null
+        echo = $?; : >$GO; fg >/dev/null; echo = $?
         """,
       ])
     func likeFlock(commands: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       // Ctrl-Z, where the shell waits for it to be typed.
-      let stops = commands.contains("bg") || commands.contains("cat") || commands.contains("0.3")
+      let stops = commands.contains("$GO")
       let input = [(prompt: "= ready", keys: stops ? "\\032" : "")]
       let (flock, tool) = try await compare(input, "set -m\n" + commands, on: server)
       #expect(flock == tool)
@@ -186,20 +201,24 @@
       arguments: [
         // In a loop of a script, all of which the terminal sends the signal to.
         """
-        for n in 1 2; do LOCKED sh -c 'echo "= ready"; sleep 2'; echo "= next"; done; echo "= end"
+        for n in 1 2; do LOCKED sh -c 'echo "= ready"; sleep 20'; echo "= next"; done; echo "= end"
         """,
         // With an input that is no terminal.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 2; cat' </dev/null; echo "= $?"
+        LOCKED sh -c 'echo "= ready"; sleep 20; cat' </dev/null; echo "= $?"
+        """,
+        // In a pipeline.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; sleep 20' | cat; echo "= next"
         """,
         // With a command that does not mind.
         """
-        LOCKED sh -c 'trap : INT; echo "= ready"; sleep 1; sleep 1; echo "= done"'
+        LOCKED sh -c 'trap : INT; echo "= ready"; sleep 20; echo "= done"'
         """,
         // In a job of its own: after fg of what was put into the background, and of what was stopped.
         """
         set -m
-        LOCKED sh -c 'sleep 0.3; echo "= ready"; sleep 2' &
+        LOCKED sh -c '\(untilInForeground); echo "= ready"; sleep 20' &
         fg >/dev/null; echo "= $?"
         """,
       ])
@@ -220,7 +239,7 @@
       // A shell that does nothing else: it waits in vfork most of the time. Not in a loop, which bash leaves then.
       let commands = (1...6).map { n in
         """
-        $LOCK run key-\(n) -c 'echo ready-\(n); while :; do /bin/true; done'
+        $RUN key-\(n) -c 'echo ready-\(n); while :; do /bin/true; done'
         echo "stopped with $?"
         kill -KILL $(jobs -p) && wait 2>/dev/null
         """
@@ -238,9 +257,9 @@
       defer { server.stop() }
       let commands = """
         set -m; trap : INT
-        $LOCK run key -c 'echo ready; sleep 1; echo go on; sleep 100'
+        $RUN key -c 'echo ready; \(Self.untilGo); echo go on; sleep 100'
         echo stopped with $?
-        fg >/dev/null
+        : >$GO; fg >/dev/null
         echo ended with $?
         """
       let outcome = try await type(
@@ -259,13 +278,15 @@
       _ = try RedisClient(server)("SET", "key", "theirs")
       let commands = """
         set -m; trap : INT
-        $LOCK run -v key -- echo ran
+        $RUN -v key -- echo ran
         echo ended with $?
         fg >/dev/null
         echo then with $?
         """
       let keys = isStopped ? [("waiting", "\\032"), ("ended", "\\003")] : [("waiting", "\\003")]
-      let outcome = try await type(keys, into: commands, on: server)
+      // The shell cannot say that it has fetched the run.
+      let outcome = try await type(
+        keys, until: isStopped ? "then with" : nil, into: commands, on: server)
       let first = isStopped ? 128 + SIGTSTP : 128 + SIGINT
       #expect(outcome.output.contains("ended with \(first)"), "\(outcome.output)")
       if isStopped {
