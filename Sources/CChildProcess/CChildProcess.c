@@ -36,7 +36,7 @@ int child_process_lend_terminal(int terminal) { return set_foreground(terminal, 
 int child_process_take_terminal_back(int terminal) {
   // After bg it is another job's.
   if (tcgetpgrp(terminal) != child_process_group()) return 0;
-  return set_foreground(terminal, getpgrp());
+  return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
 
 void child_process_stop_job(void) {
@@ -55,6 +55,14 @@ void child_process_stop_job(void) {
   raise(SIGTSTP);
   pthread_sigmask(SIG_SETMASK, &blocked, NULL);
   sigaction(SIGTSTP, &former, NULL);
+}
+
+void child_process_continue_job(void) {
+  struct sigaction ignore = {.sa_handler = SIG_IGN}, former;
+  // This process has not stopped, and its command may be meant to stay so.
+  sigaction(SIGCONT, &ignore, &former);
+  kill(0, SIGCONT);
+  sigaction(SIGCONT, &former, NULL);
 }
 
 void child_process_signal_job(int number) {

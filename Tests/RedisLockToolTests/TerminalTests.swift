@@ -34,6 +34,8 @@
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }
 
+    // A shell that is about to wait for a process may lose Ctrl-C to it: what is to be ended is no child of one.
+
     /// What a command waits with until the shell has made the file GO, without a process that could be stopped apart.
     private static let untilGo = "while [ ! -e $GO ]; do :; done"
     /// What a command waits with until its job is in the foreground, by its own group or by that of the run.
@@ -59,7 +61,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       let outcome = try await type(
-        [("ready", "\\003")], into: "$RUN key -c 'echo ready; sleep 100'", on: server)
+        [("ready", "\\003")], into: "$RUN key -c 'echo ready; exec sleep 100'", on: server)
       #expect(outcome.status == 128 + SIGINT)
       #expect(try server.keys().isEmpty)
     }
@@ -147,8 +149,9 @@
         let outcome = try await type(
           input, into: commands.replacing("LOCKED", with: lock), on: server)
         // The shell's own words name the command, which differs.
-        // What was typed is shown, too.
-        let words = outcome.output.replacing("^Z", with: "").split(whereSeparator: \.isNewline)
+        // What was typed is shown, too, and on a busy machine progress.
+        let words = outcome.output.replacing("^Z", with: "").replacing("\u{1B}[K", with: "")
+          .split(whereSeparator: \.isNewline)
           .filter {
             $0.hasPrefix("= ")
           }
@@ -197,28 +200,70 @@
     }
 
     @Test(
+      "Other parts of the job of a run have the terminal as with flock",
+      .enabled(if: hasFlock),
+      arguments: [
+        // Another part reads from it, as a pager does, while the command runs.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; \(untilGo); echo "= passed"' |
+          { read word </dev/tty; echo "= got $word"; : >$GO; cat; }
+        """,
+        // The command reads from it.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= got $word"' | cat
+        """,
+        // The command reads from it, whatever its input is, as for a password.
+        """
+        LOCKED sh -c 'echo "= ready"; read word </dev/tty; echo "= got $word"' </dev/null
+        """,
+        // First the command, and then the other part, which asks while the command has it.
+        """
+        set -m
+        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= first $word"; : >$GO; sleep 1' |
+          { \(untilGo); read word </dev/tty; echo "= got $word"; cat; }
+        """,
+        // A script reads from it, and what it has started in the background holds the lock.
+        """
+        set -m
+        ( LOCKED sh -c ': >$GO; sleep 1' &
+          \(untilGo); echo "= ready"; read word </dev/tty; echo "= got $word"; wait; echo "= $?" )
+        """,
+      ])
+    func pipelineLikeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let scripts = commands.hasPrefix("set -m") ? [commands] : [commands, "set -m\n" + commands]
+      for script in scripts {
+        let (flock, tool) = try await compare([("= ready", "hello\\nhello\\n")], script, on: server)
+        #expect(flock == tool)
+        #expect(tool.contains("= got hello"), "\(tool)")
+        #expect(try server.keys().isEmpty)
+      }
+    }
+
+    @Test(
       "Ctrl-C ends a script around a run as it does around flock", .enabled(if: hasFlock),
       arguments: [
         // In a loop of a script, all of which the terminal sends the signal to.
         """
-        for n in 1 2; do LOCKED sh -c 'echo "= ready"; sleep 20'; echo "= next"; done; echo "= end"
+        for n in 1 2; do LOCKED sh -c 'echo "= ready"; exec sleep 20'; echo "= next"; done; echo "= end"
         """,
         // With an input that is no terminal.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 20; cat' </dev/null; echo "= $?"
+        LOCKED sh -c 'echo "= ready"; exec sleep 20' </dev/null; echo "= $?"
         """,
         // In a pipeline.
         """
-        LOCKED sh -c 'echo "= ready" >/dev/tty; sleep 20' | cat; echo "= next"
+        LOCKED sh -c 'echo "= ready" >/dev/tty; exec sleep 20' | cat; echo "= next"
         """,
         // With a command that does not mind.
         """
-        LOCKED sh -c 'trap : INT; echo "= ready"; sleep 20; echo "= done"'
+        LOCKED sh -c 'trap i=1 INT; echo "= ready"; while [ -z "$i" ]; do :; done; echo "= done"'
         """,
         // In a job of its own: after fg of what was put into the background, and of what was stopped.
         """
         set -m
-        LOCKED sh -c '\(untilInForeground); echo "= ready"; sleep 20' &
+        LOCKED sh -c '\(untilInForeground); echo "= ready"; exec sleep 20' &
         fg >/dev/null; echo "= $?"
         """,
       ])
@@ -229,6 +274,21 @@
       #expect(flock == tool)
       #expect(!tool.contains("next") && !tool.contains("end"), "\(tool)")
       await until("nothing stays") { try server.keys().isEmpty }
+    }
+
+    @Test("A run that waits on a terminal says for whom, and what it says is short there")
+    func progress() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+      let commands = "trap : INT; $RUN -v key -- true; echo; $LOCK run -n key -- true; echo end"
+      let outcome = try await type([("(3s)", "\\003")], into: commands, on: server)
+      let lines = outcome.output.split(whereSeparator: \.isNewline).filter { !$0.isEmpty }
+      #expect(lines.first?.hasPrefix("redis-lock: waiting for key") == true, "\(outcome.output)")
+      let progress = outcome.output.components(separatedBy: "\r\u{1B}[K")
+        .filter { $0.hasPrefix("redis-lock: key: held by \"theirs\"") }
+      #expect(progress.count >= 3 && progress.allSatisfy { $0.prefix { $0 != "\r" }.count <= 79 })
+      #expect(lines.contains { $0.hasPrefix("redis-lock: key: held by \"theirs\"") })
     }
 
     @Test(
@@ -257,7 +317,7 @@
       defer { server.stop() }
       let commands = """
         set -m; trap : INT
-        $RUN key -c 'echo ready; \(Self.untilGo); echo go on; sleep 100'
+        $RUN key -c 'echo ready; \(Self.untilGo); echo go on; exec sleep 100'
         echo stopped with $?
         : >$GO; fg >/dev/null
         echo ended with $?

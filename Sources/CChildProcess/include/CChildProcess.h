@@ -73,12 +73,17 @@ pid_t child_process_start(const struct child_process_order *order);
 /// Whether the command can be started as far as its arguments and environment are not too large; else 0 with `errno`.
 int child_process_fits(const struct child_process_order *order);
 
-/// Gives a terminal's foreground to the command's group, or back to this process's, also from the background.
+/// Gives a terminal's foreground to the command's group, also from the background; 0, or -1 with `errno`.
 int child_process_lend_terminal(int terminal);
+
+/// Gives it back to this process's group; 1, or 0 if the command did not have it, or -1 with `errno`.
 int child_process_take_terminal_back(int terminal);
 
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it goes on.
 void child_process_stop_job(void);
+
+/// Lets the others of this process's own job go on.
+void child_process_continue_job(void);
 
 /// Sends a signal to the others of this process's own job, as the terminal does to the job in its foreground.
 void child_process_signal_job(int signal);

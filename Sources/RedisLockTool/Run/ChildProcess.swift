@@ -28,7 +28,7 @@
     let command: CommandLineWords
     /// What is added to the environment, or replaced in it: `NAME=value`, or `NAME` to leave one out.
     let additions: [String]
-    /// The terminal whose foreground it gets, if any.
+    /// The terminal whose foreground it gets at once, if any.
     let terminal: Int32?
 
     /// Starts it; `receive` is called on its thread, and while that is busy with an end, its id is still its own.

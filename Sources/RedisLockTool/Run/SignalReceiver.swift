@@ -15,6 +15,8 @@
     /// What is passed on to a command that runs; of real-time signals the number alone.
     static let forwarded =
       ending.sorted() + [SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGURG]
+    /// What the system sends to the whole job when a process of it asks for a terminal that another group has.
+    static let terminal = [SIGTTIN, SIGTTOU]
     /// What ends the wait for the lock.
     static let ending: Set<Int32> = {
       let ending: Set = [
@@ -74,7 +76,8 @@
           receive(number)
         }
       }
-      let numbers = Self.forwarded.filter { child_process_was_ignored($0) == 0 } + [SIGCONT]
+      let numbers =
+        (Self.forwarded + Self.terminal).filter { child_process_was_ignored($0) == 0 } + [SIGCONT]
       let result = unsafe child_process_receive_signals(numbers, Int32(numbers.count)) { number in
         SignalReceiver.handler.withLock { $0 }?(number)
       }

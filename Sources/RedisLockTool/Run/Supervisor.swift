@@ -98,7 +98,8 @@
       let note = Task { try? await record(lock, at: locker, since: start) }
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
-      terminal?.takeBack()
+      // Another process of this job may have asked for it a moment ago.
+      if terminal?.takeBack() == true { child_process_continue_job() }
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
       // A server that did not answer the release would only cost time.
@@ -138,7 +139,7 @@
         additions: [
           "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "), "REDIS_LOCK_TOKEN=" + token,
           fence.map { "REDIS_LOCK_FENCE=" + $0 } ?? "REDIS_LOCK_FENCE",
-        ], terminal: terminal?.fileDescriptor)
+        ], terminal: Terminal.mayBeShared ? nil : terminal?.fileDescriptor)
     }
 
     // MARK: The command
@@ -147,6 +148,7 @@
       under lock: Lock, _ receiver: SignalReceiver
     ) async -> Result<Int32, ToolFailure> {
       let child = child(for: lock)
+      state.withLock { $0.getsTerminal = child.terminal != nil }
       let extend = order.options.extend ?? order.options.ttl / 3
       state.withLock { state in
         state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
@@ -261,7 +263,10 @@
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
       // A shell tells nobody that a job which runs in the background has become that of the foreground.
-      if terminal.isOwn, signal == SIGTTIN || signal == SIGTTOU { return goOn() }
+      if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
+        state.withLock { $0.getsTerminal = true }
+        return goOn()
+      }
       state.withLock { $0.isStopped = true }
       terminal.takeBack()
       receiver.stop()
@@ -277,13 +282,25 @@
     private func goOn() {
       state.withLock { state in
         guard let child = state.child, !state.isStopped else { return }
-        terminal?.lend()
+        if state.getsTerminal { terminal?.lend() }
         _ = child_process_signal(child, SIGCONT)
       }
     }
 
+    /// Sees to it that another process of this job, such as a pager, gets the terminal that it has asked for.
+    ///
+    /// It was stopped for that. The command has the terminal again when it asks for it.
+    private func shareTerminal() {
+      guard let terminal else { return }
+      state.withLock { $0.getsTerminal = false }
+      if terminal.takeBack() || terminal.isOwn { return child_process_continue_job() }
+      // The whole job is in the background.
+      receive(SIGTSTP)
+    }
+
     private func receive(_ signal: Int32) {
       guard signal != SIGCONT else { return goOn() }
+      guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = SignalReceiver.ending.contains(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
         if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
