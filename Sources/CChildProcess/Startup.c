@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static char *const *own_arguments;
 static char was_ignored[NSIG];
@@ -20,7 +21,11 @@ static void reserve_standard_streams(void) {
 
 #ifdef __linux__
 /// Ends this process as if there was no handler.
-static void end_by(int number) { raise(number); }
+static void end_by(int number) {
+  raise(number);
+  // The first process of a container is not ended by that.
+  _exit(128 + number);
+}
 #endif
 
 /// The C libraries of Linux and macOS give the arguments to constructors. Swift reads /proc, which may not be there, and
@@ -38,14 +43,15 @@ static void keep(int count, char **arguments, char **environment) {
   }
   sigprocmask(SIG_SETMASK, NULL, &own_mask);
   own_nice = getpriority(PRIO_PROCESS, 0);
-  if (was_ignored[SIGQUIT]) return;
 #ifdef __linux__
   // Swift's runtime sets a handler for crashes where it finds none, and that one loses the signal: it tries to say where
-  // it was sent, and goes on.
+  // it was sent, and goes on. What the first process of a container has no handler for is lost as well.
   struct sigaction end = {.sa_handler = end_by, .sa_flags = SA_RESETHAND | SA_NODEFER};
-  sigaction(SIGQUIT, &end, NULL);
+  const int ending[] = {SIGQUIT, SIGINT, SIGTERM, SIGHUP};
+  for (int i = 0; i < (getpid() == 1 ? 4 : 1); i++)
+    if (!was_ignored[ending[i]]) sigaction(ending[i], &end, NULL);
 #else
-  signal(SIGQUIT, SIG_DFL);
+  if (!was_ignored[SIGQUIT]) signal(SIGQUIT, SIG_DFL);
 #endif
 }
 
