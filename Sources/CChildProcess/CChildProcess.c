@@ -36,7 +36,7 @@ int child_process_lend_terminal(int terminal) { return set_foreground(terminal, 
 int child_process_take_terminal_back(int terminal) {
   // After bg it is another job's.
   if (tcgetpgrp(terminal) != child_process_group()) return 0;
-  return set_foreground(terminal, getpgrp());
+  return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
 
 void child_process_stop_job(void) {
@@ -55,6 +55,14 @@ void child_process_stop_job(void) {
   raise(SIGTSTP);
   pthread_sigmask(SIG_SETMASK, &blocked, NULL);
   sigaction(SIGTSTP, &former, NULL);
+}
+
+void child_process_continue_job(void) {
+  struct sigaction ignore = {.sa_handler = SIG_IGN}, former;
+  // This process has not stopped, and its command may be meant to stay so.
+  sigaction(SIGCONT, &ignore, &former);
+  kill(0, SIGCONT);
+  sigaction(SIGCONT, &former, NULL);
 }
 
 void child_process_signal_job(int number) {
@@ -208,6 +216,9 @@ pid_t child_process_start(const struct child_process_order *order) {
 
 int child_process_wait(pid_t child, struct child_process_change *change) {
   siginfo_t info;
+  change->exit_status = -1;
+  change->ending_signal = change->stopping_signal = 0;
+  change->guardian = child_process_guardian_runs;
   for (;;) {
     // The child stays as it is, so that its id cannot become another's meanwhile.
     info.si_pid = 0;
@@ -215,9 +226,17 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     if (result < 0 && errno == EINTR) continue;
     if (result < 0) return -1;
     if (info.si_pid == child) break;
-    // An orphan, or the guardian; that one was stopped is of no interest.
     pid_t other = info.si_pid;
+    int is_ended = info.si_code != CLD_STOPPED, is_guardian = child_process_is_guardian(other);
+    if (is_guardian && is_ended && !child_process_guardian_is_expendable())
+      // Before it is reaped, since its number is that of the group.
+      change->guardian =
+          child_process_guardian_restart() == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
+    // Stopped, it could not end the command.
+    if (is_guardian && !is_ended) kill(other, SIGCONT);
+    // Else an orphan; that one was stopped is of no interest.
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
+    if (change->guardian != child_process_guardian_runs) return 0;
   }
   int is_stopped = info.si_code == CLD_STOPPED;
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;

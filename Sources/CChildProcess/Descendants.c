@@ -33,7 +33,7 @@ static pid_t parent_of(pid_t process, char *state) {
 static int descends(pid_t process) {
   char state;
   for (int depth = 0; depth < 256 && process > 1; depth++) {
-    if (process == child_process_group()) return 0;
+    if (child_process_is_guardian(process)) return 0;
     pid_t parent = parent_of(process, &state);
     if (parent == getpid()) return 1;
     process = parent;
@@ -62,6 +62,7 @@ static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 #endif
 
 int child_process_signal(pid_t child, int signal) {
+  if (signal == SIGKILL) child_process_guardian_expend();
   int result = kill(-child_process_group(), signal);
   // It may have left the group.
   if (getpgid(child) != child_process_group()) result = kill(child, signal);

@@ -38,9 +38,20 @@ struct shared {
 
 static struct shared *shared;
 static pid_t guardian;
+/// That of the command, which the first guardian leads.
+static pid_t group;
 static int life_line = -1;
 
-pid_t child_process_group(void) { return guardian; }
+pid_t child_process_group(void) { return group; }
+
+int child_process_is_guardian(pid_t process) { return process == guardian; }
+
+/// Whether it is killed with the command's group.
+static _Atomic int is_expendable;
+
+void child_process_guardian_expend(void) { atomic_store(&is_expendable, 1); }
+
+int child_process_guardian_is_expendable(void) { return atomic_load(&is_expendable); }
 
 void child_process_note(pid_t child) {
   if (shared) atomic_store(&shared->child, child);
@@ -62,7 +73,7 @@ static void kill_command(pid_t tool_group) {
   // Out of the group, to survive its end; that fails when nothing is left of the other one.
   setpgid(0, tool_group);
   if (child > 0) kill(child, SIGKILL);
-  kill(-guardian, SIGKILL);
+  kill(-group, SIGKILL);
 }
 
 /// Waits for the other end of the life line to be closed; whether that was so in time.
@@ -147,9 +158,9 @@ static int help_to_stop(void) {
   struct look look = look_at(child);
   if (look.state != 'D' || !look.is_to_stop) return 0;
   struct timespec moment = {0, 5000000};
-  kill(-guardian, SIGCONT);
+  kill(-group, SIGCONT);
   nanosleep(&moment, NULL);
-  kill(-guardian, SIGTSTP);
+  kill(-group, SIGTSTP);
   return 1;
 }
 
@@ -182,12 +193,8 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     }
 }
 
-int child_process_guardian_start(void) {
-  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) {
-    shared = NULL;
-    return -1;
-  }
+/// Forks a guardian, which leads the command's group or joins it.
+static int fork_guardian(void) {
   int line[2];
   if (pipe(line) != 0) return -1;
   fcntl(line[0], F_SETFD, FD_CLOEXEC);
@@ -199,7 +206,8 @@ int child_process_guardian_start(void) {
   pid_t child = fork();
   if (child == 0) {
     guardian = getpid();
-    setpgid(0, 0);
+    if (!group) group = guardian;
+    setpgid(0, group);
 #ifdef __linux__
     // By which a pkill(1) of this program does not find it.
     prctl(PR_SET_NAME, "lock-guardian");
@@ -220,15 +228,37 @@ int child_process_guardian_start(void) {
     errno = error;
     return -1;
   }
-  // Here as well: nobody knows which of both comes first.
-  setpgid(child, child);
   guardian = child;
+  if (!group) group = child;
+  // Here as well: nobody knows which of both comes first.
+  setpgid(child, group);
+  if (life_line >= 0) close(life_line);
   life_line = line[1];
+  return 0;
+}
+
+int child_process_guardian_start(void) {
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) {
+    shared = NULL;
+    return -1;
+  }
+  if (fork_guardian() != 0) return -1;
 #ifdef __linux__
   // What leaves the command's group stays below this process, to be ended with it.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 #endif
   return 0;
+}
+
+int child_process_guardian_restart(void) {
+  struct timespec pause = {0, 10000000};
+  // There may be room for a process in a moment.
+  for (int i = 0; i < 10; i++) {
+    if (fork_guardian() == 0) return 0;
+    nanosleep(&pause, NULL);
+  }
+  return -1;
 }
 
 void child_process_guardian_renew(int64_t nanoseconds) {

@@ -7,6 +7,16 @@
 /// The process group of the command, which the guardian leads.
 pid_t child_process_group(void);
 
+/// Whether a process is the guardian.
+int child_process_is_guardian(pid_t process);
+
+/// Says that the guardian is going to be killed with the command's group, and asks whether it is so.
+void child_process_guardian_expend(void);
+int child_process_guardian_is_expendable(void);
+
+/// Starts another guardian, in the group of the one that has ended and was not reaped yet; 0, or -1 with `errno`.
+int child_process_guardian_restart(void);
+
 /// Tells the guardian which process the command is; 0 before that is reaped.
 void child_process_note(pid_t child);
 

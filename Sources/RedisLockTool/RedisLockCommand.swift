@@ -15,10 +15,17 @@
   @main
   enum Start {
     static func main() {
-      // The runtime, the connection, its timers, the guardian and the command need about this many.
-      guard child_process_can_create_threads(10) != 0 else {
+      // The runtime, the connection, its timers, the signals, the guardian and the command need about this many.
+      guard child_process_can_create_threads(11) != 0 else {
         Console.fail(.system, "the system allows too few threads")
       }
+      #if os(Linux)
+        // Dispatch looks there, each second and as soon as there is much to do, whether its threads run, and crashes if it
+        // cannot.
+        guard unsafe access("/proc/self/task/\(getpid())/stat", R_OK) == 0 else {
+          Console.fail(.system, "/proc cannot be read, which Swift's runtime needs")
+        }
+      #endif
       Task {
         await RedisLockCommand.main()
         exit(0)

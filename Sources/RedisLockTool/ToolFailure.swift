@@ -15,7 +15,7 @@
     case usage = 64
     /// The server cannot be reached.
     case unreachable = 69
-    /// The system lacks something, such as threads or processes.
+    /// The system lacks something, such as threads, processes or /proc.
     case system = 71
     /// What was asked for cannot be written.
     case output = 74

@@ -133,6 +133,99 @@
       #expect(try signs(folder.read("alive")).last == last)
     }
 
+    #if os(Linux)
+      /// The process that guards the command of a tool.
+      private func guardian(of tool: ToolProcess) -> pid_t? {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return processes.lazy.compactMap { pid_t($0) }.first { process in
+          let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+          guard let status, status.hasPrefix("Name:\tlock-guardian\n") else { return false }
+          return status.contains("\nPPid:\t\(tool.processID)\n") && !status.contains("\nState:\tZ")
+        }
+      }
+
+      private func isStopped(_ process: pid_t) -> Bool {
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        return status?.contains("\nState:\tT") ?? false
+      }
+
+      @Test("A guardian that is killed is replaced, and the next one ends the command in time, too")
+      func guardianKilled() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let tool = try ToolProcess(
+          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        var known: Set<pid_t> = []
+        for _ in 0..<3 {
+          await until("there is a guardian") {
+            (guardian(of: tool).map { !known.contains($0) }) ?? false
+          }
+          let found = try #require(guardian(of: tool))
+          known.insert(found)
+          kill(found, SIGKILL)
+        }
+        await until("there is another") {
+          (guardian(of: tool).map { !known.contains($0) }) ?? false
+        }
+        await until("it is told") { tool.errors.contains("it was started again") }
+        // Stopped, it would not guard anything.
+        let last = try #require(guardian(of: tool))
+        kill(last, SIGSTOP)
+        await until("it goes on") { !isStopped(last) }
+        tool.signal(SIGSTOP)
+        let stopped = now
+        await until("the lock ends") { try server.keys().isEmpty }
+        #expect(
+          try signs(folder.read("alive")).last - stopped < 3_000_000_000, "it outlived the lock")
+        tool.signal(SIGCONT)
+        #expect(await tool.outcome().status == 76)
+      }
+
+      @Test("A guardian that is killed while a run waits is replaced when the command starts")
+      func guardianKilledEarly() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let client = RedisClient(server)
+        _ = try client("SET", "key", "theirs")
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
+        await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+        kill(try #require(guardian(of: tool)), SIGKILL)
+        _ = try client("DEL", "key")
+        await until("it runs") { !folder.read("alive").isEmpty }
+        await until("there is another") { guardian(of: tool) != nil }
+        tool.signal(SIGKILL)
+        _ = await tool.outcome()
+        let ended = now
+        await until("it does not live on") {
+          let alive = folder.read("alive")
+          usleep(100_000)
+          return folder.read("alive") == alive
+        }
+        #expect(try signs(folder.read("alive")).last - ended < 2_000_000_000)
+      }
+
+      @Test(
+        "A run whose guardian cannot be replaced gives its lock up",
+        .enabled("It takes root to set the limit.") { canRunAsNobody })
+      func guardianLost() async throws {
+        let server = try RedisServer(listen: .tcp)
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "prlimit --nproc=1 --pid $PPID && echo ready; exec sleep 100"],
+          on: server, through: Self.asNobody)
+        await tool.waitUntilSaid("ready")
+        kill(try #require(guardian(of: tool)), SIGKILL)
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 76)
+        #expect(outcome.errors.contains("no other can be started"), "\(outcome.errors)")
+        #expect(try server.keys().isEmpty)
+      }
+    #endif
+
     @Test("A command in a session of its own is waited for, and ended with its lock")
     func ownSession() async throws {
       let server = try RedisServer()

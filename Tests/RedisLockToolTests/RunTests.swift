@@ -191,6 +191,79 @@
       await until("no place in a queue is left") { try server.keys() == ["key"] }
     }
 
+    #if os(Linux)
+      /// Whether the loader says which library it sets up.
+      private static let loaderTalks: Bool = {
+        let pipe = NarrowPipe()
+        let tool = try? ToolProcess(
+          ["--version"], through: ["/usr/bin/env", "LD_DEBUG=files"], errors: pipe.writing)
+        guard tool != nil, (try? pipe.writing.close()) != nil else { return false }
+        var talks = false
+        while let message = pipe.read() {
+          talks = talks || message.contains("transferring control")
+        }
+        return talks
+      }()
+
+      @Test(
+        "A signal ends a run at each step of its loading", .enabled(if: loaderTalks),
+        arguments: [SIGINT, SIGTERM, SIGQUIT])
+      func interruptedWhileLoading(signal: Int32) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+        var step = 0
+        var isLast = false
+        while !isLast {
+          step += 1
+          // The loader waits until its last message but one is read.
+          let pipe = NarrowPipe()
+          let tool = try ToolProcess(
+            ["run", "key", "--", "echo", "no"], on: server,
+            through: ["/usr/bin/env", "LD_DEBUG=files"], errors: pipe.writing)
+          try pipe.writing.close()
+          var count = 0
+          while let message = pipe.read() {
+            isLast = message.contains("transferring control")
+            guard isLast || message.contains("calling ") else { continue }
+            count += 1
+            if count == step { tool.signal(signal) }
+            if isLast { break }
+          }
+          #expect(count >= step)
+          // What it still says goes nowhere.
+          let rest = Task.detached { while pipe.read() != nil {} }
+          #expect(await tool.outcome().status == 128 + signal, "step \(step)")
+          await rest.value
+        }
+        #expect(step > 5)
+      }
+
+      @Test("Real-time signals end a run that waits, and reach a command that runs")
+      func realTime() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        // The first that programs may use, and the last, whose names Swift does not know.
+        for signal in [34, 64] as [Int32] {
+          let script =
+            "trap 'echo got it; exit 7' \(signal); echo ready; while :; do sleep 0.02; done"
+          let tool = try ToolProcess(["run", "key", "--", "bash", "-c", script], on: server)
+          await tool.waitUntilSaid("ready")
+          let waiter = try ToolProcess(["run", "key", "--", "echo", "no"], on: server)
+          await until("it waits") {
+            try RedisClient(server)("EXISTS", "redis-lock:queue:{key}").integer == 1
+          }
+          waiter.signal(signal)
+          #expect(await waiter.outcome().status == 128 + signal)
+          tool.signal(signal)
+          let outcome = await tool.outcome()
+          #expect(outcome.status == 7)
+          #expect(outcome.output == "ready\ngot it\n")
+        }
+        await until("nothing stays") { try server.keys().isEmpty }
+      }
+    #endif
+
     @Test("A run ends with 69 without a server, and with 77 when the server refuses")
     func servers() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "right"], listen: .tcp)

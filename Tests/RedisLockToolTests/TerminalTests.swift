@@ -6,25 +6,42 @@
   /// With script(1), which makes a pseudo-terminal and writes down what it shows.
   @Suite("redis-lock run on a terminal", .timeLimit(.minutes(5)))
   struct TerminalTests {
-    /// Runs a command line in a terminal, in which the variable LOCK is the tool.
+    /// Runs a command line in a terminal, in which the variable RUN is the tool, patient with a busy server, and GO a
+    /// file that is not there yet.
     ///
-    /// After each prompt, the input that goes with it is
-    /// typed.
+    /// After each prompt, the input that goes with it is typed; the last one again and again until an answer is there, if
+    /// the shell cannot say when it has come so far.
     private func type(
-      _ input: [(prompt: String, keys: String)], into commandLine: String, on server: RedisServer
+      _ input: [(prompt: String, keys: String)], until answer: String? = nil,
+      into commandLine: String, on server: RedisServer
     ) async throws -> ToolProcess.Outcome {
       let folder = try TemporaryFolder()
       _ = try folder.makeFile("command", commandLine)
-      let steps = input.map { prompt, keys in
-        "until grep -q '\(prompt)' \"$seen\"; do sleep 0.02; done; printf '\(keys)'"
+      var steps = input.map { prompt, keys in
+        "until grep -q '\(prompt)' \"$seen\" || [ -e \"$seen.end\" ]; do sleep 0.02; done; printf '\(keys)'"
+      }
+      if let answer, let keys = input.last?.keys {
+        steps.append(
+          """
+          until grep -q '\(answer)' "$seen" || [ -e "$seen.end" ]; do sleep 0.2; printf '\(keys)'; done
+          """)
       }
       let launcher = """
-        export LOCK="$0" seen='\(folder.path("seen"))'; : >"$seen"
+        export LOCK="$0" RUN="$0 run -w 60s" seen='\(folder.path("seen"))' GO='\(folder.path("go"))'; : >"$seen"
         { \(steps.joined(separator: "\n")); while [ ! -e "$seen.end" ]; do sleep 0.02; done; } |
           { script -qefc "bash '\(folder.path("command"))'" "$seen"; code=$?; : >"$seen.end"; exit $code; }
         """
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }
+
+    // A shell that is about to wait for a process may lose Ctrl-C to it: what is to be ended is no child of one.
+
+    /// What a command waits with until the shell has made the file GO, without a process that could be stopped apart.
+    private static let untilGo = "while [ ! -e $GO ]; do :; done"
+    /// What a command waits with until its job is in the foreground, by its own group or by that of the run.
+    private static let untilInForeground = """
+      while :; do for p in $$ $PPID; do set -- $(cat /proc/$p/stat); [ $5 = $8 ] && break 2; done; sleep 0.02; done
+      """
 
     @Test("A run on a terminal gives the command the terminal")
     func passesThrough() async throws {
@@ -32,7 +49,7 @@
       defer { server.stop() }
       let outcome = try await type(
         [("ready", "hello\\n")],
-        into: "$LOCK run key -c 'test -t 0 && test -t 1 && echo ready; read word; echo got $word'",
+        into: "$RUN key -c 'test -t 0 && test -t 1 && echo ready; read word; echo got $word'",
         on: server)
       #expect(outcome.status == 0)
       #expect(outcome.output.contains("got hello"))
@@ -44,7 +61,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       let outcome = try await type(
-        [("ready", "\\003")], into: "$LOCK run key -c 'echo ready; sleep 100'", on: server)
+        [("ready", "\\003")], into: "$RUN key -c 'echo ready; exec sleep 100'", on: server)
       #expect(outcome.status == 128 + SIGINT)
       #expect(try server.keys().isEmpty)
     }
@@ -55,9 +72,9 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c 'echo ready; sleep 1; echo fin\"\"ished'
+        $RUN key -c 'echo ready; \(Self.untilGo); echo fin\"\"ished'
         echo stopped with $?
-        fg >/dev/null
+        : >$GO; fg >/dev/null
         echo ended with $?
         """
       let outcome = try await type([("ready", "\\032")], into: commands, on: server)
@@ -73,8 +90,8 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c 'echo ready; sleep 0.5'
-        bg >/dev/null
+        $RUN key -c 'echo ready; \(Self.untilGo)'
+        : >$GO; bg >/dev/null
         wait
         echo now
         read word </dev/tty
@@ -97,7 +114,7 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key -c '\(command); echo got $word' &
+        $RUN key -c '\(command); echo got $word' &
         \(fetch) >/dev/null
         """
       let outcome = try await type([("ready", "hello\\n")], into: commands, on: server)
@@ -110,9 +127,9 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $LOCK run key --ttl 500ms -c 'echo ready; sleep 1; echo fin\"\"ished'
+        $RUN key --ttl 3s -c 'echo ready; sleep 100; echo fin\"\"ished'
         echo stopped with $?
-        sleep 1
+        while $LOCK status key >/dev/null; do sleep 0.1; done
         fg >/dev/null
         echo ended with $?
         """
@@ -128,12 +145,13 @@
     ) async throws -> (flock: String, tool: String) {
       let folder = try TemporaryFolder()
       var outputs: [String] = []
-      for lock in ["flock '\(folder.path("file"))'", "$LOCK run key --"] {
+      for lock in ["flock '\(folder.path("file"))'", "$RUN key --"] {
         let outcome = try await type(
           input, into: commands.replacing("LOCKED", with: lock), on: server)
         // The shell's own words name the command, which differs.
-        // What was typed is shown, too.
-        let words = outcome.output.replacing("^Z", with: "").split(whereSeparator: \.isNewline)
+        // What was typed is shown, too, and on a busy machine progress.
+        let words = outcome.output.replacing("^Z", with: "").replacing("\u{1B}[K", with: "")
+          .split(whereSeparator: \.isNewline)
           .filter {
             $0.hasPrefix("= ")
           }
@@ -149,30 +167,30 @@
       arguments: [
         // In the background, and fetched.
         """
-        LOCKED sh -c 'sleep 1; echo "= done"' &
+        LOCKED sh -c '\(untilInForeground); echo "= done"' &
         echo = ready; fg >/dev/null; echo = $?
         """,
         // In the background, fetched, stopped, and fetched again.
         """
-        LOCKED sh -c 'sleep 0.3; echo "= ready"; sleep 1; echo "= done"' &
-        fg >/dev/null; echo = $?; fg >/dev/null; echo = $?
+        LOCKED sh -c '\(untilInForeground); echo "= ready"; \(untilGo); echo "= done"' &
+        fg >/dev/null; echo = $?; : >$GO; fg >/dev/null; echo = $?
         """,
         // Stopped, and then run in the background.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 1; echo "= done"'
-        echo = $?; bg >/dev/null; wait %1; echo = $?
+        LOCKED sh -c 'echo "= ready"; \(untilGo); echo "= done"'
+        echo = $?; : >$GO; bg >/dev/null; wait %1; echo = $?
         """,
         // Stopped with an input that is no terminal.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 1; cat' </dev/null
-        echo = $?; fg >/dev/null; echo = $?
+        LOCKED sh -c 'echo "= ready"; \(untilGo); cat' </dev/null
+        echo = $?; : >$GO; fg >/dev/null; echo = $?
         """,
       ])
     func likeFlock(commands: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       // Ctrl-Z, where the shell waits for it to be typed.
-      let stops = commands.contains("bg") || commands.contains("cat") || commands.contains("0.3")
+      let stops = commands.contains("$GO")
       let input = [(prompt: "= ready", keys: stops ? "\\032" : "")]
       let (flock, tool) = try await compare(input, "set -m\n" + commands, on: server)
       #expect(flock == tool)
@@ -182,24 +200,70 @@
     }
 
     @Test(
+      "Other parts of the job of a run have the terminal as with flock",
+      .enabled(if: hasFlock),
+      arguments: [
+        // Another part reads from it, as a pager does, while the command runs.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; \(untilGo); echo "= passed"' |
+          { read word </dev/tty; echo "= got $word"; : >$GO; cat; }
+        """,
+        // The command reads from it.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= got $word"' | cat
+        """,
+        // The command reads from it, whatever its input is, as for a password.
+        """
+        LOCKED sh -c 'echo "= ready"; read word </dev/tty; echo "= got $word"' </dev/null
+        """,
+        // First the command, and then the other part, which asks while the command has it.
+        """
+        set -m
+        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= first $word"; : >$GO; sleep 1' |
+          { \(untilGo); read word </dev/tty; echo "= got $word"; cat; }
+        """,
+        // A script reads from it, and what it has started in the background holds the lock.
+        """
+        set -m
+        ( LOCKED sh -c ': >$GO; sleep 1' &
+          \(untilGo); echo "= ready"; read word </dev/tty; echo "= got $word"; wait; echo "= $?" )
+        """,
+      ])
+    func pipelineLikeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let scripts = commands.hasPrefix("set -m") ? [commands] : [commands, "set -m\n" + commands]
+      for script in scripts {
+        let (flock, tool) = try await compare([("= ready", "hello\\nhello\\n")], script, on: server)
+        #expect(flock == tool)
+        #expect(tool.contains("= got hello"), "\(tool)")
+        #expect(try server.keys().isEmpty)
+      }
+    }
+
+    @Test(
       "Ctrl-C ends a script around a run as it does around flock", .enabled(if: hasFlock),
       arguments: [
         // In a loop of a script, all of which the terminal sends the signal to.
         """
-        for n in 1 2; do LOCKED sh -c 'echo "= ready"; sleep 2'; echo "= next"; done; echo "= end"
+        for n in 1 2; do LOCKED sh -c 'echo "= ready"; exec sleep 20'; echo "= next"; done; echo "= end"
         """,
         // With an input that is no terminal.
         """
-        LOCKED sh -c 'echo "= ready"; sleep 2; cat' </dev/null; echo "= $?"
+        LOCKED sh -c 'echo "= ready"; exec sleep 20' </dev/null; echo "= $?"
+        """,
+        // In a pipeline.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; exec sleep 20' | cat; echo "= next"
         """,
         // With a command that does not mind.
         """
-        LOCKED sh -c 'trap : INT; echo "= ready"; sleep 1; sleep 1; echo "= done"'
+        LOCKED sh -c 'trap i=1 INT; echo "= ready"; while [ -z "$i" ]; do :; done; echo "= done"'
         """,
         // In a job of its own: after fg of what was put into the background, and of what was stopped.
         """
         set -m
-        LOCKED sh -c 'sleep 0.3; echo "= ready"; sleep 2' &
+        LOCKED sh -c '\(untilInForeground); echo "= ready"; exec sleep 20' &
         fg >/dev/null; echo "= $?"
         """,
       ])
@@ -212,6 +276,21 @@
       await until("nothing stays") { try server.keys().isEmpty }
     }
 
+    @Test("A run that waits on a terminal says for whom, and what it says is short there")
+    func progress() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+      let commands = "trap : INT; $RUN -v key -- true; echo; $LOCK run -n key -- true; echo end"
+      let outcome = try await type([("(3s)", "\\003")], into: commands, on: server)
+      let lines = outcome.output.split(whereSeparator: \.isNewline).filter { !$0.isEmpty }
+      #expect(lines.first?.hasPrefix("redis-lock: waiting for key") == true, "\(outcome.output)")
+      let progress = outcome.output.components(separatedBy: "\r\u{1B}[K")
+        .filter { $0.hasPrefix("redis-lock: key: held by \"theirs\"") }
+      #expect(progress.count >= 3 && progress.allSatisfy { $0.prefix { $0 != "\r" }.count <= 79 })
+      #expect(lines.contains { $0.hasPrefix("redis-lock: key: held by \"theirs\"") })
+    }
+
     @Test(
       "A run is stopped by Ctrl-Z at any moment, also while its shell is about to start a command")
     func stopAnytime() async throws {
@@ -220,7 +299,7 @@
       // A shell that does nothing else: it waits in vfork most of the time. Not in a loop, which bash leaves then.
       let commands = (1...6).map { n in
         """
-        $LOCK run key-\(n) -c 'echo ready-\(n); while :; do /bin/true; done'
+        $RUN key-\(n) -c 'echo ready-\(n); while :; do /bin/true; done'
         echo "stopped with $?"
         kill -KILL $(jobs -p) && wait 2>/dev/null
         """
@@ -238,9 +317,9 @@
       defer { server.stop() }
       let commands = """
         set -m; trap : INT
-        $LOCK run key -c 'echo ready; sleep 1; echo go on; sleep 100'
+        $RUN key -c 'echo ready; \(Self.untilGo); echo go on; exec sleep 100'
         echo stopped with $?
-        fg >/dev/null
+        : >$GO; fg >/dev/null
         echo ended with $?
         """
       let outcome = try await type(
@@ -259,13 +338,15 @@
       _ = try RedisClient(server)("SET", "key", "theirs")
       let commands = """
         set -m; trap : INT
-        $LOCK run -v key -- echo ran
+        $RUN -v key -- echo ran
         echo ended with $?
         fg >/dev/null
         echo then with $?
         """
       let keys = isStopped ? [("waiting", "\\032"), ("ended", "\\003")] : [("waiting", "\\003")]
-      let outcome = try await type(keys, into: commands, on: server)
+      // The shell cannot say that it has fetched the run.
+      let outcome = try await type(
+        keys, until: isStopped ? "then with" : nil, into: commands, on: server)
       let first = isStopped ? 128 + SIGTSTP : 128 + SIGINT
       #expect(outcome.output.contains("ended with \(first)"), "\(outcome.output)")
       if isStopped {

@@ -15,6 +15,19 @@ int child_process_was_ignored(int signal);
 /// Whether so many threads more can be created.
 int child_process_can_create_threads(int count);
 
+// MARK: Signals
+
+/// The first and the last of the real-time signals that programs may use; 0 where there are none.
+int child_process_first_real_time_signal(void);
+int child_process_last_real_time_signal(void);
+
+/// Receives signals from now on: `receive` is called for each, in their order, on a thread of its own.
+///
+/// Once it has returned, no signal is missed. To be called once.
+///
+/// Returns 0, or -1 with `errno`.
+int child_process_receive_signals(const int *numbers, int count, void (*receive)(int signal));
+
 // MARK: The guardian
 
 /// Starts a guardian: a process that ends the command, and this process, when nothing renews its deadline, and ends
@@ -60,12 +73,17 @@ pid_t child_process_start(const struct child_process_order *order);
 /// Whether the command can be started as far as its arguments and environment are not too large; else 0 with `errno`.
 int child_process_fits(const struct child_process_order *order);
 
-/// Gives a terminal's foreground to the command's group, or back to this process's, also from the background.
+/// Gives a terminal's foreground to the command's group, also from the background; 0, or -1 with `errno`.
 int child_process_lend_terminal(int terminal);
+
+/// Gives it back to this process's group; 1, or 0 if the command did not have it, or -1 with `errno`.
 int child_process_take_terminal_back(int terminal);
 
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it goes on.
 void child_process_stop_job(void);
+
+/// Lets the others of this process's own job go on.
+void child_process_continue_job(void);
 
 /// Sends a signal to the others of this process's own job, as the terminal does to the job in its foreground.
 void child_process_signal_job(int signal);
@@ -82,7 +100,16 @@ int child_process_signal(pid_t child, int signal);
 /// Returns the id of a process that it could not be sent to, or 0.
 pid_t child_process_signal_all(pid_t child, int signal);
 
-/// What became of a child.
+/// What became of the guardian.
+enum child_process_guardian_state {
+  child_process_guardian_runs,
+  /// Something has ended it, and another has taken its place.
+  child_process_guardian_replaced,
+  /// Something has ended it, and no other could be started.
+  child_process_guardian_lost,
+};
+
+/// What became of a child, or of the guardian.
 struct child_process_change {
   /// Its exit status; -1 if it has not exited.
   int exit_status;
@@ -90,10 +117,12 @@ struct child_process_change {
   int ending_signal;
   /// The signal that stopped it; 0 if none did.
   int stopping_signal;
+  /// If it does not run, that is what this change tells.
+  enum child_process_guardian_state guardian;
 };
 
-/// Waits until a child has ended or has been stopped, and leaves an ended one in place; -1 with `errno` when there is
-/// no such child. Reaps orphans meanwhile, as the first process of a container has to.
+/// Waits until a child has ended or has been stopped, or the guardian has ended, and leaves an ended child in place; -1
+/// with `errno` when there is no such child. Reaps orphans meanwhile, as the first process of a container has to.
 int child_process_wait(pid_t child, struct child_process_change *change);
 
 /// Lets go of a child that has ended.

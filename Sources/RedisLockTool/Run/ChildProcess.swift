@@ -21,12 +21,14 @@
       case stopped(by: Int32)
       case exited(Int32)
       case killed(signal: Int32)
+      /// Something has ended the guardian; another has taken its place, or none could.
+      case guardianEnded(isReplaced: Bool)
     }
 
     let command: CommandLineWords
     /// What is added to the environment, or replaced in it: `NAME=value`, or `NAME` to leave one out.
     let additions: [String]
-    /// The terminal whose foreground it gets, if any.
+    /// The terminal whose foreground it gets at once, if any.
     let terminal: Int32?
 
     /// Starts it; `receive` is called on its thread, and while that is busy with an end, its id is still its own.
@@ -40,6 +42,10 @@
           var change = child_process_change()
           guard unsafe child_process_wait(child, &change) == 0 else {
             return receive(.failed(errno))
+          }
+          if change.guardian != child_process_guardian_runs {
+            receive(.guardianEnded(isReplaced: change.guardian == child_process_guardian_replaced))
+            continue
           }
           if change.stopping_signal != 0 {
             receive(.stopped(by: change.stopping_signal))

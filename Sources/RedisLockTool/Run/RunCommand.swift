@@ -26,7 +26,7 @@
         Exit status: that of the command, or 128 and its signal's number;
           64  bad usage
           69  the server cannot be reached
-          71  the system lacks threads or processes
+          71  the system lacks threads, processes or /proc
           74  what was asked for could not be written
           75  the lock was not to be had in time; see also -E
           76  the lock was not held to the end

@@ -12,9 +12,11 @@
 
   /// Receives the signals that `redis-lock` passes on.
   final class SignalReceiver: Sendable {
-    /// What is passed on to a command that runs.
+    /// What is passed on to a command that runs; of real-time signals the number alone.
     static let forwarded =
       ending.sorted() + [SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGURG]
+    /// What the system sends to the whole job when a process of it asks for a terminal that another group has.
+    static let terminal = [SIGTTIN, SIGTTOU]
     /// What ends the wait for the lock.
     static let ending: Set<Int32> = {
       let ending: Set = [
@@ -23,7 +25,10 @@
       #if canImport(Darwin)
         return ending
       #else
-        return ending.union([SIGIO, SIGPWR])
+        let (first, last) = (
+          child_process_first_real_time_signal(), child_process_last_real_time_signal()
+        )
+        return ending.union([SIGIO, SIGPWR]).union(first...last)
       #endif
     }()
 
@@ -47,46 +52,39 @@
     }
 
     private let hasContinued = DispatchSemaphore(value: 0)
-    private let sources = Locked<[any DispatchSourceSignal]>([])
 
-    /// Calls `receive` for each signal, on a queue that is not the caller's.
+    /// What the thread of the signals calls, which knows of no object.
+    private static let handler = Locked<(@Sendable (Int32) -> Void)?>(nil)
+
+    /// Calls `receive` for each signal, on a thread of its own.
     ///
-    /// Returns when no signal can be missed.
-    init(on queue: DispatchQueue, _ receive: @escaping @Sendable (Int32) -> Void) {
+    /// From its return on, no signal can be missed; before, each does to this process what it does to any.
+    ///
+    /// - Throws: ``ToolFailure`` when the system lacks a thread.
+    init(_ receive: @escaping @Sendable (Int32) -> Void) throws(ToolFailure) {
       // Whatever the parent has set: a closed output must not end this process, and the end of the command is waited for.
       _ = signal(SIGPIPE, SIG_IGN)
       _ = signal(SIGCHLD, SIG_DFL)
-      let registration = DispatchGroup()
-      func add(
-        _ number: Int32, _ queue: DispatchQueue, _ handler: @escaping @Sendable () -> Void
-      ) {
-        registration.enter()
-        sources.withLock { sources in
-          let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-          source.setEventHandler(handler: handler)
-          source.setRegistrationHandler { @Sendable in registration.leave() }
-          source.activate()
-          sources.append(source)
-        }
-      }
-      for number in Self.forwarded where child_process_was_ignored(number) == 0 {
-        #if canImport(Darwin)
-          // Otherwise it would be delivered as ever, too. On Linux the source has a handler of its own, and a signal
-          // that comes before is not to be lost.
-          _ = signal(number, SIG_IGN)
-        #endif
-        add(number, queue) {
-          guard number != SIGTSTP || Self.stops.withLock({ $0 == 0 }) else { return }
-          Self.received.withLock { _ = $0.insert(number) }
+      Self.handler.withLock { [hasContinued] handler in
+        handler = { number in
+          if number == SIGCONT {
+            hasContinued.signal()
+          } else {
+            guard number != SIGTSTP || Self.stops.withLock({ $0 == 0 }) else { return }
+            Self.received.withLock { _ = $0.insert(number) }
+          }
           receive(number)
         }
       }
-      add(SIGCONT, queue) { [hasContinued] in
-        hasContinued.signal()
-        receive(SIGCONT)
+      let numbers =
+        (Self.forwarded + Self.terminal).filter { child_process_was_ignored($0) == 0 } + [SIGCONT]
+      let result = unsafe child_process_receive_signals(numbers, Int32(numbers.count)) { number in
+        SignalReceiver.handler.withLock { $0 }?(number)
       }
-      // Not for ever, when no thread can be had.
-      _ = registration.wait(timeout: .now() + 1)
+      guard result == 0 else {
+        throw ToolFailure(
+          .system, "cannot receive signals: \(unsafe String(cString: strerror(errno)))")
+      }
     }
 
     /// Stops this process and the others of its job, and returns when somebody has let them go on.

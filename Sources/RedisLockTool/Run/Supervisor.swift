@@ -47,6 +47,10 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
+      /// Whether nothing guards the command any more.
+      var isUnguarded = false
+      /// Whether the command gets the terminal whenever this job has it.
+      var getsTerminal = false
       /// Whether this process is stopped with the command, or about to go on with it.
       var isStopped = false
     }
@@ -71,7 +75,7 @@
     /// - Throws: ``ToolFailure`` when the command was not run, or had to be ended.
     func run(on connection: ConnectionOptions) async throws -> Int32 {
       try prepare()
-      let receiver = SignalReceiver(on: queue) { [weak self] in self?.receive($0) }
+      let receiver = try SignalReceiver { [weak self] in self?.receive($0) }
       defer { withExtendedLifetime(receiver) {} }
       let locker: Locker
       let lock: Lock
@@ -94,7 +98,8 @@
       let note = Task { try? await record(lock, at: locker, since: start) }
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
-      terminal?.takeBack()
+      // Another process of this job may have asked for it a moment ago.
+      if terminal?.takeBack() == true { child_process_continue_job() }
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
       // A server that did not answer the release would only cost time.
@@ -134,7 +139,7 @@
         additions: [
           "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "), "REDIS_LOCK_TOKEN=" + token,
           fence.map { "REDIS_LOCK_FENCE=" + $0 } ?? "REDIS_LOCK_FENCE",
-        ], terminal: terminal?.fileDescriptor)
+        ], terminal: Terminal.mayBeShared ? nil : terminal?.fileDescriptor)
     }
 
     // MARK: The command
@@ -143,6 +148,7 @@
       under lock: Lock, _ receiver: SignalReceiver
     ) async -> Result<Int32, ToolFailure> {
       let child = child(for: lock)
+      state.withLock { $0.getsTerminal = child.terminal != nil }
       let extend = order.options.extend ?? order.options.ttl / 3
       state.withLock { state in
         state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
@@ -162,6 +168,7 @@
           case .failed(let error):
             continuation.resume(returning: .failure(self.failure(toStart: error)))
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
+          case .guardianEnded(let isReplaced): self.guardianEnded(isReplaced: isReplaced, lock)
           case .exited(let status):
             self.ended()
             continuation.resume(returning: .success(status))
@@ -210,6 +217,16 @@
       }
     }
 
+    /// Does without the guardian no longer than it takes: when this process hung, nothing would end the command.
+    private func guardianEnded(isReplaced: Bool, _ lock: Lock) {
+      if isReplaced {
+        let text = "the process that guards the command was ended by another; it was started again"
+        return console.say(.warning, text, fields())
+      }
+      state.withLock { $0.isUnguarded = true }
+      queue.async { self.look(after: lock) }
+    }
+
     /// Passes a signal on to the command.
     private func pass(_ signal: Int32) {
       state.withLock { state in
@@ -228,7 +245,7 @@
       let loss = describe(reason, trouble: lock.extensionTrouble)
       return state.withLock { state in
         guard let child = state.child else { return nil }
-        state.loss = loss
+        state.loss = state.isUnguarded ? Self.unguarded : loss
         _ = child_process_signal_all(child, signal)
         guard signal == SIGKILL else {
           _ = child_process_signal_all(child, SIGCONT)
@@ -239,11 +256,17 @@
       }
     }
 
+    private static let unguarded =
+      "the lock was given up: the process that guards the command was ended, and no other can be started"
+
     /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
       // A shell tells nobody that a job which runs in the background has become that of the foreground.
-      if terminal.isOwn, signal == SIGTTIN || signal == SIGTTOU { return goOn() }
+      if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
+        state.withLock { $0.getsTerminal = true }
+        return goOn()
+      }
       state.withLock { $0.isStopped = true }
       terminal.takeBack()
       receiver.stop()
@@ -259,13 +282,25 @@
     private func goOn() {
       state.withLock { state in
         guard let child = state.child, !state.isStopped else { return }
-        terminal?.lend()
+        if state.getsTerminal { terminal?.lend() }
         _ = child_process_signal(child, SIGCONT)
       }
     }
 
+    /// Sees to it that another process of this job, such as a pager, gets the terminal that it has asked for.
+    ///
+    /// It was stopped for that. The command has the terminal again when it asks for it.
+    private func shareTerminal() {
+      guard let terminal else { return }
+      state.withLock { $0.getsTerminal = false }
+      if terminal.takeBack() || terminal.isOwn { return child_process_continue_job() }
+      // The whole job is in the background.
+      receive(SIGTSTP)
+    }
+
     private func receive(_ signal: Int32) {
       guard signal != SIGCONT else { return goOn() }
+      guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = SignalReceiver.ending.contains(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
         if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
@@ -282,7 +317,7 @@
 
     /// Sees how long the lock lasts, and ends the command in time.
     private func look(after lock: Lock) {
-      let isGone = lock.lossReason == .takenAway
+      let isGone = lock.lossReason == .takenAway || state.withLock { $0.isUnguarded }
       if !isGone { renewGuardian(for: lock) }
       let action = state.withLock { state in
         state.child == nil

@@ -22,8 +22,21 @@
 
     var fileDescriptor: Int32 { descriptor }
 
-    /// Takes the foreground back, if the command has it.
-    func takeBack() { child_process_take_terminal_back(descriptor) }
+    /// Whether another process of this job may want the terminal, as a pager does in a pipeline, and a script that has
+    /// started this process in the background, without an input.
+    ///
+    /// The command gets it only when it asks for it, then.
+    static let mayBeShared: Bool = {
+      var output = stat()
+      guard isatty(STDIN_FILENO) == 1, unsafe fstat(STDOUT_FILENO, &output) == 0 else {
+        return true
+      }
+      return [S_IFIFO, S_IFSOCK].contains(output.st_mode & S_IFMT)
+    }()
+
+    /// Takes the foreground back, if the command has it; returns whether it had.
+    @discardableResult
+    func takeBack() -> Bool { child_process_take_terminal_back(descriptor) > 0 }
 
     /// Whether this process is in the foreground, and has not lent it.
     var isOwn: Bool { tcgetpgrp(descriptor) == getpgrp() }
