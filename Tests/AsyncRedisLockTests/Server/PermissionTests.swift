@@ -56,6 +56,27 @@ struct PermissionTests {
     #expect(client.contains(" user=least "))
   }
 
+  @Test("A look at a key that a user may not touch takes nothing from its other locks")
+  func foreignKey() async throws {
+    let user = try makeUser(
+      Self.commands + Self.queueing, patterns: ["~locks:*", "~redis-lock:*"],
+      channels: ["&redis-lock:*"])
+    let (first, second) = (try await connect(as: user), try await connect(as: user))
+    let key = "locks:" + uniqueKey()
+    let lock = try await first.acquire(key)
+    let refused = await Attempt { try await first.inspect("payroll") }
+    #expect(refused.error?.code == .refused)
+    let next = Task { try await second.acquire(key, options: .patient) }
+    await eventually { try admin("EXISTS", "redis-lock:queue:{\(key)}") == .integer(1) }
+    let start = ContinuousClock.now
+    try await lock.release()
+    let taken = try await next.value
+    // Handed on, and not polled for after seconds.
+    #expect(start.duration(to: .now) < .seconds(1))
+    #expect(taken.token.hasPrefix("rl1n"))
+    try await taken.release()
+  }
+
   @Test("A user that may queue does not poll", arguments: [true, false])
   func queue(isFencingEnabled: Bool) async throws {
     let user = try makeUser(
