@@ -26,4 +26,31 @@ struct ExtenderTests {
     #expect(time.now == end)
     #expect(isLost.value && lease.hasEnded)
   }
+
+  @Test("An extension that is not ours ends the lease that the token was handed on to meanwhile")
+  func handedOnMeanwhile() throws {
+    let store = StubStore(clock: LockClock(HandFiredTime()))
+    let extender = Extender(
+      store: store, operationTimeout: .seconds(5),
+      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+    let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(300))
+    let lease = Lease(
+      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
+      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: store.clock.now),
+      minHold: .zero, clock: store.clock, origin: .asked
+    ) { _ in }
+    extender.extend(lease, by: .seconds(1)) { _ in }
+    func answer(_ outcome: Extended.Outcome) {
+      store.extensions.exchange([]).first?(
+        .success(Extended(sentAt: store.clock.now, outcomes: [outcome], numbers: 0..<0)))
+    }
+    _ = lease.beginRelease(isAwaited: true)
+    let next = try #require(lease.handedOn(to: options, isFencing: false, roundTrip: .zero))
+    answer(.notAsked)
+    #expect(next.isHeld, "it was the former holder's, and not asked for any more")
+    extender.extend(lease, by: .seconds(1)) { _ in }
+    answer(.notOurs)
+    #expect(!next.isHeld)
+    #expect(next.lossReason == .takenAway)
+  }
 }

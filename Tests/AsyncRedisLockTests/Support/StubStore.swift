@@ -24,6 +24,8 @@ final class StubStore: LockStore {
   /// How often it was asked for the key.
   let questions = Shared(0)
   let isReachable = Shared(true)
+  /// The extensions that were asked for, which a test answers.
+  let extensions = Shared<[@Sendable (Result<Extended, StoreFailure>) -> Void]>([])
 
   init(clock: LockClock = .system, isInTrouble: Bool = false) {
     self.clock = clock
@@ -60,7 +62,9 @@ final class StubStore: LockStore {
   func extend(
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
-  ) {}
+  ) {
+    extensions.change { $0.append(completion) }
+  }
 
   func release(
     _ release: Release, by deadline: Instant,
