@@ -183,6 +183,35 @@
         #expect(await tool.outcome().status == 76)
       }
 
+      @Test("Messages that nobody reads are dropped and counted, and the run goes on")
+      func dropped() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let (folder, pipe) = (try TemporaryFolder(), try fullPipe())
+        let tool = try ToolProcess(
+          ["run", "key", "-c", stubborn(folder.path("alive"))], on: server,
+          errors: pipe.fileHandleForWriting)
+        try pipe.fileHandleForWriting.close()
+        await until("it runs") { !folder.read("alive").isEmpty }
+        // Each one that is replaced is a message; there is room for 256 of them.
+        var last: pid_t = 0
+        for _ in 0..<265 {
+          var next: pid_t?
+          await until("there is a guardian") {
+            next = guardian(of: tool)
+            return next.map { $0 != last } ?? false
+          }
+          last = try #require(next)
+          kill(last, SIGKILL)
+        }
+        let reading = pipe.fileHandleForReading
+        async let said = Task.detached { try reading.readToEnd() }.value
+        _ = try RedisClient(server)("DEL", "key")
+        #expect(await tool.outcome().status == 76)
+        let text = String(decoding: try await said ?? Data(), as: UTF8.self)
+        #expect(text.contains(" messages were dropped, since nothing read them in time"))
+      }
+
       @Test("A guardian that is killed while a run waits is replaced when the command starts")
       func guardianKilledEarly() async throws {
         let server = try RedisServer()
