@@ -57,7 +57,7 @@ struct PermissionTests {
   }
 
   @Test("A look at a key that a user may not touch takes nothing from its other locks")
-  func foreignKey() async throws {
+  func lookAtForeignKey() async throws {
     let user = try makeUser(
       Self.commands + Self.queueing, patterns: ["~locks:*", "~redis-lock:*"],
       channels: ["&redis-lock:*"])

@@ -63,7 +63,7 @@ final class StubStore: LockStore {
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
-    extensions.change { $0.append(completion) }
+    self.extensions.change { $0.append(completion) }
   }
 
   func release(
