@@ -48,11 +48,13 @@ static pid_t signal_descendants(pid_t child, int signal) {
   for (struct dirent *entry; (entry = readdir(folder));) {
     pid_t process = (pid_t)atoi(entry->d_name);
     char state = 0;
-    // The command's group has got the signal; a second one would be too much for some handlers.
-    if (process <= 1 || process == child || process == getpid() || getpgid(process) == child_process_group() ||
-        !descends(process) || !parent_of(process, &state) || state == 'Z')
+    if (process <= 1 || process == getpid() || child_process_is_guardian(process) || !parent_of(process, &state) ||
+        state == 'Z')
       continue;
-    if (kill(process, signal) != 0 && errno == EPERM) missed = process;
+    // The command's group has got the signal, as far as it may; a second one would be too much for some handlers.
+    int is_told = process == child || getpgid(process) == child_process_group();
+    if (!is_told && !descends(process)) continue;
+    if (kill(process, is_told ? 0 : signal) != 0 && errno == EPERM) missed = process;
   }
   closedir(folder);
   return missed;

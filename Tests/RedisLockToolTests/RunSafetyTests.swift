@@ -403,6 +403,35 @@
       #expect(try RedisClient(server)("DBSIZE") == .integer(0))
     }
 
+    @Test(
+      "A command of another user that cannot be ended is told by its number",
+      .enabled("It takes root to have two users.") { canRunAsNobody })
+    func otherUser() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      // As sudo does it: a program that becomes another user for good.
+      let folder = try TemporaryFolder()
+      let become = folder.path("become")
+      try FileManager.default.copyItem(atPath: Self.asNobody[0], toPath: become)
+      try #require(unsafe chmod(become, 0o4755) == 0)
+      let script = "echo $$; exec \(become) --reuid=0 --clear-groups sleep 100"
+      let tool = try ToolProcess(
+        ["run", "--extend", "200ms", "key", "-c", script], on: server, through: Self.asNobody)
+      await until("it runs") { tool.output.hasSuffix("\n") }
+      let id = tool.output.trimmingCharacters(in: .whitespacesAndNewlines)
+      let name = "/proc/\(id)/comm"
+      await until("it is another's") {
+        try String(contentsOfFile: name, encoding: .utf8) == "sleep\n"
+      }
+      _ = try RedisClient(server)("DEL", "key")
+      await until("it is told") {
+        tool.errors.contains("process \(id), which runs under the lock, cannot be ended")
+      }
+      #expect(!tool.errors.contains("killed process"))
+      kill(try #require(pid_t(id)), SIGKILL)
+      #expect(await tool.outcome().status == 76)
+    }
+
     @Test("A tool without a command is a usage error")
     func nothingToDo() async throws {
       #expect(try await ToolProcess.run([]).status == 64)

@@ -47,6 +47,8 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
+      /// What could not be ended, and was told.
+      var missed: Set<pid_t> = []
       /// Whether nothing guards the command any more.
       var isUnguarded = false
       /// Whether the command gets the terminal whenever this job has it.
@@ -210,11 +212,15 @@
         return child_process_signal_all(child, SIGKILL)
       }
       child_process_guardian_end()
-      if missed > 0 {
-        console.say(
-          .warning, "process \(missed), which the command has started, cannot be ended",
-          fields(["pid": .number(Int64(missed))]))
-      }
+      tell(missed: missed)
+    }
+
+    /// Says that a process cannot be ended, such as one of another user; once.
+    private func tell(missed process: pid_t) {
+      guard process > 0, state.withLock({ $0.missed.insert(process).inserted }) else { return }
+      console.say(
+        .warning, "process \(process), which runs under the lock, cannot be ended",
+        fields(["pid": .number(Int64(process))]))
     }
 
     /// Does without the guardian no longer than it takes: when this process hung, nothing would end the command.
@@ -238,21 +244,21 @@
     }
 
     /// Ends the command and all that it has started, because the lock is lost or is being lost; returns its number
-    /// when it is killed for the first time.
+    /// when it is killed for the first time, and that of a process that cannot be ended.
     @discardableResult
-    private func end(with signal: Int32, because lock: Lock) -> pid_t? {
+    private func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
       let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
       let loss = describe(reason, trouble: lock.extensionTrouble)
       return state.withLock { state in
         guard let child = state.child else { return nil }
         state.loss = state.isUnguarded ? Self.unguarded : loss
-        _ = child_process_signal_all(child, signal)
+        let missed = child_process_signal_all(child, signal)
         guard signal == SIGKILL else {
           _ = child_process_signal_all(child, SIGCONT)
           return nil
         }
         defer { state.isKilled = true }
-        return state.isKilled ? nil : child
+        return state.isKilled ? nil : (child, missed)
       }
     }
 
@@ -343,14 +349,15 @@
     }
 
     private func give(up lock: Lock) {
-      let killed = end(with: SIGKILL, because: lock)
+      let ends = end(with: SIGKILL, because: lock)
       // Until nothing is left that was started meanwhile.
       look(after: lock, in: .milliseconds(50))
-      if let killed {
-        console.say(
-          .warning, "killed process \(killed) with SIGKILL",
-          fields(["pid": .number(Int64(killed))]))
-      }
+      guard let (killed, missed) = ends else { return }
+      tell(missed: missed)
+      guard killed != missed else { return }
+      console.say(
+        .warning, "killed process \(killed) with SIGKILL",
+        fields(["pid": .number(Int64(killed))]))
     }
   }
 #endif
