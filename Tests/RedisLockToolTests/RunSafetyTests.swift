@@ -5,22 +5,7 @@
 
   /// The rule behind all of them: the tool ends the job in time whatever its output, its parent or the machine do.
   @Suite("The safety of redis-lock run", .timeLimit(.minutes(2)))
-  struct RunSafetyTests {
-    /// A shell command that notes every few milliseconds that it lives, and does not want to end.
-    private func stubborn(_ file: String) -> String {
-      "trap '' TERM; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
-    }
-
-    /// The first and the last sign of life, in nanoseconds of the wall clock.
-    private func signs(_ text: String) throws -> (first: Int64, last: Int64) {
-      // The last line may have been cut off by the end.
-      let signs = text.split(separator: "\n").compactMap { Int64($0) }
-        .filter { $0 > 1_000_000_000_000_000_000 }
-      return (try #require(signs.first), try #require(signs.last))
-    }
-
-    private var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
-
+  struct RunSafetyTests: SignsOfLife {
     /// A pipe that nobody reads, and that takes no more.
     private func fullPipe() throws -> Pipe {
       let pipe = Pipe()
@@ -94,95 +79,7 @@
       #expect(outcome.duration < .seconds(20))
     }
 
-    @Test("When the tool is killed, its command is ended with all that belongs to its group")
-    func killed() async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let folder = try TemporaryFolder()
-      let tool = try ToolProcess(
-        ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
-      await until("it runs") { !folder.read("alive").isEmpty }
-      tool.signal(SIGKILL)
-      _ = await tool.outcome()
-      let ended = now
-      await until("it does not live on") {
-        let alive = folder.read("alive")
-        usleep(100_000)
-        return folder.read("alive") == alive
-      }
-      #expect(try signs(folder.read("alive")).last - ended < 2_000_000_000)
-    }
-
-    @Test("While the tool is stopped, its command is ended by the end of the lock")
-    func stopped() async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let folder = try TemporaryFolder()
-      let tool = try ToolProcess(
-        ["run", "--ttl", "2s", "key", "-c", stubborn(folder.path("alive"))], on: server)
-      await until("it runs") { !folder.read("alive").isEmpty }
-      tool.signal(SIGSTOP)
-      let stopped = now
-      await until("the lock ends") { try server.keys().isEmpty }
-      let last = try signs(folder.read("alive")).last
-      #expect(last - stopped < 2_000_000_000, "it outlived the lock")
-      // Longer than a tool that hangs is given to say how it came to that.
-      try await Task.sleep(for: .milliseconds(2500))
-      tool.signal(SIGCONT)
-      #expect(await tool.outcome().status == 76)
-      #expect(try signs(folder.read("alive")).last == last)
-    }
-
     #if os(Linux)
-      /// The process that guards the command of a tool.
-      private func guardian(of tool: ToolProcess) -> pid_t? {
-        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return processes.lazy.compactMap { pid_t($0) }.first { process in
-          let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
-          guard let status, status.hasPrefix("Name:\tlock-guardian\n") else { return false }
-          return status.contains("\nPPid:\t\(tool.processID)\n") && !status.contains("\nState:\tZ")
-        }
-      }
-
-      private func isStopped(_ process: pid_t) -> Bool {
-        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
-        return status?.contains("\nState:\tT") ?? false
-      }
-
-      @Test("A guardian that is killed is replaced, and the next one ends the command in time, too")
-      func guardianKilled() async throws {
-        let server = try RedisServer()
-        defer { server.stop() }
-        let folder = try TemporaryFolder()
-        let tool = try ToolProcess(
-          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
-        await until("it runs") { !folder.read("alive").isEmpty }
-        var known: Set<pid_t> = []
-        for _ in 0..<3 {
-          await until("there is a guardian") {
-            (guardian(of: tool).map { !known.contains($0) }) ?? false
-          }
-          let found = try #require(guardian(of: tool))
-          known.insert(found)
-          kill(found, SIGKILL)
-        }
-        await until("there is another") {
-          (guardian(of: tool).map { !known.contains($0) }) ?? false
-        }
-        await until("it is told") { tool.errors.contains("it was started again") }
-        // Stopped, it would not guard anything.
-        let last = try #require(guardian(of: tool))
-        kill(last, SIGSTOP)
-        await until("it goes on") { !isStopped(last) }
-        tool.signal(SIGSTOP)
-        let stopped = now
-        await until("the lock ends") { try server.keys().isEmpty }
-        #expect(
-          try signs(folder.read("alive")).last - stopped < 3_000_000_000, "it outlived the lock")
-        tool.signal(SIGCONT)
-        #expect(await tool.outcome().status == 76)
-      }
-
       @Test("Messages that nobody reads are dropped and counted, and the run goes on")
       func dropped() async throws {
         let server = try RedisServer()
@@ -198,7 +95,7 @@
         for _ in 0..<265 {
           var next: pid_t?
           await until("there is a guardian") {
-            next = guardian(of: tool)
+            next = tool.guardian
             return next.map { $0 != last } ?? false
           }
           last = try #require(next)
@@ -210,48 +107,6 @@
         #expect(await tool.outcome().status == 76)
         let text = String(decoding: try await said ?? Data(), as: UTF8.self)
         #expect(text.contains(" messages were dropped, since nothing read them in time"))
-      }
-
-      @Test("A guardian that is killed while a run waits is replaced when the command starts")
-      func guardianKilledEarly() async throws {
-        let server = try RedisServer()
-        defer { server.stop() }
-        let folder = try TemporaryFolder()
-        let client = RedisClient(server)
-        _ = try client("SET", "key", "theirs")
-        let tool = try ToolProcess(
-          ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
-        await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
-        kill(try #require(guardian(of: tool)), SIGKILL)
-        _ = try client("DEL", "key")
-        await until("it runs") { !folder.read("alive").isEmpty }
-        await until("there is another") { guardian(of: tool) != nil }
-        tool.signal(SIGKILL)
-        _ = await tool.outcome()
-        let ended = now
-        await until("it does not live on") {
-          let alive = folder.read("alive")
-          usleep(100_000)
-          return folder.read("alive") == alive
-        }
-        #expect(try signs(folder.read("alive")).last - ended < 2_000_000_000)
-      }
-
-      @Test(
-        "A run whose guardian cannot be replaced gives its lock up",
-        .enabled("It takes root to set the limit.") { canRunAsNobody })
-      func guardianLost() async throws {
-        let server = try RedisServer(listen: .tcp)
-        defer { server.stop() }
-        let tool = try ToolProcess(
-          ["run", "key", "-c", "prlimit --nproc=1 --pid $PPID && echo ready; exec sleep 100"],
-          on: server, through: Self.asNobody)
-        await tool.waitUntilSaid("ready")
-        kill(try #require(guardian(of: tool)), SIGKILL)
-        let outcome = await tool.outcome()
-        #expect(outcome.status == 76)
-        #expect(outcome.errors.contains("no other can be started"), "\(outcome.errors)")
-        #expect(try server.keys().isEmpty)
       }
     #endif
 
@@ -374,28 +229,15 @@
       #expect(outcome.output == "ran\n")
     }
 
-    /// Runs a command as a user with no other processes; only root can, and that user may not see the tool.
-    private static let asNobody = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups"]
-
-    private static var canRunAsNobody: Bool {
-      guard FileManager.default.fileExists(atPath: asNobody[0]) else { return false }
-      let process = Process()
-      process.executableURL = URL(filePath: asNobody[0])
-      process.arguments = Array(asNobody.dropFirst()) + ["test", "-x", ToolProcess.path]
-      guard (try? process.run()) != nil else { return false }
-      process.waitUntilExit()
-      return process.terminationStatus == 0
-    }
-
     @Test(
       "A tool that may create too few threads says so, and asks for no lock",
-      .enabled("It takes root to set the limit.") { canRunAsNobody })
+      .enabled("It takes root to set the limit.") { Nobody.canRun })
     func tooFewThreads() async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
       let tool = try ToolProcess(
         ["run", "key", "--", "echo", "ran"], on: server,
-        through: Self.asNobody + ["prlimit", "--nproc=5"])
+        through: Nobody.command + ["prlimit", "--nproc=5"])
       let outcome = await tool.outcome()
       #expect(outcome.status == 71)
       #expect(outcome.output.isEmpty)
@@ -405,18 +247,18 @@
 
     @Test(
       "A command of another user that cannot be ended is told by its number",
-      .enabled("It takes root to have two users.") { canRunAsNobody })
+      .enabled("It takes root to have two users.") { Nobody.canRun })
     func otherUser() async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
       // As sudo does it: a program that becomes another user for good.
       let folder = try TemporaryFolder()
       let become = folder.path("become")
-      try FileManager.default.copyItem(atPath: Self.asNobody[0], toPath: become)
+      try FileManager.default.copyItem(atPath: Nobody.command[0], toPath: become)
       try #require(unsafe chmod(become, 0o4755) == 0)
       let script = "echo $$; exec \(become) --reuid=0 --clear-groups sleep 100"
       let tool = try ToolProcess(
-        ["run", "--extend", "200ms", "key", "-c", script], on: server, through: Self.asNobody)
+        ["run", "--extend", "200ms", "key", "-c", script], on: server, through: Nobody.command)
       await until("it runs") { tool.output.hasSuffix("\n") }
       let id = tool.output.trimmingCharacters(in: .whitespacesAndNewlines)
       let name = "/proc/\(id)/comm"

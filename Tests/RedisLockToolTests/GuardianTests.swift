@@ -1,0 +1,131 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("The process that guards the command of redis-lock run", .timeLimit(.minutes(2)))
+  struct GuardianTests: SignsOfLife {
+    private func expectEnd(
+      _ folder: TemporaryFolder, within seconds: Int64, of end: Int64
+    ) async throws {
+      await until("it does not live on") {
+        let alive = folder.read("alive")
+        usleep(100_000)
+        return folder.read("alive") == alive
+      }
+      #expect(try signs(folder.read("alive")).last - end < seconds * 1_000_000_000)
+    }
+
+    @Test("When the tool is killed, its command is ended with all that belongs to its group")
+    func killed() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGKILL)
+      _ = await tool.outcome()
+      let ended = now
+      try await expectEnd(folder, within: 2, of: ended)
+    }
+
+    @Test("While the tool is stopped, its command is ended by the end of the lock")
+    func stopped() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        ["run", "--ttl", "2s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGSTOP)
+      let stopped = now
+      await until("the lock ends") { try server.keys().isEmpty }
+      let last = try signs(folder.read("alive")).last
+      #expect(last - stopped < 2_000_000_000, "it outlived the lock")
+      // Longer than a tool that hangs is given to say how it came to that.
+      try await Task.sleep(for: .milliseconds(2500))
+      tool.signal(SIGCONT)
+      #expect(await tool.outcome().status == 76)
+      #expect(try signs(folder.read("alive")).last == last)
+    }
+
+    #if os(Linux)
+      private func isStopped(_ process: pid_t) -> Bool {
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        return status?.contains("\nState:\tT") ?? false
+      }
+
+      @Test("A guardian that is killed is replaced, and the next one ends the command in time, too")
+      func guardianKilled() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let tool = try ToolProcess(
+          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        var known: Set<pid_t> = []
+        for _ in 0..<3 {
+          await until("there is a guardian") {
+            (tool.guardian.map { !known.contains($0) }) ?? false
+          }
+          let found = try #require(tool.guardian)
+          known.insert(found)
+          kill(found, SIGKILL)
+        }
+        await until("there is another") {
+          (tool.guardian.map { !known.contains($0) }) ?? false
+        }
+        await until("it is told") { tool.errors.contains("it was started again") }
+        // Stopped, it would not guard anything.
+        let last = try #require(tool.guardian)
+        kill(last, SIGSTOP)
+        await until("it goes on") { !isStopped(last) }
+        tool.signal(SIGSTOP)
+        let stopped = now
+        await until("the lock ends") { try server.keys().isEmpty }
+        #expect(
+          try signs(folder.read("alive")).last - stopped < 3_000_000_000, "it outlived the lock")
+        tool.signal(SIGCONT)
+        #expect(await tool.outcome().status == 76)
+      }
+
+      @Test("A guardian that is killed while a run waits is replaced when the command starts")
+      func guardianKilledEarly() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let client = RedisClient(server)
+        _ = try client("SET", "key", "theirs")
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
+        await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+        kill(try #require(tool.guardian), SIGKILL)
+        _ = try client("DEL", "key")
+        await until("it runs") { !folder.read("alive").isEmpty }
+        await until("there is another") { tool.guardian != nil }
+        tool.signal(SIGKILL)
+        _ = await tool.outcome()
+        let ended = now
+        try await expectEnd(folder, within: 2, of: ended)
+      }
+
+      @Test(
+        "A run whose guardian cannot be replaced gives its lock up",
+        .enabled("It takes root to set the limit.") { Nobody.canRun })
+      func guardianLost() async throws {
+        let server = try RedisServer(listen: .tcp)
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "prlimit --nproc=1 --pid $PPID && echo ready; exec sleep 100"],
+          on: server, through: Nobody.command)
+        await tool.waitUntilSaid("ready")
+        kill(try #require(tool.guardian), SIGKILL)
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 76)
+        #expect(outcome.errors.contains("no other can be started"), "\(outcome.errors)")
+        #expect(try server.keys().isEmpty)
+      }
+    #endif
+  }
+#endif

@@ -1,0 +1,24 @@
+#if CommandLineTool
+  import Foundation
+  import Testing
+
+  /// How tests see for how long a command has lived.
+  protocol SignsOfLife {}
+
+  extension SignsOfLife {
+    /// A shell command that notes every few milliseconds that it lives, and does not want to end.
+    func stubborn(_ file: String) -> String {
+      "trap '' TERM; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
+    }
+
+    /// The first and the last sign of life, in nanoseconds of the wall clock.
+    func signs(_ text: String) throws -> (first: Int64, last: Int64) {
+      // The last line may have been cut off by the end.
+      let signs = text.split(separator: "\n").compactMap { Int64($0) }
+        .filter { $0 > 1_000_000_000_000_000_000 }
+      return (try #require(signs.first), try #require(signs.last))
+    }
+
+    var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
+  }
+#endif
