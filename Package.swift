@@ -61,7 +61,7 @@ let package = Package(
       pkgConfig: hiredisPkgConfig,
       providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]
     ),
-    .systemLibrary(name: "CEpoll", path: "Modules/CEpoll"),
+    .target(name: "CEpoll", path: "Modules/CEpoll"),
     .target(
       name: "AsyncRedisLock",
       dependencies: [

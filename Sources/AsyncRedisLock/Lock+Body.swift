@@ -144,5 +144,7 @@ private final class BodyCanceller: Sendable {
     }
   }
 
+  /// Cancels the body's task, which runs handlers of the program's: if one blocks, so does the end of this body, as
+  /// it does in the language, and nothing else.
   func cancel() { handle.withLock { unsafe $0?.task.cancel() } }
 }

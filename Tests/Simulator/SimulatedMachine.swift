@@ -18,16 +18,22 @@ struct SimulatedMachine: Machine {
   func makePoller() -> any Poller { SimulatedPoller() }
 
   func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener {
-    SimulatedOpener(process: process, network: network)
+    SimulatedOpener(process: process, network: network, queue: SimulatedQueue(of: process))
   }
 }
 
 private struct SimulatedOpener: StreamOpener {
   let process: SimulatedProcess
   let network: Network
+  let queue: SimulatedQueue
 
-  func open(by deadline: Instant) throws(TransportError) -> any ByteStream {
-    try network.connect(process)
+  func open(
+    by deadline: Instant,
+    completion: @escaping @Sendable (Result<any ByteStream, TransportError>) -> Void
+  ) {
+    queue.async {
+      completion(Result { () throws(TransportError) in try network.connect(process) })
+    }
   }
 }
 

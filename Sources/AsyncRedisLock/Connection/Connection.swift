@@ -11,8 +11,7 @@ internal import Synchronization
 /// takes longer than a server nearby.
 final class Connection: Sendable {
   private let queue: any WorkQueue
-  private let openerQueue: any WorkQueue
-  /// For what is tried again after a pause: not behind a stream that is being opened.
+  /// For what is tried again after a pause.
   private let pauseQueue: any WorkQueue
   private let opener: any StreamOpener
   private let submissions = Locked(SubmissionQueue())
@@ -35,7 +34,6 @@ final class Connection: Sendable {
     self.reporter = reporter
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
-    openerQueue = machine.makeQueue("opener", .blocking)
     pauseQueue = machine.makeQueue("pause", .extensions)
     opener = machine.makeOpener(of: configuration.address)
     poller = try machine.makePoller()
@@ -154,11 +152,11 @@ extension Connection {
   /// Whether the connection has to be given up; asked once.
   func takeDistrust() -> Bool { isDistrusted.exchange(false, ordering: .relaxed) }
 
-  /// Opens a stream off the queue and puts the outcome into the submissions.
-  func open(by deadline: Instant) {
-    openerQueue.async {
-      let result = Result { () throws(TransportError) in try self.opener.open(by: deadline) }
-      self.act(on: self.submissions.withLock { $0.add(result) })
+  /// Opens a stream and puts the outcome into the submissions.
+  func open(by deadline: Instant, attempt: Int) {
+    opener.open(by: deadline) { [self] result in
+      let opened = SubmissionQueue.Opened(attempt: attempt, stream: result)
+      act(on: submissions.withLock { $0.add(opened) })
     }
   }
 

@@ -3,20 +3,9 @@ internal import DequeModule
 /// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
 /// touches the stream.
 struct ConnectionDriver: ~Copyable {
-  enum Link {
-    /// Not connected; a connection may be tried from this instant on.
-    case down(until: Instant)
-    /// A stream is being opened elsewhere.
-    case opening
-    /// Connected; the replies to the login are due by the deadline.
-    case loggingIn(replies: [Reply], expected: Int, deadline: Instant)
-    case ready
-  }
-
   private let handshake: Handshake
-  private let connectTimeout: Duration
   var stream: CommandStream?
-  var link: Link
+  var state: ConnectionState
   var pending = PendingRequests()
   var inFlight: InFlightRequests
   private var questionCount: UInt32 = 0
@@ -28,14 +17,8 @@ struct ConnectionDriver: ~Copyable {
   var generator: Randomness
   /// Why there is no connection, for those who have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
-  /// The server is the wrong one: reconnect when all replies are in.
-  var mustReconnect = false
   private let longestDrain: Duration
-  /// When to end at the latest; nil while everything is taken.
-  private var latestEnd: Instant?
-  var openness = SubmissionQueue.Openness.open
-  /// When to end though something is left to do; nil while the connection is not being closed.
-  var end: Instant?
+  private var ending = ConnectionEnding.open
   /// Memory for what is taken out of the submissions.
   private var taken: [Request] = []
   /// What waits for the server in place of this thread; nil while a thread works.
@@ -47,8 +30,7 @@ struct ConnectionDriver: ~Copyable {
   ) {
     self.handshake = handshake
     generator = randomness
-    connectTimeout = configuration.connectTimeout
-    link = .down(until: now)
+    state = ConnectionState(from: now, connectTimeout: configuration.connectTimeout)
     inFlight = InFlightRequests(longestSilence: configuration.operationTimeout)
     longestDrain = configuration.operationTimeout
   }
@@ -70,8 +52,7 @@ struct ConnectionDriver: ~Copyable {
   /// Works on a caller's thread, if that is likely to be done at once; false when the queue has to go
   /// on with it.
   mutating func runBriefly(on connection: Connection) -> Bool {
-    guard isReady, hasNothingToDo, !mustReconnect, openness == .open, callerRuns.allowsCallerRun()
-    else {
+    guard state.isReady, hasNothingToDo, ending == .open, callerRuns.allowsCallerRun() else {
       return false
     }
     return work(on: connection, until: connection.clock.now + Self.longestCallerRun)
@@ -90,16 +71,15 @@ struct ConnectionDriver: ~Copyable {
         if connection.stopWorking() { return true }
         continue
       }
-      if submitted.openness > openness {
-        let latestEnd = latestEnd ?? now + longestDrain
-        self.latestEnd = latestEnd
-        if submitted.openness == .closing { end = latestEnd }
-        refuse(submitted.openness, on: connection)
+      if ending.reduce(to: submitted.openness, at: now, drainingFor: longestDrain) {
+        refuse(on: connection)
       }
       do throws(TransportError) {
-        if let opened = submitted.opened { try adopt(opened, at: now) }
+        if let opened = submitted.opened, state.awaits(opened.attempt) {
+          try adopt(opened.stream, at: now)
+        }
         failOverdue(at: now, on: connection)
-        if let end, hasNothingToDo || end <= now {
+        if ending.isDue(at: now, isDone: hasNothingToDo) {
           shutDown(on: connection)
           continue
         }
@@ -109,7 +89,7 @@ struct ConnectionDriver: ~Copyable {
           continue
         }
         if let callerRunEnd {
-          guard isReady, try receive(on: connection, by: callerRunEnd) else {
+          guard state.isReady, try receive(on: connection, by: callerRunEnd) else {
             callerRuns.wasTooSlow()
             return false
           }
@@ -132,31 +112,20 @@ struct ConnectionDriver: ~Copyable {
     return contents
   }
 
-  var isReady: Bool { if case .ready = link { true } else { false } }
-
   private var hasNothingToDo: Bool { pending.isEmpty && inFlight.isEmpty }
 
   /// Whether there is nothing to wait for on this thread.
-  private var isIdle: Bool {
-    if case .loggingIn = link { return false }
-    return hasNothingToDo
-  }
+  private var isIdle: Bool { hasNothingToDo && !state.isLoggingIn }
 
   // MARK: Connecting
 
-  /// Does what the state of the link allows now: connect, give up connecting, or send.
+  /// Does what the state allows now: connect, give up connecting, or send.
   private mutating func advance(at now: Instant, on connection: Connection) throws(TransportError) {
-    switch link {
-    case .down(let earliest):
-      guard !pending.isEmpty, earliest <= now else { return }
-      link = .opening
-      connection.open(by: now + connectTimeout)
-    case .opening:
-      break
-    case .loggingIn(_, _, let deadline):
-      if deadline <= now { throw .unreachable("the server did not answer the login") }
-    case .ready:
-      try send(at: now, on: connection)
+    switch state.advance(at: now, hasPending: !pending.isEmpty, hasInFlight: !inFlight.isEmpty) {
+    case .wait: break
+    case .open(let attempt, let deadline): connection.open(by: deadline, attempt: attempt)
+    case .send: try send(at: now)
+    case .giveUp(let cause): throw cause
     }
   }
 
@@ -167,43 +136,31 @@ struct ConnectionDriver: ~Copyable {
     stream = try CommandStream(on: opened.get())
     let commands = handshake.commands()
     for command in commands { _ = stream?.append(command) }
-    link = .loggingIn(replies: [], expected: commands.count, deadline: now + connectTimeout)
+    state.logIn(expecting: commands.count, at: now)
     try stream?.write()
   }
 
   private mutating func acceptLogin(
     _ reply: Reply, on connection: Connection
   ) throws(TransportError) {
-    guard case .loggingIn(var replies, let expected, let deadline) = link else { return }
-    replies.append(reply)
-    // A full server sends its error unasked and hangs up, so the other replies never come.
-    if reply.error?.code == .maxClients || replies.count == expected {
-      try handshake.check(replies)
-      link = .ready
-      if hasBeenReady { connection.reporter.reconnected() }
-      hasBeenReady = true
-    } else {
-      link = .loggingIn(replies: replies, expected: expected, deadline: deadline)
-    }
+    guard case .check(let replies) = state.acceptLogin(reply) else { return }
+    try handshake.check(replies)
+    state.loggedIn()
+    if hasBeenReady { connection.reporter.reconnected() }
+    hasBeenReady = true
   }
 
   /// What ended the connection: a server that hangs up during the login has said why, if it has said anything.
   private func causeOfLoss(_ error: TransportError) -> TransportError {
-    guard case .loggingIn(let replies, _, _) = link, case .connectionLost = error,
-      let last = replies.lazy.compactMap(\.error).last
-    else { return error }
+    guard case .connectionLost = error, let last = state.loginError else { return error }
     return handshake.judge(last)
   }
 
   // MARK: Sending and receiving
 
-  private mutating func send(at now: Instant, on connection: Connection) throws(TransportError) {
+  private mutating func send(at now: Instant) throws(TransportError) {
     // With something left to write, the stream is asked first whether it takes it.
     guard !pending.isEmpty, stream?.hasUnsentBytes == false else { return }
-    if mustReconnect {
-      guard inFlight.isEmpty else { return }
-      throw .connectionLost("the server is not the master any more")
-    }
     if inFlight.isEmpty {
       // What the server said or did while nobody listened must not pass for an answer.
       guard stream?.stream.isIdle == true else {
@@ -261,11 +218,11 @@ struct ConnectionDriver: ~Copyable {
     let readiness = connection.wait(
       for: stream?.stream, toWrite: hasUnsentBytes,
       until: hasMoreToSend ? now : min(nextEvent ?? longest, longest),
-      gathers: isReady && !hasMoreToSend && !hasUnsentBytes)
+      gathers: state.isReady && !hasMoreToSend && !hasUnsentBytes)
     guard stream != nil else { return readiness.isWoken }
     if readiness.canWrite { try stream?.write() }
     if readiness.canRead { try receive(on: connection) }
-    if inFlight.isSilent(at: connection.clock.now) { throw .timedOut }
+    if inFlight.isStuck(at: connection.clock.now) { throw .timedOut }
     return readiness.isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
   }
 
@@ -287,7 +244,7 @@ struct ConnectionDriver: ~Copyable {
   /// Whether a further batch can be written at once.
   private var hasMoreToSend: Bool {
     mutating get {
-      guard case .ready = link, !mustReconnect, !pending.isEmpty else { return false }
+      guard state.isReady, !pending.isEmpty else { return false }
       return stream?.hasUnsentBytes == false
     }
   }
@@ -321,18 +278,18 @@ struct ConnectionDriver: ~Copyable {
   /// others were.
   private mutating func parse(on connection: Connection) throws(TransportError) {
     while let reply = try stream?.nextReply() {
-      guard case .ready = link else {
+      guard state.isLoggedIn else {
         try acceptLogin(reply, on: connection)
         continue
       }
-      if reply.error?.remedy == .reconnect { mustReconnect = true }
+      if reply.error?.remedy == .reconnect { state.isOutdated() }
       guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
       answered.append(next)
       if next.answer.isMissingScript, next.request.hasSentSource {
         throw .protocolViolation("a script is missing that was sent along")
       }
     }
-    if case .ready = link, inFlight.isEmpty, stream?.hasUnparsedBytes == true {
+    if state.isLoggedIn, inFlight.isEmpty, stream?.hasUnparsedBytes == true {
       throw .protocolViolation("bytes that nobody asked for")
     }
   }
@@ -350,17 +307,9 @@ struct ConnectionDriver: ~Copyable {
 
   /// When something has to be done even if nothing arrives.
   private var nextEvent: Instant? {
-    var next = end
-    func consider(_ event: Instant?) {
-      if let event { next = min(next ?? event, event) }
-    }
-    consider(pending.nextDeadline)
-    consider(inFlight.nextEvent)
-    switch link {
-    case .down(let earliest): if !pending.isEmpty { consider(earliest) }
-    case .loggingIn(_, _, let deadline): consider(deadline)
-    case .opening, .ready: break
-    }
-    return next
+    [
+      ending.deadline, pending.nextDeadline, inFlight.nextEvent,
+      state.nextEvent(hasPending: !pending.isEmpty),
+    ].lazy.compactMap(\.self).min()
   }
 }

@@ -18,8 +18,18 @@ struct InFlightRequests {
   private var slots: Deque<Slot> = []
   /// When the server last said something, or when it was first asked after it had said everything.
   private var quietSince: Instant?
+  /// When the last reply was complete, or the server was first asked after it had said everything.
+  private var repliedAt: Instant?
   /// No request in here has an earlier deadline that has not been looked at.
   private var nextDeadline: Instant?
+  /// Requests whose answer was an error that means "not now", until a later answer shows by its number that each
+  /// was its own.
+  private var doubtful: Deque<Request> = []
+
+  /// How many silences a reply may take that comes in small pieces: all its callers have given up by then.
+  private static let longestReply = 4
+  /// An error that comes twice is followed by few others before it is noticed.
+  private static let mostDoubtful = 1000
 
   init(longestSilence: Duration) { self.longestSilence = longestSilence }
 
@@ -29,7 +39,7 @@ struct InFlightRequests {
 
   /// Adds a request whose commands are about to be written; `question` is the number that goes along, if it is a script.
   mutating func append(_ request: Request, sentAt: Instant, question: UInt32? = nil) {
-    if slots.isEmpty { quietSince = sentAt }
+    if slots.isEmpty { (quietSince, repliedAt) = (sentAt, sentAt) }
     slots.append(
       Slot(
         request: request, sentAt: sentAt, question: question, replyCount: request.commandCount))
@@ -51,11 +61,14 @@ struct InFlightRequests {
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
     guard !slots.isEmpty else { throw .protocolViolation("a reply that nobody asked for") }
     slots[0].replies.append(try slots[0].question.map(reply.answer) ?? reply)
+    repliedAt = quietSince
+    if slots[0].question != nil, reply.error == nil { doubtful.removeAll() }
     guard slots[0].replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
-    if slots.isEmpty {
-      quietSince = nil
-      nextDeadline = nil
+    if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
+    if slot.request.endsWithError, slot.replies.first?.error.map({ $0.remedy != .fail }) == true {
+      if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }
+      doubtful.append(slot.request)
     }
     return Answered(
       request: slot.request, answer: Request.Answer(replies: slot.replies, sentAt: slot.sentAt))
@@ -79,17 +92,18 @@ struct InFlightRequests {
     return overdue
   }
 
-  /// Whether the server has been silent for so long that the connection has to be given up.
-  func isSilent(at now: Instant) -> Bool {
-    guard let quietSince, !slots.isEmpty else { return false }
-    return quietSince + longestSilence <= now
+  /// Whether the server has been silent, or at one reply, for so long that the connection has to be given up.
+  func isStuck(at now: Instant) -> Bool { stuckAt.map { $0 <= now } ?? false }
+
+  private var stuckAt: Instant? {
+    guard let quietSince, let repliedAt else { return nil }
+    return min(quietSince + longestSilence, repliedAt + longestSilence * Self.longestReply)
   }
 
   /// When to look again at deadlines and silence; nil while nothing is in flight.
   var nextEvent: Instant? {
-    guard let quietSince, !slots.isEmpty else { return nil }
-    let silent = quietSince + longestSilence
-    return min(nextDeadline ?? silent, silent)
+    guard let stuckAt else { return nil }
+    return min(nextDeadline ?? stuckAt, stuckAt)
   }
 
   /// The requests that are not answered.
@@ -99,5 +113,11 @@ struct InFlightRequests {
   mutating func removeAll() -> [Request] {
     defer { self = Self(longestSilence: longestSilence) }
     return slots.map(\.request)
+  }
+
+  /// Takes out the requests of which it is not sure that their answers were their own.
+  mutating func removeDoubtful() -> [Request] {
+    defer { doubtful.removeAll() }
+    return Array(doubtful)
   }
 }

@@ -45,10 +45,16 @@ final class Request: Sendable {
   let kind: Kind
   /// Whether a task waits for the answer, and may as well do the connection's work meanwhile.
   let isAwaited: Bool
-  /// Makes the request that takes back what this one may have done, when nobody learns its outcome.
+  /// Makes the request that takes back what `origin` may have done, when nobody learns its outcome.
   ///
   /// What it works on is never used again.
-  let undo: (@Sendable () -> Request)?
+  typealias Undo = @Sendable (_ origin: Request?) -> Request
+  private let undo: Undo?
+  /// Whether an error that means "not now" ends what the request works on: that is taken back if the error proves
+  /// to have been another's.
+  let endsWithError: Bool
+  /// The request that this one takes back.
+  private let origin: Request?
 
   /// Whether the request goes on when its connection breaks.
   var givesBack: Bool { kind != .call }
@@ -62,22 +68,23 @@ final class Request: Sendable {
   /// thread that gives the request up, and must not block.
   convenience init(
     _ commands: [Command], deadline: Instant, kind: Kind = .call,
-    isAwaited: Bool = false, undo: (@Sendable () -> Request)? = nil,
+    isAwaited: Bool = false, undo: Undo? = nil, endsWithError: Bool = false,
+    undoing origin: Request? = nil,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
-      .commands(commands), deadline: deadline, kind: kind, isAwaited: isAwaited,
-      undo: undo, completion: completion)
+      .commands(commands), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
+      endsWithError: endsWithError, origin: origin, completion: completion)
   }
 
-  /// Creates a request of commands that run no script, and that a task waits for.
+  /// Creates a request of commands that run no script, that a task waits for, and that an error ends.
   convenience init(
-    _ commands: CommandBuffer, deadline: Instant, undo: @escaping @Sendable () -> Request,
+    _ commands: CommandBuffer, deadline: Instant, undo: @escaping Undo,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .encoded(commands), deadline: deadline, kind: .call, isAwaited: true, undo: undo,
-      completion: completion)
+      endsWithError: true, origin: nil, completion: completion)
   }
 
   /// Creates a request whose command is made when it is sent, so that it depends on all that was handed over
@@ -89,12 +96,12 @@ final class Request: Sendable {
   ) {
     self.init(
       .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: nil,
-      completion: completion)
+      endsWithError: false, origin: nil, completion: completion)
   }
 
   private init(
     _ content: Content, deadline: Instant, kind: Kind, isAwaited: Bool,
-    undo: (@Sendable () -> Request)?,
+    undo: Undo?, endsWithError: Bool, origin: Request?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.content = content
@@ -102,6 +109,8 @@ final class Request: Sendable {
     self.kind = kind
     self.isAwaited = isAwaited
     self.undo = undo
+    self.endsWithError = endsWithError
+    self.origin = origin
     self.completion = completion
   }
 
@@ -163,14 +172,15 @@ final class Request: Sendable {
       .exchanged
   }
 
-  /// Notes that its commands, or what they take back, have been sent on a connection that broke.
+  /// Makes the request that takes back what this one may have done, if there is anything to take back.
+  func makeUndo() -> Request? { undo?(self) }
+
+  /// Notes that its commands have been sent on a connection that broke.
   func noteRepetition() { isRepeated.store(true, ordering: .relaxed) }
 
-  /// Puts a sent request back to be sent again, because its connection broke; false when the caller has
-  /// given up.
-  func beginRepeating() -> Bool {
-    noteRepetition()
-    return returnToQueue()
+  /// Whether its commands, or what they take back, have been sent on a connection that broke.
+  private var mayComeAgain: Bool {
+    isRepeated.load(ordering: .relaxed) || origin?.mayComeAgain == true
   }
 
   /// Puts a sent request back to be sent with its scripts' sources, because the server knew a digest no
@@ -180,7 +190,8 @@ final class Request: Sendable {
     !isBySource.exchange(true, ordering: .relaxed) && returnToQueue()
   }
 
-  private func returnToQueue() -> Bool {
+  /// Puts a sent request back to be sent again; false when the caller has given up.
+  func returnToQueue() -> Bool {
     phase.compareExchange(expected: .sent, desired: .queued, ordering: .acquiringAndReleasing)
       .exchanged
   }
@@ -189,7 +200,7 @@ final class Request: Sendable {
   func succeed(_ answer: Answer) {
     guard phase.exchange(.finished, ordering: .acquiringAndReleasing) != .finished else { return }
     var answer = answer
-    answer.isOfRepetition = isRepeated.load(ordering: .relaxed)
+    answer.isOfRepetition = mayComeAgain
     completion(.success(answer))
   }
 
@@ -201,7 +212,7 @@ final class Request: Sendable {
     let former = phase.exchange(.finished, ordering: .acquiringAndReleasing)
     guard former != .finished else { return }
     // What gives back has to go on in any case, sent or not.
-    if former == .sent || givesBack, let undo { send(undo()) }
+    if former == .sent || givesBack, let undo { send(undo(self)) }
     completion(.failure(cause))
   }
 }

@@ -23,8 +23,14 @@ struct SubmissionQueue {
     static func < (first: Self, second: Self) -> Bool { first.rawValue < second.rawValue }
   }
 
+  /// The outcome of an attempt to open a stream.
+  struct Opened {
+    let attempt: Int
+    let stream: Result<any ByteStream, TransportError>
+  }
+
   private var requests: [Request] = []
-  private var opened: Result<any ByteStream, TransportError>?
+  private var opened: Opened?
   private var openness = Openness.open
   private var isOpennessNews = false
   private var isWorking = false
@@ -47,7 +53,7 @@ struct SubmissionQueue {
   }
 
   /// Adds the outcome of opening a stream.
-  mutating func add(_ opened: Result<any ByteStream, TransportError>) -> WorkerCall {
+  mutating func add(_ opened: Opened) -> WorkerCall {
     self.opened = opened
     return notice()
   }
@@ -79,7 +85,7 @@ struct SubmissionQueue {
 
   /// What the worker takes out at once, along with the requests.
   struct Contents {
-    let opened: Result<any ByteStream, TransportError>?
+    let opened: Opened?
     let openness: Openness
   }
 

@@ -101,8 +101,8 @@ final class SubscribedStream: Sendable {
           }
           // Also the end, when it comes with the last bytes: not every source tells of that alone.
           mayHaveMore = !state.stream.stream.isIdle
-          state.isSilentSincePing = false
           while let reply = try state.stream.nextReply() {
+            state.isSilentSincePing = false
             if let arrival = try accept(reply, &state) { arrivals.append(arrival) }
           }
         }

@@ -33,7 +33,6 @@ final class Subscriber: Sendable {
   private static let pauseAfterRefusal = Duration.seconds(10)
 
   private let queue: any WorkQueue
-  private let openerQueue: any WorkQueue
   private let opener: any StreamOpener
   private let clock: LockClock
   private let randomness: Randomness
@@ -53,7 +52,6 @@ final class Subscriber: Sendable {
     handler: @escaping @Sendable (Event) -> Void
   ) {
     queue = machine.makeQueue("inbox", .extensions)
-    openerQueue = machine.makeQueue("inbox-opener", .blocking)
     opener = machine.makeOpener(of: configuration.address)
     clock = machine.clock
     randomness = machine.randomness
@@ -120,8 +118,7 @@ final class Subscriber: Sendable {
       return state.attempt
     }
     let deadline = clock.now + connectTimeout
-    openerQueue.async { [weak self, opener] in
-      let result = Result { () throws(TransportError) in try opener.open(by: deadline) }
+    opener.open(by: deadline) { [weak self] result in
       guard let self else { return }
       queue.async { self.adopt(result, attempt: attempt) }
     }

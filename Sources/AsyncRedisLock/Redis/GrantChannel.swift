@@ -200,7 +200,12 @@ final class GrantChannel: Sendable {
   /// of the kind, and a crowd of them must not keep any answer from counting.
   func verify(isNewServer: Bool = true) {
     let connection: Int? = state.withLock { state in
-      guard state.isSubscribed, state.readiness != .unavailable else { return nil }
+      // What one server has refused another may allow.
+      let isRefused = state.readiness == .unavailable && state.subscriber != nil
+      guard state.isSubscribed, state.readiness != .unavailable || isRefused && isNewServer else {
+        return nil
+      }
+      if isRefused { state.readiness = .opening }
       guard !state.isVerifying else {
         if isNewServer { state.mustVerifyAgain = true }
         return nil

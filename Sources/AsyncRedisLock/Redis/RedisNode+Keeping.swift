@@ -47,13 +47,13 @@ extension RedisNode {
       submit(isRepetition ? release.repeated : release, by: deadline, completion: completion)
     }
     let command: Command
-    var undo: (@Sendable () -> Request)?
+    var undo: Request.Undo?
     if let end = release.keptUntil, clock.now < end {
       // What would free the keys at once must not stand in for it.
       command = keepCommand(claim, until: end)
     } else {
       command = Self.releaseCommand(claim, names, queues: queued)
-      undo = { [self] in cleanUp(claim, until: release.keysLastUntil) }
+      undo = { [self] in cleanUp(claim, until: release.keysLastUntil, undoing: $0) }
     }
     let request = Request(
       [command], deadline: deadline, kind: undo == nil ? .cleanUp : .release,
@@ -67,7 +67,7 @@ extension RedisNode {
       guard Self.isTransient(result) else {
         let outcome = readRelease(result, of: release)
         if case .failure(.unintelligible) = outcome {
-          if let undo { connection.submit(undo()) }
+          if let undo { connection.submit(undo(nil)) }
           connection.distrust()
         }
         completion(outcome)
@@ -76,7 +76,7 @@ extension RedisNode {
       if clock.now + StoreFailure.transientPause < deadline {
         connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
       } else {
-        if let undo { connection.submit(undo()) }
+        if let undo { connection.submit(undo(nil)) }
         completion(readRelease(result, of: release))
       }
     }
@@ -141,13 +141,15 @@ extension RedisNode {
 
   /// Makes the request that takes a claim back when nobody knows whether it was granted; from now on
   /// the claim's token is given up for good.
-  func cleanUp(_ claim: Claim) -> Request { cleanUp(claim, until: clock.now + claim.ttl) }
+  func cleanUp(_ claim: Claim, undoing origin: Request? = nil) -> Request {
+    cleanUp(claim, until: clock.now + claim.ttl, undoing: origin)
+  }
 
-  func cleanUp(_ claim: Claim, until end: Instant) -> Request {
+  func cleanUp(_ claim: Claim, until end: Instant, undoing origin: Request? = nil) -> Request {
     // Holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
     let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
-    return Request([command], deadline: end, kind: .cleanUp) { [self] result in
+    return Request([command], deadline: end, kind: .cleanUp, undoing: origin) { [self] result in
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         return connection.submit(cleanUp(claim, until: end))
       }

@@ -13,7 +13,7 @@ extension RedisNode {
       ])
     let end = deadline + lapse + claim.ttl
     let request = Request(
-      [command], deadline: deadline, undo: { [self] in cleanUp(claim, until: end) }
+      [command], deadline: deadline, undo: { [self] in cleanUp(claim, until: end, undoing: $0) }
     ) { [self] result in
       polls.remove(claim.token)
       switch result {

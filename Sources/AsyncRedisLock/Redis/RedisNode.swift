@@ -24,7 +24,7 @@ final class RedisNode: Sendable {
     let fences = FenceCounter()
     let names = ServerKeys(prefix: configuration.keyPrefix)
     let isFencing = configuration.isFencingEnabled
-    let openedChannel = Locked(WeakGrantChannel())
+    let opened = Locked(WeakNode())
     let connectHook = Handshake.ConnectHook(
       commands: {
         guard isFencing else { return [] }
@@ -32,8 +32,7 @@ final class RedisNode: Sendable {
         return [Self.raiseCommand(names, above: fences.largest).bySource]
       },
       received: { replies in
-        // This server may be another than the one that the inbox is on.
-        defer { openedChannel.withLock { $0.grantChannel }?.verify() }
+        defer { opened.withLock { $0.node }?.serverMayHaveChanged() }
         // When the server cannot raise the counter now, the first lock has to do it.
         guard let reply = replies.first, reply.error == nil else { return true }
         guard let number = reply.fencingToken else { return false }
@@ -65,13 +64,19 @@ final class RedisNode: Sendable {
     self.reporter = reporter
     self.isFencing = isFencing
     operationTimeout = lifetime
-    openedChannel.withLock { $0.grantChannel = grantChannel }
+    opened.withLock { $0.node = self }
   }
 
-  /// Breaks the circle of the connection, whose logins the grantChannel has to know of, and the grantChannel, which asks on the
-  /// connection.
-  private struct WeakGrantChannel {
-    weak var grantChannel: GrantChannel?
+  /// Breaks the circle of the node and its connection, whose logins it has to know of.
+  private struct WeakNode {
+    weak var node: RedisNode?
+  }
+
+  /// Forgets after a login what the server has refused: it may be another one, and the error may have been the answer
+  /// to another question.
+  private func serverMayHaveChanged() {
+    if !mayQueue.exchange(true, ordering: .relaxed) { tokens.noteNotifying(true) }
+    grantChannel.verify()
   }
 
   var clock: LockClock { connection.clock }
@@ -127,15 +132,17 @@ final class RedisNode: Sendable {
         case .failure(let failure) where failure == .closed: break
         // Not asked again at once: a login that is refused fails without any wait.
         case .failure: connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
-        case .success(.array(let fields)) where fields.count == 2 && fields[1] == .integer(0):
+        case .success(.error(let error)) where error.remedy == .fail:
+          completion(.refused(error.message))
+        case .success(.error):
+          connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
+        case .success(.array(let fields)) where fields == [.string(channel), .integer(0)]:
           completion(.elsewhere)
-        case .success(.array(let fields)) where fields.count == 2: completion(.here)
-        case .success(let reply):
-          if let error = reply.error, error.remedy != .fail {
-            connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
-          } else {
-            completion(.refused(reply.error?.message ?? "PUBSUB NUMSUB has no answer"))
-          }
+        case .success(.array(let fields)) where fields.count == 2 && fields[0] == .string(channel):
+          completion(.here)
+        case .success:
+          connection.distrust()
+          completion(.unknown)
         }
       })
   }
@@ -168,11 +175,11 @@ final class RedisNode: Sendable {
     read: @escaping @Sendable (Request.Answer) -> Result<Value, StoreFailure>
   ) async -> Result<Value, StoreFailure> {
     let promise = Promise<Result<Value, StoreFailure>>()
-    var undo: (@Sendable () -> Request)?
-    if let claim { undo = { [self] in cleanUp(claim) } }
-    let request = Request(commands, deadline: deadline, isAwaited: true, undo: undo) {
-      [self] result in promise.fulfil(judge(result, undoing: claim, read: read))
-    }
+    var undo: Request.Undo?
+    if let claim { undo = { [self] in cleanUp(claim, undoing: $0) } }
+    let request = Request(
+      commands, deadline: deadline, isAwaited: true, undo: undo, endsWithError: true
+    ) { [self] result in promise.fulfil(judge(result, undoing: claim, read: read)) }
     return await outcome(of: request, in: promise)
   }
 
@@ -197,8 +204,9 @@ final class RedisNode: Sendable {
       let value = read(answer)
       guard case .failure(let failure) = value else { return value }
       if case .unintelligible = failure { connection.distrust() }
-      // A server that could not do the first command just then has done nothing. A script that failed
-      // for good may have come half-way.
+      // A server that could not do the first command just then has done nothing, unless the error is another
+      // request's: the connection finds that out, and takes it back. A script that failed for good may have come
+      // half-way.
       let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
       if let claim, !hasDoneNothing { connection.submit(cleanUp(claim)) }
       return value

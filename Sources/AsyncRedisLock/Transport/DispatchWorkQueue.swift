@@ -9,7 +9,6 @@ final class DispatchWorkQueue: WorkQueue {
     let quality: DispatchQoS =
       switch urgency {
       case .extensions: .userInteractive
-      case .blocking: .userInitiated
       case .later: .utility
       }
     queue = DispatchQueue(label: "async-redis-lock.\(label)", qos: quality)
@@ -27,7 +26,7 @@ final class DispatchWorkQueue: WorkQueue {
   ) throws(TransportError) -> any WorkSource {
     guard let socket = stream.descriptor else { throw .unreachable("nothing to watch") }
     return DispatchWorkSource(
-      watching: try FileDescriptor.watching(socket), on: queue, handler)
+      watching: try FileDescriptor.watching(socket, for: .reading), on: queue, handler)
   }
 
   func `repeat`(

@@ -5,18 +5,28 @@
 #endif
 
 extension FileDescriptor {
-  /// Makes a descriptor that can be read whenever a socket can, for a read source to watch instead of
-  /// it.
+  /// What a socket is watched for.
+  enum Interest {
+    case reading
+    case writing
+  }
+
+  /// Makes a descriptor for a source to watch instead of a socket.
+  ///
+  /// On Linux it can be read when the socket is ready; elsewhere it is ready as the socket is.
   ///
   /// On Linux Dispatch must never see that a socket has been hung up: it then takes the source from its
   /// books on a thread that does not own them, and now and then crashes the process
   /// (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949). An epoll descriptor with
   /// the socket in it is only ever readable.
-  static func watching(_ socket: CInt) throws(TransportError) -> FileDescriptor {
+  static func watching(
+    _ socket: CInt, for interest: Interest
+  ) throws(TransportError) -> FileDescriptor {
     #if canImport(Darwin)
       let watch = fcntl(socket, F_DUPFD_CLOEXEC, 0)
     #else
-      let watch = arl_epoll_watching(socket)
+      let watch = arl_epoll_watching(
+        socket, interest == .reading ? ARL_EPOLL_READABLE : ARL_EPOLL_WRITABLE)
     #endif
     guard watch >= 0 else { throw .unreachable("\(SystemError.current)") }
     return FileDescriptor(adopting: watch)

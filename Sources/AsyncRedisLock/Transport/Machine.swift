@@ -29,8 +29,10 @@ package protocol Machine: Sendable {
 
 /// Opens streams to one server.
 package protocol StreamOpener: Sendable {
-  /// Connects, blocking the calling thread until the deadline at the latest.
-  func open(by deadline: Instant) throws(TransportError) -> any ByteStream
+  /// Connects without blocking a thread; the completion is called once, at the deadline at the latest.
+  func open(
+    by deadline: Instant,
+    completion: @escaping @Sendable (Result<any ByteStream, TransportError>) -> Void)
 }
 
 /// The machine that the program runs on.

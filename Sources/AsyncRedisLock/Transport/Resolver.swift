@@ -9,113 +9,74 @@ internal import Synchronization
 
 /// Looks up the addresses of a server, bounded in time though the system's look-up is not.
 ///
-/// A look-up that hangs goes on in its own thread, and the addresses found last are used meanwhile.
+/// If a look-up hangs, the addresses found last are used meanwhile.
 final class Resolver: Sendable {
-  // A look-up may hang, and Dispatch has so many threads of a quality: not of that which extensions need.
-  private let queue = DispatchQueue(label: "async-redis-lock.resolver", qos: .utility)
+  typealias Completion = @Sendable (Result<[SocketAddress], TransportError>) -> Void
+
   private struct State {
     var known: [SocketAddress] = []
-    var current: LookUp?
+    var isLookingUp = false
+    /// What waits for the look-up under way; its predecessors have given up.
+    var answer: Once?
   }
 
   private let state = Locked(State())
 
-  /// The server's addresses, in the order to try them.
+  /// Passes on the server's addresses, in the order to try them, once and at the deadline at the latest.
   func resolve(
-    _ address: LockerConfiguration.Address, by deadline: Instant
-  ) throws(TransportError) -> [SocketAddress] {
+    _ address: LockerConfiguration.Address, by deadline: Instant, on queue: DispatchQueue,
+    completion: @escaping Completion
+  ) {
     switch address.kind {
     case .unixSocket(let path):
-      guard let address = SocketAddress(path: path) else {
-        throw .unreachable("the socket's path is too long")
-      }
-      return [address]
+      completion(
+        SocketAddress(path: path).map { .success([$0]) }
+          ?? .failure(.unreachable("the socket's path is too long")))
     case .tcp(let host, let port):
       // An address needs no look-up, so it must not wait behind one that hangs.
-      if let numeric = try? Self.lookUp(host, port, flags: AI_NUMERICHOST).get() { return numeric }
-      return try lookUp(host, port, by: deadline)
+      let numeric = LookUp.addresses(of: host, port, flags: AI_NUMERICHOST)
+      if case .success = numeric { return completion(numeric) }
+      lookUp(host, port, by: deadline, on: queue, completion: completion)
     }
   }
 
   private func lookUp(
-    _ host: String, _ port: UInt16, by deadline: Instant
-  ) throws(TransportError) -> [SocketAddress] {
-    let former = state.withLock { $0.known }
+    _ host: String, _ port: UInt16, by deadline: Instant, on queue: DispatchQueue,
+    completion: @escaping Completion
+  ) {
+    let answer = Once(completion)
+    let (former, isLookingUp) = state.withLock { state in
+      defer { (state.isLookingUp, state.answer) = (true, answer) }
+      return (state.known, state.isLookingUp)
+    }
+    if !isLookingUp { LookUp.of(host, port) { [self] result in found(result) } }
     // With addresses to fall back on, half of the time is kept for connecting to them.
-    let left = Instant.now.duration(to: deadline)
-    switch currentLookUp(host, port).wait(for: former.isEmpty ? left : left / 2) {
-    case .success(let found)?:
-      return found
-    case .failure(let failure)?:
-      guard !former.isEmpty else { throw failure }
-    case nil:
-      guard !former.isEmpty else { throw .unreachable("looking up \(host) took too long") }
-    }
-    return former
-  }
-
-  /// The look-up that goes on, or a new one: while one hangs, no further ones are started.
-  private func currentLookUp(_ host: String, _ port: UInt16) -> LookUp {
-    state.withLock { state in
-      if let current = state.current { return current }
-      let lookUp = LookUp()
-      state.current = lookUp
-      queue.async { @Sendable in
-        let result = Self.lookUp(host, port, flags: 0)
-        self.state.withLock { state in
-          state.current = nil
-          if case .success(let found) = result { state.known = found }
-        }
-        lookUp.finish(result)
-      }
-      return lookUp
+    let left = max(Instant.now.duration(to: deadline), .zero) / (former.isEmpty ? 1 : 2)
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(left.wholeNanoseconds))) {
+      answer(
+        former.isEmpty
+          ? .failure(.unreachable("looking up \(host) took too long")) : .success(former))
     }
   }
 
-  private static func lookUp(
-    _ host: String, _ port: UInt16, flags: CInt
-  ) -> Result<[SocketAddress], TransportError> {
-    var hints = unsafe addrinfo()
-    unsafe hints.ai_family = AF_UNSPEC
-    #if canImport(Darwin)
-      unsafe hints.ai_socktype = SOCK_STREAM
-    #else
-      unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
-    #endif
-    unsafe hints.ai_flags = flags
-    var list: UnsafeMutablePointer<addrinfo>?
-    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
-    guard status == 0 else {
-      let reason = unsafe gai_strerror(status).map { unsafe String(cString: $0) }
-      return .failure(.unreachable("looking up \(host): \(reason ?? "error \(status)")"))
+  private func found(_ result: Result<[SocketAddress], TransportError>) {
+    let (former, answer) = state.withLock { state in
+      let former = state.known
+      if case .success(let found) = result { state.known = found }
+      state.isLookingUp = false
+      return (former, state.answer.take())
     }
-    defer { unsafe freeaddrinfo(list) }
-    var found: [SocketAddress] = []
-    var next = unsafe list
-    while let entry = unsafe next {
-      if let address = unsafe entry.pointee.ai_addr {
-        unsafe found.append(
-          SocketAddress(copying: address, length: entry.pointee.ai_addrlen))
-      }
-      unsafe next = entry.pointee.ai_next
-    }
-    return .success(found)
+    if case .failure = result, !former.isEmpty { answer?(.success(former)) } else { answer?(result) }
   }
 }
 
-/// One look-up's outcome, handed from the thread that looks to the one that waits.
-private final class LookUp: Sendable {
-  private let result = Locked<Result<[SocketAddress], TransportError>?>(nil)
-  private let isDone = DispatchSemaphore(value: 0)
+/// A completion of which only the first call counts.
+private final class Once: Sendable {
+  private let completion: Locked<Resolver.Completion?>
 
-  func finish(_ result: Result<[SocketAddress], TransportError>) {
-    self.result.withLock { $0 = result }
-    isDone.signal()
-  }
+  init(_ completion: @escaping Resolver.Completion) { self.completion = Locked(completion) }
 
-  /// The outcome, or nil when there is none in time.
-  func wait(for duration: Duration) -> Result<[SocketAddress], TransportError>? {
-    _ = isDone.wait(timeout: .now() + .milliseconds(Int(duration.wholeMilliseconds)))
-    return result.withLock { $0 }
+  func callAsFunction(_ result: Result<[SocketAddress], TransportError>) {
+    completion.withLock { $0.take() }?(result)
   }
 }

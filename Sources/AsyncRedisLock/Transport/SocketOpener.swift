@@ -1,69 +1,80 @@
+internal import Dispatch
+
 #if canImport(Darwin)
   internal import Darwin
 #else
   internal import Glibc
 #endif
 
-/// Opens the connection's socket, trying every address of the server until a deadline.
+/// Opens sockets to one server, trying every address until a deadline, and blocks no thread meanwhile.
 ///
-/// hiredis would neither bound the look-up of a name nor try a second address.
-struct SocketOpener: StreamOpener {
-  let address: LockerConfiguration.Address
+/// hiredis would neither bound the look-up of a name nor try a second address. Dispatch has a bounded number of
+/// threads: those that waited for servers which do not answer would be missing where a healthy one is to be reached.
+final class SocketOpener: StreamOpener {
+  private typealias Completion = @Sendable (Result<any ByteStream, TransportError>) -> Void
+
+  private let address: LockerConfiguration.Address
   private let resolver = Resolver()
+  private let queue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
 
   init(address: LockerConfiguration.Address) { self.address = address }
 
-  func open(by deadline: Instant) throws(TransportError) -> any ByteStream {
-    var lastFailure = TransportError.unreachable("no address")
-    let targets = try resolver.resolve(address, by: deadline)
-    for (index, target) in targets.enumerated() {
-      // One address that swallows everything leaves the others their share of the time.
-      let now = Instant.now
-      let share = now.duration(to: deadline) / (targets.count - index)
-      do throws(TransportError) {
-        return try connect(to: target, by: now + share)
-      } catch {
-        lastFailure = error
+  func open(
+    by deadline: Instant,
+    completion: @escaping @Sendable (Result<any ByteStream, TransportError>) -> Void
+  ) {
+    resolver.resolve(address, by: deadline, on: queue) { [self] result in
+      switch result {
+      case .success(let targets):
+        tryNext(
+          of: targets[...], after: .unreachable("no address"), by: deadline, completion: completion)
+      case .failure(let failure): completion(.failure(failure))
       }
     }
-    throw lastFailure
+  }
+
+  private func tryNext(
+    of targets: ArraySlice<SocketAddress>, after failure: TransportError, by deadline: Instant,
+    completion: @escaping Completion
+  ) {
+    guard let target = targets.first else { return completion(.failure(failure)) }
+    // One address that swallows everything leaves the others their share of the time.
+    let share = max(Instant.now.duration(to: deadline), .zero) / targets.count
+    connect(to: target, within: share) { [self] result in
+      switch result {
+      case .success: completion(result)
+      case .failure(let failure):
+        tryNext(of: targets.dropFirst(), after: failure, by: deadline, completion: completion)
+      }
+    }
   }
 
   private func connect(
-    to target: SocketAddress, by deadline: Instant
-  ) throws(TransportError) -> SocketStream {
+    to target: SocketAddress, within patience: Duration, completion: @escaping Completion
+  ) {
     let number = socket(target.family, SocketAddress.streamType, 0)
-    guard number >= 0 else { throw unreachable(.current) }
-    return try connect(FileDescriptor(adopting: number), to: target, by: deadline)
-  }
-
-  private func connect(
-    _ socket: consuming FileDescriptor, to target: SocketAddress, by deadline: Instant
-  ) throws(TransportError) -> SocketStream {
-    setOptions(of: socket.number, family: target.family)
-    if target.connect(socket.number) != 0 {
-      let failure = SystemError.current
-      // A full backlog of a Unix socket says EAGAIN and cannot be waited for.
-      guard failure.rawValue == EINPROGRESS || failure.rawValue == EINTR else {
-        throw unreachable(failure)
-      }
-      try waitUntilWritable(socket.number, by: deadline)
-      var code: CInt = 0
-      var size = socklen_t(MemoryLayout<CInt>.size)
-      unsafe getsockopt(socket.number, SOL_SOCKET, SO_ERROR, &code, &size)
-      guard code == 0 else { throw unreachable(SystemError(rawValue: code)) }
+    guard number >= 0 else { return completion(.failure(unreachable(.current))) }
+    let socket = FileDescriptor(adopting: number)
+    setOptions(of: number, family: target.family)
+    if target.connect(number) == 0 {
+      return completion(.success(SocketStream(adopting: socket)))
     }
-    return SocketStream(adopting: socket)
-  }
-
-  private func waitUntilWritable(_ number: CInt, by deadline: Instant) throws(TransportError) {
-    var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-    while true {
-      let left = Instant.now.duration(to: deadline)
-      guard left > .zero else { throw .unreachable("no answer to the connection attempt") }
-      let ready = unsafe poll(&entry, 1, left.pollTimeout)
-      if ready > 0 { return }
-      if ready < 0, errno != EINTR { throw unreachable(.current) }
+    let failure = SystemError.current
+    // A full backlog of a Unix socket says EAGAIN and cannot be waited for.
+    guard failure.rawValue == EINPROGRESS || failure.rawValue == EINTR else {
+      return completion(.failure(unreachable(failure)))
+    }
+    do throws(TransportError) {
+      try ConnectionAttempt(on: socket).wait(for: patience, on: queue) { [self] outcome in
+        switch outcome {
+        case .connected(let stream): completion(.success(stream))
+        case .failed(let error): completion(.failure(unreachable(error)))
+        case .timedOut:
+          completion(.failure(.unreachable("no answer to the connection attempt")))
+        }
+      }
+    } catch {
+      completion(.failure(error))
     }
   }
 
@@ -92,13 +103,5 @@ struct SocketOpener: StreamOpener {
 
   private func unreachable(_ error: SystemError) -> TransportError {
     .unreachable("\(address): \(error)")
-  }
-}
-
-extension Duration {
-  /// The duration as `poll(2)` takes it: rounded up, so that a deadline has passed when it returns.
-  var pollTimeout: CInt {
-    guard self > .zero else { return 0 }
-    return CInt(clamping: wholeMilliseconds + 1)
   }
 }

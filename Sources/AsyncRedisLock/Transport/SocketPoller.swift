@@ -88,3 +88,11 @@ final class SocketPoller: Poller {
     }
   }
 }
+
+extension Duration {
+  /// The duration as `poll(2)` takes it: rounded up, so that a deadline has passed when it returns.
+  fileprivate var pollTimeout: CInt {
+    guard self > .zero else { return 0 }
+    return CInt(clamping: wholeMilliseconds + 1)
+  }
+}

@@ -28,8 +28,6 @@ package protocol WorkSource: Sendable {
 package enum Urgency: Sendable {
   /// Extensions need it: a host program that blocks all default queues must not stop its locks.
   case extensions
-  /// It may block, as the opening of a socket does, and must not hold up the others.
-  case blocking
   /// Nobody waits for it.
   case later
 }

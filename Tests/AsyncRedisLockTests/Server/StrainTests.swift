@@ -1,3 +1,4 @@
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -34,6 +35,41 @@ struct StrainTests {
     #expect(lock.isHeld)
     #expect(try await lock.release() == .released)
     await locker.close()
+  }
+
+  @Test(
+    "A thousand lockers that cannot connect keep no healthy one from connecting again",
+    .enabled("Elsewhere a full listener refuses.") { FullListener.isSilent })
+  func reconnectingBesideASilentServer() async throws {
+    let (full, healthy) = (try FullListener(), try RedisServer())
+    defer { healthy.stop() }
+    let proxy = try FaultProxy(to: healthy)
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url)
+    let lock = try await locker.acquire("key", options: brief)
+    let former = ProcessResources.current.threads
+    await withTaskGroup { group in
+      for _ in 0..<Self.lockers {
+        group.addTask {
+          await expectError(.unreachable) {
+            _ = try await Locker(url: full.url) { $0.connectTimeout = .seconds(4) }
+          }
+        }
+      }
+      // Of the time that each has to connect there is enough left to take a lock for the second time.
+      for _ in 0..<3 {
+        proxy.strike(.reset(after: 0))
+        let start = ContinuousClock.now
+        await eventually("a lock of the healthy server") {
+          try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(1)))
+            .release() == .released
+        }
+        #expect(start.duration(to: .now) < .seconds(2))
+      }
+      #expect(ProcessResources.current.threads < former + 32)
+      #expect(lock.isHeld)
+    }
+    #expect(try await lock.release() == .released)
   }
 
   @Test("A thousand lockers of a server that has stopped do no harm to one of a healthy server")

@@ -68,6 +68,33 @@ struct WrongAnswerTests {
     try await lock.release()
   }
 
+  @Test("An error that comes twice ends a claim of several keys, and what the claim has taken is taken back")
+  func errorTwice() async throws {
+    let server = try FakeServer { command, connection, _ in
+      guard command.name == "EVALSHA", command.words[2] == "3", connection == 0,
+        let question = command.words.last
+      else { return nil }
+      // The error is another question's; the claim's own answer comes when it has been believed.
+      return "-LOADING Redis is loading the dataset in memory\r\n"
+        + FakeAnswer(.pause(.milliseconds(50)))
+        + .send("*2\r\n:\(question)\r\n*2\r\n:1\r\n:5\r\n")
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(5), ttl: .seconds(60))
+    let lock = try await locker.acquire([uniqueKey(), uniqueKey()], options: options)
+    let tokens = server.commands[0].filter { $0.words.count > 2 && $0.words[2] == "3" }
+      .map { $0.words[6] }
+    #expect(!tokens.isEmpty && !tokens.contains(lock.token))
+    // In the claim itself, and in what takes it back.
+    await eventually {
+      tokens.allSatisfy { token in
+        server.commands.joined().count { $0.words.contains(token) } > 1
+      }
+    }
+    try await lock.release()
+  }
+
   @Test("An answer to GETRANGE with another's token is no lock, and is taken back")
   func foreignToken() async throws {
     let server = try FakeServer { command, _, _ in

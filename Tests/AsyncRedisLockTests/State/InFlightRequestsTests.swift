@@ -11,10 +11,11 @@ struct InFlightRequestsTests {
 
   func makeRequest(
     _ outcome: Outcome = Outcome(), commands: Int = 1, deadline: Duration = .seconds(1),
-    undo: (@Sendable () -> Request)? = nil
+    endsWithError: Bool = false, undo: Request.Undo? = nil
   ) -> Request {
     let request = Request(
-      Array(repeating: Command("PING"), count: commands), deadline: start + deadline, undo: undo
+      Array(repeating: Command("PING"), count: commands), deadline: start + deadline, undo: undo,
+      endsWithError: endsWithError
     ) { result in outcome.record(result) }
     return request
   }
@@ -54,14 +55,58 @@ struct InFlightRequestsTests {
   @Test("Requests to a silent server are noticed, those to a slow one are not given up")
   func silence() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
-    #expect(!pipeline.isSilent(at: start + .seconds(100)))
+    #expect(!pipeline.isStuck(at: start + .seconds(100)))
     pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
     pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
-    #expect(!pipeline.isSilent(at: start + .milliseconds(999)))
+    #expect(!pipeline.isStuck(at: start + .milliseconds(999)))
     pipeline.heard(at: start + .milliseconds(900))
     _ = try pipeline.accept(.integer(1))
-    #expect(!pipeline.isSilent(at: start + .milliseconds(1800)))
-    #expect(pipeline.isSilent(at: start + .milliseconds(1900)))
+    #expect(!pipeline.isStuck(at: start + .milliseconds(1800)))
+    #expect(pipeline.isStuck(at: start + .milliseconds(1900)))
+  }
+
+  @Test("Requests to a server that sends its reply byte by byte are given up in the end")
+  func drip() throws {
+    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
+    pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
+    let pieces = stride(from: 100, through: 3900, by: 100)
+    for time in pieces { pipeline.heard(at: start + .milliseconds(time)) }
+    #expect(!pipeline.isStuck(at: start + .milliseconds(3999)))
+    #expect(pipeline.isStuck(at: start + .seconds(4)))
+    _ = try pipeline.accept(.integer(1))
+    #expect(!pipeline.isStuck(at: start + .milliseconds(4800)), "a reply is complete")
+  }
+
+  @Test("Requests that an error has ended are remembered until an answer shows by its number whose it is")
+  func doubtful() throws {
+    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    let loading = Reply.error(ServerError(message: "LOADING Redis is loading"))
+    let claim = makeRequest(endsWithError: true)
+    pipeline.append(claim, sentAt: start, question: 1)
+    _ = try pipeline.accept(loading)
+    // It goes on working on the same thing.
+    pipeline.append(makeRequest(), sentAt: start, question: 2)
+    _ = try pipeline.accept(loading)
+    // It has failed for good, and was taken back at once.
+    pipeline.append(makeRequest(endsWithError: true), sentAt: start, question: 3)
+    _ = try pipeline.accept(.error(ServerError(message: "ERR")))
+    // Its answer says nothing of those before.
+    pipeline.append(makeRequest(), sentAt: start)
+    _ = try pipeline.accept(.status("OK"))
+    var given = pipeline
+    #expect(given.removeDoubtful().map { $0 === claim } == [true])
+    #expect(given.removeDoubtful().isEmpty)
+
+    pipeline.append(makeRequest(), sentAt: start, question: 4)
+    #expect(throws: TransportError.self) { try pipeline.accept(.integer(3)) }
+    #expect(pipeline.removeDoubtful().count == 1)
+    var next = InFlightRequests(longestSilence: .seconds(1))
+    next.append(claim, sentAt: start, question: 6)
+    _ = try next.accept(loading)
+    next.append(makeRequest(), sentAt: start, question: 7)
+    _ = try next.accept(.integer(7))
+    #expect(next.removeDoubtful().isEmpty)
   }
 
   @Test("Requests in flight do not take a reply that was not asked for")
@@ -78,7 +123,7 @@ struct InFlightRequestsTests {
     for wasSent in [true, false] {
       let outcome = Outcome()
       let undoing = makeRequest()
-      let request = makeRequest(outcome) { undoing }
+      let request = makeRequest(outcome) { _ in undoing }
       if wasSent { #expect(request.beginSending()) }
       var undone = 0
       request.fail(.cancelled) { undo in
@@ -95,7 +140,7 @@ struct InFlightRequestsTests {
   func undoOfRepeatable() {
     let undoing = makeRequest()
     let request = Request(
-      [Command("PING")], deadline: start, kind: .release, undo: { undoing }
+      [Command("PING")], deadline: start, kind: .release, undo: { _ in undoing }
     ) { _ in }
     var undone = 0
     request.fail(.timedOut) { _ in undone += 1 }
@@ -111,6 +156,24 @@ struct InFlightRequestsTests {
     #expect(outcome.values.count == 1)
     #expect(throws: TransportError.self) { try outcome.values[0].get() }
     #expect(!request.beginSending())
+  }
+
+  @Test("Requests that undo know whether what they undo was sent on a connection that broke")
+  func repetitionOfOrigin() throws {
+    for breaks in [true, false] {
+      let outcome = Outcome()
+      let origin = makeRequest { origin in
+        Request([Command("PING")], deadline: start, kind: .cleanUp, undoing: origin) {
+          outcome.record($0)
+        }
+      }
+      #expect(origin.beginSending())
+      let undo = try #require(origin.makeUndo())
+      // Its caller may have given up before the connection is seen to be broken.
+      if breaks { origin.noteRepetition() }
+      undo.succeed(Request.Answer(replies: [], sentAt: start))
+      #expect(try outcome.values[0].get().isOfRepetition == breaks)
+    }
   }
 
   /// What a request of words sends.

@@ -11,7 +11,7 @@ struct RequestTests {
       let (outcomes, undone) = (Recorder<Bool>(), Recorder<Request>())
       let request = Request(
         [Command("PING")], deadline: .now + .seconds(1),
-        undo: { Request([Command("PING")], deadline: .now) { _ in } }
+        undo: { _ in Request([Command("PING")], deadline: .now) { _ in } }
       ) { result in outcomes.record((try? result.get()) != nil) }
       #expect(request.beginSending())
       for isReply in [!comesLate, comesLate] {

@@ -22,7 +22,7 @@ struct SocketWatchTests {
 
   @Test("A watch can be read while its socket can, and is closed in child processes")
   func readable() throws {
-    let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor)
+    let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor, for: .reading)
     #expect(events(of: watch.number) == 0)
     #expect(theirs.write([1]) == 1)
     #expect(events(of: watch.number) == CInt(POLLIN))
@@ -36,7 +36,7 @@ struct SocketWatchTests {
       "A watch can be read when its socket is hung up, but is not hung up itself",
       arguments: [true, false])
     func hungUp(withUnreadBytes: Bool) throws {
-      let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor)
+      let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor, for: .reading)
       if withUnreadBytes { #expect(theirs.write([1]) == 1) }
       theirs.hangUp()
       #expect(events(of: ours.descriptor) & POLLHUP != 0, "otherwise the test shows nothing")
@@ -44,10 +44,19 @@ struct SocketWatchTests {
     }
   #endif
 
+  @Test("A watch for writing can be read when its socket takes bytes, or is connected")
+  func writable() throws {
+    let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor, for: .writing)
+    #expect(events(of: watch.number) != 0)
+    var chunk = [UInt8](repeating: 0, count: 65536)
+    while unsafe send(ours.descriptor, &chunk, chunk.count, CInt(MSG_DONTWAIT)) > 0 {}
+    #expect(events(of: watch.number) == 0)
+  }
+
   @Test("A watch is not made of what is not open")
   func refused() {
     #expect(throws: TransportError.unreachable("Bad file descriptor")) {
-      _ = try AsyncRedisLock.FileDescriptor.watching(-1).number
+      _ = try AsyncRedisLock.FileDescriptor.watching(-1, for: .reading).number
     }
   }
 }

@@ -24,6 +24,15 @@ final class FullListener: Sendable {
     url = address.url
   }
 
+  /// Whether the system lets a connection to it wait; elsewhere it is refused.
+  static var isSilent: Bool {
+    #if os(Linux)
+      true
+    #else
+      false
+    #endif
+  }
+
   private static var streamType: CInt {
     #if canImport(Darwin)
       SOCK_STREAM

@@ -1,4 +1,4 @@
-#pragma once
+#include "CEpoll.h"
 
 #ifdef __linux__
 
@@ -6,12 +6,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* A descriptor that can be read whenever the socket has bytes or has ended, or -1 with errno. Swift
-   does not see epoll. */
-static inline int arl_epoll_watching(int socket) {
+int arl_epoll_watching(int socket, enum arl_epoll_readiness readiness) {
   int watch = epoll_create1(EPOLL_CLOEXEC);
   if (watch < 0) return -1;
-  struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
+  struct epoll_event event = {
+      .events = readiness == ARL_EPOLL_READABLE ? EPOLLIN | EPOLLRDHUP : EPOLLOUT};
   if (epoll_ctl(watch, EPOLL_CTL_ADD, socket, &event) == 0) return watch;
   int reason = errno;
   close(watch);

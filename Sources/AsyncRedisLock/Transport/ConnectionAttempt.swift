@@ -1,0 +1,81 @@
+internal import Dispatch
+internal import Synchronization
+
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// A `connect(2)` under way, watched by a source of Dispatch.
+final class ConnectionAttempt: Sendable {
+  enum Outcome: Sendable {
+    case connected(SocketStream)
+    case failed(SystemError)
+    /// The peer has not answered in time.
+    case timedOut
+  }
+
+  private struct State: ~Copyable {
+    var socket: FileDescriptor?
+    var source: (any DispatchSourceProtocol)?
+    var completion: (@Sendable (Outcome) -> Void)?
+  }
+
+  private let state: Locked<State>
+
+  /// Takes over a socket that is being connected.
+  init(on socket: consuming FileDescriptor) { state = Locked(State(socket: socket)) }
+
+  /// Calls the completion, once, when it is known what has become of the attempt.
+  ///
+  /// - Throws: `unreachable` if the system has nothing left to watch it with.
+  func wait(
+    for patience: Duration, on queue: DispatchQueue,
+    completion: @escaping @Sendable (Outcome) -> Void
+  ) throws(TransportError) {
+    let result: Result<Void, TransportError> = state.withLock { state in
+      Result { () throws(TransportError) in
+        let watched = Locked(
+          try FileDescriptor.watching(state.socket?.number ?? -1, for: .writing))
+        state.completion = completion
+        let source = Self.source(of: watched.withLock { $0.number }, on: queue)
+        source.setEventHandler { @Sendable [self] in finish(isTimeUp: false) }
+        source.setCancelHandler { @Sendable in withExtendedLifetime(watched) {} }
+        source.activate()
+        state.source = source
+      }
+    }
+    try result.get()
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(patience.wholeNanoseconds))) { [self] in
+      finish(isTimeUp: true)
+    }
+  }
+
+  private static func source(
+    of number: CInt, on queue: DispatchQueue
+  ) -> any DispatchSourceProtocol {
+    #if canImport(Darwin)
+      DispatchSource.makeWriteSource(fileDescriptor: number, queue: queue)
+    #else
+      DispatchSource.makeReadSource(fileDescriptor: number, queue: queue)
+    #endif
+  }
+
+  private func finish(isTimeUp: Bool) {
+    let (completion, outcome): ((@Sendable (Outcome) -> Void)?, Outcome) = state.withLock { state in
+      guard let socket = state.socket.take() else { return (nil, .timedOut) }
+      state.source?.cancel()
+      // Its handler refers to this object.
+      state.source = nil
+      let completion = state.completion.take()
+      guard !isTimeUp else { return (completion, .timedOut) }
+      var code: CInt = 0
+      var size = socklen_t(MemoryLayout<CInt>.size)
+      unsafe getsockopt(socket.number, SOL_SOCKET, SO_ERROR, &code, &size)
+      guard code == 0 else { return (completion, .failed(SystemError(rawValue: code))) }
+      return (completion, .connected(SocketStream(adopting: socket)))
+    }
+    completion?(outcome)
+  }
+}

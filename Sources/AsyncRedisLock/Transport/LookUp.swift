@@ -1,0 +1,73 @@
+internal import Dispatch
+internal import Synchronization
+
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
+/// The look-ups of this process that are under way.
+///
+/// One that hangs blocks a thread as long as the system likes. While it does, all that ask for the same name wait for
+/// the same answer: a name server that is silent takes one thread for each name, however many lockers ask.
+enum LookUp {
+  private struct Name: Hashable {
+    let host: String
+    let port: UInt16
+  }
+
+  private static let waiting = Locked<[Name: [Resolver.Completion]]>([:])
+
+  // Not of the quality that extensions need: Dispatch has so many threads of each.
+  private static let queue = DispatchQueue(
+    label: "async-redis-lock.resolver", qos: .utility, attributes: .concurrent)
+
+  /// Passes on the addresses of a name when they have been found, however long that takes.
+  static func of(_ host: String, _ port: UInt16, completion: @escaping Resolver.Completion) {
+    let name = Name(host: host, port: port)
+    let isFirst = waiting.withLock { waiting in
+      waiting[name, default: []].append(completion)
+      return waiting[name]?.count == 1
+    }
+    guard isFirst else { return }
+    queue.async { @Sendable in
+      let result = addresses(of: host, port, flags: 0)
+      for completion in waiting.withLock({ $0.removeValue(forKey: name) }) ?? [] {
+        completion(result)
+      }
+    }
+  }
+
+  /// Asks the system, as long as it takes.
+  static func addresses(
+    of host: String, _ port: UInt16, flags: CInt
+  ) -> Result<[SocketAddress], TransportError> {
+    var hints = unsafe addrinfo()
+    unsafe hints.ai_family = AF_UNSPEC
+    #if canImport(Darwin)
+      unsafe hints.ai_socktype = SOCK_STREAM
+    #else
+      unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+    #endif
+    unsafe hints.ai_flags = flags
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
+    guard status == 0 else {
+      let reason = unsafe gai_strerror(status).map { unsafe String(cString: $0) }
+      return .failure(.unreachable("looking up \(host): \(reason ?? "error \(status)")"))
+    }
+    defer { unsafe freeaddrinfo(list) }
+    var found: [SocketAddress] = []
+    var next = unsafe list
+    while let entry = unsafe next {
+      if let address = unsafe entry.pointee.ai_addr {
+        unsafe found.append(
+          SocketAddress(copying: address, length: entry.pointee.ai_addrlen))
+      }
+      unsafe next = entry.pointee.ai_next
+    }
+    return .success(found)
+  }
+}
+
