@@ -211,6 +211,8 @@ struct ConnectionDriver: ~Copyable {
   /// Waits for the stream and the submissions, writes what is left to write and reads what is there; false
   /// when nothing has happened for as long as a thread may wait.
   private mutating func exchange(on connection: Connection) throws(TransportError) -> Bool {
+    // Opening a stream may take long: no thread waits for that.
+    guard stream != nil else { return false }
     let hasMoreToSend = hasMoreToSend
     let hasUnsentBytes = stream?.hasUnsentBytes == true
     let now = connection.clock.now
@@ -219,7 +221,6 @@ struct ConnectionDriver: ~Copyable {
       for: stream?.stream, toWrite: hasUnsentBytes,
       until: hasMoreToSend ? now : min(nextEvent ?? longest, longest),
       gathers: state.isReady && !hasMoreToSend && !hasUnsentBytes)
-    guard stream != nil else { return readiness.isWoken }
     if readiness.canWrite { try stream?.write() }
     if readiness.canRead { try receive(on: connection) }
     if inFlight.isStuck(at: connection.clock.now) { throw .timedOut }

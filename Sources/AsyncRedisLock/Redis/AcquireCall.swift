@@ -37,7 +37,9 @@ final class AcquireCall: Promising {
     commands.append("0")
     commands.append(Self.lastIndex)
     // Closures that hold one object need no memory of their own.
-    return Request(commands, deadline: deadline, undo: { [self] in node.cleanUp(claim, undoing: $0) }) {
+    return Request(
+      commands, deadline: deadline, undo: { [self] in node.cleanUp(claim, undoing: $0) }
+    ) {
       [self] result in finish(result)
     }
   }

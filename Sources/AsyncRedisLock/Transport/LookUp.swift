@@ -70,4 +70,3 @@ enum LookUp {
     return .success(found)
   }
 }
-

@@ -66,7 +66,11 @@ final class Resolver: Sendable {
       state.isLookingUp = false
       return (former, state.answer.take())
     }
-    if case .failure = result, !former.isEmpty { answer?(.success(former)) } else { answer?(result) }
+    if case .failure = result, !former.isEmpty {
+      answer?(.success(former))
+    } else {
+      answer?(result)
+    }
   }
 }
 

@@ -68,7 +68,9 @@ struct WrongAnswerTests {
     try await lock.release()
   }
 
-  @Test("An error that comes twice ends a claim of several keys, and what the claim has taken is taken back")
+  @Test(
+    "An error that comes twice ends a claim of several keys, and what the claim has taken is taken back"
+  )
   func errorTwice() async throws {
     let server = try FakeServer { command, connection, _ in
       guard command.name == "EVALSHA", command.words[2] == "3", connection == 0,

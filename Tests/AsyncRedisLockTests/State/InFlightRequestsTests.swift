@@ -78,7 +78,9 @@ struct InFlightRequestsTests {
     #expect(!pipeline.isStuck(at: start + .milliseconds(4800)), "a reply is complete")
   }
 
-  @Test("Requests that an error has ended are remembered until an answer shows by its number whose it is")
+  @Test(
+    "Requests that an error has ended are remembered until an answer shows by its number whose it is"
+  )
   func doubtful() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     let loading = Reply.error(ServerError(message: "LOADING Redis is loading"))
