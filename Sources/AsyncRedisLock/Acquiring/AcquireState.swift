@@ -20,50 +20,64 @@ struct AcquireState {
     case cancel
   }
 
+  /// How far the call has got with its questions.
+  enum Stage: Equatable {
+    case new
+    /// The last question was sent at this instant.
+    case asked(at: Instant)
+    /// The keys are asked for again and again, because grants cannot be told; `inFull` tells whether the question was
+    /// asked by then that says who holds them, for how long, and whether they are locks.
+    case polling(askedAt: Instant, inFull: Bool)
+  }
+
+  /// What is known of the keys.
+  enum Outlook: Equatable {
+    case unknown
+    /// Others of this process came first.
+    case othersFirst
+    /// Somebody holds them; `isNews` as long as the answer has not been acted upon.
+    case held(KeyState, isNews: Bool)
+    /// The last question had no answer.
+    case trouble(StoreFailure)
+  }
+
+  private(set) var stage = Stage.new
+  private(set) var outlook = Outlook.unknown
   private let keys: [String]
   private let options: LockOptions
   private let waits: Bool
   private let start: Instant
-  /// Where the steps of the call are noted, if anywhere.
-  let trace: AcquisitionTrace?
   /// When to give up; nil for never.
   let end: Instant?
   /// How long one question may take.
   private let patience: Duration
   /// How long the first question may take if the time is up by then.
   private let grace: Duration
-  private var hasAsked = false
-  /// Whether others of this process came first.
-  private var hadToWait = false
-  /// Whether the keys are asked for again and again, because grants cannot be told.
-  private(set) var isPolling = false
-  /// Whether to queue as soon as grants can be told; never for a call that does not wait.
-  var wantsToQueue: Bool { waits && isPolling }
-  private var hasAskedTwice = false
-  private var askedAt: Instant
-  private var holder: String?
-  /// The last answer of a server that cannot tell of grants.
-  private var lastState: KeyState?
-  /// Why the last question had no answer; nil when it had one.
-  private(set) var trouble: StoreFailure?
 
   /// Kept free at the end for a last question.
   private static let lastWord = Duration.milliseconds(2)
 
   init(
     keys: [String], options: LockOptions, waits: Bool, operationTimeout: Duration, now: Instant,
-    grace: Duration = .milliseconds(2), trace: AcquisitionTrace? = nil
+    grace: Duration = .milliseconds(2)
   ) {
     self.keys = keys
     self.options = options
     self.waits = waits
-    self.trace = trace
     start = now
-    askedAt = now
     patience = min(operationTimeout, options.ttl)
     self.grace = grace
     end = waits ? options.timeout.map { now + $0 } : now + patience
   }
+
+  /// Whether grants cannot be told.
+  var isPolling: Bool { if case .polling = stage { true } else { false } }
+
+  /// Whether to queue as soon as grants can be told; never for a call that does not wait.
+  var wantsToQueue: Bool { waits && isPolling }
+
+  /// Why the last question had no answer; nil when it had one.
+  var trouble: StoreFailure? { if case .trouble(let failure) = outlook { failure } else { nil } }
 
   /// The next question, or the failure when the time is up.
   ///
@@ -72,32 +86,47 @@ struct AcquireState {
   mutating func next(at now: Instant) -> Action {
     var deadline = now + patience
     if let end {
-      let isAnswered = hasAsked || hadToWait || holder != nil || trouble != nil
+      let isAnswered = stage != .new || outlook != .unknown
       if now >= end, isAnswered { return .fail(timeoutError(at: now)) }
       deadline = min(deadline, isAnswered ? end : max(end, now + grace))
     }
-    defer { hasAsked = true }
-    askedAt = now
-    return .ask(isFirst: !hasAsked, by: deadline)
+    let isFirst = stage == .new
+    switch stage {
+    case .new, .asked: stage = .asked(at: now)
+    case .polling(_, let inFull): stage = .polling(askedAt: now, inFull: inFull)
+    }
+    return .ask(isFirst: isFirst, by: deadline)
   }
 
   /// What to do with an answer.
   mutating func answered(_ acquisition: Acquisition, at now: Instant) -> Action {
-    trouble = nil
     switch acquisition {
     case .held(let sentAt, let numbers):
+      outlook = .unknown
       let isValid = now < LeaseState.validity(of: options.ttl, sentAt: sentAt)
       return isValid ? .take(sentAt: sentAt, numbers: numbers) : .giveBack
     case .contended(let state):
-      holder = state.holder ?? holder ?? ""
-      if waits {
-        lastState = state
-        return .queue
-      }
-      isPolling = true
-      // The repeated question says more: who holds the keys, for how long, and whether they are locks.
-      guard state.holder == nil && !hasAskedTwice else { return .leave }
-      hasAskedTwice = true
+      note(state, isNews: waits)
+      guard !waits else { return .queue }
+      return state.holder == nil ? askInFull(at: now) ?? .leave : .leave
+    }
+  }
+
+  /// Notes who holds the keys; a name that was known before is kept where the answer has none.
+  private mutating func note(_ state: KeyState, isNews: Bool) {
+    var state = state
+    if state.holder == nil, case .held(let former, _) = outlook {
+      state = KeyState(holder: former.holder, remaining: state.remaining)
+    }
+    outlook = .held(state, isNews: isNews)
+  }
+
+  /// Polls from now on, and asks the question that says more; nil if that has been asked.
+  private mutating func askInFull(at now: Instant) -> Action? {
+    switch stage {
+    case .polling(_, inFull: true): return nil
+    case .polling, .asked, .new:
+      stage = .polling(askedAt: now, inFull: true)
       return next(at: now)
     }
   }
@@ -108,12 +137,9 @@ struct AcquireState {
   mutating func cannotQueue(
     at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
   ) -> Action {
-    isPolling = true
-    // The repeated question says more: who holds the keys, for how long, and whether they are locks.
-    guard let state = lastState.take(), hasAskedTwice else {
-      hasAskedTwice = true
-      return next(at: now)
-    }
+    if let question = askInFull(at: now) { return question }
+    guard case .held(let state, isNews: true) = outlook else { return next(at: now) }
+    outlook = .held(state, isNews: false)
     // A key that expires tells nobody, so nobody waits longer than it can last.
     let longest = min(options.retry, state.remaining.map { $0 + .milliseconds(1) } ?? options.retry)
     return pause(longest, at: now, roundTrip, &generator)
@@ -134,22 +160,22 @@ struct AcquireState {
     return timeoutError(at: now)
   }
 
-  /// Notes what a place has learnt.
-  mutating func heard(from entry: QueueEntry) {
-    guard let holder = entry.holder else { return }
-    self.holder = holder
-    trouble = nil
+  /// Notes who holds the keys, as their entry in the server's queue has learnt.
+  mutating func heard(ofHolder holder: String?) {
+    if let holder { outlook = .held(KeyState(holder: holder, remaining: nil), isNews: false) }
   }
 
   /// Notes that it is the task's turn, after others of this process.
-  mutating func gotTurn() { hadToWait = true }
+  mutating func gotTurn() { if outlook == .unknown { outlook = .othersFirst } }
 
   /// The failure of a task whose time was up before its turn came.
   mutating func missedTurn(
     holder: String?, trouble: StoreFailure?, at now: Instant
   ) -> LockError {
-    self.holder = holder
-    self.trouble = trouble
+    outlook =
+      trouble.map { .trouble($0) } ?? holder.map {
+        .held(KeyState(holder: $0, remaining: nil), isNews: false)
+      } ?? .othersFirst
     return timeoutError(at: now)
   }
 
@@ -157,7 +183,7 @@ struct AcquireState {
   mutating func gaveBack(
     at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
   ) -> Action {
-    trouble = .unreachable("the answer took longer than the lock would have been valid")
+    outlook = .trouble(.unreachable("the answer took longer than the lock would have been valid"))
     return pause(options.retry, at: now, roundTrip, &generator)
   }
 
@@ -166,23 +192,29 @@ struct AcquireState {
     _ failure: StoreFailure, at now: Instant, roundTrip: Duration,
     using generator: inout some RandomNumberGenerator
   ) -> Action {
-    // What was known of the holder may have changed by now: not a reason to wait for long.
-    lastState = nil
     switch failure {
     case .cancelled: return .cancel
-    case .closed: return .fail(error(for: failure, at: now))
-    case .refused(_, _, let isTransient):
-      guard isTransient else { return .fail(error(for: failure, at: now)) }
-      trouble = failure
-    case .unintelligible:
-      trouble = failure
+    case .closed, .refused(_, _, isTransient: false): return .fail(error(for: failure, at: now))
+    case .refused, .unintelligible: outlook = .trouble(failure)
     case .unreachable:
       // A last question that the deadline cut short says nothing new of a server that has answered.
-      let wasCutShort = askedAt.duration(to: now) < max(roundTrip * 10, Self.fairChance)
-      let hasAnswered = trouble != nil || holder != nil
-      if !(wasCutShort && hasAnswered) { trouble = failure }
+      switch outlook {
+      case .held(let state, _) where wasCutShort(at: now, roundTrip: roundTrip):
+        // By now another may hold them: no reason to wait for long.
+        outlook = .held(state, isNews: false)
+      case .trouble where wasCutShort(at: now, roundTrip: roundTrip): break
+      case .unknown, .othersFirst, .held, .trouble: outlook = .trouble(failure)
+      }
     }
     return pause(min(options.retry, Self.troublePause), at: now, roundTrip, &generator)
+  }
+
+  private func wasCutShort(at now: Instant, roundTrip: Duration) -> Bool {
+    switch stage {
+    case .new: false
+    case .asked(let askedAt), .polling(let askedAt, _):
+      askedAt.duration(to: now) < max(roundTrip * 10, Self.fairChance)
+    }
   }
 
   /// A server that does not answer for this long is in trouble.
@@ -207,7 +239,12 @@ struct AcquireState {
   // MARK: Errors
 
   private func timeoutError(at now: Instant) -> LockError {
-    if let trouble { return error(for: trouble, at: now) }
+    var holder: String?
+    switch outlook {
+    case .trouble(let failure): return error(for: failure, at: now)
+    case .held(let state, _): holder = state.holder
+    case .unknown, .othersFirst: break
+    }
     let allowed = options.timeout.map { "\($0)" } ?? "any time"
     return LockError(
       .timeout, "the lock was held by somebody else for all of the timeout (\(allowed))",

@@ -9,15 +9,26 @@ extension Coordinator {
   ) async throws -> Lease? {
     try checkNotForked(keys.names, .acquire)
     try beginCall(keys)
-    let plan = AcquireState(
-      keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
-      now: clock.now, grace: clock.grace, trace: trace)
+    let call = AcquireRun(
+      keys: keys, options: options, trace: trace,
+      state: AcquireState(
+        keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
+        now: clock.now, grace: clock.grace))
     let place: Place =
       waits
       ? .inLine(queues.enter(keys, options: options))
       : .alone(isLeader: queues.enterAlone(keys))
-    guard Task.canBeHeldUp else { return try await acquire(keys, plan, options, at: place) }
-    return try await Task.outOfReach { try await self.acquire(keys, plan, options, at: place) }
+    guard Task.canBeHeldUp else { return try await acquire(call, at: place) }
+    return try await Task.outOfReach { try await self.acquire(call, at: place) }
+  }
+
+  /// What a call wants, and how far it has got.
+  private struct AcquireRun {
+    let keys: LockKeys
+    let options: LockOptions
+    /// Where its steps are noted, if anywhere.
+    let trace: AcquisitionTrace?
+    var state: AcquireState
   }
 
   /// Where a task stands among those of this process that want the same keys.
@@ -27,25 +38,20 @@ extension Coordinator {
     case alone(isLeader: Bool)
   }
 
-  @concurrent private func acquire(
-    _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions, at place: Place
-  ) async throws -> Lease? {
+  @concurrent private func acquire(_ call: AcquireRun, at place: Place) async throws -> Lease? {
     defer { calls.end() }
     switch place {
-    case .inLine(let admission):
-      return try await acquireInTurn(keys, plan, options, admission: admission)
-    case .alone(let isLeader):
-      return try await acquireOnce(keys, plan, options, isLeader: isLeader)
+    case .inLine(let admission): return try await acquireInTurn(call, admission: admission)
+    case .alone(let isLeader): return try await acquireOnce(call, isLeader: isLeader)
     }
   }
 
   /// Takes keys without waiting for their holder; nil when there is one.
-  private func acquireOnce(
-    _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions, isLeader: Bool
-  ) async throws -> Lease? {
-    var plan = plan
+  private func acquireOnce(_ call: AcquireRun, isLeader: Bool) async throws -> Lease? {
+    var call = call
+    let keys = call.keys
     do {
-      let lease = try await ask(keys, &plan, options, action: plan.next(at: clock.now))
+      let lease = try await ask(&call, action: call.state.next(at: clock.now))
       if isLeader { if let lease { settle(keys, lease) } else { _ = queues.passLead(keys) } }
       return lease
     } catch {
@@ -56,23 +62,21 @@ extension Coordinator {
 
   /// Waits for the turn in this process, then for the keys.
   private func acquireInTurn(
-    _ keys: LockKeys, _ plan: AcquireState, _ options: LockOptions, admission: LocalQueues.Admission
+    _ call: AcquireRun, admission: LocalQueues.Admission
   ) async throws -> Lease {
-    var (plan, admission) = (plan, admission)
+    var (call, admission) = (call, admission)
     while true {
-      if let lease = try await awaitTurn(keys, &plan, options, admission: admission) {
-        return lease
-      }
-      if let error = plan.timeUp(at: clock.now) { throw error }
-      admission = queues.enter(keys, options: options, isReturning: true)
+      if let lease = try await awaitTurn(&call, admission: admission) { return lease }
+      if let error = call.state.timeUp(at: clock.now) { throw error }
+      admission = queues.enter(call.keys, options: call.options, isReturning: true)
     }
   }
 
   /// Waits for one turn in this process; nil when it came with a lease that had ended by the time the task got to run.
   private func awaitTurn(
-    _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions,
-    admission: LocalQueues.Admission
+    _ call: inout AcquireRun, admission: LocalQueues.Admission
   ) async throws -> Lease? {
+    let keys = call.keys
     switch admission {
     case .full:
       throw LockError(
@@ -83,25 +87,25 @@ extension Coordinator {
     case .lead: break
     case .wait(let waiter, let ticket, let lease):
       if let lease { drawNumbers(for: lease) }
-      if let end = plan.end { deadlines.wake(waiter, at: end) }
-      plan.trace?.note(.waitingInProcess)
+      if let end = call.state.end { deadlines.wake(waiter, at: end) }
+      call.trace?.note(.waitingInProcess)
       let turn = await waiter.turn(countedBy: activity)
-      if plan.end != nil { deadlines.noteEnd() }
+      if call.state.end != nil { deadlines.noteEnd() }
       switch turn {
       case .take(let lease):
         if lease.isHeld { return lease }
         release(lease, revokes: true)
         try checkOpen(keys)
-        plan.gotTurn()
+        call.state.gotTurn()
         return nil
       case .lead:
-        plan.trace?.note(.leading)
-        plan.gotTurn()
+        call.trace?.note(.leading)
+        call.state.gotTurn()
       case .timeUp:
         queues.leave(keys, ticket)
         try checkOpen(keys)
         let (holder, trouble) = queues.situation(keys)
-        throw plan.missedTurn(holder: holder, trouble: trouble, at: clock.now)
+        throw call.state.missedTurn(holder: holder, trouble: trouble, at: clock.now)
       case .cancelled:
         queues.leave(keys, ticket)
         throw CancellationError()
@@ -109,7 +113,7 @@ extension Coordinator {
       }
     }
     do {
-      let lease = try await lead(keys, &plan, options)
+      let lease = try await lead(&call)
       settle(keys, lease)
       return lease
     } catch {
@@ -124,20 +128,20 @@ extension Coordinator {
 
   // MARK: As the first in the process
 
-  private func lead(
-    _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions
-  ) async throws -> Lease {
+  private func lead(_ call: inout AcquireRun) async throws -> Lease {
+    let keys = call.keys
     var entry = queues.entry(keys)
-    if let former = entry, !former.serve(options) {
+    if let former = entry, !former.serve(call.options) {
       queues.setEntry(nil, of: keys)
       former.cancel()
       entry = nil
     }
     let now = clock.now
     // A task that comes too late asks once also here, see `AcquireState.next`.
-    let queuesAtOnce = queues.isContended(keys) && plan.timeUp(at: now) == nil
-    let action: AcquireState.Action = entry != nil || queuesAtOnce ? .queue : plan.next(at: now)
-    guard let lease = try await ask(keys, &plan, options, action: action) else {
+    let queuesAtOnce = queues.isContended(keys) && call.state.timeUp(at: now) == nil
+    let action: AcquireState.Action =
+      entry != nil || queuesAtOnce ? .queue : call.state.next(at: now)
+    guard let lease = try await ask(&call, action: action) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }
     return lease
@@ -145,9 +149,9 @@ extension Coordinator {
 
   /// Asks the store until there is an outcome; nil when somebody else holds the keys.
   private func ask(
-    _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions,
-    action first: AcquireState.Action
+    _ call: inout AcquireRun, action first: AcquireState.Action
   ) async throws -> Lease? {
+    let (keys, options) = (call.keys, call.options)
     var generator = store.randomness
     var action = first
     var claim: Claim?
@@ -164,27 +168,28 @@ extension Coordinator {
             isFirst
             ? try await store.acquire(asking, numbers: numbers, by: deadline)
             : try await store.inquire(asking, numbers: numbers, by: deadline)
-          action = plan.answered(acquisition, at: clock.now)
+          action = call.state.answered(acquisition, at: clock.now)
         } catch {
-          action = plan.failed(error, at: clock.now, roundTrip: store.roundTrip, using: &generator)
+          action = call.state.failed(
+            error, at: clock.now, roundTrip: store.roundTrip, using: &generator)
         }
       case .queue:
         try checkOpen(keys)
-        switch try await queue(keys, &plan, options) {
+        switch try await queue(&call) {
         case .goOn(let next): action = next
         case .take(let lease): return lease
         }
       case .pause(let instant):
-        queues.note(plan.trouble, of: keys)
-        if let trouble = plan.trouble {
-          plan.trace?.note(.retrying, ["redis_lock.cause": "\(trouble)"])
+        queues.note(call.state.trouble, of: keys)
+        if let trouble = call.state.trouble {
+          call.trace?.note(.retrying, ["redis_lock.cause": "\(trouble)"])
         } else {
-          plan.trace?.note(.polling)
+          call.trace?.note(.polling)
         }
         let signal = Signal()
         deadlines.wake(signal, at: instant)
         // In trouble a pause is a pause, though the inbox is ready.
-        if plan.wantsToQueue, plan.trouble == nil {
+        if call.state.wantsToQueue, call.state.trouble == nil {
           store.prepareToWait(for: keys.names, while: { !signal.isOver }) {
             if $0 { signal.fire() }
           }
@@ -192,7 +197,8 @@ extension Coordinator {
         try await signal.wait(countedBy: activity)
         try checkOpen(keys)
         action =
-          plan.wantsToQueue && store.isTold(of: keys.names) ? .queue : plan.next(at: clock.now)
+          call.state.wantsToQueue && store.isTold(of: keys.names)
+          ? .queue : call.state.next(at: clock.now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
         return try keep(
@@ -204,7 +210,7 @@ extension Coordinator {
             minHold: options.minHold, clock: clock, origin: .asked, onLoss: onLoss))
       case .giveBack:
         if let claim { releaser.giveBack(claim) }
-        action = plan.gaveBack(at: clock.now, roundTrip: store.roundTrip, using: &generator)
+        action = call.state.gaveBack(at: clock.now, roundTrip: store.roundTrip, using: &generator)
       case .leave: return nil
       case .fail(let error): throw error
       case .cancel: throw CancellationError()
@@ -218,15 +224,14 @@ extension Coordinator {
   }
 
   /// Does the next step of waiting in the server's queue.
-  private func queue(
-    _ keys: LockKeys, _ plan: inout AcquireState, _ options: LockOptions
-  ) async throws -> Queueing {
+  private func queue(_ call: inout AcquireRun) async throws -> Queueing {
+    let (keys, options) = (call.keys, call.options)
     var generator = store.randomness
-    guard let entry = try await entry(for: keys, plan, options) else {
+    guard let entry = try await entry(for: call) else {
       return .goOn(
-        plan.cannotQueue(at: clock.now, roundTrip: store.roundTrip, using: &generator))
+        call.state.cannotQueue(at: clock.now, roundTrip: store.roundTrip, using: &generator))
     }
-    plan.heard(from: entry)
+    call.state.heard(ofHolder: entry.holder)
     let now = clock.now
     let next = entry.next()
     switch next {
@@ -239,7 +244,7 @@ extension Coordinator {
         // The task got to run too late.
         queues.setEntry(nil, of: keys)
         entry.cancel()
-        return .goOn(plan.gaveBack(at: now, roundTrip: store.roundTrip, using: &generator))
+        return .goOn(call.state.gaveBack(at: now, roundTrip: store.roundTrip, using: &generator))
       }
       let lease = Lease(
         entry.claim(ttl: options.ttl), numbers: store.isFencing ? numbers : 0..<0, state: state,
@@ -249,18 +254,18 @@ extension Coordinator {
       queues.setEntry(nil, of: keys)
       entry.cancel()
       return .goOn(
-        plan.failed(failure, at: now, roundTrip: store.roundTrip, using: &generator))
+        call.state.failed(failure, at: now, roundTrip: store.roundTrip, using: &generator))
     case .poll:
-      if let error = plan.timeUp(at: now) { throw error }
+      if let error = call.state.timeUp(at: now) { throw error }
       entry.poll(ttl: options.ttl, numbers: queues.numbersWanted(keys))
     case .wait, .rest:
-      if let error = plan.timeUp(at: now) { throw error }
+      if let error = call.state.timeUp(at: now) { throw error }
       if let holder = entry.holder {
-        plan.trace?.note(.waitingOnServer, ["redis_lock.holder": holder])
+        call.trace?.note(.waitingOnServer, ["redis_lock.holder": holder])
       }
       // An entry that rests wakes its task; the deadline is there for those that close the locker.
       let instant = if case .wait(let instant) = next { instant } else { now + .seconds(10) }
-      let (until, asksThen) = plan.wait(until: instant, at: now, roundTrip: store.roundTrip)
+      let (until, asksThen) = call.state.wait(until: instant, at: now, roundTrip: store.roundTrip)
       try await entry.wait(for: next, until: until, wakingBy: deadlines)
       if asksThen, clock.now >= until { entry.hurry() }
     }
@@ -268,15 +273,16 @@ extension Coordinator {
   }
 
   /// The entry of the keys in the server's queue; nil while grants cannot be told.
-  private func entry(
-    for keys: LockKeys, _ plan: AcquireState, _ options: LockOptions
-  ) async throws -> QueueEntry? {
+  private func entry(for call: AcquireRun) async throws -> QueueEntry? {
+    let (keys, options) = (call.keys, call.options)
     if let entry = queues.entry(keys) { return entry }
-    if !store.isTold(of: keys.names), !plan.isPolling {
+    if !store.isTold(of: keys.names), !call.state.isPolling {
       let latest = clock.now + options.retry
       let answer = Signal()
       store.prepareToWait(for: keys.names, while: nil) { _ in answer.fire() }
-      if !answer.isOver { deadlines.wake(answer, at: plan.end.map { min($0, latest) } ?? latest) }
+      if !answer.isOver {
+        deadlines.wake(answer, at: call.state.end.map { min($0, latest) } ?? latest)
+      }
       try await answer.wait(countedBy: activity)
     }
     guard store.isTold(of: keys.names) else { return nil }

@@ -73,8 +73,7 @@ final class QueueEntry: Sendable {
       let isTold = store.isTold(of: keys)
       let hasMissed = change { state in
         var generator = store.randomness
-        state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
-        return state.hasMissedGrant
+        return state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
       }
       if hasMissed { store.noteUntoldGrant(of: claim(ttl: ttl)) }
       planRefresh()

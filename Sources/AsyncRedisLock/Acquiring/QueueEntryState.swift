@@ -15,37 +15,44 @@ struct QueueEntryState {
     case giveUp(StoreFailure)
   }
 
+  /// How far the entry is.
+  enum Phase: Equatable {
+    /// A poll comes at an instant.
+    case due(at: Instant)
+    case polling(Poll)
+    /// A question about many entries comes at an instant, which tells less: only whether to go on waiting.
+    case resting(until: Instant)
+    case refreshing
+    /// The token is ours, or of no use any more.
+    case over(Action)
+  }
+
+  /// A poll under way.
+  struct Poll: Equatable {
+    let ttl: Duration
+    let deadline: Instant
+    /// A grant that has arrived meanwhile: the poll's answer decides what it is worth.
+    var grant: Range<UInt64>?
+    /// Whether to ask again as soon as it is answered: it may have come too early.
+    var isHurried = false
+  }
+
   /// The last poll that was answered with "wait".
   private struct Standing {
     let sentAt: Instant
     let ttl: Duration
     let counter: UInt64
-  }
-
-  /// Who asks next, and when.
-  private enum Next {
-    case poll(at: Instant)
-    /// A question about many places, which tells less: only whether to go on waiting.
-    case refresh(at: Instant)
-    case refreshing
+    let holder: String?
   }
 
   private let retry: Duration
   /// Whether somebody refreshes the place, as long as a poll has nothing else to do.
   private let isRefreshed: Bool
-  /// The ttl of the poll under way, and when its answer is due; nil when none is.
-  private var asked: (ttl: Duration, deadline: Instant)?
+  private(set) var phase: Phase
   private var standing: Standing?
-  /// A grant that has arrived while a poll was under way: the poll's answer decides what it is worth.
-  private var pendingGrant: Range<UInt64>?
-  private var following: Next
-  /// Whether to ask again as soon as the poll under way is answered: that may have come too early.
-  private var isHurried = false
-  private var outcome: Action?
-  /// Whether the server has granted the keys without saying so, as the last answer had it.
-  private(set) var hasMissedGrant = false
+
   /// Who held a key when last asked.
-  private(set) var holder: String?
+  var holder: String? { standing?.holder }
 
   /// Waiters ask at least this often, however long their ttl, so that a place soon lapses that nobody
   /// asks for any more.
@@ -54,7 +61,7 @@ struct QueueEntryState {
   init(retry: Duration, isRefreshed: Bool = false, at now: Instant) {
     self.retry = retry
     self.isRefreshed = isRefreshed
-    following = .poll(at: now)
+    phase = .due(at: now)
   }
 
   /// The longest pause between two polls of a place with a ttl.
@@ -66,72 +73,67 @@ struct QueueEntryState {
     pause(ttl: ttl) * 3 + operationTimeout
   }
 
-  /// Whether the server has confirmed the place.
-  var isConfirmed: Bool { standing != nil }
-
   /// What to do now.
   func next(at now: Instant) -> Action {
-    if let outcome { return outcome }
-    if let asked { return .wait(until: asked.deadline + Self.longestPause) }
-    switch following {
-    case .poll(let instant): return instant <= now ? .poll : .wait(until: instant)
-    case .refresh, .refreshing: return .rest
+    switch phase {
+    case .due(let instant): instant <= now ? .poll : .wait(until: instant)
+    case .polling(let poll): .wait(until: poll.deadline + Self.longestPause)
+    case .resting, .refreshing: .rest
+    case .over(let action): action
     }
   }
 
   /// When the place is to be refreshed; nil when that is not what comes next.
-  var refreshDue: Instant? {
-    guard outcome == nil, asked == nil, case .refresh(let instant) = following else { return nil }
-    return instant
-  }
+  var refreshDue: Instant? { if case .resting(let instant) = phase { instant } else { nil } }
 
   // MARK: Events
 
   mutating func willPoll(ttl: Duration, deadline: Instant) {
-    asked = (ttl, deadline)
-    isHurried = false
+    if case .over = phase { return }
+    phase = .polling(Poll(ttl: ttl, deadline: deadline))
   }
 
   /// Asks at once, because something may have been missed, or because another ttl is wanted.
   mutating func hurry(at now: Instant) {
-    following = .poll(at: now)
-    isHurried = true
+    switch phase {
+    case .over: break
+    case .polling(var poll):
+      poll.isHurried = true
+      phase = .polling(poll)
+    case .due, .resting, .refreshing: phase = .due(at: now)
+    }
   }
 
-  /// Takes the answer to the poll under way in.
+  /// Takes the answer to the poll under way in; true if the server has granted the keys without saying so.
   ///
   /// `isTold` tells whether grants arrive at present.
+  @discardableResult
   mutating func answered(
     _ answer: Result<PollAnswer, StoreFailure>, isTold: Bool, at now: Instant,
     using generator: inout some RandomNumberGenerator
-  ) {
-    guard let asked, outcome == nil else { return }
-    self.asked = nil
-    hasMissedGrant = false
+  ) -> Bool {
+    guard case .polling(let poll) = phase else { return false }
     switch answer {
-    case .failure(let failure):
-      outcome = .giveUp(failure)
-    case .success(.again):
-      following = .poll(at: now)
+    case .failure(let failure): phase = .over(.giveUp(failure))
+    case .success(.again): phase = .due(at: now)
     case .success(.held(let sentAt, let numbers, let wasGranted)):
-      hasMissedGrant = wasGranted && pendingGrant == nil
-      if now < LeaseState.validity(of: asked.ttl, sentAt: sentAt) {
-        outcome = .take(sentAt: sentAt, ttl: asked.ttl, numbers: numbers)
-      } else {
-        // Too late to be of use; asking again prolongs the keys, if they still are ours.
-        following = .poll(at: now)
-      }
+      // Too late to be of use, it prolongs the keys to ask again, if they still are ours.
+      phase =
+        now < LeaseState.validity(of: poll.ttl, sentAt: sentAt)
+        ? .over(.take(sentAt: sentAt, ttl: poll.ttl, numbers: numbers)) : .due(at: now)
+      return wasGranted && poll.grant == nil
     case .success(.waiting(let waiting)):
-      stand(waiting, ttl: asked.ttl, isTold: isTold, at: now, using: &generator)
-      if isHurried { following = .poll(at: now) }
-      if let grant = pendingGrant.take() { judge(grant, at: now) }
+      stand(waiting, ttl: poll.ttl, isTold: isTold, at: now, using: &generator)
+      if poll.isHurried { phase = .due(at: now) }
+      if let grant = poll.grant { judge(grant, at: now) }
     }
+    return false
   }
 
   /// Notes that the place is about to be refreshed; false when it is not due.
   mutating func willRefresh(at now: Instant) -> Bool {
     guard let refreshDue, refreshDue <= now else { return false }
-    following = .refreshing
+    phase = .refreshing
     return true
   }
 
@@ -141,9 +143,9 @@ struct QueueEntryState {
     using generator: inout some RandomNumberGenerator
   ) {
     // A poll that was sent meanwhile says more.
-    guard outcome == nil, case .refreshing = following, let ttl = standing?.ttl else { return }
+    guard phase == .refreshing, let ttl = standing?.ttl else { return }
     guard let waiting else {
-      following = .poll(at: now)
+      phase = .due(at: now)
       return
     }
     stand(waiting, ttl: ttl, isTold: isTold, at: now, using: &generator)
@@ -151,11 +153,12 @@ struct QueueEntryState {
 
   /// Takes a grant in.
   mutating func granted(_ numbers: Range<UInt64>, at now: Instant) {
-    guard outcome == nil else { return }
-    if asked == nil {
-      judge(numbers, at: now)
-    } else {
-      pendingGrant = numbers
+    switch phase {
+    case .over: break
+    case .polling(var poll):
+      poll.grant = numbers
+      phase = .polling(poll)
+    case .due, .resting, .refreshing: judge(numbers, at: now)
     }
   }
 
@@ -167,9 +170,9 @@ struct QueueEntryState {
     // least as if they had been taken then.
     let end = LeaseState.validity(of: standing.ttl, sentAt: standing.sentAt)
     if now.duration(to: end) >= standing.ttl / 2 {
-      outcome = .take(sentAt: standing.sentAt, ttl: standing.ttl, numbers: numbers)
+      phase = .over(.take(sentAt: standing.sentAt, ttl: standing.ttl, numbers: numbers))
     } else {
-      following = .poll(at: now)
+      phase = .due(at: now)
     }
   }
 
@@ -178,13 +181,13 @@ struct QueueEntryState {
     _ waiting: Waiting, ttl: Duration, isTold: Bool, at now: Instant,
     using generator: inout some RandomNumberGenerator
   ) {
-    holder = waiting.state.holder
-    standing = Standing(sentAt: waiting.sentAt, ttl: ttl, counter: waiting.counter)
+    standing = Standing(
+      sentAt: waiting.sentAt, ttl: ttl, counter: waiting.counter, holder: waiting.state.holder)
     var pause = Self.pause(ttl: ttl)
     // Keys that expire tell nobody.
     if let remaining = waiting.state.remaining { pause = min(pause, remaining + .milliseconds(1)) }
     let mustPoll = waiting.isSilent || !waiting.isHeard || !isTold
     if mustPoll { pause = min(pause, retry * Double.random(in: 0.5...1, using: &generator)) }
-    following = isRefreshed && !mustPoll ? .refresh(at: now + pause) : .poll(at: now + pause)
+    phase = isRefreshed && !mustPoll ? .resting(until: now + pause) : .due(at: now + pause)
   }
 }

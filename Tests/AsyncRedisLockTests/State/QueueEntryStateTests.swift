@@ -26,13 +26,15 @@ struct QueueEntryStateTests {
           isSilent: isSilent, isHeard: isHeard)))
   }
 
+  /// Polls; true if that has found a grant that was not told.
+  @discardableResult
   func poll(
     _ place: inout QueueEntryState, at now: Instant, answer: Result<PollAnswer, StoreFailure>,
     isTold: Bool = true
-  ) {
+  ) -> Bool {
     var generator = SplitMix(seed: 1)
     place.willPoll(ttl: ttl, deadline: now + .seconds(1))
-    place.answered(answer, isTold: isTold, at: now, using: &generator)
+    return place.answered(answer, isTold: isTold, at: now, using: &generator)
   }
 
   @Test(
@@ -107,31 +109,26 @@ struct QueueEntryStateTests {
     #expect(believed.next(at: now) == .take(sentAt: now, ttl: ttl, numbers: 105..<106))
     stale.answered(wait(sentAt: now, counter: 105), isTold: true, at: now, using: &generator)
     #expect(stale.next(at: now) == .wait(until: now + .seconds(1)))
-    held.answered(
+    let hasMissed = held.answered(
       .success(.held(sentAt: now, numbers: 106..<107, wasGranted: true)), isTold: true, at: now,
       using: &generator)
     #expect(held.next(at: now) == .take(sentAt: now, ttl: ttl, numbers: 106..<107))
-    #expect(!held.hasMissedGrant)
+    #expect(!hasMissed)
   }
 
   @Test("A place misses a grant that only the poll tells of")
   func missedGrant() {
-    var place = makeWaiting()
     let now = start + .seconds(1)
-    poll(
-      &place, at: now, answer: .success(.held(sentAt: now, numbers: 9..<10, wasGranted: true)))
-    #expect(place.hasMissedGrant)
-    var taken = makeWaiting()
-    poll(
-      &taken, at: now, answer: .success(.held(sentAt: now, numbers: 9..<10, wasGranted: false)))
-    #expect(!taken.hasMissedGrant)
+    func misses(_ place: inout QueueEntryState, _ answer: PollAnswer) -> Bool {
+      poll(&place, at: now, answer: .success(answer))
+    }
+    var (granted, taken, late) = (makeWaiting(), makeWaiting(), makeWaiting())
+    #expect(misses(&granted, .held(sentAt: now, numbers: 9..<10, wasGranted: true)))
+    #expect(!misses(&taken, .held(sentAt: now, numbers: 9..<10, wasGranted: false)))
+    #expect(misses(&late, .held(sentAt: start - ttl, numbers: 9..<10, wasGranted: true)))
+    #expect(late.next(at: now) == .poll)
     // Once is no reason to think so ever after.
-    var late = makeWaiting()
-    let expired = PollAnswer.held(sentAt: start - ttl, numbers: 9..<10, wasGranted: true)
-    poll(&late, at: now, answer: .success(expired))
-    #expect(late.hasMissedGrant && late.next(at: now) == .poll)
-    poll(&late, at: now, answer: wait(sentAt: now))
-    #expect(!late.hasMissedGrant)
+    #expect(!poll(&late, at: now, answer: wait(sentAt: now)))
   }
 
   @Test("A place is polled again for keys that came too late, or without a number")
