@@ -31,7 +31,7 @@ extension InMemoryLockStore {
   ) {
     let (client, isFencing) = (client, isFencing)
     server.submit(
-      Question(from: client, by: deadline) { memory, now in
+      InMemoryRequest(from: client, by: deadline) { memory, now in
         let answer = Self.poll(
           claim, numbers: numbers, lapse: lapse, from: client, isFencing: isFencing, &memory, now)
         return { completion(.success(answer)) }
@@ -74,7 +74,7 @@ extension InMemoryLockStore {
   ) {
     let (client, isFencing) = (client, isFencing)
     server.submit(
-      Question(from: client, by: deadline) { memory, now in
+      InMemoryRequest(from: client, by: deadline) { memory, now in
         var drawn = 0..<UInt64(0)
         let outcomes = extensions.map { one -> Extended.Outcome in
           guard one.isWanted() else { return .notAsked }
@@ -100,7 +100,8 @@ extension InMemoryLockStore {
     // What would free the keys at once must not stand in for what lets them last.
     let remedy = release.keptUntil == nil ? cleanUp(claim, until: release.keysLastUntil) : nil
     server.submit(
-      Question(from: client, by: deadline, isPersistent: true, remedy: remedy) { memory, now in
+      InMemoryRequest(from: client, by: deadline, isPersistent: true, remedy: remedy) {
+        memory, now in
         let (keys, token) = memory.numbers(of: claim, client: client)
         let released: SimulatedServer.Released
         if let end = release.keptUntil, now < end {

@@ -19,7 +19,7 @@ final class InMemoryLockStore: LockStore {
 
   var randomness: Randomness { .system }
 
-  var roundTrip: Duration { server.state.withLock { $0.clients[client].behavior.delay } }
+  var roundTrip: Duration { server.state.withLock { $0.clients[client].fault.delay } }
 
   var lockerID: String { tokens.lockerID }
 
@@ -99,26 +99,26 @@ final class InMemoryLockStore: LockStore {
   }
 
   private func ask<Answer: Sendable>(
-    by deadline: Instant, remedy: (@Sendable () -> Question)? = nil,
+    by deadline: Instant, remedy: (@Sendable () -> InMemoryRequest)? = nil,
     _ act: @escaping @Sendable (inout ServerMemory, Instant) -> Answer
   ) async throws(StoreFailure) -> Answer {
     let promise = Promise<Result<Answer, StoreFailure>>()
-    let question = Question(from: client, by: deadline, remedy: remedy) { memory, now in
+    let request = InMemoryRequest(from: client, by: deadline, remedy: remedy) { memory, now in
       let answer = act(&memory, now)
       return { promise.fulfil(.success(answer)) }
     } fail: {
       promise.fulfil(.failure($0))
     }
     return try await withTaskCancellationHandler {
-      server.submit(question)
+      server.submit(request)
       return await promise.value(countedBy: clock.activity)
     } onCancel: {
-      server.abandon(question, because: .cancelled)
+      server.abandon(request, because: .cancelled)
     }.get()
   }
 
   /// What gives a claim back of which nobody knows whether it was granted.
-  func cleanUp(_ claim: Claim, until end: Instant) -> @Sendable () -> Question {
+  func cleanUp(_ claim: Claim, until end: Instant) -> @Sendable () -> InMemoryRequest {
     let client = client
     return { .cleaningUp(claim, of: client, until: end) }
   }

@@ -3,95 +3,95 @@ internal import Synchronization
 
 extension InMemoryServer {
   /// Asks the server, as far as it can be reached.
-  func submit(_ question: Question) {
+  func submit(_ request: InMemoryRequest) {
     enum Fate {
       case none
-      case act(Behavior)
+      case act(Fault)
       case wait
       case fail(StoreFailure)
     }
     let fate: Fate = state.withLock { state in
       // Its caller was cancelled meanwhile, and what takes it back may have been here.
-      guard !question.hasEnded else { return .none }
-      let client = state.clients[question.client]
-      if client.isStopped, !question.isPersistent { return .fail(.closed) }
-      if let refusal = client.behavior.refusal, !(question.isPersistent && refusal.isTransient) {
+      guard !request.hasEnded else { return .none }
+      let client = state.clients[request.client]
+      if client.isStopped, !request.isPersistent { return .fail(.closed) }
+      if let refusal = client.fault.refusal, !(request.isPersistent && refusal.isTransient) {
         return .fail(refusal)
       }
-      let canAct = client.behavior.acts
+      let canAct = client.fault.acts
       // Closing waits for no answer that needs the clock to go on.
-      if client.isStopped, !canAct, question.hasCaller { return .fail(.closed) }
-      let behavior = client.isStopped ? .normal : client.behavior
+      if client.isStopped, !canAct, request.hasCaller { return .fail(.closed) }
+      let fault = client.isStopped ? .none : client.fault
       state.askedCount += 1
-      state.outstanding[ObjectIdentifier(question)] = Asked(
-        question: question, number: state.askedCount, hasActed: canAct, isHeard: behavior.isHeard)
-      return canAct ? .act(behavior) : .wait
+      state.outstanding[ObjectIdentifier(request)] = Asked(
+        request: request, number: state.askedCount, hasActed: canAct, isHeard: fault.isHeard)
+      return canAct ? .act(fault) : .wait
     }
     switch fate {
     case .none: break
-    case .fail(let failure): conclude(question, failure)
-    case .wait: watch(question)
-    case .act(let behavior): act(question, behavior)
+    case .fail(let failure): conclude(request, failure)
+    case .wait: watch(request)
+    case .act(let fault): act(request, fault)
     }
   }
 
   /// Does what is asked, and lets the answer get back if it can.
-  private func act(_ question: Question, _ behavior: Behavior) {
+  private func act(_ request: InMemoryRequest, _ fault: Fault) {
     let now = time.now
     // Whoever gives it up ends it first and takes it back then: so that is done before or comes behind.
-    let answer = perform { question.hasEnded ? nil : question.act(&$0, now) }
+    let answer = perform { request.hasEnded ? nil : request.act(&$0, now) }
     guard let answer else { return }
-    let bring: @Sendable () -> Void = { [self] in if finish(question) { answer() } }
-    if behavior.isHeard, behavior.delay == .zero { return bring() }
-    if behavior.isHeard {
+    let bring: @Sendable () -> Void = { [self] in if finish(request) { answer() } }
+    if fault.isHeard, fault.delay == .zero { return bring() }
+    if fault.isHeard {
       let isStopped = state.withLock { state in
-        state.outstanding[ObjectIdentifier(question)]?.answer = bring
-        return state.clients[question.client].isStopped
+        state.outstanding[ObjectIdentifier(request)]?.answer = bring
+        return state.clients[request.client].isStopped
       }
       if isStopped { return bring() }
-      setTimer(of: question, for: now + behavior.delay, bring)
+      setTimer(of: request, for: now + fault.delay, bring)
     }
-    watch(question)
+    watch(request)
   }
 
-  /// Sees to it that a question fails when its time is up.
-  private func watch(_ question: Question) {
-    setTimer(of: question, for: question.deadline) { [self] in
-      guard finish(question) else { return }
-      let refusal = state.withLock { $0.clients[question.client].behavior.refusal }
-      conclude(question, refusal ?? .unreachable("the server in memory did not answer in time"))
+  /// Sees to it that a request fails when its time is up.
+  private func watch(_ request: InMemoryRequest) {
+    setTimer(of: request, for: request.deadline) { [self] in
+      guard finish(request) else { return }
+      let refusal = state.withLock { $0.clients[request.client].fault.refusal }
+      conclude(request, refusal ?? .unreachable("the server in memory did not answer in time"))
     }
   }
 
-  /// Does something at an instant, unless the question has ended by then.
+  /// Does something at an instant, unless the request has ended by then.
   private func setTimer(
-    of question: Question, for instant: Instant, _ body: @escaping @Sendable () -> Void
+    of request: InMemoryRequest, for instant: Instant, _ body: @escaping @Sendable () -> Void
   ) {
     let timer = OneShot(by: time, at: instant, body)
     let isKept = state.withLock { state in
-      state.outstanding[ObjectIdentifier(question)]?.timers.append(timer) != nil
+      state.outstanding[ObjectIdentifier(request)]?.timers.append(timer) != nil
     }
     if !isKept { timer.cancel() }
   }
 
-  /// Gives a question up; false when it has been answered.
+  /// Gives a request up; false when it has been answered.
   @discardableResult
-  func abandon(_ question: Question, because failure: StoreFailure) -> Bool {
-    guard finish(question) else { return false }
-    conclude(question, failure)
+  func abandon(_ request: InMemoryRequest, because failure: StoreFailure) -> Bool {
+    guard finish(request) else { return false }
+    conclude(request, failure)
     return true
   }
 
-  private func finish(_ question: Question) -> Bool {
-    guard question.end() else { return false }
-    let asked = state.withLock { $0.outstanding.removeValue(forKey: ObjectIdentifier(question)) }
+  private func finish(_ request: InMemoryRequest) -> Bool {
+    guard request.end() else { return false }
+    let asked = state.withLock { $0.outstanding.removeValue(forKey: ObjectIdentifier(request)) }
     for timer in asked?.timers ?? [] { timer.cancel() }
     return true
   }
 
-  private func conclude(_ question: Question, _ failure: StoreFailure) {
-    if let remedy = question.remedy { submit(remedy()) }
-    question.fail(failure)
+  private func conclude(_ request: InMemoryRequest, _ failure: StoreFailure) {
+    if let remedy = request.remedy { submit(remedy()) }
+    request.fail(failure)
   }
 
   // MARK: Clients
@@ -99,7 +99,7 @@ extension InMemoryServer {
   /// Lets a locker in; it is not stopped, and told of grants.
   func admit(_ id: String) -> Int {
     state.withLock { state in
-      state.clients.append(Client(id: id, behavior: state.behavior))
+      state.clients.append(Client(id: id, fault: state.fault))
       return state.clients.count - 1
     }
   }
@@ -108,58 +108,58 @@ extension InMemoryServer {
   func stop(_ client: Int) {
     let asked = state.withLock { state in
       state.clients[client].isStopped = true
-      return state.outstanding.values.filter { $0.question.client == client }
+      return state.outstanding.values.filter { $0.request.client == client }
     }
-    for asked in asked where asked.question.hasCaller {
+    for asked in asked where asked.request.hasCaller {
       // An answer that is under way still arrives: closing does not wait for the clock to go on.
       if let answer = asked.answer {
         answer()
       } else if !(asked.hasActed && asked.isHeard) {
-        abandon(asked.question, because: .closed)
+        abandon(asked.request, because: .closed)
       }  // Else whoever acts on it brings the answer just now.
     }
   }
 
-  /// Treats what lockers ask in another way; the question that has to be done before, if there is one.
+  /// Treats what lockers ask in another way; the request that has to be done before, if there is one.
   ///
   /// What is asked meanwhile comes behind those that have waited, as on one connection.
-  private func set(_ behavior: Behavior, towards locker: Locker?) -> Question? {
-    let (question, deaf) = state.withLock { state in
+  private func set(_ fault: Fault, towards locker: Locker?) -> InMemoryRequest? {
+    let (request, deaf) = state.withLock { state in
       var deaf: [@Sendable (Notice) -> Void] = []
       let clients = state.clients.indices.filter {
         locker == nil || state.clients[$0].id == locker?.id
       }
       let waiting =
-        !behavior.acts
+        !fault.acts
         ? nil
         : state.outstanding.values.filter {
-          !$0.hasActed && clients.contains($0.question.client)
+          !$0.hasActed && clients.contains($0.request.client)
         }.min { $0.number < $1.number }
-      if let question = waiting?.question {
-        state.outstanding[ObjectIdentifier(question)]?.hasActed = true
-        state.outstanding[ObjectIdentifier(question)]?.isHeard = behavior.isHeard
-        return (Optional(question), deaf)
+      if let request = waiting?.request {
+        state.outstanding[ObjectIdentifier(request)]?.hasActed = true
+        state.outstanding[ObjectIdentifier(request)]?.isHeard = fault.isHeard
+        return (Optional(request), deaf)
       }
-      if locker == nil { state.behavior = behavior }
+      if locker == nil { state.fault = fault }
       for index in clients {
-        if behavior.isHeard, !state.clients[index].behavior.isHeard {
+        if fault.isHeard, !state.clients[index].fault.isHeard {
           deaf += state.clients[index].listeners.values
         }
-        state.clients[index].behavior = behavior
+        state.clients[index].fault = fault
       }
       return (nil, deaf)
     }
     // Grants may have been made that they were not told of.
     for listener in deaf { listener(.mayHaveMissed) }
-    return question
+    return request
   }
 
   /// Treats what a locker asks in another way from now on.
   ///
   /// - Parameters:
-  ///   - behavior: How to treat it.
+  ///   - fault: How to treat it.
   ///   - locker: The locker; all of them, and those that come later, if nil.
-  public func behave(_ behavior: Behavior, towards locker: Locker? = nil) {
-    while let question = set(behavior, towards: locker) { act(question, behavior) }
+  public func simulate(_ fault: Fault, for locker: Locker? = nil) {
+    while let request = set(fault, towards: locker) { act(request, fault) }
   }
 }

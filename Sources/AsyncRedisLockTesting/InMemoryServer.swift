@@ -18,12 +18,12 @@ public final class InMemoryServer: Sendable {
     var outstanding: [ObjectIdentifier: Asked] = [:]
     var askedCount = 0
     /// How lockers are treated that come later.
-    var behavior = Behavior.normal
+    var fault = Fault.none
   }
 
-  /// A question that has not been answered.
+  /// A request that has not been answered.
   struct Asked {
-    let question: Question
+    let request: InMemoryRequest
     /// Its place in the order in which they came.
     let number: Int
     var hasActed: Bool
@@ -41,7 +41,7 @@ public final class InMemoryServer: Sendable {
     let id: String
     /// Lives as long as the locker and all its locks.
     weak var coordinator: Coordinator?
-    var behavior: Behavior
+    var fault: Fault
     var listeners: [String: @Sendable (Notice) -> Void] = [:]
     var isStopped = false
   }
@@ -101,11 +101,11 @@ public final class InMemoryServer: Sendable {
   }
 
   private func tell(_ grant: ServerMemory.Grant) {
-    let (behavior, listener) = state.withLock { state in
+    let (fault, listener) = state.withLock { state in
       let client = state.clients[grant.client]
-      return (client.behavior, client.listeners[grant.claim.token])
+      return (client.fault, client.listeners[grant.claim.token])
     }
-    guard behavior.isHeard else { return }
+    guard fault.isHeard else { return }
     let notice: @Sendable () -> Void = { [self] in
       if let listener {
         listener(.granted(grant.numbers))
@@ -113,7 +113,7 @@ public final class InMemoryServer: Sendable {
         submit(.cleaningUp(grant.claim, of: grant.client, until: time.now + grant.claim.ttl))
       }
     }
-    guard behavior.delay > .zero else { return notice() }
-    OneShot(by: time, at: time.now + behavior.delay, notice)
+    guard fault.delay > .zero else { return notice() }
+    OneShot(by: time, at: time.now + fault.delay, notice)
   }
 }

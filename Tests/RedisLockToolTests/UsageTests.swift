@@ -1,4 +1,5 @@
 #if CommandLineTool
+  import AsyncRedisLock
   import Foundation
   import Testing
 
@@ -20,7 +21,11 @@
         ["run", "key", "-q", "-v", "--", "true"], ["run", "key", "--wait", "-1s", "--", "true"],
         ["run", "key", "--nonsense", "--", "true"], ["status"], ["release"], ["nonsense"],
         ["list", "a", "b"],
-      ])
+      ]
+        // The longest that can be written, in each place where a duration is taken.
+        + ["-w", "--ttl", "--max-hold", "--min-hold", "--grace", "--record-for"].map {
+          ["run", "key", $0, "9999999999d", "--", "true"]
+        })
     func errors(arguments: [String]) async throws {
       let outcome = try await ToolProcess.run(arguments)
       #expect(outcome.status == 64)
@@ -70,7 +75,8 @@
     @Test(
       "Nothing else is taken for a duration",
       arguments: [
-        "", "s", "-1s", "5x", "1.2.3s", "1e3s", " 5s", "5 s", "nan", "inf", "9999999999s", "٣s",
+        "", "s", "-1s", "5x", "1.2.3s", "1e3s", " 5s", "5 s", "nan", "inf", "999999999999999999s",
+        "٣s",
       ])
     func noDurations(text: String) {
       #expect(DurationArgument(argument: text) == nil)
@@ -82,7 +88,7 @@
         .milliseconds(1), .milliseconds(1500), .seconds(5), .seconds(90), .seconds(300),
         .seconds(7200),
       ]
-      #expect(durations.map(\.brief) == ["1ms", "1500ms", "5s", "90s", "5m", "2h"])
+      #expect(durations.map(\.text) == ["1ms", "1500ms", "5s", "90s", "5m", "2h"])
     }
   }
 #endif

@@ -69,7 +69,7 @@ extension LockerConfiguration {
   }
 
   private static func timeout(_ value: String, as part: String) throws(LockError) -> Duration {
-    guard let timeout = Duration(urlValue: value) else {
+    guard let timeout = Duration(text: value) else {
       throw LockError(
         .invalidURL,
         "\(part) (\(value.abbreviatedForMessage)) has to be a number of seconds, or "
@@ -128,34 +128,5 @@ private enum QueryParameter: String {
       "query parameter \(isShown ? name : "(name not shown)") is unknown; there are "
         + "db, client_name, connect_timeout, operation_timeout, label, key_prefix, fencing, "
         + "max_waiters and local_handoff_limit")
-  }
-}
-
-extension Duration {
-  /// Reads `500ms`, `1.5s`, `1m`, or a bare number of seconds; cut down to billionths of the unit.
-  init?(urlValue text: String) {
-    let number = text.utf8.prefix { $0.isASCIIDigit || $0 == UInt8(ascii: ".") }
-    let unit: Duration
-    switch text[number.endIndex...] {
-    case "ms": unit = .milliseconds(1)
-    case "", "s": unit = .seconds(1)
-    case "m": unit = .seconds(60)
-    default: return nil
-    }
-
-    let parts = number.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    // The limit keeps the products below far from overflow; it is some 30,000 years.
-    guard parts.count <= 2, let whole = Int(digits: parts[0]), whole < 1_000_000_000_000 else {
-      return nil
-    }
-    self = unit * whole
-    guard parts.count == 2 else { return }
-    let decimals = parts[1].prefix(9)
-    guard let fraction = Int(digits: decimals), parts[1].allSatisfy(\.isASCIIDigit) else {
-      return nil
-    }
-    var scale = 1
-    for _ in decimals { scale *= 10 }
-    self += unit * fraction / scale
   }
 }

@@ -21,7 +21,7 @@ extension LockerConfiguration {
   /// - `max_waiters`: ``maxWaiters``
   /// - `local_handoff_limit`: ``localHandoffLimit``
   ///
-  /// A timeout is written `500ms`, `1.5s` or `1m`; a number alone counts seconds.
+  /// A timeout is written `500ms`, `1.5s`, `5m` or `2h`; a number alone counts seconds.
   ///
   /// - Parameter url: The URL, of at most 8 KiB.
   /// - Throws: ``LockError/Code/invalidURL``, naming the part and the rule but never the password,

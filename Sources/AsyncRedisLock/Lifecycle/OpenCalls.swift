@@ -3,8 +3,7 @@ internal import Synchronization
 /// The calls under way that take a lock or give one back, which closing has to wait for.
 final class OpenCalls: Sendable {
   private struct State {
-    var count = 0
-    var phase = ClosePhase.open
+    var closing = ClosingState.open(calls: 0)
     /// Kept when no call is under way.
     var idle: [Promise<Void>] = []
   }
@@ -12,21 +11,16 @@ final class OpenCalls: Sendable {
   private let state = Locked(State())
 
   /// Whether new locks may be taken.
-  var isOpen: Bool { state.withLock { $0.phase == .open } }
+  var isOpen: Bool { state.withLock { $0.closing.phase == .open } }
 
   /// Begins a call in a phase of closing or before; false when that is over.
   func begin(until lastPhase: ClosePhase) -> Bool {
-    state.withLock { state in
-      guard state.phase <= lastPhase else { return false }
-      state.count += 1
-      return true
-    }
+    state.withLock { $0.closing.begin(until: lastPhase) }
   }
 
   func end() {
     let idle = state.withLock { state in
-      state.count -= 1
-      guard state.count == 0 else { return [Promise<Void>]() }
+      guard state.closing.end() else { return [Promise<Void>]() }
       defer { state.idle = [] }
       return state.idle
     }
@@ -34,14 +28,14 @@ final class OpenCalls: Sendable {
   }
 
   /// Begins a phase of closing.
-  func close(_ phase: ClosePhase) { state.withLock { $0.phase = max($0.phase, phase) } }
+  func close(_ phase: ClosePhase) { state.withLock { $0.closing.close(phase) } }
 
   /// Waits until no call is under way.
   func waitUntilIdle(countedBy activity: (any ActivityCounter)?) async {
     let promise = Promise<Void>()
     let isIdle = state.withLock { state in
-      if state.count > 0 { state.idle.append(promise) }
-      return state.count == 0
+      if !state.closing.isIdle { state.idle.append(promise) }
+      return state.closing.isIdle
     }
     if !isIdle { await promise.value(countedBy: activity) }
   }

@@ -96,7 +96,7 @@
       let middle = before.addingTimeInterval(Date.now.timeIntervalSince(before) / 2)
       let ahead = Date(milliseconds: time).timeIntervalSince(middle)
       guard abs(ahead) >= 1 else { return [Finding(.fine, "clock", "as this host's")] }
-      let size = Duration.seconds(abs(ahead)).rounded.brief
+      let size = Duration.seconds(abs(ahead)).rounded.text
       return [
         Finding(
           .warning, "clock",

@@ -61,7 +61,7 @@
       var text: String {
         let start = "last run by \(holder.description) from \(from.short)"
         guard let until, let exitStatus else { return "\(start); how it ended is not known" }
-        let duration = Duration.seconds(until.timeIntervalSince(from)).rounded.brief
+        let duration = Duration.seconds(until.timeIntervalSince(from)).rounded.text
         let cause = ended == "exited" ? "" : ", \(ended?.safeToShow ?? "")"
         return "\(start) to \(until.short) (\(duration))\(cause), exit status \(exitStatus)"
       }
@@ -141,7 +141,7 @@
         }
       var text = "\(name): \(word) \(holder.description)"
       if let since { text += ", since \(since.short)" }
-      if let held { text += " (\(held.rounded.brief))" }
+      if let held { text += " (\(held.rounded.text))" }
       return text
     }
 

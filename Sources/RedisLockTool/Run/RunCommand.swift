@@ -104,13 +104,13 @@
         throw ValidationError(error.message)
       }
       if recordFor.duration > .seconds(366 * 86_400) {
-        throw ValidationError("--record-for (\(recordFor.duration.brief)) has to be at most 366d.")
+        throw ValidationError("--record-for (\(recordFor.duration.text)) has to be at most 366d.")
       }
       if let grace {
         let longest = LossPlan.longestGrace(ttl: ttl.duration, extend: interval)
         guard grace.duration <= longest else {
           throw ValidationError(
-            "--grace (\(grace.duration.brief)) has to be at most half of ttl - extend (\(longest.brief))."
+            "--grace (\(grace.duration.text)) has to be at most half of ttl - extend (\(longest.text))."
           )
         }
       }

@@ -112,7 +112,7 @@
       let held = start.duration(to: .now)
       let status = try? ending.get()
       console.say(
-        .info, "held \(order.list) for \(held.brief)",
+        .info, "held \(order.list) for \(held.text)",
         fields(["held": .seconds(held), "exitStatus": status.map { .number(Int64($0)) }]))
       return try ending.get()
     }

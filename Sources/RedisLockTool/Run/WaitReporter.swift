@@ -28,7 +28,7 @@
         }
         let waited = start.duration(to: .now)
         if console.showsProgress {
-          console.showProgress("\(situation.text) (\(waited.rounded.brief))")
+          console.showProgress("\(situation.text) (\(waited.rounded.text))")
         } else {
           console.say(
             .warning, "waiting for \(situation.text)",

@@ -44,7 +44,7 @@ struct TestingSnippets {
     let clock = ManualClock()
     let server = InMemoryServer(clock: clock)
     let locker = Locker.inMemory(on: server)
-    server.behave(.delaying(by: .milliseconds(400)))
+    server.simulate(.delaying(by: .milliseconds(400)))
     let task = server.startTask {
       try await locker.withLock("key") { _ in
         try await clock.sleep(for: .seconds(5))

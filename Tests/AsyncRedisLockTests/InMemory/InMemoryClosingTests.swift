@@ -8,7 +8,7 @@ struct InMemoryClosingTests {
   private let clock = ManualClock()
   private let server: InMemoryServer
   private let patient = LockOptions(timeout: nil)
-  private let loading = InMemoryServer.Behavior.refusing("LOADING", isTransient: true)
+  private let loading = InMemoryServer.Fault.refusing("LOADING", isTransient: true)
   private let key = "key"
 
   init() { server = InMemoryServer(clock: clock) }
@@ -25,7 +25,7 @@ struct InMemoryClosingTests {
   func trouble() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
-    server.behave(loading)
+    server.simulate(loading)
     let waiting = server.startTask { [patient] in
       await Attempt { try await locker.acquire("other", options: patient) }
     }
@@ -33,7 +33,7 @@ struct InMemoryClosingTests {
     let closing = try await beginClosing(locker)
     #expect(try await waiting.value.error?.code == .closed)
     #expect(lock.isHeld)
-    server.behave(.normal)
+    server.simulate(.none)
     try await lock.release()
     try await closing.value
   }
@@ -45,12 +45,12 @@ struct InMemoryClosingTests {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
     let closing = try await beginClosing(locker)
-    server.behave(loading)
+    server.simulate(loading)
     let extending = server.startTask { try await lock.extend(by: .seconds(60)) }
     try await server.settle()
     extending.cancel()
     await #expect(throws: CancellationError.self) { try await extending.value }
-    server.behave(.normal)
+    server.simulate(.none)
     try await lock.release()
     try await closing.value
   }
@@ -79,11 +79,11 @@ struct InMemoryClosingTests {
   func minHoldOnceMore() async throws {
     let locker = Locker.inMemory(on: server)
     var lock: Lock? = try await locker.acquire(key, options: LockOptions(minHold: .seconds(20)))
-    server.behave(.unreachable)
+    server.simulate(.unreachable)
     let release = server.startTask { [lock] in await Attempt { try await lock?.release() } }
     try await clock.advance(by: .seconds(1))
     #expect(try await release.value.error?.code == .unreachable)
-    server.behave(.normal)
+    server.simulate(.none)
     lock = nil
     try await server.settle()
     #expect(try #require(try await locker.inspect(key)?.remaining) > .seconds(15))
@@ -96,7 +96,7 @@ struct InMemoryClosingTests {
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key, options: LockOptions(minHold: .seconds(10)))
-    server.behave(.unreachable)
+    server.simulate(.unreachable)
     await locker.close()
     #expect(!lock.isHeld)
   }
@@ -105,7 +105,7 @@ struct InMemoryClosingTests {
   func delayed() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
-    server.behave(.delaying(by: .milliseconds(500)))
+    server.simulate(.delaying(by: .milliseconds(500)))
     let release = server.startTask { try await lock.release() }
     try await server.settle()
     #expect(server.lockedKeys.isEmpty)
@@ -116,7 +116,7 @@ struct InMemoryClosingTests {
   @Test("A question that was given up before it was asked is not carried out")
   func givenUp() {
     let client = server.admit("locker")
-    let question = AsyncRedisLockTesting.Question(
+    let question = AsyncRedisLockTesting.InMemoryRequest(
       from: client, by: clock.timeline.now + .seconds(1)
     ) { _, _ in
       Issue.record("it is done")
@@ -139,13 +139,13 @@ struct InMemoryClosingTests {
     }
     try await server.settle()
     for key in keys { #expect(try await first.inspect(key)?.waiterCount == 1) }
-    server.behave(.unreachable, towards: second)
+    server.simulate(.unreachable, for: second)
     // They ask again, in vain; then they are cancelled.
     try await clock.advance(by: .milliseconds(1500))
     try await lock.release()
     for task in waiting { task.cancel() }
     for task in waiting { _ = try? await task.value }
-    server.behave(.normal, towards: second)
+    server.simulate(.none, for: second)
     try await server.settle()
     #expect(server.lockedKeys.isEmpty)
   }
@@ -157,11 +157,11 @@ struct InMemoryClosingTests {
       let strong = InMemoryServer(clock: clock)
       server = strong
       let locker = Locker.inMemory(on: strong)
-      strong.behave(.delaying(by: .milliseconds(100)))
+      strong.simulate(.delaying(by: .milliseconds(100)))
       let acquired = strong.startTask { [key] in try await locker.acquire(key) }
       try await clock.advance(by: .milliseconds(100))
       let lock = try await acquired.value
-      strong.behave(.normal)
+      strong.simulate(.none)
       try await lock.release()
       await locker.close()
     }

@@ -32,14 +32,14 @@ struct InMemoryFaultTests {
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
-    server.behave(.unreachable)
+    server.simulate(.unreachable)
     let attempt = server.startTask { await Attempt { try await locker.acquire("other") } }
     try await clock.advance(by: .seconds(1))
     #expect(try await attempt.value.error?.code == .unreachable)
     #expect(lock.isHeld)
     try await clock.advance(by: .seconds(2))
     #expect(lock.lossReason == .expired)
-    server.behave(.normal)
+    server.simulate(.none)
     let next = try await locker.acquire(key)
     #expect(next.isHeld && server.lockedKeys == [key])
   }
@@ -48,7 +48,7 @@ struct InMemoryFaultTests {
   func partition() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
-    server.behave(.unreachable, towards: first)
+    server.simulate(.unreachable, for: first)
     let next = server.startTask { [key, patient] in try await second.acquire(key, options: patient)
     }
     try await clock.advance(by: .seconds(4))
@@ -60,7 +60,7 @@ struct InMemoryFaultTests {
       try await first.acquire(key, options: patient)
     }
     try await server.settle()
-    server.behave(.normal, towards: first)
+    server.simulate(.none, for: first)
     try await taken.release()
     #expect(try await waiting.value.isHeld)
   }
@@ -68,16 +68,16 @@ struct InMemoryFaultTests {
   @Test("A server whose answers are lost gets everything back")
   func lostReplies() async throws {
     let locker = Locker.inMemory(on: server)
-    server.behave(.losingReplies)
+    server.simulate(.losingReplies)
     let attempt = server.startTask { [key] in await Attempt { try await locker.acquire(key) } }
     try await server.settle()
     #expect(server.lockedKeys == [key])
     try await clock.advance(by: .seconds(1))
     #expect(try await attempt.value.error?.code == .unreachable)
     #expect(server.lockedKeys.isEmpty)
-    server.behave(.normal)
+    server.simulate(.none)
     let lock = try await locker.acquire(key)
-    server.behave(.losingReplies)
+    server.simulate(.losingReplies)
     let release = server.startTask { await Attempt { try await lock.release() } }
     try await server.settle()
     #expect(server.lockedKeys.isEmpty)
@@ -88,22 +88,22 @@ struct InMemoryFaultTests {
   @Test("A server that refuses is quoted, and asked again where that may help")
   func refusing() async throws {
     let locker = Locker.inMemory(on: server)
-    server.behave(.refusing("NOPERM", message: "no permission"))
+    server.simulate(.refusing("NOPERM", message: "no permission"))
     let attempt = await Attempt { try await locker.acquire(key) }
     #expect(attempt.error?.code == .refused && attempt.error?.serverCode == "NOPERM")
     #expect(attempt.error?.isRetryable == false)
 
-    server.behave(.refusing("LOADING", isTransient: true))
+    server.simulate(.refusing("LOADING", isTransient: true))
     let patient = server.startTask { [key] in try await locker.acquire(key) }
     try await clock.advance(by: .milliseconds(500))
-    server.behave(.normal)
+    server.simulate(.none)
     try await clock.advance(by: .milliseconds(100))
     let lock = try await patient.value
-    server.behave(.refusing("LOADING", isTransient: true))
+    server.simulate(.refusing("LOADING", isTransient: true))
     let release = server.startTask { try await lock.release() }
     try await server.settle()
     #expect(!lock.isHeld)
-    server.behave(.normal)
+    server.simulate(.none)
     #expect(try await release.value == .released)
     #expect(server.lockedKeys.isEmpty)
   }
@@ -111,7 +111,7 @@ struct InMemoryFaultTests {
   @Test("A server that takes its time is waited for, and not trusted past the ttl")
   func delaying() async throws {
     let locker = Locker.inMemory(on: server)
-    server.behave(.delaying(by: .milliseconds(400)))
+    server.simulate(.delaying(by: .milliseconds(400)))
     let start = clock.now
     let acquired = server.startTask { [key] in try await locker.acquire(key) }
     try await clock.advance(by: .milliseconds(400))
@@ -122,7 +122,7 @@ struct InMemoryFaultTests {
     try await clock.advance(by: .seconds(10))
     #expect(lock.isHeld)
 
-    server.behave(.delaying(by: .milliseconds(1100)))
+    server.simulate(.delaying(by: .milliseconds(1100)))
     let late = server.startTask { await Attempt { try await locker.acquire("late") } }
     try await clock.advance(by: .seconds(1))
     #expect(try await late.value.error?.code == .unreachable)
@@ -134,14 +134,14 @@ struct InMemoryFaultTests {
   func closing() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
-    server.behave(.unreachable)
+    server.simulate(.unreachable)
     let waiting = server.startTask { await Attempt { try await locker.acquire("other") } }
     try await server.settle()
     await locker.close()
     #expect(try await waiting.value.error?.code == .closed)
     #expect(!lock.isHeld)
     #expect(server.lockedKeys.contains(key))
-    server.behave(.normal)
+    server.simulate(.none)
     #expect(!server.lockedKeys.contains(key))
   }
 

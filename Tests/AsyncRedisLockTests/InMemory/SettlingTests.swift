@@ -34,7 +34,7 @@ struct SettlingTests {
   @Test("A delayed acquire under load always ends when its delay has been advanced")
   func delayedAcquire() async throws {
     let locker = Locker.inMemory(on: server)
-    server.behave(.delaying(by: delay))
+    server.simulate(.delaying(by: delay))
     try await underLoad {
       for _ in 0..<10_000 {
         let attempt = server.startTask { try await locker.acquire("key") }
@@ -51,7 +51,7 @@ struct SettlingTests {
   @Test("Tasks that the code under test starts are waited for until they are parked")
   func foreignTasks() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
-    server.behave(.delaying(by: delay), towards: second)
+    server.simulate(.delaying(by: delay), for: second)
     try await underLoad {
       for round in 0..<500 {
         let keys = ["key \(round)", "other \(round)"]
@@ -101,13 +101,13 @@ struct SettlingTests {
     try await underLoad {
       for _ in 0..<100 {
         let lock = try await locker.acquire("held")
-        server.behave(.delaying(by: delay))
+        server.simulate(.delaying(by: delay))
         let task = server.startTask { try await call.make(other, lock) }
         try await server.settle()
         if call == .waitUntilLost { server.loseLock(on: "held") }
         try await clock.advance(by: delay * call.answerCount)
         try await task.value
-        server.behave(.normal)
+        server.simulate(.none)
         _ = try await locker.forceRelease("held")
         _ = try await locker.forceRelease("free")
         withExtendedLifetime(lock) {}
@@ -172,12 +172,12 @@ struct SettlingTests {
   @Test("A call that retries asks again at the instants it has chosen")
   func retrying() async throws {
     let locker = Locker.inMemory(on: server)
-    server.behave(.refusing("LOADING", isTransient: true))
+    server.simulate(.refusing("LOADING", isTransient: true))
     let attempt = server.startTask {
       try await locker.acquire("key", options: LockOptions(timeout: nil))
     }
     try await clock.advance(by: .seconds(5))
-    server.behave(.normal)
+    server.simulate(.none)
     let start = clock.now
     try await clock.advance(by: .seconds(5))
     // Held since the first retry, and extended since.

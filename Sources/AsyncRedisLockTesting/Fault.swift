@@ -1,10 +1,10 @@
 internal import AsyncRedisLock
 
 extension InMemoryServer {
-  /// How a server in memory treats what it is asked.
-  public struct Behavior: Sendable, Hashable {
+  /// What goes wrong between the lockers and a server in memory.
+  public struct Fault: Sendable, Hashable {
     private enum Kind: Hashable {
-      case normal
+      case none
       case delaying(Duration)
       case unreachable
       case losingReplies
@@ -16,7 +16,7 @@ extension InMemoryServer {
     private init(_ kind: Kind) { self.kind = kind }
 
     /// It does what it is asked, and answers at once.
-    public static let normal = Self(.normal)
+    public static let none = Self(.none)
 
     /// Nothing arrives, as if the network were cut; what is asked waits until its time is up.
     public static let unreachable = Self(.unreachable)
@@ -33,7 +33,7 @@ extension InMemoryServer {
     ///   - code: The first word of the reply, such as `NOPERM` or `LOADING`.
     ///   - message: The rest of the reply.
     ///   - isTransient: Whether the locker asks again, as it does with `LOADING`, `BUSY` and the like.
-    /// - Returns: The behavior.
+    /// - Returns: The fault.
     public static func refusing(
       _ code: String, message: String = "refused by the test", isTransient: Bool = false
     ) -> Self {
