@@ -25,7 +25,16 @@ final class SimulatedProcess: @unchecked Sendable {
   private var buried: [() -> Void] = []
   /// How many of its tasks have not ended.
   private(set) var taskCount = 0
-  private(set) var hasClosed = false
+  /// How many lockers it has had.
+  private(set) var generation = 0
+  /// How many of them have not been closed.
+  private var openLockers = 0
+  private var closingCount = 0
+  /// Which of the closings have come to their end.
+  private var closed: Set<Int> = []
+  private var isEnding = false
+  /// Whether it has been asked to end, and all of its lockers are closed.
+  var hasClosed: Bool { isEnding && openLockers == 0 }
 
   init(_ id: Int, in world: Simulation) {
     self.id = id
@@ -77,16 +86,41 @@ final class SimulatedProcess: @unchecked Sendable {
   // MARK: Its life
 
   /// Begins to work.
-  func start(_ workerCount: Int) {
+  func start(_ workerCount: Int) { run { [self] in await live(workerCount) } }
+
+  private func run(_ body: @escaping @Sendable () async -> Void) {
     scheduler.soon(of: self) { [self] in
       // The priority that tasks have unless they say otherwise; those of low priority run elsewhere.
       Task(priority: .medium) { [self] in
         taskCount += 1
         defer { taskCount -= 1 }
-        guard let locker = await connect() else { return }
-        self.locker = locker
-        for _ in 0..<workerCount { Task { await work(with: locker) } }
+        await body()
       }
+    }
+  }
+
+  private func live(_ workerCount: Int) async {
+    guard let locker = await connect() else { return }
+    openLockers += 1
+    generation += 1
+    self.locker = locker
+    for _ in 0..<workerCount { Task { await work(with: locker, of: generation) } }
+  }
+
+  /// Closes the locker, whatever its tasks are at, and goes on with another.
+  func renewLocker(whenReleased: Bool) {
+    guard let locker, !isEnding, !isDead else { return }
+    self.locker = nil
+    scheduler.count(whenReleased ? .lockerClosedWhenReleased : .lockerClosed)
+    run { [self] in
+      closingCount += 1
+      let number = closingCount
+      if !whenReleased { world.expectClosed(self) { [self] in closed.contains(number) } }
+      // It throws to who holds a lock of it, which this task does not.
+      if whenReleased { try? await locker.closeWhenReleased() } else { await locker.close() }
+      openLockers -= 1
+      closed.insert(number)
+      await live(1)
     }
   }
 
@@ -105,23 +139,20 @@ final class SimulatedProcess: @unchecked Sendable {
 
   func close() {
     scheduler.soon(of: self) { [self] in
-      guard let locker else {
-        hasClosed = true
-        return
-      }
+      isEnding = true
+      guard let locker = locker.take() else { return }
       Task(priority: .medium) {
         await locker.close()
-        self.locker = nil
-        hasClosed = true
+        openLockers -= 1
       }
     }
   }
 
-  private func work(with locker: Locker) async {
+  private func work(with locker: Locker, of generation: Int) async {
     taskCount += 1
     defer { taskCount -= 1 }
     let worker = Worker(of: self, with: locker, in: world)
-    while world.isOpen {
+    while world.isOpen, generation == self.generation, self.locker != nil {
       let longest = world.weather.pause * 1_000_000
       await pause(Int64(scheduler.happens(300) ? 100_000 : scheduler.pick(longest)))
       await worker.takeLock()

@@ -8,6 +8,8 @@ extension Simulation {
   private static let longestUnconfirmed: Int64 = 60_000_000
   /// How long a call may go on that was cancelled.
   static let longestCancelling: Int64 = 20_000_000
+  /// How long `close()` may take: what gives back, and the connection behind it, have an operation timeout each.
+  private static let longestClosing: Int64 = 400_000_000
   /// How long a call may go on whose time is up; and where a clock has jumped, which no timer counts.
   private static let longestOvertime: Int64 = 20_000_000
   private static let longestOvertimeBehindJump: Int64 = 1_200_000_000
@@ -118,6 +120,15 @@ extension Simulation {
     }
   }
 
+  /// Lets a process close its locker in time.
+  func expectClosed(_ process: SimulatedProcess, hasClosed: @escaping () -> Bool) {
+    let start = scheduler.now
+    scheduler.at(start + Self.longestClosing, of: nil) { [weak self] in
+      guard !hasClosed(), process.isSteady, !process.isDead else { return }
+      self?.find("process \(process.id) closes its locker since \(start / 1000) µs")
+    }
+  }
+
   /// Lets a call end in time, by the clock of its process.
   func expectEnd(of attempt: Attempt, within patience: Duration) {
     attempt.deadline = attempt.process.time.now + patience
@@ -170,7 +181,9 @@ extension Simulation {
     case is CancellationError: break
     case let error as LockError:
       if error.code == .lost { counts.lost += 1 }
-      if ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code) {
+      // What a call may say whose locker was closed under it.
+      let isClosed = error.code == .closed && weather.closes
+      if !isClosed, ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code) {
         find("a call fails: \(error)")
       }
     default: find("a call fails: \(error)")

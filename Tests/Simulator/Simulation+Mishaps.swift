@@ -54,6 +54,11 @@ extension Simulation {
           setServerClock(by: isForward ? jump : -jump, whenQueued: waitsForQueue, patience: 500)
         }
       }
+      if weather.closes {
+        scheduler.at(time, of: nil) { [self] in
+          close(processes[scheduler.pick(processes.count)], whenReleased: scheduler.happens(300))
+        }
+      }
       if weather.leaps {
         scheduler.at(time, of: nil) { [self] in
           let longest = scheduler.happens(500) ? 200_000_000 : 10_000_000_000
@@ -87,6 +92,19 @@ extension Simulation {
     if use.isHeld { scheduler.count(.clockSetWhileHeld) }
     if use.isQueued { scheduler.count(.clockSetWhileQueued) }
     redis.setClock(by: microseconds)
+  }
+
+  /// Lets a process close its locker and go on with another.
+  private func close(_ process: SimulatedProcess, whenReleased: Bool) {
+    scheduler.note(
+      "process \(process.id) closes its locker" + (whenReleased ? " when all is released" : ""))
+    if holdings.contains(where: { $0.attempt.process === process && $0.lock?.isHeld == true }) {
+      scheduler.count(.closedWhileHeld)
+    }
+    if attempts.contains(where: { $0.process === process && $0.isWaiting }) {
+      scheduler.count(.closedWhileWaiting)
+    }
+    process.renewLocker(whenReleased: whenReleased)
   }
 
   /// Lets the clock of a process jump forward.

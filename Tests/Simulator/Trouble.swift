@@ -44,4 +44,8 @@ enum Trouble: String, CaseIterable {
   case clockJumpedWhileHeld = "process clocks jumped while a lock is held"
   case clockJumpedWhileWaiting = "process clocks jumped while a call waits"
   case waitCancelled = "waiting calls cancelled"
+  case lockerClosed = "lockers closed"
+  case lockerClosedWhenReleased = "lockers closed when released"
+  case closedWhileHeld = "lockers closed while a lock is held"
+  case closedWhileWaiting = "lockers closed while a call waits"
 }

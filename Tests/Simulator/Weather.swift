@@ -24,6 +24,8 @@ struct Weather {
   var jumpsBack = false
   /// Whether the clocks of processes jump forward at times; see ``SimulatedTime``.
   var leaps = false
+  /// Whether processes close their lockers at times, while tasks hold locks and wait, and go on with new ones.
+  var closes = false
   /// Keys that somebody frees by force just when they are taken.
   var forces = 0
   /// Acquisitions of two keys.
@@ -51,6 +53,7 @@ struct Weather {
     stalls = [0, 5, 30][pick(3)]
     leaps = pick(4) == 0
     jumpsBack = kind != 2 && pick(4) == 0
+    closes = pick(4) == 0
     guard kind > 1 else { return }
     if kind == 3 { forces = 300 }
     breaks = [2, 10, 40][pick(3)]
@@ -93,7 +96,7 @@ struct Weather {
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
       { $0.kills = false }, { $0.forgets = false }, { $0.jumpsForward = false },
-      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.repeats = 0 }, { $0.splits = 0 },
+      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.closes = false }, { $0.repeats = 0 }, { $0.splits = 0 },
       { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },
     ]

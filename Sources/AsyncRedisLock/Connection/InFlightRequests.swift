@@ -66,7 +66,10 @@ struct InFlightRequests {
     guard slots[0].replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
-    if slot.request.endsWithError, slot.replies.first?.error.map({ $0.remedy != .fail }) == true {
+    // A script that the server does not know is sent again, for the same claim.
+    if slot.request.endsWithError, let error = slot.replies.first?.error, error.remedy != .fail,
+      error.code != .noScript
+    {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }
       doubtful.append(slot.request)
     }
