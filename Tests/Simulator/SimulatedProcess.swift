@@ -111,6 +111,7 @@ final class SimulatedProcess: @unchecked Sendable {
   func renewLocker(whenReleased: Bool) {
     guard let locker, !isEnding, !isDead else { return }
     self.locker = nil
+    world.closedLockers.insert(locker.id)
     scheduler.count(whenReleased ? .lockerClosedWhenReleased : .lockerClosed)
     run { [self] in
       closingCount += 1

@@ -197,7 +197,9 @@ extension Simulation {
     // What arrives too late to be taken back ends by the server's clock, and later if that is set back.
     guard weather.isFair, weather.isPlain || !weather.jumpsBack else { return }
     for (index, key) in keys.enumerated() {
-      if let token = redis.holder(of: index), !detachedTokens.contains(token) {
+      if let token = redis.holder(of: index), !detachedTokens.contains(token),
+        weather.stalls == 0 || !closedLockers.contains(where: token.contains)
+      {
         find("\(token) is left in key \(key)")
       }
       if let token = redis.firstWaiter(of: index) {

@@ -66,6 +66,8 @@ final class Simulation: @unchecked Sendable {
   var attempts: [Attempt] = []
   /// Tokens whose keys were left to whoever takes them over, which may fail.
   var detachedTokens: Set<String> = []
+  /// The lockers that processes have closed: what arrives of them later is taken back by nobody, and expires.
+  var closedLockers: Set<String> = []
   var processes: [SimulatedProcess] = []
   var processCount = 0
   var holdings: [Holding] = []
