@@ -1,8 +1,7 @@
 /// What a worker does while it is measured.
 enum Job: Codable, Hashable {
-  /// Takes and releases a lock, one pair after the other, while so many others are held and waited for;
-  /// ends early at the deadline.
-  case pairs(count: Int, held: Int = 0, waiters: Int = 0)
+  /// Takes and releases a lock, one pair after the other; ends early at the deadline.
+  case pairs(count: Int)
   /// Takes and releases locks from so many tasks, each with a key of its own, up to the deadline.
   case throughput(tasks: Int)
   /// Takes turns at one key with so many tasks, and with other workers, up to the deadline.
