@@ -14,7 +14,8 @@ extension ConnectionDriver {
     let doubtful = inFlight.removeDoubtful()
     let unanswered = removeUnanswered()
     takeBack(doubtful + unanswered, on: connection)
-    connection.reporter.disconnected(because: cause)
+    connection.reporter.disconnected(
+      because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty)
     stream = nil
     lastFailure = cause
     // It connects only for something that waits.

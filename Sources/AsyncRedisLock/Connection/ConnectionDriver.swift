@@ -13,7 +13,6 @@ struct ConnectionDriver: ~Copyable {
   var answered: Deque<InFlightRequests.Answered> = []
   private var callerRuns = CallerRunsPolicy()
   var backoff = Backoff()
-  private var hasBeenReady = false
   var generator: Randomness
   /// Why there is no connection, for those who have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
@@ -146,8 +145,7 @@ struct ConnectionDriver: ~Copyable {
     guard case .check(let replies) = state.acceptLogin(reply) else { return }
     try handshake.check(replies)
     state.loggedIn()
-    if hasBeenReady { connection.reporter.reconnected() }
-    hasBeenReady = true
+    connection.reporter.connected()
   }
 
   /// What ended the connection: a server that hangs up during the login has said why, if it has said anything.

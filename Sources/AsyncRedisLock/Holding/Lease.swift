@@ -15,6 +15,12 @@ final class Lease: Sendable {
     var isDrawingNumbers = false
     /// Why the last extension failed, in words; nil if it did not.
     var trouble: String?
+    /// How late the extender was when the validity had ended; nil if it was in time.
+    var delay: Duration?
+    /// What the release has found, though the lease was valid.
+    var foundByRelease: LossReason?
+    /// The value of a key that another holder has.
+    var newHolder: String?
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
     /// The lease that has the token now, if this one was handed on.
@@ -25,6 +31,17 @@ final class Lease: Sendable {
       release = promise
       return promise
     }
+
+    /// Notes how late the extender is that was due at an instant, if the validity is over by now.
+    mutating func noteDelay(at now: Instant, since due: Instant?) {
+      let validUntil = state.validUntil
+      guard !state.hasEnded, now >= validUntil else { return }
+      let late = (due ?? validUntil).duration(to: now)
+      if late >= Self.seriousDelay { delay = late }
+    }
+
+    /// A timer is this late only if the process does not run, or hardly.
+    private static let seriousDelay = Duration.milliseconds(100)
 
     /// The time for a new entry in the queue; nil when the one there still serves, or when nothing
     /// will be due any more.
@@ -112,8 +129,23 @@ final class Lease: Sendable {
   /// Whether the lease can be relied on now.
   var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
 
-  /// Why the lease is lost, if it is.
-  var lossReason: LossReason? { guarded.withLock { $0.state.lossReason(at: clock.now) } }
+  /// Why the lease is lost, if it is, also if only its release has found that.
+  var lossReason: LossReason? {
+    guarded.withLock { $0.foundByRelease ?? $0.state.lossReason(at: clock.now) }
+  }
+
+  /// The holder of a key that is another's, if the server has named it.
+  var newHolder: LockHolder? {
+    guarded.withLock { $0.newHolder }.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) }
+  }
+
+  /// How late the extender was when it found the validity over; nil if it was in time.
+  var delay: Duration? {
+    guarded.withLock { guarded in
+      guarded.noteDelay(at: clock.now, since: guarded.scheduledFor)
+      return guarded.delay
+    }
+  }
 
   /// Why the last extension failed, in words; nil if it did not.
   var trouble: String? { guarded.withLock { $0.trouble } }
@@ -149,6 +181,7 @@ final class Lease: Sendable {
   ) -> Due {
     var due = Due.later(nil)
     _ = act { guarded in
+      guarded.noteDelay(at: now, since: firedAt)
       if guarded.scheduledFor == firedAt { guarded.scheduledFor = nil }
       let action = guarded.state.tick(at: now, slack: slack)
       if action == .extend {
@@ -206,8 +239,16 @@ final class Lease: Sendable {
     return (next, lateness)
   }
 
-  /// Ends the lease as lost; false when it had ended before.
-  func lose(_ reason: LossReason) -> Bool { act { $0.state.lose(reason) } == .lose(reason) }
+  /// Ends the lease as lost, maybe to another holder; false when it had ended before.
+  @discardableResult
+  func lose(_ reason: LossReason, to holder: String? = nil) -> Bool {
+    let action = act { guarded in
+      let action = guarded.state.lose(reason)
+      if action != .none { guarded.newHolder = holder }
+      return action
+    }
+    return action == .lose(reason)
+  }
 
   /// What a call to release has to do.
   enum Releasing {
@@ -221,6 +262,7 @@ final class Lease: Sendable {
   func beginRelease(isAwaited: Bool, revokes: Bool = false) -> Releasing {
     let now = clock.now
     let (releasing, watchers): (Releasing, [Signal]) = guarded.withLock { guarded in
+      guarded.noteDelay(at: now, since: guarded.scheduledFor)
       switch guarded.state.release(at: now, revokes: revokes) {
       case .wait: return (.wait(guarded.releasePromise()), [])
       case .giveBack(let wasValid, let isRepetition):
@@ -241,6 +283,26 @@ final class Lease: Sendable {
   func gaveBack(successfully isDone: Bool) {
     guarded.withLock { $0.state.gaveBack(successfully: isDone) }
   }
+
+  /// What the store's report on a release means for the lease, whose loss it may have found.
+  ///
+  /// A key that is gone after the end of the validity has expired.
+  func judge(_ report: ReleaseReport, wasValid: Bool) -> ReleaseOutcome {
+    let now = clock.now
+    return guarded.withLock { guarded in
+      if let holder = report.holder { guarded.newHolder = holder }
+      let isLate = !wasValid || now >= guarded.state.validUntil
+      if isLate {
+        let isKnown = guarded.state.lossReason(at: now) == .deleted
+        return report.outcome == .deleted && !isKnown ? .expired : report.outcome
+      }
+      guarded.foundByRelease = LossReason(report.outcome)
+      return report.outcome
+    }
+  }
+
+  /// What only the release has found; nil if there was nothing to find.
+  var lossFoundByRelease: LossReason? { guarded.withLock { $0.foundByRelease } }
 
   /// What gives the keys back that are still the claim's, of a lease that is lost.
   var remainder: Release {
@@ -282,7 +344,12 @@ final class Lease: Sendable {
   /// Whether this is said of the lease for the first time.
   func isFirst(_ remark: Remark) -> Bool {
     let bit = remark.rawValue
-    return reported.bitwiseOr(bit, ordering: .relaxed).oldValue & bit == 0
+    return reported.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0
+  }
+
+  /// Whether this has been said of the lease.
+  func hasRemark(_ remark: Remark) -> Bool {
+    reported.load(ordering: .sequentiallyConsistent) & remark.rawValue != 0
   }
 
   // MARK: Watching

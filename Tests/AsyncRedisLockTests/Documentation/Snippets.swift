@@ -48,7 +48,7 @@ func byHandle(_ locker: Locker) async throws {
   try await transfer()
   switch try await lock.release() {
   case .released: break
-  case .expired, .takenByAnother: print("the lock was lost before it was released")
+  case .expired, .deleted, .takenByAnother: print("the lock was lost before it was released")
   }
 }
 

@@ -49,8 +49,8 @@ struct ExtenderTests {
     answer(.notAsked)
     #expect(next.isHeld, "it was the former holder's, and not asked for any more")
     extender.extend(lease, by: .seconds(1)) { _ in }
-    answer(.notOurs)
+    answer(.taken(by: "theirs"))
     #expect(!next.isHeld)
-    #expect(next.lossReason == .takenAway)
+    #expect(next.lossReason == .takenByAnother && next.newHolder?.value == "theirs")
   }
 }
