@@ -120,9 +120,14 @@ struct ConnectionDriver: ~Copyable {
 
   /// Does what the state allows now: connect, give up connecting, or send.
   private mutating func advance(at now: Instant, on connection: Connection) throws(TransportError) {
+    if state.isDown { failRefused(at: now, on: connection) }
     switch state.advance(at: now, hasPending: !pending.isEmpty, hasInFlight: !inFlight.isEmpty) {
     case .wait: break
-    case .open(let attempt, let deadline): connection.open(by: deadline, attempt: attempt)
+    case .open(let attempt, let deadline):
+      switch connection.loginGate.admit(at: now) {
+      case .go: connection.open(by: deadline, attempt: attempt)
+      case .wait(let instant, _): state.lost(until: instant)
+      }
     case .send: try send(at: now)
     case .giveUp(let cause): throw cause
     }
@@ -145,6 +150,7 @@ struct ConnectionDriver: ~Copyable {
     guard case .check(let replies) = state.acceptLogin(reply) else { return }
     try handshake.check(replies)
     state.loggedIn()
+    connection.loginGate.opened()
     connection.reporter.connected()
   }
 

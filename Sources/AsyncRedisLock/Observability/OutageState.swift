@@ -15,6 +15,8 @@ struct OutageState {
   /// What to say of a connection that works.
   enum Return: Equatable {
     case first
+    /// The first, after attempts that have failed.
+    case late(after: Duration)
     /// After an outage of which something has been said, or not.
     case again(after: Duration, wasTold: Bool)
   }
@@ -47,6 +49,7 @@ struct OutageState {
   mutating func connected(at now: Instant) -> Return {
     defer { (isConnected, hasBeenConnected, since, isTold) = (true, true, nil, false) }
     guard let since else { return .first }
+    guard hasBeenConnected else { return .late(after: since.duration(to: now)) }
     return .again(after: since.duration(to: now), wasTold: isTold)
   }
 }

@@ -8,17 +8,23 @@ extension Reporter {
 
   /// Notes that the connection is ready for requests.
   func connected() {
-    let step = outage.withLock { $0.connected(at: clock.now) }
-    guard case .again(let pause, let wasTold) = step else {
-      queue.add { [self] in logger.debug("Connected", metadata: metadata()) }
-      return
+    let level: Logger.Level
+    let message: String
+    var isReconnection = false
+    switch outage.withLock({ $0.connected(at: clock.now) }) {
+    case .first: (level, message) = (.debug, "Connected")
+    case .late(let pause):
+      (level, message) = (.notice, "Connected after \(pause.roundedForMessage)")
+    case .again(let pause, let wasTold):
+      (level, message) = (
+        wasTold ? .notice : .info, "Reconnected after \(pause.roundedForMessage)"
+      )
+      isReconnection = true
     }
-    queue.add { [self] in
-      logger.log(
-        level: wasTold ? .notice : .info, "Reconnected after \(pause.roundedForMessage)",
-        metadata: metadata())
+    queue.add { [self, isReconnection] in
+      logger.log(level: level, "\(message)", metadata: metadata())
       #if Metrics
-        metrics.reconnected()
+        if isReconnection { metrics.reconnected() }
       #endif
     }
   }

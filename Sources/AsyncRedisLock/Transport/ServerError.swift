@@ -31,6 +31,14 @@ package struct ServerError: Error, Sendable, Equatable {
     return message
   }
 
+  private init(code: Code, message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  /// The same with a remark of the library's own.
+  func adding(_ remark: String) -> Self { Self(code: code, message: message + remark) }
+
   /// An error of which the server may have put the password into the text, or into the first word.
   static func withoutText(_ error: ServerError) -> ServerError {
     let code = Code.known.contains(error.code) ? error.code : .generic

@@ -90,7 +90,7 @@ struct OutageStateTests {
     var lazy = OutageState(isFirstAwaited: false)
     #expect(lazy.disconnected(isIdle: true, at: start) == .cannotConnect)
     #expect(lazy.disconnected(isIdle: true, at: start) == .nothing)
-    #expect(lazy.connected(at: start + .seconds(2)) == .again(after: .seconds(2), wasTold: true))
+    #expect(lazy.connected(at: start + .seconds(2)) == .late(after: .seconds(2)))
   }
 }
 
