@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A lock that the store granted: its state, and who wants to know of its end.
 final class Lease: Sendable {
-  private struct Guarded {
+  struct Guarded {
     var state: LeaseState
     var watchers: [Signal] = []
     /// The outcome of the last attempt to give the keys back.
@@ -32,17 +32,6 @@ final class Lease: Sendable {
       return promise
     }
 
-    /// Notes how late the extender is that was due at an instant, if the validity is over by now.
-    mutating func noteDelay(at now: Instant, since due: Instant?) {
-      let validUntil = state.validUntil
-      guard !state.hasEnded, now >= validUntil else { return }
-      let late = (due ?? validUntil).duration(to: now)
-      if late >= Self.seriousDelay { delay = late }
-    }
-
-    /// A timer is this late only if the process does not run, or hardly.
-    private static let seriousDelay = Duration.milliseconds(100)
-
     /// The time for a new entry in the queue; nil when the one there still serves, or when nothing
     /// will be due any more.
     mutating func nextEntry() -> Instant? {
@@ -58,13 +47,14 @@ final class Lease: Sendable {
   let fencingToken: UInt64?
   let origin: LeaseOrigin
   private let startedAt: Instant
-  private let clock: LockClock
+  let clock: LockClock
   /// Until when others are kept from the keys, even if the lease is released before.
   private let keptUntil: Instant
   private let onLoss: @Sendable (Lease) -> Void
   /// What has been reported of the lease; bits of ``Remark``.
   private let reported = Atomic<UInt8>(0)
-  private let guarded: Locked<Guarded>
+  /// Only for the extensions of this class.
+  let guarded: Locked<Guarded>
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
@@ -128,24 +118,6 @@ final class Lease: Sendable {
 
   /// Whether the lease can be relied on now.
   var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
-
-  /// Why the lease is lost, if it is, also if only its release has found that.
-  var lossReason: LossReason? {
-    guarded.withLock { $0.foundByRelease ?? $0.state.lossReason(at: clock.now) }
-  }
-
-  /// The holder of a key that is another's, if the server has named it.
-  var newHolder: LockHolder? {
-    guarded.withLock { $0.newHolder }.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) }
-  }
-
-  /// How late the extender was when it found the validity over; nil if it was in time.
-  var delay: Duration? {
-    guarded.withLock { guarded in
-      guarded.noteDelay(at: clock.now, since: guarded.scheduledFor)
-      return guarded.delay
-    }
-  }
 
   /// Why the last extension failed, in words; nil if it did not.
   var trouble: String? { guarded.withLock { $0.trouble } }
@@ -239,17 +211,6 @@ final class Lease: Sendable {
     return (next, lateness)
   }
 
-  /// Ends the lease as lost, maybe to another holder; false when it had ended before.
-  @discardableResult
-  func lose(_ reason: LossReason, to holder: String? = nil) -> Bool {
-    let action = act { guarded in
-      let action = guarded.state.lose(reason)
-      if action != .none { guarded.newHolder = holder }
-      return action
-    }
-    return action == .lose(reason)
-  }
-
   /// What a call to release has to do.
   enum Releasing {
     /// Give the keys back, and keep the promise with the outcome.
@@ -283,26 +244,6 @@ final class Lease: Sendable {
   func gaveBack(successfully isDone: Bool) {
     guarded.withLock { $0.state.gaveBack(successfully: isDone) }
   }
-
-  /// What the store's report on a release means for the lease, whose loss it may have found.
-  ///
-  /// A key that is gone after the end of the validity has expired.
-  func judge(_ report: ReleaseReport, wasValid: Bool) -> ReleaseOutcome {
-    let now = clock.now
-    return guarded.withLock { guarded in
-      if let holder = report.holder { guarded.newHolder = holder }
-      let isLate = !wasValid || now >= guarded.state.validUntil
-      if isLate {
-        let isKnown = guarded.state.lossReason(at: now) == .deleted
-        return report.outcome == .deleted && !isKnown ? .expired : report.outcome
-      }
-      guarded.foundByRelease = LossReason(report.outcome)
-      return report.outcome
-    }
-  }
-
-  /// What only the release has found; nil if there was nothing to find.
-  var lossFoundByRelease: LossReason? { guarded.withLock { $0.foundByRelease } }
 
   /// What gives the keys back that are still the claim's, of a lease that is lost.
   var remainder: Release {
@@ -369,7 +310,7 @@ final class Lease: Sendable {
     guarded.withLock { guarded in guarded.watchers.removeAll { $0 === watcher } }
   }
 
-  private func act(_ decide: (inout Guarded) -> LeaseState.Action) -> LeaseState.Action {
+  func act(_ decide: (inout Guarded) -> LeaseState.Action) -> LeaseState.Action {
     let (action, watchers): (LeaseState.Action, [Signal]) = guarded.withLock { guarded in
       let action = decide(&guarded)
       guard case .lose = action else { return (action, []) }

@@ -26,12 +26,15 @@ final class LimitedWarnings: Sendable {
     case .count(let pause):
       say(false)
       if let pause {
-        summarize(pause) { [self] in
-          let count = limit.withLock { $0.takeSummary(of: kind, at: clock.now) }
-          return count > 0 ? count : nil
-        }
+        summarize(pause) { [self] in takeSummary(of: kind) }
       }
       return false
     }
+  }
+
+  /// How many warnings were held back and are to be said now; nil if none are.
+  func takeSummary(of kind: WarningLimit.Kind) -> Int? {
+    let count = limit.withLock { $0.takeSummary(of: kind, at: clock.now) }
+    return count > 0 ? count : nil
   }
 }

@@ -38,7 +38,9 @@ extension Reporter {
 
   /// Warns that locks cannot be extended; `affected` looks which they are, on the queue of the reports.
   func extensionFailed(_ cause: String, affected: @escaping @Sendable () -> [Lease]) {
-    warn(.extensionFailed) { [clock] in
+    warn(.extensionFailed) {
+      ("An extension failed, and is repeated", ["redis-lock.cause": "\(cause)"])
+    } saying: { [clock] in
       let leases = affected()
       let count = leases.count
       let locks = count == 1 ? "1 lock" : "\(count) locks"

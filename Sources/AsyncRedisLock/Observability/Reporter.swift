@@ -49,14 +49,21 @@ final class Reporter: Sendable {
     clock = machine.clock
     outage = Locked(OutageState(isFirstAwaited: isFirstAwaited))
     let warnings = LimitedWarnings(clock: machine.clock)
+    let threads = machine.makeQueue("reports", .later)
     self.warnings = warnings
-    queue = ReportQueue(on: machine.makeQueue("reports", .later), countedBy: activity) { count in
+    queue = ReportQueue(on: threads, countedBy: activity) { count in
       warnings.warn(.reportsDropped) { isSaid in
         logger.log(
           level: isSaid ? .warning : .debug,
           "Reports were dropped: the log handler or the metrics took too long",
           metadata: common.with(["redis-lock.dropped": "\(count)"]))
-      } summarize: { _, _ in
+      } summarize: { pause, summary in
+        threads.async(after: pause) {
+          guard let count = summary() else { return }
+          logger.warning(
+            "\(WarningLimit.Kind.reportsDropped.summary(of: count)) within a minute",
+            metadata: common.with(["redis-lock.count": "\(count)"]))
+        }
       }
     }
     #if Metrics
@@ -76,30 +83,45 @@ final class Reporter: Sendable {
 
   // MARK: Limited warnings
 
-  /// Says a warning, unless there has been one of its kind within a minute: then it is said for debugging, and a number
-  /// follows.
+  /// Says a warning, unless there has been one of its kind within a minute.
+  ///
+  /// Then it is said for debugging, and a number follows. `saying` makes the text of one that is said, if that is another.
   ///
   /// - Returns: Whether it is said.
   @discardableResult
   func warn(
     _ kind: WarningLimit.Kind, by other: Logger? = nil, level: Logger.Level = .warning,
-    _ message: @escaping @Sendable () -> (text: String, metadata: Logger.Metadata)
+    _ message: @escaping @Sendable () -> (text: String, metadata: Logger.Metadata),
+    saying said: (@Sendable () -> (text: String, metadata: Logger.Metadata))? = nil
   ) -> Bool {
     warnings.warn(kind) { isSaid in
       queue.add { [self] in
         let (logger, level) = (other ?? logger, isSaid ? level : .debug)
         guard logger.logLevel <= level else { return }
-        let (text, metadata) = message()
+        let (text, metadata) = isSaid ? (said ?? message)() : message()
         logger.log(level: level, "\(text)", metadata: self.metadata(metadata))
       }
     } summarize: { [weak self] pause, summary in
       self?.queue.add(after: pause) { [weak self] in
-        guard let self, let count = summary() else { return }
-        logger.log(
-          level: level, "\(kind.summary(of: count)) within a minute",
-          metadata: self.metadata(["redis-lock.count": "\(count)"]))
+        if let count = summary() { self?.summarize(kind, count) }
       }
     }
+  }
+
+  /// Says the number of warnings that are held back, because no more will come.
+  func close() {
+    queue.add { [self] in
+      for kind in WarningLimit.Kind.allCases {
+        if let count = warnings.takeSummary(of: kind) { summarize(kind, count) }
+      }
+    }
+  }
+
+  private func summarize(_ kind: WarningLimit.Kind, _ count: Int) {
+    logger.log(
+      level: kind == .connectionLost ? .notice : .warning,
+      "\(kind.summary(of: count)) within a minute",
+      metadata: metadata(["redis-lock.count": "\(count)"]))
   }
 
   // MARK: Remarks

@@ -257,6 +257,9 @@ struct LossLoggingTests {
     for lock in locks { try await lock.waitUntilLost() }
     await eventually { count("A lock was lost", .debug) == 11 }
     #expect(count("A lock was lost", .warning) == 1)
+    await locker.close()
+    await eventually { count("11 more locks were lost", .warning) == 1 }
+    #expect(warnings.last?.metadata["redis-lock.count"] == "11")
   }
 }
 
