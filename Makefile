@@ -86,7 +86,8 @@ model: ## check the models of the protocol with spin, in about five minutes
 mutants: dependencies ## put each mutant into a clone, and show which check notices it; MUTANTS=no-undo some alone
 	SWIFT=$(SWIFT) Tests/mutants $(MUTANTS)
 
-# A sanitizer makes the longest tests, which print nothing until they end, several times as long.
+# A sanitizer makes the longest tests, which print nothing until they end, several times as long. The flags are for the
+# limits of such tests alone.
 tsan: dependencies ## run the tests under the thread sanitizer
 	SWIFT=$(SWIFT) TEST_SILENCE=600 TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions .ci/test \
 	  --scratch-path .build-tsan $(TRAITS) --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel

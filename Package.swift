@@ -72,10 +72,11 @@ let package = Package(
       providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]
     ),
     .target(name: "CEpoll", path: "Modules/CEpoll"),
+    .target(name: "CThreadSanitizer", path: "Modules/CThreadSanitizer"),
     .target(
       name: "AsyncRedisLock",
       dependencies: [
-        "CEpoll", "CHiredis",
+        "CEpoll", "CHiredis", "CThreadSanitizer",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),

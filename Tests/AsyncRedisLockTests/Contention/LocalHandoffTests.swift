@@ -149,7 +149,7 @@ struct LocalHandoffTests {
     let (first, waiting) = try await contend(locker, key, options: short, next: short)
     try RedisClient(server)("DEL", key)
     try await first.waitUntilLost()
-    #expect(first.lossReason == .takenAway)
+    #expect(first.lossReason == .deleted)
     // By its own polls, without help of the first.
     let second = try await expectPromptly(waiting, within: .seconds(3))
     #expect(try server.value(of: key) == second.token)
@@ -169,7 +169,7 @@ struct LocalHandoffTests {
     try RedisClient(server)("SET", key, "theirs", "PX", "1500")
     let start = ContinuousClock.now
     try await first.waitUntilLost()
-    #expect(first.lossReason == .takenAway)
+    #expect(first.lossReason == .takenByAnother)
     #expect(try await first.release() == .takenByAnother)
     let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
     #expect(ContinuousClock.now - start > .milliseconds(1400), "taken from its holder")
@@ -194,7 +194,7 @@ struct LocalHandoffTests {
     let start = ContinuousClock.now
     try await Task.sleep(for: .milliseconds(300))
     #expect(first.isHeld, "nothing has told it yet")
-    #expect(try await first.release() == (value == nil ? .expired : .takenByAnother))
+    #expect(try await first.release() == (value == nil ? .deleted : .takenByAnother))
     let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
     if value != nil { #expect(ContinuousClock.now - start > .milliseconds(1400)) }
     #expect(second.token != first.token)

@@ -80,7 +80,7 @@ struct TestingSnippets {
     await #expect(throws: LockError.self) {
       try await locker.withLock("key") { lock in
         server.loseLock(on: "key")
-        #expect(lock.lossReason == .takenAway)
+        #expect(lock.lossReason == .deleted)
         try await Task.sleep(for: .seconds(60))  // Is cancelled.
       }
     }

@@ -88,7 +88,7 @@ struct AmbiguousReleaseTests {
       }
       // The release is sent for the first time over the next connection.
       try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-      #expect(try await lock.release() == (value == nil ? .expired : .takenByAnother))
+      #expect(try await lock.release() == (value == nil ? .deleted : .takenByAnother))
     }
   }
 
