@@ -26,8 +26,8 @@ public struct LockOptions: Sendable, Hashable {
   /// shorter than the ttl, and at least 1 ms. However long it is, a lock is extended a quarter of the ttl
   /// before its end.
   public var extend: Duration? {
-    get { extending.interval(ttl: ttl) }
-    set { extending = .set(newValue) }
+    get { isExtendSet ? setExtend : ttl / 3 }
+    set { (isExtendSet, setExtend) = (true, newValue) }
   }
   /// How long others are kept from the lock at the least, also when it is released earlier; zero by default.
   ///
@@ -48,20 +48,9 @@ public struct LockOptions: Sendable, Hashable {
   /// place in the queue, and with it the label of the first of them.
   public var label: String?
 
-  /// How often to extend.
-  private enum Extending: Hashable {
-    case byThirds
-    case set(Duration?)
-
-    func interval(ttl: Duration) -> Duration? {
-      switch self {
-      case .byThirds: ttl / 3
-      case .set(let interval): interval
-      }
-    }
-  }
-
-  private var extending = Extending.byThirds
+  // Not an enum with payloads: printed options would show where in memory a private type is.
+  private var isExtendSet = false
+  private var setExtend: Duration?
 
   /// Creates options that extend a lock every third of its ttl; every argument has the default of the
   /// property of its name.
@@ -108,7 +97,7 @@ public struct LockOptions: Sendable, Hashable {
     try retry.validate(as: "retry", atLeast: .milliseconds(1))
     try timeout?.validate(as: "timeout", atLeast: .milliseconds(1))
     try ttl.validate(as: "ttl", atLeast: Self.minimumTTL)
-    if case .set(let extend?) = extending {
+    if isExtendSet, let extend {
       try extend.validate(as: "extend", atLeast: .milliseconds(1))
       guard extend.wholeMilliseconds < ttl.wholeMilliseconds else {
         throw LockError(
