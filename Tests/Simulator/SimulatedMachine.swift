@@ -35,6 +35,8 @@ private struct SimulatedOpener: StreamOpener {
       completion(Result { () throws(TransportError) in try network.connect(process) })
     }
   }
+
+  func cancel() {}
 }
 
 /// Never waits: what would be waited for comes by a watch.

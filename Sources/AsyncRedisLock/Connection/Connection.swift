@@ -21,6 +21,7 @@ final class Connection: Sendable {
   private let driver: Locked<ConnectionDriver>
   private let isAnswering = Atomic<Bool>(false)
   private let isDistrusted = Atomic<Bool>(false)
+  private let violations = Atomic<Int>(0)
   private let smoothedRoundTrip = Atomic<Int64>(0)
   let reporter: Reporter
   let loginGate = LoginGate()
@@ -59,6 +60,13 @@ final class Connection: Sendable {
   ///
   /// To be called while the answer is handed out, before anybody gets the next.
   func distrust() { isDistrusted.store(true, ordering: .relaxed) }
+
+  /// How often the connection was given up because of what the server said: what it said before may have been the
+  /// answer to another question.
+  var violationCount: Int { violations.load(ordering: .relaxed) }
+
+  /// Counts one in ``violationCount``.
+  func noteViolation() { violations.add(1, ordering: .relaxed) }
 
   /// Does something when some time has passed, off the cooperative pool.
   func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
@@ -160,6 +168,9 @@ extension Connection {
       act(on: submissions.withLock { $0.add(opened) })
     }
   }
+
+  /// Gives up what is being opened, for good.
+  func cancelOpening() { opener.cancel() }
 
   /// Notes how long an answer took.
   func noteRoundTrip(_ duration: Duration) {

@@ -16,6 +16,7 @@ extension ConnectionDriver {
     takeBack(doubtful + unanswered, on: connection)
     connection.reporter.disconnected(
       because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty)
+    if case .protocolViolation = cause { connection.noteViolation() }
     stream = nil
     lastFailure = cause
     // It connects only for something that waits.
@@ -80,6 +81,7 @@ extension ConnectionDriver {
   /// Ends for good.
   mutating func shutDown(on connection: Connection) {
     connection.end()
+    connection.cancelOpening()
     let doubtful = inFlight.removeDoubtful()
     let unanswered = removeUnanswered()
     takeBack(doubtful + unanswered, on: connection, isLast: true)

@@ -42,7 +42,7 @@ struct ConnectionState: Equatable {
   }
 
   /// Opening ends by itself at its deadline; after this it has been forgotten.
-  static let openingGrace = Duration.milliseconds(100)
+  static let openingGrace = Duration.seconds(1)
 
   var isReady: Bool { phase == .ready }
 

@@ -11,6 +11,16 @@ struct InFlightRequests {
     let question: UInt32?
     let replyCount: Int
     var replies: Replies = []
+
+    /// Whether the answer says that nothing was claimed, and may be another request's.
+    var isDoubtful: Bool {
+      switch replies.first {
+      // A script that the server does not know is sent again, for the same claim.
+      case .error(let error)?: error.remedy != .fail && error.code != .noScript
+      case .null?: question == nil
+      default: false
+      }
+    }
   }
 
   /// How long the server may say nothing at all while replies are due.
@@ -22,14 +32,14 @@ struct InFlightRequests {
   private var repliedAt: Instant?
   /// No request in here has an earlier deadline that has not been looked at.
   private var nextDeadline: Instant?
-  /// Requests whose answer was an error that means "not now", until a later answer shows by its number that each
-  /// was its own.
+  /// Claims that were answered with an error which means "not now", or with "held" and no number, until a later answer
+  /// shows by its number that each was its own.
   private var doubtful: Deque<Request> = []
 
   /// How many silences a reply may take that comes in small pieces: all its callers have given up by then.
   private static let longestReply = 4
-  /// An error that comes twice is followed by few others before it is noticed.
-  private static let mostDoubtful = 1000
+  /// An answer that comes twice is followed by few others before it is noticed.
+  private static let mostDoubtful = 100
 
   init(longestSilence: Duration) { self.longestSilence = longestSilence }
 
@@ -66,10 +76,7 @@ struct InFlightRequests {
     guard slots[0].replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
-    // A script that the server does not know is sent again, for the same claim.
-    if slot.request.endsWithError, let error = slot.replies.first?.error, error.remedy != .fail,
-      error.code != .noScript
-    {
+    if slot.request.isClaim, slot.isDoubtful {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }
       doubtful.append(slot.request)
     }
@@ -121,6 +128,7 @@ struct InFlightRequests {
   /// Takes out the requests of which it is not sure that their answers were their own.
   mutating func removeDoubtful() -> [Request] {
     defer { doubtful.removeAll() }
+    for request in doubtful { request.noteRepetition() }
     return Array(doubtful)
   }
 }

@@ -50,9 +50,9 @@ final class Request: Sendable {
   /// What it works on is never used again.
   typealias Undo = @Sendable (_ origin: Request?) -> Request
   private let undo: Undo?
-  /// Whether an error that means "not now" ends what the request works on: that is taken back if the error proves
-  /// to have been another's.
-  let endsWithError: Bool
+  /// Whether it claims keys by a token of its own: one that was refused is taken back if the answer proves to have been
+  /// another request's.
+  let isClaim: Bool
   /// The request that this one takes back.
   private let origin: Request?
 
@@ -68,23 +68,23 @@ final class Request: Sendable {
   /// thread that gives the request up, and must not block.
   convenience init(
     _ commands: [Command], deadline: Instant, kind: Kind = .call,
-    isAwaited: Bool = false, undo: Undo? = nil, endsWithError: Bool = false,
+    isAwaited: Bool = false, undo: Undo? = nil, isClaim: Bool = false,
     undoing origin: Request? = nil,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .commands(commands), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
-      endsWithError: endsWithError, origin: origin, completion: completion)
+      isClaim: isClaim, origin: origin, completion: completion)
   }
 
-  /// Creates a request of commands that run no script, that a task waits for, and that an error ends.
+  /// Creates a request of commands that run no script, and that a task waits for: a claim.
   convenience init(
     _ commands: CommandBuffer, deadline: Instant, undo: @escaping Undo,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .encoded(commands), deadline: deadline, kind: .call, isAwaited: true, undo: undo,
-      endsWithError: true, origin: nil, completion: completion)
+      isClaim: true, origin: nil, completion: completion)
   }
 
   /// Creates a request whose command is made when it is sent, so that it depends on all that was handed over
@@ -96,12 +96,12 @@ final class Request: Sendable {
   ) {
     self.init(
       .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: nil,
-      endsWithError: false, origin: nil, completion: completion)
+      isClaim: false, origin: nil, completion: completion)
   }
 
   private init(
     _ content: Content, deadline: Instant, kind: Kind, isAwaited: Bool,
-    undo: Undo?, endsWithError: Bool, origin: Request?,
+    undo: Undo?, isClaim: Bool, origin: Request?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.content = content
@@ -109,7 +109,7 @@ final class Request: Sendable {
     self.kind = kind
     self.isAwaited = isAwaited
     self.undo = undo
-    self.endsWithError = endsWithError
+    self.isClaim = isClaim
     self.origin = origin
     self.completion = completion
   }

@@ -54,7 +54,7 @@ struct SubmissionQueue {
 
   /// Adds the outcome of opening a stream.
   mutating func add(_ opened: Opened) -> WorkerCall {
-    self.opened = opened
+    if opened.attempt >= self.opened?.attempt ?? 0 { self.opened = opened }
     return notice()
   }
 

@@ -110,6 +110,7 @@ final class Subscriber: Sendable {
       return state.stream.take()
     }
     stream?.cancel()
+    opener.cancel()
   }
 
   // MARK: On the queue

@@ -35,8 +35,11 @@ extension RedisNode {
   }
 
   /// Sends a release by itself.
+  ///
+  /// `violations` is ``Connection/violationCount`` when an attempt before was answered with an error; if it has grown,
+  /// that error may have been another request's, and the attempt may have been carried out.
   func submit(
-    _ release: Release, by deadline: Instant,
+    _ release: Release, by deadline: Instant, violations: Int? = nil,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let (claim, queued) = (release.claim, mayUseQueues)
@@ -44,7 +47,9 @@ extension RedisNode {
       [self] result in
       // The server may have done it before it hung up, and refuse for another reason now.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
-      submit(isRepetition ? release.repeated : release, by: deadline, completion: completion)
+      submit(
+        isRepetition ? release.repeated : release, by: deadline,
+        violations: violations ?? connection.violationCount, completion: completion)
     }
     let command: Command
     var undo: Request.Undo?
@@ -65,7 +70,8 @@ extension RedisNode {
         return
       }
       guard Self.isTransient(result) else {
-        let outcome = readRelease(result, of: release)
+        let isSuspect = violations.map { $0 < connection.violationCount } ?? false
+        let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
         if case .failure(.unintelligible) = outcome {
           if let undo { connection.submit(undo(nil)) }
           connection.distrust()

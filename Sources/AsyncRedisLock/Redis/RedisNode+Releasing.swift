@@ -45,7 +45,9 @@ extension RedisNode {
       let isRepetition = answer.isOfRepetition || error.remedy == .fail
       for member in members {
         let release = isRepetition ? member.release.repeated : member.release
-        submit(release, by: member.deadline, completion: member.completion)
+        submit(
+          release, by: member.deadline, violations: connection.violationCount,
+          completion: member.completion)
       }
       return
     }

@@ -78,7 +78,8 @@ final class RedisNode: Sendable {
   /// Forgets after a login what the server has refused: it may be another one, and the error may have been the answer
   /// to another question.
   private func serverMayHaveChanged() {
-    if !mayQueue.exchange(true, ordering: .relaxed) { tokens.noteNotifying(true) }
+    // Tokens go on saying that waiters are told of nothing, until a release has shown that they are.
+    mayQueue.store(true, ordering: .relaxed)
     grantChannel.verify()
   }
 
@@ -145,7 +146,7 @@ final class RedisNode: Sendable {
           completion(.here)
         case .success:
           connection.distrust()
-          completion(.unknown)
+          connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
         }
       })
   }
@@ -181,7 +182,7 @@ final class RedisNode: Sendable {
     var undo: Request.Undo?
     if let claim { undo = { [self] in cleanUp(claim, undoing: $0) } }
     let request = Request(
-      commands, deadline: deadline, isAwaited: true, undo: undo, endsWithError: true
+      commands, deadline: deadline, isAwaited: true, undo: undo, isClaim: claim != nil
     ) { [self] result in promise.fulfil(judge(result, undoing: claim, read: read)) }
     return await outcome(of: request, in: promise)
   }

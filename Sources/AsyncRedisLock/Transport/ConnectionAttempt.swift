@@ -36,6 +36,8 @@ final class ConnectionAttempt: Sendable {
   ) throws(TransportError) {
     let result: Result<Void, TransportError> = state.withLock { state in
       Result { () throws(TransportError) in
+        // It may have been cancelled since.
+        guard state.socket != nil else { return }
         let watched = Locked(
           try FileDescriptor.watching(state.socket?.number ?? -1, for: .writing))
         state.completion = completion
@@ -49,6 +51,16 @@ final class ConnectionAttempt: Sendable {
     try result.get()
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(patience.wholeNanoseconds))) { [self] in
       finish(isTimeUp: true)
+    }
+  }
+
+  /// Closes the socket, and forgets the completion.
+  func cancel() {
+    state.withLock { state in
+      state.source?.cancel()
+      state.source = nil
+      state.completion = nil
+      state.socket = nil
     }
   }
 

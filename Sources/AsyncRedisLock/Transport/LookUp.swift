@@ -10,32 +10,57 @@ internal import Synchronization
 /// The look-ups of this process that are under way.
 ///
 /// One that hangs blocks a thread as long as the system likes. While it does, all that ask for the same name wait for
-/// the same answer: a name server that is silent takes one thread for each name, however many lockers ask.
+/// the same answer. If that takes long, a second look-up may find the name server well again: a name takes two threads
+/// at most, however many lockers ask.
 enum LookUp {
   private struct Name: Hashable {
     let host: String
     let port: UInt16
   }
 
-  private static let waiting = Locked<[Name: [Resolver.Completion]]>([:])
+  private struct UnderWay {
+    var count = 0
+    var latest: Instant
+    /// Each once, however often it asks.
+    var waiting: [ObjectIdentifier: Resolver] = [:]
+  }
+
+  private static let underWay = Locked<[Name: UnderWay]>([:])
+  /// A name server that answers does so sooner.
+  private static let patience = Duration.seconds(1)
+  private static let largestCount = 2
 
   // Not of the quality that extensions need: Dispatch has so many threads of each.
   private static let queue = DispatchQueue(
     label: "async-redis-lock.resolver", qos: .utility, attributes: .concurrent)
 
-  /// Passes on the addresses of a name when they have been found, however long that takes.
-  static func of(_ host: String, _ port: UInt16, completion: @escaping Resolver.Completion) {
+  /// Tells a resolver the addresses of a name when they have been found, however long that takes.
+  static func of(_ host: String, _ port: UInt16, for resolver: Resolver) {
     let name = Name(host: host, port: port)
-    let isFirst = waiting.withLock { waiting in
-      waiting[name, default: []].append(completion)
-      return waiting[name]?.count == 1
+    let now = Instant.now
+    let begins = underWay.withLock { all in
+      var one = all[name] ?? UnderWay(latest: now)
+      one.waiting[ObjectIdentifier(resolver)] = resolver
+      let begins =
+        one.count == 0 || one.count < largestCount && one.latest + patience <= now
+      if begins {
+        one.count += 1
+        one.latest = now
+      }
+      all[name] = one
+      return begins
     }
-    guard isFirst else { return }
+    guard begins else { return }
     queue.async { @Sendable in
       let result = addresses(of: host, port, flags: 0)
-      for completion in waiting.withLock({ $0.removeValue(forKey: name) }) ?? [] {
-        completion(result)
+      let waiting = underWay.withLock { all in
+        let waiting = all[name]?.waiting ?? [:]
+        all[name]?.waiting = [:]
+        all[name]?.count -= 1
+        if all[name]?.count == 0 { all[name] = nil }
+        return waiting
       }
+      for resolver in waiting.values { resolver.found(result) }
     }
   }
 

@@ -33,6 +33,9 @@ package protocol StreamOpener: Sendable {
   func open(
     by deadline: Instant,
     completion: @escaping @Sendable (Result<any ByteStream, TransportError>) -> Void)
+
+  /// Gives up what is being opened, for good; its completion may be called or not.
+  func cancel()
 }
 
 /// The machine that the program runs on.

@@ -15,7 +15,6 @@ final class Resolver: Sendable {
 
   private struct State {
     var known: [SocketAddress] = []
-    var isLookingUp = false
     /// What waits for the look-up under way; its predecessors have given up.
     var answer: Once?
   }
@@ -45,11 +44,11 @@ final class Resolver: Sendable {
     completion: @escaping Completion
   ) {
     let answer = Once(completion)
-    let (former, isLookingUp) = state.withLock { state in
-      defer { (state.isLookingUp, state.answer) = (true, answer) }
-      return (state.known, state.isLookingUp)
+    let former = state.withLock { state in
+      state.answer = answer
+      return state.known
     }
-    if !isLookingUp { LookUp.of(host, port) { [self] result in found(result) } }
+    LookUp.of(host, port, for: self)
     // With addresses to fall back on, half of the time is kept for connecting to them.
     let left = max(Instant.now.duration(to: deadline), .zero) / (former.isEmpty ? 1 : 2)
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(left.wholeNanoseconds))) {
@@ -59,11 +58,11 @@ final class Resolver: Sendable {
     }
   }
 
-  private func found(_ result: Result<[SocketAddress], TransportError>) {
+  /// Takes in what a look-up has found.
+  func found(_ result: Result<[SocketAddress], TransportError>) {
     let (former, answer) = state.withLock { state in
       let former = state.known
       if case .success(let found) = result { state.known = found }
-      state.isLookingUp = false
       return (former, state.answer.take())
     }
     if case .failure = result, !former.isEmpty {

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Synchronization
 
 #if canImport(Darwin)
   internal import Darwin
@@ -15,6 +16,12 @@ final class SocketOpener: StreamOpener {
 
   private let address: LockerConfiguration.Address
   private let resolver = Resolver()
+  private let state = Locked(State())
+
+  private struct State {
+    var attempt: ConnectionAttempt?
+    var isCancelled = false
+  }
   private let queue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
 
   init(address: LockerConfiguration.Address) { self.address = address }
@@ -31,6 +38,14 @@ final class SocketOpener: StreamOpener {
       case .failure(let failure): completion(.failure(failure))
       }
     }
+  }
+
+  func cancel() {
+    let attempt = state.withLock { state in
+      state.isCancelled = true
+      return state.attempt.take()
+    }
+    attempt?.cancel()
   }
 
   private func tryNext(
@@ -64,8 +79,14 @@ final class SocketOpener: StreamOpener {
     guard failure.rawValue == EINPROGRESS || failure.rawValue == EINTR else {
       return completion(.failure(unreachable(failure)))
     }
+    let attempt = ConnectionAttempt(on: socket)
+    let isCancelled = state.withLock { state in
+      state.attempt = attempt
+      return state.isCancelled
+    }
+    guard !isCancelled else { return }
     do throws(TransportError) {
-      try ConnectionAttempt(on: socket).wait(for: patience, on: queue) { [self] outcome in
+      try attempt.wait(for: patience, on: queue) { [self] outcome in
         switch outcome {
         case .connected(let stream): completion(.success(stream))
         case .failed(let error): completion(.failure(unreachable(error)))

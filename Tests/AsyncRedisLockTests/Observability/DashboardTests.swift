@@ -81,7 +81,7 @@
       let metrics = try await registered()
       let expressions = try dashboardExpressions() + [text("Examples/Observability/alerts.yml")]
       let reasons = [
-        "redis_lock_losses": [LossReason.expired, .takenAway, .heldTooLong].map { "\($0)" },
+        "redis_lock_losses": LossReason.all.map { "\($0)" },
         "redis_lock_acquisition_failures": ["contended", "cancelled"]
           + [LockError.Code.timeout, .unreachable, .refused, .tooManyWaiters, .closed].map {
             "\($0)"

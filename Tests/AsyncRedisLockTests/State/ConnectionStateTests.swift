@@ -68,9 +68,9 @@ struct ConnectionStateTests {
     Transition(from: .down, event: .lost, to: .down),
     Transition(from: .opening, event: .advance(), to: .opening, action: "wait"),
     Transition(
-      from: .opening, event: .advance(after: .milliseconds(1099)), to: .opening, action: "wait"),
+      from: .opening, event: .advance(after: .milliseconds(1999)), to: .opening, action: "wait"),
     Transition(
-      from: .opening, event: .advance(after: .milliseconds(1100)), to: .opening,
+      from: .opening, event: .advance(after: .milliseconds(2000)), to: .opening,
       action: "the connection was not made in time"),
     Transition(from: .opening, event: .logIn, to: .loggingIn),
     Transition(from: .opening, event: .isOutdated, to: .opening),

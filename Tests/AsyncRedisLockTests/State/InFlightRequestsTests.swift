@@ -11,11 +11,11 @@ struct InFlightRequestsTests {
 
   func makeRequest(
     _ outcome: Outcome = Outcome(), commands: Int = 1, deadline: Duration = .seconds(1),
-    endsWithError: Bool = false, undo: Request.Undo? = nil
+    isClaim: Bool = false, undo: Request.Undo? = nil
   ) -> Request {
     let request = Request(
       Array(repeating: Command("PING"), count: commands), deadline: start + deadline, undo: undo,
-      endsWithError: endsWithError
+      isClaim: isClaim
     ) { result in outcome.record(result) }
     return request
   }
@@ -84,14 +84,14 @@ struct InFlightRequestsTests {
   func doubtful() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     let loading = Reply.error(ServerError(message: "LOADING Redis is loading"))
-    let claim = makeRequest(endsWithError: true)
+    let claim = makeRequest(isClaim: true)
     pipeline.append(claim, sentAt: start, question: 1)
     _ = try pipeline.accept(loading)
     // It goes on working on the same thing.
     pipeline.append(makeRequest(), sentAt: start, question: 2)
     _ = try pipeline.accept(loading)
     // It has failed for good, and was taken back at once.
-    pipeline.append(makeRequest(endsWithError: true), sentAt: start, question: 3)
+    pipeline.append(makeRequest(isClaim: true), sentAt: start, question: 3)
     _ = try pipeline.accept(.error(ServerError(message: "ERR")))
     // Its answer says nothing of those before.
     pipeline.append(makeRequest(), sentAt: start)
