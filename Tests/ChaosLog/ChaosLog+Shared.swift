@@ -3,7 +3,7 @@ import Synchronization
 /// The rest of what the processes share: the registers, and the words between the parent and its workers.
 extension ChaosLog {
   private static let endFlag = 1
-  /// The first words of the registers: two words each, at an even number, as an atomic pair requires.
+  /// Where the registers begin: two words each, at an even number, as an atomic pair requires.
   private static let registers = 16
   private static let twins = 64
   private static let windows = 128

@@ -5,7 +5,7 @@
 
   @testable import RedisLockTool
 
-  @Suite("Where redis-lock runs", .timeLimit(.minutes(2)))
+  @Suite("Surroundings in which redis-lock runs", .timeLimit(.minutes(2)))
   struct PlacesTests {
     // MARK: In a container
 
@@ -21,7 +21,7 @@
       return process.terminationStatus == 0
     }
 
-    /// The first process of the container that a launcher has made.
+    /// Waits for the first process of the container that a launcher has made.
     private func firstProcess(of launcher: ToolProcess) async throws -> pid_t {
       let file = "/proc/\(launcher.processID)/task/\(launcher.processID)/children"
       func child() -> pid_t? {
@@ -33,8 +33,8 @@
     }
 
     @Test(
-      "As the first process of a container, a run passes signals on, and is ended by them",
-      .enabled("It takes root to make a container.") { can(inContainer) },
+      "As the first process of a container, a run passes signals on and is ended by them",
+      .enabled("Only root can make a container.") { can(inContainer) },
       arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     func signalsInContainer(signal: Int32) async throws {
       let server = try RedisServer()
@@ -65,11 +65,11 @@
 
     @Test(
       "As the first process of a container, a run reaps orphans",
-      .enabled("It takes root to make a container.") { can(inContainer) })
+      .enabled("Only root can make a container.") { can(inContainer) })
     func orphans() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      // Whose parents end at once; what is counted are those that have ended and are still there.
+      // Their parents end at once. The test counts those that have ended but have not been reaped.
       let script = """
         for n in 1 2 3 4 5; do sh -c 'sleep 0.1 &'; done
         while cat /proc/[0-9]*/comm | grep -q sleep; do :; done
@@ -87,8 +87,8 @@
 
     // Dispatch crashes there after a moment.
     @Test(
-      "Where there is no /proc, a run says so, and asks for no lock",
-      .enabled("It takes root to take it away.") { can(noProc) })
+      "Without /proc, a run says so and does not ask for a lock",
+      .enabled("Only root can remove it.") { can(noProc) })
     func withoutProc() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -100,10 +100,10 @@
       #expect(try RedisClient(server)("DBSIZE") == .integer(0))
     }
 
-    // MARK: What is inherited
+    // MARK: Inherited properties
 
     @Test(
-      "The command has the environment as it came, in its order and with all that is odd, and the mask of signals"
+      "The command inherits the signal mask and the environment, in its order and with all oddities"
     )
     func inherited() async throws {
       let server = try RedisServer()
@@ -152,14 +152,14 @@
       return status
     }
 
-    // MARK: What the library has to say
+    // MARK: Warnings of the library
 
-    @Test("What the library warns of reaches the user of a run")
+    @Test("Warnings of the library reach the user of a run")
     func warnings() async throws {
       let server = try RedisServer(
         arguments: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
       defer { server.stop() }
-      // The server is looked at with the first extension.
+      // The library inspects the server with the first extension.
       let tool = try ToolProcess(
         ["run", "--extend", "100ms", "key", "--", "sleep", "100"], on: server)
       await until("it is said") { tool.errors.contains("set maxmemory-policy to noeviction") }

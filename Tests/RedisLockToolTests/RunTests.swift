@@ -6,7 +6,7 @@
 
   @Suite("redis-lock run", .timeLimit(.minutes(5)))
   struct RunTests {
-    @Test("A run tells the command what it holds, and passes its input, output and status on")
+    @Test("A run tells the command about its lock, and passes on its input, output and status")
     func passesThrough() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -83,10 +83,10 @@
       #expect(!clients.contains("name=redis-lock"))
     }
 
-    // MARK: Not getting the lock
+    // MARK: Runs without the lock
 
     @Test(
-      "A run ends with 75, or another status, when the lock is not to be had in time",
+      "If a run cannot acquire the lock in time, it ends with 75 or the given status",
       .timeLimit(.minutes(1)))
     func notAcquired() async throws {
       let server = try RedisServer()
@@ -108,7 +108,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("A run with --no-wait asks for the lock once, and then only who holds it")
+    @Test("A run with --no-wait requests the lock once, and then only asks for its holder")
     func oneRoundTrip() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -124,13 +124,13 @@
       let asking = ["SET", "INCR", "GETRANGE"]
       let asked = names.filter { asking.contains($0) }
       #expect(asked == asking)
-      // The login, a trial of the commands, a look at the key, the record, and the time.
+      // The login, a trial of the commands, a read of the key, the record, and the time.
       let looking = ["CLIENT", "EVALSHA", "EVAL", "HGET", "TIME"]
       #expect(names.allSatisfy { (asking + looking).contains($0) }, "\(names)")
     }
 
     @Test(
-      "A run that is interrupted while it waits leaves no key and no place in a queue",
+      "If a run is interrupted while it waits, it leaves no key and no entry in a queue",
       arguments: [
         SIGINT, SIGTERM, SIGHUP, SIGQUIT,
       ])
@@ -148,7 +148,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("A command has the nice value that it has without a run around it")
+    @Test("A command has the same nice value with and without a run around it")
     func nice() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -159,7 +159,7 @@
         values.count == 3 && values[1] == values[0] && values[2] == values[0] + 5, "\(values)")
     }
 
-    @Test("SIGALRM and SIGWINCH are the command's, too")
+    @Test("SIGALRM and SIGWINCH reach the command, too")
     func otherSignals() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -182,7 +182,7 @@
       _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
       for number in 0..<20 {
         let tool = try ToolProcess(["run", "key", "--", "echo", "no"], on: server)
-        // Different moments are the point: while it is loaded, sets itself up, connects, and waits.
+        // The signal is to come at different moments: while the run loads, sets itself up, connects, and waits.
         try await Task.sleep(for: .milliseconds(number * 3))
         tool.signal(signal)
         let outcome = await tool.outcome()
@@ -193,13 +193,13 @@
 
     #if os(Linux)
       #if THREAD_SANITIZER || ADDRESS_SANITIZER
-        // They have to be there before the program can have a handler.
+        // They have to exist before the program can have a handler.
         private static let loadingSignals = [SIGINT, SIGTERM]
       #else
         private static let loadingSignals = [SIGINT, SIGTERM, SIGQUIT]
       #endif
 
-      /// Whether the loader says which library it sets up.
+      /// Whether the loader names the library that it sets up.
       private static let loaderTalks: Bool = {
         let pipe = NarrowPipe()
         let tool = try? ToolProcess(
@@ -223,7 +223,7 @@
         var isLast = false
         while !isLast {
           step += 1
-          // The loader waits until its last message but one is read.
+          // The loader waits until all of its messages but the last have been read.
           let pipe = NarrowPipe()
           let tool = try ToolProcess(
             ["run", "key", "--", "echo", "no"], on: server,
@@ -238,7 +238,7 @@
             if isLast { break }
           }
           #expect(count >= step)
-          // What it still says goes nowhere.
+          // Its further messages are discarded.
           let rest = Task.detached { while pipe.read() != nil {} }
           #expect(await tool.outcome().status == 128 + signal, "step \(step)")
           await rest.value
@@ -250,7 +250,7 @@
       func realTime() async throws {
         let server = try RedisServer()
         defer { server.stop() }
-        // The first that programs may use, and the last, whose names Swift does not know.
+        // The first and the last one that programs may use; Swift has no names for them.
         for signal in [34, 64] as [Int32] {
           let script =
             "trap 'echo got it; exit 7' \(signal); echo ready; while :; do sleep 0.02; done"
@@ -271,7 +271,7 @@
       }
     #endif
 
-    @Test("A run ends with 69 without a server, and with 77 when the server refuses")
+    @Test("A run ends with 69 without a server, and with 77 if the server refuses")
     func servers() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "right"], listen: .tcp)
       defer { server.stop() }
@@ -292,7 +292,7 @@
 
     // MARK: The command
 
-    @Test("A run ends with 126 or 127 for a command that cannot be started, and releases the lock")
+    @Test("If a command cannot be started, the run ends with 126 or 127 and releases the lock")
     func cannotStart() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -306,7 +306,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run ends with 128 and the number of the signal that killed the command")
+    @Test("If a signal kills the command, the run ends with 128 plus the signal's number")
     func killedCommand() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -340,7 +340,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run passes signals on to what the command has started, too")
+    @Test("A run passes signals on to the command's own children, too")
     func forwardsToGroup() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -355,7 +355,7 @@
       #expect(outcome.output == "ready\ninner\nouter\n")
     }
 
-    @Test("A run leaves signals ignored that it was told to ignore, as nohup does")
+    @Test("A run leaves inherited ignored signals ignored, as under nohup")
     func ignored() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -370,7 +370,7 @@
     }
 
     #if os(Linux)
-      @Test("A run that is killed takes the command with it, and the key ends with its ttl")
+      @Test("If a run is killed, the command dies with it, and the key ends with its ttl")
       func killed() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -390,7 +390,7 @@
       }
     #endif
 
-    @Test("A run keeps others out for --min-hold")
+    @Test("A run keeps other processes out for --min-hold")
     func minHold() async throws {
       let server = try RedisServer()
       defer { server.stop() }

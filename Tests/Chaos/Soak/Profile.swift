@@ -4,7 +4,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   case steady
   /// The server forgets: two holders may overlap until the next extension.
   case forgetful
-  /// The server keeps its data, but its clock jumps: as for a server that forgets.
+  /// The server keeps its data, but its clock jumps: two holders may overlap as well.
   case jumpy
   /// The master and its replica swap roles without losing a write: holders never overlap.
   case swapping
