@@ -1,12 +1,11 @@
 /*
- * One lock, handed from client to client: the rules of the protocol's text (Protocol.md) for one key.
+ * One lock that is handed from client to client: the protocol's rules (Protocol.md) for one key.
  *
- * The server runs one command after the other; each is a script and happens at once. A client has one
- * connection for commands, on which they are executed in order, and an inbox for grants. What the faults
- * may do is chosen by -D switches, see `check` and README.md; so are the rules that are left out to show
- * what they are for.
+ * The server runs one command after another; each is a script and atomic. A client has a connection for commands,
+ * which are executed in order, and an inbox for grants. Switches with -D select the possible faults, and the rules
+ * to leave out in order to show their purpose; see `check` and README.md.
  *
- * Time is a number of ticks. A key set at a tick is there until TTL ticks later.
+ * Time is a number of ticks. A key set at a tick exists until TTL ticks later.
  */
 
 #ifndef N

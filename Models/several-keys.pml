@@ -1,12 +1,11 @@
 /*
- * Waiters for two keys, and traffic of others on each of the keys: the rules of the protocol's text
- * (Protocol.md) for several keys.
+ * Waiters for two keys, and other traffic on each of the keys: the protocol's rules (Protocol.md) for several keys.
  *
- * Scripts happen at once, and messages arrive at once: what late and lost messages do is the matter of
- * handoff.pml. There is no time: who holds a key releases it at some time, who waits polls again and
- * again. A queue is the order of its entries, so a ticket is the place in it.
+ * Scripts are atomic, and messages arrive at once; handoff.pml covers late and lost messages. There is no time: a
+ * holder releases its key at some time, and a waiter polls repeatedly. A queue is the order of its entries, so a
+ * ticket is a place in it.
  *
- * Clients 0 and 1 want both keys, once. Client 2 wants key A and client 3 key B, for ever.
+ * Clients 0 and 1 want both keys, once. Client 2 wants key A and client 3 wants key B, for ever.
  */
 
 #define N 4

@@ -123,7 +123,7 @@
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
     }
 
-    @Test("A run stopped past the end of its lock ends the command when it goes on")
+    @Test("If a run is stopped past the end of its lock, it ends the command when it resumes")
     func stoppedTooLong() async throws {
       let server = try RedisServer()
       defer { server.stop() }
