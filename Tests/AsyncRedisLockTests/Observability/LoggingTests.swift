@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is logged", .timeLimit(.minutes(2)), .redisServer())
+@Suite("Log messages", .timeLimit(.minutes(2)), .redisServer())
 struct LoggingTests {
   private let client = RedisClient(.current)
   private let handler = InMemoryLogHandler()
@@ -33,7 +33,7 @@ struct LoggingTests {
   private static let quick = LockOptions(
     timeout: .seconds(5), ttl: .seconds(1), extend: .milliseconds(200))
 
-  @Test("A lock that is taken and given back is logged for debugging only, with its keys")
+  @Test("Taking and releasing a lock is logged only at debug, with its keys")
   func quiet() async throws {
     let (locker, key) = (try await locker(), uniqueKey())
     let lock = try await locker.acquire(key)
@@ -55,7 +55,7 @@ struct LoggingTests {
     #expect(entry.metadata["redis-lock.origin"] == "asked")
   }
 
-  @Test("A lost lock is logged as one warning, by the logger of the call")
+  @Test("A lost lock is logged as one warning, with the logger of the call")
   func loss() async throws {
     let (locker, key) = (try await locker(), uniqueKey())
     let ownHandler = InMemoryLogHandler()
@@ -74,7 +74,7 @@ struct LoggingTests {
     #expect(warnings.isEmpty)
   }
 
-  @Test("Polling is logged as one warning, however many wait")
+  @Test("Polling is logged as one warning, however many waiters poll")
   func polling() async throws {
     let name = uniqueKey("user")
     try client(words: [
@@ -139,13 +139,13 @@ struct LoggingTests {
       Dictionary(
         handler.entries.map { ($0.message.description, $0.level) }, uniquingKeysWith: { $1 })
     }
-    // No caller waits for what is logged.
+    // No caller waits for log messages.
     await eventually { levels()["connected again"] == .info }
     #expect(levels()["the connection ended"] == .debug)
   }
 }
 
-@Suite("How late an extension is", .timeLimit(.minutes(2)))
+@Suite("The lateness of an extension", .timeLimit(.minutes(2)))
 struct LatenessTests {
   @Test("The lateness of an extension is counted from when it was planned")
   func lateness() throws {
@@ -155,7 +155,7 @@ struct LatenessTests {
     let early = try #require(state.lateness(at: start + .seconds(1), roundTrip: .zero))
     #expect(early.delay == .zero && !early.isSerious)
     let late = try #require(state.lateness(at: start + .seconds(5), roundTrip: .zero))
-    // The validity is that of the ttl without the allowance of 1 % and 2 ms.
+    // The validity is the ttl without the allowance of 1 % and 2 ms.
     #expect(late == Lateness(delay: .seconds(3), slack: .milliseconds(7898)))
     #expect(!late.isSerious)
     let tooLate = try #require(state.lateness(at: start + .seconds(6), roundTrip: .zero))
@@ -170,10 +170,10 @@ struct LatenessTests {
   }
 }
 
-@Suite("What a server does when its memory is full", .timeLimit(.minutes(2)))
+@Suite("The eviction policy of a server", .timeLimit(.minutes(2)))
 struct MemoryPolicyTests {
   @Test(
-    "The policy of eviction is read from what the server tells",
+    "The eviction policy is read from the server's answer",
     arguments: [
       ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),
       ("maxmemory:100\r\nmaxmemory_human:100B\r\nmaxmemory_policy:noeviction\r\n", false),
@@ -184,7 +184,7 @@ struct MemoryPolicyTests {
   }
 
   @Test(
-    "No policy of eviction is read from anything else",
+    "No eviction policy is read from any other answer",
     arguments: ["", "maxmemory:x\nmaxmemory_policy:a", "a:b"])
   func nonsense(_ text: String) { #expect(MemoryPolicy(text) == nil) }
 }

@@ -6,7 +6,9 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// Completions are called by whoever serves the connection, while nobody else can: what they do must not need that.
+/// The thread that serves the connection calls the completions, and no other thread can serve it meanwhile.
+///
+/// So a completion must not wait for the connection.
 @Suite("The completions of a connection", .redisServer(), .timeLimit(.minutes(1)))
 struct CompletionTests {
   private func makeConnection(to server: RedisServer = .current) throws -> Connection {

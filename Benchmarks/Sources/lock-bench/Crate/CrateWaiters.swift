@@ -10,7 +10,7 @@ final class CrateWaiters: Sendable {
   init(_ count: Int, _ order: WorkerOrder) throws {
     let key = order.contendedKey
     let connection = try HiredisConnection(url: order.url)
-    try connection.call(["SET", key, "somebody else", "PX", "\(HeldKeys.ttl)"])
+    try connection.call(["SET", key, "another client", "PX", "\(HeldKeys.ttl)"])
     let url = order.url
     let asked = DispatchSemaphore(value: 0)
     Thread.detachNewThread { [self] in
