@@ -6,14 +6,14 @@ extension Checker {
   public var overlapFindings: [Finding] {
     overlappingPairs.compactMap { first, second in
       guard mayBeForgotten(from: min(first.invoked, second.invoked), to: second.acquired) else {
-        return Finding(.overlap, "Key \(first.key) had two holders at once:", first, second)
+        return Finding(.overlap, "Key \(first.key) had two holders:", first, second)
       }
       let end = min(first.endOfBelief, second.endOfBelief)
       guard end > second.acquired else { return nil }
       let length = end - second.acquired
       guard length > allowedOverlap(first, second, until: end) else { return nil }
       return Finding(
-        .overlap, "Key \(first.key) had two holders at once, for \(length.inSeconds) s:", first, second)
+        .overlap, "Key \(first.key) had two holders for \(length.inSeconds) s:", first, second)
     }
   }
 

@@ -135,7 +135,7 @@
       #expect(try await diagnose(primary).findings["role"]?.level == "warning")
     }
 
-    @Test("If no token can be drawn from the fence counter, the doctor says so and names the remedy")
+    @Test("If the fence counter cannot issue a token, the doctor says so and names the remedy")
     func fenceCounter() async throws {
       let server = try RedisServer()
       defer { server.stop() }

@@ -7,7 +7,7 @@
   struct LossPlanTests {
     let start = ContinuousClock.now
 
-    @Test("The plan for a loss gives the command its grace period, and kills it before the lock ends")
+    @Test("The plan for a loss gives the command its grace, and kills it before the lock ends")
     func grace() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(
@@ -50,7 +50,7 @@
       #expect(plan.next(remaining: .zero, isGone: true, at: start + .milliseconds(100)) == .kill)
     }
 
-    @Test("A command that is being ended is killed sooner if another holder proves to have the lock")
+    @Test("A command that is being ended is killed sooner if another holder has the lock")
     func goneMeanwhile() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       _ = plan.next(remaining: .seconds(5), isGone: false, at: start)

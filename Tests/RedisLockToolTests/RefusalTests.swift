@@ -14,7 +14,7 @@
       }
     }
 
-    @Test("The last words of a server that hangs up are the message, and the run does not try again")
+    @Test("The last words of a server that hangs up are shown, and the run does not retry")
     func denied() async throws {
       let text = "-DENIED Redis is running in protected mode because no password is set"
       let listener = try curt(text)

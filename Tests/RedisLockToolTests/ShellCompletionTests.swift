@@ -27,7 +27,7 @@
       return outcome.output.split(separator: "\n").map(String.init)
     }
 
-    @Test("Names of locks are completed, even behind colons, except those that a shell would expand")
+    @Test("Names of locks are completed, even behind colons, unless a shell would expand them")
     func names() async throws {
       let server = try RedisServer()
       defer { server.stop() }

@@ -195,7 +195,7 @@ extension Simulation {
 
   func checkEnd() {
     if let waiting = attempts.first(where: { !$0.isOver && !$0.process.isDead }) {
-      find("a call has been going on since \(waiting.start / 1000) µs, held since \(waiting.heldSince ?? 0)")
+      find("a call has run since \(waiting.start / 1000) µs, held since \(waiting.heldSince ?? 0)")
     }
     // A key or entry that arrives too late to be undone ends by the server's clock, or later if that is set back.
     guard weather.isFair, weather.isPlain || !weather.jumpsBack else { return }

@@ -181,8 +181,9 @@ final class Simulation: @unchecked Sendable {
     if let task = calls.first(where: { $0.value === attempt })?.key { calls[task] = nil }
   }
 
-  /// Passes a moment of a call: before it begins, then alternately when it is suspended and when it is about to
-  /// resume. Each `await` thus counts twice.
+  /// Passes a moment of a call: before it begins, then alternately when it is suspended and when it resumes.
+  ///
+  /// Each `await` thus counts twice.
   func pass(_ attempt: Attempt) {
     if cancellation == Cancellation(call: attempt.number, moment: attempt.moments) {
       cancel(attempt)

@@ -96,7 +96,8 @@ struct Weather {
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
       { $0.kills = false }, { $0.forgets = false }, { $0.jumpsForward = false },
-      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.closes = false }, { $0.repeats = 0 }, { $0.splits = 0 },
+      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.closes = false }, { $0.repeats = 0 },
+      { $0.splits = 0 },
       { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },
     ]

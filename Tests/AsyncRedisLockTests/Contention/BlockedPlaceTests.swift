@@ -144,7 +144,8 @@ struct BlockedPlaceTests {
     try await waiting.value.release()
   }
 
-  @Test("A lock that it requests is taken, although it gets no further turn", arguments: Place.allCases)
+  @Test(
+    "A lock that it requests is taken, although it gets no further turn", arguments: Place.allCases)
   func noFurtherTurn(place: Place) async throws {
     let (locker, key) = (try await Locker(), uniqueKey())
     let caller = Blockable(place: place)
@@ -222,7 +223,8 @@ struct BlockedPlaceTests {
   }
 
   @Test(
-    "A lock that it adopts is extended, and closing does not wait for the task", arguments: Place.allCases)
+    "A lock that it adopts is extended, and closing does not wait for the task",
+    arguments: Place.allCases)
   func adopted(place: Place) async throws {
     let server = try RedisServer()
     defer { server.stop() }

@@ -13,7 +13,8 @@ struct HandoffTests {
 
   private struct Interruption: Error {}
 
-  @Test("A released lock goes to the first waiter at once, with its token, its ttl and a larger fencing token")
+  @Test(
+    "A released lock goes to the first waiter at once, with its token and ttl and a larger number")
   func handsOn() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)

@@ -93,7 +93,7 @@ struct PollScriptTests {
   }
 
   @Test(
-    "The poll script tells the holder's token, its remaining time, and whether its release is announced")
+    "The poll script tells the holder, its remaining time, and whether its release is announced")
   func answer() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")

@@ -19,7 +19,7 @@ struct QueueScriptTests {
   }
 
   @Test(
-    "The queue scripts give the key to the first listener, with its ttl, and tell it its fencing token")
+    "The queue scripts give the key to the first listener, with its ttl, and tell it its number")
   func grant() throws {
     let key = uniqueKey()
     let (first, second) = (QueueScripts.token("first"), QueueScripts.token("second"))

@@ -138,7 +138,8 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("A waiter that gives up also gives back the one key reserved for it", arguments: [true, false])
+  @Test(
+    "A waiter that gives up also gives back the one key reserved for it", arguments: [true, false])
   func reservationUndone(isCancelled: Bool) async throws {
     let server = RedisServer.current
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))

@@ -92,7 +92,7 @@ struct WaiterInspectionTests {
   }
 
   @Test(
-    "An inspection lists the waiters for a foreign client's key; a forced release hands it to the first")
+    "An inspection lists the waiters for a foreign key; a forced release hands it to the first")
   func foreign() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2)

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// The library does not follow a cluster's redirections. It must say so, and leave nothing behind.
+/// The library does not follow a cluster's redirections, but must say so and leave nothing behind.
 @Suite("A node of a cluster", .timeLimit(.minutes(5)), .serialized)
 struct ClusterTests {
   private static let half = 8192

@@ -7,7 +7,7 @@ import Testing
 @Suite("A failover", .timeLimit(.minutes(2)))
 struct FailoverTests {
   @Test(
-    "A failover to a replica without the lock allows two holders until the next extension, and the later one has the larger number"
+    "After a failover to a replica without the lock, two may hold it until an extension, the later with a larger number"
   )
   func lostWrite() async throws {
     let master = try RedisServer(arguments: ["--repl-diskless-sync-delay", "0"], listen: .tcp)

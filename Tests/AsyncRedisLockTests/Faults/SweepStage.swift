@@ -157,8 +157,9 @@ final class SweepStage: Sendable {
 }
 
 extension SweepPoint {
-  /// Short if the message is to come after the end of the lock. Otherwise long, so that only the library can have
-  /// removed a key that is gone.
+  /// The ttl: short if the message is to come after the end of the lock.
+  ///
+  /// Otherwise it is long, so that only the library can have removed a key that is gone.
   var ttl: Duration {
     // A waiter polls three times within it.
     isLate ? .milliseconds(150) : operation == .grant ? .seconds(6) : .seconds(20)

@@ -5,7 +5,8 @@ import PrivateRedis
 import Testing
 
 /// Keys live for a minute, so only the library can have removed those that are gone.
-@Suite("A lock on a server that does not answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
+@Suite(
+  "A lock on a server that does not answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousReleaseTests {
   private static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(60), extend: nil)
@@ -34,7 +35,7 @@ struct AmbiguousReleaseTests {
 
   // MARK: Release
 
-  @Test("If a release's answer is lost, it returns released, even if another client has taken the lock since")
+  @Test("A release whose answer is lost returns released, even if another has the lock since")
   func takenMeanwhile() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -48,7 +49,7 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", key).string == "another's")
   }
 
-  @Test("If a release's answer is lost, it returns released, even if the server was loading meanwhile")
+  @Test("A release whose answer is lost returns released, even if the server was loading then")
   func takenWhileLoading() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }

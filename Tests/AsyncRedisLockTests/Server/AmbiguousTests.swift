@@ -80,7 +80,7 @@ struct AmbiguousTests {
     #expect(position > 20, "The sweep did not reach the acquisition.")
   }
 
-  @Test("If one reply is lost, the acquisition throws a typed error without a lock, and the next call works")
+  @Test("If one reply is lost, an acquisition throws a typed error, and the next call works")
   func swallowed() async throws {
     let client = RedisClient(.current)
     for round in 0..<3 {
@@ -182,7 +182,8 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "An acquisition on a stopped server leaves nothing behind when the server resumes", .redisServer(),
+    "An acquisition on a stopped server leaves nothing behind when the server resumes",
+    .redisServer(),
     arguments: [Duration.milliseconds(30), .seconds(1)])
   func stopped(operationTimeout: Duration) async throws {
     let server = RedisServer.current

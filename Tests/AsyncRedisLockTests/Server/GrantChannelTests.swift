@@ -11,7 +11,7 @@ struct GrantChannelTests {
 
   private let client = RedisClient(.current)
   private let channel = "inbox:" + uniqueKey()
-  /// The questions where the inbox is, which a test answers.
+  /// The requests for the inbox's whereabouts, which a test answers.
   private let questions = Shared<[Completion]>([])
 
   private func makeInbox() throws -> GrantChannel {

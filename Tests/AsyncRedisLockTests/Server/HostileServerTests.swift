@@ -180,7 +180,7 @@ struct HostileServerTests {
     #expect(server.connectionCount == 1)
   }
 
-  @Test("If a server answers twice, the connection is dropped, and each request gets its own answer")
+  @Test("If a server answers twice, the connection is dropped, and no caller gets a wrong answer")
   func duplicate() async throws {
     let (first, second) = (uniqueKey("first"), uniqueKey("second"))
     let server = try FakeServer { command, _, _ in

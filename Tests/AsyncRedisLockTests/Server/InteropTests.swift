@@ -24,7 +24,7 @@ struct InteropTests {
     #expect(try client("SET", key, "theirs", "NX", "PX", "1000").string == "OK")
   }
 
-  @Test("An acquisition waits for a key that another client holds, and takes it when it is released")
+  @Test("An acquisition waits for another client's key, and takes it when it is released")
   func excluded() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     #expect(try client("SET", key, "theirs", "NX", "PX", "60000").string == "OK")

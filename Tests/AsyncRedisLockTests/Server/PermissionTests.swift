@@ -108,7 +108,8 @@ struct PermissionTests {
   }
 
   @Test(
-    "A user without fencing tokens needs all the remaining permissions", arguments: unfencedCommands)
+    "A user without fencing tokens needs all the remaining permissions", arguments: unfencedCommands
+  )
   func tooFewUnfenced(_ missing: String) async throws {
     let user = try makeUser(Self.unfencedCommands.filter { $0 != missing }, patterns: ["~locks:*"])
     let attempt = await Attempt {
@@ -188,7 +189,7 @@ struct PermissionTests {
     }
   }
 
-  @Test("A user that loses a permission while it holds a lock loses the lock when its validity ends")
+  @Test("A holder that loses a permission loses its lock when the lock's validity ends")
   func takenAway() async throws {
     let user = try makeUser(Self.commands)
     let options = LockOptions(ttl: .milliseconds(500), extend: .milliseconds(100))

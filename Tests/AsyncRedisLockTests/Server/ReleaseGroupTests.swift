@@ -87,7 +87,7 @@ struct ReleaseGroupTests {
     #expect(try await next.value.release() == .released)
   }
 
-  @Test("If the answer to a group is lost, its releases return released, even if another client has a key since")
+  @Test("Releases of a group whose answer is lost return released, even if a key has a new holder")
   func answerLost() async throws {
     let stage = try await prepare()
     defer { stage.proxy.stop() }

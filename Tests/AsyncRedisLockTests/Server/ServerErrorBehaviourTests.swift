@@ -60,7 +60,8 @@ struct ServerErrorBehaviourTests {
 
   // MARK: Replication
 
-  @Test("If a server became a replica, calls are retried until it is a master again", .redisServer())
+  @Test(
+    "If a server became a replica, calls are retried until it is a master again", .redisServer())
   func readOnly() async throws {
     let admin = RedisClient(.current)
     let nobody = try FakeListener(.tcp, isOpen: false) { _ in }

@@ -19,7 +19,8 @@ struct StrainTests {
     timeout: nil, ttl: .seconds(3), extend: .milliseconds(500))
 
   @Test(
-    "A crowd of a hundred thousand acquisitions does not delay the extensions of locks", .redisServer())
+    "A crowd of a hundred thousand acquisitions does not delay the extensions of locks",
+    .redisServer())
   func extensionsInACrowd() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire("bystander", options: brief)

@@ -2,7 +2,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Runs the product on a simulated machine, see `Tests/Simulator`; `Tests/simulate` tries more seeds.
+/// Runs the product on a simulated machine, see `Tests/Simulator`; `make simulation` tries more seeds.
 @Suite("The simulation", .timeLimit(.minutes(5)))
 struct SimulationTests {
   /// Runs the program `Simulator`, which lies beside the tests; returns its output and how it has ended.

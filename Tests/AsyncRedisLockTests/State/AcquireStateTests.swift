@@ -78,7 +78,7 @@ struct AcquireStateTests {
 
     var unanswered = makePlan()
     _ = unanswered.next(at: late)
-    let failure = StoreFailure.unreachable("nobody is there")
+    let failure = StoreFailure.unreachable("the server is not there")
     _ = unanswered.failed(failure, at: deadline, roundTrip: .zero, using: &generator)
     #expect(unanswered.timeUp(at: deadline)?.code == .unreachable)
   }
@@ -274,7 +274,8 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("If a plan's turn comes at its end, it sends no request, since the process had the lock meanwhile")
+  @Test(
+    "A plan whose turn comes at its end sends no request, since its process had the lock meanwhile")
   func noTime() {
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
     plan.gotTurn()

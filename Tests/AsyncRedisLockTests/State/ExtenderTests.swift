@@ -27,7 +27,7 @@ struct ExtenderTests {
     #expect(isLost.value && lease.hasEnded)
   }
 
-  @Test("The answer "not ours" also ends the lease to which the token was handed on meanwhile")
+  @Test("The answer *not ours* also ends the lease to which the token was handed on meanwhile")
   func handedOnMeanwhile() throws {
     let store = StubStore(clock: LockClock(HandFiredTime()))
     let extender = Extender(

@@ -139,7 +139,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("The queues pass over waiters that gave up, and send a waiter with other needs to the server")
+  @Test("The queues pass over waiters that gave up, and send one to ask if it needs another lease")
   func passesOver() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())

@@ -75,7 +75,7 @@ struct SmallPartsTests {
     #expect(serve(8).allSatisfy { !$0 } && serve(1) == [true])
   }
 
-  @Test("A caller with a slow server retries serving itself ever more rarely, until the server is quick")
+  @Test("A caller with a slow server serves itself ever more rarely, until the server is quick")
   func slowTempo() {
     var tempo = CallerRunsPolicy()
     var gaps: [Int] = []
