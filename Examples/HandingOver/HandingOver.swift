@@ -55,7 +55,7 @@ enum HandingOver {
     let check = try JSONDecoder().decode(DetachedLock.self, from: input)
     let locker = try await Locker(url: url)
     let lock = try await locker.adopt(check)
-    print("  The next process goes on with the import, under the number \(lock.fencingToken ?? 0).")
+    print("  The next process continues the import, under the number \(lock.fencingToken ?? 0).")
     try await Task.sleep(for: .milliseconds(300))
     try await lock.release()
   }

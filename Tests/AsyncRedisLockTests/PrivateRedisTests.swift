@@ -119,7 +119,7 @@ struct PrivateRedisTests {
     #expect(kill(id, 0) != 0)
   }
 
-  @Test("A private server that cannot start says why, and leaves nothing behind")
+  @Test("A private server that cannot start gives the reason, and leaves nothing behind")
   func failure() throws {
     let error = try #require(throws: RedisError.self) {
       try RedisServer(arguments: ["--no-such-option", "1"])

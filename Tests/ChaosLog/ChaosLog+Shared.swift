@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The rest of what the processes share: the registers, and the words between the parent and its workers.
+/// The other shared data of the processes: the registers, and the words between the parent and its workers.
 extension ChaosLog {
   private static let endFlag = 1
   /// Where the registers begin: two words each, at an even number, as an atomic pair requires.

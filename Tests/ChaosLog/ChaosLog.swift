@@ -3,7 +3,7 @@ import Synchronization
 
 /// The history of all holders, and the registers that the locks protect, in memory shared by all processes.
 ///
-/// A record is written word by word as things happen, so a killed process leaves behind what was known. No code
+/// A record is written word by word as things happen, so a killed process leaves all known facts behind. No code
 /// here waits for another process, which may be stopped.
 @safe public final class ChaosLog: Sendable {
   /// How many keys there can be.

@@ -15,7 +15,7 @@ extension Checker {
         guard waited > allowedGap(from: gap.start, to: gap.end) else { return nil }
         return Finding(
           .gap,
-          "Key \(key) was free for \((gap.end - gap.start).inSeconds) s from \(gap.start) on, though"
+          "Key \(key) was free for \((gap.end - gap.start).inSeconds) s from \(gap.start) on, although"
             + " a call waited for \(waited.inSeconds) s of that.")
       }
     }

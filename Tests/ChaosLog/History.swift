@@ -2,7 +2,7 @@
 public struct History: Sendable {
   /// Every attempt to take a key.
   public var attempts: [Record] = []
-  /// What happened to the server and to processes.
+  /// The events on the server and in processes.
   public var episodes: [Episode] = []
   /// The final values of the guarded registers, by the number of the key.
   public var registers: [UInt64] = []

@@ -1,4 +1,4 @@
-/// What a proxy does with a message.
+/// The treatment of a message by a proxy.
 package enum Fault: Sendable {
   case forward
   case swallow

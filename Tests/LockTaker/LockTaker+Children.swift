@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import Foundation
 
-/// Processes that begin with copies of what this one has open.
+/// Processes that begin with copies of this one's open descriptors.
 extension LockTaker {
   #if os(Linux)
     /// Forks, and makes the child misuse its handles as a program might by mistake.

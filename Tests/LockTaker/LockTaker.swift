@@ -11,7 +11,7 @@ import AsyncRedisLock
 /// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, or `LockTaker URL ordeal NAME` for ``Ordeal``.
 @main
 enum LockTaker {
-  /// What to do with the lock.
+  /// The use of the lock.
   enum Mode: String {
     /// Does nothing for ten minutes.
     case hold

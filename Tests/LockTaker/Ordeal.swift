@@ -3,7 +3,7 @@ import Foundation
 
 /// Measures the cost of calls to a hostile server in a process of its own, without other tests in the numbers.
 ///
-/// The server is hostile about keys that begin with `hostile`, and lets those that begin with `late` be taken.
+/// The server is hostile about keys that begin with `hostile`, and grants those that begin with `late`.
 enum Ordeal {
   /// Runs an ordeal and reports on each call: its name, its milliseconds, its milliseconds of processor time, the
   /// growth of the process in KiB, and how it ended.

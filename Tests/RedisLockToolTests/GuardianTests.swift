@@ -76,7 +76,7 @@
         await until("there is another") {
           (tool.guardian.map { !known.contains($0) }) ?? false
         }
-        await until("it is told") { tool.errors.contains("it was started again") }
+        await until("the new start is reported") { tool.errors.contains("it was started again") }
         // A stopped guardian would not guard anything.
         let last = try #require(tool.guardian)
         kill(last, SIGSTOP)

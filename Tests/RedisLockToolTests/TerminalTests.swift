@@ -58,7 +58,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run on a terminal lets Ctrl-C end the command")
+    @Test("On a terminal, Ctrl-C ends the command of a run")
     func interrupt() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -68,7 +68,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run on a terminal can be stopped with Ctrl-Z and resumed with fg")
+    @Test("On a terminal, Ctrl-Z stops a run and fg resumes it")
     func stop() async throws {
       let server = try RedisServer()
       defer { server.stop() }

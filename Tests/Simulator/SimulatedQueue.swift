@@ -56,7 +56,7 @@ final class SimulatedQueue: WorkQueue, @unchecked Sendable {
     }
   }
 
-  /// A source that runs its handler again and again.
+  /// A source that runs its handler repeatedly.
   // Unchecked: one thread runs a simulation.
   final class Source: WorkSource, @unchecked Sendable {
     private let queue: SimulatedQueue

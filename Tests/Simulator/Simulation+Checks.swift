@@ -171,7 +171,7 @@ extension Simulation {
     scheduler.note("\(lock.token) released \(lock.keys): \(outcome)")
     if outcome != .released { counts.lost += 1 }
     if wasHeld, weather.isPlain, outcome != .released {
-      find("\(lock.token) was held when it was released, and that says \(outcome)")
+      find("\(lock.token) was held when it was released, but the release returned \(outcome)")
     }
   }
 

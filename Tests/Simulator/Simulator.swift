@@ -19,7 +19,7 @@ enum Simulator {
                                            one of these, with a trace of all events
     """
 
-  /// The number of seeds from which on every trouble has to have occurred.
+  /// The number of seeds from which on every trouble must have occurred.
   private static let seedsForAll = 300
 
   static func main() {

@@ -1,6 +1,6 @@
 /// What can go wrong in a simulation, for counting; the raw values are the words of the summary.
 ///
-/// If no seed met a trouble any more, the checks would go on finding nothing, and the gap would not be noticed.
+/// If seeds stopped meeting a trouble, the checks would still find nothing, and the gap would not be noticed.
 enum Trouble: String, CaseIterable {
   // On the way between a process and the server.
   case commandLate = "commands late"

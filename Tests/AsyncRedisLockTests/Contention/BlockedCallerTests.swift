@@ -157,7 +157,7 @@ struct BlockedCallerTests {
     try client("DEL", lost.keys[0])
     await eventually("the handler blocks") { gate.count == 1 }
     try client("DEL", alsoLost.keys[0])
-    await eventually(within: .seconds(10), "the loss is told") {
+    await eventually(within: .seconds(10), "the loss is reported") {
       alsoLost.lossReason == .takenAway
     }
     for _ in 0..<2 {

@@ -108,7 +108,7 @@ struct DeadHolderTests {
     #expect(first.isHeld)
     let start = ContinuousClock.now
     #expect(try await first.release() == .released)
-    // A waiter whose request was lost with its connection may have to queue anew.
+    // A waiter whose request was lost with its connection may have to join the queue again.
     try await expectAnyOrder(tasks, within: .seconds(3), since: start, above: first)
     await expectNothingLeft(key)
   }

@@ -210,7 +210,7 @@ struct DeadWaiterTests {
     proxy.setScript { $0.isMessage ? .swallow : .forward }
     let start = ContinuousClock.now
     try await first.release()
-    #expect(try server.value(of: key) == token, "the server thinks it told it")
+    #expect(try server.value(of: key) == token, "the server has granted the key")
     let second = try await expectPromptly(waiting, within: .milliseconds(2500), since: start)
     #expect(second.token == token)
     #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)

@@ -30,7 +30,7 @@ struct ForeignHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters for a key that never expires poll no more often than they should")
+  @Test("Waiters for a key that never expires do not poll too often")
   func neverExpires() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current)

@@ -89,7 +89,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter cancelled at the instant of the handoff lets the next have the lock")
+  @Test("If a waiter is cancelled at the instant of the handoff, the next one gets the lock")
   func crossedCancellation() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(3)
@@ -118,11 +118,11 @@ struct GivingUpTests {
       #expect(try await release.value == .released)
       try await expectPromptly(third, since: start).release()
     }
-    #expect(granted > 0 && cancelled > 0, "the test has to hit both: \(granted), \(cancelled)")
+    #expect(granted > 0 && cancelled > 0, "the test must hit both: \(granted), \(cancelled)")
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter whose deadline meets the handoff lets the next have the lock")
+  @Test("If a waiter's deadline meets the handoff, the next one gets the lock")
   func crossedTimeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)

@@ -140,7 +140,7 @@ struct HandoffTests {
     var tasks: [Task<Lock, any Error>] = []
     for locker in lockers.dropFirst() { tasks.append(try await queueUp(locker, for: key)) }
     let calls = try server.calls("evalsha", "eval", "set")
-    // Long enough for 10 polls of each waiter at one every 100 ms, but for only one at one every 5 s.
+    // Long enough for 10 polls at intervals of 100 ms, but for only one at intervals of 5 s.
     try await Task.sleep(for: .seconds(1))
     #expect(try server.calls("evalsha", "eval", "set") - calls <= 10)
     for task in tasks { task.cancel() }

@@ -194,7 +194,7 @@ struct LocalHandoffTests {
     // Older than the limit for handing on without a request.
     let start = ContinuousClock.now
     try await Task.sleep(for: .milliseconds(300))
-    #expect(first.isHeld, "nothing has told it yet")
+    #expect(first.isHeld, "the holder has not been told yet")
     #expect(try await first.release() == (value == nil ? .expired : .takenByAnother))
     let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
     if value != nil { #expect(ContinuousClock.now - start > .milliseconds(1400)) }

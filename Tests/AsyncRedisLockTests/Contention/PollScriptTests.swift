@@ -7,7 +7,7 @@ struct PollScriptTests {
   private var client: RedisClient { scripts.client }
 
   @Test(
-    "The poll script takes a free key, also if called again, with a larger number each time")
+    "The poll script takes a free key, and takes it again with a larger number each time")
   func takes() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -113,7 +113,7 @@ struct PollScriptTests {
     #expect(holder == String(repeating: "y", count: 512))
   }
 
-  @Test("If its entry is gone, the poll script enters anew with a later ticket")
+  @Test("If its entry is gone, the poll script makes a new one with a later ticket")
   func lostPlace() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }

@@ -29,7 +29,7 @@ struct QueueScriptTests {
       case .wait(let counter, first, let remaining, isSilent: false, _) =
         try scripts.poll(second, key, ttl: 7000, numbers: 3)
     else {
-      Issue.record("it has to wait for the first")
+      Issue.record("the token must wait for the first one")
       return
     }
     #expect(remaining > 20_000 && remaining <= 30_000)
@@ -83,7 +83,7 @@ struct QueueScriptTests {
     #expect(try RedisServer.current.calls("publish") == before)
   }
 
-  @Test("A poll says whether the caller's inbox is on the server")
+  @Test("A poll tells whether the caller's inbox is on the server")
   func saysWhetherHeard() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 1)

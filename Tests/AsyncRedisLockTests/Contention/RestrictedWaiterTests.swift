@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// If channels or the queue commands are forbidden, waiting has to work by polls.
+/// If channels or the queue commands are forbidden, waiters must get by with polls.
 @Suite("A user without the permissions to wait", .timeLimit(.minutes(2)), .redisServer())
 struct RestrictedWaiterTests {
   private let admin = RedisClient(.current)

@@ -129,7 +129,7 @@ struct SeveralKeysScriptTests {
     #expect(later.messages.count == 1)
   }
 
-  @Test("If an entry is missing in one queue, the scripts enter all queues anew")
+  @Test("If an entry is missing in one queue, the scripts make new entries in all queues")
   func missingPlace() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let tokens = (0..<4).map { QueueScripts.token("t\($0)") }

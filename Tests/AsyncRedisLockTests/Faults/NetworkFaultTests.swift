@@ -18,7 +18,7 @@ struct NetworkFaultTests {
     }
     #expect(attempt.error?.code == .unreachable)
     #expect(attempt.error?.isRetryable == true)
-    #expect(attempt.error?.message.contains("refused") == false, "the test has to fill it")
+    #expect(attempt.error?.message.contains("refused") == false, "the test must fill it")
     #expect(attempt.duration > .milliseconds(250) && attempt.duration < .inTime)
   }
 
@@ -45,7 +45,7 @@ struct NetworkFaultTests {
     defer { withExtendedLifetime(nameServer) {} }
     await eventually { process.hasSaid(" ms") }
     #expect(process.hasSaid("unreachable (connect)"), "\(process.saying)")
-    #expect(!process.hasSaid("in name resolution"), "the name server has to be silent")
+    #expect(!process.hasSaid("in name resolution"), "the name server must be silent")
     let words = process.saying.split(whereSeparator: \.isWhitespace)
     let milliseconds = try #require(words.dropLast().last.flatMap { Double($0) })
     #expect(milliseconds > 450 && milliseconds < 3000)
@@ -81,7 +81,7 @@ struct NetworkFaultTests {
     server.resume()
     try await locker.acquire(uniqueKey()).release()
     let client = RedisClient(server)
-    await eventually("what arrived of it is nothing") {
+    await eventually("nothing of it has arrived") {
       try client("KEYS", "*").array?.allSatisfy { $0.string == "redis-lock:fence" } == true
     }
   }

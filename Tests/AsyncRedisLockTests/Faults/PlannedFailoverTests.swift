@@ -6,7 +6,7 @@ import Testing
 
 /// A failover that loses no write, behind an address that leads new connections to the new master.
 ///
-/// The connections of subscribers are not cut then. An inbox stays where it was, and hears what scripts publish,
+/// A failover does not cut the connections of subscribers. An inbox stays where it was, and hears published messages,
 /// since that is replicated.
 @Suite("A planned failover", .timeLimit(.minutes(2)))
 struct PlannedFailoverTests {

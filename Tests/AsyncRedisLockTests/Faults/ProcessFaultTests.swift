@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Tests what a program may do, or what may happen to it, while it holds a lock, each time in a separate process.
+/// Tests misuse and mishaps of a program that holds a lock, each in a separate process.
 @Suite("A process", .timeLimit(.minutes(5)), .redisServer())
 struct ProcessFaultTests {
   private let client = RedisClient(.current)
@@ -24,7 +24,7 @@ struct ProcessFaultTests {
     let key = uniqueKey()
     let process = try await start("block-queues", key: key)
     await process.expectKept(key)
-    #expect(!process.hasSaid("still works"), "the test has to block the queues")
+    #expect(!process.hasSaid("still works"), "the test must block the queues")
   }
 
   @Test(
@@ -58,7 +58,7 @@ struct ProcessFaultTests {
     let numbers = words.suffix(6).compactMap { Int($0) }
     try #require(numbers.count == 2, "\(process.saying)")
     #expect(numbers[0] >= 299 && numbers[0] < 2000)
-    #expect(numbers[1] > 100, "the test has to interrupt it")
+    #expect(numbers[1] > 100, "the test must interrupt it")
   }
 
   // MARK: Descriptors

@@ -50,7 +50,7 @@ struct RaceTests {
       #expect(try client("EXISTS", lock.keys[0]) == .integer(0))
       extensions += try expectNoExtension(of: lock.token, afterReleaseIn: proxy)
     }
-    #expect(extensions > 100, "the test has to release while extensions are under way")
+    #expect(extensions > 100, "the test must release while extensions are under way")
   }
 
   /// Expects that no extension of a token was sent after its release; returns how many were sent before.

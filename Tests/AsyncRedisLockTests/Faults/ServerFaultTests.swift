@@ -92,7 +92,7 @@ struct ServerFaultTests {
     // All of these outlive the lock.
     let filler = String(repeating: "x", count: 10_000)
     for number in 0..<300 { try admin("SET", "filler-\(number)", filler, "EX", "3600") }
-    #expect(try !server.hasKey(lock.keys[0]), "the test has to make the server evict the key")
+    #expect(try !server.hasKey(lock.keys[0]), "the test must make the server evict the key")
     let start = ContinuousClock.now
     try await lock.waitUntilLost()
     #expect(ContinuousClock.now - start < .inTime)

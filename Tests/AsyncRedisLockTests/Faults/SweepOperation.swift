@@ -26,7 +26,7 @@ enum SweepOperation: String, CaseIterable, Sendable {
     }
   }
 
-  /// Performs the operation once, with a spoilt message on the way; checks what must hold in any case.
+  /// Performs the operation once, with a spoilt message on the way; checks the rules that hold in any case.
   func perform(with stage: SweepStage) async throws {
     switch self {
     case .acquire, .acquireSeveral: try await acquire(stage)

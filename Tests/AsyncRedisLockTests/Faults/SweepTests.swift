@@ -32,7 +32,9 @@ struct SweepTests {
       before = before ?? .current
     }
     let start = try #require(before)
-    await eventually(within: .seconds(60), "no more threads and descriptors than after the first") {
+    await eventually(
+      within: .seconds(60), "no more threads and descriptors than after the first run"
+    ) {
       ProcessResources.current.isNoMore(than: start)
     }
     await other.close()

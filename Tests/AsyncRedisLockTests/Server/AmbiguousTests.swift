@@ -221,7 +221,7 @@ struct AmbiguousTests {
       } catch is CancellationError {
       }
     }
-    // Comes after everything else, so that what is left then is left for good.
+    // Comes after all other requests, so that a key that is left then stays for good.
     try await locker.acquire(key).release()
     await eventually { try client("EXISTS", key) == .integer(0) }
   }

@@ -56,8 +56,8 @@ struct CancellationTests {
         latest = min(latest + 20, 400)
       }
     }
-    #expect(cancelled > 50, "the test has to hit acquisitions that are in flight")
-    await eventually(within: .seconds(20), "the others on the connection go on") {
+    #expect(cancelled > 50, "the test must hit acquisitions that are in flight")
+    await eventually(within: .seconds(20), "other calls on the connection continue") {
       pairs.value > 100
     }
     bystander.cancel()

@@ -47,7 +47,7 @@ struct GracefulClosingTests {
     // Extended every 60 ms, so that after this many extensions it is past its first ttl.
     let client = RedisClient(.current)
     var (extensions, remaining) = (0, 0)
-    await eventually("it goes on being extended") {
+    await eventually("the lock is still extended") {
       let now = try client("PTTL", key).integer ?? 0
       if now > remaining { extensions += 1 }
       remaining = now

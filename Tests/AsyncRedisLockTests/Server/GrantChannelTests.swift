@@ -143,7 +143,7 @@ struct GrantChannelTests {
     await eventually("the message comes") { told.values == ["overtaken"] }
     await eventually("the probe is answered") { try RedisServer.current.calls("ping") == 1 }
     try client("PUBLISH", channel, message("last"))
-    await eventually("what comes behind the answer is read") { told.values.count == 2 }
+    await eventually("the message behind the answer is read") { told.values.count == 2 }
     #expect(try subscriberID() == connection)
   }
 
@@ -172,6 +172,6 @@ struct GrantChannelTests {
     // A grant that was polled for on this connection alone does.
     inbox.listen(for: "untold") { _ in }
     inbox.noteUntoldGrant(of: "untold")
-    await eventually("the connection is made anew") { try subscriberID() != connection }
+    await eventually("a new connection is made") { try subscriberID() != connection }
   }
 }

@@ -117,7 +117,7 @@ struct HoldTests {
     #expect(held < .inTime)
     #expect(!lock.isHeld && lock.lossReason == .heldTooLong)
     await expectError(.lost) { try await lock.extend(by: .seconds(1)) }
-    // It is not extended any more.
+    // It is no longer extended.
     await eventually { try !RedisServer.current.hasKey(key) }
   }
 

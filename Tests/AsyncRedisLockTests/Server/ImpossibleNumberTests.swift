@@ -53,7 +53,7 @@ struct ImpossibleNumberTests {
     let check = DetachedLock(keys: ["left" + prefix], token: "left", fencingToken: 1)
     let adopting = await Attempt { try await locker.adopt(check, options: options) }
     #expect(adopting.error?.message.contains("2^53 - 1") == true, "\(adopting.result)")
-    // A waiter is told, too.
+    // A waiter gets the same error.
     let key = uniqueKey()
     try client("SET", key, "someone's", "PX", "1000")
     let attempt = await Attempt { try await locker.acquire(key, options: options) }

@@ -110,7 +110,7 @@ struct LossTests {
     #expect(lock.lossReason == nil)
   }
 
-  @Test("A lock is lost as soon as any answer says that it is not ours", .redisServer())
+  @Test("A lock is lost as soon as any answer shows that it is not ours", .redisServer())
   func toldByDrawing() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let lock = try await locker.acquire(

@@ -61,7 +61,7 @@ struct RefusalTests {
     #expect(try await waiting.value.fencingToken ?? 0 > first.fencingToken ?? .max)
   }
 
-  @Test("A server that cannot save refuses, and the caller is told at once", .redisServer())
+  @Test("If a server cannot save, it refuses, and the caller is told at once", .redisServer())
   func misconfigured() async throws {
     let server = RedisServer.current
     let (client, locker) = (RedisClient(server), try await Locker())

@@ -143,7 +143,7 @@ struct StrainTests {
       }
       let lock = try await locker.acquire("key", options: .patient)
       await expectError(.invalidOptions) { try await lock.extend(by: duration) }
-      // To wait that long is to wait for ever, or not at all.
+      // Such a wait lasts for ever, or takes no time.
       let waiting = Task { try await lock.waitUntilLost(within: duration) }
       try await lock.release()
       _ = await waiting.result

@@ -241,7 +241,7 @@ struct LeaseStateTests {
       }
       let isHeld = lease.isHeld(at: now)
       #expect(!(wasOver && isHeld), "held again after it was over")
-      #expect(!isHeld || now < bound, "held past what the server confirmed")
+      #expect(!isHeld || now < bound, "held past the confirmed validity")
       wasOver = wasOver || !isHeld
     }
   }

@@ -83,7 +83,7 @@ struct LocalQueuesTests {
   /// Lets a waiter enter the queue behind a leader.
   func enter(_ queues: LocalQueues, _ options: LockOptions = .init()) throws -> LocalWaiter {
     guard case .wait(let waiter, _, _) = queues.enter(keys, options: options) else {
-      throw LockError(.timeout, "does not have to wait")
+      throw LockError(.timeout, "the task need not wait")
     }
     return waiter
   }
@@ -193,7 +193,7 @@ struct LocalQueuesTests {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
     guard case .wait(let late, let ticket, _) = queues.enter(keys, options: .init()) else {
-      Issue.record("does not have to wait")
+      Issue.record("the task need not wait")
       return
     }
     late.deadlinePassed()

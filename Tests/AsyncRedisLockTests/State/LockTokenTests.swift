@@ -22,7 +22,7 @@ struct LockTokenTests {
     #expect(holder.description.hasPrefix("nightly: Größe on "))
   }
 
-  @Test("A token says whether its holder wakes waiters")
+  @Test("A token tells whether its holder wakes waiters")
   func mark() {
     let tokens = TokenSource(label: nil)
     let notifying = tokens.next()

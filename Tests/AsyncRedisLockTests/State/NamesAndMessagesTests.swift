@@ -79,7 +79,7 @@ struct FenceGuardTests {
     #expect(fences.largest == 100)
     #expect(fences.accept(50), "drawn before the grant, and read after it")
     fences.connectionChanged()
-    #expect(!fences.accept(60, isRaised: true), "another connection goes on above the grant")
+    #expect(!fences.accept(60, isRaised: true), "another connection continues above the grant")
     #expect(fences.accept(101))
   }
 }

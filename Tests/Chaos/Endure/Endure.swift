@@ -7,7 +7,7 @@ import PrivateRedis
 struct Endure {
   /// How much more memory the process may use at the end than after warming up.
   ///
-  /// The allocator keeps some of what was freed in pieces, and the amount varies; a leak would go on growing.
+  /// The allocator keeps some of what was freed in pieces, and the amount varies; a leak would keep growing.
   private static let growth = 8 << 20
   /// How many more descriptors and threads than after warming up are allowed; both come and go with connections.
   private static let moreDescriptors = 12

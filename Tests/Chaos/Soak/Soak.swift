@@ -50,7 +50,7 @@ struct Soak {
     let start = LogClock.now
     let rageTime = max(seconds - quietTime, 3)
     try nemesis.rage(until: start + UInt64(rageTime * 1e9))
-    // With nothing broken, all workers have to get back to work.
+    // Once everything is repaired, all workers must get back to work.
     Thread.sleep(forTimeInterval: quietTime)
     var findings = crew.complaints
     if log.isFull { findings.append(Finding(.harness, "The log was too small.")) }
@@ -69,7 +69,7 @@ struct Soak {
 
   private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }
 
-  /// What remains on the servers when all clients are gone and all locks of killed clients have expired.
+  /// The remains on the servers when all clients are gone and all locks of killed clients have expired.
   private func leftBehind(_ servers: [RedisServer]) -> [Finding] {
     let clients = servers.map { RedisClient($0) }
     let end = LogClock.now + .milliseconds(30_000)

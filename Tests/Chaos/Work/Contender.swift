@@ -163,7 +163,7 @@ struct Contender {
     for (key, slot) in zip(holding.keys, holding.slots) {
       await update(key, slot, holding, lock)
     }
-    // Holds now and then for so long that extensions have to keep the lock.
+    // Holds the lock now and then for so long that it needs extensions.
     guard Int.random(in: 0..<order.shortHoldings, using: &generator) == 0 else { return }
     let milliseconds = Int.random(in: 50...order.timing.ttl * 3 / 2, using: &generator)
     let end = LogClock.now + .milliseconds(milliseconds)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A contender that takes the token again and again.
+/// A contender that takes the token repeatedly.
 ///
 /// Unchecked because each contender has a connection of its own, which no other thread uses while it runs.
 struct FloorContender: @unchecked Sendable {

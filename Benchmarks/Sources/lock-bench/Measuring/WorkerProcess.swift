@@ -30,7 +30,7 @@ final class WorkerProcess {
     try JSONDecoder().decode(Outcome.self, from: Data(line().utf8))
   }
 
-  /// Lets the worker clean up, without waiting for it.
+  /// Tells the worker to clean up, without waiting for it.
   func dismiss() { try? input.fileHandleForWriting.close() }
 
   /// Blocks until the process has ended.
