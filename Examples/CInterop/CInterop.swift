@@ -2,7 +2,7 @@ import AsyncRedisLock
 import CLedger
 import Foundation
 
-/// A C library that blocks its thread for long works under a lock, and asks between two steps whether it may
+/// Shows a C library that blocks its thread for a long time under a lock, and asks between two steps whether it may
 /// continue.
 ///
 /// Started with a name, the program is a writer; without one, it starts four of them.

@@ -21,7 +21,7 @@ enum NameFuzzer {
     verify(all.count == 3 && all[0].utf8.elementsEqual(key.utf8), "\(all)")
     for helper in all.dropFirst() {
       verify(helper.hasPrefix(names.prefix), helper)
-      // A tag must not contain a brace that would end it, nor a key one that comes before its own tag.
+      // A helper cannot share the slot of an empty key, or of a key with a brace but without a tag.
       let hasBrace = key.utf8.contains { "{}".utf8.contains($0) }
       guard !key.isEmpty, !hasBrace || tag(Array(key.utf8)) != Array(key.utf8) else { continue }
       verify(slot(helper) == slot(key), "\(helper) is not in the slot of \(key)")

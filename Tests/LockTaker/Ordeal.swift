@@ -5,8 +5,10 @@ import Foundation
 ///
 /// The server is hostile about keys that begin with `hostile`, and grants those that begin with `late`.
 enum Ordeal {
-  /// Runs an ordeal and reports on each call: its name, its milliseconds, its milliseconds of processor time, the
-  /// growth of the process in KiB, and how it ended.
+  /// Runs an ordeal, and reports each call.
+  ///
+  /// A report has the name, the milliseconds, the milliseconds of processor time, the growth of the process in KiB,
+  /// and the outcome.
   static func run(_ url: String, _ name: String) async {
     var configuration: LockerConfiguration
     do {

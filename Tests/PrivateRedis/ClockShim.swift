@@ -4,7 +4,8 @@ import Synchronization
 /// Sets the clock of other processes, as `date -s` would, while they run.
 ///
 /// Works by a library in C that the processes load before the system's own. The offset is in a file that they map.
-/// libfaketime does not work for a server, since it allocates memory before the server's allocator is ready.
+///
+/// libfaketime does not work for a server: it allocates memory before the server's allocator is ready.
 public final class ClockShim: Sendable {
   private static let source = """
     #define _GNU_SOURCE

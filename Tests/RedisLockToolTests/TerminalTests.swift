@@ -34,8 +34,8 @@
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }
 
-    // A shell that is about to wait for a process may take its Ctrl-C. So the process to be ended is not a child of
-    // a shell.
+    // A shell that is about to wait for a process may lose Ctrl-C to that process. So the process to be ended is
+    // not a child of a shell.
 
     /// Lets a command wait until the shell has made the file GO, without a process that could be stopped
     /// separately.

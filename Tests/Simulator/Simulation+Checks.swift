@@ -22,8 +22,9 @@ extension Simulation {
     }
   }
 
-  /// Looks repeatedly for keys that are held on the server without a lock that relies on them, and for keys that
-  /// are free although a call waits for them.
+  /// Looks repeatedly for keys that are held on the server without a lock that relies on them.
+  ///
+  /// It also looks for keys that are free although a call waits for them.
   func lookForUnusedKeys() {
     let tokens = Set(heldLocks.map(\.token))
     for (index, key) in keys.enumerated() {

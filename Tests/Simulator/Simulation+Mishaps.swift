@@ -45,8 +45,8 @@ extension Simulation {
       }
       if weather.jumpsForward || weather.jumpsBack {
         let isForward = weather.jumpsForward && (!weather.jumpsBack || scheduler.happens(500))
-        // Unreleased keys last longer by the full amount. Such a key belongs to a dead process, or was set after
-        // its request was given up, and outlived the period in which it is undone.
+        // Unreleased keys last longer by the full amount. Such a key may belong to a dead process. Or it was set
+        // after its request was given up, and outlived the period in which it is undone.
         let longest = weather.isPlain && scheduler.happens(500) ? 600_000_000 : 10_000_000
         let jump = 1000 + Int64(scheduler.pick(longest))
         let waitsForQueue = scheduler.happens(500)

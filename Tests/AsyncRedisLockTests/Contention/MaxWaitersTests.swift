@@ -31,7 +31,7 @@ struct MaxWaitersTests {
     let key = uniqueKey()
     let locker = try await Locker(on: .current) { $0.maxWaiters = 2 }
     func isFull() async throws -> Bool {
-      // A new call must not take the place of a task that has not begun to wait yet.
+      // This request must not take the place of a task that has not begun to wait yet.
       guard locker.waiterCount(of: key) == 2 else { return false }
       var options = LockOptions.patient
       options.timeout = .milliseconds(1)

@@ -7,7 +7,7 @@ struct PollScriptTests {
   private var client: RedisClient { scripts.client }
 
   @Test(
-    "The poll script takes a free key, and takes it again with a larger number each time")
+    "The poll script takes a free key, and gives it again with a larger number each time")
   func takes() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")

@@ -214,8 +214,9 @@ struct AmbiguousReleaseTests {
 }
 
 extension FaultProxy {
-  /// Makes a fault happen once, to the chunk with a certain byte after those received so far on the first
-  /// connection; returns whether it has happened.
+  /// Makes a fault happen once, to the chunk with a certain byte after those received so far.
+  ///
+  /// The fault concerns the first connection. Returns whether it has happened.
   fileprivate func setFault(
     _ direction: Direction, afterMore count: Int = 0,
     _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Fault

@@ -169,7 +169,7 @@ struct GrantChannelTests {
     }
     #expect(try client("INFO", "commandstats").string?.contains("cmdstat_ping") == false)
     #expect(try subscriberID() == connection)
-    // A grant that was polled for on this connection alone does.
+    // If a token has listened only on this connection, its untold grant costs the connection.
     inbox.listen(for: "untold") { _ in }
     inbox.noteUntoldGrant(of: "untold")
     await eventually("a new connection is made") { try subscriberID() != connection }

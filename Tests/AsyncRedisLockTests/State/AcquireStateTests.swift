@@ -125,7 +125,7 @@ struct AcquireStateTests {
     #expect(short.map { $0 <= .milliseconds(21) } == true)
   }
 
-  @Test("A plan leaves time for a last request, and gives up after that")
+  @Test("A plan leaves time for a last request, then gives up exactly at its deadline")
   func deadline() {
     var generator = SplitMix(seed: 1)
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))

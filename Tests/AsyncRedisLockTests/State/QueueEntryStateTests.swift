@@ -228,7 +228,7 @@ struct QueueEntryStateTests {
     place.refreshed(waiting, isTold: isTold, at: now, using: &generator)
   }
 
-  @Test("An entry that is heard rests until it is refreshed, and one that is due soon polls")
+  @Test("An entry that is heard and told rests until it is refreshed, and any other polls")
   func restsUntilRefreshed() {
     let place = makeRefreshed()
     #expect(place.next(at: start + .seconds(9)) == .rest)

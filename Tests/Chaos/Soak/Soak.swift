@@ -69,7 +69,7 @@ struct Soak {
 
   private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }
 
-  /// The remains on the servers when all clients are gone and all locks of killed clients have expired.
+  /// The keys, channels and connections left once all clients are gone and the locks of killed clients have expired.
   private func leftBehind(_ servers: [RedisServer]) -> [Finding] {
     let clients = servers.map { RedisClient($0) }
     let end = LogClock.now + .milliseconds(30_000)

@@ -28,7 +28,7 @@ struct Report: Codable {
 
     Times are in µs; CPU times of client and server are in seconds or in percent of a core. *cpu/pair* is the
     sum of both, in µs. *others %* is the use by all other processes meanwhile, on the pinned core or on all
-    cores; a `!` marks a row with more than 10 % of it. *peak MB* is the sum over all client processes.
+    cores. A `!` marks a row with more than 10 % of it. *peak MB* is the sum over all client processes.
 
     *fewest* and *most* are the turns of a contender, counted over whole laps after the first. *lost* locks and
     *overlaps* (two holders at once) are from the worst round.
