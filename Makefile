@@ -3,11 +3,12 @@
 SWIFT = swift
 # Swift 6.4's new build system refuses this flag as soon as there are dependencies.
 STRICT = --build-system native -Xswiftc -warnings-as-errors
-# The same everywhere, or everything would be built again each time.
-TRAITS = --enable-all-traits
+# In a checkout all traits are on, see Package.swift, and a bare `swift test` shares its build with `make test`. To name
+# them all would have them in another order, for which everything is built again.
+TRAITS = $(if $(findstring /checkouts/,$(CURDIR))$(findstring /registry/,$(CURDIR)),--enable-all-traits)
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
-.PHONY: help build install generated deb deb-test api docs docs-preview test test-matrix simulation demo examples bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies library swift
+.PHONY: help build install generated deb deb-test image-test api docs docs-preview test test-matrix simulation demo examples alerts bench traits chaos endure model mutants tsan asan fuzz lint format clean dependencies library swift
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
@@ -18,7 +19,7 @@ build: dependencies ## build for debugging and for release, with warnings as err
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits --build-tests
 
 install: library ## build redis-lock and install it under PREFIX=/usr/local, with its man page and completions
-	SWIFT=$(SWIFT) Packaging/install "$(DESTDIR)$(or $(PREFIX),/usr/local)"
+	SWIFT=$(SWIFT) STATIC=$(STATIC) Packaging/install "$(DESTDIR)$(or $(PREFIX),/usr/local)"
 
 generated: dependencies ## generate the man page and the completions of redis-lock anew, for the repository
 	$(SWIFT) build $(TRAITS) --product redis-lock
@@ -30,7 +31,10 @@ deb: library ## build a Debian package of redis-lock, for this architecture
 deb-test: deb ## look the Debian package over, and install it in a root with nothing else; needs root
 	Packaging/deb-test
 
-api: dependencies ## say what breaks in the public interface since the last tag, or since BASE=
+image-test: dependencies ## build what the image has in it, and try it in a root with nothing else; needs root
+	SWIFT=$(SWIFT) Packaging/image-test
+
+api: dependencies ## say what has changed in the public interface; BASE=keep keeps it, BASE=COMMIT compares with that
 	SWIFT=$(SWIFT) Packaging/api $(BASE)
 
 docs: dependencies ## build the documentation as a static site, without a warning
@@ -40,9 +44,9 @@ docs-preview: dependencies ## build the documentation, and serve it on this mach
 	SWIFT=$(SWIFT) Packaging/docs preview
 
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
-test: dependencies ## run the tests, on servers of their own
-	SWIFT=$(SWIFT) .ci/test $(TRAITS) --no-parallel
-	SWIFT=$(SWIFT) Tests/simulate
+test: dependencies ## run the tests, on servers of their own; FILTER=CancellationTests some of them
+	SWIFT=$(SWIFT) .ci/test $(TRAITS) --no-parallel $(if $(FILTER),--filter '$(FILTER)')
+	$(if $(FILTER),,SWIFT=$(SWIFT) Tests/simulate)
 
 simulation: dependencies ## run SEEDS=10000 simulations of the product, built for release, on all processors
 	SWIFT=$(SWIFT) Tests/simulate $(SEEDS)
@@ -53,8 +57,11 @@ test-matrix: dependencies ## run the tests on all servers and with each hiredis 
 demo: dependencies ## run the demo, on a server of its own
 	$(SWIFT) run $(TRAITS) -c release Demo
 
-examples: dependencies ## build all examples and run each, on a server of its own; NAME= one of them
+examples: dependencies ## build all examples and run each, on a server of its own; NAME=LeaderElection that alone
 	SWIFT=$(SWIFT) Examples/run $(NAME)
+
+alerts: ## try the alert rules and the dashboard on a Prometheus of their own
+	Examples/Observability/check
 
 bench: dependencies ## measure, beside plain hiredis, on a server of its own; OPTIONS=--help tells more
 	$(SWIFT) run -c release --package-path Benchmarks lock-bench $(OPTIONS)
@@ -79,7 +86,8 @@ model: ## check the models of the protocol with spin, in about five minutes
 mutants: dependencies ## put each mutant into a clone, and show which check notices it; MUTANTS=no-undo some alone
 	SWIFT=$(SWIFT) Tests/mutants $(MUTANTS)
 
-# A sanitizer makes the longest tests, which print nothing until they end, several times as long.
+# A sanitizer makes the longest tests, which print nothing until they end, several times as long. The flags are for the
+# limits of such tests alone.
 tsan: dependencies ## run the tests under the thread sanitizer
 	SWIFT=$(SWIFT) TEST_SILENCE=600 TSAN_OPTIONS=suppressions=$(CURDIR)/.ci/tsan-suppressions .ci/test \
 	  --scratch-path .build-tsan $(TRAITS) --sanitize=thread -Xswiftc -DTHREAD_SANITIZER --no-parallel

@@ -19,6 +19,14 @@ let settings: [SwiftSetting] = [
   .strictMemorySafety(),
 ]
 
+/// Whether another package fetched this one.
+///
+/// What depends on this package gets no trait that it does not name. A checkout to work in gets all of them, so that a
+/// bare `swift test` builds what `make test` builds, and neither builds anew after the other.
+let isDependency =
+  Context.packageDirectory.contains("/checkouts/")
+  || Context.packageDirectory.contains("/registry/")
+
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
   "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "list", "poll",
@@ -44,7 +52,9 @@ let package = Package(
     .trait(
       name: "Tracing",
       description: "Makes spans of taking and holding locks, with swift-distributed-tracing."),
-    .default(enabledTraits: ["CommandLineTool"]),
+    .default(
+      enabledTraits: isDependency
+        ? [] : ["CommandLineTool", "ServiceLifecycle", "Metrics", "Tracing"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.1"),
@@ -62,10 +72,11 @@ let package = Package(
       providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]
     ),
     .target(name: "CEpoll", path: "Modules/CEpoll"),
+    .target(name: "CThreadSanitizer", path: "Modules/CThreadSanitizer"),
     .target(
       name: "AsyncRedisLock",
       dependencies: [
-        "CEpoll", "CHiredis",
+        "CEpoll", "CHiredis", "CThreadSanitizer",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),

@@ -12,7 +12,8 @@ class RedisLock < Formula
   uses_from_macos "swift" => :build
 
   def install
-    system "swift", "build", "--disable-sandbox", "-c", "release", "--product", "redis-lock"
+    system "swift", "build", "--disable-sandbox", "-c", "release", "--product", "redis-lock",
+           "--traits", "CommandLineTool"
     bin.install ".build/release/redis-lock"
     man1.install "Packaging/generated/redis-lock.1"
     bash_completion.install "Packaging/generated/redis-lock.bash" => "redis-lock"

@@ -75,7 +75,7 @@ enum DurationFuzzer {
       let former = state.validUntil
       switch kind % 7 {
       case 0: if state.lossReason(at: now) == nil { state.release(at: now) }
-      case 1: _ = state.lose(.takenAway)
+      case 1: _ = state.lose(.deleted)
       case 2, 3:
         let longer = kind % 7 == 2 ? ttl : .milliseconds(10 + Int(input.byte()) * 100)
         state.willExtend(by: longer, deadline: now)

@@ -1,5 +1,11 @@
 #pragma once
 
+#if defined(__has_include)
+#if !__has_include(<hiredis/hiredis.h>)
+#error "hiredis is missing: install it by `apt-get install libhiredis-dev` or `brew install hiredis`"
+#endif
+#endif
+
 #include <hiredis/hiredis.h>
 
 /* No reply that this library asks for has more elements than this. */

@@ -131,7 +131,7 @@ complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0 or unix:///path.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url-file' -l 'url-file' -d 'A file with the server\'s URL, so that a password stands in no list of processes.' -rF
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" json' -l 'json' -d 'As JSON, an object for each lock and line.'
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" foreign' -l 'foreign' -d 'Also what may be locks of other clients: all strings that expire.'
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" foreign' -l 'foreign' -d 'Also what may be locks of other clients: all strings that expire, and with a pattern those that never do.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" watch' -l 'watch' -d 'Look again every second, until interrupted: who holds what, who waits, and for how long.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" h help' -s 'h' -l 'help' -d 'Show help information.'

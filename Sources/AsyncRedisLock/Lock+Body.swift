@@ -36,16 +36,9 @@ extension Lock {
       beginRelease()
       return notHeldError(nil)
     }
-    let validUntil = lease.state.validUntil
     // A release that fails goes on in the background, and is no reason to hide the body's outcome.
-    switch try? await giveBack() {
-    case .released, nil: return nil
-    case .expired, .takenByAnother:
-      // An answer after the end of the validity says nothing about the time of the body.
-      guard coordinator.clock.now < validUntil else { return nil }
-      return LockError(
-        .lost, "the lock was lost: \(LossReason.takenAway.explanation)", keys: keys)
-    }
+    _ = try? await giveBack()
+    return lease.lossFoundByRelease == nil ? nil : notHeldError(nil)
   }
 
   private func outcome<R>(

@@ -1,7 +1,8 @@
 /// A lock that is held, until it is released or lost.
 ///
 /// Release it with ``release()``. A handle that nobody refers to any more releases its lock too, without
-/// saying how that went; that is for errors and early returns. Don't rely on it to end the work: Swift may
+/// saying how that went; that is for errors and early returns. If it was held until then, one warning in the log
+/// says so. Don't rely on it to end the work: Swift may
 /// let go of a variable after its last use, and `_ = try await locker.acquire("key")` drops the handle, and
 /// with it the lock, at once. ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such
 /// traps.
@@ -17,7 +18,9 @@ public final class Lock: Sendable {
     self.coordinator = coordinator
   }
 
-  deinit { beginRelease() }
+  deinit {
+    if coordinator.forkGuard.isHere { coordinator.release(lease, isDropped: true) }
+  }
 
   /// The locked keys, without duplicates, sorted by their bytes.
   public var keys: [String] { lease.claim.keys }
@@ -55,9 +58,14 @@ public final class Lock: Sendable {
     return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
   }
 
-  /// Why the lock was lost; nil while it is held, and after a release.
+  /// Why the lock was lost; nil while it is held, and after a release that has found it held.
   public var lossReason: LossReason? {
     coordinator.forkGuard.isHere ? lease.lossReason : nil
+  }
+
+  /// Which holder has the lock now, if this one was lost because the server says that it is another's.
+  public var newHolder: LockHolder? {
+    coordinator.forkGuard.isHere ? lease.newHolder : nil
   }
 
   /// Waits until the lock is lost or released.
@@ -119,7 +127,8 @@ public final class Lock: Sendable {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
     if isHeld, let end = lease.state.holdEnd, coordinator.clock.now + duration > end {
       throw LockError(
-        .invalidOptions, "duration (\(duration)) goes past the end that maxHold sets", keys: keys,
+        .invalidOptions,
+        "duration (\(duration.roundedForMessage)) goes past the end that maxHold sets", keys: keys,
         phase: .extend)
     }
     try await prolong(by: duration, phase: .extend)
@@ -162,7 +171,7 @@ public final class Lock: Sendable {
   /// The lock counts as released from the moment of the call. Calling again does nothing and tells the
   /// same outcome. Cancelling the task does not keep the lock from being released.
   ///
-  /// - Returns: Whether the lock was released, had expired, or was another's.
+  /// - Returns: Whether the lock was released, had expired, was deleted, or is another's.
   /// - Throws: ``LockError`` with the code `unreachable` or `refused` when the server did not answer
   ///   within the operation timeout; the release then goes on in the background, and the lock ends with
   ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``; `closed` when
@@ -197,10 +206,12 @@ public final class Lock: Sendable {
       return LockError(
         .closed, "the locker was closed while the lock was held", keys: keys, phase: phase)
     }
-    let why = lossReason.map { "the lock was lost: \($0.explanation)" }
+    let why = lease.lossExplanation.map { "the lock was lost: \($0)" }
     let ending =
       lease.ending == .detached ? "the lock was left to another process" : "the lock was released"
-    return LockError(.lost, why ?? ending, keys: keys, phase: phase)
+    return LockError(
+      .lost, why ?? ending, keys: keys, phase: phase, holder: lease.newHolder,
+      lossReason: lease.lossReason)
   }
 }
 

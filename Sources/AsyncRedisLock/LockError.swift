@@ -24,8 +24,10 @@ public struct LockError: Error, Sendable, Hashable {
   public let phase: Phase?
   /// How long the call had waited when it failed; nil where that is not known.
   public let waited: Duration?
-  /// Who held the lock when last asked, if that is known.
+  /// The holder of the lock when last asked, if that is known; of a lost lock, its new holder.
   public let holder: LockHolder?
+  /// Why the lock was lost, of an error with the code ``Code/lost``; nil if it was released before, or never held.
+  public let lossReason: LossReason?
   /// The first word of the server's error reply, such as `NOPERM`, if there was one.
   public let serverCode: String?
   /// Whether the same call may succeed later without anything being changed first.
@@ -41,6 +43,7 @@ public struct LockError: Error, Sendable, Hashable {
     phase: Phase? = nil,
     waited: Duration? = nil,
     holder: LockHolder? = nil,
+    lossReason: LossReason? = nil,
     serverCode: String? = nil,
     isRetryable: Bool? = nil
   ) {
@@ -50,6 +53,7 @@ public struct LockError: Error, Sendable, Hashable {
     self.phase = phase
     self.waited = waited
     self.holder = holder
+    self.lossReason = lossReason
     self.serverCode = serverCode
     // What is lost to a handle, or to a detached lock, no repetition brings back.
     let isGone = code == .lost && phase != nil
@@ -116,7 +120,7 @@ extension LockError {
   /// The steps in the life of a lock in which a call can fail; new ones may be added in a minor version.
   public struct Phase: Sendable, Hashable, CustomStringConvertible {
     private enum Value: String {
-      case connect, acquire, extend, release, inspect, forceRelease, detach, adopt
+      case connect, acquire, extend, release, inspect, forceRelease, detach, adopt, ping
     }
 
     private let value: Value
@@ -137,6 +141,8 @@ extension LockError {
     public static let detach = Self(value: .detach)
     /// Taking over a lock that another process left.
     public static let adopt = Self(value: .adopt)
+    /// Asking the server for a sign of life.
+    public static let ping = Self(value: .ping)
 
     /// The step's name, as in the source.
     public var description: String { value.rawValue }
@@ -153,8 +159,8 @@ extension LockError: CustomStringConvertible {
       let shown = keys.prefix(3).map(\.abbreviatedForMessage).joined(separator: ", ")
       text += " [keys: \(shown)\(keys.count > 3 ? " and \(keys.count - 3) more" : "")]"
     }
-    if let waited { text += " [waited: \(waited)]" }
-    if let holder { text += " [holder: \(holder)]" }
+    if let waited { text += " [waited: \(waited.roundedForMessage)]" }
+    if let holder, !message.contains(holder.description) { text += " [holder: \(holder)]" }
     return text
   }
 }

@@ -31,9 +31,17 @@ public struct LockHolder: Sendable, Hashable {
 }
 
 extension LockHolder: CustomStringConvertible {
-  /// The holder's label, host and process, or the bare value of a foreign client.
+  /// The holder's label, host and process; of a foreign client, that it is one.
+  ///
+  /// A foreign client's ``value`` is not in it: whoever reads logs could release the lock with it.
   public var description: String {
-    guard let host, let processID else { return value.abbreviatedForMessage }
+    guard let host, let processID else { return "a client of another library" }
     return (label.map { "\($0) on " } ?? "") + "\(host), process \(processID)"
+  }
+
+  /// How a message calls the holder that a locker is told.
+  package func name(seenBy lockerID: String?) -> String {
+    guard let ownID = self.lockerID, ownID == lockerID else { return description }
+    return "another task or handle of this locker" + (label.map { " (\($0))" } ?? "")
   }
 }

@@ -1,6 +1,6 @@
 /// How a lock is waited for, how long it is valid, and whether it is kept alive.
 ///
-/// The defaults are those of the Rust crate of the same name. All durations are cut down to whole
+/// The defaults are those of the Rust crate of the same name; but ``extend`` follows the ttl. All durations are cut down to whole
 /// milliseconds before they are sent, since that is the server's unit; none may be longer than ten years.
 /// Every call that takes a lock checks its options first.
 public struct LockOptions: Sendable, Hashable {
@@ -20,11 +20,15 @@ public struct LockOptions: Sendable, Hashable {
   ///
   /// This is how long others wait when the holder's process dies. At least 10 ms.
   public var ttl: Duration
-  /// How often the lock is extended in the background, or `nil` for never; 1 s by default.
+  /// How often the lock is extended in the background, or `nil` for never; a third of ``ttl`` by default.
   ///
-  /// It has to be shorter than ``ttl``, and at least 1 ms. A third of the ttl leaves room for two failed
-  /// extensions; however long it is, a lock is extended a quarter of the ttl before its end.
-  public var extend: Duration?
+  /// Unless it is set it follows the ttl, which leaves room for two failed extensions. If set, it has to be
+  /// shorter than the ttl, and at least 1 ms. However long it is, a lock is extended a quarter of the ttl
+  /// before its end.
+  public var extend: Duration? {
+    get { extending.interval(ttl: ttl) }
+    set { extending = .set(newValue) }
+  }
   /// How long others are kept from the lock at the least, also when it is released earlier; zero by default.
   ///
   /// For work that is done in less time than the clocks of machines differ by: without it, each of them runs
@@ -44,12 +48,27 @@ public struct LockOptions: Sendable, Hashable {
   /// place in the queue, and with it the label of the first of them.
   public var label: String?
 
-  /// Creates options; every argument has the default of the property of its name.
+  /// How often to extend.
+  private enum Extending: Hashable {
+    case byThirds
+    case set(Duration?)
+
+    func interval(ttl: Duration) -> Duration? {
+      switch self {
+      case .byThirds: ttl / 3
+      case .set(let interval): interval
+      }
+    }
+  }
+
+  private var extending = Extending.byThirds
+
+  /// Creates options that extend a lock every third of its ttl; every argument has the default of the
+  /// property of its name.
   public init(
     retry: Duration = .milliseconds(100),
     timeout: Duration? = .seconds(1),
     ttl: Duration = .seconds(3),
-    extend: Duration? = .seconds(1),
     minHold: Duration = .zero,
     maxHold: Duration? = nil,
     label: String? = nil
@@ -57,10 +76,25 @@ public struct LockOptions: Sendable, Hashable {
     self.retry = retry
     self.timeout = timeout
     self.ttl = ttl
-    self.extend = extend
     self.minHold = minHold
     self.maxHold = maxHold
     self.label = label
+  }
+
+  /// Creates options with an interval of extension, or with `nil` for none; every other argument has the
+  /// default of the property of its name.
+  public init(
+    retry: Duration = .milliseconds(100),
+    timeout: Duration? = .seconds(1),
+    ttl: Duration = .seconds(3),
+    extend: Duration?,
+    minHold: Duration = .zero,
+    maxHold: Duration? = nil,
+    label: String? = nil
+  ) {
+    self.init(
+      retry: retry, timeout: timeout, ttl: ttl, minHold: minHold, maxHold: maxHold, label: label)
+    self.extend = extend
   }
 
   /// The shortest ttl that is accepted: below it, the allowance for clock drift (1 % of the ttl and
@@ -74,11 +108,13 @@ public struct LockOptions: Sendable, Hashable {
     try retry.validate(as: "retry", atLeast: .milliseconds(1))
     try timeout?.validate(as: "timeout", atLeast: .milliseconds(1))
     try ttl.validate(as: "ttl", atLeast: Self.minimumTTL)
-    if let extend {
+    if case .set(let extend?) = extending {
       try extend.validate(as: "extend", atLeast: .milliseconds(1))
       guard extend.wholeMilliseconds < ttl.wholeMilliseconds else {
         throw LockError(
-          .invalidOptions, "extend (\(extend)) has to be shorter than ttl (\(ttl))")
+          .invalidOptions,
+          "extend (\(extend.roundedForMessage)) has to be shorter than ttl (\(ttl.roundedForMessage))"
+        )
       }
     }
     try minHold.validate(as: "minHold", atLeast: .zero)
@@ -86,7 +122,9 @@ public struct LockOptions: Sendable, Hashable {
       try maxHold.validate(as: "maxHold", atLeast: Self.minimumTTL)
       guard minHold <= maxHold else {
         throw LockError(
-          .invalidOptions, "minHold (\(minHold)) has to be at most maxHold (\(maxHold))")
+          .invalidOptions,
+          "minHold (\(minHold.roundedForMessage)) has to be at most maxHold "
+            + "(\(maxHold.roundedForMessage))")
       }
     }
     if let label { try LockerConfiguration.check(label: label, as: "label", .invalidOptions) }
@@ -102,10 +140,11 @@ extension Duration {
     as name: String, atLeast minimum: Duration, code: LockError.Code = .invalidOptions
   ) throws(LockError) {
     guard self >= minimum else {
-      throw LockError(code, "\(name) (\(self)) has to be at least \(minimum)")
+      throw LockError(
+        code, "\(name) (\(roundedForMessage)) has to be at least \(minimum.roundedForMessage)")
     }
     guard self <= Self.longest else {
-      throw LockError(code, "\(name) (\(self)) has to be at most 10 years")
+      throw LockError(code, "\(name) (\(roundedForMessage)) has to be at most 10 years")
     }
   }
 

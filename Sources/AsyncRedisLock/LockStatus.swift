@@ -29,7 +29,7 @@ public struct LockStatus: Sendable, Hashable {
 extension LockStatus: CustomStringConvertible {
   /// The status in one line, for logs.
   public var description: String {
-    let time = remaining.map { "expires in \($0)" } ?? "never expires"
+    let time = remaining.map { "expires in \($0.roundedForMessage)" } ?? "never expires"
     return
       "\(key.abbreviatedForMessage): \(isReserved ? "reserved for" : "held by") \(holder), \(time), waiters: \(waiterCount)"
   }

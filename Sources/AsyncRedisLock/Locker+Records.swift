@@ -49,6 +49,9 @@ extension Lock {
   /// Why the last automatic extension failed, in words; nil if it did not.
   package var extensionTrouble: String? { lease.trouble }
 
+  /// Why the lock is lost, as the end of a sentence; nil if it is not.
+  package var lossExplanation: String? { lease.lossExplanation }
+
   /// Whether the lock ends at the time that ``LockOptions/maxHold`` sets, also if it is extended.
   package var isLimitedByMaxHold: Bool {
     let state = lease.state

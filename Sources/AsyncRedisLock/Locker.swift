@@ -9,6 +9,9 @@ public import Logging
 /// }
 /// ```
 ///
+/// ``init(connectingLazilyTo:logger:)-(String,_)`` makes one without waiting for the server, for a service that has to
+/// start while the server is down.
+///
 /// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
 /// is said on the connection of the parent.
 public final class Locker: Sendable {
@@ -19,45 +22,13 @@ public final class Locker: Sendable {
   /// A random identity, of 16 hexadecimal digits: others see it as ``LockHolder/lockerID``.
   public let id: String
 
-  /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
+  /// Creates a locker for a server that has not been connected to.
   ///
-  /// - Parameters:
-  ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
-  ///   - logger: Gets what operators have to know, as warnings, and more at the level `debug`.
-  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad
-  ///   URL or configuration, `unreachable` when there is no connection within the connect timeout, `refused` when the
-  ///   server refuses the login or the database; `CancellationError` when the task is cancelled.
-  public convenience init(
-    url: String, logger: Logger = Logger(label: "async-redis-lock")
-  ) async throws {
-    try await self.init(configuration: LockerConfiguration(url: url), logger: logger)
-  }
-
-  /// Connects to a server.
-  ///
-  /// - Parameters:
-  ///   - configuration: Where the server is, and how to use it.
-  ///   - logger: Gets what operators have to know, as warnings, and more at the level `debug`.
-  /// - Throws: As ``init(url:logger:)``.
-  public convenience init(
-    configuration: LockerConfiguration, logger: Logger = Logger(label: "async-redis-lock")
-  ) async throws {
-    try await self.init(configuration, on: HostMachine(), logger: logger)
-  }
-
-  /// Connects to a server on a machine that may be a simulated one.
-  package convenience init(
-    _ configuration: LockerConfiguration, on machine: any Machine, logger: Logger
-  ) async throws {
-    let reporter = Reporter(
-      logger: logger, label: configuration.label, configuration: configuration, on: machine)
-    try await self.init(configuration, on: machine, reporter: reporter)
-  }
-
+  /// - Throws: ``LockError`` with the code `invalidOptions` for a bad configuration, `unreachable` if the system
+  ///   has no descriptor left.
   init(
-    _ configuration: LockerConfiguration, on machine: any Machine = HostMachine(),
-    reporter: Reporter
-  ) async throws {
+    _ configuration: LockerConfiguration, unconnectedOn machine: any Machine, reporter: Reporter
+  ) throws(LockError) {
     try configuration.validate()
     do throws(StoreFailure) {
       let store = try RedisLockStore(configuration, on: machine, reporter: reporter)
@@ -66,10 +37,6 @@ public final class Locker: Sendable {
       keyPrefix = configuration.keyPrefix
       lockOptions = configuration.lockOptions
       id = store.lockerID
-      try await store.connect(by: machine.clock.now + configuration.connectTimeout)
-      reporter.connected(to: storeID)
-    } catch .cancelled {
-      throw CancellationError()
     } catch {
       throw LockError(error, keys: [], phase: .connect)
     }
@@ -81,6 +48,7 @@ public final class Locker: Sendable {
   ) {
     let reporter = Reporter(
       logger: logger, label: configuration.label, countedBy: store.clock.activity)
+    reporter.identify(as: store.lockerID)
     coordinator = Coordinator(
       configuration, store: store, storeID: storeID, reporter: reporter)
     keyPrefix = configuration.keyPrefix
@@ -254,7 +222,7 @@ public final class Locker: Sendable {
   ///   `invalidKey` or `closed`; `CancellationError` when the task is cancelled.
   public func inspect(_ key: String) async throws -> LockStatus? {
     let name = try check([key]).names[0]
-    return try await ask(.inspect, about: name) { store, deadline throws(StoreFailure) in
+    return try await ask(.inspect, about: [name]) { store, deadline throws(StoreFailure) in
       try await store.inspect(name, by: deadline).map { LockStatus(key: name, $0) }
     }
   }
@@ -271,16 +239,17 @@ public final class Locker: Sendable {
   @discardableResult
   public func forceRelease(_ key: String) async throws -> LockHolder? {
     let name = try check([key]).names[0]
-    return try await ask(.forceRelease, about: name) { store, deadline throws(StoreFailure) in
+    return try await ask(.forceRelease, about: [name]) { store, deadline throws(StoreFailure) in
       try await store.forceRelease(name, by: deadline).map(LockHolder.init(value:))
     }
   }
 
-  private func ask<Answer>(
-    _ phase: LockError.Phase, about key: String,
+  /// Asks the store, again while that makes sense, within the operation timeout.
+  func ask<Answer>(
+    _ phase: LockError.Phase, about keys: [String],
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
-    try coordinator.checkNotForked([key], phase)
+    try coordinator.checkNotForked(keys, phase)
     coordinator.activity?.begin()
     defer { coordinator.activity?.end() }
     let deadline = coordinator.clock.now + coordinator.operationTimeout
@@ -291,7 +260,7 @@ public final class Locker: Sendable {
         throw CancellationError()
       } catch {
         guard error.isTransient(until: deadline, at: coordinator.clock.now) else {
-          throw LockError(error, keys: [key], phase: phase)
+          throw LockError(error, keys: keys, phase: phase)
         }
         try await coordinator.pause(StoreFailure.transientPause)
       }

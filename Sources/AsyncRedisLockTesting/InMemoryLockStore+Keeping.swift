@@ -79,10 +79,15 @@ extension InMemoryLockStore {
         let outcomes = extensions.map { one -> Extended.Outcome in
           guard one.isWanted() else { return .notAsked }
           let (keys, token) = memory.numbers(of: one.claim, client: client)
-          let (isOurs, first) = memory.server.extend(
+          let extended = memory.server.extend(
             keys, token, ttl: ServerMemory.life(one.ttl), numbers: numbers)
-          if isFencing, let first { drawn = first..<first + UInt64(numbers) }
-          return isOurs ? .ours : .notOurs
+          switch extended {
+          case .ours(let first):
+            if isFencing, let first { drawn = first..<first + UInt64(numbers) }
+            return .ours
+          case .deleted: return .deleted
+          case .taken(let other): return .taken(by: memory.name(of: other))
+          }
         }
         let extended = Extended(sentAt: now, outcomes: outcomes, numbers: drawn)
         return { completion(.success(extended)) }
@@ -106,13 +111,13 @@ extension InMemoryLockStore {
         let released: SimulatedServer.Released
         if let end = release.keptUntil, now < end {
           let life = ServerMemory.life(now.duration(to: end))
-          released = .init(outcome: memory.server.keep(keys, token, for: life), handed: 0)
+          released = memory.server.keep(keys, token, for: life)
         } else {
           released = memory.server.release(keys, token, leaves: false)
         }
         let report = ReleaseReport(
           outcome: Self.outcome(released.outcome, isExplained: release.isExplained),
-          isContended: released.handed != 0)
+          isContended: released.handed != 0, holder: released.other.map(memory.name))
         return { completion(.success(report)) }
       } fail: {
         completion(.failure($0))
@@ -121,6 +126,6 @@ extension InMemoryLockStore {
 
   private static func outcome(_ code: Int, isExplained: Bool) -> ReleaseOutcome {
     if code == 1 || isExplained { return .released }
-    return code == 0 ? .expired : .takenByAnother
+    return code == 0 ? .deleted : .takenByAnother
   }
 }

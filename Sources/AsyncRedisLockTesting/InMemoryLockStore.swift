@@ -27,6 +27,10 @@ final class InMemoryLockStore: LockStore {
 
   func connect(by deadline: Instant) async throws(StoreFailure) {}
 
+  func ping(by deadline: Instant) async throws(StoreFailure) {
+    try await ask(by: deadline) { _, _ in }
+  }
+
   // MARK: Taking
 
   func acquire(

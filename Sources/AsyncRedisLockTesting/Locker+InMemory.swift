@@ -47,11 +47,14 @@ extension InMemoryServer {
   ///
   /// - Parameter key: The key; nothing happens when it is free.
   public func loseLock(on key: String) {
-    let former = perform { memory in
-      defer { memory.server.forceRelease(memory.number(of: key)) }
-      return memory.holder(of: key)
+    let (former, next) = perform { memory in
+      let former = memory.holder(of: key)
+      memory.server.forceRelease(memory.number(of: key))
+      return (former, memory.holder(of: key))
     }
     guard let former else { return }
-    for coordinator in coordinators { coordinator.loseLeases(of: key, heldBy: former) }
+    for coordinator in coordinators {
+      coordinator.loseLeases(of: key, heldBy: former, to: next)
+    }
   }
 }

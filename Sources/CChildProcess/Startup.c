@@ -2,6 +2,9 @@
 #include "Internal.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -35,6 +38,11 @@ static void keep(int count, char **arguments, char **environment) {
   (void)environment;
   if (is_kept) return;
   is_kept = 1;
+#ifdef __GLIBC__
+  // Each thread would reserve 64 MiB of addresses for what it allocates, and leave none for the stacks of the next ones
+  // where `ulimit -v` allows few.
+  mallopt(M_ARENA_MAX, 1);
+#endif
   reserve_standard_streams();
   if (count > 0) own_arguments = arguments;
   for (int number = 1; number < NSIG; number++) {

@@ -49,6 +49,47 @@
       #expect(outputs.filter { $0 == "reported\n" }.count == 1)
     }
 
+    @Test(
+      "The example for containers runs its job once, as the first process, and stops it",
+      .enabled("Only root can make a container.") { Container.canRun && Nobody.canRun })
+    func container() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      let lines = try text("Containerfile").split(separator: "\n")
+      func value(_ name: String) -> Substring? {
+        lines.first { $0.hasPrefix(name) }?.dropFirst(name.count)
+      }
+      func words(_ name: String) throws -> [String] {
+        let text = try #require(value(name + " "))
+        return try JSONDecoder().decode([String].self, from: Data(text.utf8))
+      }
+      let programs = try makePrograms([
+        "report": "trap 'echo stopped; exit 3' TERM; echo reported; while :; do sleep 0.02; done"
+      ])
+      // The path at which the engine mounts the secret.
+      _ = try programs.makeFile("redis-lock-url", server.url + "\n")
+      let secret = try #require(value("ENV REDIS_LOCK_URL_FILE="))
+        .replacing("/run/secrets", with: programs.url.path(percentEncoded: false))
+      let command = try (words("ENTRYPOINT") + words("CMD")).map { word in
+        "'\(word.replacing("/usr/local/bin/report", with: "report"))'"
+      }
+      let engine = (Container.command + Nobody.command)
+        .joined(separator: " ")
+      let script = """
+        unset REDIS_LOCK_URL; export REDIS_LOCK_URL_FILE='\(secret)'
+        exec \(engine) \(command.joined(separator: " "))
+        """
+      let first = try shell(script, with: programs, on: server)
+      await first.waitUntilSaid("reported")
+      for _ in 0..<2 {
+        let other = await (try shell(script, with: programs, on: server)).outcome()
+        #expect(other.status == 0 && other.output.isEmpty && other.errors.isEmpty, "\(other)")
+      }
+      kill(try await Container.firstProcess(of: first), SIGTERM)
+      let outcome = await first.outcome()
+      #expect(outcome.status == 3 && outcome.output == "reported\nstopped\n", "\(outcome)")
+    }
+
     @Test("The example for timers runs its job once, and the other hosts end with 75")
     func timer() async throws {
       let server = try RedisServer()

@@ -9,19 +9,8 @@
     private static let packaging = URL(filePath: #filePath)
       .appending(path: "../../../Packaging").standardized
 
-    private static let hasPerl = runs("perl", "-MJSON::PP", "-e", "1")
-    private static let hasMan = runs("man", "--version")
-
-    private static func runs(_ command: String...) -> Bool {
-      let process = Process()
-      process.executableURL = URL(filePath: "/usr/bin/env")
-      process.arguments = command
-      process.standardOutput = FileHandle.nullDevice
-      process.standardError = FileHandle.nullDevice
-      guard (try? process.run()) != nil else { return false }
-      process.waitUntilExit()
-      return process.terminationStatus == 0
-    }
+    private static let hasPerl = SystemTool.runs(["perl", "-MJSON::PP", "-e", "1"])
+    private static let hasMan = SystemTool.runs(["man", "--version"])
 
     private func kept(_ name: String) throws -> String {
       let file = Self.packaging.appending(path: "generated").appending(path: name)

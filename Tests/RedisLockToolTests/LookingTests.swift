@@ -3,22 +3,8 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock status, list and release", .timeLimit(.minutes(2)))
+  @Suite("redis-lock status and release", .timeLimit(.minutes(2)))
   struct LookingTests {
-    /// Holds a lock while the test runs.
-    private func hold(_ key: String, label: String = "nightly", on server: RedisServer) async throws
-      -> ToolProcess
-    {
-      let tool = try ToolProcess(
-        ["run", key, "--label", label, "-c", "echo $REDIS_LOCK_FENCE; sleep 100"], on: server)
-      await until("the lock is held") { tool.output.hasSuffix("\n") }
-      let client = RedisClient(server)
-      await until("it is recorded") {
-        try client("EXISTS", "redis-lock:record:{\(key)}").integer == 1
-      }
-      return tool
-    }
-
     private func object(_ line: some StringProtocol) throws -> [String: Any] {
       try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
@@ -30,7 +16,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       let client = RedisClient(server)
-      let holder = try await hold("held", on: server)
+      let holder = try await ToolProcess.hold("held", on: server)
       let extremes = [String(Int64.min), String(Int64.max), "99999999999999999"]
       for time in extremes {
         for key in ["held", "free"] {
@@ -66,7 +52,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       let start = Date.now.addingTimeInterval(-2)
-      let holder = try await hold("key", on: server)
+      let holder = try await ToolProcess.hold("key", on: server)
       let waiter = try ToolProcess(["run", "key", "--label", "other", "--", "true"], on: server)
       let client = RedisClient(server)
       await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
@@ -113,39 +99,18 @@
       defer { server.stop() }
       let tool = try ToolProcess(["status", "--watch", "key"], on: server)
       await tool.waitUntilSaid("key: free\nkey: free\n")
-      let holder = try await hold("key", on: server)
+      let holder = try await ToolProcess.hold("key", on: server)
       await tool.waitUntilSaid("key: held by nightly")
       tool.signal(SIGTERM)
       #expect(await tool.outcome().status == 128 + SIGTERM)
       withExtendedLifetime(holder) {}
     }
 
-    @Test("The list finds all locks among other keys, with a pattern or without")
-    func list() async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let client = RedisClient(server)
-      for number in 0..<3000 { _ = try client("SET", "noise-\(number)", "x") }
-      _ = try client("SET", "foreign", "uuid", "PX", "60000")
-      _ = try client("RPUSH", "list", "a")
-      let holders = try await [hold("a-1", on: server), hold("b-1", on: server)]
-      let all = try await ToolProcess.run(["list"], on: server)
-      let names = all.output.split(separator: "\n").map { $0.prefix { $0 != ":" } }.sorted()
-      #expect(names == ["a-1", "b-1"])
-      #expect(all.output.contains("nightly on ") && all.output.contains("s left"))
-      let some = try await ToolProcess.run(["list", "--json", "a*"], on: server)
-      #expect(try object(some.output)["key"] as? String == "a-1")
-      let foreign = try await ToolProcess.run(["list", "--foreign", "f*"], on: server)
-      #expect(foreign.output.hasPrefix("foreign: held by \"uuid\", "))
-      #expect(try await ToolProcess.run(["list", "nothing*"], on: server).output.isEmpty)
-      withExtendedLifetime(holders) {}
-    }
-
     @Test("To release another process's lock takes --force, and the message names its holder")
     func release() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let holder = try await hold("key", on: server)
+      let holder = try await ToolProcess.hold("key", on: server)
       let refused = try await ToolProcess.run(["release", "key"], on: server)
       #expect(refused.status == 1)
       #expect(refused.errors.contains("nightly on ") && refused.errors.contains("--force"))
@@ -188,18 +153,10 @@
       #expect(status.output.hasPrefix("a\\u{1B}[2Jb\\n: held by job"), "\(status.output)")
       let json = try await ToolProcess.run(["list", "--json"], on: server)
       #expect(try json.output.split(separator: "\n").map { try object($0) }.count == 3)
-    }
-
-    @Test("Every subcommand accepts operands behind --")
-    func operandsBehindTerminator() async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
-      for key in ["apple", "berry"] {
-        _ = try RedisClient(server)("SET", key, token, "PX", "100000")
-      }
-      let list = try await ToolProcess.run(["list", "--", "a*"], on: server)
-      #expect(list.output.hasPrefix("apple: ") && !list.output.contains("berry"))
+      let release = try await ToolProcess.run(["release", "--force", "a\u{1B}[2Jb\n"], on: server)
+      #expect(release.output.hasPrefix("a\\u{1B}[2Jb\\n was held by job"), "\(release.output)")
+      let refused = try await ToolProcess.run(["release", "caf\u{E9}"], on: server)
+      #expect(refused.status == 1 && !refused.errors.utf8.contains(0x1B))
     }
 
     @Test(

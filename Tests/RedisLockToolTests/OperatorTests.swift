@@ -199,23 +199,6 @@
       withExtendedLifetime((holders, waiter)) {}
     }
 
-    @Test("The doctor compares the clocks and finds keys that never expire")
-    func doctor() async throws {
-      let clock = ClockShim.isAvailable ? try ClockShim() : nil
-      let server = try RedisServer(environment: clock?.environment ?? [:])
-      defer { server.stop() }
-      let fine = try await ToolProcess.run(["doctor"], on: server)
-      #expect(fine.output.contains("clock: as this host's") && !fine.output.contains("expiry"))
-      try clock?.set(offset: 120)
-      for key in ["job:a", "job:b", "other"] { _ = try RedisClient(server)("SET", key, "theirs") }
-      let outcome = try await ToolProcess.run(["doctor", "job:"], on: server)
-      if clock != nil { #expect(outcome.output.contains("clock: 2m ahead of this host's")) }
-      #expect(
-        outcome.output.contains(
-          "expiry: 2 of the keys that begin with job: never expire (job:a, job:b)"),
-        "\(outcome.output)")
-    }
-
     // MARK: Secrets
 
     @Test("The URL can be in a file, even if an editor has added a line end")

@@ -9,32 +9,9 @@
   struct PlacesTests {
     // MARK: In a container
 
-    private static let inContainer = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]
-
-    private static func can(_ command: [String]) -> Bool {
-      let process = Process()
-      process.executableURL = URL(filePath: "/usr/bin/env")
-      process.arguments = command + ["true"]
-      process.standardError = FileHandle.nullDevice
-      guard (try? process.run()) != nil else { return false }
-      process.waitUntilExit()
-      return process.terminationStatus == 0
-    }
-
-    /// Waits for the first process of the container that a launcher has made.
-    private func firstProcess(of launcher: ToolProcess) async throws -> pid_t {
-      let file = "/proc/\(launcher.processID)/task/\(launcher.processID)/children"
-      func child() -> pid_t? {
-        let children = try? String(contentsOfFile: file, encoding: .utf8)
-        return children?.split(separator: " ").first.flatMap { pid_t($0) }
-      }
-      await until("the container has a process") { child() != nil }
-      return try #require(child())
-    }
-
     @Test(
       "As the first process of a container, a run passes signals on and is ended by them",
-      .enabled("Only root can make a container.") { can(inContainer) },
+      .enabled("Only root can make a container.") { Container.canRun },
       arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     func signalsInContainer(signal: Int32) async throws {
       let server = try RedisServer()
@@ -43,29 +20,29 @@
       let name = try #require(names[signal])
       let script = "trap 'echo got it; exit 7' \(name); echo ready; while :; do sleep 0.02; done"
       let holder = try ToolProcess(
-        ["run", "key", "-c", script], on: server, through: Self.inContainer)
+        ["run", "key", "-c", script], on: server, through: Container.command)
       await holder.waitUntilSaid("ready")
       let waiter = try ToolProcess(
-        ["run", "key", "--", "echo", "no"], on: server, through: Self.inContainer)
+        ["run", "key", "--", "echo", "no"], on: server, through: Container.command)
       let client = RedisClient(server)
       await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
-      kill(try await firstProcess(of: waiter), signal)
+      kill(try await Container.firstProcess(of: waiter), signal)
       #expect(await waiter.outcome().status == 128 + signal)
-      kill(try await firstProcess(of: holder), signal)
+      kill(try await Container.firstProcess(of: holder), signal)
       let outcome = await holder.outcome()
       #expect(outcome.status == 7 && outcome.output == "ready\ngot it\n", "\(outcome)")
       await until("nothing stays") { try server.keys().isEmpty }
 
       let watch = try ToolProcess(
-        ["status", "--watch", "key"], on: server, through: Self.inContainer)
+        ["status", "--watch", "key"], on: server, through: Container.command)
       await watch.waitUntilSaid("free")
-      kill(try await firstProcess(of: watch), signal)
+      kill(try await Container.firstProcess(of: watch), signal)
       #expect(await watch.outcome().status == 128 + signal)
     }
 
     @Test(
       "As the first process of a container, a run reaps orphans",
-      .enabled("Only root can make a container.") { can(inContainer) })
+      .enabled("Only root can make a container.") { Container.canRun })
     func orphans() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -76,7 +53,7 @@
         for n in 1 2 3 4 5 6 7 8 9 10; do cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z '; done | tail -n 1
         """
       let tool = try ToolProcess(
-        ["run", "key", "-c", script], on: server, through: Self.inContainer)
+        ["run", "key", "-c", script], on: server, through: Container.command)
       let outcome = await tool.outcome()
       #expect(outcome.status == 0 && outcome.output == "0\n", "\(outcome)")
     }
@@ -88,7 +65,7 @@
     // Dispatch crashes there after a moment.
     @Test(
       "Without /proc, a run says so and does not ask for a lock",
-      .enabled("Only root can remove it.") { can(noProc) })
+      .enabled("Only root can remove it.") { SystemTool.runs(noProc + ["true"]) })
     func withoutProc() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -165,6 +142,22 @@
       await until("it is said") { tool.errors.contains("set maxmemory-policy to noeviction") }
       tool.signal(SIGTERM)
       #expect(await tool.outcome().status == 128 + SIGTERM)
+    }
+
+    @Test("The warning that a waiter has to poll reaches the user of its run")
+    func pollingWarning() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      _ = try client(
+        "ACL", "SETUSER", "worker", "on", ">hush-hush", "~*", "resetchannels", "+@all")
+      try client("SET", "key", "theirs")
+      let url = "unix://worker:hush-hush@\(try #require(server.socketPath))"
+      let tool = try ToolProcess(["run", "key", "--", "echo", "ran"], url: url)
+      await until("it is said") { tool.errors.contains("Waiters poll") }
+      try client("DEL", "key")
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 0 && outcome.output == "ran\n", "\(outcome)")
     }
   }
 #endif

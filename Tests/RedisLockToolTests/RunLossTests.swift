@@ -82,6 +82,8 @@
       _ = try RedisClient(server)("SET", "key", "theirs")
       let outcome = await tool.outcome()
       #expect(outcome.status == 76)
+      #expect(
+        outcome.output.contains("asked"), "SIGTERM comes first, even if there is little time")
       #expect(outcome.duration < .seconds(10))
       #expect(try server.keys() == ["key"])
     }
@@ -90,14 +92,16 @@
     func heldTooLong() async throws {
       let server = try RedisServer()
       defer { server.stop() }
+      let folder = try TemporaryFolder()
       let tool = try ToolProcess(
         [
-          "run", "key", "--ttl", "20s", "--max-hold", "1s", "--grace", "500ms", "--", "sleep",
-          "100",
+          "run", "key", "--ttl", "20s", "--max-hold", "1s", "--grace", "500ms", "-c",
+          stubborn(folder.path("alive")),
         ],
         on: server)
       let outcome = await tool.outcome()
       #expect(outcome.status == 76)
+      #expect(outcome.output.contains("asked"), "SIGTERM comes first")
       #expect(outcome.duration < .seconds(10))
       #expect(outcome.errors.contains("--max-hold"))
       #expect(try server.keys().isEmpty)

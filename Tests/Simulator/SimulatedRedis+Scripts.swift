@@ -80,12 +80,17 @@ extension SimulatedRedis {
     for index in stride(from: 0, to: words.count - 2, by: 3) {
       let count = Int(words[index + 2]) ?? 0
       let ttl = words[index + 1].split(separator: " ").first.flatMap { Int64($0) } ?? 0
-      let (isOurs, number) = server.extend(
+      let extended = server.extend(
         self.numbers(ofKeys: keys[first..<first + count]), self.number(of: words[index]), ttl: ttl,
         numbers: numbers)
-      if isOurs { confirm(words[index]) }
-      answer.append(.number(isOurs ? 1 : 0))
-      if let number { answer.append(.text(String(number))) }
+      switch extended {
+      case .ours(let number):
+        confirm(words[index])
+        answer.append(.number(1))
+        if let number { answer.append(.text(String(number))) }
+      case .deleted: answer.append(.number(0))
+      case .taken(let other): answer.append(name(other))
+      }
       first += count
     }
     return .array(answer)
@@ -99,7 +104,13 @@ extension SimulatedRedis {
       return nil
     }
     let released = server.release(locks(keys), number(of: words[1]), leaves: words.count > 2)
-    return .array([.number(Int64(released.outcome)), .number(Int64(released.handed))])
+    return answer(released)
+  }
+
+  private func answer(_ released: SimulatedServer.Released) -> Answer {
+    .array(
+      [.number(Int64(released.outcome)), .number(Int64(released.handed))]
+        + (released.other.map { [name($0)] } ?? []))
   }
 
   func releaseGroup(_ keys: [String], _ words: [String]) -> Answer {
@@ -110,9 +121,8 @@ extension SimulatedRedis {
   }
 
   func keep(_ keys: [String], _ words: [String]) -> Answer {
-    let outcome = server.keep(
-      numbers(ofKeys: keys), number(of: words[0]), for: Int64(words[1]) ?? 0)
-    return .array([.number(Int64(outcome)), .number(0)])
+    answer(
+      server.keep(numbers(ofKeys: keys), number(of: words[0]), for: Int64(words[1]) ?? 0))
   }
 
   func raise(_ keys: [String], _ words: [String]) -> Answer {

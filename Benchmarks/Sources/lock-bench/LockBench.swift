@@ -12,7 +12,7 @@ struct LockBench: AsyncParsableCommand {
       With the defaults a whole run takes less than five minutes; for steadier figures take \
       --seconds 5 --hold-seconds 10.
       """,
-    subcommands: [WorkerCommand.self])
+    subcommands: [PlotsCommand.self, WorkerCommand.self])
 
   @Option(help: "The scenario to measure; may be repeated.")
   var scenario: [Scenario] = Scenario.allCases

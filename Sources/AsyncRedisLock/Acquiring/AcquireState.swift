@@ -44,6 +44,8 @@ struct AcquireState {
   private(set) var stage = Stage.new
   private(set) var outlook = Outlook.unknown
   private let keys: [String]
+  /// The identity of the locker, to tell its own locks from those of others.
+  private let lockerID: String?
   private let options: LockOptions
   private let waits: Bool
   private let start: Instant
@@ -59,8 +61,9 @@ struct AcquireState {
 
   init(
     keys: [String], options: LockOptions, waits: Bool, operationTimeout: Duration, now: Instant,
-    grace: Duration = .milliseconds(2)
+    grace: Duration = .milliseconds(2), lockerID: String? = nil
   ) {
+    self.lockerID = lockerID
     self.keys = keys
     self.options = options
     self.waits = waits
@@ -116,7 +119,8 @@ struct AcquireState {
   private mutating func note(_ state: KeyState, isNews: Bool) {
     var state = state
     if state.holder == nil, case .held(let former, _) = outlook {
-      state = KeyState(holder: former.holder, remaining: state.remaining)
+      state = KeyState(
+        holder: former.holder, remaining: state.remaining, isEndless: state.isEndless)
     }
     outlook = .held(state, isNews: isNews)
   }
@@ -160,9 +164,10 @@ struct AcquireState {
     return timeoutError(at: now)
   }
 
-  /// Notes who holds the keys, as their entry in the server's queue has learnt.
-  mutating func heard(ofHolder holder: String?) {
-    if let holder { outlook = .held(KeyState(holder: holder, remaining: nil), isNews: false) }
+  /// Notes who holds the keys, as their entry in the server's queue has learnt, and why it has had no answer since.
+  mutating func heard(_ state: KeyState?, silence: StoreFailure? = nil) {
+    if let state, state.holder != nil { outlook = .held(state, isNews: false) }
+    if let silence { outlook = .trouble(silence) }
   }
 
   /// Notes that it is the task's turn, after others of this process.
@@ -239,17 +244,19 @@ struct AcquireState {
   // MARK: Errors
 
   private func timeoutError(at now: Instant) -> LockError {
-    var holder: String?
+    var state: KeyState?
     switch outlook {
     case .trouble(let failure): return error(for: failure, at: now)
-    case .held(let state, _): holder = state.holder
+    case .held(let known, _): state = known
     case .unknown, .othersFirst: break
     }
-    let allowed = options.timeout.map { "\($0)" } ?? "any time"
+    let allowed = options.timeout.map { " (\($0.roundedForMessage))" } ?? ""
+    let holder = state?.holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) }
+    let name = holder?.name(seenBy: lockerID) ?? "another holder"
+    let end = state?.isEndless == true ? "; the key never expires" : ""
     return LockError(
-      .timeout, "the lock was held by somebody else for all of the timeout (\(allowed))",
-      keys: keys, phase: .acquire, waited: start.duration(to: now),
-      holder: holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) })
+      .timeout, "\(name) held the lock for all of the timeout\(allowed)\(end)",
+      keys: keys, phase: .acquire, waited: start.duration(to: now), holder: holder)
   }
 
   private func error(for failure: StoreFailure, at now: Instant) -> LockError {

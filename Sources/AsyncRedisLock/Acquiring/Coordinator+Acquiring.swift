@@ -13,7 +13,7 @@ extension Coordinator {
       keys: keys, options: options, trace: trace,
       state: AcquireState(
         keys: keys.names, options: options, waits: waits, operationTimeout: operationTimeout,
-        now: clock.now, grace: clock.grace))
+        now: clock.now, grace: clock.grace, lockerID: store.lockerID))
     let place: Place =
       waits
       ? .inLine(queues.enter(keys, options: options))
@@ -231,7 +231,7 @@ extension Coordinator {
       return .goOn(
         call.state.cannotQueue(at: clock.now, roundTrip: store.roundTrip, using: &generator))
     }
-    call.state.heard(ofHolder: entry.holder)
+    call.state.heard(entry.keyState, silence: entry.trouble)
     let now = clock.now
     let next = entry.next()
     switch next {
@@ -261,7 +261,8 @@ extension Coordinator {
     case .wait, .rest:
       if let error = call.state.timeUp(at: now) { throw error }
       if let holder = entry.holder {
-        call.trace?.note(.waitingOnServer, ["redis_lock.holder": holder])
+        call.trace?.note(
+          .waitingOnServer, ["redis_lock.holder": LockHolder(value: holder).description])
       }
       // An entry that rests wakes its task; the deadline is there for those that close the locker.
       let instant = if case .wait(let instant) = next { instant } else { now + .seconds(10) }
@@ -307,7 +308,7 @@ extension Coordinator {
     { lease in
       // Of several keys others may be left; and after a server's clock was set back keys outlast their lease. Before
       // the next task of this process asks for them.
-      if lease.claim.keys.count > 1 || lease.lossReason != .takenAway {
+      if lease.claim.keys.count > 1 || lease.lossReason?.isSaidByServer != true {
         releaser.giveBack(lease.remainder)
       }
       reporter.ended(lease, lostBecause: lease.lossReason)

@@ -182,7 +182,7 @@ final class LocalQueues: Sendable {
       guard let queue = state.queues[keys] else { return (nil, nil) }
       switch queue.head {
       case .held(let lease): return (lease.claim.token, nil)
-      case .leader(let entry): return (entry?.holder, queue.trouble)
+      case .leader(let entry): return (entry?.holder, queue.trouble ?? entry?.trouble)
       }
     }
   }

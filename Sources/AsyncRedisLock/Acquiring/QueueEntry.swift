@@ -9,6 +9,10 @@ final class QueueEntry: Sendable {
     var pause: Signal?
     /// The ttl that the last poll asked for.
     var ttl: Duration
+    /// When the question under way was asked; nil if none is.
+    var askedAt: Instant?
+    /// Who holds a key and for how long, when last asked.
+    var keyState: KeyState?
   }
 
   private let store: any LockStore
@@ -41,6 +45,20 @@ final class QueueEntry: Sendable {
   /// Who held a key when last asked.
   var holder: String? { guarded.withLock { $0.state.holder } }
 
+  /// The holder of a key and the time left, when last asked; nil if there has been no answer.
+  var keyState: KeyState? { guarded.withLock { $0.keyState } }
+
+  /// Why the question under way has no answer, if a server that is well would have given one by now.
+  var trouble: StoreFailure? {
+    guard let askedAt = guarded.withLock({ $0.askedAt }),
+      askedAt.duration(to: store.clock.now) >= max(store.roundTrip * 10, Self.fairChance)
+    else { return nil }
+    return .unreachable("no answer in time")
+  }
+
+  /// A server that does not answer for this long is in trouble.
+  private static let fairChance = Duration.milliseconds(50)
+
   /// What to do now.
   func next() -> QueueEntryState.Action { guarded.withLock { $0.state.next(at: store.clock.now) } }
 
@@ -64,6 +82,7 @@ final class QueueEntry: Sendable {
     let deadline = store.clock.now + min(operationTimeout, ttl)
     guarded.withLock {
       $0.ttl = ttl
+      $0.askedAt = store.clock.now
       $0.state.willPoll(ttl: ttl, deadline: deadline)
     }
     store.poll(
@@ -71,6 +90,7 @@ final class QueueEntry: Sendable {
       lapse: QueueEntryState.lapse(ttl: ttl, operationTimeout: operationTimeout), by: deadline
     ) { [self] answer in
       let isTold = store.isTold(of: keys)
+      noteAnswer(try? answer.get().waiting)
       let hasMissed = change { state in
         var generator = store.randomness
         return state.answered(answer, isTold: isTold, at: store.clock.now, using: &generator)
@@ -91,6 +111,7 @@ final class QueueEntry: Sendable {
     let now = store.clock.now + QueueEntryRefresher.grid
     return guarded.withLock { guarded in
       guard guarded.state.willRefresh(at: now) else { return nil }
+      guarded.askedAt = store.clock.now
       return EntryRefresh(
         claim: claim(ttl: guarded.ttl),
         lapse: QueueEntryState.lapse(ttl: guarded.ttl, operationTimeout: operationTimeout))
@@ -100,6 +121,7 @@ final class QueueEntry: Sendable {
   /// Takes the outcome of a refresh in; nil when a poll has to find out more.
   func refreshed(_ waiting: Waiting?) {
     let isTold = store.isTold(of: keys)
+    noteAnswer(waiting)
     let pause = guarded.withLock { guarded in
       var generator = store.randomness
       guarded.state.refreshed(
@@ -126,6 +148,14 @@ final class QueueEntry: Sendable {
     deadlines.wake(signal, at: instant)
     defer { deadlines.noteEnd() }
     try await signal.wait(countedBy: store.clock.activity)
+  }
+
+  /// Notes that no question is under way, and what the last has told.
+  private func noteAnswer(_ waiting: Waiting?) {
+    guarded.withLock { guarded in
+      guarded.askedAt = nil
+      if let waiting { guarded.keyState = waiting.state }
+    }
   }
 
   /// Gives the place up for good.

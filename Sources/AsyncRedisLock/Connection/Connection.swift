@@ -23,6 +23,7 @@ final class Connection: Sendable {
   private let isDistrusted = Atomic<Bool>(false)
   private let smoothedRoundTrip = Atomic<Int64>(0)
   let reporter: Reporter
+  let loginGate = LoginGate()
   /// Kept when all is done after ``close()``.
   let ended = Promise<Void>()
 

@@ -14,7 +14,8 @@ extension ConnectionDriver {
     let doubtful = inFlight.removeDoubtful()
     let unanswered = removeUnanswered()
     takeBack(doubtful + unanswered, on: connection)
-    connection.reporter.disconnected(because: cause)
+    connection.reporter.disconnected(
+      because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty)
     stream = nil
     lastFailure = cause
     // It connects only for something that waits.
@@ -26,11 +27,22 @@ extension ConnectionDriver {
     for request in unanswered where !request.givesBack {
       request.fail(cause) { connection.submit($0) }
     }
-    if case .refused = cause {
-      // Waiting would not help. What only cleans up keeps trying while it makes sense.
-      for request in pending.removeAll(where: { !$0.givesBack }) {
-        request.fail(cause) { connection.submit($0) }
-      }
+    if case .refused(let error) = cause {
+      connection.loginGate.refused(error, at: connection.clock.now)
+      fail(because: cause, on: connection)
+    }
+  }
+
+  /// Fails what comes before a login may be tried again: waiting would not help.
+  mutating func failRefused(at now: Instant, on connection: Connection) {
+    guard !pending.isEmpty, let error = connection.loginGate.refusal(at: now) else { return }
+    fail(because: .refused(error), on: connection)
+  }
+
+  /// Fails all that waits for a connection, but for what only cleans up: that keeps trying while it makes sense.
+  private mutating func fail(because cause: TransportError, on connection: Connection) {
+    for request in pending.removeAll(where: { !$0.givesBack }) {
+      request.fail(cause) { connection.submit($0) }
     }
   }
 

@@ -13,7 +13,6 @@ struct ConnectionDriver: ~Copyable {
   var answered: Deque<InFlightRequests.Answered> = []
   private var callerRuns = CallerRunsPolicy()
   var backoff = Backoff()
-  private var hasBeenReady = false
   var generator: Randomness
   /// Why there is no connection, for those who have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
@@ -121,9 +120,14 @@ struct ConnectionDriver: ~Copyable {
 
   /// Does what the state allows now: connect, give up connecting, or send.
   private mutating func advance(at now: Instant, on connection: Connection) throws(TransportError) {
+    if state.isDown { failRefused(at: now, on: connection) }
     switch state.advance(at: now, hasPending: !pending.isEmpty, hasInFlight: !inFlight.isEmpty) {
     case .wait: break
-    case .open(let attempt, let deadline): connection.open(by: deadline, attempt: attempt)
+    case .open(let attempt, let deadline):
+      switch connection.loginGate.admit(at: now) {
+      case .go: connection.open(by: deadline, attempt: attempt)
+      case .wait(let instant, _): state.lost(until: instant)
+      }
     case .send: try send(at: now)
     case .giveUp(let cause): throw cause
     }
@@ -146,8 +150,8 @@ struct ConnectionDriver: ~Copyable {
     guard case .check(let replies) = state.acceptLogin(reply) else { return }
     try handshake.check(replies)
     state.loggedIn()
-    if hasBeenReady { connection.reporter.reconnected() }
-    hasBeenReady = true
+    connection.loginGate.opened()
+    connection.reporter.connected()
   }
 
   /// What ended the connection: a server that hangs up during the login has said why, if it has said anything.

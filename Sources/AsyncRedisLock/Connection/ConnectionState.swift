@@ -46,6 +46,9 @@ struct ConnectionState: Equatable {
 
   var isReady: Bool { phase == .ready }
 
+  /// Whether there is no connection, and none is being made.
+  var isDown: Bool { if case .down = phase { true } else { false } }
+
   /// Whether replies are those to requests.
   var isLoggedIn: Bool { phase == .ready || phase == .outdated }
 

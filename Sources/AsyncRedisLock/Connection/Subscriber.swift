@@ -43,12 +43,13 @@ final class Subscriber: Sendable {
   /// Whether anything listens to the channel at present.
   private let isWaitedFor: @Sendable () -> Bool
   private let handler: @Sendable (Event) -> Void
+  private let loginGate: LoginGate
   /// Only ever locked on the queue, but for closing.
   private let state = Locked(State())
 
   init(
     _ configuration: LockerConfiguration, channel: String, on machine: any Machine,
-    isWaitedFor: @escaping @Sendable () -> Bool,
+    loginGate: LoginGate, isWaitedFor: @escaping @Sendable () -> Bool,
     handler: @escaping @Sendable (Event) -> Void
   ) {
     queue = machine.makeQueue("inbox", .extensions)
@@ -59,6 +60,7 @@ final class Subscriber: Sendable {
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
     self.channel = channel
+    self.loginGate = loginGate
     self.isWaitedFor = isWaitedFor
     self.handler = handler
   }
@@ -116,6 +118,9 @@ final class Subscriber: Sendable {
     let attempt = state.withLock { state in
       state.attempt += 1
       return state.attempt
+    }
+    if case .wait(_, let error) = loginGate.admit(at: clock.now) {
+      return disconnect(because: .refused(error), isHeldBack: true)
     }
     let deadline = clock.now + connectTimeout
     opener.open(by: deadline) { [weak self] result in
@@ -182,7 +187,8 @@ final class Subscriber: Sendable {
     }
   }
 
-  private func disconnect(because cause: TransportError) {
+  /// `isHeldBack` tells that no login was tried, because of what was said to the one before.
+  private func disconnect(because cause: TransportError, isHeldBack: Bool = false) {
     var generator = randomness
     let isWaitedFor = isWaitedFor()
     let (stream, attempt, pause) = state.withLock { state in
@@ -196,7 +202,11 @@ final class Subscriber: Sendable {
     }
     stream?.cancel()
     handler(.disconnected(cause))
-    let isRefused = if case .refused = cause { true } else { false }
+    var isRefused = false
+    if case .refused(let error) = cause {
+      isRefused = true
+      if !isHeldBack { loginGate.refused(error, at: clock.now) }
+    }
     after(isRefused ? Self.pauseAfterRefusal : pause, of: attempt) { $0.connect() }
   }
 

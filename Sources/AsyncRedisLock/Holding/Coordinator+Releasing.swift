@@ -1,10 +1,11 @@
 extension Coordinator {
   /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
   ///
-  /// `isAwaited` tells that a task waits for the outcome, `revokes` that its holder did not ask for it.
+  /// `isAwaited` tells that a task waits for the outcome, `revokes` that its holder did not ask for it, `isDropped` that
+  /// no handle of it is left.
   @discardableResult
   func release(
-    _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false
+    _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false, isDropped: Bool = false
   ) -> ReleasePromise {
     // Closing must not miss what has not been handed to the store yet.
     _ = calls.begin(until: .closed)
@@ -13,6 +14,7 @@ extension Coordinator {
       if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
         lease.gaveBack(successfully: true)
         promise.fulfil(.success(.released))
+        reporter.answered(lease)
       } else {
         giveBack(lease, release, promise)
       }
@@ -23,8 +25,13 @@ extension Coordinator {
     case .wait(let promise): return promise
     case .giveBack(let release, let promise):
       // Behind all that: a log handler may block.
-      reporter.ended(
-        lease, lostBecause: release.wasValid ? nil : lease.lossReason, isByTask: !revokes)
+      if isDropped, release.wasValid, !release.isRepetition {
+        reporter.dropped(lease)
+      } else {
+        reporter.ended(
+          lease, lostBecause: release.wasValid ? nil : lease.lossReason,
+          isByTask: !revokes && !isDropped)
+      }
       return promise
     }
   }
@@ -48,12 +55,16 @@ extension Coordinator {
     release.isPlain =
       lease.origin == .asked && release.wasValid && !release.isRepetition
       && release.keptUntil == nil && keys.names.count == 1 && !queues.isContended(keys)
-    releaser.giveBack(release) { [queues] result in
+    let wasValid = release.wasValid
+    releaser.giveBack(release) { [queues, reporter] result in
       lease.gaveBack(successfully: (try? result.get()) != nil)
-      if case .success(let report) = result {
+      let outcome = result.map { report in
         queues.note(keys, isContended: report.isContended)
+        return lease.judge(report, wasValid: wasValid)
       }
-      promise.fulfil(result.map(\.outcome))
+      if let reason = lease.lossFoundByRelease { reporter.lossFound(lease, reason) }
+      reporter.answered(lease)
+      promise.fulfil(outcome)
     }
     if let end = release.keptUntil { free(lease, at: end) }
     // Behind the release, so that the next in this process does not meet it.
@@ -74,6 +85,7 @@ extension Coordinator {
     queues.end(lease, LockKeys(of: lease))
     extender.noteEnd()
     store.stopListening(for: lease.claim)
+    reporter.answered(lease)
     reporter.ended(lease, lostBecause: nil, isByTask: true)
     return true
   }

@@ -86,7 +86,8 @@ final class Extender: Sendable {
         switch extended.outcomes[0] {
         case .ours:
           lease.extended(by: ttl, sentAt: extended.sentAt, remaining: extended.remaining[0])
-        case .notOurs: Self.lose(lease)
+        case .deleted: Self.lose(lease, .deleted)
+        case .taken(let holder): Self.lose(lease, .takenByAnother, to: holder)
         case .notAsked: break
         }
       case .failure: lease.extensionFailed()
@@ -166,13 +167,13 @@ final class Extender: Sendable {
     case .success(let success): extended = success
     case .failure(let failure):
       trouble = LockError(failure, keys: [], phase: .extend).message
-      reporter.extensionFailed("\(failure)", leases: batch.leases.count)
     }
     var entries: [Entry] = []
     entries.reserveCapacity(batch.leases.count)
     for (index, lease) in batch.leases.enumerated() {
       switch extended?.outcomes[index] {
-      case .notOurs: Self.lose(lease)
+      case .deleted: Self.lose(lease, .deleted)
+      case .taken(let holder): Self.lose(lease, .takenByAnother, to: holder)
       case .notAsked: break
       case .ours, nil:
         let (due, lateness) = lease.concludeExtension(
@@ -185,15 +186,34 @@ final class Extender: Sendable {
     // In this order, so that the leases are always to be found.
     queue.add(entries)
     batch.isConcluded.store(true, ordering: .releasing)
+    if let trouble, case .failure(let failure) = result { warn(trouble, failure) }
+  }
+
+  /// Warns of all leases that cannot be extended: without a server no lease can be.
+  private func warn(_ trouble: String, _ failure: StoreFailure) {
+    let isOutage: Bool
+    switch failure {
+    case .closed, .cancelled: return
+    case .unreachable: isOutage = true
+    case .unintelligible, .refused: isOutage = false
+    }
+    reporter.extensionFailed(trouble) { [weak self] in
+      // A lease may stand in the queue twice for a moment.
+      var seen: Set<ObjectIdentifier> = []
+      return (self?.leases ?? []).filter { lease in
+        !lease.hasEnded && lease.state.extend != nil && (isOutage || lease.trouble != nil)
+          && seen.insert(ObjectIdentifier(lease)).inserted
+      }
+    }
   }
 
   /// Ends a lease of which the server said that it is not ours, or the one that it has been handed on to.
   ///
   /// A token that has lost its keys never gets them back.
-  static func lose(_ lease: Lease) {
+  static func lose(_ lease: Lease, _ reason: LossReason, to holder: String? = nil) {
     var next: Lease? = lease
     while let lease = next {
-      _ = lease.lose(.takenAway)
+      lease.lose(reason, to: holder)
       next = lease.successor
     }
   }

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A lock that the store granted: its state, and who wants to know of its end.
 final class Lease: Sendable {
-  private struct Guarded {
+  struct Guarded {
     var state: LeaseState
     var watchers: [Signal] = []
     /// The outcome of the last attempt to give the keys back.
@@ -15,6 +15,12 @@ final class Lease: Sendable {
     var isDrawingNumbers = false
     /// Why the last extension failed, in words; nil if it did not.
     var trouble: String?
+    /// How late the extender was when the validity had ended; nil if it was in time.
+    var delay: Duration?
+    /// What the release has found, though the lease was valid.
+    var foundByRelease: LossReason?
+    /// The value of a key that another holder has.
+    var newHolder: String?
     /// Where messages about the lease go, if not where the locker's go.
     var logger: Logger?
     /// The lease that has the token now, if this one was handed on.
@@ -41,13 +47,14 @@ final class Lease: Sendable {
   let fencingToken: UInt64?
   let origin: LeaseOrigin
   private let startedAt: Instant
-  private let clock: LockClock
+  let clock: LockClock
   /// Until when others are kept from the keys, even if the lease is released before.
   private let keptUntil: Instant
   private let onLoss: @Sendable (Lease) -> Void
   /// What has been reported of the lease; bits of ``Remark``.
   private let reported = Atomic<UInt8>(0)
-  private let guarded: Locked<Guarded>
+  /// Only for the extensions of this class.
+  let guarded: Locked<Guarded>
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
@@ -112,9 +119,6 @@ final class Lease: Sendable {
   /// Whether the lease can be relied on now.
   var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
 
-  /// Why the lease is lost, if it is.
-  var lossReason: LossReason? { guarded.withLock { $0.state.lossReason(at: clock.now) } }
-
   /// Why the last extension failed, in words; nil if it did not.
   var trouble: String? { guarded.withLock { $0.trouble } }
 
@@ -149,6 +153,7 @@ final class Lease: Sendable {
   ) -> Due {
     var due = Due.later(nil)
     _ = act { guarded in
+      guarded.noteDelay(at: now, since: firedAt)
       if guarded.scheduledFor == firedAt { guarded.scheduledFor = nil }
       let action = guarded.state.tick(at: now, slack: slack)
       if action == .extend {
@@ -206,9 +211,6 @@ final class Lease: Sendable {
     return (next, lateness)
   }
 
-  /// Ends the lease as lost; false when it had ended before.
-  func lose(_ reason: LossReason) -> Bool { act { $0.state.lose(reason) } == .lose(reason) }
-
   /// What a call to release has to do.
   enum Releasing {
     /// Give the keys back, and keep the promise with the outcome.
@@ -221,6 +223,7 @@ final class Lease: Sendable {
   func beginRelease(isAwaited: Bool, revokes: Bool = false) -> Releasing {
     let now = clock.now
     let (releasing, watchers): (Releasing, [Signal]) = guarded.withLock { guarded in
+      guarded.noteDelay(at: now, since: guarded.scheduledFor)
       switch guarded.state.release(at: now, revokes: revokes) {
       case .wait: return (.wait(guarded.releasePromise()), [])
       case .giveBack(let wasValid, let isRepetition):
@@ -282,7 +285,12 @@ final class Lease: Sendable {
   /// Whether this is said of the lease for the first time.
   func isFirst(_ remark: Remark) -> Bool {
     let bit = remark.rawValue
-    return reported.bitwiseOr(bit, ordering: .relaxed).oldValue & bit == 0
+    return reported.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0
+  }
+
+  /// Whether this has been said of the lease.
+  func hasRemark(_ remark: Remark) -> Bool {
+    reported.load(ordering: .sequentiallyConsistent) & remark.rawValue != 0
   }
 
   // MARK: Watching
@@ -302,7 +310,7 @@ final class Lease: Sendable {
     guarded.withLock { guarded in guarded.watchers.removeAll { $0 === watcher } }
   }
 
-  private func act(_ decide: (inout Guarded) -> LeaseState.Action) -> LeaseState.Action {
+  func act(_ decide: (inout Guarded) -> LeaseState.Action) -> LeaseState.Action {
     let (action, watchers): (LeaseState.Action, [Signal]) = guarded.withLock { guarded in
       let action = decide(&guarded)
       guard case .lose = action else { return (action, []) }

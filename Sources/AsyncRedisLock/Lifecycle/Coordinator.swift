@@ -78,6 +78,7 @@ package final class Coordinator: Sendable {
     for promise in promises { _ = await promise.value(countedBy: activity) }
     // Places in queues and what was granted too late are given back, too.
     await store.close().value(countedBy: activity)
+    reporter.close()
   }
 
   /// Does what ``close()`` does, when all leases have ended or the task is cancelled.

@@ -6,12 +6,11 @@
   /// The names and dimensions are public: see the article on monitoring. Keys are no dimension, because
   /// there may be any number of them.
   final class LockMetrics: Sendable {
-    private let factory: any MetricsFactory
-    private let dimensions: [(String, String)]
     private let handoffs: (local: Counter, remote: Counter)
     private let acquisitions: Counter
-    /// Failures that may be many; the others have their counters made when there is one.
-    private let frequentFailures: [String: Counter]
+    /// By reason; made at the start, so that a series does not begin with the first trouble.
+    private let failures: [String: Counter]
+    private let losses: [LossReason: Counter]
     private let waitTime: Timer
     private let holdTime: Timer
     private let held: Meter
@@ -35,12 +34,14 @@
       func meter(_ name: String) -> Meter {
         Meter(label: Self.prefix + name, dimensions: dimensions, factory: factory)
       }
-      self.factory = factory
-      self.dimensions = dimensions
       acquisitions = counter("acquisitions")
-      frequentFailures = Dictionary(
-        uniqueKeysWithValues: ["contended", "\(LockError.Code.timeout)"].map { reason in
-          (reason, counter(Self.failures, [("reason", reason)]))
+      failures = Dictionary(
+        uniqueKeysWithValues: Self.failureReasons.map { reason in
+          (reason, counter("acquisition_failures", [("reason", reason)]))
+        })
+      losses = Dictionary(
+        uniqueKeysWithValues: LossReason.all.map { reason in
+          (reason, counter("losses", [("reason", "\(reason)")]))
         })
       handoffs = (
         counter("handoffs", [("kind", "local")]), counter("handoffs", [("kind", "remote")])
@@ -56,7 +57,12 @@
     }
 
     private static let prefix = "redis_lock_"
-    private static let failures = "acquisition_failures"
+    /// Why a call can end without a lock: a holder, cancellation, or the code of an error.
+    private static let failureReasons =
+      ["contended", "cancelled", otherReason]
+      + [LockError.Code.timeout, .tooManyWaiters, .unreachable, .refused, .closed, .lost]
+      .map(\.description)
+    private static let otherReason = "other"
 
     func began() { waiting.increment() }
 
@@ -74,18 +80,16 @@
 
     func failed(_ reason: String) {
       waiting.decrement()
-      if let counter = frequentFailures[reason] {
-        counter.increment()
-      } else {
-        count(Self.failures, "reason", reason)
-      }
+      (failures[reason] ?? failures[Self.otherReason])?.increment()
     }
 
     func ended(held duration: Duration, lostBecause reason: LossReason?) {
       held.decrement()
       holdTime.recordNanoseconds(duration.wholeNanoseconds)
-      if let reason { count("losses", "reason", "\(reason)") }
+      if let reason { lost(reason) }
     }
+
+    func lost(_ reason: LossReason) { losses[reason]?.increment() }
 
     func extended(late: Duration) {
       extensions.increment()
@@ -96,13 +100,6 @@
 
     func noteRoundTrip(_ duration: Duration) {
       roundTrip.recordNanoseconds(duration.wholeNanoseconds)
-    }
-
-    /// Counts what is too seldom to have an instrument ready.
-    private func count(_ name: String, _ dimension: String, _ value: String) {
-      Counter(
-        label: Self.prefix + name, dimensions: dimensions + [(dimension, value)], factory: factory
-      ).increment()
     }
   }
 #endif

@@ -53,6 +53,11 @@ final class ReportQueue: Sendable {
     if isFirst { queue.async { self.run() } }
   }
 
+  /// Adds a report when some time has passed.
+  func add(after pause: Duration, _ report: @escaping Report) {
+    queue.async(after: pause) { [weak self] in self?.add(report) }
+  }
+
   private func run() {
     while true {
       let (report, dropped): (Report?, Int) = state.withLock { state in

@@ -7,8 +7,8 @@ internal import Synchronization
 
 /// Tells the logger and the metrics of one locker what happens to it.
 ///
-/// Nothing is above debug that a caller is told by an error anyway, but for what operators have to know: a
-/// lock that was lost, and what will cost locks sooner or later.
+/// Failures that the caller receives as errors are logged at debug. Only what needs an operator is logged higher: an
+/// outage when it begins and when it ends, a lock that was lost or dropped, and what will cost locks sooner or later.
 ///
 /// What happens on the way to an extension or a loss, or on the connection, is reported from a queue of its own;
 /// what a task asks for itself, in that task, when it is done.
@@ -18,29 +18,53 @@ final class Reporter: Sendable {
 
   /// Where a locker's own messages go; those about a lock may go elsewhere.
   let logger: Logger
+  /// How messages name the server.
+  let address: String
+  private let common: CommonMetadata
   private let said = Locked<Set<Remark>>([])
-  private let queue: ReportQueue
+  let outage: Locked<OutageState>
+  private let warnings: LimitedWarnings
+  let clock: LockClock
+  let queue: ReportQueue
   #if Metrics
-    private let metrics: LockMetrics
+    let metrics: LockMetrics
     /// Whether the program has set up anything that gets the metrics.
-    private let isMeasured: Bool
+    let isMeasured: Bool
   #endif
   #if Tracing
-    private let tracer: LockTracer
+    let tracer: LockTracer
   #endif
 
-  /// Reports for a locker with a label; `configuration` tells where its server is, if it has one, and `activity` counts
-  /// while there are reports.
+  /// Reports for a locker with a label; `configuration` tells where its server is, if it has one, `activity` counts
+  /// while there are reports, and `isFirstAwaited` tells that a caller awaits the first connection.
   init(
     logger: Logger, label: String?, configuration: LockerConfiguration? = nil,
     instruments: Instruments = Instruments(), on machine: any Machine = HostMachine(),
-    countedBy activity: (any ActivityCounter)? = nil
+    countedBy activity: (any ActivityCounter)? = nil, isFirstAwaited: Bool = true
   ) {
     self.logger = logger
-    queue = ReportQueue(on: machine.makeQueue("reports", .later), countedBy: activity) { count in
-      logger.warning(
-        "Reports were dropped: the log handler or the metrics took too long",
-        metadata: ["redis-lock.dropped": "\(count)"])
+    address = configuration.map { "\($0.address)" } ?? "in memory"
+    let common = CommonMetadata(of: configuration, label: label)
+    self.common = common
+    clock = machine.clock
+    outage = Locked(OutageState(isFirstAwaited: isFirstAwaited))
+    let warnings = LimitedWarnings(clock: machine.clock)
+    let threads = machine.makeQueue("reports", .later)
+    self.warnings = warnings
+    queue = ReportQueue(on: threads, countedBy: activity) { count in
+      warnings.warn(.reportsDropped) { isSaid in
+        logger.log(
+          level: isSaid ? .warning : .debug,
+          "Reports were dropped: the log handler or the metrics took too long",
+          metadata: common.with(["redis-lock.dropped": "\(count)"]))
+      } summarize: { pause, summary in
+        threads.async(after: pause) {
+          guard let count = summary() else { return }
+          logger.warning(
+            "\(WarningLimit.Kind.reportsDropped.summary(of: count)) within a minute",
+            metadata: common.with(["redis-lock.count": "\(count)"]))
+        }
+      }
     }
     #if Metrics
       isMeasured = !(instruments.metrics is NOOPMetricsHandler)
@@ -51,31 +75,53 @@ final class Reporter: Sendable {
     #endif
   }
 
-  // MARK: The connection
+  /// Tells the locker's identity, as soon as it has one.
+  func identify(as lockerID: String) { common.identify(as: lockerID) }
 
-  func connected(to place: String) {
-    logger.debug("connected", metadata: ["redis-lock.server": "\(place)"])
-  }
+  /// What a message says besides its text.
+  func metadata(_ own: Logger.Metadata = [:]) -> Logger.Metadata { common.with(own) }
 
-  func disconnected(because cause: TransportError) {
-    queue.add { [logger] in
-      logger.debug("the connection ended", metadata: ["redis-lock.cause": "\(cause)"])
+  // MARK: Limited warnings
+
+  /// Says a warning, unless there has been one of its kind within a minute.
+  ///
+  /// Then it is said for debugging, and a number follows. `saying` makes the text of one that is said, if that is another.
+  ///
+  /// - Returns: Whether it is said.
+  @discardableResult
+  func warn(
+    _ kind: WarningLimit.Kind, by other: Logger? = nil, level: Logger.Level = .warning,
+    _ message: @escaping @Sendable () -> (text: String, metadata: Logger.Metadata),
+    saying said: (@Sendable () -> (text: String, metadata: Logger.Metadata))? = nil
+  ) -> Bool {
+    warnings.warn(kind) { isSaid in
+      queue.add { [self] in
+        let (logger, level) = (other ?? logger, isSaid ? level : .debug)
+        guard logger.logLevel <= level else { return }
+        let (text, metadata) = isSaid ? (said ?? message)() : message()
+        logger.log(level: level, "\(text)", metadata: self.metadata(metadata))
+      }
+    } summarize: { [weak self] pause, summary in
+      self?.queue.add(after: pause) { [weak self] in
+        if let count = summary() { self?.summarize(kind, count) }
+      }
     }
   }
 
-  func reconnected() {
+  /// Says the number of warnings that are held back, because no more will come.
+  func close() {
     queue.add { [self] in
-      logger.info("connected again")
-      #if Metrics
-        metrics.reconnected()
-      #endif
+      for kind in WarningLimit.Kind.allCases {
+        if let count = warnings.takeSummary(of: kind) { summarize(kind, count) }
+      }
     }
   }
 
-  func noteRoundTrip(_ duration: Duration) {
-    #if Metrics
-      if isMeasured { queue.add(isSample: true) { [metrics] in metrics.noteRoundTrip(duration) } }
-    #endif
+  private func summarize(_ kind: WarningLimit.Kind, _ count: Int) {
+    logger.log(
+      level: kind == .connectionLost ? .notice : .warning,
+      "\(kind.summary(of: count)) within a minute",
+      metadata: metadata(["redis-lock.count": "\(count)"]))
   }
 
   // MARK: Remarks
@@ -83,24 +129,24 @@ final class Reporter: Sendable {
   /// Warns that waiters have to ask again and again.
   func willPoll(because cause: String) {
     guard isNew(.polling) else { return }
-    queue.add { [logger] in
+    queue.add { [self] in
       logger.warning(
         "Waiters poll: this server does not tell them of a lock that becomes free",
-        metadata: ["redis-lock.cause": "\(cause)"])
+        metadata: metadata(["redis-lock.cause": "\(cause)"]))
     }
   }
 
   /// Warns that the server may drop locks when its memory is full.
   func mayEvict(policy: String) {
     guard isNew(.eviction) else { return }
-    queue.add { [logger] in
+    queue.add { [self] in
       logger.warning(
         "The server may drop locks when its memory is full: set maxmemory-policy to noeviction",
-        metadata: ["redis-lock.policy": "\(policy)"])
+        metadata: metadata(["redis-lock.policy": "\(policy)"]))
     }
   }
 
-  /// Does something if anybody would read a warning.
+  /// Does something if warnings are read.
   func whenWarningsAreRead(_ body: @escaping @Sendable () -> Void) {
     queue.add { [logger] in if logger.logLevel <= .warning { body() } }
   }
@@ -123,10 +169,12 @@ final class Reporter: Sendable {
 
   func acquired(_ lease: Lease, waited: Duration, logger: Logger?, trace: AcquisitionTrace?) {
     (logger ?? self.logger).debug(
-      "acquired",
-      metadata: lease.metadata([
-        "redis-lock.origin": "\(lease.origin.rawValue)", "redis-lock.waited": "\(waited)",
-      ]))
+      "Acquired",
+      metadata: metadata(
+        lease.metadata([
+          "redis-lock.origin": "\(lease.origin.rawValue)",
+          "redis-lock.waited": "\(waited.roundedForMessage)",
+        ])))
     #if Metrics
       metrics.acquired(lease.origin, waited: waited)
     #endif
@@ -135,7 +183,7 @@ final class Reporter: Sendable {
     #endif
   }
 
-  /// Notes a call that ended without a lock; `error` is nil when somebody held it and the call did not wait.
+  /// Notes a call that ended without a lock; `error` is nil if it has a holder and the call did not wait.
   func acquiredNothing(
     _ keys: [String], because error: (any Error)?, waited: Duration, logger: Logger?,
     trace: AcquisitionTrace?
@@ -148,11 +196,11 @@ final class Reporter: Sendable {
       default: "other"
       }
     (logger ?? self.logger).debug(
-      "not acquired",
-      metadata: [
+      "Not acquired",
+      metadata: metadata([
         "redis-lock.keys": Self.list(keys), "redis-lock.reason": "\(reason)",
-        "redis-lock.waited": "\(waited)",
-      ])
+        "redis-lock.waited": "\(waited.roundedForMessage)",
+      ]))
     #if Metrics
       metrics.failed(reason)
     #endif
@@ -161,102 +209,7 @@ final class Reporter: Sendable {
     #endif
   }
 
-  // MARK: Keeping locks
-
-  /// Runs a body under a lock.
-  func hold<Value: Sendable>(
-    _ lease: Lease, _ body: () async -> Result<Value, any Error>
-  ) async -> Result<Value, any Error> {
-    #if Tracing
-      await tracer.hold(lease, body)
-    #else
-      await body()
-    #endif
-  }
-
-  /// Notes an extension; warns when it came so late that little was missing to a loss.
-  func extended(_ lease: Lease, _ lateness: Lateness) {
-    if lateness.isSerious, lease.isFirst(.late) {
-      queue.add { [logger] in
-        (lease.logger ?? logger).warning(
-          "A lock was extended late: more than half of the time that was left had passed",
-          metadata: lease.metadata([
-            "redis-lock.late": "\(lateness.delay)", "redis-lock.slack": "\(lateness.slack)",
-          ]))
-      }
-    }
-    #if Metrics
-      if isMeasured {
-        queue.add(isSample: true) { [metrics] in metrics.extended(late: lateness.delay) }
-      }
-    #endif
-  }
-
-  func extensionFailed(_ failure: String, leases: Int) {
-    queue.add { [logger] in
-      logger.debug(
-        "an extension failed, and is repeated",
-        metadata: ["redis-lock.cause": "\(failure)", "redis-lock.locks": "\(leases)"])
-    }
-  }
-
-  /// Notes that a lease has ended, the first time that this is said of it.
-  ///
-  /// `isByTask` tells that a task has ended it, whose own time it is that a log handler takes.
-  func ended(_ lease: Lease, lostBecause reason: LossReason?, isByTask: Bool = false) {
-    guard lease.isFirst(.ended) else { return }
-    let held = lease.age
-    if isByTask, reason == nil {
-      report(lease, held: held, lostBecause: nil)
-    } else {
-      queue.add { [self] in report(lease, held: held, lostBecause: reason) }
-    }
-  }
-
-  private func report(_ lease: Lease, held: Duration, lostBecause reason: LossReason?) {
-    let logger = lease.takeLogger() ?? logger
-    if let reason {
-      var metadata: Logger.Metadata = [
-        "redis-lock.reason": "\(reason)", "redis-lock.held": "\(held)",
-      ]
-      if let trouble = lease.trouble { metadata["redis-lock.cause"] = "\(trouble)" }
-      logger.warning(
-        "A lock was lost: \(reason.explanation)", metadata: lease.metadata(metadata))
-    } else {
-      logger.debug("released", metadata: lease.metadata(["redis-lock.held": "\(held)"]))
-    }
-    #if Metrics
-      metrics.ended(held: held, lostBecause: reason)
-    #endif
-  }
-
-  fileprivate static func list(_ keys: [String]) -> Logger.MetadataValue {
+  static func list(_ keys: [String]) -> Logger.MetadataValue {
     .array(keys.map { .string($0) })
   }
-}
-
-extension Lease {
-  /// What is said of a lease once.
-  enum Remark: UInt8 {
-    case ended = 1
-    case late = 2
-  }
-
-  fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
-    var metadata = more
-    metadata["redis-lock.keys"] = Reporter.list(claim.keys)
-    metadata["redis-lock.token"] = "\(claim.token)"
-    if let fencingToken { metadata["redis-lock.fencing-token"] = "\(fencingToken)" }
-    return metadata
-  }
-}
-
-/// How late an extension was confirmed.
-struct Lateness: Equatable {
-  /// From when it was planned until it was confirmed.
-  let delay: Duration
-  /// From when it was planned until the lock would have been lost.
-  let slack: Duration
-
-  var isSerious: Bool { delay > slack / 2 }
 }

@@ -69,11 +69,14 @@ final class ExtendRequest: Sendable {
     case .array(let fields) where fields.count == count || fields.count == count + 1:
       var remaining: [Int: Duration] = [:]
       for (index, field) in zip(outcomes.indices.filter { outcomes[$0] == .ours }, fields) {
-        guard case .integer(let code) = field, (0...KeyState.longestTTL).contains(code) else {
-          return .failure(.unexpected(field))
+        switch field {
+        case .integer(0): outcomes[index] = .deleted
+        case .integer(1): break
+        case .integer(let code) where (2...KeyState.longestTTL).contains(code):
+          remaining[index] = .milliseconds(code)
+        case .string(let holder): outcomes[index] = .taken(by: holder)
+        default: return .failure(.unexpected(field))
         }
-        if code == 0 { outcomes[index] = .notOurs }
-        if code > 1 { remaining[index] = .milliseconds(code) }
       }
       var drawn: Range<UInt64> = 0..<0
       if fields.count > count {

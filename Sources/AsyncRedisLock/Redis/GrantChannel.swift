@@ -66,6 +66,7 @@ final class GrantChannel: Sendable {
   private let machine: any Machine
   private let channel: String
   private let reporter: Reporter
+  private let loginGate: LoginGate
   /// Asks the main connection's server where the grantChannel is.
   private let locate: @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void
   /// Gets what is granted to a token that nobody listens for any more.
@@ -74,7 +75,7 @@ final class GrantChannel: Sendable {
 
   init(
     _ configuration: LockerConfiguration, channel: String, on machine: any Machine,
-    reporter: Reporter,
+    reporter: Reporter, loginGate: LoginGate = LoginGate(),
     locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
@@ -82,6 +83,7 @@ final class GrantChannel: Sendable {
     self.machine = machine
     self.channel = channel
     self.reporter = reporter
+    self.loginGate = loginGate
     self.locate = locate
     self.giveBack = giveBack
   }
@@ -108,7 +110,9 @@ final class GrantChannel: Sendable {
       case .closed:
         state.readiness = .opening
         state.waiting.append(Waiting(isWanted: isWanted, completion: completion))
-        let subscriber = Subscriber(configuration, channel: channel, on: machine) { [weak self] in
+        let subscriber = Subscriber(
+          configuration, channel: channel, on: machine, loginGate: loginGate
+        ) { [weak self] in
           (self?.listenerCount ?? 0) > 0
         } handler: { [weak self] event in
           self?.receive(event)

@@ -9,6 +9,7 @@ final class RedisLockStore: LockStore {
     _ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter
   ) throws(StoreFailure) {
     tokens = TokenSource(label: configuration.label, of: machine)
+    reporter.identify(as: tokens.lockerID)
     node = try RedisNode(configuration, tokens: tokens, on: machine, reporter: reporter)
   }
 
@@ -31,6 +32,16 @@ final class RedisLockStore: LockStore {
 
   func connect(by deadline: Instant) async throws(StoreFailure) {
     try await node.perform([], by: deadline) { _ in .success(()) }.get()
+  }
+
+  var isConnected: Bool { node.connection.reporter.isConnected }
+
+  func ping(by deadline: Instant) async throws(StoreFailure) {
+    try await node.perform([Command("PING")], by: deadline) { answer in
+      // A user who may not ask this has been answered by a server that is well.
+      guard let error = answer.replies[0].error, error.code != .noPerm else { return .success(()) }
+      return .failure(StoreFailure(error))
+    }.get()
   }
 
   func stop() { node.connection.stop() }

@@ -104,19 +104,23 @@ extension RedisNode {
         release.wasValid && (release.isRepetition || answer.isOfRepetition || isTooLate)
       switch answer.replies[0] {
       case .integer(1): return .success(ReleaseReport(outcome: .released, isContended: false))
-      case .array(let fields) where fields.count == 2:
+      case .array(let fields) where fields.count == 2 || fields.count == 3:
         let outcome: ReleaseOutcome
-        switch fields[0] {
-        case .integer(1): outcome = .released
-        case .integer(0): outcome = isExplained ? .released : .expired
-        case .integer(-1): outcome = isExplained ? .released : .takenByAnother
-        default: return .failure(.unexpected(fields[0]))
+        var holder: String?
+        switch (fields[0], fields.dropFirst(2).first) {
+        case (.integer(1), nil): outcome = .released
+        case (.integer(0), nil): outcome = isExplained ? .released : .deleted
+        case (.integer(-1), .string(let value)?):
+          outcome = isExplained ? .released : .takenByAnother
+          holder = value
+        default: return .failure(.unexpected(answer.replies[0]))
         }
         guard case .integer(let handed) = fields[1], (-1...1).contains(handed) else {
           return .failure(.unexpected(fields[1]))
         }
         if handed != 0 { tokens.noteNotifying(handed == 1) }
-        return .success(ReleaseReport(outcome: outcome, isContended: handed != 0))
+        return .success(
+          ReleaseReport(outcome: outcome, isContended: handed != 0, holder: holder))
       case .error(let error): return .failure(StoreFailure(error))
       case let reply: return .failure(.unexpected(reply))
       }

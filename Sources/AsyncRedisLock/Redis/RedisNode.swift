@@ -48,7 +48,10 @@ final class RedisNode: Sendable {
     }
     let lifetime = configuration.operationTimeout
     let channel = names.inbox(of: tokens.lockerID)
-    grantChannel = GrantChannel(configuration, channel: channel, on: machine, reporter: reporter) {
+    grantChannel = GrantChannel(
+      configuration, channel: channel, on: machine, reporter: reporter,
+      loginGate: connection.loginGate
+    ) {
       completion in
       Self.locate(channel, on: connection, within: lifetime, completion: completion)
     } giveBack: { message in

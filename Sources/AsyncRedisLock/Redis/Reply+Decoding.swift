@@ -38,7 +38,8 @@ extension KeyState {
       (-2...Self.longestTTL).contains(milliseconds)
     else { return nil }
     self.init(
-      holder: value, remaining: milliseconds < 0 ? nil : .milliseconds(milliseconds))
+      holder: value, remaining: milliseconds < 0 ? nil : .milliseconds(milliseconds),
+      isEndless: milliseconds == -1)
   }
 }
 

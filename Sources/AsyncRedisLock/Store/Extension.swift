@@ -21,11 +21,13 @@ package struct Extended: Sendable {
   /// question was sent.
   package let sentAt: Instant
   /// What became of each.
-  package enum Outcome: Sendable {
+  package enum Outcome: Sendable, Equatable {
     /// All its keys were its own, and live for at least its ttl.
     case ours
-    /// A key was gone, or another's, for good; nothing was changed.
-    case notOurs
+    /// A key was gone, for good; nothing was changed.
+    case deleted
+    /// A key was another's, whose value it had, for good; nothing was changed.
+    case taken(by: String)
     /// It was not wanted any more; nothing was changed.
     case notAsked
   }

@@ -49,6 +49,12 @@ package protocol LockStore: Sendable {
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition
 
+  /// Whether the store can be used at present, as far as is known without asking.
+  var isConnected: Bool { get }
+
+  /// Asks the store for a sign of life.
+  func ping(by deadline: Instant) async throws(StoreFailure)
+
   // MARK: Waiting
 
   /// Whether a grant of some keys that is made now would be told.
@@ -128,6 +134,8 @@ package protocol LockStore: Sendable {
 }
 
 extension LockStore {
+  package var isConnected: Bool { true }
+
   package var refreshesEntries: Bool { false }
 
   package func refresh(

@@ -8,6 +8,9 @@ package enum PollAnswer: Sendable {
   case waiting(Waiting)
   /// The keys may be the claim's, but without numbers that can be used: poll again.
   case again
+
+  /// What a claim is told that has to wait; nil for another answer.
+  var waiting: Waiting? { if case .waiting(let waiting) = self { waiting } else { nil } }
 }
 
 /// What a waiter is told that has to go on waiting.

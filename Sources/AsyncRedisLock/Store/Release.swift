@@ -30,12 +30,17 @@ package struct Release: Sendable {
 
 /// What became of a release.
 package struct ReleaseReport: Sendable {
+  /// What the store has found: `deleted` for a key that was gone, for whatever reason.
   package let outcome: ReleaseOutcome
   /// Whether somebody else waits for the keys, or has been handed them.
   package let isContended: Bool
 
-  package init(outcome: ReleaseOutcome, isContended: Bool) {
+  /// The value of a key that is another's; nil if there is none.
+  package let holder: String?
+
+  package init(outcome: ReleaseOutcome, isContended: Bool, holder: String? = nil) {
     self.outcome = outcome
     self.isContended = isContended
+    self.holder = holder
   }
 }

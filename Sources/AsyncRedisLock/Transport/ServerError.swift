@@ -11,9 +11,33 @@ package struct ServerError: Error, Sendable, Equatable {
   init(message: String) {
     // Longer than any error of a server, and harmless on a terminal; without the arguments of an unknown command.
     let end = message.firstRange(of: ", with args beginning with:")?.lowerBound ?? message.endIndex
-    self.message = String(message[..<end]).escaped(upTo: 256)
+    self.message = Self.withoutScript(String(message[..<end])).escaped(upTo: 256)
     self.code = Code(message: self.message)
   }
+
+  /// The text without the hash of the script that met the error, which says nothing to a person.
+  private static func withoutScript(_ message: String) -> String {
+    var message = message
+    if let start = message.firstRange(of: " script: "),
+      message[start.upperBound...].prefix(40).count(where: \.isHexDigit) == 40
+    {
+      message.removeSubrange(start.lowerBound...)
+    }
+    if let start = message.firstRange(of: " (call to f_"),
+      let end = message[start.upperBound...].firstIndex(of: ")")
+    {
+      message.removeSubrange(start.lowerBound...end)
+    }
+    return message
+  }
+
+  private init(code: Code, message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  /// The same with a remark of the library's own.
+  func adding(_ remark: String) -> Self { Self(code: code, message: message + remark) }
 
   /// An error of which the server may have put the password into the text, or into the first word.
   static func withoutText(_ error: ServerError) -> ServerError {

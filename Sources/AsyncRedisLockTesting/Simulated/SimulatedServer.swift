@@ -45,6 +45,14 @@ package struct SimulatedServer {
   package struct Released: Equatable {
     package let outcome: Int
     package let handed: Int
+    /// The value of the first key that is another's.
+    package let other: Token?
+
+    package init(outcome: Int, handed: Int, other: Token? = nil) {
+      self.outcome = outcome
+      self.handed = handed
+      self.other = other
+    }
   }
 
   package var locks: [Lock]
@@ -126,33 +134,47 @@ package struct SimulatedServer {
     return draw(1)
   }
 
+  /// What `extend.lua` says of one lock.
+  package enum Extended: Equatable {
+    /// All keys were the token's; the first number that was drawn, if any was.
+    case ours(first: UInt64?)
+    case deleted
+    /// The first key that is another's has this value.
+    case taken(by: Token)
+  }
+
   /// `extend.lua` for one lock.
   package mutating func extend(
     _ keys: [Int], _ token: Token, ttl: Int64, numbers: Int
-  ) -> (isOurs: Bool, first: UInt64?) {
-    for key in keys where value(key) != token { return (false, nil) }
+  ) -> Extended {
+    if let other = holder(of: keys, besides: token).flatMap({ value($0) }) {
+      return .taken(by: other)
+    }
+    for key in keys where value(key) != token { return .deleted }
     for key in keys { prolong(key, ttl) }
-    return (true, numbers > 0 ? draw(numbers) : nil)
+    return .ours(first: numbers > 0 ? draw(numbers) : nil)
   }
 
   /// `release.lua`.
   package mutating func release(_ keys: [Int], _ token: Token, leaves: Bool) -> Released {
     var outcome = 1
+    var other: Token?
     var free: [Int] = []
     for key in keys {
       let value = value(key)
       if value == token {
         locks[key].value = nil
         free.append(key)
-      } else if value != nil {
+      } else if let value {
         outcome = -1
+        other = other ?? value
       } else {
         free.append(key)
         outcome = min(outcome, 0)
       }
     }
     if leaves { for key in keys { leave(key, token) } }
-    return Released(outcome: outcome, handed: serve(free) ? 1 : 0)
+    return Released(outcome: outcome, handed: serve(free) ? 1 : 0, other: other)
   }
 
   /// One of `release-group.lua`: whether it was done.
@@ -182,18 +204,20 @@ package struct SimulatedServer {
     return first
   }
 
-  /// `keep.lua`; the outcome.
-  package mutating func keep(_ keys: [Int], _ token: Token, for time: Int64) -> Int {
+  /// `keep.lua`.
+  package mutating func keep(_ keys: [Int], _ token: Token, for time: Int64) -> Released {
     var outcome = 1
+    var other: Token?
     for key in keys {
       let value = value(key)
       if value == token {
         locks[key].expiry = milliseconds + time
       } else {
         outcome = value == nil ? min(outcome, 0) : -1
+        other = other ?? value
       }
     }
-    return outcome
+    return Released(outcome: outcome, handed: 0, other: other)
   }
 
   /// Who waits for a key, by `inspect.lua`.

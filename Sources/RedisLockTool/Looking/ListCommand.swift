@@ -22,7 +22,10 @@
     @Flag(help: "As JSON, an object for each lock and line.")
     var json = false
 
-    @Flag(help: "Also what may be locks of other clients: all strings that expire.")
+    @Flag(
+      help: """
+        Also what may be locks of other clients: all strings that expire, and with a pattern those that never do.
+        """)
     var foreign = false
 
     @Argument(
@@ -33,6 +36,9 @@
       help:
         "Look again every second, until interrupted: who holds what, who waits, and for how long.")
     var watch = false
+
+    /// Whether the caller has named some keys: among all of a server, strings that never expire are seldom locks.
+    private var isNarrowed: Bool { pattern != "*" }
 
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
@@ -86,7 +92,8 @@
     private func reports(on keys: [ListedKey], _ locker: Locker) async throws -> [LockReport] {
       let locks = keys.filter { key in
         LockHolder(value: key.value).host != nil
-          || foreign && key.milliseconds > 0 && !key.shown.hasPrefix(locker.keyPrefix)
+          || foreign && (key.milliseconds > 0 || isNarrowed)
+            && !key.shown.hasPrefix(locker.keyPrefix)
       }
       guard !locks.isEmpty else { return [] }
       let records = try await locker.records(of: locks.map { $0.name ?? "" })

@@ -25,7 +25,8 @@
         processID = holder.processID
         label = holder.label
         // What a foreign client has stored may be anything.
-        description = holder.description
+        // Whoever may ask the server may see the value of a client that does not say more.
+        description = holder.host == nil ? holder.value.abbreviatedForMessage : holder.description
       }
     }
 

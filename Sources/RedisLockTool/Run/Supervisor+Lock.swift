@@ -101,13 +101,13 @@
       }
     }
 
-    func describe(_ reason: LossReason?, trouble: String?) -> String {
-      let why = trouble.map { " (\($0))" } ?? ""
-      return switch reason {
-      case .takenAway: "the lock was lost: the server says that it was deleted or taken by another"
-      case .heldTooLong: "the lock was held for as long as --max-hold allows"
-      default: "the lock was lost: the server could not be asked to extend it in time\(why)"
-      }
+    /// Why a lock was lost, or is being lost.
+    func describeLoss(of lock: Lock) -> String {
+      let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
+      if reason == .heldTooLong { return "the lock was held for as long as --max-hold allows" }
+      if let explanation = lock.lossExplanation { return "the lock was lost: \(explanation)" }
+      let why = lock.extensionTrouble.map { " (\($0))" } ?? ""
+      return "the lock was lost: the server could not be asked to extend it in time\(why)"
     }
 
     /// What became of the command: a lock that was not held to the end is never a success.
@@ -118,11 +118,10 @@
       if let loss = state.withLock({ $0.loss }) { return .failure(ToolFailure(.lost, loss)) }
       // The command has ended by itself, but some of its work may have been done without the lock.
       if !wasHeld {
-        return .failure(
-          ToolFailure(.lost, describe(lock.lossReason, trouble: lock.extensionTrouble)))
+        return .failure(ToolFailure(.lost, describeLoss(of: lock)))
       }
       if let outcome, outcome != .released {
-        return .failure(ToolFailure(.lost, describe(.takenAway, trouble: nil)))
+        return .failure(ToolFailure(.lost, describeLoss(of: lock)))
       }
       return result
     }

@@ -90,7 +90,7 @@
       }
       // The wait may have been stopped for long.
       guard lock.isHeld else {
-        throw ToolFailure(.lost, describe(lock.lossReason, trouble: lock.extensionTrouble))
+        throw ToolFailure(.lost, describeLoss(of: lock))
       }
       renewGuardian(for: lock)
       let start = ContinuousClock.now
@@ -247,8 +247,7 @@
     /// when it is killed for the first time, and that of a process that cannot be ended.
     @discardableResult
     private func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
-      let reason = lock.lossReason ?? (lock.isLimitedByMaxHold ? .heldTooLong : nil)
-      let loss = describe(reason, trouble: lock.extensionTrouble)
+      let loss = describeLoss(of: lock)
       return state.withLock { state in
         guard let child = state.child else { return nil }
         state.loss = state.isUnguarded ? Self.unguarded : loss
@@ -323,7 +322,7 @@
 
     /// Sees how long the lock lasts, and ends the command in time.
     private func look(after lock: Lock) {
-      let isGone = lock.lossReason == .takenAway || state.withLock { $0.isUnguarded }
+      let isGone = lock.lossReason?.isSaidByServer == true || state.withLock { $0.isUnguarded }
       if !isGone { renewGuardian(for: lock) }
       let action = state.withLock { state in
         state.child == nil

@@ -158,7 +158,7 @@ struct BlockedCallerTests {
     await eventually("the handler blocks") { gate.count == 1 }
     try client("DEL", alsoLost.keys[0])
     await eventually(within: .seconds(10), "the loss is reported") {
-      alsoLost.lossReason == .takenAway
+      alsoLost.lossReason == .deleted
     }
     for _ in 0..<2 {
       let end = kept.lease.state.validUntil
@@ -222,7 +222,7 @@ struct BlockedCallerTests {
   func handlerOfConnection() async throws {
     let gate = Gate()
     defer { gate.open() }
-    let locker = try await makeLocker(blockingAt: "the connection ended", gate)
+    let locker = try await makeLocker(blockingAt: "The connection ended", gate)
     let lock = try await locker.acquire(uniqueKey(), options: Self.quick)
     try RedisClient(.current)("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     await eventually("the handler blocks") { gate.count == 1 }

@@ -171,7 +171,7 @@ struct DeadHolderTests {
     let second = try await expectPromptly(tasks[0], since: start)
     #expect(try server.value(of: key) == second.token)
     try await first.waitUntilLost()
-    #expect(first.lossReason == .takenAway)
+    #expect(first.lossReason == .takenByAnother)
     // The former holder's calls no longer matter.
     #expect(try await first.release() == .takenByAnother)
     #expect(second.isHeld)

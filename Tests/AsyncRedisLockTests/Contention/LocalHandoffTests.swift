@@ -150,7 +150,7 @@ struct LocalHandoffTests {
     let (first, waiting) = try await contend(locker, key, options: short, next: short)
     try RedisClient(server)("DEL", key)
     try await first.waitUntilLost()
-    #expect(first.lossReason == .takenAway)
+    #expect(first.lossReason == .deleted)
     // Finds it by its own polls, without help of the first task.
     let second = try await expectPromptly(waiting, within: .seconds(3))
     #expect(try server.value(of: key) == second.token)
@@ -170,7 +170,7 @@ struct LocalHandoffTests {
     try RedisClient(server)("SET", key, "theirs", "PX", "1500")
     let start = ContinuousClock.now
     try await first.waitUntilLost()
-    #expect(first.lossReason == .takenAway)
+    #expect(first.lossReason == .takenByAnother)
     #expect(try await first.release() == .takenByAnother)
     let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
     #expect(ContinuousClock.now - start > .milliseconds(1400), "taken from its holder")
@@ -195,7 +195,7 @@ struct LocalHandoffTests {
     let start = ContinuousClock.now
     try await Task.sleep(for: .milliseconds(300))
     #expect(first.isHeld, "the holder has not been told yet")
-    #expect(try await first.release() == (value == nil ? .expired : .takenByAnother))
+    #expect(try await first.release() == (value == nil ? .deleted : .takenByAnother))
     let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
     if value != nil { #expect(ContinuousClock.now - start > .milliseconds(1400)) }
     #expect(second.token != first.token)

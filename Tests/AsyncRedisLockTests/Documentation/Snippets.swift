@@ -48,7 +48,7 @@ func byHandle(_ locker: Locker) async throws {
   try await transfer()
   switch try await lock.release() {
   case .released: break
-  case .expired, .takenByAnother: print("the lock was lost before it was released")
+  case .expired, .deleted, .takenByAnother: print("the lock was lost before it was released")
   }
 }
 
@@ -163,6 +163,13 @@ func replaceReport(
   }
 }
 
+func keepHandle(_ locker: Locker) async throws {
+  if let lock = try await locker.acquireIfAvailable("invoices") {
+    try await bill()
+    try await lock.release()
+  }
+}
+
 // MARK: In a service
 
 #if Metrics && Tracing && ServiceLifecycle
@@ -176,7 +183,8 @@ func replaceReport(
     var configuration = try LockerConfiguration(url: redisURL)
     configuration.label = "billing"
     configuration.lockOptions = LockOptions(timeout: .seconds(5))
-    let locker = try await Locker(configuration: configuration, logger: logger)
+    let locker = try Locker(
+      connectingLazilyTo: configuration, logger: logger)
 
     var services = ServiceGroupConfiguration(
       // The first is shut down last: what uses the locker comes after it.

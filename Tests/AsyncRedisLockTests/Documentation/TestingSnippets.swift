@@ -1,8 +1,8 @@
+// The code of the article on tests, compiled and run.
+
 import AsyncRedisLock
 import AsyncRedisLockTesting
 import Testing
-
-// The code of the article on tests, compiled and run.
 
 struct Billing {
   let locker: Locker
@@ -12,9 +12,9 @@ struct Billing {
   }
 }
 
-@Suite("The article on tests", .timeLimit(.minutes(2)))
-struct TestingSnippets {
-  @Test("Lockers in memory exclude each other as the article shows")
+@Suite("Billing", .timeLimit(.minutes(2)))
+struct BillingTests {
+  @Test("Billing runs on one host at a time")
   func exclusion() async throws {
     let server = InMemoryServer()
     let elsewhere = try await Locker.inMemory(on: server).acquire("billing")
@@ -23,7 +23,10 @@ struct TestingSnippets {
     try await elsewhere.release()
     #expect(try await billing.run() == true)
   }
+}
 
+@Suite("The article on tests", .timeLimit(.minutes(2)))
+struct TestingSnippets {
   @Test("A manual clock lets time pass as the article shows")
   func time() async throws {
     let clock = ManualClock()
@@ -77,7 +80,7 @@ struct TestingSnippets {
     await #expect(throws: LockError.self) {
       try await locker.withLock("key") { lock in
         server.loseLock(on: "key")
-        #expect(lock.lossReason == .takenAway)
+        #expect(lock.lossReason == .deleted)
         try await Task.sleep(for: .seconds(60))  // Is cancelled.
       }
     }

@@ -24,7 +24,7 @@ struct ClockTests {
     #expect(other.fencingToken ?? 0 > lock.fencingToken ?? .max)
     try await lock.waitUntilLost()
     #expect(ContinuousClock.now - start < .inTime)
-    #expect(lock.lossReason == .takenAway)
+    #expect(lock.lossReason == .takenByAnother)
     #expect(other.isHeld)
     #expect(try await other.release() == .released)
   }

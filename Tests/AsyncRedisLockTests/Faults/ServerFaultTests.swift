@@ -18,9 +18,9 @@ struct ServerFaultTests {
     server.kill()
     try server.restart()
     try await lock.waitUntilLost()
-    #expect(lock.lossReason == .takenAway)
+    #expect(lock.lossReason == .deleted)
     #expect(try !server.hasKey(lock.keys[0]))
-    #expect(try await lock.release() == .expired)
+    #expect(try await lock.release() == .deleted)
   }
 
   @Test(
@@ -96,7 +96,7 @@ struct ServerFaultTests {
     let start = ContinuousClock.now
     try await lock.waitUntilLost()
     #expect(ContinuousClock.now - start < .inTime)
-    #expect(lock.lossReason == .takenAway)
+    #expect(lock.lossReason == .deleted)
   }
 
   @Test(

@@ -160,7 +160,7 @@ struct ContractTests {
         #expect(former?.value == lock.token)
         try await stage.pass(.milliseconds(100))
         try await lock.waitUntilLost()
-        #expect(lock.lossReason == .takenAway)
+        #expect(lock.lossReason == .deleted)
         // The task of a body whose lock is lost is cancelled.
         while !Task.isCancelled { await Task.yield() }
       }

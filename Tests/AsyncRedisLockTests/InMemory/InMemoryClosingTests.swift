@@ -172,6 +172,6 @@ struct InMemoryClosingTests {
   func loseOrphan() async throws {
     let lock = try await Locker.inMemory(on: server).acquire(key)
     server.loseLock(on: key)
-    #expect(lock.lossReason == .takenAway)
+    #expect(lock.lossReason == .deleted)
   }
 }

@@ -22,8 +22,9 @@ struct InMemoryFaultTests {
     try await server.settle()
     #expect(try await first.inspect(key)?.waiterCount == 1)
     server.loseLock(on: key)
-    #expect(lock.lossReason == .takenAway)
+    #expect(lock.lossReason == .takenByAnother)
     #expect(try await next.value.isHeld)
+    #expect(lock.newHolder?.value == (try await next.value.token))
     #expect(server.holder(of: key)?.value == (try await next.value.token))
     server.loseLock(on: "free")
   }

@@ -89,6 +89,8 @@ struct BadOptionsTests {
       LockOptions(),
       LockOptions(timeout: nil),
       LockOptions(extend: nil),
+      LockOptions(ttl: .milliseconds(10)),
+      LockOptions(ttl: .seconds(1)),
       LockOptions(retry: .milliseconds(1), timeout: .milliseconds(1)),
       LockOptions(ttl: .milliseconds(10), extend: .milliseconds(1)),
       LockOptions(ttl: .seconds(315_360_000)),
@@ -97,6 +99,30 @@ struct BadOptionsTests {
     ])
   func accepted(_ options: LockOptions) {
     #expect(throws: Never.self) { try options.validate() }
+  }
+
+  @Test(
+    "Without an interval of its own, a lock is extended every third of any ttl",
+    arguments: [
+      Duration.milliseconds(10), .seconds(1), .seconds(30), .seconds(315_360_000),
+    ])
+  func byThirds(_ ttl: Duration) {
+    let options = LockOptions(ttl: ttl)
+    #expect(options.extend == ttl / 3)
+    #expect(throws: Never.self) { try options.validate() }
+    var changed = LockOptions()
+    changed.ttl = ttl
+    #expect(changed == options)
+  }
+
+  @Test("An interval that is set does not follow the ttl, and nil means no extensions")
+  func setInterval() {
+    var options = LockOptions(extend: .milliseconds(500))
+    options.ttl = .seconds(30)
+    #expect(options.extend == .milliseconds(500))
+    options.extend = nil
+    #expect(options.extend == nil)
+    #expect(LockOptions(extend: nil) != LockOptions())
   }
 
   @Test("Lock options out of their ranges are refused by name", arguments: badOptions)

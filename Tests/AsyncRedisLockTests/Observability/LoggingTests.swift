@@ -43,11 +43,13 @@ struct LoggingTests {
       try await locker.acquire(key, options: LockOptions(ttl: .zero))
     }
     #expect(handler.entries.allSatisfy { $0.level == .debug })
+    // Messages about the connection come from another thread.
+    await eventually { handler.entries.count == 4 }
     #expect(
-      handler.entries.map(\.message.description) == [
-        "connected", "acquired", "not acquired", "released",
+      handler.entries.map(\.message.description).sorted() == [
+        "Acquired", "Connected", "Not acquired", "Released",
       ])
-    let entry = try #require(handler.entries.first { $0.message == "acquired" })
+    let entry = try #require(handler.entries.first { $0.message == "Acquired" })
     #expect(entry.metadata["redis-lock.keys"] == .array([.string(key)]))
     #expect(entry.metadata["redis-lock.token"] == .string(lock.token))
     #expect(
@@ -68,7 +70,7 @@ struct LoggingTests {
     await eventually { ownHandler.entries.count == 1 }
     let entry = try #require(ownHandler.entries.first)
     #expect(entry.level == .warning && entry.message.description.contains("lost"))
-    #expect(entry.metadata["redis-lock.reason"] == "takenAway")
+    #expect(entry.metadata["redis-lock.reason"] == "deleted")
     #expect(entry.metadata["redis-lock.keys"] == .array([.string(key)]))
     #expect(entry.metadata["request"] == "7")
     #expect(warnings.isEmpty)
@@ -140,8 +142,128 @@ struct LoggingTests {
         handler.entries.map { ($0.message.description, $0.level) }, uniquingKeysWith: { $1 })
     }
     // No caller waits for log messages.
-    await eventually { levels()["connected again"] == .info }
-    #expect(levels()["the connection ended"] == .debug)
+    await eventually {
+      levels().contains { $0.key.hasPrefix("Reconnected after ") && $0.value == .info }
+    }
+    #expect(levels()["The connection ended"] == .debug)
+  }
+}
+
+@Suite("Log messages about locks that end badly", .timeLimit(.minutes(2)), .redisServer())
+struct LossLoggingTests {
+  private let client = RedisClient(.current)
+  private let handler = InMemoryLogHandler()
+
+  private func locker(label: String? = nil) async throws -> Locker {
+    var logger = Logger(label: "test") { _ in handler }
+    logger.logLevel = .debug
+    var configuration = try LockerConfiguration(url: RedisServer.current.url)
+    configuration.label = label
+    return try await Locker(configuration: configuration, logger: logger)
+  }
+
+  private var warnings: [InMemoryLogHandler.Entry] {
+    handler.entries.filter { $0.level >= .warning }
+  }
+
+  /// How often a message has been logged at a level.
+  private func count(_ start: String, _ level: Logger.Level) -> Int {
+    handler.entries.count { $0.level == level && $0.message.description.hasPrefix(start) }
+  }
+
+  private func dropped(_ locker: Locker, _ key: String) async throws -> Bool {
+    if try await locker.acquireIfAvailable(key) as Lock? == nil { false } else { true }
+  }
+
+  @Test("A handle that is dropped while held is logged as one warning, with its key and age")
+  func drop() async throws {
+    let (locker, key) = (try await locker(label: "billing"), uniqueKey())
+    #expect(try await dropped(locker, key))
+    await eventually { warnings.count == 1 }
+    let entry = try #require(warnings.first)
+    #expect(entry.message.description.hasPrefix("The lock on \"\(key)\" was dropped after "))
+    #expect(entry.metadata["redis-lock.keys"] == .array([.string(key)]))
+    #expect(entry.metadata["redis-lock.held"] != nil)
+    #expect(entry.metadata["redis-lock.server"] == "\(RedisServer.current.socketPath ?? "")/0")
+    #expect(entry.metadata["redis-lock.locker"] == .string(locker.id))
+    #expect(entry.metadata["redis-lock.label"] == "billing")
+    await eventually { try !RedisServer.current.hasKey(key) }
+  }
+
+  @Test(
+    "A handle that goes away after a release, a loss, a detach or a closing does not count as dropped"
+  )
+  func notDropped() async throws {
+    let locker = try await locker()
+    try await locker.acquire(uniqueKey()).release()
+    try await locker.withLock(uniqueKey()) { _ in }
+    _ = try await locker.acquire(uniqueKey()).detach()
+    do {
+      let lock = try await locker.acquire(
+        uniqueKey(), options: LockOptions(ttl: .milliseconds(50), extend: nil))
+      try await lock.waitUntilLost()
+    }
+    do {
+      let lock = try await locker.acquire(uniqueKey())
+      await locker.close()
+      #expect(!lock.isHeld)
+    }
+    await eventually { count("A lock was lost", .warning) == 1 }
+    #expect(warnings.count == 1)
+  }
+
+  @Test(
+    "A loss that only the release finds is logged as a warning with its reason",
+    arguments: [nil, "theirs"])
+  func foundByRelease(value: String?) async throws {
+    let (locker, key) = (try await locker(), uniqueKey())
+    let lock = try await locker.acquire(key, options: .patient)
+    _ = try value.map { try client("SET", key, $0) } ?? client("DEL", key)
+    #expect(try await lock.release() == (value == nil ? .deleted : .takenByAnother))
+    await eventually { warnings.count == 1 }
+    let entry = try #require(warnings.first)
+    #expect(entry.metadata["redis-lock.reason"] == (value == nil ? "deleted" : "takenByAnother"))
+    #expect(
+      entry.metadata["redis-lock.holder"] == (value == nil ? nil : "a client of another library"))
+    #expect(!"\(entry)".contains("theirs"), "the token of another client")
+  }
+
+  @Test(
+    "A loss that the end of withLock finds is logged as a warning, and the error has its reason")
+  func foundByWithLock() async throws {
+    let (locker, other, key) = (try await locker(), try await Locker(on: .current), uniqueKey())
+    let next = Shared<Lock?>(nil)
+    let attempt = await Attempt {
+      try await locker.withLock(key, options: .patient) { _ in
+        try await other.forceRelease(key)
+        // In a separate task, which holds no lock.
+        next.value = try await Task { try await other.acquire(key) }.value
+      }
+    }
+    #expect(attempt.error?.code == .lost && attempt.error?.lossReason == .takenByAnother)
+    #expect(attempt.error?.holder?.lockerID == other.id)
+    #expect(attempt.error?.isRetryable == true)
+    await eventually { warnings.count == 1 }
+    #expect(warnings.first?.message.description.contains("has it") == true)
+    try await next.value?.release()
+  }
+
+  @Test(
+    "Of many losses, one is a warning; the others are logged at debug until a minute has passed")
+  func many() async throws {
+    let locker = try await locker()
+    let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(100))
+    var locks: [Lock] = []
+    for index in 0..<12 {
+      locks.append(try await locker.acquire(uniqueKey("many\(index)"), options: options))
+    }
+    try client("FLUSHALL")
+    for lock in locks { try await lock.waitUntilLost() }
+    await eventually { count("A lock was lost", .debug) == 11 }
+    #expect(count("A lock was lost", .warning) == 1)
+    await locker.close()
+    await eventually { count("11 more locks were lost", .warning) == 1 }
+    #expect(warnings.last?.metadata["redis-lock.count"] == "11")
   }
 }
 

@@ -97,10 +97,34 @@
       await eventually { try count("extensions", label: "billing") > 1 }
       try client("DEL", key)
       try await lock.waitUntilLost()
-      await eventually { try count("losses", ("reason", "takenAway"), label: "billing") == 1 }
+      await eventually { try count("losses", ("reason", "deleted"), label: "billing") == 1 }
       try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
       try await locker.acquire(key).release()
-      #expect(try count("reconnects", label: "billing") == 1)
+      await eventually { try count("reconnects", label: "billing") == 1 }
+    }
+
+    @Test("Metrics count a loss that only the release finds")
+    func lossFoundByRelease() async throws {
+      let (locker, key) = (try await locker(), uniqueKey())
+      let lock = try await locker.acquire(key, options: .patient)
+      try client("SET", key, "theirs")
+      #expect(try await lock.release() == .takenByAnother)
+      await eventually { try count("losses", ("reason", "takenByAnother")) == 1 }
+      #expect(try level("held") == 0)
+    }
+
+    @Test("Every series of a locker exists before anything has happened")
+    func allSeries() async throws {
+      _ = try await locker()
+      let reasons = ["expired", "deleted", "takenByAnother", "heldTooLong"]
+      for reason in reasons { #expect(try count("losses", ("reason", reason)) == 0) }
+      let failures = [
+        "contended", "cancelled", "timeout", "tooManyWaiters", "unreachable", "refused", "closed",
+        "lost", "other",
+      ]
+      for reason in failures {
+        #expect(try count("acquisition_failures", ("reason", reason)) == 0)
+      }
     }
   }
 #endif

@@ -89,7 +89,7 @@ struct AmbiguousReleaseTests {
       }
       // The release is first sent over the next connection.
       try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-      #expect(try await lock.release() == (value == nil ? .expired : .takenByAnother))
+      #expect(try await lock.release() == (value == nil ? .deleted : .takenByAnother))
     }
   }
 

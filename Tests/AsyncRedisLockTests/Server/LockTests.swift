@@ -14,12 +14,14 @@ struct LockTests {
 
     let gone = try await locker.acquire(uniqueKey())
     _ = try client("DEL", gone.keys[0])
-    #expect(try await gone.release() == .expired)
-    #expect(try await gone.release() == .expired)
+    #expect(try await gone.release() == .deleted)
+    #expect(try await gone.release() == .deleted)
+    #expect(gone.lossReason == .deleted && gone.newHolder == nil)
 
     let taken = try await locker.acquire(uniqueKey())
     _ = try client("SET", taken.keys[0], "theirs")
     #expect(try await taken.release() == .takenByAnother)
+    #expect(taken.lossReason == .takenByAnother && taken.newHolder?.value == "theirs")
     #expect(try client("GET", taken.keys[0]).string == "theirs")
   }
 
@@ -93,7 +95,7 @@ struct LockTests {
       _ = try value.map { try client("SET", lock.keys[0], $0) } ?? client("DEL", lock.keys[0])
       await expectError(.lost) { try await lock.extend(by: .seconds(9)) }
       #expect(!lock.isHeld)
-      #expect(lock.lossReason == .takenAway)
+      #expect(lock.lossReason == (value == nil ? .deleted : .takenByAnother))
       #expect(try client("GET", lock.keys[0]).string == value)
     }
   }
@@ -122,7 +124,7 @@ struct LockTests {
       key, options: LockOptions(ttl: .seconds(3), extend: .milliseconds(100)))
     #expect(try await locker.forceRelease(key)?.value == lock.token)
     try await lock.waitUntilLost()
-    #expect(lock.lossReason == .takenAway)
+    #expect(lock.lossReason == .deleted)
   }
 
   @Test("A lock is not extended if extensions are turned off")

@@ -8,8 +8,8 @@ struct LossTests {
     timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(200))
 
   @Test(
-    "A lock that is deleted or taken over is lost at the next extension", .redisServer(),
-    arguments: [nil, "x"])
+    "A lock that is deleted or taken over is lost at the next extension, with the reason",
+    .redisServer(), arguments: [nil, "x"])
   func takenAway(value: String?) async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let lock = try await locker.acquire(uniqueKey(), options: Self.quick)
@@ -17,7 +17,9 @@ struct LossTests {
     let start = ContinuousClock.now
     try await lock.waitUntilLost()
     #expect(ContinuousClock.now - start < .seconds(2))
-    #expect(!lock.isHeld && lock.lossReason == .takenAway && lock.remaining == .zero)
+    #expect(!lock.isHeld && lock.remaining == .zero)
+    #expect(lock.lossReason == (value == nil ? .deleted : .takenByAnother))
+    #expect(lock.newHolder?.value == value)
     #expect(try client("GET", lock.keys[0]).string == value)
   }
 

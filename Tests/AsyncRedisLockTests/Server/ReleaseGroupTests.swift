@@ -75,7 +75,7 @@ struct ReleaseGroupTests {
     let outcomes = try await stage.release().map { try $0.result.get() }
     for (index, outcome) in outcomes.enumerated() {
       let expected: ReleaseOutcome =
-        index == 3 ? .takenByAnother : index == 5 ? .expired : .released
+        index == 3 ? .takenByAnother : index == 5 ? .deleted : .released
       #expect(outcome == expected, "release \(index)")
     }
     let sent = stage.proxy.commands.filter { $0.name.hasPrefix("EVAL") }

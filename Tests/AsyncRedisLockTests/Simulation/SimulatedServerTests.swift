@@ -48,14 +48,14 @@ struct SimulatedServerTests {
         let leaves = pick(2) == 0
         name = "release, leaving: \(leaves)"
         let released = server.release(both, token, leaves: leaves)
-        simulated = "\(released.outcome) \(released.handed)"
+        simulated = said(released)
         let arguments = ["redis-lock:", self.name(token)] + (leaves ? ["1"] : [])
         // The script as a whole, and without its fast path.
         let answer =
           try pick(2) == 0
           ? scripts.runWhole(.release, names(both), arguments)
           : run("release", names(both), arguments)
-        real = answer == .integer(1) ? "1 0" : text(answer)
+        real = answer == .integer(1) ? "1 0 " : said(answer)
       case 8:
         name = "acquire"
         simulated = server.acquire(both, token, ttl: ttl, numbers: numbers).map(String.init) ?? "no"
@@ -66,11 +66,17 @@ struct SimulatedServerTests {
       case 9:
         name = "extend"
         let extended = server.extend(both, token, ttl: ttl, numbers: numbers)
-        simulated = "\(extended.isOurs ? 1 : 0) \(extended.first.map(String.init) ?? "")"
+        switch extended {
+        case .ours(let first): simulated = "1 \(first.map(String.init) ?? "")"
+        case .deleted: simulated = "0 "
+        case .taken(let other): simulated = "\(self.name(other)) "
+        }
         let answer = try run(
           "extend", both.map { keys[$0] } + ["redis-lock:fence"],
           [self.name(token), String(ttl), String(both.count), String(numbers)])
-        real = "\(answer.array?[0].integer ?? -9) \(answer.array?.dropFirst().first?.string ?? "")"
+        let state = answer.array?[0]
+        real =
+          "\(state?.string ?? String(state?.integer ?? -9)) \(answer.array?.dropFirst().first?.string ?? "")"
       case 10:
         name = "expire"
         for key in both { server.locks[key].value = nil }
@@ -90,9 +96,9 @@ struct SimulatedServerTests {
         real = answer.array?[0].integer == 1 ? answer.array?[1].string ?? "" : "no"
       case 12:
         name = "keep"
-        simulated = String(server.keep(both, token, for: ttl))
+        simulated = said(server.keep(both, token, for: ttl))
         let answer = try run("keep", both.map { keys[$0] }, [self.name(token), String(ttl)])
-        real = String(answer.array?[0].integer ?? -9)
+        real = said(answer)
       case 14:
         name = "release in a group"
         simulated = server.releaseAlone(both[0], token) ? "" : "1"
@@ -164,8 +170,14 @@ struct SimulatedServerTests {
     return "wait \(number) \(fields[2].string ?? "") \(remaining >= 0) \(flags)"
   }
 
-  private func text(_ value: RedisValue) -> String {
-    (value.array ?? []).map { String($0.integer ?? -9) }.joined(separator: " ")
+  private func said(_ released: SimulatedServer.Released) -> String {
+    "\(released.outcome) \(released.handed) \(released.other.map(name) ?? "")"
+  }
+
+  private func said(_ value: RedisValue) -> String {
+    let fields = value.array ?? []
+    let codes = fields.prefix(2).map { String($0.integer ?? -9) }.joined(separator: " ")
+    return "\(codes) \(fields.dropFirst(2).first?.string ?? "")"
   }
 
   private func names(_ both: [Int]) -> [String] { scripts.names(both.map { keys[$0] }) }

@@ -114,7 +114,7 @@ struct AcquireStateTableTests {
       state.gotTurn()
       return .none
     case .heard:
-      state.heard(ofHolder: "holder")
+      state.heard(KeyState(holder: "holder", remaining: nil))
       return .none
     case .cannotQueue:
       return name(state.cannotQueue(at: start, roundTrip: .zero, using: &generator))

@@ -39,7 +39,9 @@ struct ExtendRequestTests {
         == ["2", "one", "four", "a", "3000", "1", "c", "3000", "1"])
     let extended = try question.read(answer(.array([.integer(0), .integer(1)])), fences: fences)
       .get()
-    #expect(extended.outcomes == [.notOurs, .notAsked, .ours])
+    #expect(extended.outcomes == [.deleted, .notAsked, .ours])
+    let other = try question.read(answer(.array([.string("x"), .integer(1)])), fences: fences).get()
+    #expect(other.outcomes == [.taken(by: "x"), .notAsked, .ours])
     #expect(throws: StoreFailure.self, "an answer for those that were left out, too") {
       try question.read(answer(.array([.integer(1), .integer(1), .integer(1)])), fences: fences)
         .get()
@@ -54,7 +56,7 @@ struct ExtendRequestTests {
       "3", "one", "two", "three", "a", "3000", "1", "b", "3000", "2",
     ]
     #expect(question.commandToSend()?.arguments.dropFirst(2) == words[...])
-    _ = leases[0].lose(.takenAway)
+    _ = leases[0].lose(.deleted)
     #expect(
       question.commandToSend()?.arguments.dropFirst(2) == ["2", "two", "three", "b", "3000", "2"])
     let extended = try question.read(answer(.array([.integer(1)])), fences: fences).get()

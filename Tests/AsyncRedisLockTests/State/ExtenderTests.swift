@@ -27,6 +27,49 @@ struct ExtenderTests {
     #expect(isLost.value && lease.hasEnded)
   }
 
+  @Test(
+    "If a lease is lost because the process did not run, its reason says so in any case",
+    arguments: [false, true])
+  func stall(foundByRelease: Bool) throws {
+    let time = HandFiredTime()
+    let store = StubStore(clock: LockClock(time))
+    let extender = Extender(
+      store: store, operationTimeout: .seconds(5),
+      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+    let lease = Lease(
+      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
+      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: time.now),
+      minHold: .zero, clock: store.clock, origin: .asked
+    ) { _ in }
+    #expect(extender.add(lease))
+    let due = try #require(time.alarm.value)
+    time.present.value = due + .milliseconds(3100)
+    #expect(lease.lossExplanation == "this process did not run for 3.1 s")
+    if foundByRelease { _ = lease.beginRelease(isAwaited: false) } else { try time.fireNext() }
+    #expect(lease.hasEnded && lease.lossReason == .expired)
+    time.present.value = due + .seconds(60)
+    #expect(lease.lossExplanation == "this process did not run for 3.1 s")
+  }
+
+  @Test("If a lease is lost although the process runs, its reason is the last failure")
+  func noStall() throws {
+    let time = HandFiredTime()
+    let store = StubStore(clock: LockClock(time))
+    let extender = Extender(
+      store: store, operationTimeout: .seconds(5),
+      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+    let lease = Lease(
+      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
+      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: time.now),
+      minHold: .zero, clock: store.clock, origin: .asked
+    ) { _ in }
+    #expect(extender.add(lease))
+    try time.fireNext()
+    store.extensions.exchange([]).first?(.failure(.unreachable("no answer in time")))
+    while !lease.hasEnded { try time.fireNext() }
+    #expect(lease.lossExplanation == "it could not be extended in time: no answer in time")
+  }
+
   @Test("The answer *not ours* also ends the lease to which the token was handed on meanwhile")
   func handedOnMeanwhile() throws {
     let store = StubStore(clock: LockClock(HandFiredTime()))
@@ -49,8 +92,8 @@ struct ExtenderTests {
     answer(.notAsked)
     #expect(next.isHeld, "the answer was for the former holder, which no longer asks")
     extender.extend(lease, by: .seconds(1)) { _ in }
-    answer(.notOurs)
+    answer(.taken(by: "theirs"))
     #expect(!next.isHeld)
-    #expect(next.lossReason == .takenAway)
+    #expect(next.lossReason == .takenByAnother && next.newHolder?.value == "theirs")
   }
 }

@@ -111,9 +111,9 @@ struct LeaseStateTests {
   @Test("A lease is lost once and for good")
   func lostOnce() {
     var lease = makeLease()
-    #expect(lease.lose(.takenAway) == .lose(.takenAway))
+    #expect(lease.lose(.deleted) == .lose(.deleted))
     #expect(lease.lose(.expired) == .none)
-    #expect(lease.lossReason(at: start) == .takenAway)
+    #expect(lease.lossReason(at: start) == .deleted)
     #expect(lease.nextEvent == nil)
     #expect(lease.extended(by: .seconds(3), sentAt: start, at: start) == .none)
     #expect(!lease.isHeld(at: start))
@@ -236,7 +236,7 @@ struct LeaseStateTests {
         _ = lease.concludeExtension(sentAt: sentAt, at: now, roundTrip: .zero)
         if !wasOver { bound = max(bound, LeaseState.validity(of: .seconds(3), sentAt: sentAt)) }
       case 3: lease.planExtensions(roundTrip: .zero, share: 0.5)
-      case 4 where Int.random(in: 0..<10, using: &generator) == 0: _ = lease.lose(.takenAway)
+      case 4 where Int.random(in: 0..<10, using: &generator) == 0: _ = lease.lose(.deleted)
       default: _ = lease.tick(at: now, slack: .milliseconds(5))
       }
       let isHeld = lease.isHeld(at: now)
@@ -257,7 +257,7 @@ struct LeaseStateTests {
     )
     let valid = LeaseState.Releasing.giveBack(wasValid: true, isRepetition: false)
     let late = LeaseState.Releasing.giveBack(wasValid: false, isRepetition: false)
-    let lost = LeaseState.Ending.lost(.takenAway)
+    let lost = LeaseState.Ending.lost(.deleted)
     let table: [Row] = [
       ("held", [], nil, false, valid),
       ("lost", [.lose], lost, false, late),
@@ -289,7 +289,7 @@ struct LeaseStateTests {
       var lease = makeLease()
       for event in row.path {
         switch event {
-        case .lose: _ = lease.lose(.takenAway)
+        case .lose: _ = lease.lose(.deleted)
         case .release: lease.release(at: start)
         case .revoke: lease.release(at: start, revokes: true)
         case .giveBackSucceeds: lease.gaveBack(successfully: true)

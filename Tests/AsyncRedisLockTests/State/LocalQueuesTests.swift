@@ -177,7 +177,7 @@ struct LocalQueuesTests {
     _ = queues.enter(keys, options: .init())
     let waiter = try enter(queues)
     let lease = makeLease()
-    #expect(lease.lose(.takenAway))
+    #expect(lease.lose(.deleted))
     queues.end(lease, keys)
     #expect(!waiter.isOver, "another task leads")
     _ = queues.settle(keys, lease)

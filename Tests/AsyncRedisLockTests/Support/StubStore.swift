@@ -34,6 +34,7 @@ final class StubStore: LockStore {
 
   func makeToken(label: String?) -> String { "token" }
   func connect(by deadline: Instant) async throws(StoreFailure) {}
+  func ping(by deadline: Instant) async throws(StoreFailure) {}
 
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant

@@ -72,7 +72,7 @@ struct Holding: Sendable {
   /// Notes why the lock is gone, if it is.
   func noteLoss(of lock: Lock) {
     guard let reason = lock.lossReason else { return }
-    let loss: Record.Loss = reason == .takenAway ? .takenAway : .expired
+    let loss: Record.Loss = reason.isSaidByServer ? .takenAway : .expired
     let now = LogClock.now
     for slot in slots {
       log.setOnce(.loss, of: slot, to: loss.rawValue)
@@ -105,7 +105,7 @@ extension ReleaseOutcome {
   var logged: Record.Outcome {
     switch self {
     case .released: .released
-    case .expired: .expired
+    case .expired, .deleted: .expired
     case .takenByAnother: .takenByAnother
     }
   }

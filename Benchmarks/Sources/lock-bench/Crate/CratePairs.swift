@@ -8,9 +8,8 @@ struct CratePairs: Workload {
   private let waiters: CrateWaiters?
 
   init(_ order: WorkerOrder) throws {
-    guard case .pairs(let count, let held, let waiters) = order.job else {
-      throw BenchError("wrong job")
-    }
+    guard case .pairs(let count) = order.job else { throw BenchError("wrong job") }
+    let (held, waiters) = (order.crowd.held, order.crowd.waiters)
     self.count = count
     locker = try CrateLocker(url: order.url)
     lock = .crate(order.ownKey(0), locker.scripts)

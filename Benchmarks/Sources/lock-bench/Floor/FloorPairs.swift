@@ -5,12 +5,12 @@ struct FloorPairs: Workload {
   private let count: Int
 
   init(_ order: WorkerOrder) throws {
-    guard case .pairs(let count, let held, _) = order.job else { throw BenchError("wrong job") }
+    guard case .pairs(let count) = order.job else { throw BenchError("wrong job") }
     self.count = count
     connection = try HiredisConnection(url: order.url)
     lock = LockCommands.floor(order.ownKey(0), try .floor(connection))
     // The floor runs no waiters: on plain hiredis, a waiter costs a connection and nothing else.
-    try HeldKeys.take(held, order, connection)
+    try HeldKeys.take(order.crowd.held, order, connection)
     _ = try pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
   }
 

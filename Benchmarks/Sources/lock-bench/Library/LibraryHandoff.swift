@@ -6,13 +6,15 @@ struct LibraryHandoff: Workload {
   private let tasks: Int
   private let log: HandoffLog
   private let locker: Locker
+  private let crowd: LibraryCrowd
 
   init(_ order: WorkerOrder) async throws {
     guard case .handoff(let tasks) = order.job else { throw BenchError("wrong job") }
     self.order = order
     self.tasks = tasks
     log = try HandoffLog(path: order.logPath ?? "")
-    locker = try await Locker(url: order.url)
+    locker = try await LibraryLocks.locker(order)
+    crowd = try await LibraryCrowd(order, locker)
     try await locker.acquire(order.ownKey(0)).release()
   }
 
@@ -30,7 +32,10 @@ struct LibraryHandoff: Workload {
     return Outcome()
   }
 
-  func end() async { await locker.close() }
+  func end() async {
+    await crowd.end()
+    await locker.close()
+  }
 }
 
 /// Takes turns up to the deadline.

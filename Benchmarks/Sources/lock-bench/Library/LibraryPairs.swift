@@ -5,22 +5,14 @@ struct LibraryPairs: Workload {
   private let locker: Locker
   private let key: String
   private let count: Int
-  private let held: [Lock]
-  private let waiters: LibraryWaiters?
+  private let crowd: LibraryCrowd
 
   init(_ order: WorkerOrder) async throws {
-    guard case .pairs(let count, let held, let waiters) = order.job else {
-      throw BenchError("wrong job")
-    }
+    guard case .pairs(let count) = order.job else { throw BenchError("wrong job") }
     self.count = count
     key = order.ownKey(0)
     locker = try await LibraryLocks.locker(order)
-    self.held = try await LibraryLocks.take(
-      held, order, locker,
-      LockOptions(ttl: .milliseconds(HeldKeys.ttl), extend: .milliseconds(HeldKeys.ttl / 3)),
-      within: 30)
-    guard self.held.count == held else { throw BenchError("too few locks could be taken") }
-    self.waiters = try await waiters > 0 ? LibraryWaiters(waiters, order, locker) : nil
+    crowd = try await LibraryCrowd(order, locker)
     _ = try await pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
   }
 
@@ -46,7 +38,7 @@ struct LibraryPairs: Workload {
   }
 
   func end() async throws {
-    await waiters?.stop()
+    await crowd.end()
     await locker.close()
   }
 }

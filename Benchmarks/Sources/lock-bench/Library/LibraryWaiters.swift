@@ -10,7 +10,7 @@ final class LibraryWaiters: Sendable {
   /// Returns when all tasks have requested the lock.
   init(_ count: Int, _ order: WorkerOrder, _ locker: Locker) async throws {
     holder = try await Locker(url: order.url)
-    let key = order.contendedKey
+    let key = order.ownKey(1)
     lock = try await holder.acquire(key)
     let (asking, continuation) = AsyncStream.makeStream(of: Void.self)
     task = Task {

@@ -2,6 +2,7 @@
 struct Case {
   var name: String
   var job: Job
+  var crowd = Crowd()
   var placement = Placement.oneCore
   /// How many workers share the job.
   var processes = 1

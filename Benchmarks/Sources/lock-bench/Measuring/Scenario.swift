@@ -98,9 +98,15 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
     ]
     return [
       Case(name: "nothing else", job: .pairs(count: pairs)),
-      Case(name: "10,000 locks held", job: .pairs(count: pairs, held: 10_000), goals: flat),
-      Case(name: "100,000 locks held", job: .pairs(count: pairs, held: 100_000), goals: flat),
-      Case(name: "10,000 waiters", job: .pairs(count: pairs, waiters: 10_000), goals: flat),
+      Case(
+        name: "10,000 locks held", job: .pairs(count: pairs), crowd: Crowd(held: 10_000),
+        goals: flat),
+      Case(
+        name: "100,000 locks held", job: .pairs(count: pairs), crowd: Crowd(held: 100_000),
+        goals: flat),
+      Case(
+        name: "10,000 waiters", job: .pairs(count: pairs), crowd: Crowd(waiters: 10_000),
+        goals: flat),
     ]
   }
 

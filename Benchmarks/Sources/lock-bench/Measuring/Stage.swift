@@ -44,8 +44,9 @@ final class Stage {
     let name = String(UInt64.random(in: 0 ... .max), radix: 36)
     let log = directory.appending(path: name).path(percentEncoded: false)
     let order = WorkerOrder(
-      contestant: contestant, job: measured.job, url: try address(measured.roundTrip, placement),
-      prefix: "bench:\(name):", counts: measured.counts, logPath: log)
+      contestant: contestant, job: measured.job, crowd: measured.crowd,
+      url: try address(measured.roundTrip, placement), prefix: "bench:\(name):",
+      counts: measured.counts, logPath: log)
     let workers = try CPUAffinity.with(placement) {
       try (0..<measured.processes).map { worker in
         var order = order

@@ -1,8 +1,7 @@
 /// A worker's job during a measurement.
 enum Job: Codable, Hashable {
-  /// Takes and releases a lock, one pair after another, while this many others are held and waited for; ends early
-  /// at the deadline.
-  case pairs(count: Int, held: Int = 0, waiters: Int = 0)
+  /// Takes and releases a lock, one pair after another; ends early at the deadline.
+  case pairs(count: Int)
   /// Takes and releases locks in this many tasks, each with a key of its own, up to the deadline.
   case throughput(tasks: Int)
   /// Takes turns at one key in this many tasks, and with other workers, up to the deadline.

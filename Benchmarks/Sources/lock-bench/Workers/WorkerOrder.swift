@@ -2,6 +2,7 @@
 struct WorkerOrder: Codable {
   var contestant: Contestant
   var job: Job
+  var crowd = Crowd()
   /// The server, or a proxy in front of it.
   var url: String
   /// The prefix of all keys in this measurement.
@@ -23,5 +24,5 @@ struct WorkerOrder: Codable {
   func ownKey(_ index: Int) -> String { "\(prefix)own:\(worker):\(index)" }
 
   /// A key that is held while something else is measured.
-  func heldKey(_ index: Int) -> String { "\(prefix)held:\(index)" }
+  func heldKey(_ index: Int) -> String { "\(prefix)held:\(worker):\(index)" }
 }

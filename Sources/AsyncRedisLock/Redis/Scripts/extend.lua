@@ -3,8 +3,8 @@
 -- ARGV: for each lock its token, its ttl in ms and how many of KEYS are its own; then, for one lock only, how
 -- many fencing tokens to draw. A ttl may be followed by a space and the longest that the lock ever asked for: keys that
 -- last a minute longer, because the server's clock was set back, are cut to that.
--- Returns for each 1, or 0 if a key is gone or another's, and nothing of it is changed then, or the PTTL of a key that
--- lasts more than a minute longer than its ttl; then the first number as text, if any were drawn.
+-- Returns for each 1, or the PTTL of a key that lasts more than a minute longer than its ttl; or 0 if a key is gone, or
+-- the value of one that is another's, and nothing of it is changed then. Then the first number as text, if any were drawn.
 local outcome, first = {}, 1
 for i = 1, #ARGV - 2, 3 do
   local token, ttl, last = ARGV[i], tonumber(ARGV[i + 1]), first + ARGV[i + 2] - 1
@@ -13,17 +13,18 @@ for i = 1, #ARGV - 2, 3 do
     ttl, longest = string.match(ARGV[i + 1], '^(%d+) (%d+)$')
     ttl, longest = tonumber(ttl), math.max(tonumber(ttl), tonumber(longest))
   end
-  local isOurs = 1
+  local state = 1
   for k = first, last do
     local holder = redis.pcall('GET', KEYS[k])
     if type(holder) == 'table' and not string.find(holder.err, 'WRONGTYPE', 1, true) then
       return holder
     end
     if holder ~= token then
-      isOurs = 0
+      local other = holder and (type(holder) == 'string' and string.sub(holder, 1, 512) or '')
+      state = type(state) == 'string' and state or other or 0
     end
   end
-  if isOurs == 1 then
+  if state == 1 then
     for k = first, last do
       local left = redis.call('PTTL', KEYS[k])
       -- An extension left on an old connection may run after a longer one on the new.
@@ -32,13 +33,13 @@ for i = 1, #ARGV - 2, 3 do
       elseif longest and left > longest + 60000 then
         redis.call('PEXPIRE', KEYS[k], longest)
       elseif left > ttl + 60000 then
-        isOurs = left
+        state = left
       end
     end
   end
-  outcome[#outcome + 1], first = isOurs, last + 1
+  outcome[#outcome + 1], first = state, last + 1
 end
-if #ARGV % 3 == 1 and outcome[1] > 0 then
+if #ARGV % 3 == 1 and type(outcome[1]) == 'number' and outcome[1] > 0 then
   local numbers = ARGV[#ARGV]
   local last = redis.call('INCRBY', KEYS[#KEYS], numbers)
   if last <= 9007199254740991 then

@@ -1,7 +1,8 @@
 -- Lets keys of a token that was released too early last for a time from now, and no longer.
 -- KEYS: the keys. ARGV: token, how long they last in ms.
--- Returns {outcome, 0}. outcome: 1 if all were the token's; else -1 if one is another's, 0 if one is gone.
-local outcome = 1
+-- Returns {outcome, 0}. outcome: 1 if all were the token's; else -1 if one is another's, whose value is a third element
+-- then, 0 if one is gone.
+local outcome, other = 1, nil
 for _, key in ipairs(KEYS) do
   local value = redis.pcall('GET', key)
   if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
@@ -10,9 +11,9 @@ for _, key in ipairs(KEYS) do
   if value == ARGV[1] then
     redis.call('PEXPIRE', key, ARGV[2])
   elseif value then
-    outcome = -1
+    outcome, other = -1, other or type(value) == 'string' and string.sub(value, 1, 512) or ''
   else
     outcome = math.min(outcome, 0)
   end
 end
-return {outcome, 0}
+return {outcome, 0, other}

@@ -1,7 +1,7 @@
 -- Deletes the keys that hold a token, leaves the others alone, and hands on what is free.
 -- ARGV: prefix, token, and 1 if the token may have a place in the queues, which it gives up.
--- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one is another's, 0 if one is gone.
--- handed: 1 if somebody got a key, -1 if somebody waits and could not be told, else 0.
+-- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one is another's, whose value is a third element
+-- then, 0 if one is gone. handed: 1 if somebody got a key, -1 if somebody waits and could not be told, else 0.
 --
 -- Most release one key that nobody waits for, and then one that somebody waits for who wants no other: that is done
 -- in a straight line, without the functions below, and says the same. The number of the question alone says {1, 0}.
@@ -38,7 +38,7 @@ end
 -- answer
 -- include queue.lua
 local token, locks = ARGV[2], locks()
-local outcome, free = 1, {}
+local outcome, free, other = 1, {}, nil
 for _, lock in ipairs(locks) do
   local value = redis.pcall('GET', lock.key)
   if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
@@ -48,7 +48,7 @@ for _, lock in ipairs(locks) do
     call('DEL', lock.key)
     free[#free + 1] = lock
   elseif value then
-    outcome = -1
+    outcome, other = -1, other or type(value) == 'string' and string.sub(value, 1, 512) or ''
   else
     free[#free + 1] = lock
     outcome = math.min(outcome, 0)
@@ -60,4 +60,4 @@ if ARGV[3] and prefix ~= '' then
     pcall(leave, lock, token)
   end
 end
-return {outcome, serve(free)}
+return {outcome, serve(free), other}

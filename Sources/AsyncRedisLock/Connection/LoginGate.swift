@@ -1,0 +1,59 @@
+internal import Synchronization
+
+/// Lets one login a second through, for all connections of a locker, once the server has refused one.
+///
+/// A password that was rotated would otherwise be tried by every call, which fills the server's log of denied logins.
+final class LoginGate: Sendable {
+  /// Whether a login may be tried.
+  enum Admission: Equatable {
+    case go
+    /// Not before an instant, because of what the server said last.
+    case wait(until: Instant, ServerError)
+  }
+
+  private struct Refusal {
+    let error: ServerError
+    let time: Instant
+    var next: Instant
+
+    /// The refusal for a call that was not worth a login of its own.
+    func told(at now: Instant) -> ServerError {
+      let age = time.duration(to: now).roundedForMessage
+      return error.adding(" (said \(age) ago; a login is tried once a second at most)")
+    }
+  }
+
+  /// From one login to the next.
+  static let interval = Duration.seconds(1)
+
+  private let refusal = Locked<Refusal?>(nil)
+
+  /// Asks for a login now; after a refusal it stands for the one that may be tried in this second.
+  func admit(at now: Instant) -> Admission {
+    refusal.withLock { refusal in
+      guard let current = refusal else { return .go }
+      if now < current.next { return .wait(until: current.next, current.told(at: now)) }
+      refusal?.next = now + Self.interval
+      return .go
+    }
+  }
+
+  /// What the server said last, if no login may be tried now.
+  func refusal(at now: Instant) -> ServerError? {
+    refusal.withLock { refusal in
+      guard let refusal, now < refusal.next else { return nil }
+      return refusal.told(at: now)
+    }
+  }
+
+  /// Notes that a login was refused.
+  func refused(_ error: ServerError, at now: Instant) {
+    refusal.withLock { refusal in
+      let next = max(refusal?.next ?? now, now + Self.interval)
+      refusal = Refusal(error: error, time: now, next: next)
+    }
+  }
+
+  /// Notes that a login has succeeded.
+  func opened() { refusal.withLock { $0 = nil } }
+}

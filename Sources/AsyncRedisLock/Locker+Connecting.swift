@@ -1,0 +1,90 @@
+public import Logging
+
+extension Locker {
+  // MARK: At once
+
+  /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
+  ///
+  /// - Parameters:
+  ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  ///   - logger: The logger for notices, warnings and debug messages.
+  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad
+  ///   URL or configuration, `unreachable` when there is no connection within the connect timeout, `refused` when the
+  ///   server refuses the login or the database; `CancellationError` when the task is cancelled.
+  public convenience init(
+    url: String, logger: Logger = Logger(label: "async-redis-lock")
+  ) async throws {
+    try await self.init(configuration: LockerConfiguration(url: url), logger: logger)
+  }
+
+  /// Connects to a server.
+  ///
+  /// - Parameters:
+  ///   - configuration: Where the server is, and how to use it.
+  ///   - logger: The logger for notices, warnings and debug messages.
+  /// - Throws: As ``init(url:logger:)``.
+  public convenience init(
+    configuration: LockerConfiguration, logger: Logger = Logger(label: "async-redis-lock")
+  ) async throws {
+    try await self.init(configuration, on: HostMachine(), logger: logger)
+  }
+
+  /// Connects to a server on a machine that may be a simulated one.
+  package convenience init(
+    _ configuration: LockerConfiguration, on machine: any Machine, logger: Logger
+  ) async throws {
+    let reporter = Reporter(
+      logger: logger, label: configuration.label, configuration: configuration, on: machine)
+    try await self.init(configuration, on: machine, reporter: reporter)
+  }
+
+  convenience init(
+    _ configuration: LockerConfiguration, on machine: any Machine = HostMachine(),
+    reporter: Reporter
+  ) async throws {
+    try self.init(configuration, unconnectedOn: machine, reporter: reporter)
+    do throws(StoreFailure) {
+      try await coordinator.store.connect(by: machine.clock.now + configuration.connectTimeout)
+    } catch .cancelled {
+      throw CancellationError()
+    } catch {
+      throw LockError(error, keys: [], phase: .connect)
+    }
+  }
+
+  // MARK: When it is needed
+
+  /// Creates a locker for a server named by a URL, and connects when the first call needs that.
+  ///
+  /// The URL is checked at once, and the server is not asked. With the package trait `ServiceLifecycle`, `run()`
+  /// connects, too, and tries again until that works. While the server cannot be reached, calls throw
+  /// ``LockError/Code/unreachable`` in the end; ``isConnected`` and ``ping()`` tell how things are.
+  ///
+  /// - Parameters:
+  ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  ///   - logger: The logger for notices, warnings and debug messages.
+  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad URL,
+  ///   `unreachable` if the system has no descriptor left.
+  public convenience init(
+    connectingLazilyTo url: String, logger: Logger = Logger(label: "async-redis-lock")
+  ) throws {
+    try self.init(connectingLazilyTo: LockerConfiguration(url: url), logger: logger)
+  }
+
+  /// Creates a locker, and connects when the first call needs that.
+  ///
+  /// - Parameters:
+  ///   - configuration: Where the server is, and how to use it.
+  ///   - logger: The logger for notices, warnings and debug messages.
+  /// - Throws: As ``init(connectingLazilyTo:logger:)-(String,_)``.
+  public convenience init(
+    connectingLazilyTo configuration: LockerConfiguration,
+    logger: Logger = Logger(label: "async-redis-lock")
+  ) throws {
+    let machine = HostMachine()
+    let reporter = Reporter(
+      logger: logger, label: configuration.label, configuration: configuration, on: machine,
+      isFirstAwaited: false)
+    try self.init(configuration, unconnectedOn: machine, reporter: reporter)
+  }
+}

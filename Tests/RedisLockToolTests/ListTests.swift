@@ -1,0 +1,87 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("redis-lock list", .timeLimit(.minutes(2)))
+  struct ListTests {
+    /// A lock of this library whose holder does not exist.
+    private let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
+
+    private func object(_ line: some StringProtocol) throws -> [String: Any] {
+      try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+
+    @Test("The list finds all locks among other keys, with a pattern or without")
+    func list() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      for number in 0..<3000 { _ = try client("SET", "noise-\(number)", "x") }
+      _ = try client("SET", "foreign", "uuid", "PX", "60000")
+      _ = try client("RPUSH", "list", "a")
+      let holders = try await [
+        ToolProcess.hold("a-1", on: server), ToolProcess.hold("b-1", on: server),
+      ]
+      let all = try await ToolProcess.run(["list"], on: server)
+      let names = all.output.split(separator: "\n").map { $0.prefix { $0 != ":" } }.sorted()
+      #expect(names == ["a-1", "b-1"])
+      #expect(all.output.contains("nightly on ") && all.output.contains("s left"))
+      let some = try await ToolProcess.run(["list", "--json", "a*"], on: server)
+      let lock = try object(some.output)
+      #expect(lock["key"] as? String == "a-1")
+      // Taken from the record of the run.
+      let fence = holders[0].output.trimmingCharacters(in: .whitespacesAndNewlines)
+      #expect(lock["fencingToken"] as? UInt64 == UInt64(fence) && lock["since"] is String)
+      let foreign = try await ToolProcess.run(["list", "--foreign", "f*"], on: server)
+      #expect(foreign.output.hasPrefix("foreign: held by \"uuid\", "))
+      #expect(try await ToolProcess.run(["list", "nothing*"], on: server).output.isEmpty)
+      withExtendedLifetime(holders) {}
+    }
+
+    @Test("The list shows locks that never expire and, for a pattern, those of other clients")
+    func neverExpire() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      try client("SET", "job:stuck", token)
+      try client("SET", "job:fine", token, "PX", "100000")
+      try client("SET", "job:foreign", "uuid")
+      try client("SET", "data", "no lock")
+      let list = try await ToolProcess.run(["list"], on: server)
+      #expect(list.output.split(separator: "\n").count == 2)
+      let stuck = list.output.split(separator: "\n").filter { $0.hasSuffix(", never expires") }
+      #expect(stuck.count == 1 && stuck[0].hasPrefix("job:stuck: held by job on host"), "\(list)")
+      let json = try await ToolProcess.run(["list", "--json", "job:stuck"], on: server)
+      #expect(try object(json.output)["remaining"] == nil)
+
+      let all = try await ToolProcess.run(["list", "--foreign"], on: server)
+      #expect(!all.output.contains("data") && !all.output.contains("foreign"), "\(all.output)")
+      let some = try await ToolProcess.run(["list", "--foreign", "job:*"], on: server)
+      #expect(some.output.contains("job:foreign: held by \"uuid\", never expires\n"), "\(some)")
+
+      let board = try ToolProcess(["list", "--watch"], on: server)
+      await until("both are shown") { board.output.split(separator: "\n").count >= 3 }
+      let lines = board.output.split(separator: "\n")
+      #expect(lines.contains { $0.hasPrefix("job:stuck") && $0.contains("for ever") })
+    }
+
+    @Test("Every subcommand accepts operands behind --")
+    func operandsBehindTerminator() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      for key in ["apple", "berry"] { _ = try client("SET", key, token, "PX", "100000") }
+      let list = try await ToolProcess.run(["list", "--", "a*"], on: server)
+      #expect(list.output.hasPrefix("apple: ") && !list.output.contains("berry"))
+      let status = try await ToolProcess.run(["status", "--", "apple", "-v"], on: server)
+      #expect(status.output.hasPrefix("apple: held") && status.output.hasSuffix("\n-v: free\n"))
+      _ = try client("SET", "-v", "theirs")
+      let doctor = try await ToolProcess.run(["doctor", "--", "-"], on: server)
+      #expect(doctor.output.contains("1 of the keys that begin with - never expire"))
+      let release = try await ToolProcess.run(["release", "--force", "--", "-v"], on: server)
+      #expect(release.status == 0 && release.output.hasPrefix("-v was held by"))
+      #expect(try server.keys() == ["apple", "berry"])
+    }
+  }
+#endif

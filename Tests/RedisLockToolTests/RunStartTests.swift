@@ -1,0 +1,78 @@
+#if CommandLineTool
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("Checks of redis-lock run before it asks for the lock", .timeLimit(.minutes(2)))
+  struct RunStartTests {
+    @Test("A tool without a command is a usage error")
+    func nothingToDo() async throws {
+      #expect(try await ToolProcess.run([]).status == 64)
+    }
+
+    @Test("If an argument of the tool itself is not UTF-8, it is refused, and nothing is locked")
+    func notUTF8() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [server.url],
+        through: [
+          "/bin/sh", "-c", "REDIS_LOCK_URL=$1 exec \"$0\" run \"$(printf 'k\\351y')\" -- echo ran",
+        ])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 64)
+      #expect(outcome.output.isEmpty)
+      #expect(outcome.errors.contains("UTF-8"))
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("A command that cannot be started is noticed before the lock is taken")
+    func tooLarge() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let keys = ["a", "b"].map { String(repeating: $0, count: 70_000) }
+      let outcome = try await ToolProcess.run(["run"] + keys + ["--", "echo", "ran"], on: server)
+      #expect(outcome.status == 126)
+      #expect(outcome.output.isEmpty)
+      #expect(try RedisClient(server)("DBSIZE") == .integer(0))
+    }
+
+    @Test(
+      "A tool that may create too few threads says so and does not ask for a lock",
+      .enabled("Only root can set the limit.") { Nobody.canRun })
+    func tooFewThreads() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "key", "--", "echo", "ran"], on: server,
+        through: Nobody.command + ["prlimit", "--nproc=5"])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 71)
+      #expect(outcome.output.isEmpty)
+      #expect(outcome.errors.contains("threads"))
+      #expect(try RedisClient(server)("DBSIZE") == .integer(0))
+    }
+
+    // A sanitizer reserves more address space than there is memory.
+    #if os(Linux) && !THREAD_SANITIZER && !ADDRESS_SANITIZER
+      @Test(
+        "A tool with little address space runs the command or does not ask for a lock",
+        arguments: Array(stride(from: 80_000, through: 400_000, by: 40_000)))
+      func fewAddresses(kilobytes: Int) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "--record-for", "0", "key", "--", "echo", "ran"], on: server,
+          through: ["/bin/sh", "-c", "ulimit -c 0; ulimit -v \(kilobytes); exec \"$0\" \"$@\""])
+        let outcome = await tool.outcome()
+        let hasRun = outcome.status == 0 && outcome.output == "ran\n" && outcome.errors.isEmpty
+        let hasRefused =
+          outcome.status == 71 && outcome.output.isEmpty
+          && outcome.errors.contains("too few threads")
+        #expect(hasRun || hasRefused, "\(outcome)")
+        #expect(hasRun || kilobytes < 400_000)
+        #expect(try server.keys().isEmpty)
+      }
+    #endif
+  }
+#endif
