@@ -22,9 +22,9 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CFloor", path: "Modules/CFloor"),
-    // Counts allocations and references, for what a pair costs.
+    // Counts allocations and references, to show the cost of a pair.
     .target(name: "CCounting"),
-    // A link to the tests' target, which is no product of the package.
+    // A link to the tests' target, which is not a product of the package.
     .target(name: "PrivateRedis", swiftSettings: settings),
     .executableTarget(
       name: "lock-bench",

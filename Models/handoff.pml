@@ -1,12 +1,11 @@
 /*
- * One lock, handed from client to client: the rules of the protocol's text (Protocol.md) for one key.
+ * One lock that is handed from client to client: the protocol's rules (Protocol.md) for one key.
  *
- * The server runs one command after the other; each is a script and happens at once. A client has one
- * connection for commands, on which they are executed in order, and an inbox for grants. What the faults
- * may do is chosen by -D switches, see `check` and README.md; so are the rules that are left out to show
- * what they are for.
+ * The server runs one command after another; each is a script and atomic. A client has a connection for commands,
+ * which are executed in order, and an inbox for grants. Switches with -D select the possible faults, and the rules
+ * to leave out in order to show their purpose; see `check` and README.md.
  *
- * Time is a number of ticks. A key set at a tick is there until TTL ticks later.
+ * Time is a number of ticks. A key set at a tick exists until TTL ticks later.
  */
 
 #ifndef N
@@ -49,22 +48,22 @@ byte queued = 0;
 byte lapse[N * TOKENS + 1];
 byte fence = 0;
 
-/* The clients, as far as others have to know. */
+/* The clients, as far as other processes need to know. */
 byte connection[N];        /* which of the two is in use */
 bool isListening[N];       /* whether the client has an inbox */
-bool isElsewhere[N];       /* it is on a replica: what a script publishes arrives, and counts for nothing */
+bool isElsewhere[N];       /* the inbox is on a replica: it hears published messages, but is not counted */
 bool hasCrashed[N];
-bool isHeld[N];            /* it believes in a lock, until validUntil */
+bool isHeld[N];            /* it relies on a lock, until validUntil */
 byte validUntil[N];
-bool isWaiting[N];         /* it stands in the queue, as far as it knows */
-byte nextPoll[N];          /* when it has to ask again, while it waits and has no question under way */
+bool isWaiting[N];         /* it is in the queue, as far as it knows */
+byte nextPoll[N];          /* when it polls next, while it waits and has no request under way */
 bool isAsking[N];
 bool isDone[N];
 
-/* What only the properties look at. */
+/* Read only by the properties. */
 bool isGivenUp[N * TOKENS + 1];
 byte bestNumber = 0;
-byte bestTaking = 0;       /* which taking of the key the largest number believed in belongs to */
+byte bestTaking = 0;       /* the taking of the key to which the largest believed number belongs */
 byte takings = 0;
 byte takingOf[N * TOKENS + 1];
 byte freeTicks = 0;
@@ -125,7 +124,7 @@ inline give(token) {
   takingOf[token] = takings
 }
 
-/* Hands a free key to the first who waits for it and can be told. */
+/* Hands a free key to the first waiter that can be told. */
 inline hand(caller) {
   k = 0;
   do
@@ -138,7 +137,7 @@ inline hand(caller) {
         :: other == caller -> give(other)
 #ifdef PUBLISH_FIRST
         :: other != caller && isElsewhere[OWNER(other)] && nfull(inbox[OWNER(other)]) ->
-           /* The grant is taken back, since nobody was counted; the replica passes the message on. */
+           /* The grant is revoked, since no listener was counted; the replica passes the message on. */
            fence++;
            inbox[OWNER(other)]!other, fence;
            k++
@@ -148,14 +147,14 @@ inline hand(caller) {
            give(other);
            inbox[OWNER(other)]!other, fence;
            leave(other)
-        :: else -> k++      /* it keeps its place */
+        :: else -> k++      /* it keeps its entry */
         fi
      fi
   :: else -> break
   od
 }
 
-/* Replies go to nobody when the client has another connection by now, or none. */
+/* If the client has another connection by now, or none, replies are dropped. */
 inline answer(kind, token, sentAt, number, left) {
   if
   :: isCurrent -> replies[OWNER(token)]!kind, token, sentAt, number, left
@@ -175,7 +174,7 @@ inline execute(c) {
      :: else
      fi
 #else
-     /* The pipeline as one step, where nothing comes between its commands that matters. */
+     /* The pipeline as one step, if no relevant command comes in between. */
      if
      :: isFree -> give(token); fence++; answer(HELD, token, sentAt, fence, 0)
      :: else -> answer(WAIT, token, sentAt, 0, 0)
@@ -297,7 +296,7 @@ active proctype Server() {
 
 inline send(kind, token, ttl) { commands[c * 2 + connection[c]]!kind, token, ttl, now }
 
-/* A lock is believed in from now on. */
+/* Relies on a lock from now on. */
 inline believe(from, number, length) {
 #ifdef VALID_FROM_RECEIPT
   validUntil[c] = now + length;
@@ -358,7 +357,7 @@ proctype Client(byte c) {
      }
   :: atomic { mine == NONE && !(turns < TURNS(c) && used < TOKENS) -> isDone[c] = true; break }
 
-  /* Polls when it is time. */
+  /* Polls when a poll is due. */
   :: atomic { isWaiting[c] && !isAsking[c] && nextPoll[c] <= now && now < MAXT ->
        send(POLL, mine, TTL);
        isAsking[c] = true; isHurried = false
@@ -435,7 +434,7 @@ proctype Client(byte c) {
              fi
           :: else
           fi
-       :: else         /* of a token that was given up, whose clean-up is on its way; or of one that is held */
+       :: else         /* for a token that was given up, whose clean-up is under way; or for one that is held */
        fi;
        token = 0; number = 0
      }
@@ -475,7 +474,7 @@ proctype Client(byte c) {
 #else
           send(CLEANUP, mine, 0);
           giveUp(); forget();
-          /* The turn goes on with a new token. */
+          /* The turn continues with a new token. */
           turns--
 #endif
        :: else -> connection[c] = 1; isAsking[c] = false
@@ -484,7 +483,7 @@ proctype Client(byte c) {
        :: replies[c]?kind, token, sentAt, number, left
        :: empty(replies[c]) -> break
        od;
-       /* What has not been executed arrives later, or never. */
+       /* Commands that have not been executed arrive later, or never. */
        if
        :: true
        :: nempty(commands[c * 2]) ->
@@ -496,7 +495,7 @@ proctype Client(byte c) {
        kind = 0; token = 0; sentAt = 0; number = 0; left = 0
      }
 
-  /* The inbox breaks: what was on its way is lost. Later it is back, and asks. */
+  /* The inbox breaks: messages under way are lost. Later, it is back, and the client polls. */
   :: atomic { inboxBreaks > 0 && isListening[c] && c == 0 ->
        inboxBreaks--;
        isListening[c] = false;
@@ -507,7 +506,7 @@ proctype Client(byte c) {
        token = 0; number = 0
      }
 #ifdef ELSEWHERE
-  /* It comes back on a replica, and hears what is replicated, until it is moved. */
+  /* It comes back on a replica, and hears replicated messages until it is moved. */
   :: atomic { !isListening[c] -> isListening[c] = true; isElsewhere[c] = true }
 #endif
   :: atomic { !isListening[c] || isElsewhere[c] ->
@@ -520,7 +519,7 @@ proctype Client(byte c) {
 #endif
      }
 
-  /* Ends without a word. */
+  /* Crashes. */
   :: atomic { crashes > 0 && c == 1 ->
        crashes--;
        hasCrashed[c] = true; isHeld[c] = false; isWaiting[c] = false; isAsking[c] = false; isDone[c] = true;
@@ -529,7 +528,7 @@ proctype Client(byte c) {
   od
 }
 
-/* ---- Time, and what must not be when it has passed ---- */
+/* ---- Time, and the properties that must hold when it has passed ---- */
 
 #if N > 2
 #define noCommandsOfThird (empty(commands[4]) && empty(commands[5]))
@@ -542,7 +541,7 @@ proctype Client(byte c) {
 #define someoneWaits ((isWaiting[0] && !hasCrashed[0]) || (isWaiting[1] && !hasCrashed[1]))
 
 #ifdef PROMPT
-/* Everybody does at once what is due; only the faults are left to chance. */
+/* Each party acts as soon as it can; only the faults are left to chance. */
 #define mayPass (noCommands && noMessages && !isDue(0) && !isDue(1) && isListening[0] && isListening[1])
 #else
 #define mayPass true
@@ -553,7 +552,7 @@ active proctype Time() {
   do
   :: atomic { now < MAXT && mayPass ->
 #ifdef PROMPT
-       /* No lost wake-up: a key that is free, with somebody waiting for it, does not stay so. */
+       /* No lost wake-up: a free key does not stay free while a client waits for it. */
        if
        :: isFree && someoneWaits -> freeTicks++; assert(freeTicks <= 1)
        :: else -> freeTicks = 0
@@ -561,7 +560,7 @@ active proctype Time() {
 #endif
        now++
      }
-  /* Nothing is left of who gave up, once all that was sent is executed. */
+  /* Once every command is executed, nothing is left of a client that gave up. */
   :: atomic { noCommands ->
 #ifndef EXCLUSION_ONLY
        assert(holder == NONE || expiry <= now || !isGivenUp[holder]);

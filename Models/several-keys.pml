@@ -1,12 +1,11 @@
 /*
- * Waiters for two keys, and traffic of others on each of the keys: the rules of the protocol's text
- * (Protocol.md) for several keys.
+ * Waiters for two keys, and other traffic on each of the keys: the protocol's rules (Protocol.md) for several keys.
  *
- * Scripts happen at once, and messages arrive at once: what late and lost messages do is the matter of
- * handoff.pml. There is no time: who holds a key releases it at some time, who waits polls again and
- * again. A queue is the order of its entries, so a ticket is the place in it.
+ * Scripts are atomic, and messages arrive at once; handoff.pml covers late and lost messages. There is no time: a
+ * holder releases its key at some time, and a waiter polls repeatedly. A queue is the order of its entries, so a
+ * ticket is a place in it.
  *
- * Clients 0 and 1 want both keys, once. Client 2 wants key A and client 3 key B, for ever.
+ * Clients 0 and 1 want both keys, once. Client 2 wants key A and client 3 wants key B, for ever.
  */
 
 #define N 4
@@ -14,13 +13,13 @@
 #define B 1
 #define NOBODY 255
 
-byte holder[2] = NOBODY;       /* of key A, of key B; also who has it reserved */
-byte queue[8] = NOBODY;        /* four places for key A, four for key B; three are ever used */
-bool isGranted[N];             /* holds all that it wants */
+byte holder[2] = NOBODY;       /* of key A, of key B; also its reservation */
+byte queue[8] = NOBODY;        /* four places for key A, four for key B; at most three are used */
+bool isGranted[N];             /* holds all the keys it wants */
 bool isDone[N];
 bool isGivenUp[N];
 bool isDeaf[N];                /* PUBLISH does not reach it for a while */
-byte turns[N];                 /* of traffic, for the eye */
+byte turns[N];                 /* turns of the traffic, for reading traces */
 
 #define wants(c, k) ((c) < 2 || (c) == (k) + 2)
 #define isMultiple(c) ((c) < 2)
@@ -66,14 +65,14 @@ inline grant(c) {
   assert(hasAll(c))
 }
 
-/* Hands a free key to the first who waits for it and can be told. */
+/* Hands a free key to the first waiter that can be told. */
 inline hand(k, caller) {
   i = 0;
   do
   :: i < 3 && place(k, i) != NOBODY && holder[k] == NOBODY ->
      c = place(k, i);
      if
-     :: c != caller && isDeaf[c] -> i++      /* it keeps its place */
+     :: c != caller && isDeaf[c] -> i++      /* it keeps its entry */
      :: c == caller -> holder[k] = c
      :: c != caller && !isDeaf[c] && !isMultiple(c) -> holder[k] = c; grant(c)
      :: c != caller && !isDeaf[c] && isMultiple(c) ->
@@ -108,7 +107,7 @@ inline poll(me) {
      if
      :: (wants(me, A) && !isIn(me, A)) || (wants(me, B) && !isIn(me, B)) ->
 #ifdef ONE_QUEUE_ENTRY_LOST
-        /* Entered anew only where it is missing. */
+        /* Entered anew only in a queue that lacks it. */
         if
         :: wants(me, A) && !isIn(me, A) -> append(me, A)
         :: else
@@ -145,7 +144,7 @@ inline poll(me) {
   fi
 }
 
-/* What a poll does about one key. */
+/* The effect of a poll on one key. */
 inline look(me, k) {
 #ifndef NO_TAKE_BACK
   if
@@ -190,7 +189,7 @@ proctype Client(byte me) {
 #endif
   do
 #ifdef NO_SERVING
-  /* Who counts on being told asks once. */
+  /* A client that relies on being told polls once. */
   :: d_step { !isGranted[me] && !hasPolled -> hasPolled = true; poll(me) }
 #else
   :: d_step { !isGranted[me] -> poll(me) }
@@ -230,6 +229,6 @@ init {
   }
 }
 
-/* Everybody who wants both keys gets them, and nothing is left of who gave up. */
+/* Each client that wants both keys gets them, and nothing is left of one that gave up. */
 ltl served { <> (isDone[0] && isDone[1]) }
 ltl clean { [] (isGivenUp[0] -> (holder[A] != 0 && holder[B] != 0 && !isIn(0, A) && !isIn(0, B))) }

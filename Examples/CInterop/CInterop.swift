@@ -2,7 +2,8 @@ import AsyncRedisLock
 import CLedger
 import Foundation
 
-/// A C library that blocks its thread for long works under a lock, and asks between two steps whether it still may.
+/// Shows a C library that blocks its thread for a long time under a lock, and asks between two steps whether it may
+/// continue.
 ///
 /// Started with a name, the program is a writer; without one, it starts four of them.
 @main
@@ -36,7 +37,7 @@ enum CInterop {
     try await loseTheLock()
   }
 
-  /// The writing of a writer that loses its lock ends with the entry it is at.
+  /// A writer that loses its lock stops after its present entry.
   private static func loseTheLock() async throws {
     let file = FileManager.default.temporaryDirectory.appending(path: "ledger-\(UUID())").path()
     defer { try? FileManager.default.removeItem(atPath: file) }
@@ -57,8 +58,8 @@ enum CInterop {
 
   private static func write(_ name: String, into file: String) async throws {
     let locker = try await Locker(url: url)
-    // The lock lasts for less time than the work takes. It is extended in the background, which needs none of the
-    // threads that may be blocked.
+    // The work takes longer than the lock's ttl. The lock is extended in the background, without the threads that
+    // may be blocked.
     let options = LockOptions(timeout: nil, ttl: .milliseconds(200), extend: .milliseconds(50))
     try await locker.withLock("example:ledger", options: options) { lock in
       let added = await add(entries, to: file, as: name, under: lock)
@@ -67,13 +68,13 @@ enum CInterop {
     await locker.close()
   }
 
-  /// Calls the library on a thread that it may block.
+  /// Calls the library on a thread that may block.
   private static func add(
     _ count: Int, to file: String, as name: String, under lock: Lock
   ) async -> Int {
     await withCheckedContinuation { continuation in
       DispatchQueue.global().async {
-        // The C function gets the lock as its context, and gives it back in each call.
+        // The C function gets the lock as its context, and passes it back in each call.
         let context = Unmanaged.passUnretained(lock).toOpaque()
         let added = withExtendedLifetime(lock) {
           ledger_add(

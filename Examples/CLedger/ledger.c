@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-// The first line of the file says how many entries follow: a reader that trusts it, and a writer that has read it a
-// moment ago, are what makes the lock necessary.
+// The first line of the file says how many entries follow. The lock is necessary because readers trust this line,
+// and because a writer may have read it a moment ago.
 int ledger_count(const char *path) {
   FILE *file = fopen(path, "r");
   if (!file) return 0;

@@ -2,9 +2,9 @@ import AsyncRedisLock
 import Foundation
 import PrivateRedis
 
-/// The main job in one run: several processes share a lock, one is killed, and one loses its lock.
+/// Shows the main job in one run: several processes share a lock, one is killed, and one loses its lock.
 ///
-/// Started with arguments, the program is one of those processes, see ``Worker``.
+/// If started with arguments, the program is one of those processes; see ``Worker``.
 @main
 enum Demo {
   static func main() async throws {
@@ -25,7 +25,7 @@ enum Demo {
     report.conclude()
   }
 
-  /// Processes increment a number in a file: read, think, write.
+  /// Lets processes increment a number in a file: read, think, write.
   private static func countTogether(_ server: RedisServer, _ report: Report) throws {
     let (processes, increments) = (6, 50)
     report.title("\(processes) processes increment a counter in a file, \(increments) times each")
@@ -48,14 +48,14 @@ enum Demo {
       if isLocked {
         report.check(lost == 0, "nothing is lost with the lock")
       } else {
-        report.check(lost > 0, "increments are lost without it: the lock has something to do")
+        report.check(lost > 0, "increments are lost without it, so the lock is needed")
       }
       report.check(
         workers.allSatisfy { $0.terminationStatus == 0 }, "all \(processes) processes succeeded")
     }
   }
 
-  /// A process that holds the lock dies without a word; the key frees itself after its ttl.
+  /// Kills the holder of a lock; the key frees itself after its ttl.
   private static func killAHolder(_ server: RedisServer, _ report: Report) async throws {
     report.title("A process that holds the lock is killed with SIGKILL")
     let locker = try await Locker(url: server.url)
@@ -64,11 +64,11 @@ enum Demo {
     while try await locker.inspect("demo:killed") == nil {
       try await Task.sleep(for: .milliseconds(10))
     }
-    // For longer than its ttl, so that extensions are seen to keep it.
+    // Longer than the ttl, to show that extensions keep the lock.
     try await Task.sleep(for: ttl * 1.5)
     let holder = try await locker.inspect("demo:killed")?.holder
     report.say(
-      "held for \((ttl * 1.5).inSeconds) with a ttl of \(ttl.inSeconds), by \(holder.map { "\($0)" } ?? "nobody")"
+      "held for \((ttl * 1.5).inSeconds) with a ttl of \(ttl.inSeconds), by \(holder.map { "\($0)" } ?? "no holder")"
     )
     report.check(
       holder?.processID == worker.processIdentifier, "the lock is kept while its holder lives")
@@ -84,7 +84,7 @@ enum Demo {
     await locker.close()
   }
 
-  /// A lock is deleted behind its holder's back; the holder's work is cancelled.
+  /// Deletes a lock behind its holder's back; the holder's work is cancelled.
   private static func takeALockAway(_ server: RedisServer, _ report: Report) async throws {
     report.title("A lock is taken away from its holder with DEL")
     let locker = try await Locker(url: server.url)

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// What the demo prints, and whether all its checks have held.
+/// The output of the demo, and whether all its checks have passed.
 final class Report: Sendable {
   private let failures = Mutex(0)
   private let start = ContinuousClock.now
@@ -10,17 +10,17 @@ final class Report: Sendable {
 
   func say(_ text: String) {
     print(text)
-    // Not buffered, so that the demo can be followed through a pipe too.
+    // Unbuffered, so that the demo can be followed through a pipe, too.
     fflush(nil)
   }
 
-  /// Prints what is checked, and how that went.
+  /// Prints a check and its result.
   func check(_ holds: Bool, _ what: String) {
     if !holds { failures.withLock { $0 += 1 } }
     say("  \(holds ? "✔" : "✘") \(what)")
   }
 
-  /// Says how it went, and ends the program with an error if a check has failed.
+  /// Prints the result, and ends the program with an error if a check has failed.
   func conclude() {
     let failures = failures.withLock { $0 }
     let time = (ContinuousClock.now - start).inSeconds

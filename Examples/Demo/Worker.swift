@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import Foundation
 
-/// A further process of the demo.
+/// Another process of the demo.
 enum Worker {
   /// Starts this program again with these arguments.
   static func start(_ arguments: String...) throws -> Process {
@@ -12,7 +12,7 @@ enum Worker {
     return process
   }
 
-  /// Does what the arguments say.
+  /// Does the work that the arguments name.
   static func main(_ arguments: [String]) async throws {
     let locker = try await Locker(url: arguments[1])
     switch arguments[0] {
@@ -45,7 +45,7 @@ enum Worker {
     }
   }
 
-  /// Not atomic: another process may write between the reading and the writing.
+  /// Not atomic: another process may write between the read and the write.
   private static func increment(_ file: URL) async throws {
     let count = Int(String(decoding: try Data(contentsOf: file), as: UTF8.self)) ?? 0
     try await Task.sleep(for: .milliseconds(1))

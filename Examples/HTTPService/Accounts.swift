@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The customers' accounts, which cannot stand two orders of the same customer at once.
+/// The customers' accounts, which must not handle two orders of the same customer at once.
 final class Accounts: Sendable {
   private struct State {
     var balances: [String: Int] = [:]
@@ -12,10 +12,10 @@ final class Accounts: Sendable {
   private let state = Mutex(State())
 
   var orders: Int { state.withLock { $0.orders } }
-  /// How often an order came while another of the same customer was under way.
+  /// How often an order came while another order of the same customer was under way.
   var overlaps: Int { state.withLock { $0.overlaps } }
 
-  /// Takes an order; the customer's balance.
+  /// Takes an order; returns the customer's balance.
   func order(for customer: String) async throws -> Int {
     let balance = state.withLock { state in
       if !state.busy.insert(customer).inserted { state.overlaps += 1 }

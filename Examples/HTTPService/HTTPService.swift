@@ -22,7 +22,7 @@ enum HTTPService {
           String(try await accounts.order(for: customer))
         }
       } catch LockError.Code.timeout {
-        // Somebody else is busy with this customer: the client may try again.
+        // Another request is busy with this customer: the client may try again.
         throw HTTPError(.conflict)
       } catch LockError.Code.lost, LockError.Code.unreachable, LockError.Code.closed {
         throw HTTPError(.serviceUnavailable)
@@ -34,7 +34,7 @@ enum HTTPService {
       onServerRunning: { channel in visitor.port.yield(channel.localAddress?.port ?? 0) },
       logger: logger)
 
-    // The first of the list is shut down last.
+    // The first service of the list is shut down last.
     let group = ServiceGroup(
       configuration: .init(
         services: [

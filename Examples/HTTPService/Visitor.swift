@@ -5,12 +5,12 @@ import ServiceLifecycle
   import FoundationNetworking
 #endif
 
-/// Orders a lot as soon as the server runs, and then has the group shut down.
+/// Sends many orders as soon as the server runs, and then makes the group shut down.
 struct Visitor: Service {
   static let requests = 60
 
   private let ports: AsyncStream<Int>
-  /// Takes the server's port.
+  /// Receives the server's port.
   let port: AsyncStream<Int>.Continuation
 
   init() { (ports, port) = AsyncStream.makeStream() }

@@ -1,9 +1,9 @@
 import AsyncRedisLock
 import Foundation
 
-/// A lock passes from one process to the next without being free in between.
+/// Passes a lock from one process to the next without its being free in between.
 ///
-/// Started with an argument, the program is the next process, and reads what it needs from its standard input.
+/// If started with an argument, the program is the next process, and reads what it needs from its standard input.
 @main
 enum HandingOver {
   static let url = ProcessInfo.processInfo.environment["REDIS_LOCK_URL"] ?? "redis://127.0.0.1:6379"
@@ -18,7 +18,7 @@ enum HandingOver {
     let lock = try await locker.acquire(key)
     print("The first process checks the import, under the number \(lock.fencingToken ?? 0).")
 
-    // Somebody else would like to have the lock, and asks all the time.
+    // A competitor tries to get the lock all the time.
     let rival = Task {
       let rival = try await Locker(url: url)
       var attempts = 0
@@ -47,7 +47,7 @@ enum HandingOver {
     let attempts = try await rival.value
     next.waitUntilExit()
     precondition(next.terminationStatus == 0, "the next process has done its work")
-    print("Somebody else has tried to get the lock \(attempts) times, in vain.")
+    print("A competitor has tried to get the lock \(attempts) times, in vain.")
   }
 
   private static func takeOver() async throws {
@@ -55,7 +55,7 @@ enum HandingOver {
     let check = try JSONDecoder().decode(DetachedLock.self, from: input)
     let locker = try await Locker(url: url)
     let lock = try await locker.adopt(check)
-    print("  The next process goes on with the import, under the number \(lock.fencingToken ?? 0).")
+    print("  The next process continues the import, under the number \(lock.fencingToken ?? 0).")
     try await Task.sleep(for: .milliseconds(300))
     try await lock.release()
   }

@@ -1,10 +1,10 @@
 import AsyncRedisLock
 
-/// A process that would lead.
+/// A process that wants to lead.
 struct Candidate {
   let name: String
 
-  /// Waits to be the leader, leads for as long as that lasts, and stands again.
+  /// Waits to become the leader, leads as long as it can, and stands again.
   func run() async throws {
     let locker = try await Locker(url: LeaderElection.url)
     let options = LockOptions(
@@ -14,7 +14,7 @@ struct Candidate {
       print("  \(name) leads, with the number \(lock.fencingToken ?? 0).")
       await withTaskGroup { group in
         group.addTask { try? await lead() }
-        // Half a second to step down in, before anybody else can lead.
+        // Half a second to step down before another candidate can lead.
         group.addTask { try? await lock.waitUntilLost(within: .milliseconds(500)) }
         await group.next()
         group.cancelAll()
@@ -24,7 +24,7 @@ struct Candidate {
     }
   }
 
-  /// What only one may do at a time; it ends when its task is cancelled.
+  /// The work that only one process may do at a time; it ends when its task is cancelled.
   private func lead() async throws {
     while true { try await Task.sleep(for: .milliseconds(100)) }
   }

@@ -3,7 +3,7 @@ import Foundation
 
 /// One of several processes leads; when it dies, the next one takes over.
 ///
-/// Started with a name, the program is a candidate; without one, it starts three of them and kills the leader.
+/// If started with a name, the program is a candidate. Otherwise, it starts three candidates and kills the leader.
 @main
 enum LeaderElection {
   static let url = ProcessInfo.processInfo.environment["REDIS_LOCK_URL"] ?? "redis://127.0.0.1:6379"
@@ -18,7 +18,7 @@ enum LeaderElection {
   }
 
   private static func killTheLeader() async throws {
-    print("Three candidates stand for election. Whoever has the lock leads.")
+    print("Three candidates stand for election. The one that has the lock leads.")
     let candidates = try ["Ada", "Brian", "Clara"].map { name in
       let process = Process()
       process.executableURL = Bundle.main.executableURL
@@ -35,7 +35,7 @@ enum LeaderElection {
     kill(first, SIGKILL)
     let second = try await leader(on: locker, besides: first)
 
-    print("The lock is taken away from the next leader, which learns that by its next extension.")
+    print("The lock is taken away from the next leader, which learns of it by its next extension.")
     try await locker.forceRelease(key)
     let third = try await leader(on: locker, besides: second)
     while try await locker.inspect(key)?.waiters.contains(where: { $0.processID == second }) != true
@@ -46,7 +46,7 @@ enum LeaderElection {
     print("Each of the three has led.")
   }
 
-  /// The process that leads, as soon as that is another one.
+  /// Waits until another process leads, and returns its number.
   private static func leader(on locker: Locker, besides former: Int32?) async throws -> Int32 {
     while true {
       if let leader = try await locker.inspect(key)?.holder.processID, leader != former {

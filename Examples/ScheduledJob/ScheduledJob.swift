@@ -1,9 +1,9 @@
 import AsyncRedisLock
 import Foundation
 
-/// A job on a timetable that runs once at each time, however many workers there are.
+/// Runs a job once at each time of its timetable, however many workers there are.
 ///
-/// Started with a number, the program is a worker; without one, it starts five of them.
+/// If started with a number, the program is a worker. Otherwise, it starts five of them.
 @main
 enum ScheduledJob {
   static let url = ProcessInfo.processInfo.environment["REDIS_LOCK_URL"] ?? "redis://127.0.0.1:6379"
@@ -23,7 +23,7 @@ enum ScheduledJob {
     let file = FileManager.default.temporaryDirectory.appending(path: "report-\(UUID())")
     defer { try? FileManager.default.removeItem(at: file) }
     try Data().write(to: file)
-    // When all have been started, and the same for all.
+    // A start after all workers have been started, and the same for all.
     let start = Date.now.timeIntervalSince1970.rounded(.down) + 3
     let workers = try (1...5).map { number in
       let process = Process()
@@ -41,14 +41,14 @@ enum ScheduledJob {
   private static func work(_ worker: Int, into file: String, from start: TimeInterval) async throws
   {
     let locker = try await Locker(url: url)
-    // The clocks of hosts differ. A worker that comes late must find the lock still taken, though the report was
-    // quick: so it is held for longer than they can differ.
+    // The clocks of hosts differ, and a late worker must find the lock still taken although the report was quick.
+    // So the lock is held for longer than the clocks can differ.
     let options = LockOptions(minHold: .milliseconds(500), label: "worker \(worker)")
     for tick in 0..<times {
-      // The clock of each worker is late by another time.
+      // The clock of each worker is late by a different amount.
       let late = Double(worker) * 0.03
       let pause = start + Double(tick) + late - Date.now.timeIntervalSince1970
-      // A worker that comes when the lock may be free again leaves this time to the others.
+      // If a worker is so late that the lock may be free again, it leaves this time to the others.
       guard pause > -0.2 else { continue }
       try await Task.sleep(for: .seconds(max(pause, 0)))
       let ran: Void? = try await locker.withLockIfAvailable("example:report", options: options) {
@@ -58,7 +58,7 @@ enum ScheduledJob {
         try handle.seekToEnd()
         try handle.write(contentsOf: Data("\(lock.fencingToken ?? 0)\n".utf8))
       }
-      if ran == nil { print("  worker \(worker) sees that somebody is at it") }
+      if ran == nil { print("  worker \(worker) sees that another worker is at it") }
     }
     await locker.close()
   }

@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// Durations: what is accepted can be counted with, and no lease is valid beyond its ttl.
+/// Durations: every accepted duration is safe to calculate with, and no lease is valid beyond its ttl.
 enum DurationFuzzer {
   private static let tenYears = Duration.seconds(315_360_000)
 
@@ -59,7 +59,7 @@ enum DurationFuzzer {
     verify(options.extend.map { $0 < options.ttl } ?? true, "\(options)")
   }
 
-  /// Lets a lease live through what the input says, beside a count of its own.
+  /// Drives a lease by the input, and compares it with a calculation of its own.
   private static func lease(_ input: inout FuzzInput) {
     var now = Instant.now
     let ttl = Duration.milliseconds(10 + Int(input.byte()) * 40)
@@ -88,11 +88,11 @@ enum DurationFuzzer {
       case 5: state.retryExtension(at: now)
       default: _ = state.tick(at: now, slack: .milliseconds(5))
       }
-      verify(state.validUntil >= former, "a lease is shortened")
+      verify(state.validUntil >= former, "a lease was shortened")
       verify(state.validUntil <= confirmed - .milliseconds(2), "a lease is too long")
       verify(state.keysLastUntil >= state.validUntil, "keys end before their lease")
       let isHeld = state.isHeld(at: now)
-      verify(!(isHeld && now >= confirmed), "held beyond the ttl")
+      verify(!(isHeld && now >= confirmed), "held beyond its ttl")
       verify(!(isHeld && hasEnded), "an ended lease comes back")
       verify(isHeld || state.lossReason(at: now) != nil || state.hasEnded, "neither held nor lost")
       verify(!isHeld || state.lossReason(at: now) == nil, "held and lost")

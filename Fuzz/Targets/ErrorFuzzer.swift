@@ -1,12 +1,12 @@
 @testable import AsyncRedisLock
 
-/// Error replies: whatever the server says, the message is short and harmless, and its code is stable.
+/// Error replies: whatever the server sends, the message is short and harmless, and its code is stable.
 enum ErrorFuzzer {
   static func run(_ input: inout FuzzInput) { check(input.text) }
 
   static func check(_ text: String) {
     let error = ServerError(message: text)
-    // Four bytes a scalar, or an escape of up to ten, and the length behind it.
+    // Four bytes a scalar, or an escape of up to ten, and the length after it.
     verify(error.message.utf8.count <= 256 * 10 + 40, "\(error.message.utf8.count) bytes")
     verify(!error.message.hasControlCharacters, "control characters in \(error.message)")
     verify(!error.code.rawValue.contains(" "), "a code of several words")

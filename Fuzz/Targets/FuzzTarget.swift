@@ -1,14 +1,14 @@
 import Foundation
 
-/// What is fuzzed, and what has to be true of every input.
+/// The fuzz targets, and the properties that every input must satisfy.
 enum FuzzTarget: String, CaseIterable {
   case duration, error, grant, inbox, name, percent, reply, token, url
 
-  /// The one that the environment names.
+  /// The target named by the environment.
   static let current: Self = {
     let name = ProcessInfo.processInfo.environment["FUZZ_TARGET"] ?? ""
     guard let target = Self(rawValue: name) else {
-      print("FUZZ_TARGET has to be one of \(allCases.map(\.rawValue).joined(separator: ", "))")
+      print("FUZZ_TARGET must be one of \(allCases.map(\.rawValue).joined(separator: ", "))")
       exit(64)
     }
     return target
@@ -29,7 +29,7 @@ enum FuzzTarget: String, CaseIterable {
   }
 }
 
-/// What libFuzzer calls with each input.
+/// Called by libFuzzer with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var input = unsafe FuzzInput(Array(UnsafeBufferPointer(start: start, count: count)))
@@ -37,7 +37,7 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   return 0
 }
 
-/// Ends the process, and by that makes the input a finding, unless the property holds.
+/// Unless the property holds, ends the process, which makes the input a finding.
 func verify(
   _ holds: Bool, _ property: @autoclosure () -> String, file: StaticString = #file,
   line: UInt = #line

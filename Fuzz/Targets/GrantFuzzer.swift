@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// Grants: a message is read as it was written, and anything else is not read at all.
+/// Grants: a well-formed message is read as it was written, and anything else is ignored.
 enum GrantFuzzer {
   static func run(_ input: inout FuzzInput) {
     read(input.text)
@@ -30,7 +30,7 @@ enum GrantFuzzer {
   private static func write(_ input: inout FuzzInput) {
     let (first, count) = (input.number() >> 11 | 1, max(input.number() & 0xff, 1))
     guard first + count <= 1 << 53 else { return }
-    // Of ASCII alone, as all tokens are: another's might make one character of the space before it.
+    // Only ASCII, like all tokens: other characters might combine with the space before them.
     let token = input.shortText().filter { $0.isASCII && $0 != " " }
     var keys: [String] = []
     repeat { keys.append("k" + input.shortText()) } while !input.isEmpty

@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// The connection that listens: only messages of its channel come out of it, and no password.
+/// The listening connection: it delivers only messages of its channel, and no password.
 enum InboxFuzzer {
   private static let channel = "redis-lock:inbox:0123456789abcdef"
   private static let secret = "Zq7Kx9vJ"

@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// Names on the server: helpers are in their key's slot of a cluster, and never another key's.
+/// Names on the server: helpers are in the cluster slot of their key, and never equal another key's.
 enum NameFuzzer {
   static func run(_ input: inout FuzzInput) {
     let names = ServerKeys(prefix: "redis-lock:")
@@ -21,7 +21,7 @@ enum NameFuzzer {
     verify(all.count == 3 && all[0].utf8.elementsEqual(key.utf8), "\(all)")
     for helper in all.dropFirst() {
       verify(helper.hasPrefix(names.prefix), helper)
-      // A tag cannot have a brace in it that would end it, or a key in front of one of its own.
+      // A helper cannot share the slot of an empty key, or of a key with a brace but without a tag.
       let hasBrace = key.utf8.contains { "{}".utf8.contains($0) }
       guard !key.isEmpty, !hasBrace || tag(Array(key.utf8)) != Array(key.utf8) else { continue }
       verify(slot(helper) == slot(key), "\(helper) is not in the slot of \(key)")
@@ -38,13 +38,13 @@ enum NameFuzzer {
     verify(Set(sorted.map { Array($0.utf8) }) == all, "\(sorted) is not \(keys)")
   }
 
-  // MARK: As the cluster specification has it
+  // MARK: By the cluster specification
 
   private static func slot(_ key: String) -> UInt16 {
     tag(Array(key.utf8)).reduce(0) { crc($0, $1) } % 16384
   }
 
-  /// What is between the first `{` and the first `}` behind it, if that is anything; else everything.
+  /// The text between the first `{` and the next `}`, unless that is empty; otherwise the whole key.
   private static func tag(_ key: [UInt8]) -> [UInt8] {
     for open in key.indices where key[open] == UInt8(ascii: "{") {
       for close in key[open...].indices where key[close] == UInt8(ascii: "}") {

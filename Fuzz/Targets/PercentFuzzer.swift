@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// Percent escapes: decoding undoes escaping, once, and never makes a text longer.
+/// Percent escapes: decoding reverses escaping, once, and never makes a text longer.
 enum PercentFuzzer {
   static func run(_ input: inout FuzzInput) {
     let bytes = input.rest
@@ -29,7 +29,7 @@ enum PercentFuzzer {
         || number == 0 && significant.isEmpty, "\(number)")
   }
 
-  /// Every byte as an escape, in capital letters and small ones by turns.
+  /// Escapes every byte, alternating upper and lower case.
   static func escaped(_ bytes: some Collection<UInt8>) -> String {
     bytes.enumerated().map { index, byte in
       let digits = String(byte, radix: 16, uppercase: index.isMultiple(of: 2))

@@ -1,18 +1,18 @@
 @testable import AsyncRedisLock
 
-/// Replies: a value or an error within bounds, however the bytes are cut up, and what is written right is
-/// read right.
+/// Replies: a value or an error within bounds, however the bytes are split; a well-formed reply is read as it was
+/// written.
 enum ReplyFuzzer {
   static func run(_ input: inout FuzzInput) {
     switch input.byte() % 32 {
     case 0, 8, 16, 24: write(&input)
-    // Seldom, for it takes a thousand times as long.
+    // Rarely, since it takes a thousand times as long.
     case 1: flood(Array(input.rest))
     default:
       let size = Int(input.byte()) + 1
       let inOne = read(input.rest, by: input.rest.count)
       let inPieces = read(input.rest, by: size)
-      // Only as far as both go: how deep a reply is nested is looked at between two reads.
+      // Compares only as far as both get: the depth of nesting is checked between two reads.
       for (first, second) in zip(inOne.replies, inPieces.replies) {
         verify(first == second, "\(first) in one piece, \(second) in pieces of \(size)")
       }
@@ -27,7 +27,7 @@ enum ReplyFuzzer {
     var failure: TransportError?
   }
 
-  /// Lets the library read bytes, so many at a time.
+  /// Makes the library read bytes, this many at a time.
   private static func read(_ bytes: ArraySlice<UInt8>, by size: Int) -> Outcome {
     let wire = Wire()
     var outcome = Outcome()
@@ -56,7 +56,7 @@ enum ReplyFuzzer {
     return outcome
   }
 
-  /// Reads a reply the way the library's callers do.
+  /// Reads a reply in the way of the library's callers.
   private static func judge(_ reply: Reply, depth: Int = 0) {
     verify(depth <= 9, "nested \(depth) deep")
     if let number = reply.fencingToken { verify(number < .max, "a number without a next") }
@@ -79,7 +79,7 @@ enum ReplyFuzzer {
     }
   }
 
-  /// Repeats the bytes without an end: every reply is complete, or cut off in time.
+  /// Repeats the bytes endlessly: every reply is complete, or is cut off in time.
   private static func flood(_ pattern: [UInt8]) {
     guard !pattern.isEmpty else { return }
     let piece = Array(repeatElement(pattern, count: 16384 / pattern.count + 1).joined())
@@ -88,7 +88,7 @@ enum ReplyFuzzer {
       var stream = try CommandStream(
         on: SocketStream(adopting: FileDescriptor(adopting: wire.client)))
       var (open, replies) = (0, 0)
-      // Many small replies are no flood, and take long.
+      // Many small replies are not a flood, and take long.
       for _ in 0..<80 where replies < 1000 {
         wire.send(piece[...])
         while try stream.read() != .nothing {}
@@ -103,7 +103,7 @@ enum ReplyFuzzer {
 
   // MARK: Writing
 
-  /// Writes a reply that the input describes, and has it read.
+  /// Writes a reply from the input, and checks that it is read back.
   private static func write(_ input: inout FuzzInput) {
     let size = Int(input.byte()) + 1
     var replies: [Reply] = []
@@ -127,7 +127,7 @@ enum ReplyFuzzer {
     }
   }
 
-  /// An error with a text that is neither escaped nor cut, so that it is the same when it is read.
+  /// An error whose text is neither escaped nor cut, so that it is read back unchanged.
   private static func error(_ text: String) -> Reply {
     let error = ServerError(message: text)
     return .error(error.message == text ? error : ServerError(message: "ERR"))

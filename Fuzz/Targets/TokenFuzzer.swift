@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// Tokens: what is made can be read, what is read can be made, and foreign values are only shown.
+/// Tokens: every token can be written and read back, and foreign values are only shown.
 enum TokenFuzzer {
   static func run(_ input: inout FuzzInput) {
     read(input.text)

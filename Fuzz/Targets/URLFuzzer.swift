@@ -1,6 +1,6 @@
 @testable import AsyncRedisLock
 
-/// URLs: what is read means the same when it is written again, and no error shows a password.
+/// URLs: a URL that is read means the same when it is written again, and no error shows a password.
 enum URLFuzzer {
   private static let marker = "Zq7Kx9vJ"
 
@@ -11,7 +11,7 @@ enum URLFuzzer {
     hide(kind, before, behind, input.text)
   }
 
-  /// Reads any text, and what was read once more.
+  /// Reads any text, and reads the result once more.
   private static func read(_ text: String) {
     guard let configuration = try? LockerConfiguration(url: text) else { return }
     do throws(LockError) {
@@ -23,7 +23,7 @@ enum URLFuzzer {
     }
   }
 
-  /// Reads a URL with a password that is known, and looks for it in all that comes of it.
+  /// Reads a URL with a known password, and looks for the password in all results.
   private static func hide(_ kind: UInt8, _ before: String, _ behind: String, _ end: String) {
     guard !end.lowercased().contains("zq7") else { return }
     let scheme = ["redis", "valkey", "unix", "rediss", "http"][Int(kind) % 5]
@@ -49,7 +49,7 @@ enum URLFuzzer {
     }
   }
 
-  /// Writes a configuration as a URL, with every byte escaped that may be.
+  /// Writes a configuration as a URL that escapes every byte that may be escaped.
   private static func url(of configuration: LockerConfiguration) -> String {
     func escaped(_ text: String) -> String { PercentFuzzer.escaped(text.utf8) }
     var user = ""
@@ -61,7 +61,7 @@ enum URLFuzzer {
       case .tcp(let host, let port):
         "redis://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)"
       case .unixSocket(let path):
-        // The slash that ends the authority cannot be escaped; as a byte, since an accent may follow it.
+        // The slash that ends the authority cannot be escaped. It is a byte, since an accent may follow it.
         "unix://\(user)/\(PercentFuzzer.escaped(path.utf8.dropFirst()))"
       }
     var query = [

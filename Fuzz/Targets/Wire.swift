@@ -1,9 +1,9 @@
 import Foundation
 
-/// The far end of a connection, at which the fuzzer is the server.
+/// The far end of a connection, at which the fuzzer acts as the server.
 struct Wire: ~Copyable {
   private let server: CInt
-  /// The library's end, to be adopted by it.
+  /// The library's end, for the library to adopt.
   let client: CInt
 
   init() {
@@ -20,7 +20,7 @@ struct Wire: ~Copyable {
 
   deinit { close(server) }
 
-  /// Says something to the library, which reads all of it before the next.
+  /// Sends bytes to the library, which reads all of them before the next send.
   func send(_ bytes: ArraySlice<UInt8>) {
     guard !bytes.isEmpty else { return }
     let count = unsafe bytes.withUnsafeBytes { unsafe write(server, $0.baseAddress, $0.count) }

@@ -48,7 +48,7 @@ struct PrivateRedisTests {
     #expect(try client("DEBUG", "SLEEP", "0").string == "OK")
   }
 
-  @Test("A private server that asks for a password counts as started")
+  @Test("A private server that requires a password counts as started")
   func password() throws {
     let server = try RedisServer(arguments: ["--requirepass", "secret"])
     let client = RedisClient(server)
@@ -58,7 +58,7 @@ struct PrivateRedisTests {
   }
 
   @Test(
-    "A private server that is killed keeps its address and its folder for a restart",
+    "A killed private server keeps its address and its folder for a restart",
     arguments: [true, false])
   func killAndRestart(overTCP: Bool) throws {
     let server = try RedisServer(
@@ -81,7 +81,7 @@ struct PrivateRedisTests {
     #expect(try client("CONFIG", "GET", "maxclients").array?.last?.string == "17")
   }
 
-  @Test("A private server that is paused answers only when it is resumed")
+  @Test("A paused private server answers only when it is resumed")
   func pause() async throws {
     let server = try RedisServer()
     let client = RedisClient(server)
@@ -119,7 +119,7 @@ struct PrivateRedisTests {
     #expect(kill(id, 0) != 0)
   }
 
-  @Test("A private server that cannot start says why, and leaves nothing behind")
+  @Test("A private server that cannot start gives the reason, and leaves nothing behind")
   func failure() throws {
     let error = try #require(throws: RedisError.self) {
       try RedisServer(arguments: ["--no-such-option", "1"])
@@ -127,7 +127,7 @@ struct PrivateRedisTests {
     #expect("\(error)".contains("no-such-option"))
   }
 
-  @Test("A private server ends with the process that started it, even when that is killed")
+  @Test("A private server ends with its parent process, even if that is killed")
   func ownerKilled() async throws {
     let result = await #expect(
       processExitsWith: .signal(SIGKILL), observing: [\.standardOutputContent]
@@ -147,7 +147,7 @@ struct PrivateRedisTests {
     for line in lines {
       let words = line.split(separator: " ", maxSplits: 2)
       let port = try #require(UInt16(words[1]))
-      // Not by the process's number, which stays until somebody reaps the dead process.
+      // Not checked by the process's number, which stays until the dead process is reaped.
       await eventually("the server dies") {
         (try? Socket(connectingTo: .tcp(port: port), timeout: 1)) == nil
       }
@@ -167,7 +167,7 @@ struct PrivateRedisTests {
 
 @Suite("The trait redisServer", .timeLimit(.minutes(2)), .redisServer())
 struct RedisServerTraitTests {
-  /// The server of every test, to see whether it is always the same.
+  /// The server of every test, to check whether it is always the same.
   private static let seen = Locked<Set<String>>([])
 
   @Test("The trait redisServer starts one server for all tests of a suite", arguments: 1...3)

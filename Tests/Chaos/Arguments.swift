@@ -1,6 +1,6 @@
-/// A command, and options with a value each.
+/// A command, and options with one value each.
 struct Arguments {
-  /// An argument that makes no sense.
+  /// An invalid argument.
   struct Bad: Error, CustomStringConvertible {
     let description: String
 
@@ -13,7 +13,7 @@ struct Arguments {
   let rest: String
   private var values: [String: String] = [:]
 
-  /// Takes the words apart.
+  /// Parses the words.
   init(_ words: some Collection<String>) {
     let words = Array(words)
     command = words.first ?? ""

@@ -1,12 +1,12 @@
 import Foundation
 import PrivateRedis
 
-/// Locks under all that can go wrong, for as long as one likes.
+/// Exercises locks under every kind of fault, for any length of time.
 ///
-/// `Chaos soak [--minutes 1] [--seed N] [--profile NAME] [--json FILE]` breaks things,
-/// in all profiles or in one;
-/// `Chaos endure [--minutes 60] [--pairs 1000000]` does both things, or the one that is named, and looks
-/// whether anything grows.
+/// `Chaos soak [--minutes 1] [--seed N] [--profile NAME] [--json FILE]` breaks things, in all profiles or in one.
+///
+/// `Chaos endure [--minutes 60] [--pairs 1000000]` does both kinds of work, or the one that is named, and checks
+/// for growth.
 @main
 enum Chaos {
   static func main() async throws {

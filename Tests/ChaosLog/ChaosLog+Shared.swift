@@ -1,30 +1,30 @@
 import Synchronization
 
-/// What else the processes share: the registers, and what the parent and its workers tell each other.
+/// The other shared data of the processes: the registers, and the words between the parent and its workers.
 extension ChaosLog {
   private static let endFlag = 1
-  /// Two words each, at an even number, as an atomic pair wants it.
+  /// Where the registers begin: two words each, at an even number, as an atomic pair requires.
   private static let registers = 16
   private static let twins = 64
   private static let windows = 128
 
-  // MARK: The register that looks at fences
+  // MARK: The register that checks fences
 
-  /// What a register holds, and the largest fence that it has seen.
+  /// The value of a register, and the largest fence it has seen.
   struct Register: Equatable {
     var fence: UInt64
     var value: UInt64
   }
 
-  /// Reads the register of a key in the name of a holder; nil if a later one was there already.
+  /// Reads the register of a key for a holder; nil if a later holder was there already.
   ///
-  /// Reading counts as well: otherwise a stale holder could write between the next one's reading and its
-  /// writing, and that write would be lost.
+  /// Reading counts as well. Otherwise, a stale holder could write between the read and the write of the next
+  /// holder, and that write would be lost.
   public func read(register key: Int, fence: UInt64) -> UInt64? {
     update(key) { $0.fence <= fence ? Register(fence: fence, value: $0.value) : nil }?.value
   }
 
-  /// Writes the register of a key in the name of a holder; false if a later one was there already.
+  /// Writes the register of a key for a holder; false if a later holder was there already.
   public func write(_ value: UInt64, register key: Int, fence: UInt64) -> Bool {
     update(key) { $0.fence <= fence ? Register(fence: fence, value: value) : nil } != nil
   }
@@ -53,7 +53,7 @@ extension ChaosLog {
       .assumingMemoryBound(to: Atomic<WordPair>.self)
   }
 
-  // MARK: The register that looks at nothing
+  // MARK: The register that checks nothing
 
   /// Reads the unguarded register of a key.
   public func twin(_ key: Int) -> UInt64 {
@@ -67,31 +67,31 @@ extension ChaosLog {
 
   // MARK: Windows
 
-  /// How many tasks of a lane are between checking that they hold a lock and what they do then.
+  /// How many tasks of a lane are between checking that they hold a lock and acting on it.
   public func tasksInWindow(of lane: Int) -> Int {
     unsafe Int(header(Self.windows + lane).pointee.load(ordering: .acquiring))
   }
 
-  /// Notes that a task enters or leaves that window.
+  /// Notes that a task enters or leaves this window.
   public func addTasksInWindow(_ count: Int, of lane: Int) {
     let word = unsafe header(Self.windows + lane)
     unsafe word.pointee.wrappingAdd(
       UInt64(bitPattern: Int64(count)), ordering: .acquiringAndReleasing)
   }
 
-  /// Notes that no task is there, as when the process was killed.
+  /// Notes that the window is empty, as when the process was killed.
   public func clearWindow(of lane: Int) {
     unsafe header(Self.windows + lane).pointee.store(0, ordering: .releasing)
   }
 
   // MARK: The end
 
-  /// Tells all processes to come to an end.
+  /// Tells all processes to end.
   public func announceEnd() {
     unsafe header(Self.endFlag).pointee.store(1, ordering: .releasing)
   }
 
-  /// Whether the processes have to come to an end.
+  /// Whether the processes have been told to end.
   public var isEnding: Bool {
     unsafe header(Self.endFlag).pointee.load(ordering: .acquiring) == 1
   }

@@ -1,10 +1,10 @@
 import Foundation
 import Synchronization
 
-/// Who held which key when, and the registers that the locks protect, in memory that all processes share.
+/// The history of all holders, and the registers that the locks protect, in memory shared by all processes.
 ///
-/// A record is written word by word as things happen, so that of a process that is killed there is left
-/// what was known. Nothing in here waits for another process, which may be stopped.
+/// A record is written word by word as things happen, so a killed process leaves all known facts behind. No code
+/// here waits for another process, which may be stopped.
 @safe public final class ChaosLog: Sendable {
   /// How many keys there can be.
   public static let maxKeys = 8
@@ -16,10 +16,10 @@ import Synchronization
 
   private let capacity: Int
   private let bytes: Int
-  // Shared by threads and processes: all that is in it is atomic.
+  // Shared by threads and processes: every word is atomic.
   private nonisolated(unsafe) let words: UnsafeMutablePointer<Atomic<UInt64>>
 
-  /// Makes a file with room for so many records.
+  /// Makes a file with room for this many records.
   ///
   /// - Throws: `POSIXError`.
   public convenience init(creating path: String, capacity: Int) throws {
@@ -55,7 +55,7 @@ import Synchronization
 
   // MARK: Records
 
-  /// Notes that a key is asked for; returns the number of the record, or nil when the log is full.
+  /// Notes that a key is asked for; returns the number of the record, or nil if the log is full.
   public func begin(_ attempt: Record) -> Int? {
     guard let slot = newSlot() else { return nil }
     set(.invoked, of: slot, to: attempt.invoked)
@@ -64,18 +64,18 @@ import Synchronization
     return slot
   }
 
-  /// Notes one thing more about an attempt.
+  /// Notes another fact about an attempt.
   public func set(_ field: Record.Field, of slot: Int, to value: UInt64) {
     unsafe word(field.rawValue, of: slot).pointee.store(value, ordering: .releasing)
   }
 
-  /// Notes one thing more about an attempt, unless that is noted already.
+  /// Notes another fact about an attempt, unless it is noted already.
   public func setOnce(_ field: Record.Field, of slot: Int, to value: UInt64) {
     _ = unsafe word(field.rawValue, of: slot).pointee
       .compareExchange(expected: 0, desired: value, ordering: .acquiringAndReleasing)
   }
 
-  /// What was noted.
+  /// A fact noted about an attempt.
   public func value(of field: Record.Field, in slot: Int) -> UInt64 {
     unsafe word(field.rawValue, of: slot).pointee.load(ordering: .acquiring)
   }
@@ -88,10 +88,10 @@ import Synchronization
     }
   }
 
-  /// Whether there is no room any more.
+  /// Whether the log has no room left.
   public var isFull: Bool { usedSlots >= capacity }
 
-  /// All that was noted so far.
+  /// Everything noted so far.
   public var history: History {
     var history = History()
     for slot in 0..<min(usedSlots, capacity) {

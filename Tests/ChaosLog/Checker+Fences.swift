@@ -1,5 +1,5 @@
 extension Checker {
-  /// Fencing tokens that do not grow in the order of holding, or that were given out twice.
+  /// Fencing tokens that do not grow in the order of holding, or that were issued twice.
   public var fenceFindings: [Finding] {
     history.holdings.sorted { $0.key < $1.key }.flatMap { _, holdings in
       duplicates(holdings) + setbacks(holdings) + certainSetbacks(holdings)
@@ -9,13 +9,13 @@ extension Checker {
   private func duplicates(_ holdings: [Record]) -> [Finding] {
     Dictionary(grouping: holdings, by: \.fence).values.compactMap { same in
       guard same.count > 1 else { return nil }
-      return Finding(.fence, "A fencing token was given out twice:", same[0], same[1])
+      return Finding(.fence, "A fencing token was issued twice:", same[0], same[1])
     }
   }
 
-  /// In the order in which the holders knew of their locks.
+  /// In the order in which the holders learned of their locks.
   ///
-  /// A holder that the server has forgotten may learn of its lock after the next one did.
+  /// A holder that the server has forgotten may learn of its lock after the next holder did.
   private func setbacks(_ holdings: [Record]) -> [Finding] {
     var findings: [Finding] = []
     var largest: Record?
@@ -33,9 +33,9 @@ extension Checker {
     return findings
   }
 
-  /// Even a server that forgets gives nobody a lower number who asks after another has got his.
+  /// If a call asks after another has got its lock, even a server that forgets gives it a higher number.
   ///
-  /// But for a lock that was passed on within a process, whose numbers may have been drawn before.
+  /// A lock that was handed on within a process is an exception: its number may have been drawn before.
   private func certainSetbacks(_ holdings: [Record]) -> [Finding] {
     var findings: [Finding] = []
     var largest: Record?
@@ -50,7 +50,7 @@ extension Checker {
         mayBeForgotten(from: holding.invoked, to: holding.acquired)
       {
         findings.append(
-          Finding(.fence, "Who asked later got a lower number:", largest, holding))
+          Finding(.fence, "A later request got a lower number:", largest, holding))
       }
     }
     return findings

@@ -1,8 +1,8 @@
 extension Checker {
-  /// Keys that nobody held for too long while somebody waited for them alone.
+  /// Keys that were free for too long while a waiter waited for that key alone.
   ///
-  /// An outage costs itself, the reconnecting, and a lock that was granted to somebody who could not be
-  /// told; a process that is stopped costs the locks that it was granted.
+  /// An outage is allowed its own length, the reconnecting, and a lock granted to a waiter that could not be told.
+  /// A process that is stopped is allowed the locks that it was granted.
   public var gapFindings: [Finding] {
     let waits = Dictionary(grouping: history.attempts, by: \.key).mapValues { attempts in
       Intervals(
@@ -15,8 +15,8 @@ extension Checker {
         guard waited > allowedGap(from: gap.start, to: gap.end) else { return nil }
         return Finding(
           .gap,
-          "Nobody held key \(key) for \((gap.end - gap.start).inSeconds) s from \(gap.start) on, though"
-            + " somebody waited for \(waited.inSeconds) s of that.")
+          "Key \(key) was free for \((gap.end - gap.start).inSeconds) s from \(gap.start) on, although"
+            + " a call waited for \(waited.inSeconds) s of that.")
       }
     }
   }
@@ -28,7 +28,7 @@ extension Checker {
       + UInt64(min(stallCount(from: start, to: end), 4)) * limits.ttl
   }
 
-  /// Calls that took longer than they may, or have not returned.
+  /// Calls that took longer than allowed, or have not returned.
   public var latenessFindings: [Finding] {
     let killed = Set(history.episodes(.kill).map(\.process))
     return history.attempts.compactMap { attempt in
@@ -54,12 +54,12 @@ extension Checker {
   private func isLate(
     _ instant: UInt64, _ deadline: UInt64, since start: UInt64, _ process: Int32
   ) -> Bool {
-    // A deadline of 0 is none.
+    // A deadline of 0 means none.
     deadline > 0
       && instant > deadline + limits.slack + stallTime(of: process, from: start, to: instant)
   }
 
-  /// Locks that the server has taken away from those who could rely on them.
+  /// Locks that the server has taken away from holders that could rely on them.
   public var lossFindings: [Finding] {
     history.attempts.compactMap { attempt in
       guard attempt.isHolding else { return nil }
@@ -73,12 +73,12 @@ extension Checker {
     }
   }
 
-  /// The longest time that a call took which got its lock.
+  /// The longest time taken by a call that got its lock.
   public var longestWait: UInt64 {
     history.attempts.lazy.filter { $0.acquired > 0 }.map { $0.acquired - $0.invoked }.max() ?? 0
   }
 
-  /// How often a key went to somebody who had asked for it before its holder gave it back.
+  /// How often a key went to a waiter that had asked for it before its holder gave it back.
   public var handoffs: Int {
     history.holdings.values.reduce(0) { sum, holdings in
       sum + zip(holdings, holdings.dropFirst()).count { $1.invoked < $0.end }

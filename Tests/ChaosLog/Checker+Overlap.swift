@@ -1,24 +1,24 @@
 extension Checker {
-  /// Two holders of a key at once.
+  /// Overlapping holders of a key.
   ///
-  /// A lease counts up to the end of the validity that its holder was sure of. Only a server that forgets
-  /// can let two overlap; what counts then is how long both really took the key for theirs.
+  /// A lease counts up to the end of the validity that its holder was sure of. Only a server that forgets can let
+  /// two overlap. In that case, the check measures how long both actually believed they held the key.
   public var overlapFindings: [Finding] {
     overlappingPairs.compactMap { first, second in
       guard mayBeForgotten(from: min(first.invoked, second.invoked), to: second.acquired) else {
-        return Finding(.overlap, "Two held key \(first.key) at once:", first, second)
+        return Finding(.overlap, "Key \(first.key) had two holders:", first, second)
       }
       let end = min(first.endOfBelief, second.endOfBelief)
       guard end > second.acquired else { return nil }
       let length = end - second.acquired
       guard length > allowedOverlap(first, second, until: end) else { return nil }
       return Finding(
-        .overlap, "Two held key \(first.key) at once, for \(length.inSeconds) s:", first, second)
+        .overlap, "Key \(first.key) had two holders for \(length.inSeconds) s:", first, second)
     }
   }
 
-  /// How many pairs of leases of a key overlapped, allowed or not, and how long at the most two holders
-  /// took the key for theirs.
+  /// How many pairs of leases of a key overlapped, allowed or not, and the longest time for which two holders both
+  /// believed they held it.
   public var overlaps: (count: Int, longest: UInt64) {
     let pairs = overlappingPairs
     let longest = pairs.map { first, second in
@@ -28,7 +28,7 @@ extension Checker {
     return (pairs.count, longest ?? 0)
   }
 
-  /// Until the next extension is answered, and no longer but for what kept that from happening.
+  /// Allows an overlap until the next extension is answered, longer only where something delayed that.
   private func allowedOverlap(_ first: Record, _ second: Record, until end: UInt64) -> UInt64 {
     let start = second.acquired
     let outageTime = outages.length(from: start, to: end)

@@ -7,18 +7,18 @@ extension Checker {
       guard value < tally.done || value > tally.done + tally.begun else { return nil }
       return Finding(
         .lostUpdate,
-        "\(tally.done) updates of register \(key) were accepted, and \(tally.begun) by processes that"
-          + " were killed meanwhile, but it says \(value).")
+        "\(tally.done) updates of register \(key) were accepted, and \(tally.begun) begun by processes that"
+          + " were killed meanwhile, but its value is \(value).")
     }
   }
 
-  /// A run in which the register that looks at no fences has lost nothing: it proves nothing.
+  /// Runs in which the unguarded registers lost nothing: such a run proves nothing.
   public var blindnessFindings: [Finding] {
     guard lostTwinUpdates == 0 else { return [] }
     return [
       Finding(
         .blindCheck,
-        "No unguarded update was lost; nobody was stopped between checking and writing for long enough."
+        "No unguarded update was lost: no task was stopped long enough between its check and its write."
       )
     ]
   }
@@ -26,7 +26,7 @@ extension Checker {
   /// How many updates of guarded registers were lost.
   public var lostUpdates: Int { lost(\.guarded, history.registers) }
 
-  /// How many updates of unguarded registers were lost at least.
+  /// How many updates of unguarded registers were lost, at least.
   public var lostTwinUpdates: Int { lost(\.twin, history.twins) }
 
   private func lost(_ write: KeyPath<Record, Record.Write>, _ values: [UInt64]) -> Int {

@@ -1,15 +1,16 @@
-/// What can be said about a history: whether it is one that locks allow.
+/// Checks whether locks allow a history.
 public struct Checker: Sendable {
   let history: History
   let limits: Limits
   let outages: Intervals
   private let stalls: [Int32: Intervals]
-  /// When stalls began and ended, of all processes, in order: an hour has too many processes to ask each.
+  /// When the stalls of all processes began and ended, in order: an hour has too many processes to ask each of
+  /// them.
   private let stallStarts: [UInt64]
   private let stallEnds: [UInt64]
   private let forgettings: [Episode]
 
-  /// Prepares to look at a history.
+  /// Prepares to check a history.
   public init(_ history: History, _ limits: Limits) {
     self.history = history
     self.limits = limits
@@ -21,30 +22,29 @@ public struct Checker: Sendable {
     forgettings = history.episodes(.forgetting)
   }
 
-  /// Everything that must not happen and did, but for what was left behind.
+  /// Every violation, except for what was left behind.
   public var findings: [Finding] {
     overlapFindings + fenceFindings + lossFindings + registerFindings + gapFindings
       + latenessFindings
   }
 
-  /// Whether the server may have forgotten a lock that was asked for at the one instant, and relied on up
-  /// to the other.
+  /// Whether the server may have forgotten a lock that was asked for at one instant and relied on until the other.
   ///
-  /// A lock that is passed on within a process may have been forgotten before the next holder asked for
-  /// it, as long ago as it may be valid.
+  /// A lock that is handed on within a process may have been forgotten before the next holder asked for it, up to
+  /// its validity earlier.
   func mayBeForgotten(from start: UInt64, to end: UInt64) -> Bool {
     let validity = 2 * limits.ttl + limits.slack
     return forgettings.contains { $0.touches(start > validity ? start - validity : 0, end) }
   }
 
-  /// How long a process did not run between two instants.
+  /// How long a process was stalled between two instants.
   func stallTime(of process: Int32, from start: UInt64, to end: UInt64) -> UInt64 {
     stalls[process]?.length(from: start, to: end) ?? 0
   }
 
-  /// How many stalls of other processes than these were there between two instants.
+  /// How many stalls of processes other than these there were between two instants.
   func stallCount(from start: UInt64, to end: UInt64) -> Int {
-    // Those that have begun by then, without those that are over before.
+    // The stalls that have begun by then, minus those that are over before.
     stallStarts.count(below: end) - stallEnds.count(below: start + 1)
   }
 }

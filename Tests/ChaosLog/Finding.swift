@@ -1,20 +1,20 @@
-/// Something that must not happen and did.
+/// A violation that was found.
 public struct Finding: Sendable, Hashable, Codable, CustomStringConvertible {
-  /// What must not happen.
+  /// The kinds of violations.
   public enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Two held a key at once.
+    /// A key had two holders at once.
     case overlap
-    /// Fencing tokens did not grow, or one was given out twice.
+    /// Fencing tokens did not grow, or one was issued twice.
     case fence
     /// A holder's update of a register was lost.
     case lostUpdate
-    /// No update of the unguarded register was lost, so the check might not be able to find any.
+    /// No update of the unguarded register was lost, so the check might be blind.
     case blindCheck
-    /// Nobody held a key for too long though somebody waited.
+    /// A key was free for too long although a call waited for it.
     case gap
     /// A call took too long, or has not returned.
     case late
-    /// A lock was lost for no reason.
+    /// A lock was lost without a reason.
     case loss
     /// Something was left behind: on the server, or in a process.
     case leftBehind
@@ -24,12 +24,12 @@ public struct Finding: Sendable, Hashable, Codable, CustomStringConvertible {
     case harness
   }
 
-  /// What has happened.
+  /// The kind of the violation.
   public var kind: Kind
-  /// What has happened, for people, with the records that show it.
+  /// A description for people, with the records that show the violation.
   public var description: String
 
-  /// Describes what has happened.
+  /// Describes a violation.
   public init(_ kind: Kind, _ description: String, _ attempts: Record...) {
     self.kind = kind
     self.description = ([description] + attempts.map { "    \($0.line)" }).joined(separator: "\n")

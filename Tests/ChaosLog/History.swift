@@ -1,15 +1,15 @@
-/// All that was noted in a log: what the checks look at.
+/// All that was noted in a log, as input for the checks.
 public struct History: Sendable {
   /// Every attempt to take a key.
   public var attempts: [Record] = []
-  /// What happened to the server and to processes.
+  /// The events on the server and in processes.
   public var episodes: [Episode] = []
-  /// What the guarded registers hold in the end, by the number of the key.
+  /// The final values of the guarded registers, by the number of the key.
   public var registers: [UInt64] = []
-  /// What the unguarded registers hold in the end.
+  /// The final values of the unguarded registers.
   public var twins: [UInt64] = []
 
-  /// A history in which nothing has happened.
+  /// A history in which nothing has happened yet.
   public init() {}
 
   /// All attempts that became holdings, by key, in the order of holding.

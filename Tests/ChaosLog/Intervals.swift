@@ -1,4 +1,4 @@
-/// Stretches of time, none of which touches another, in order.
+/// Stretches of time, in order; no two of them touch.
 struct Intervals {
   private var parts: [(start: UInt64, end: UInt64)] = []
 
@@ -33,7 +33,7 @@ struct Intervals {
     parts[firstIndex(endingAfter: start)...].prefix { $0.start < end }.count
   }
 
-  /// What is not covered of the time between the first and the last part.
+  /// The gaps between the first and the last part.
   var gaps: [(start: UInt64, end: UInt64)] {
     zip(parts, parts.dropFirst()).map { ($0.end, $1.start) }
   }
@@ -50,7 +50,7 @@ struct Intervals {
 }
 
 extension Array {
-  /// The first index of what satisfies a condition, when all behind it do, too.
+  /// The first index whose element satisfies a condition, provided that all elements behind it do, too.
   fileprivate func firstIndexBehind(_ isBehind: (Element) -> Bool) -> Int {
     var (low, high) = (0, count)
     while low < high {
@@ -62,6 +62,6 @@ extension Array {
 }
 
 extension [UInt64] {
-  /// How many of the sorted numbers are less than one.
+  /// How many of the sorted numbers are below a limit.
   func count(below limit: UInt64) -> Int { firstIndexBehind { $0 >= limit } }
 }

@@ -1,4 +1,4 @@
-/// What is asked of the library, in nanoseconds.
+/// The library's promises, in nanoseconds.
 public struct Limits: Sendable {
   /// How long a lock outlives its last extension.
   public var ttl: UInt64
@@ -6,9 +6,9 @@ public struct Limits: Sendable {
   public var extend: UInt64
   /// How long the server may take to answer.
   public var operationTimeout: UInt64
-  /// How much later than promised things may happen on a busy machine, stalls that were noticed apart.
+  /// How late things may happen on a busy machine, apart from stalls that were noticed.
   public var slack: UInt64
-  /// How much longer than the ttl a key may be held by nobody while somebody waits.
+  /// How much longer than the ttl a key may be free while a call waits for it.
   public var gap: UInt64
 
   /// Sets the limits; slack and gap are generous unless given.

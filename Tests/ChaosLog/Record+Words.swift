@@ -1,11 +1,11 @@
 extension Record {
   /// Where the parts of an attempt are in its record, in words of 64 bits.
   public enum Field: Int, Sendable {
-    /// What the record is, and whose.
+    /// The kind of the record, and its owner.
     case head
-    /// As the properties of the same names.
+    /// The properties of the same names.
     case nonce, fence, invoked, deadline, ended, acquired, validUntil, lastHeld, releaseCalled
-    /// As the properties of the same names.
+    /// The properties of the same names.
     case released, lost, loss, outcome, guarded, twin
   }
 
@@ -18,7 +18,7 @@ extension Record {
       | (isOneOfTwo ? 4 : 0) | (waits ? 2 : 0) | 1
   }
 
-  /// Reads a record; nil if it is none of an attempt.
+  /// Reads a record; nil if it is not an attempt.
   init?(slot: Int, words: [UInt64]) {
     let head = words[Field.head.rawValue]
     guard head & 1 == 1 else { return nil }

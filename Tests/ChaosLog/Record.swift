@@ -1,26 +1,26 @@
-/// One attempt to take one key, and what became of it; an attempt to take two keys is two of these.
+/// One attempt to take one key, and its outcome; an attempt to take two keys makes two records.
 ///
-/// Instants are those of ``LogClock``, and 0 if they have not come before the process ended.
+/// Instants are those of ``LogClock``, or 0 if the process ended before them.
 public struct Record: Sendable, Hashable {
-  /// How the attempt, or the holding, ended.
+  /// The end of an attempt, or of the holding.
   public enum Outcome: UInt64, Sendable, Hashable, Codable, CaseIterable {
-    /// Not at all, or the process was killed.
+    /// No end: the process was killed.
     case open
-    /// Released, by a call that said so, or by one that says nothing.
+    /// Released, by a call that said so or by one that reports no outcome.
     case released
-    /// Released, and told that it had expired.
+    /// Released, but the call said that it had expired.
     case expired
-    /// Released, and told that it was another's.
+    /// Released, but the call said that another holder had taken the key.
     case takenByAnother
     /// Released, without an answer in time.
     case unanswered
-    /// Not taken: somebody else held it for too long.
+    /// Not taken: another holder kept it for too long.
     case timeout
     /// Not taken: no answer, or the server refused.
     case unreachable
     /// Not taken: the task was cancelled.
     case cancelled
-    /// Not taken: somebody held it, and the call does not wait.
+    /// Not taken: the key was held, and the call does not wait.
     case unavailable
     /// Not taken: the locker was closed.
     case closed
@@ -28,11 +28,11 @@ public struct Record: Sendable, Hashable {
     case lost
   }
 
-  /// What became of one write to a register.
+  /// The outcome of one write to a register.
   public enum Write: UInt64, Sendable, Hashable {
     /// Not tried.
     case none
-    /// Begun; whether it was done is known only if something follows.
+    /// Begun; only later entries show whether it was done.
     case begun
     /// Done.
     case done
@@ -40,19 +40,19 @@ public struct Record: Sendable, Hashable {
     case refused
   }
 
-  /// Why a holder has found its lock gone.
+  /// The reason why a holder has lost its lock.
   public enum Loss: UInt64, Sendable, Hashable {
-    /// It has not.
+    /// Not lost.
     case none
     /// Its validity has ended.
     case expired
-    /// The server said so.
+    /// The server said that the lock was gone.
     case takenAway
   }
 
   /// The number of the record in the log.
   public var slot = 0
-  /// Whose it is.
+  /// The process that owns the record.
   public var process: Int32 = 0
   /// The number of the task in its process.
   public var task = 0
@@ -66,44 +66,44 @@ public struct Record: Sendable, Hashable {
   public var nonce: UInt64 = 0
   /// The fencing token.
   public var fence: UInt64 = 0
-  /// When the call was made.
+  /// When the caller made the call.
   public var invoked: UInt64 = 0
-  /// When the call has to have returned.
+  /// The deadline by which the call must have returned.
   public var deadline: UInt64 = 0
   /// When the call returned.
   public var ended: UInt64 = 0
-  /// When the holder had its lock, and found it held after that.
+  /// When the holder got its lock and found it held.
   public var acquired: UInt64 = 0
-  /// Until when the lock was known to be valid when the holder last looked.
+  /// Until when the lock was known to be valid when the holder last checked.
   public var validUntil: UInt64 = 0
-  /// When the holder last found its lock held.
+  /// When the holder last found its lock to be held.
   public var lastHeld: UInt64 = 0
   /// When the release was called.
   public var releaseCalled: UInt64 = 0
   /// When the release returned.
   public var released: UInt64 = 0
-  /// When the holder found its lock gone.
+  /// When the holder found its lock to be lost.
   public var lost: UInt64 = 0
-  /// Why it was.
+  /// The reason of that loss.
   public var loss = Loss.none
-  /// How it ended.
+  /// How the attempt ended.
   public var outcome = Outcome.open
-  /// What the register that looks at fences made of the write.
+  /// The outcome of the write to the register that checks fences.
   public var guarded = Write.none
-  /// What the register that looks at nothing made of it.
+  /// The outcome of the write to the register that checks nothing.
   public var twin = Write.none
 
-  /// An attempt of which nothing is known.
+  /// An attempt without any facts.
   public init() {}
 
-  /// When the holder's right to the key ended at the latest.
+  /// The latest end of the holder's right to the key.
   public var end: UInt64 {
     releaseCalled == 0 ? validUntil : min(validUntil, releaseCalled)
   }
 
-  /// When the holder last acted as one.
+  /// When the holder last acted on its lock.
   public var endOfBelief: UInt64 { releaseCalled == 0 ? lastHeld : min(lastHeld, releaseCalled) }
 
-  /// Whether there was an instant at which the key was held.
+  /// Whether the key was held at any instant.
   public var isHolding: Bool { acquired > 0 && end > acquired }
 }

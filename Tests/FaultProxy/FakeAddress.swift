@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where a fake server listens, or a real one.
+/// The address of a fake server, or of a real one.
 package enum FakeAddress: Sendable {
   case unixSocket(path: String)
   /// A port at 127.0.0.1.

@@ -2,7 +2,7 @@
 package struct FakeCommand: Sendable, Equatable {
   package let words: [String]
 
-  /// Reads a whole command.
+  /// Reads a complete command.
   package init(_ message: [UInt8]) { words = MessageSplitter.words(of: message) }
 
   /// The command's name in capital letters.

@@ -14,7 +14,7 @@ package final class FakeListener: Sendable {
   package let address: FakeAddress
   private let state: Locked<State>
 
-  /// What to listen on.
+  /// The kind of address to listen on.
   package enum Kind: Sendable {
     case tcp
     case unixSocket
@@ -23,7 +23,7 @@ package final class FakeListener: Sendable {
   /// Listens from now on, until ``stop()``.
   ///
   /// - Parameters:
-  ///   - kind: What to listen on; the system chooses the port.
+  ///   - kind: The kind of address; the system chooses the port.
   ///   - isOpen: When false, the address is taken, but every connection is refused.
   ///   - accepted: Gets each new connection.
   /// - Throws: `POSIXError`.
@@ -33,7 +33,7 @@ package final class FakeListener: Sendable {
     var wanted = FakeAddress.tcp(port: 0)
     if case .unixSocket = kind {
       let name = "fake-" + String(UInt64.random(in: .min ... .max), radix: 36)
-      // Such a path has at most 104 bytes, and the temporary folder of macOS takes half of them.
+      // The path of a socket has at most 104 bytes, and the temporary folder of macOS takes half of them.
       wanted = .unixSocket(path: "/tmp/\(name)")
     }
     let wire = FakeWire(adopting: socket(wanted.family, streamType, 0))
@@ -60,7 +60,7 @@ package final class FakeListener: Sendable {
 
   deinit { stop() }
 
-  /// Accepts nothing more; who tries to connect is refused.
+  /// Stops accepting connections; new ones are refused.
   package func stop() {
     let former = state.withLock { state in
       defer { state = State() }

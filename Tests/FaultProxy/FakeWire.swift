@@ -5,13 +5,13 @@ import Foundation
   private let noSignal = CInt(MSG_NOSIGNAL)
 #else
   let streamType = SOCK_STREAM
-  private let noSignal: CInt = 0  // SO_NOSIGPIPE does it instead.
+  private let noSignal: CInt = 0  // SO_NOSIGPIPE is used instead.
 #endif
 
 /// A blocking stream socket of a fake server or a proxy.
 ///
-/// Any thread may end the conversation; the descriptor itself is closed when nobody uses it any more,
-/// so that its number is never another socket's.
+/// Any thread may end the conversation. The descriptor itself is closed once no thread uses it, so its number never
+/// belongs to another socket meanwhile.
 package final class FakeWire: Sendable {
   package let descriptor: CInt
 
@@ -21,7 +21,8 @@ package final class FakeWire: Sendable {
     #if canImport(Darwin)
       set(SO_NOSIGPIPE, to: CInt(1))
     #endif
-    // Does nothing to a Unix socket. Without it the system keeps what follows on an answer to itself.
+    // Has no effect on a Unix socket. On TCP, the system would otherwise hold back data until its last packet is
+    // acknowledged.
     set(TCP_NODELAY, to: CInt(1), level: CInt(IPPROTO_TCP))
   }
 
@@ -48,7 +49,7 @@ package final class FakeWire: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Waits for bytes; nil when there will be none.
+  /// Waits for bytes; nil if no more will come.
   package func receive() -> [UInt8]? {
     while true {
       var bytes = [UInt8](repeating: 0, count: 16_384)
@@ -72,7 +73,7 @@ package final class FakeWire: Sendable {
     return sent
   }
 
-  /// Says that nothing more will be sent, and goes on receiving.
+  /// Announces that nothing more will be sent, but goes on receiving.
   package func finish() { shutdown(descriptor, CInt(SHUT_WR)) }
 
   /// Ends the conversation in both directions.
@@ -84,7 +85,7 @@ package final class FakeWire: Sendable {
     shutdown(descriptor, CInt(SHUT_RD))
   }
 
-  /// Takes an address.
+  /// Binds the socket to an address.
   ///
   /// - Throws: `POSIXError`.
   package func bind(to address: FakeAddress) throws {
@@ -92,7 +93,7 @@ package final class FakeWire: Sendable {
     guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
   }
 
-  /// Connects to an address, or begins to, if the socket does not wait for it.
+  /// Connects to an address, or starts to if the socket is non-blocking.
   @discardableResult
   package func connect(to address: FakeAddress) -> Bool {
     unsafe address.withSocketAddress { unsafe Foundation.connect(descriptor, $0, $1) } == 0

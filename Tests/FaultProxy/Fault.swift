@@ -1,25 +1,25 @@
-/// What a proxy does with a message.
+/// The treatment of a message by a proxy.
 package enum Fault: Sendable {
   case forward
   case swallow
   case duplicate
   case replace([UInt8])
-  /// Forwards it later, and what follows in its direction behind it.
+  /// Forwards the message later, and everything that follows in its direction after it.
   case delay(Duration)
-  /// Forwards so many bytes at a time, with a pause in between.
+  /// Forwards this many bytes at a time, with a pause in between.
   case drip(count: Int, every: Duration)
-  /// Forwards so many bytes; from then on nothing passes in either direction, and nobody is told.
+  /// Forwards this many bytes; from then on nothing passes in either direction, and neither side is told.
   case blackhole(after: Int)
-  /// Forwards so many bytes, then hangs up on both sides.
+  /// Forwards this many bytes, then hangs up on both sides.
   case cut(after: Int)
-  /// Forwards so many bytes, then sends RST to the client and hangs up on the server.
+  /// Forwards this many bytes, then sends RST to the client and hangs up on the server.
   case reset(after: Int)
-  /// Forwards so many bytes, then sends FIN to the client, and RST when it says something after that.
+  /// Forwards this many bytes, then sends FIN to the client, and RST if the client sends anything after that.
   case finishThenReset(after: Int)
-  /// Forwards so many bytes, then sends FIN that way; the other direction goes on.
+  /// Forwards this many bytes, then sends FIN that way; the other direction goes on.
   case halfClose(after: Int)
 
-  /// What kind it is, for counting; nil when nothing goes wrong.
+  /// The kind of the fault, for counting; nil if nothing goes wrong.
   package var kind: String? {
     switch self {
     case .forward: nil

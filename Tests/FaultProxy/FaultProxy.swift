@@ -3,12 +3,12 @@ import Foundation
 package import PrivateRedis
 import Synchronization
 
-/// Stands between the library and a real server, records what both say, and garbles it as told.
+/// Sits between the library and a real server, records the messages of both, and garbles them as told.
 ///
-/// It takes the streams apart into commands and replies, and asks its script about each. Every connection
-/// has one thread for each direction.
+/// The proxy splits the streams into commands and replies, and asks its script about each. Every connection has one
+/// thread for each direction.
 package final class FaultProxy: Sendable {
-  /// Who speaks.
+  /// The direction of a message.
   package enum Direction: Sendable, CaseIterable {
     case requests
     case replies
@@ -24,14 +24,14 @@ package final class FaultProxy: Sendable {
     /// How many bytes came before it in its connection and direction.
     package let offset: Int
     package let bytes: [UInt8]
-    /// The commands that were received on this connection so far, this one included.
+    /// The commands received on this connection so far, this one included.
     package let commands: [FakeCommand]
 
-    /// The command, or the one that is answered; nil of a message that nobody asked for.
+    /// The command, or the one that is answered; nil for a message without a command.
     package var command: FakeCommand? { index < commands.count ? commands[index] : nil }
   }
 
-  /// Says what to do with a message.
+  /// Decides what to do with a message.
   package typealias Script = @Sendable (Message) -> Fault
 
   package let url: String
@@ -41,9 +41,9 @@ package final class FaultProxy: Sendable {
   /// Starts to listen.
   ///
   /// - Parameters:
-  ///   - server: What it stands in front of.
-  ///   - kind: What it listens on.
-  ///   - isRecording: Whether it keeps what it has seen, which grows without end.
+  ///   - server: The server behind the proxy.
+  ///   - kind: The kind of address to listen on.
+  ///   - isRecording: Whether the proxy keeps all messages, which grows without limit.
   /// - Throws: `POSIXError`.
   package init(
     to server: RedisServer, _ kind: FakeListener.Kind = .tcp, isRecording: Bool = true
@@ -66,30 +66,30 @@ package final class FaultProxy: Sendable {
 
   deinit { stop() }
 
-  /// What is done from now on; nothing, with nil.
+  /// Sets the script that decides from now on; nil forwards everything.
   package func setScript(_ script: Script?) { lines.setScript(script) }
 
-  /// Hangs up at once on everybody who connects, or does so no more.
+  /// Makes the proxy hang up at once on every new connection, or stops that.
   package func refuse(_ isRefusing: Bool) { lines.refuse(isRefusing) }
 
-  /// Hangs up on everybody who is connected, in the way of a fault.
+  /// Ends all present connections in the way of a fault.
   package func strike(_ fault: Fault) { lines.strike(fault) }
 
   /// How many connections have been made so far.
   package var connectionCount: Int { lines.count }
 
-  /// How often what has gone wrong so far, by kind.
+  /// How often each kind of fault has occurred so far.
   package var faultCounts: [String: Int] { lines.faultCounts }
 
-  /// All bytes that were received, whatever became of them.
+  /// All bytes received in a direction, whatever became of them.
   package func received(_ direction: Direction, on connection: Int) -> [UInt8] {
     lines.received(direction, on: connection)
   }
 
-  /// The commands that were received on all connections, one connection after the other.
+  /// The commands received on all connections, one connection after the other.
   package var commands: [FakeCommand] { lines.commands }
 
-  /// Hangs up on everybody and listens no more.
+  /// Hangs up on all clients and stops listening.
   package func stop() {
     listener.stop()
     lines.strike(.cut(after: 0), counts: false)

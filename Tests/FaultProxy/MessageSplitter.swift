@@ -1,15 +1,15 @@
-/// Takes one message after the other out of a stream of RESP 2, commands and replies alike.
+/// Takes one message after another out of a stream of RESP 2, commands and replies alike.
 package struct MessageSplitter {
   private var bytes: ArraySlice<UInt8> = []
 
   package init() {}
 
-  /// How many bytes of an incomplete message there are.
+  /// The bytes of an incomplete message.
   package var remainder: [UInt8] { Array(bytes) }
 
   package mutating func feed(_ new: [UInt8]) { bytes += new }
 
-  /// The next complete message, byte by byte; nil when more has to arrive first.
+  /// The next complete message, byte for byte; nil if more has to arrive first.
   package mutating func next() -> [UInt8]? {
     guard let end = Self.end(of: bytes) else { return nil }
     defer { bytes = bytes[end...] }
@@ -29,7 +29,7 @@ package struct MessageSplitter {
     return words
   }
 
-  /// Where the message ends that the bytes begin with; nil when it is not complete.
+  /// Where the first message of the bytes ends; nil if it is not complete.
   private static func end(of bytes: ArraySlice<UInt8>) -> Int? {
     guard let lineEnd = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
     var rest = bytes

@@ -2,21 +2,21 @@ import AsyncRedisLock
 import Foundation
 import Synchronization
 
-/// The connections of a proxy, apart from it so that their threads do not keep it alive.
+/// The connections of a proxy, kept apart from it so that their threads do not keep it alive.
 final class ProxyLines: Sendable {
   private struct Line {
-    /// Nil when nobody pumps any more, so that the sockets are closed.
+    /// Nil once both pumps have ended, so that the sockets are closed.
     var wires: (client: FakeWire, server: FakeWire)?
     var openDirections = 2
     var received: [FaultProxy.Direction: [UInt8]] = [:]
     var messageCount: [FaultProxy.Direction: Int] = [:]
-    /// How many bytes of whole messages there were.
+    /// How many bytes of complete messages there were.
     var offset: [FaultProxy.Direction: Int] = [:]
     var commands: [FakeCommand] = []
     var isBlackhole = false
-    /// Passes nothing on that has come already.
+    /// Whether bytes that have already arrived are discarded.
     var isReset = false
-    /// Resets the client as soon as it says something.
+    /// Whether the client is reset as soon as it sends anything.
     var isOver = false
   }
 
@@ -93,11 +93,11 @@ final class ProxyLines: Sendable {
       if state.lines[number].openDirections == 0 { state.lines[number].wires = nil }
       return isSilent
     }
-    // Nobody is told what happens on the other side of a black hole.
+    // Neither side is told what happens on the other side of a black hole.
     if !isSilent { target.finish() }
   }
 
-  /// Notes bytes; false when the line is over.
+  /// Notes bytes; false if the line is over.
   private func note(
     _ bytes: [UInt8], _ direction: FaultProxy.Direction, _ number: Int, _ source: FakeWire
   ) -> Bool {

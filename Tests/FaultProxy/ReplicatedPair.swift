@@ -1,15 +1,15 @@
 import Foundation
 package import PrivateRedis
 
-/// Two servers, one of which follows the other, and an address that leads to one of them.
+/// Two servers, one of which replicates the other, and an address that leads to the master.
 ///
-/// As behind a name or a virtual address: swapping the roles leads new connections to the new master, and cuts
-/// none that there are.
+/// The address works like a DNS name or a virtual address. Swapping the roles leads new connections to the new
+/// master, and cuts none of the existing ones.
 package final class ReplicatedPair {
   package let servers: [RedisServer]
   private let proxies: [FaultProxy]
   private let address: String
-  /// The number of the server that is the master, or becomes it just now.
+  /// The number of the server that is the master or is about to become it.
   package private(set) var masterNumber = 0
 
   /// Starts two servers; the second begins to follow the first.
@@ -31,18 +31,18 @@ package final class ReplicatedPair {
 
   package var master: RedisServer { servers[masterNumber] }
 
-  /// Whether the replica has all that the master has.
+  /// Whether the replica has all the data of the master.
   package var isInStep: Bool {
     let role = (try? client(1 - masterNumber)("ROLE").array) ?? []
     return role.count == 5 && role[3].string == "connected"
   }
 
-  /// Whether the server that is to be the master is it.
+  /// Whether the designated server has become the master.
   package var hasFailedOver: Bool {
     (try? client(masterNumber)("ROLE").array?.first?.string) == "master"
   }
 
-  /// Leads new connections to a server.
+  /// Directs new connections to a server.
   ///
   /// - Throws: A Foundation error.
   package func lead(to number: Int) throws {
@@ -54,7 +54,7 @@ package final class ReplicatedPair {
     }
   }
 
-  /// Begins to swap the roles, which loses no write; false when the master does not take the replica for one yet.
+  /// Begins to swap the roles without losing a write; false if the master does not accept the replica yet.
   ///
   /// - Throws: ``RedisError`` or a Foundation error.
   package func beginFailover() throws -> Bool {
@@ -70,7 +70,7 @@ package final class ReplicatedPair {
     return true
   }
 
-  /// Hangs up on everybody, and ends both servers.
+  /// Hangs up on all clients, and ends both servers.
   package func stop() {
     for proxy in proxies { proxy.stop() }
     for server in servers { server.stop() }

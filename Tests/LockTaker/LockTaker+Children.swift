@@ -1,10 +1,10 @@
 import AsyncRedisLock
 import Foundation
 
-/// Processes that begin with copies of what this one has open.
+/// Processes that begin with copies of this one's open descriptors.
 extension LockTaker {
   #if os(Linux)
-    /// Makes a copy of this process that does with its handles what a program could do by mistake.
+    /// Forks, and makes the child misuse its handles as a program might by mistake.
     static func fork(_ url: String, _ key: String, _ options: LockOptions) async throws {
       var (locker, lock) = try await open(url, key, options)
       guard Glibc.fork() == 0 else {
@@ -20,7 +20,7 @@ extension LockTaker {
       lock = nil
       locker = nil
       say("child let go")
-      // It has copies of the sockets until it ends.
+      // The child has copies of the sockets until it ends.
       usleep(2_500_000)
       _exit(0)
     }
@@ -39,7 +39,7 @@ extension LockTaker {
     return (locker, try await take(key, options, locker))
   }
 
-  /// Waits for a lock, which takes a second connection.
+  /// Waits for a lock, which opens a second connection.
   private static func openInbox(of locker: Locker, _ url: String) async throws {
     let (other, key) = (try await Locker(url: url), "another-\(getpid())")
     let lock = try await other.acquire(key)
@@ -58,14 +58,14 @@ extension LockTaker {
     }
   }
 
-  /// Starts another program, and counts the sockets that it got from the library.
+  /// Starts another program, and counts the sockets it inherited from the library.
   static func spawn(_ locker: Locker, _ url: String, _ foreign: Set<String>) async throws {
     try await openInbox(of: locker, url)
     let own = sockets(of: "self").subtracting(foreign)
     var id: pid_t = 0
     var arguments: [UnsafeMutablePointer<CChar>?] = unsafe [strdup("sleep"), strdup("60"), nil]
     let status = unsafe posix_spawn(&id, "/bin/sleep", nil, nil, &arguments, environ)
-    // The new program has replaced the copy of this one when that is its name.
+    // The new program has replaced the copy of this one once its name has changed.
     while status == 0, name(of: id) != "sleep" { usleep(1000) }
     let passedOn = sockets(of: "\(id)").intersection(own)
     say("has \(own.count) sockets, passed on \(passedOn.count), status \(status)")

@@ -4,9 +4,9 @@ import Synchronization
 
 private let interruptions = Atomic<Int>(0)
 
-/// What the system can do to a process.
+/// Ways for the system to trouble a process.
 extension LockTaker {
-  /// Lets a timer interrupt system calls a thousand times a second, and takes other locks meanwhile.
+  /// Makes a timer interrupt system calls a thousand times a second while the process takes other locks.
   static func interrupt(_ url: String, _ key: String) async throws {
     var action = sigaction()
     #if canImport(Darwin)
@@ -41,7 +41,7 @@ extension LockTaker {
     say("\(outcome), interrupted \(interruptions.load(ordering: .relaxed)) times")
   }
 
-  /// Connects while there is no descriptor left, then a thousand times to nobody.
+  /// Connects while no descriptor is left, and then a thousand times to a port without a listener.
   static func exhaust(_ url: String, _ lock: Lock) async throws {
     let before = descriptors()
     var former = rlimit()
@@ -51,7 +51,7 @@ extension LockTaker {
       let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     #endif
     _ = unsafe getrlimit(resource, &former)
-    // With nothing left, and with just enough for what a locker needs besides its socket.
+    // With nothing left, and with just enough for a locker's needs besides its socket.
     for spare in [0, 2] {
       var limit = former
       limit.rlim_cur = rlim_t((0..<4096).filter { !before.contains($0) }[spare])
@@ -65,7 +65,7 @@ extension LockTaker {
       _ = await failure(of: "redis://127.0.0.1:1?connect_timeout=1ms")
     }
     say("then \(await failure(of: url)), held \(lock.isHeld)")
-    // Some are closed a moment later, by other threads.
+    // Other threads close some of them a moment later.
     for _ in 0..<200 where descriptors().count > before.count { usleep(10_000) }
     say("leaked \(descriptors().count - before.count)")
   }
@@ -81,7 +81,7 @@ extension LockTaker {
     }
   }
 
-  /// The numbers of all open descriptors; reading them takes one itself, which is left out.
+  /// The numbers of all open descriptors, without the one that reading them takes.
   private static func descriptors() -> [Int] {
     #if os(Linux)
       let folder = "/proc/self/fd"

@@ -1,29 +1,29 @@
 import AsyncRedisLock
 import Foundation
 
-/// Looking at the lock all the time, on a thread that belongs to nobody else.
+/// Watches the lock all the time, on a thread that does nothing else.
 extension LockTaker {
-  /// Tells whether the lock is held for five times its ttl, and ends the process.
+  /// Reports whether the lock is held for five times its ttl, and ends the process.
   static func keep(_ lock: Lock) -> Never {
     tellWhetherKept(lock)
     sleepForEver()
   }
 
-  /// Blocks every thread of the cooperative pool meanwhile.
+  /// Watches while every thread of the cooperative pool is blocked.
   static func blockPool(_ lock: Lock) -> Never {
     tellWhetherKept(lock)
     for _ in 0..<64 { Task { _ = sleep(600) } }
-    // This thread, too: a body that never gives its thread back.
+    // Blocks this thread, too: a body that never gives its thread back.
     sleepForEver()
   }
 
-  /// Blocks more queues than Dispatch has threads for meanwhile.
+  /// Watches while more queues are blocked than Dispatch has threads for.
   static func blockQueues(_ lock: Lock) -> Never {
     for number in 0..<300 {
       DispatchQueue(label: "blocked-\(number)").async { _ = sleep(600) }
     }
     tellWhetherKept(lock)
-    // A timer of the same priority does not come any more, or this would show nothing.
+    // A timer of the same priority must not fire any more; otherwise this test would show nothing.
     let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "starved"))
     timer.schedule(deadline: .now() + .milliseconds(300), repeating: .milliseconds(10))
     timer.setEventHandler { say("a default queue still works") }
@@ -31,14 +31,14 @@ extension LockTaker {
     sleepForEver()
   }
 
-  /// Looks every millisecond, and tells when the lock is not held any more.
+  /// Checks every millisecond, and reports when the lock is no longer held.
   static func watch(_ lock: Lock) -> Never {
     var last = ContinuousClock.now
     var longest = lock.remaining
     while true {
       let isHeld = lock.isHeld
       let now = ContinuousClock.now
-      // After a pause of the whole process the first look has to see it.
+      // After a pause of the whole process, the first check has to notice the loss.
       if isHeld, now - last > longest { say("held after a pause") }
       guard isHeld else {
         say("lost")

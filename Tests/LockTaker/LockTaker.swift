@@ -6,34 +6,35 @@ import AsyncRedisLock
   import Glibc
 #endif
 
-/// A process for the tests: takes a lock, does what its second argument says, and tells on its output.
+/// A process for the tests: takes a lock, does what its second argument says, and reports on its output.
 ///
-/// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, or `LockTaker URL ordeal NAME` for what ``Ordeal`` does.
+/// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, or `LockTaker URL ordeal NAME` for ``Ordeal``.
 @main
 enum LockTaker {
-  /// What to do with the lock.
+  /// The use of the lock.
   enum Mode: String {
-    /// Nothing, for ten minutes.
+    /// Does nothing for ten minutes.
     case hold
-    /// The same, after waiting for it without end.
+    /// Does the same, after waiting for the lock without a time limit.
     case wait
-    /// Tells after five times the ttl whether it was held all the time.
+    /// Reports after five times the ttl whether the lock was held all the time.
     case keep
-    /// Tells when it is not held any more.
+    /// Reports when the lock is no longer held.
     case watch
-    /// As `keep`, with every thread of the cooperative pool blocked.
+    /// Does the same as `keep`, with every thread of the cooperative pool blocked.
     case blockPool = "block-pool"
-    /// As `keep`, with more queues of default priority blocked than Dispatch makes threads for.
+    /// Does the same as `keep`, with more queues of default priority blocked than Dispatch makes threads for.
     case blockQueues = "block-queues"
-    /// As `keep`, after making a child by `fork(2)` that tells what it sees, and lets go of everything.
+    /// Does the same as `keep`, after making a child by `fork(2)` that reports what it sees and lets go of
+    /// everything.
     case fork
-    /// Tells how many sockets a program has that it starts.
+    /// Reports how many sockets a child program has.
     case spawn
     /// Takes other locks while a timer interrupts its system calls.
     case interrupt
     /// Connects without a descriptor to spare, and a thousand times in vain.
     case exhaust
-    /// Takes no lock; only tells how connecting ended, and when.
+    /// Takes no lock; only reports how connecting ended, and when.
     case connect
   }
 
@@ -69,7 +70,7 @@ enum LockTaker {
     }
   }
 
-  /// Takes the lock, and says so.
+  /// Takes the lock, and reports it.
   static func take(_ key: String, _ options: LockOptions, _ locker: Locker) async throws -> Lock {
     let lock = try await locker.acquire(key, options: options)
     say("held \(lock.token)")
@@ -87,7 +88,7 @@ enum LockTaker {
     say("\(outcome) after \((ContinuousClock.now - start) / .milliseconds(1)) ms")
   }
 
-  /// Says a line that the test can read at once.
+  /// Prints a line that the test can read at once.
   static func say(_ line: String) {
     print(line)
     fflush(nil)

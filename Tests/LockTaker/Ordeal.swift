@@ -1,13 +1,14 @@
 import AsyncRedisLock
 import Foundation
 
-/// What calls to a hostile server cost this process, measured by itself: no other test is in the numbers.
+/// Measures the cost of calls to a hostile server in a process of its own, without other tests in the numbers.
 ///
-/// Keys that begin with `hostile` are those that the server is hostile about, `late` those that it lets be
-/// taken.
+/// The server is hostile about keys that begin with `hostile`, and grants those that begin with `late`.
 enum Ordeal {
-  /// Goes through it and tells of each call: its name, milliseconds that it took, milliseconds of
-  /// processor time, KiB of memory that the process has grown by, and how it ended.
+  /// Runs an ordeal, and reports each call.
+  ///
+  /// A report has the name, the milliseconds, the milliseconds of processor time, the growth of the process in KiB,
+  /// and the outcome.
   static func run(_ url: String, _ name: String) async {
     var configuration: LockerConfiguration
     do {
@@ -18,7 +19,7 @@ enum Ordeal {
     configuration.connectTimeout = .milliseconds(150)
     configuration.operationTimeout = .milliseconds(150)
     let options = LockOptions(timeout: .milliseconds(150), extend: nil)
-    // What the runtime loads with the first task and the first error is no cost of the server's.
+    // The runtime loads code with the first task and the first error; that is no cost of the server's.
     _ = try? await Locker(configuration: .init(address: .unixSocket(path: "/nowhere")))
     let memory = peakMemory
     func measure(_ name: String, _ call: () async throws -> Void) async {
@@ -41,13 +42,13 @@ enum Ordeal {
         _ = try await Locker(configuration: configuration).acquire("hostile", options: options)
       }
     }
-    /// A locker that has no trouble yet.
+    /// A locker without any trouble yet.
     func locker() async throws -> Locker { try await Locker(configuration: configuration) }
     do {
       let waiter = try await locker()
       if name == "wait" {
         await measure("wait") { _ = try await waiter.acquire("hostile", options: options) }
-        // The connection that listens goes on when nobody waits any more.
+        // The listening connection stays when no call waits any more.
         return await measure("idle") { try await Task.sleep(for: .milliseconds(500)) }
       }
       let lock = try await waiter.acquire("late", options: options)
@@ -83,7 +84,7 @@ enum Ordeal {
       return usage.ru_maxrss / 1024
     }
   #else
-    /// Not of `getrusage`, which counts in what the parent had when it forked.
+    /// Not taken from `getrusage`, which includes the parent's memory at the fork.
     private static var peakMemory: Int {
       let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
       let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }

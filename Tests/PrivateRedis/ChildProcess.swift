@@ -1,11 +1,11 @@
 package import Foundation
 
-/// A child of this process that runs a shell script, and whatever that turns into by `exec`.
+/// A child of this process that runs a shell script, or whatever the script becomes by `exec`.
 ///
-/// Not Foundation's `Process`: that one cannot tell when its child has stopped, needs a run loop, and now and
-/// then takes a child that was killed for one that runs.
+/// Foundation's `Process` does not do: it cannot tell when its child has stopped, and needs a run loop. Sometimes
+/// it also reports a killed child as running.
 package struct ChildProcess: Sendable {
-  /// What one of the three standard streams is connected to.
+  /// The target of one of the three standard streams.
   package enum Stream {
     case null
     case descriptor(Int32)
@@ -14,10 +14,10 @@ package struct ChildProcess: Sendable {
 
   package let id: pid_t
 
-  /// Starts `/bin/sh` with the script; `$1` and so on are the arguments.
+  /// Starts `/bin/sh` with the script; its arguments are `$1` and so on.
   ///
-  /// The child has a process group of its own, so a Ctrl-C at the terminal does not reach it, and
-  /// inherits no descriptor but the three streams.
+  /// The child has a process group of its own, so a Ctrl-C at the terminal does not reach it. It inherits only the
+  /// three streams.
   ///
   /// - Throws: ``RedisError/start(_:)`` if the child cannot be started.
   package init(
@@ -50,7 +50,7 @@ package struct ChildProcess: Sendable {
       }
     }
     #if os(Linux)
-      // A socket that a test opened without close-on-exec would stay open in the server.
+      // Otherwise, a socket that a test opened without close-on-exec would stay open in the server.
       let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
       for descriptor in open.compactMap(Int32.init) where descriptor > 2 {
         unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
@@ -68,7 +68,7 @@ package struct ChildProcess: Sendable {
     self.id = id
   }
 
-  /// Sends a signal; to be called only as long as no wait has said that the process has ended.
+  /// Sends a signal; call it only until a wait has reported the end of the process.
   package func signal(_ number: Int32) {
     _ = kill(id, number)
   }
@@ -87,7 +87,7 @@ package struct ChildProcess: Sendable {
 
   /// How the process has ended, without waiting; nil while it runs.
   ///
-  /// To be asked until that is known, and no more.
+  /// Do not ask again once the end is known.
   package var ending: Ending? {
     switch change(options: WNOHANG) {
     case .ended(let ending): ending
@@ -113,19 +113,19 @@ package struct ChildProcess: Sendable {
       switch unsafe waitpid(id, &status, options) {
       case 0: return .none
       case id:
-        // Macros that Swift does not see: WIFSTOPPED, WTERMSIG and WEXITSTATUS.
+        // Macros that Swift cannot import: WIFSTOPPED, WTERMSIG and WEXITSTATUS.
         let signal = status & 0x7f
         if signal == 0x7f { return .stopped }
         return .ended(signal == 0 ? .exit(status >> 8 & 0xff) : .signal(signal))
       default:
-        // Somebody else has waited for it.
+        // Another wait has reaped it.
         if errno != EINTR { return .ended(.exit(0)) }
       }
     }
   }
 }
 
-/// Calls the body with C copies of the strings, and a null behind them.
+/// Calls the body with C copies of the strings, followed by a null.
 private func withCStrings<Result>(
   _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {

@@ -3,8 +3,9 @@ import Synchronization
 
 /// Sets the clock of other processes, as `date -s` would, while they run.
 ///
-/// A library in C that is loaded into them before the system's own; the offset is in a file that they map.
-/// libfaketime cannot do that to a server, since it allocates memory before the server's allocator is ready.
+/// Works by a library in C that the processes load before the system's own. The offset is in a file that they map.
+///
+/// libfaketime does not work for a server: it allocates memory before the server's allocator is ready.
 public final class ClockShim: Sendable {
   private static let source = """
     #define _GNU_SOURCE
@@ -55,7 +56,7 @@ public final class ClockShim: Sendable {
   private let file: URL
   private let seconds = Mutex(0)
 
-  /// Whether the system lets such a library be made.
+  /// Whether the system can build such a library.
   public static var isAvailable: Bool {
     #if os(Linux)
       (try? runSystemCommand("cc", "--version")) == 0
@@ -85,15 +86,15 @@ public final class ClockShim: Sendable {
 
   private var library: URL { directory.appending(path: "shim.so") }
 
-  /// What a process needs so that its clock can be set.
+  /// The environment variables that make the clock of a process settable.
   public var environment: [String: String] {
     ["LD_PRELOAD": library.path, "CLOCK_SHIM_OFFSET": file.path]
   }
 
-  /// By how many seconds the clocks are wrong.
+  /// How many seconds the clocks are off.
   public var offset: Int { seconds.withLock { $0 } }
 
-  /// Sets the clocks, from now on, so many seconds off the right time.
+  /// Sets the clocks this many seconds off the right time, from now on.
   ///
   /// - Throws: `CocoaError`.
   public func set(offset: Int) throws {
@@ -101,7 +102,7 @@ public final class ClockShim: Sendable {
       seconds = offset
       let handle = try FileHandle(forUpdating: file)
       defer { try? handle.close() }
-      // In place: the file is mapped.
+      // Written in place, since the file is mapped.
       try unsafe handle.write(contentsOf: withUnsafeBytes(of: Int64(offset)) { unsafe Data($0) })
     }
   }

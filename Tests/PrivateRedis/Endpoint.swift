@@ -1,4 +1,4 @@
-/// Where a server listens.
+/// The address at which a server listens.
 enum Endpoint: Sendable {
   case unixSocket(path: String)
   case tcp(port: UInt16)

@@ -1,13 +1,13 @@
 import Foundation
 
-/// Finds a TCP port that nobody listens on at 127.0.0.1 at the moment.
+/// Finds a TCP port without a listener at 127.0.0.1.
 ///
-/// The port is below the range from which the system takes the ports of outgoing connections, as
-/// far as Linux and macOS come configured. From within the range, a client that keeps trying to
-/// reach a stopped server sooner or later connects to itself, and so takes the port away from it.
+/// The port is below the system's range for outgoing connections, by the defaults of Linux and macOS. Within that
+/// range, a client that keeps trying to reach a stopped server sooner or later connects to itself. It then takes
+/// the port away from the server.
 ///
-/// - Returns: The port. Nothing reserves it: whoever listens on it has to be ready to try again.
-/// - Throws: ``RedisError/connection(_:)`` if none is found.
+/// - Returns: The port. It is not reserved, so its user must be ready to try another.
+/// - Throws: ``RedisError/connection(_:)`` if no port is found.
 public func freeTCPPort() throws -> Int {
   for _ in 0..<100 {
     let port = UInt16.random(in: 10_000..<32_000)

@@ -1,10 +1,9 @@
 import Foundation
 
-/// A folder, and a shell that outlives this process just long enough to clean up behind it.
+/// A folder, and a shell that outlives this process just long enough to clean up after it.
 ///
-/// The shell reads from a socket whose other end only this process holds. However this process
-/// ends, be it by SIGKILL, that end is closed; the shell then kills the server that it was last
-/// told of, and removes the folder.
+/// The shell reads from a socket whose other end only this process holds. When this process ends, even by SIGKILL,
+/// that end is closed. The shell then kills the server that it was told of last, and removes the folder.
 final class Guardian: Sendable {
   /// The folder, which exists as long as this object does.
   let directory: String
@@ -15,7 +14,7 @@ final class Guardian: Sendable {
   ///
   /// - Throws: ``RedisError`` or a Foundation error.
   init() throws {
-    // The path of a Unix socket has to fit into 104 bytes on macOS.
+    // The path of a Unix socket must fit into 104 bytes on macOS.
     let temporary = NSTemporaryDirectory()
     let base = URL(filePath: temporary.utf8.count > 60 ? "/tmp" : temporary)
     let name = "redis-" + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -35,9 +34,9 @@ final class Guardian: Sendable {
     }
   }
 
-  /// What the shell runs; each line it reads is a new server's number, or empty when that has ended.
+  /// The script of the shell; each line it reads is the number of a new server, or empty when the server has ended.
   ///
-  /// Removing is repeated because the killed server may be in the middle of making a file.
+  /// Removing is repeated because the killed server may be about to make another file.
   private static let script = """
     trap '' INT TERM HUP
     server=
@@ -56,8 +55,8 @@ final class Guardian: Sendable {
 
   /// Starts a command that is killed when this process ends.
   ///
-  /// The new process itself tells the guardian its number before it becomes the command, and until
-  /// then holds the guardian's socket open. So there is no instant at which nobody would kill it.
+  /// The new process itself tells the guardian its number before it becomes the command. Until then, it holds the
+  /// guardian's socket open, so the process is guarded at every instant.
   ///
   /// - Throws: ``RedisError/start(_:)``.
   func start(_ command: [String], log: String) throws -> ChildProcess {
@@ -66,7 +65,7 @@ final class Guardian: Sendable {
       input: .null, output: .descriptor(socket.descriptor), errors: .newFile(log))
   }
 
-  /// Says that the command has ended and was reaped, since the system may give its number away.
+  /// Reports that the command has ended and was reaped, since the system may reuse its number.
   func forget() {
     try? socket.write([UInt8(ascii: "\n")])
   }

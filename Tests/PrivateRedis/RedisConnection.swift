@@ -46,7 +46,7 @@ struct RedisConnection {
     throw RedisError.connection("not an answer: \(line)")
   }
 
-  /// Reads up to the end of the line, and drops that.
+  /// Reads up to the end of the line, and drops the line end.
   private mutating func line() throws -> String {
     var end = received.firstIndex(of: UInt8(ascii: "\r"))
     while end == nil {
@@ -56,7 +56,7 @@ struct RedisConnection {
     return try text((end ?? received.endIndex) - received.startIndex)
   }
 
-  /// Reads so many bytes, and drops the end of line behind them.
+  /// Reads this many bytes, and drops the line end behind them.
   private mutating func text(_ count: Int) throws -> String {
     while received.count < count + 2 {
       received += try socket.read()

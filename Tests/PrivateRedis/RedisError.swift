@@ -1,8 +1,8 @@
 import Foundation
 
-/// What can go wrong between a test and its server.
+/// An error between a test and its server.
 public enum RedisError: Error, Hashable, CustomStringConvertible {
-  /// The server could not be started; its log is in the text.
+  /// The server could not be started; the text contains its log.
   case start(String)
   /// The connection failed, or no answer came in time.
   case connection(String)

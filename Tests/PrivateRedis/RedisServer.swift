@@ -1,15 +1,15 @@
 import Foundation
 import Synchronization
 
-/// A `redis-server` of a test's own, in a temporary folder of its own.
+/// A `redis-server` that belongs to a test, in a temporary folder of its own.
 ///
-/// The program is the one that the environment variable `REDIS_SERVER` names, or else the first
-/// `redis-server` in the path. It may be a script, as long as that ends with `exec`. It keeps nothing on disk unless told to, and takes `DEBUG` commands.
-/// However the test process ends, the server is killed and its folder removed.
+/// The environment variable `REDIS_SERVER` names the program; otherwise it is the first `redis-server` in the path.
+/// It may be a script, if the script ends with `exec`. The server keeps nothing on disk unless told to, and accepts
+/// `DEBUG` commands. However the test process ends, the server is killed and its folder removed.
 ///
-/// All methods may block their thread for some milliseconds, and starting for up to 10 s.
+/// Every method may block its thread for some milliseconds; starting may take up to 10 s.
 public final class RedisServer: Sendable {
-  /// What a server listens on.
+  /// The kind of address of a server.
   public enum Listener: Sendable {
     /// A Unix socket in the server's folder.
     case unixSocket
@@ -22,7 +22,7 @@ public final class RedisServer: Sendable {
     let environment: [String: String]
     var process: ChildProcess?
     var isPaused = false
-    /// `nil` once the server was stopped for good.
+    /// `nil` once the server has been stopped for good.
     var guardian: Guardian?
   }
 
@@ -36,9 +36,9 @@ public final class RedisServer: Sendable {
   ///
   /// - Parameters:
   ///   - arguments: Further arguments, such as `["--requirepass", "secret"]`.
-  ///   - listener: What it listens on.
-  ///   - login: A user and a password, with a colon between them, that ``url`` is to have.
-  ///   - environment: Variables that the server gets besides those of this process.
+  ///   - listener: The kind of address to listen on.
+  ///   - login: A user and a password for ``url``, separated by a colon.
+  ///   - environment: Variables of the server, in addition to those of this process.
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
   public init(
     arguments: [String] = [], listen listener: Listener = .unixSocket,
@@ -66,7 +66,7 @@ public final class RedisServer: Sendable {
     stop()
   }
 
-  /// The address, as the library takes it.
+  /// The address in the form that the library takes.
   public var url: String { withLogin(endpoint.url) }
 
   /// Another URL that leads to the server, with the same user and password as ``url``.
@@ -74,22 +74,22 @@ public final class RedisServer: Sendable {
     login.map { url.replacing("://", with: "://\($0)@", maxReplacements: 1) } ?? url
   }
 
-  /// The path of the socket, or `nil` of a TCP server.
+  /// The path of the socket, or `nil` for a TCP server.
   public var socketPath: String? {
     if case .unixSocket(let path) = endpoint { path } else { nil }
   }
 
-  /// The port at 127.0.0.1, or `nil` of a server on a Unix socket.
+  /// The port at 127.0.0.1, or `nil` for a server on a Unix socket.
   public var port: Int? {
     if case .tcp(let port) = endpoint { Int(port) } else { nil }
   }
 
-  /// The number of the server's process, or `nil` when it was killed or stopped.
+  /// The number of the server's process, or `nil` if it was killed or stopped.
   public var processID: Int32? {
     state.withLock { $0.process?.id }
   }
 
-  /// What the server has logged since it was last started.
+  /// The server's log since its last start.
   public var log: String {
     ServerLaunch.log(in: directory)
   }
@@ -104,7 +104,7 @@ public final class RedisServer: Sendable {
     }
   }
 
-  /// Lets a paused server go on.
+  /// Resumes a paused server.
   public func resume() {
     state.withLock { state in
       state.process?.signal(SIGCONT)
@@ -114,14 +114,14 @@ public final class RedisServer: Sendable {
 
   /// Kills the process with SIGKILL, and returns when it is gone.
   ///
-  /// The folder, and with it what an append-only server has written, stays for ``restart(adding:)``.
+  /// The folder stays for ``restart(adding:)``, including the data of an append-only server.
   public func kill() {
     state.withLock { Self.kill(&$0) }
   }
 
-  /// Starts the server again, at the same address and in the same folder, killing it first.
+  /// Kills the server, and starts it again at the same address and in the same folder.
   ///
-  /// - Parameter arguments: Arguments to add to the first ones, for all later restarts as well.
+  /// - Parameter arguments: Arguments to add to the first ones, also for all later restarts.
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
   public func restart(adding arguments: [String] = []) throws {
     try state.withLock { state in

@@ -1,16 +1,16 @@
-/// What a server can answer.
+/// A server's answer.
 public enum RedisValue: Sendable, Hashable {
   /// A whole number.
   case integer(Int)
   /// A string; bytes that are not UTF-8 are replaced.
   case string(String)
-  /// A status, as `OK`.
+  /// A status, such as `OK`.
   case status(String)
-  /// A list, as `EXEC` and `LRANGE` give it.
+  /// A list, such as the answer to `EXEC` or `LRANGE`.
   case array([RedisValue])
-  /// An error inside a list; an error that is the whole answer is thrown.
+  /// An error inside a list; an error that is the whole answer is thrown instead.
   case error(String)
-  /// Nothing: no such key, or no such element.
+  /// Null: no such key, or no such element.
   case null
 
   /// The text of a string or status, `nil` for everything else.

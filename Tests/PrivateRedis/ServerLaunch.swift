@@ -1,6 +1,6 @@
 import Foundation
 
-/// How a server is started: again and again, until it answers or there is no hope.
+/// Starts a server, and tries again until it answers or cannot succeed.
 struct ServerLaunch {
   let arguments: [String]
   let environment: [String: String]
@@ -21,7 +21,7 @@ struct ServerLaunch {
     }
   }
 
-  /// Starts a server at the address, and waits for it if somebody else has taken it meanwhile.
+  /// Starts a server at the address; if another process has taken the address meanwhile, waits for it.
   ///
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
   func run(at endpoint: Endpoint) throws -> ChildProcess {
@@ -35,7 +35,7 @@ struct ServerLaunch {
     }
   }
 
-  /// What the server has logged since its last start.
+  /// The server's log since its last start.
   static func log(in directory: String) -> String {
     let bytes = FileManager.default.contents(atPath: directory + logName) ?? Data()
     return String(decoding: bytes, as: UTF8.self)
@@ -43,7 +43,7 @@ struct ServerLaunch {
 
   private static let patience = Duration.seconds(10)
   private static let logName = "/redis.log"
-  /// Redis 6 knows no such option: it always takes `DEBUG`.
+  /// Redis 6 has no such option: it always accepts `DEBUG`.
   private static let debugOption = "enable-debug-command"
 
   private func attempt(at endpoint: Endpoint) throws -> ChildProcess {
@@ -84,7 +84,7 @@ struct ServerLaunch {
     } catch {
       return false
     }
-    // Between the search for a free port and the server's start, another may have taken it.
+    // Another process may have taken the port between the search and the server's start.
     guard let information = try? client("INFO", "server").string else { return true }
     return information.contains("process_id:\(process.id)\r")
   }

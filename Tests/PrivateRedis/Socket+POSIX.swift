@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the C calls want: addresses, options and error numbers.
+/// Arguments for the C calls: addresses, options and error numbers.
 extension Socket {
   /// Calls the body with the address of a Unix socket.
   static func withAddress<Result>(
@@ -39,7 +39,7 @@ extension Socket {
     }
   }
 
-  /// Sets an option of the socket's own level.
+  /// Sets an option at the level of the socket itself.
   func setOption<Value: BitwiseCopyable>(_ name: Int32, to value: Value) {
     var value = value
     _ = unsafe setsockopt(

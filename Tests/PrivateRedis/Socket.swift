@@ -7,7 +7,7 @@ import Foundation
   private let peek = Int32(MSG_PEEK)
 #else
   private let streamType = SOCK_STREAM
-  private let noSignal: Int32 = 0  // SO_NOSIGPIPE does it instead.
+  private let noSignal: Int32 = 0  // SO_NOSIGPIPE is used instead.
   private let dontWait = MSG_DONTWAIT
   private let peek = MSG_PEEK
 #endif
@@ -24,7 +24,7 @@ final class Socket: Sendable {
     #endif
   }
 
-  /// Makes a socket for the family, not connected.
+  /// Makes an unconnected socket of the family.
   ///
   /// - Throws: ``RedisError/connection(_:)``.
   convenience init(family: Int32) throws {
@@ -68,12 +68,12 @@ final class Socket: Sendable {
     close(descriptor)
   }
 
-  /// Says whether the port can be listened on at 127.0.0.1.
+  /// Tells whether the port at 127.0.0.1 can be bound.
   func canBind(port: UInt16) -> Bool {
     unsafe Self.withAddress(port: port) { unsafe bind(descriptor, $0, $1) } == 0
   }
 
-  /// Whether the other side has closed the connection, or sent what nobody asked for.
+  /// Whether the other side has closed the connection or sent something unexpected.
   var isStale: Bool {
     var byte: UInt8 = 0
     return unsafe recv(descriptor, &byte, 1, peek | dontWait) >= 0
@@ -97,9 +97,9 @@ final class Socket: Sendable {
     }
   }
 
-  /// Reads what is there, at least one byte.
+  /// Reads the available bytes, at least one.
   ///
-  /// - Throws: ``RedisError/connection(_:)``, also when the other side has closed the connection.
+  /// - Throws: ``RedisError/connection(_:)``, also if the other side has closed the connection.
   func read() throws -> [UInt8] {
     while true {
       var bytes = [UInt8](repeating: 0, count: 16_384)

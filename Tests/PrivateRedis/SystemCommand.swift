@@ -1,9 +1,9 @@
 import Foundation
 
-/// Runs a program of the system without showing what it says.
+/// Runs a program of the system and discards its output.
 ///
 /// - Parameter command: The program's name and its arguments.
-/// - Returns: Its status.
+/// - Returns: The exit status of the program.
 /// - Throws: `CocoaError` if it cannot be run.
 public func runSystemCommand(_ command: String...) throws -> Int32 {
   let process = Process()

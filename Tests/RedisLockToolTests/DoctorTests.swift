@@ -12,7 +12,7 @@
       ServerInformation("# Server\r\n" + lines.joined(separator: "\r\n")).findings(saves: saves)
     }
 
-    // MARK: By what a server says
+    // MARK: Judged by the server's answers
 
     @Test(
       "The doctor of redis-lock knows versions",
@@ -29,7 +29,7 @@
     }
 
     @Test(
-      "The doctor knows policies of eviction",
+      "The doctor knows the eviction policies",
       arguments: [
         ("0", "allkeys-lru", Finding.Level.fine), ("1000", "noeviction", .fine),
         ("1000", "volatile-lru", .warning), ("1000", "allkeys-random", .warning),
@@ -42,7 +42,7 @@
       if level == .warning { #expect(findings.first?.text.contains(policy) == true) }
     }
 
-    @Test("The doctor knows what outlives a restart")
+    @Test("The doctor knows which data outlives a restart")
     func persistence() {
       #expect(findings("aof_enabled:1", saves: false).map(\.level) == [.fine])
       #expect(findings("aof_enabled:0", saves: false).first?.text.hasPrefix("none") == true)
@@ -50,7 +50,7 @@
       #expect(findings("aof_enabled:0", saves: nil).map(\.level) == [.warning])
     }
 
-    @Test("The doctor knows roles, and clusters")
+    @Test("The doctor knows roles and clusters")
     func roles() {
       #expect(findings("role:master", "connected_slaves:0").map(\.level) == [.fine])
       #expect(
@@ -104,7 +104,7 @@
       #expect(text.output.contains("ok      trial: "))
     }
 
-    @Test("The doctor warns of eviction, and of a server that forgets")
+    @Test("The doctor warns of eviction and of a server that forgets")
     func forgetful() async throws {
       let server = try RedisServer(
         arguments: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
@@ -115,7 +115,7 @@
       #expect(findings["persistence"]?.level == "warning")
     }
 
-    @Test("The doctor finds that a server is a replica, on which nothing can be locked")
+    @Test("The doctor notices that a server is a replica, on which no key can be locked")
     func replica() async throws {
       let (primary, replica) = (try RedisServer(listen: .tcp), try RedisServer())
       defer {
@@ -135,7 +135,7 @@
       #expect(try await diagnose(primary).findings["role"]?.level == "warning")
     }
 
-    @Test("The doctor finds a fence counter that no token can be drawn from, and names the remedy")
+    @Test("If the fence counter cannot issue a token, the doctor says so and names the remedy")
     func fenceCounter() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -147,7 +147,7 @@
       #expect(findings["trial"]?.text.contains("2^53 - 1") == true)
     }
 
-    @Test("The doctor finds that a server is a node of a cluster")
+    @Test("The doctor notices that a server is a node of a cluster")
     func cluster() async throws {
       let server = try RedisServer(arguments: ["--cluster-enabled", "yes"])
       defer { server.stop() }
@@ -156,7 +156,7 @@
       #expect(findings["cluster"]?.level == "problem")
     }
 
-    @Test("The doctor finds that a server is full")
+    @Test("The doctor notices that a server is full")
     func full() async throws {
       let server = try RedisServer(arguments: ["--maxmemory", "1"])
       defer { server.stop() }
@@ -166,7 +166,7 @@
       #expect(findings["trial"]?.level == "problem")
     }
 
-    @Test("The doctor names the permissions that are missing, and the rules that would do")
+    @Test("The doctor names the missing permissions, and rules that would suffice")
     func permissions() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -186,7 +186,7 @@
       #expect(basic.findings["queue"]?.text.contains("ZADD, ") == true)
       #expect(basic.findings["queue"]?.text.contains("~invoices:* ~redis-lock:* +set") == true)
 
-      // Not allowed to use the channel.
+      // The user may not use the channel.
       _ = try client(words: user + words(Permissions.basic) + words(Permissions.queueing))
       let channel = try await diagnose(server, "invoices:", url: url)
       #expect(channel.findings["queue"]?.text.contains("PUBLISH") == true)
@@ -206,7 +206,7 @@
       #expect(script.findings["permissions"]?.text.contains("may not use EVALSHA on") == true)
     }
 
-    @Test("The doctor says the rules of the README")
+    @Test("The doctor recommends the rules of the README")
     func rules() throws {
       let file = URL(filePath: #filePath).appending(path: "../../../README.md").standardized
       let readme = try String(contentsOf: file, encoding: .utf8)
@@ -216,7 +216,7 @@
       }
     }
 
-    @Test("The doctor ends with 69 without a server, and with 77 when the login is refused")
+    @Test("The doctor ends with 69 without a server, and with 77 if the login is refused")
     func unreachable() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "secret"])
       #expect(try await ToolProcess.run(["doctor"], on: server).status == 77)

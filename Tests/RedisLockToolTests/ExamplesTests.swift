@@ -12,7 +12,7 @@
       try String(contentsOf: examples.appending(path: name), encoding: .utf8)
     }
 
-    /// A folder of programs that come before all others.
+    /// A folder of programs that are found before all others.
     private func makePrograms(_ programs: [String: String]) throws -> TemporaryFolder {
       let folder = try TemporaryFolder()
       let tool = "exec '\(ToolProcess.path)' \"$@\""
@@ -50,8 +50,8 @@
     }
 
     @Test(
-      "The example for containers runs its job once as the first process of each, and stops it",
-      .enabled("It takes root to make a container.") { Container.canRun && Nobody.canRun })
+      "The example for containers runs its job once, as the first process, and stops it",
+      .enabled("Only root can make a container.") { Container.canRun && Nobody.canRun })
     func container() async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
@@ -66,7 +66,7 @@
       let programs = try makePrograms([
         "report": "trap 'echo stopped; exit 3' TERM; echo reported; while :; do sleep 0.02; done"
       ])
-      // Where the engine shows the secret.
+      // The path at which the engine mounts the secret.
       _ = try programs.makeFile("redis-lock-url", server.url + "\n")
       let secret = try #require(value("ENV REDIS_LOCK_URL_FILE="))
         .replacing("/run/secrets", with: programs.url.path(percentEncoded: false))
@@ -90,7 +90,7 @@
       #expect(outcome.status == 3 && outcome.output == "reported\nstopped\n", "\(outcome)")
     }
 
-    @Test("The example for timers runs its job once, and the others end with 75")
+    @Test("The example for timers runs its job once, and the other hosts end with 75")
     func timer() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -98,7 +98,7 @@
       let line = try #require(
         unit.split(separator: "\n").first { $0.hasPrefix("ExecStart=/usr/bin/") })
       let programs = try makePrograms(["report": "echo reported"])
-      // Where systemd puts what LoadCredential names.
+      // The folder where systemd puts the file of LoadCredential.
       _ = try programs.makeFile("url", server.url + "\n")
       let command = line.dropFirst("ExecStart=/usr/bin/".count).replacing("%H", with: "host")
         .replacing("%d", with: programs.url.path(percentEncoded: false))
@@ -109,7 +109,7 @@
       #expect(statuses.sorted() == [0, 75, 75])
     }
 
-    @Test("The example deploys to one host after the other, also when it is started twice")
+    @Test("The example deploys to one host after another, even if it is started twice")
     func rollingDeploy() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -139,7 +139,7 @@
     func migrate() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      // What PostgreSQL makes of it was tried by hand.
+      // The behaviour of PostgreSQL itself was tried by hand.
       let programs = try makePrograms(["psql": "echo \"$@\""])
       let script = examples.appending(path: "migrate").path(percentEncoded: false)
       let outcome = try await shell("exec '\(script)' app", with: programs, on: server).outcome()

@@ -18,7 +18,7 @@
     }
 
     @Test(
-      "What the repository keeps is what the program says now: else call make generated",
+      "The generated files in the repository match the program: otherwise call make generated",
       .enabled("There is no Perl with JSON.") { hasPerl })
     func current() async throws {
       let folder = try TemporaryFolder()

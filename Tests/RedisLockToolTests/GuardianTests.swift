@@ -16,7 +16,7 @@
       #expect(try signs(folder.read("alive")).last - end < seconds * 1_000_000_000)
     }
 
-    @Test("When the tool is killed, its command is ended with all that belongs to its group")
+    @Test("If the tool is killed, its command is ended with its whole process group")
     func killed() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -30,7 +30,7 @@
       try await expectEnd(folder, within: 2, of: ended)
     }
 
-    @Test("While the tool is stopped, its command is ended by the end of the lock")
+    @Test("If the tool is stopped, its command is ended before the lock ends")
     func stopped() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -43,7 +43,7 @@
       await until("the lock ends") { try server.keys().isEmpty }
       let last = try signs(folder.read("alive")).last
       #expect(last - stopped < 2_000_000_000, "it outlived the lock")
-      // Longer than a tool that hangs is given to say how it came to that.
+      // Longer than a hanging tool is given to report why it hangs.
       try await Task.sleep(for: .milliseconds(2500))
       tool.signal(SIGCONT)
       #expect(await tool.outcome().status == 76)
@@ -56,7 +56,7 @@
         return status?.contains("\nState:\tT") ?? false
       }
 
-      @Test("A guardian that is killed is replaced, and the next one ends the command in time, too")
+      @Test("A killed guardian is replaced, and the next one ends the command in time, too")
       func guardianKilled() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -76,8 +76,8 @@
         await until("there is another") {
           (tool.guardian.map { !known.contains($0) }) ?? false
         }
-        await until("it is told") { tool.errors.contains("it was started again") }
-        // Stopped, it would not guard anything.
+        await until("the new start is reported") { tool.errors.contains("it was started again") }
+        // A stopped guardian would not guard anything.
         let last = try #require(tool.guardian)
         kill(last, SIGSTOP)
         await until("it goes on") { !isStopped(last) }
@@ -90,7 +90,7 @@
         #expect(await tool.outcome().status == 76)
       }
 
-      @Test("A guardian that is killed while a run waits is replaced when the command starts")
+      @Test("If the guardian is killed while a run waits, it is replaced when the command starts")
       func guardianKilledEarly() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -111,8 +111,8 @@
       }
 
       @Test(
-        "A run whose guardian cannot be replaced gives its lock up",
-        .enabled("It takes root to set the limit.") { Nobody.canRun })
+        "A run whose guardian cannot be replaced gives up its lock",
+        .enabled("Only root can set the limit.") { Nobody.canRun })
       func guardianLost() async throws {
         let server = try RedisServer(listen: .tcp)
         defer { server.stop() }

@@ -5,7 +5,7 @@
 
   @Suite("redis-lock list", .timeLimit(.minutes(2)))
   struct ListTests {
-    /// A lock of this library, whose holder is not there.
+    /// A lock of this library whose holder does not exist.
     private let token = "rl1n:host:1:job:0123456789abcdef:1:0123456789abcdef"
 
     private func object(_ line: some StringProtocol) throws -> [String: Any] {
@@ -30,7 +30,7 @@
       let some = try await ToolProcess.run(["list", "--json", "a*"], on: server)
       let lock = try object(some.output)
       #expect(lock["key"] as? String == "a-1")
-      // From the record of the run.
+      // Taken from the record of the run.
       let fence = holders[0].output.trimmingCharacters(in: .whitespacesAndNewlines)
       #expect(lock["fencingToken"] as? UInt64 == UInt64(fence) && lock["since"] is String)
       let foreign = try await ToolProcess.run(["list", "--foreign", "f*"], on: server)
@@ -39,7 +39,7 @@
       withExtendedLifetime(holders) {}
     }
 
-    @Test("The list shows which locks never expire, and those of other clients for a pattern")
+    @Test("The list shows locks that never expire and, for a pattern, those of other clients")
     func neverExpire() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -66,7 +66,7 @@
       #expect(lines.contains { $0.hasPrefix("job:stuck") && $0.contains("for ever") })
     }
 
-    @Test("Operands behind -- count for each subcommand")
+    @Test("Every subcommand accepts operands behind --")
     func operandsBehindTerminator() async throws {
       let server = try RedisServer()
       defer { server.stop() }

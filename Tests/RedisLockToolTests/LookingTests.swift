@@ -10,7 +10,7 @@
     }
 
     @Test(
-      "What anybody may write on the server neither ends the tool nor reaches the terminal as it is"
+      "Foreign data on the server neither ends the tool nor reaches the terminal unescaped"
     )
     func hostileData() async throws {
       let server = try RedisServer()
@@ -47,7 +47,7 @@
       _ = await (watch.outcome(), holder.outcome())
     }
 
-    @Test("The status of a lock tells its holder, since when, with which number, and its waiters")
+    @Test("The status of a lock shows its holder, start, fencing token and waiters")
     func status() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -83,7 +83,7 @@
       #expect(objects[1].keys.sorted() == ["key", "state"])
     }
 
-    @Test("The status shows what a foreign client has stored, without harm to the terminal")
+    @Test("The status shows the value of a foreign client without harm to the terminal")
     func foreign() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -93,7 +93,7 @@
       #expect(outcome.output.contains("theirs") && outcome.output.contains("never expires"))
     }
 
-    @Test("The status is printed again and again with --watch")
+    @Test("The status is printed repeatedly with --watch")
     func watch() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -106,7 +106,7 @@
       withExtendedLifetime(holder) {}
     }
 
-    @Test("A release of another's lock needs --force, and says whose it was")
+    @Test("To release another process's lock takes --force, and the message names its holder")
     func release() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -123,7 +123,7 @@
       withExtendedLifetime(holder) {}
     }
 
-    @Test("A release of one's own lock knows it by its token")
+    @Test("A release recognizes the caller's own lock by its token")
     func releaseOwn() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -135,7 +135,7 @@
     }
 
     @Test(
-      "Keys with control characters are shown escaped, and those that are equal but for their bytes apart"
+      "Keys with control characters are escaped, and keys that differ only in their bytes are shown apart"
     )
     func oddKeys() async throws {
       let server = try RedisServer()
@@ -160,7 +160,7 @@
     }
 
     @Test(
-      "What cannot be written is an error",
+      "Output that cannot be written is an error",
       .enabled("There is no /dev/full.") { FileManager.default.fileExists(atPath: "/dev/full") },
       arguments: [["status", "key"], ["list"], ["doctor"], ["--help"], ["run", "--help"]])
     func fullOutput(arguments: [String]) async throws {
@@ -176,7 +176,7 @@
     }
 
     @Test(
-      "An output that is closed is an error, and never the socket of the server",
+      "A closed output is an error, and never becomes the socket of the server",
       arguments: [
         ["status", "key"], ["list"], ["doctor"], ["--help"], ["status", "--watch", "key"],
       ])
@@ -192,7 +192,7 @@
       #expect(outcome.errors.contains("cannot write to the standard output: Bad file descriptor"))
     }
 
-    @Test("A run whose streams are closed runs the command, for which they are closed, too")
+    @Test("A run with closed streams runs its command with closed streams, too")
     func closedStreams() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -205,12 +205,12 @@
         """#
       let tool = try ToolProcess([server.url], through: ["/bin/sh", "-c", script])
       let outcome = await tool.outcome()
-      // The loop itself has its output opened for it.
+      // The loop itself has an open output.
       #expect(outcome.output.split(separator: "\n").filter { $0 != "open 1" } == ["3"])
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A lock that is not to be had is no news where that counts as success, or with -q")
+    @Test("If the lock cannot be acquired, the run is silent with -q or if that counts as success")
     func silentConflict() async throws {
       let server = try RedisServer()
       defer { server.stop() }

@@ -7,7 +7,7 @@
   struct LossPlanTests {
     let start = ContinuousClock.now
 
-    @Test("The plan for a loss gives the command its grace, and kills it before the end")
+    @Test("The plan for a loss gives the command its grace, and kills it before the lock ends")
     func grace() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(
@@ -26,7 +26,7 @@
       #expect(plan.next(remaining: .zero, isGone: false, at: later) == .kill)
     }
 
-    @Test("The plan leaves half of what is left after a late extension for further attempts")
+    @Test("After a late extension, the plan leaves half of the remaining time for further attempts")
     func shortTTL() {
       var plan = LossPlan(ttl: .seconds(3), extend: .seconds(1), grace: .seconds(5))
       #expect(plan.margin == .seconds(1))
@@ -38,7 +38,7 @@
           == .terminate(.milliseconds(250)))
     }
 
-    @Test("A command is asked to end, and killed a moment later, when the lock is another's")
+    @Test("If another holder has the lock, the command is asked to end and killed a moment later")
     func gone() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(
@@ -50,7 +50,7 @@
       #expect(plan.next(remaining: .zero, isGone: true, at: start + .milliseconds(100)) == .kill)
     }
 
-    @Test("A command that is being ended is killed sooner when the lock turns out to be another's")
+    @Test("A command that is being ended is killed sooner if another holder has the lock")
     func goneMeanwhile() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       _ = plan.next(remaining: .seconds(5), isGone: false, at: start)
@@ -58,7 +58,7 @@
         plan.next(remaining: .zero, isGone: true, at: start + .milliseconds(200)) == .kill)
     }
 
-    @Test("A command whose lock ended while nothing looked is asked to end before it is killed")
+    @Test("If the lock ended unobserved, the command is asked to end before it is killed")
     func slept() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       #expect(
@@ -66,7 +66,7 @@
       #expect(plan.next(remaining: .zero, isGone: false, at: start + .milliseconds(100)) == .kill)
     }
 
-    @Test("The plan for a loss is gone through with when the lock is extended after all")
+    @Test("The plan for a loss is carried out even if the lock is extended after all")
     func tooLate() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))
       _ = plan.next(remaining: .seconds(4), isGone: false, at: start)

@@ -3,7 +3,7 @@
   import PrivateRedis
   import Testing
 
-  @Suite("What redis-lock tells an operator", .timeLimit(.minutes(3)))
+  @Suite("Messages of redis-lock to an operator", .timeLimit(.minutes(3)))
   struct OperatorTests {
     private func object(_ line: some StringProtocol) throws -> [String: Any] {
       try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
@@ -13,7 +13,7 @@
       try lines.split(separator: "\n").map { try object($0) }
     }
 
-    /// A run that goes on until it is told to end.
+    /// Starts a run that continues until it is told to end.
     private func run(
       _ keys: [String], _ options: [String] = [], on server: RedisServer
     ) async throws -> ToolProcess {
@@ -26,9 +26,9 @@
       return tool
     }
 
-    // MARK: Who ran it last
+    // MARK: The last run
 
-    @Test("A run leaves a record of who ran from when to when, how it ended, and with which number")
+    @Test("A run leaves a record of its holder, start, end, outcome and fencing token")
     func record() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -56,7 +56,7 @@
       #expect((500_000_000...604_800_000).contains(ttl))
     }
 
-    @Test("A record tells of a lock that was lost, and of a run whose end nobody saw")
+    @Test("A record tells of a lost lock, and of a run whose end was not observed")
     func recordOfTrouble() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -73,7 +73,7 @@
       #expect(after.output.contains("how it ended is not known"), "\(after.output)")
     }
 
-    @Test("No record is kept with --record-for 0, and one for as long as is asked for")
+    @Test("A record is kept for the time given by --record-for, and not at all with 0")
     func recordFor() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -88,9 +88,9 @@
       #expect(refused.status == 64 && refused.errors.contains("--record-for"))
     }
 
-    // MARK: Why it does not run
+    // MARK: Why a run does not start
 
-    @Test("A run that does not wait says who holds the lock, and since when")
+    @Test("A run that does not wait names the holder of the lock, and since when it holds it")
     func conflict() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -101,7 +101,7 @@
       #expect(outcome.errors.contains("process \(holder.processID), since 20"))
     }
 
-    @Test("A run that waits says after ten seconds who holds the lock, and its place in the queue")
+    @Test("A waiting run names the holder and its own place in the queue after ten seconds")
     func waiting() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -117,7 +117,7 @@
       #expect(await waiter.outcome().status == 0)
     }
 
-    @Test("A run within a run under the same lock is refused, and one under another lock is not")
+    @Test("A nested run under the same lock is refused; one under another lock is not")
     func nested() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -129,16 +129,16 @@
       let other = try await ToolProcess.run(
         ["run", "key", "-c", "\(inner) other -- echo ran"], on: server)
       #expect(other.status == 0 && other.output == "ran\n")
-      // What a run has started, and has outlived it, is not within it any more.
+      // A process that a run has started, and that has outlived it, is no longer within it.
       let stale = try ToolProcess(
         ["run", "key", "--", "echo", "ran"], on: server,
         through: ["/usr/bin/env", "REDIS_LOCK_KEY=key", "REDIS_LOCK_TOKEN=former"])
       #expect(await stale.outcome().output == "ran\n")
     }
 
-    // MARK: What is taken
+    // MARK: Lock states
 
-    @Test("The status tells a lock that is held from one that is kept, reserved, or free")
+    @Test("The status distinguishes locks that are held, kept, reserved and free")
     func states() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -163,7 +163,7 @@
       #expect(await waiter.outcome().status == 0)
     }
 
-    @Test("The status goes on with --watch through a restart of the server")
+    @Test("With --watch, the status continues through a restart of the server")
     func watchedRestart() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -178,7 +178,7 @@
     }
 
     @Test(
-      "The list is a table of 80 columns with --watch, of who holds, who waits, and for how long")
+      "With --watch, the list is a table of 80 columns with holders, waiters and durations")
     func board() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -201,7 +201,7 @@
 
     // MARK: Secrets
 
-    @Test("The URL can stand in a file, which an editor has ended with a line end")
+    @Test("The URL can be in a file, even if an editor has added a line end")
     func urlFile() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -234,7 +234,7 @@
 
     // MARK: Messages
 
-    @Test("Messages in JSON have a time with its zone, and fields for what they are about")
+    @Test("Messages in JSON have a time with its zone, and fields for their subject")
     func jsonLog() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -262,7 +262,7 @@
       #expect(try object(conflict.errors)["exitStatus"] as? Int == 64)
     }
 
-    @Test("Text messages carry the time where no terminal shows them")
+    @Test("Text messages carry the time unless a terminal shows them")
     func times() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -272,7 +272,7 @@
       }
     }
 
-    @Test("A command that does not end is killed, and its number is told")
+    @Test("A command that does not end is killed, and the message tells its process number")
     func killed() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -290,7 +290,7 @@
       #expect(outcome.errors.contains("killed process \(id) with SIGKILL"), "\(outcome.errors)")
     }
 
-    @Test("Habits from flock are understood, and answered with what was meant")
+    @Test("Mistakes from habits of flock are answered with the intended command line")
     func hints() async throws {
       let bare = try await ToolProcess.run(["job", "--", "echo", "hi"])
       #expect(bare.status == 64 && bare.output.isEmpty)

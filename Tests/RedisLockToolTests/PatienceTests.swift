@@ -3,14 +3,14 @@
   import PrivateRedis
   import Testing
 
-  @Suite("redis-lock run on a server that cannot do it just now", .timeLimit(.minutes(3)))
+  @Suite("redis-lock run on a server that is temporarily unable to lock", .timeLimit(.minutes(3)))
   struct PatienceTests {
-    @Test("A run waits for a server that loads its data, and -n does not")
+    @Test("A run waits while a server loads its data, but not with -n")
     func loading() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let client = RedisClient(server)
-      // Between two keys of a kilobyte it answers, every millisecond and for 8 s in all.
+      // The server answers between two keys of a kilobyte, every millisecond, and for 8 s in all.
       _ = try client("CONFIG", "SET", "rdbcompression", "no")
       _ = try client("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
       _ = try client("CONFIG", "SET", "key-load-delay", "2000")
@@ -31,12 +31,12 @@
       #expect(later.errors.contains("waiting for the server: LOADING"))
     }
 
-    @Test("A run waits for a server that takes connections, and does not answer for a while")
+    @Test("A run waits for a server that accepts connections but does not answer for a while")
     func silent() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let client = RedisClient(server)
-      // Longer than an answer may take; the greeting of a connection comes before that.
+      // Longer than an answer may take; before that comes the greeting of a connection.
       _ = try client("PING")
       let waiter = try ToolProcess(
         ["run", "-w", "60s", "-v", "lock", "--", "echo", "ran"], on: server)
@@ -50,7 +50,7 @@
       #expect(outcome.status == 0 && outcome.output == "ran\n", "\(outcome.errors)")
     }
 
-    @Test("A run waits for a replica to become the master, and says when it does not in time")
+    @Test("A run waits for a replica to become the master, and reports if that takes too long")
     func failover() async throws {
       let server = try RedisServer(arguments: ["--replicaof", "127.0.0.1", "1"])
       defer { server.stop() }

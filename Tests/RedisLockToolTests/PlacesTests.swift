@@ -5,13 +5,13 @@
 
   @testable import RedisLockTool
 
-  @Suite("Where redis-lock runs", .timeLimit(.minutes(2)))
+  @Suite("Surroundings in which redis-lock runs", .timeLimit(.minutes(2)))
   struct PlacesTests {
     // MARK: In a container
 
     @Test(
-      "As the first process of a container, a run passes signals on, and is ended by them",
-      .enabled("It takes root to make a container.") { Container.canRun },
+      "As the first process of a container, a run passes signals on and is ended by them",
+      .enabled("Only root can make a container.") { Container.canRun },
       arguments: [SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     func signalsInContainer(signal: Int32) async throws {
       let server = try RedisServer()
@@ -42,11 +42,11 @@
 
     @Test(
       "As the first process of a container, a run reaps orphans",
-      .enabled("It takes root to make a container.") { Container.canRun })
+      .enabled("Only root can make a container.") { Container.canRun })
     func orphans() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      // Whose parents end at once; what is counted are those that have ended and are still there.
+      // Their parents end at once. The test counts those that have ended but have not been reaped.
       let script = """
         for n in 1 2 3 4 5; do sh -c 'sleep 0.1 &'; done
         while cat /proc/[0-9]*/comm | grep -q sleep; do :; done
@@ -64,8 +64,8 @@
 
     // Dispatch crashes there after a moment.
     @Test(
-      "Where there is no /proc, a run says so, and asks for no lock",
-      .enabled("It takes root to take it away.") { SystemTool.runs(noProc + ["true"]) })
+      "Without /proc, a run says so and does not ask for a lock",
+      .enabled("Only root can remove it.") { SystemTool.runs(noProc + ["true"]) })
     func withoutProc() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -77,10 +77,10 @@
       #expect(try RedisClient(server)("DBSIZE") == .integer(0))
     }
 
-    // MARK: What is inherited
+    // MARK: Inherited properties
 
     @Test(
-      "The command has the environment as it came, in its order and with all that is odd, and the mask of signals"
+      "The command inherits the signal mask and the environment, in its order and with all oddities"
     )
     func inherited() async throws {
       let server = try RedisServer()
@@ -129,14 +129,14 @@
       return status
     }
 
-    // MARK: What the library has to say
+    // MARK: Warnings of the library
 
-    @Test("What the library warns of reaches the user of a run")
+    @Test("Warnings of the library reach the user of a run")
     func warnings() async throws {
       let server = try RedisServer(
         arguments: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
       defer { server.stop() }
-      // The server is looked at with the first extension.
+      // The library inspects the server with the first extension.
       let tool = try ToolProcess(
         ["run", "--extend", "100ms", "key", "--", "sleep", "100"], on: server)
       await until("it is said") { tool.errors.contains("set maxmemory-policy to noeviction") }
@@ -144,7 +144,7 @@
       #expect(await tool.outcome().status == 128 + SIGTERM)
     }
 
-    @Test("That a waiter has to poll reaches the user of its run")
+    @Test("The warning that a waiter has to poll reaches the user of its run")
     func pollingWarning() async throws {
       let server = try RedisServer()
       defer { server.stop() }

@@ -4,17 +4,17 @@
   import PrivateRedis
   import Testing
 
-  @Suite("What redis-lock says of a server that refuses", .timeLimit(.minutes(3)))
+  @Suite("Messages of redis-lock about a server that refuses", .timeLimit(.minutes(3)))
   struct RefusalTests {
-    /// A server that says something to everybody who connects, and hangs up.
+    /// Starts a server that sends a text on every connection, and hangs up.
     private func curt(_ text: String) throws -> FakeListener {
       try FakeListener(.tcp) { wire in
-        // What the client sends is not read, so that it gets a reset.
+        // The server does not read, so that the client gets a reset.
         _ = wire.write(Array((text + "\r\n").utf8))
       }
     }
 
-    @Test("What a server says before it hangs up is the message, and is not tried again")
+    @Test("The last words of a server that hangs up are shown, and the run does not retry")
     func denied() async throws {
       let text = "-DENIED Redis is running in protected mode because no password is set"
       let listener = try curt(text)
@@ -29,7 +29,7 @@
       }
     }
 
-    @Test("A run waits for a server that has too many clients or is loading, and -n does not")
+    @Test("A run waits for a server that has too many clients or is loading, but not with -n")
     func busy() async throws {
       let server = try RedisServer(arguments: ["--maxclients", "10"], listen: .tcp)
       defer { server.stop() }
@@ -59,7 +59,7 @@
       }
     }
 
-    @Test("A password that is missing, wrong or needless is told from the others, and never shown")
+    @Test("Missing, wrong and needless passwords are distinguished, and none is ever shown")
     func passwords() async throws {
       let open = try RedisServer()
       let closed = try RedisServer(arguments: ["--requirepass", "hush-hush"])
@@ -81,7 +81,7 @@
       for outcome in [needless, missing, wrong] { #expect(!outcome.errors.contains("hush")) }
     }
 
-    @Test("A run that loses its lock since the password was changed names that")
+    @Test("If a run loses its lock because the password was changed, it says so")
     func rotation() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "old"])
       defer { server.stop() }
@@ -100,7 +100,7 @@
     }
 
     @Test(
-      "A command that is disabled is told before the job starts, and no key stays",
+      "A disabled command is reported before the job starts, and no key stays",
       arguments: ["EVAL", "EVALSHA", "PEXPIRE", "DEL", "INCR", "GETRANGE"])
     func disabled(command: String) async throws {
       let server = try RedisServer(arguments: ["--rename-command", command, ""])
@@ -117,7 +117,7 @@
     }
 
     @Test(
-      "A command that a user may not use is told before the job starts, and no key stays",
+      "A command that the user may not use is reported before the job starts, and no key stays",
       arguments: [
         ("EVAL", "no lock can be taken"), ("EVALSHA", "none can be extended"),
         ("PEXPIRE", "none can be extended"), ("DEL", "none can be released before its ttl"),
@@ -127,7 +127,7 @@
       defer { server.stop() }
       _ = try RedisClient(server)(
         "ACL", "SETUSER", "worker", "on", ">hush-hush", "~*", "&*", "+@all", "-" + command)
-      // Patient: on a busy machine, a second may not do.
+      // Patient, since a second may not suffice on a busy machine.
       let url =
         "unix://worker:hush-hush@\(try #require(server.socketPath))?connect_timeout=20s&operation_timeout=20s"
       let run = try await ToolProcess.run(["run", "key", "--", "echo", "ran"], url: url)
@@ -144,7 +144,7 @@
       await until("nothing stays", within: .seconds(5)) { try server.keys().isEmpty }
     }
 
-    @Test("A user who may lock some keys, and none of the library's own, needs no more")
+    @Test("A user with permissions for some keys, and for none of the library's own, can lock them")
     func leastPrivilege() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -157,7 +157,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A value that is not UTF-8 is shown escaped, also in JSON")
+    @Test("A value that is not UTF-8 is escaped, also in JSON")
     func binaryValues() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -176,7 +176,7 @@
       #expect(holder?["value"] as? String == "caf\\xe9\u{1B}", "\(status.output)")
     }
 
-    @Test("A part of a URL that other libraries know is refused with the reason")
+    @Test("A URL part that only other libraries support is refused with the reason")
     func partsOfURLs() async throws {
       for (url, reason) in [
         ("redis://:@localhost", "password has to be left out if it is empty"),
@@ -188,7 +188,7 @@
       }
     }
 
-    @Test("A URL that is empty, or ends with a line end, is told by name")
+    @Test("An empty URL, or one with a line end, is named in the message")
     func urls() async throws {
       let empty = try await ToolProcess.run(["status", "key"], url: "")
       #expect(empty.status == 64 && empty.errors.contains("REDIS_LOCK_URL is empty"))
@@ -196,7 +196,7 @@
       #expect(ended.status == 64 && ended.errors.contains("a line end has to go"))
     }
 
-    @Test("Keys that are not UTF-8 are listed, escaped, and JSON stays valid")
+    @Test("Keys that are not UTF-8 are listed escaped, and JSON stays valid")
     func binaryKeys() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -216,7 +216,7 @@
         })
     }
 
-    @Test("The status that is watched ends when nobody reads it any more")
+    @Test("A watched status ends when its reader is gone")
     func watchedByHead() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -226,7 +226,7 @@
           "/bin/bash", "-c", "\"$0\" status --watch key | head -n 1; echo ${PIPESTATUS[0]}",
         ])
       let outcome = await tool.outcome()
-      // As for any program: by SIGPIPE, or with an error where that is ignored.
+      // As for any program: by SIGPIPE, or with an error if SIGPIPE is ignored.
       let status = outcome.output.split(separator: "\n").last ?? ""
       #expect(["74", "141"].contains(status), "\(outcome.output)")
     }

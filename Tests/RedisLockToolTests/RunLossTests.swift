@@ -5,13 +5,13 @@
 
   @Suite("redis-lock run with a lost lock", .timeLimit(.minutes(5)))
   struct RunLossTests {
-    /// A command that does not end when it is asked to, and notes every few milliseconds that it lives.
+    /// A command that does not end when asked to, and records every few milliseconds that it is alive.
     private func stubborn(_ file: String) -> String {
       "trap 'echo asked' TERM; echo ready; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
     }
 
     private func nanoseconds(_ text: String) throws -> Int64 {
-      // The last line may have been cut off by the end.
+      // The end may have cut off the last line.
       try #require(
         text.split(separator: "\n").compactMap { Int64($0) }.last { $0 > 1_000_000_000_000_000_000 }
       )
@@ -20,7 +20,7 @@
     private var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
 
     @Test(
-      "A server that hangs ends a stubborn command before another can have the lock"
+      "If the server hangs, a stubborn command is ended before another client can get the lock"
     )
     func serverHangs() async throws {
       let server = try RedisServer()
@@ -55,7 +55,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A server that is gone gives the command its grace")
+    @Test("If the server is gone, the command gets its grace period")
     func serverGone() async throws {
       let server = try RedisServer()
       let tool = try ToolProcess(
@@ -70,7 +70,7 @@
       #expect(outcome.output == "ready\ntidied up\n")
     }
 
-    @Test("A lock that is another's ends the command at once")
+    @Test("If another holder has taken the lock, the command is ended at once")
     func takenAway() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -83,12 +83,12 @@
       let outcome = await tool.outcome()
       #expect(outcome.status == 76)
       #expect(
-        outcome.output.contains("asked"), "SIGTERM comes first, also when there is little time")
+        outcome.output.contains("asked"), "SIGTERM comes first, even if there is little time")
       #expect(outcome.duration < .seconds(10))
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("A lock past its --max-hold ends the command, and frees the key")
+    @Test("When --max-hold is over, the command is ended and the key freed")
     func heldTooLong() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -107,7 +107,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A lock that was lost while redis-lock was stopped ends the command when it goes on")
+    @Test("If the lock was lost while redis-lock was stopped, the command is ended when it resumes")
     func stopped() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -125,7 +125,7 @@
       #expect(folder.read("alive") == lastSign, "it is dead")
     }
 
-    @Test("A lost lock takes what the command has started with it")
+    @Test("A lost lock also ends the processes that the command has started")
     func leftovers() async throws {
       let server = try RedisServer()
       defer { server.stop() }

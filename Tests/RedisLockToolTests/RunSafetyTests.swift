@@ -3,10 +3,10 @@
   import PrivateRedis
   import Testing
 
-  /// The rule behind all of them: the tool ends the job in time whatever its output, its parent or the machine do.
+  /// Tests one rule: the tool ends the job in time, whatever its output, its parent or the machine do.
   @Suite("The safety of redis-lock run", .timeLimit(.minutes(2)))
   struct RunSafetyTests: SignsOfLife {
-    /// A pipe that nobody reads, and that takes no more.
+    /// A pipe without a reader, which takes no more bytes.
     private func fullPipe() throws -> Pipe {
       let pipe = Pipe()
       let descriptor = pipe.fileHandleForWriting.fileDescriptor
@@ -18,7 +18,7 @@
       return pipe
     }
 
-    @Test("A standard error that nobody reads does not keep the command from being ended")
+    @Test("An unread standard error does not keep the command from being ended")
     func stuckErrors() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -38,7 +38,7 @@
       withExtendedLifetime(pipe) {}
     }
 
-    @Test("A standard error that nobody reads does not keep the command alive past its lock")
+    @Test("An unread standard error does not keep the command alive past its lock")
     func stuckErrorsWithoutServer() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -56,7 +56,7 @@
       withExtendedLifetime(pipe) {}
     }
 
-    @Test("Closed outputs change neither what runs nor the status")
+    @Test("Closed outputs change neither the command nor its status")
     func closedErrors() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -71,7 +71,7 @@
     }
 
     @Test(
-      "A lock that was lost while a short command ran is never a success",
+      "A run that loses its lock during a short command is never a success",
       arguments: ["deletion", "forced release", "restart"])
     func lostUnnoticed(by loss: String) async throws {
       let server = try RedisServer()
@@ -85,7 +85,7 @@
         let release = try await ToolProcess.run(["release", "--force", "key"], on: server)
         #expect(release.status == 0)
       default:
-        // It saves nothing, so it has forgotten the key.
+        // The server saves nothing, so it has forgotten the key.
         server.kill()
         try server.restart()
       }
@@ -109,7 +109,7 @@
     }
 
     #if os(Linux)
-      @Test("Messages that nobody reads are dropped and counted, and the run goes on")
+      @Test("Unread messages are dropped and counted, and the run continues")
       func dropped() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -119,7 +119,7 @@
           errors: pipe.fileHandleForWriting)
         try pipe.fileHandleForWriting.close()
         await until("it runs") { !folder.read("alive").isEmpty }
-        // Each one that is replaced is a message; there is room for 256 of them.
+        // Each replacement is one message; there is room for 256 of them.
         var last: pid_t = 0
         for _ in 0..<265 {
           var next: pid_t?
@@ -139,7 +139,7 @@
       }
     #endif
 
-    @Test("A command in a session of its own is waited for, and ended with its lock")
+    @Test("A run waits for a command in a session of its own, and ends it with its lock")
     func ownSession() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -163,8 +163,8 @@
     }
 
     @Test(
-      "A command that has stopped itself ends when the tool is asked to",
-      .enabled("The state of a process is looked up in /proc.") {
+      "A command that has stopped itself ends when the tool is asked to end",
+      .enabled("The test reads the state of a process from /proc.") {
         FileManager.default.fileExists(atPath: "/proc/self/stat")
       })
     func stoppedCommand() async throws {
@@ -199,7 +199,7 @@
     }
 
     @Test(
-      "Ignored signals are ignored by the command, and a parent that ignores SIGCHLD breaks nothing"
+      "The command inherits ignored signals, and a parent that ignores SIGCHLD breaks nothing"
     )
     func inheritedDispositions() async throws {
       let server = try RedisServer()
@@ -218,7 +218,7 @@
       #expect(outcome.output == "survived\n")
     }
 
-    @Test("A tool that is given a time to wait waits for its server, too")
+    @Test("A tool with a time to wait waits for its server, too")
     func waitsForServer() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -232,12 +232,12 @@
     }
 
     @Test(
-      "A command of another user that cannot be ended is told by its number",
-      .enabled("It takes root to have two users.") { Nobody.canRun })
+      "If a command of another user cannot be ended, the message tells its process number",
+      .enabled("Only root can use two users.") { Nobody.canRun })
     func otherUser() async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
-      // As sudo does it: a program that becomes another user for good.
+      // Like sudo: a program that becomes another user for good.
       let folder = try TemporaryFolder()
       let become = folder.path("become")
       try FileManager.default.copyItem(atPath: Nobody.command[0], toPath: become)

@@ -7,7 +7,7 @@
   struct RunSignalTests {
     // MARK: While the command runs
 
-    @Test("A run ends with 128 and the number of the signal that killed the command")
+    @Test("If a signal kills the command, the run ends with 128 plus the signal's number")
     func killedCommand() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -41,7 +41,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run passes signals on to what the command has started, too")
+    @Test("A run passes signals on to the command's own children, too")
     func forwardsToGroup() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -56,7 +56,7 @@
       #expect(outcome.output == "ready\ninner\nouter\n")
     }
 
-    @Test("A run leaves signals ignored that it was told to ignore, as nohup does")
+    @Test("A run leaves inherited ignored signals ignored, as under nohup")
     func ignored() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -70,7 +70,7 @@
       #expect(outcome.output == "ready\ndone\n")
     }
 
-    @Test("SIGALRM and SIGWINCH are the command's, too")
+    @Test("SIGALRM and SIGWINCH reach the command, too")
     func otherSignals() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -87,7 +87,7 @@
     }
 
     #if os(Linux)
-      @Test("A run that is killed takes the command with it, and the key ends with its ttl")
+      @Test("If a run is killed, the command dies with it, and the key ends with its ttl")
       func killed() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -110,7 +110,7 @@
     // MARK: Before the command runs
 
     @Test(
-      "A run that is interrupted while it waits leaves no key and no place in a queue",
+      "If a run is interrupted while it waits, it leaves no key and no entry in a queue",
       arguments: [
         SIGINT, SIGTERM, SIGHUP, SIGQUIT,
       ])
@@ -135,24 +135,24 @@
       _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
       for number in 0..<20 {
         let tool = try ToolProcess(["run", "key", "--", "echo", "no"], on: server)
-        // Different moments are the point: while it is loaded, sets itself up, connects, and waits.
+        // The signal is to come at different moments: while the run loads, sets itself up, connects, and waits.
         try await Task.sleep(for: .milliseconds(number * 3))
         tool.signal(signal)
         let outcome = await tool.outcome()
         #expect(outcome.status == 128 + signal && outcome.output.isEmpty)
       }
-      await until("no place in a queue is left") { try server.keys() == ["key"] }
+      await until("no entry in a queue is left") { try server.keys() == ["key"] }
     }
 
     #if os(Linux)
       #if THREAD_SANITIZER || ADDRESS_SANITIZER
-        // They have to be there before the program can have a handler.
+        // They have to exist before the program can have a handler.
         private static let loadingSignals = [SIGINT, SIGTERM]
       #else
         private static let loadingSignals = [SIGINT, SIGTERM, SIGQUIT]
       #endif
 
-      /// Whether the loader says which library it sets up.
+      /// Whether the loader names the library that it sets up.
       private static let loaderTalks: Bool = {
         let pipe = NarrowPipe()
         let tool = try? ToolProcess(
@@ -176,7 +176,7 @@
         var isLast = false
         while !isLast {
           step += 1
-          // The loader waits until its last message but one is read.
+          // The loader waits until all of its messages but the last have been read.
           let pipe = NarrowPipe()
           let tool = try ToolProcess(
             ["run", "key", "--", "echo", "no"], on: server,
@@ -191,7 +191,7 @@
             if isLast { break }
           }
           #expect(count >= step)
-          // What it still says goes nowhere.
+          // Its further messages are discarded.
           let rest = Task.detached { while pipe.read() != nil {} }
           #expect(await tool.outcome().status == 128 + signal, "step \(step)")
           await rest.value
@@ -203,7 +203,7 @@
       func realTime() async throws {
         let server = try RedisServer()
         defer { server.stop() }
-        // The first that programs may use, and the last, whose names Swift does not know.
+        // The first and the last one that programs may use; Swift has no names for them.
         for signal in [34, 64] as [Int32] {
           let script =
             "trap 'echo got it; exit 7' \(signal); echo ready; while :; do sleep 0.02; done"

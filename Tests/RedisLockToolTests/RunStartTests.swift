@@ -3,14 +3,14 @@
   import PrivateRedis
   import Testing
 
-  @Suite("What redis-lock run notices before it asks for the lock", .timeLimit(.minutes(2)))
+  @Suite("Checks of redis-lock run before it asks for the lock", .timeLimit(.minutes(2)))
   struct RunStartTests {
     @Test("A tool without a command is a usage error")
     func nothingToDo() async throws {
       #expect(try await ToolProcess.run([]).status == 64)
     }
 
-    @Test("An argument of the tool's own that is not UTF-8 is refused, and locks nothing")
+    @Test("If an argument of the tool itself is not UTF-8, it is refused, and nothing is locked")
     func notUTF8() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -26,7 +26,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("What cannot be started is noticed before the lock is taken")
+    @Test("A command that cannot be started is noticed before the lock is taken")
     func tooLarge() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -38,8 +38,8 @@
     }
 
     @Test(
-      "A tool that may create too few threads says so, and asks for no lock",
-      .enabled("It takes root to set the limit.") { Nobody.canRun })
+      "A tool that may create too few threads says so and does not ask for a lock",
+      .enabled("Only root can set the limit.") { Nobody.canRun })
     func tooFewThreads() async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
@@ -53,10 +53,10 @@
       #expect(try RedisClient(server)("DBSIZE") == .integer(0))
     }
 
-    // A sanitizer reserves more addresses than there is memory.
+    // A sanitizer reserves more address space than there is memory.
     #if os(Linux) && !THREAD_SANITIZER && !ADDRESS_SANITIZER
       @Test(
-        "A tool that may use few addresses runs the command, or asks for no lock",
+        "A tool with little address space runs the command or does not ask for a lock",
         arguments: Array(stride(from: 80_000, through: 400_000, by: 40_000)))
       func fewAddresses(kilobytes: Int) async throws {
         let server = try RedisServer()

@@ -6,7 +6,7 @@
 
   @Suite("redis-lock run", .timeLimit(.minutes(5)))
   struct RunTests {
-    @Test("A run tells the command what it holds, and passes its input, output and status on")
+    @Test("A run tells the command about its lock, and passes on its input, output and status")
     func passesThrough() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -83,10 +83,10 @@
       #expect(!clients.contains("name=redis-lock"))
     }
 
-    // MARK: Not getting the lock
+    // MARK: Runs without the lock
 
     @Test(
-      "A run ends with 75, or another status, when the lock is not to be had in time",
+      "If a run cannot acquire the lock in time, it ends with 75 or the given status",
       .timeLimit(.minutes(1)))
     func notAcquired() async throws {
       let server = try RedisServer()
@@ -108,7 +108,7 @@
       #expect(try server.keys() == ["key"])
     }
 
-    @Test("A run with --no-wait asks for the lock once, and then only who holds it")
+    @Test("A run with --no-wait requests the lock once, and then only asks for its holder")
     func oneRoundTrip() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -124,12 +124,12 @@
       let asking = ["SET", "INCR", "GETRANGE"]
       let asked = names.filter { asking.contains($0) }
       #expect(asked == asking)
-      // The login, a trial of the commands, a look at the key, the record, and the time.
+      // The login, a trial of the commands, a read of the key, the record, and the time.
       let looking = ["CLIENT", "EVALSHA", "EVAL", "HGET", "TIME"]
       #expect(names.allSatisfy { (asking + looking).contains($0) }, "\(names)")
     }
 
-    @Test("A command has the nice value that it has without a run around it")
+    @Test("A command has the same nice value with and without a run around it")
     func nice() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -140,7 +140,7 @@
         values.count == 3 && values[1] == values[0] && values[2] == values[0] + 5, "\(values)")
     }
 
-    @Test("A run ends with 69 without a server, and with 77 when the server refuses")
+    @Test("A run ends with 69 without a server, and with 77 if the server refuses")
     func servers() async throws {
       let server = try RedisServer(arguments: ["--requirepass", "right"], listen: .tcp)
       defer { server.stop() }
@@ -161,7 +161,7 @@
 
     // MARK: The command
 
-    @Test("A run ends with 126 or 127 for a command that cannot be started, and releases the lock")
+    @Test("If a command cannot be started, the run ends with 126 or 127 and releases the lock")
     func cannotStart() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -175,7 +175,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run keeps others out for --min-hold")
+    @Test("A run keeps other processes out for --min-hold")
     func minHold() async throws {
       let server = try RedisServer()
       defer { server.stop() }

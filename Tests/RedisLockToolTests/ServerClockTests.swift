@@ -3,9 +3,9 @@
   import PrivateRedis
   import Testing
 
-  @Suite("The clocks that redis-lock goes by", .timeLimit(.minutes(2)))
+  @Suite("The clocks that redis-lock uses", .timeLimit(.minutes(2)))
   struct ServerClockTests {
-    @Test("The doctor compares the clocks, and finds keys that never expire")
+    @Test("The doctor compares the clocks and finds keys that never expire")
     func doctor() async throws {
       let clock = ClockShim.isAvailable ? try ClockShim() : nil
       let server = try RedisServer(environment: clock?.environment ?? [:])
@@ -23,7 +23,7 @@
     }
 
     @Test(
-      "Times are the server's, and not those of the host that asks",
+      "Times are those of the server, not of the local host",
       .enabled("The server's clock cannot be set.") { ClockShim.isAvailable })
     func serverTime() async throws {
       let clock = try ClockShim()
@@ -42,7 +42,7 @@
         return try JSONSerialization.jsonObject(with: Data(status.output.utf8))
       }
       let since = try date("since", in: try await status())
-      // It is said in whole seconds.
+      // The message has whole seconds.
       let possible = start + ahead - 1...Date.now + ahead
       #expect(possible.contains(since), "\(since)")
       let text = try await ToolProcess.run(["status", "key"], on: server)

@@ -7,7 +7,7 @@
 
   @Suite("The completions of redis-lock", .timeLimit(.minutes(2)))
   struct ShellCompletionTests {
-    /// What bash offers for the words of a line, the last of which is unfinished.
+    /// The completions that bash offers for the words of a line, whose last word is unfinished.
     private func offered(for words: [String], on server: RedisServer) async throws -> [String] {
       let script = URL(filePath: #filePath)
         .appending(path: "../../../Packaging/generated/redis-lock.bash").standardized
@@ -27,7 +27,7 @@
       return outcome.output.split(separator: "\n").map(String.init)
     }
 
-    @Test("Names of locks are completed, also behind colons, and none that a shell would expand")
+    @Test("Names of locks are completed, even behind colons, unless a shell would expand them")
     func names() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -40,7 +40,7 @@
       await holder.waitUntilSaid("ready")
       let client = RedisClient(server)
       _ = try client("SET", "job:list", "no lock")
-      // Offered, it would be taken for an option, and run.
+      // If it were offered, it would be taken for an option and run.
       _ = try client("COPY", "job:nightly", "--command=touch")
       for (words, names) in [
         (["status", ""], ["a::b", "job:hourly", "job:nightly"]),
@@ -56,7 +56,7 @@
       _ = await holder.outcome()
     }
 
-    @Test("A server that does not answer does not keep anybody waiting")
+    @Test("A server that does not answer does not block the completion")
     func silentServer() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -75,7 +75,7 @@
       #expect(files.contains("/etc/passwd"))
     }
 
-    @Test("What comes before a colon belongs to the word, though bash ends it there")
+    @Test("The text before a colon belongs to the word, although bash splits it there")
     func head() {
       for (words, index, head) in [
         (["r", "status", "job"], 2, ""), (["r", "status", "job", ":"], 3, "job:"),

@@ -3,14 +3,14 @@
   import PrivateRedis
   import Testing
 
-  /// With script(1), which makes a pseudo-terminal and writes down what it shows.
+  /// Uses script(1), which makes a pseudo-terminal and records what it shows.
   @Suite("redis-lock run on a terminal", .timeLimit(.minutes(5)))
   struct TerminalTests {
-    /// Runs a command line in a terminal, in which the variable RUN is the tool, patient with a busy server, and GO a
-    /// file that is not there yet.
+    /// Runs a command line in a terminal.
     ///
-    /// After each prompt, the input that goes with it is typed; the last one again and again until an answer is there, if
-    /// the shell cannot say when it has come so far.
+    /// The variable RUN is the tool, patient with a busy server, and GO is a file that does not exist yet. After
+    /// each prompt, the matching input is typed. If the shell cannot report that it is ready, the last input is
+    /// typed repeatedly until an answer comes.
     private func type(
       _ input: [(prompt: String, keys: String)], until answer: String? = nil,
       into commandLine: String, on server: RedisServer
@@ -34,11 +34,13 @@
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }
 
-    // A shell that is about to wait for a process may lose Ctrl-C to it: what is to be ended is no child of one.
+    // A shell that is about to wait for a process may lose Ctrl-C to that process. So the process to be ended is
+    // not a child of a shell.
 
-    /// What a command waits with until the shell has made the file GO, without a process that could be stopped apart.
+    /// Lets a command wait until the shell has made the file GO, without a process that could be stopped
+    /// separately.
     private static let untilGo = "while [ ! -e $GO ]; do :; done"
-    /// What a command waits with until its job is in the foreground, by its own group or by that of the run.
+    /// Lets a command wait until its job is in the foreground, by its own group or by that of the run.
     private static let untilInForeground = """
       while :; do for p in $$ $PPID; do set -- $(cat /proc/$p/stat); [ $5 = $8 ] && break 2; done; sleep 0.02; done
       """
@@ -56,7 +58,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run on a terminal lets Ctrl-C end the command")
+    @Test("On a terminal, Ctrl-C ends the command of a run")
     func interrupt() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -66,7 +68,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run on a terminal lets Ctrl-Z stop it, and fg go on")
+    @Test("On a terminal, Ctrl-Z stops a run and fg resumes it")
     func stop() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -84,7 +86,7 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A run that ends in the background leaves the terminal to who has it")
+    @Test("A run that ends in the background leaves the terminal to its present owner")
     func endInBackground() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -103,9 +105,9 @@
     }
 
     @Test(
-      "A run that is fetched from the background gives its command the terminal",
+      "A run that is brought to the foreground gives its command the terminal",
       arguments: [
-        // Stopped, since it reads; and still running.
+        // A job that is stopped because it reads, and one that is still running.
         ("echo ready; read word </dev/tty", "sleep 1; fg"),
         ("sleep 1; echo ready; read word </dev/tty", "sleep 0.3; fg"),
       ])
@@ -121,7 +123,7 @@
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
     }
 
-    @Test("A run stopped past the end of its lock ends the command when it goes on")
+    @Test("If a run is stopped past the end of its lock, it ends the command when it resumes")
     func stoppedTooLong() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -139,7 +141,7 @@
       #expect(outcome.output.contains("ended with 76"))
     }
 
-    /// What is between the lines of a shell, with flock(1) or with the tool in its place.
+    /// The output of a shell between the marked lines, with flock(1) or with the tool in its place.
     private func compare(
       _ input: [(prompt: String, keys: String)], _ commands: String, on server: RedisServer
     ) async throws -> (flock: String, tool: String) {
@@ -148,8 +150,8 @@
       for lock in ["flock '\(folder.path("file"))'", "$RUN key --"] {
         let outcome = try await type(
           input, into: commands.replacing("LOCKED", with: lock), on: server)
-        // The shell's own words name the command, which differs.
-        // What was typed is shown, too, and on a busy machine progress.
+        // The shell's own messages name the command, which differs.
+        // The terminal also shows the typed input and, on a busy machine, the progress.
         let words = outcome.output.replacing("^Z", with: "").replacing("\u{1B}[K", with: "")
           .split(whereSeparator: \.isNewline)
           .filter {
@@ -163,24 +165,24 @@
     private static let hasFlock = FileManager.default.fileExists(atPath: "/usr/bin/flock")
 
     @Test(
-      "A run behaves in the hands of a shell as flock does in its place", .enabled(if: hasFlock),
+      "A shell can handle a run in the same way as flock", .enabled(if: hasFlock),
       arguments: [
-        // In the background, and fetched.
+        // In the background, and then in the foreground.
         """
         LOCKED sh -c '\(untilInForeground); echo "= done"' &
         echo = ready; fg >/dev/null; echo = $?
         """,
-        // In the background, fetched, stopped, and fetched again.
+        // In the background, in the foreground, stopped, and in the foreground again.
         """
         LOCKED sh -c '\(untilInForeground); echo "= ready"; \(untilGo); echo "= done"' &
         fg >/dev/null; echo = $?; : >$GO; fg >/dev/null; echo = $?
         """,
-        // Stopped, and then run in the background.
+        // Stopped, and then resumed in the background.
         """
         LOCKED sh -c 'echo "= ready"; \(untilGo); echo "= done"'
         echo = $?; : >$GO; bg >/dev/null; wait %1; echo = $?
         """,
-        // Stopped with an input that is no terminal.
+        // Stopped with an input that is not a terminal.
         """
         LOCKED sh -c 'echo "= ready"; \(untilGo); cat' </dev/null
         echo = $?; : >$GO; fg >/dev/null; echo = $?
@@ -189,7 +191,7 @@
     func likeFlock(commands: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      // Ctrl-Z, where the shell waits for it to be typed.
+      // Ctrl-Z, when the shell waits for it to be typed.
       let stops = commands.contains("$GO")
       let input = [(prompt: "= ready", keys: stops ? "\\032" : "")]
       let (flock, tool) = try await compare(input, "set -m\n" + commands, on: server)
@@ -200,29 +202,29 @@
     }
 
     @Test(
-      "Other parts of the job of a run have the terminal as with flock",
+      "Other parts of a run's job have the terminal in the same way as with flock",
       .enabled(if: hasFlock),
       arguments: [
-        // Another part reads from it, as a pager does, while the command runs.
+        // Another part reads from the terminal while the command runs, as a pager does.
         """
         LOCKED sh -c 'echo "= ready" >/dev/tty; \(untilGo); echo "= passed"' |
           { read word </dev/tty; echo "= got $word"; : >$GO; cat; }
         """,
-        // The command reads from it.
+        // The command reads from the terminal.
         """
         LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= got $word"' | cat
         """,
-        // The command reads from it, whatever its input is, as for a password.
+        // The command reads from the terminal whatever its input is, as for a password.
         """
         LOCKED sh -c 'echo "= ready"; read word </dev/tty; echo "= got $word"' </dev/null
         """,
-        // First the command, and then the other part, which asks while the command has it.
+        // First the command reads, and then the other part, which asks while the command has the terminal.
         """
         set -m
         LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= first $word"; : >$GO; sleep 1' |
           { \(untilGo); read word </dev/tty; echo "= got $word"; cat; }
         """,
-        // A script reads from it, and what it has started in the background holds the lock.
+        // A script reads from the terminal, and a process that it has started in the background holds the lock.
         """
         set -m
         ( LOCKED sh -c ': >$GO; sleep 1' &
@@ -244,11 +246,11 @@
     @Test(
       "Ctrl-C ends a script around a run as it does around flock", .enabled(if: hasFlock),
       arguments: [
-        // In a loop of a script, all of which the terminal sends the signal to.
+        // In a loop of a script; the terminal sends the signal to all of it.
         """
         for n in 1 2; do LOCKED sh -c 'echo "= ready"; exec sleep 20'; echo "= next"; done; echo "= end"
         """,
-        // With an input that is no terminal.
+        // With an input that is not a terminal.
         """
         LOCKED sh -c 'echo "= ready"; exec sleep 20' </dev/null; echo "= $?"
         """,
@@ -256,11 +258,11 @@
         """
         LOCKED sh -c 'echo "= ready" >/dev/tty; exec sleep 20' | cat; echo "= next"
         """,
-        // With a command that does not mind.
+        // With a command that ignores the signal.
         """
         LOCKED sh -c 'trap i=1 INT; echo "= ready"; while [ -z "$i" ]; do :; done; echo "= done"'
         """,
-        // In a job of its own: after fg of what was put into the background, and of what was stopped.
+        // In a job of its own: after fg of a background job, and of a stopped job.
         """
         set -m
         LOCKED sh -c '\(untilInForeground); echo "= ready"; exec sleep 20' &
@@ -276,7 +278,7 @@
       await until("nothing stays") { try server.keys().isEmpty }
     }
 
-    @Test("A run that waits on a terminal says for whom, and what it says is short there")
+    @Test("A run that waits on a terminal names the holder, and its messages are short")
     func progress() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -292,11 +294,12 @@
     }
 
     @Test(
-      "A run is stopped by Ctrl-Z at any moment, also while its shell is about to start a command")
+      "Ctrl-Z stops a run at any moment, even while its shell is about to start a command")
     func stopAnytime() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      // A shell that does nothing else: it waits in vfork most of the time. Not in a loop, which bash leaves then.
+      // A shell that does nothing else waits in vfork most of the time. The test uses no loop, which bash would
+      // leave then.
       let commands = (1...6).map { n in
         """
         $RUN key-\(n) -c 'echo ready-\(n); while :; do /bin/true; done'
@@ -311,7 +314,7 @@
       #expect(count == 6, "\(outcome.output)")
     }
 
-    @Test("A run that was stopped and fetched ends with Ctrl-C")
+    @Test("A run that was stopped and resumed ends with Ctrl-C")
     func interruptAfterStop() async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -330,7 +333,7 @@
     }
 
     @Test(
-      "A run that waits for its lock stops with Ctrl-Z, goes on with fg, and ends with Ctrl-C",
+      "A waiting run can be stopped with Ctrl-Z, resumed with fg, and ended with Ctrl-C",
       arguments: [true, false])
     func whileWaiting(isStopped: Bool) async throws {
       let server = try RedisServer()
@@ -344,7 +347,7 @@
         echo then with $?
         """
       let keys = isStopped ? [("waiting", "\\032"), ("ended", "\\003")] : [("waiting", "\\003")]
-      // The shell cannot say that it has fetched the run.
+      // The shell cannot report that it has resumed the run.
       let outcome = try await type(
         keys, until: isStopped ? "then with" : nil, into: commands, on: server)
       let first = isStopped ? 128 + SIGTSTP : 128 + SIGINT

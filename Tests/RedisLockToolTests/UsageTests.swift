@@ -8,7 +8,7 @@
   @Suite("The usage of redis-lock", .timeLimit(.minutes(2)))
   struct UsageTests {
     @Test(
-      "The usage is said in case of an error, with the status 64",
+      "A usage error prints the usage and ends with the status 64",
       arguments: [
         ["run"], ["run", "key"], ["run", "--", "true"], ["run", "key", "--"],
         ["run", "key", "-c", "true", "--", "true"], ["run", "key", "--ttl", "5x", "--", "true"],
@@ -22,7 +22,7 @@
         ["run", "key", "--nonsense", "--", "true"], ["status"], ["release"], ["nonsense"],
         ["list", "a", "b"],
       ]
-        // The longest that can be written, in each place where a duration is taken.
+        // The longest accepted durations, in each place that takes one.
         + ["-w", "--ttl", "--max-hold", "--min-hold", "--grace", "--record-for"].map {
           ["run", "key", $0, "9999999999d", "--", "true"]
         })
@@ -36,7 +36,7 @@
     }
 
     @Test(
-      "The usage is an error also for a malformed URL",
+      "A malformed URL is a usage error, too",
       arguments: ["http://host", "redis://host:port"])
     func badURL(url: String) async throws {
       let outcome = try await ToolProcess.run(["run", "--url", url, "key", "--", "true"])
@@ -44,7 +44,7 @@
       #expect(outcome.errors.contains(" redis-lock: invalidURL"))
     }
 
-    @Test("The usage explains all statuses, and is printed with --help")
+    @Test("The usage explains all statuses and is printed with --help")
     func help() async throws {
       let outcome = try await ToolProcess.run(["run", "--help"])
       #expect(outcome.status == 0)
@@ -55,7 +55,7 @@
       #expect(try await ToolProcess.run(["--version"]).output == "0.1.0\n")
     }
 
-    @Test("The usage is completed by shells", arguments: ["bash", "zsh", "fish"])
+    @Test("Each shell gets a completion script", arguments: ["bash", "zsh", "fish"])
     func completions(shell: String) async throws {
       let outcome = try await ToolProcess.run(["--generate-completion-script", shell])
       #expect(outcome.status == 0)
@@ -63,7 +63,7 @@
     }
 
     @Test(
-      "Durations are taken as people write them",
+      "Durations are accepted in the forms that people write",
       arguments: [
         ("500ms", Duration.milliseconds(500)), ("30s", .seconds(30)), ("1.5s", .milliseconds(1500)),
         ("5m", .seconds(300)), ("2h", .seconds(7200)), ("7", .seconds(7)), ("0s", .zero),
@@ -73,7 +73,7 @@
     }
 
     @Test(
-      "Nothing else is taken for a duration",
+      "Everything else is refused as a duration",
       arguments: [
         "", "s", "-1s", "5x", "1.2.3s", "1e3s", " 5s", "5 s", "nan", "inf", "999999999999999999s",
         "٣s",
@@ -82,7 +82,7 @@
       #expect(DurationArgument(argument: text) == nil)
     }
 
-    @Test("Durations are said as people write them")
+    @Test("Durations are printed in the forms that people write")
     func brief() {
       let durations: [Duration] = [
         .milliseconds(1), .milliseconds(1500), .seconds(5), .seconds(90), .seconds(300),

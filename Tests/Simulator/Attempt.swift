@@ -8,16 +8,16 @@ final class Attempt: @unchecked Sendable {
   let start: Int64
   /// The key that it waits for; nil if it does not wait.
   let waitsFor: String?
-  /// What makes the call, until it is over.
+  /// The task that makes the call, until the call is over.
   var task: Task<Void, any Error>?
   /// How many moments it has passed at which it could have been cancelled.
   var moments = 0
   var isOver = false
-  /// When its time is up, by the clock of its process; nil if it may wait for ever.
+  /// When its time is up, by the clock of its process; nil if it has no time limit.
   var deadline: Instant?
-  /// Whether the body of a `withLock` runs, and has not been told of an end of the lock.
+  /// Whether the body of a `withLock` is running and has not been told that the lock has ended.
   var isUntold = false
-  /// When the lock was there.
+  /// When the call got the lock.
   var heldSince: Int64?
 
   /// Whether it may still be waiting.

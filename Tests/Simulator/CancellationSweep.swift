@@ -1,13 +1,13 @@
 /// Cancels each call of short scenarios at each of its moments, each in a run of its own; see ``Simulation/pass(_:)``.
 ///
-/// Up to the cancellation a run is the same as the one without, so every `await` is met, however short it lasts: a
-/// cancellation at a time that is drawn meets those at which a call waits for long.
+/// Up to the cancellation, a run is the same as the one without it. So every `await` is covered, however briefly it
+/// lasts. Cancelling at a random time would mostly cover the long waits.
 struct CancellationSweep {
   private(set) var calls = 0
   private(set) var moments = 0
   private(set) var counts = Simulation.Counts()
 
-  /// Tries one scenario; returns the first that was found, with what shows it.
+  /// Tries one scenario; returns the first finding and the arguments that show it.
   mutating func run(_ seed: UInt64) -> (finding: String, arguments: String)? {
     let weather = Weather.brief(seed)
     let first = Simulation(seed: seed, weather: weather)

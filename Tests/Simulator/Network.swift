@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// Brings bytes between processes and the server: in order and unchanged, but as late as it likes, and not always.
+/// Carries bytes between processes and the server: in order and unchanged, but with random delays and losses.
 // Unchecked: one thread runs a simulation.
 final class Network: @unchecked Sendable {
   let scheduler: Scheduler
@@ -30,14 +30,14 @@ final class Network: @unchecked Sendable {
     return stream
   }
 
-  /// Whether a connection breaks now.
+  /// Draws whether a connection breaks now.
   func breaks() -> Bool {
     guard isStormy, scheduler.happens(weather.breaks) else { return false }
     breakCount += 1
     return true
   }
 
-  /// How long a message is under way, which is late if it is counted as a trouble.
+  /// Draws how long a message is under way; a late one is counted as a trouble.
   func delay(countedAs trouble: Trouble) -> Int64 {
     guard isStormy, scheduler.happens(weather.stalls) else {
       return Int64(50_000 + scheduler.pick(300_000))
@@ -47,7 +47,7 @@ final class Network: @unchecked Sendable {
   }
 }
 
-/// One connection, between both its ends.
+/// A connection, between its two ends.
 final class Line {
   private struct Direction {
     struct Message {
@@ -62,17 +62,17 @@ final class Line {
 
   /// How a connection can break.
   private enum Break: CaseIterable {
-    /// Nothing arrives any more, and nobody is told.
+    /// Nothing arrives any more, and neither side is told.
     case silence
     /// The message does not arrive.
     case beforeDelivery
-    /// A part of it arrives.
+    /// A part of the message arrives.
     case withinMessage
     case afterDelivery
-    /// It arrives after the client has been told that the connection broke.
+    /// The message arrives after the client has been told that the connection broke.
     case delivered
 
-    /// What it is counted as, at a command or at a reply.
+    /// The trouble it is counted as, at a command or at a reply.
     func trouble(isCommand: Bool) -> Trouble {
       switch self {
       case .silence: isCommand ? .commandSilenced : .replySilenced
@@ -105,7 +105,7 @@ final class Line {
 
   func pick(_ count: Int) -> Int { scheduler.pick(count) }
 
-  /// Whether a write takes everything, as it does but for the largest.
+  /// Whether a write takes everything; only the largest may be cut short.
   func acceptsAll() -> Bool {
     guard scheduler.happens(network.weather.splits) else { return true }
     scheduler.count(.writeCutShort)
@@ -142,7 +142,7 @@ final class Line {
     }
   }
 
-  /// Sends a message in pieces, or breaks at it; `then` is called when all of it has arrived.
+  /// Sends a message in pieces, or breaks at it; calls `then` when all of it has arrived.
   private func carry(
     _ bytes: [UInt8], _ direction: ReferenceWritableKeyPath<Line, Direction>,
     then: (() -> Void)? = nil
@@ -155,7 +155,7 @@ final class Line {
     switch kind {
     case .silence:
       isSilent = true
-      // The system's own probes.
+      // Stands for the system's own probes.
       scheduler.at(scheduler.now + Int64(pick(3_000_000_000)), of: nil) { [self] in
         network.server.hangUp(session)
       }
@@ -190,7 +190,7 @@ final class Line {
     add(Array(rest), to: direction, then: then)
   }
 
-  /// Lets both ends find out that the connection is broken; the server so late.
+  /// Lets both ends find out that the connection is broken, the server after a delay.
   private func breakDown(serverAfter delay: Int64? = nil) {
     isSilent = true
     add([], to: \.toClient) { [self] in stream?.end("Connection reset by peer", isReset: true) }
@@ -209,7 +209,7 @@ final class Line {
     add([], to: \.toServer) { [network, session] in network.server.hangUp(session) }
   }
 
-  /// Lets everything arrive at once that would within a time.
+  /// Half of the time, delivers at once everything that is due within this time.
   func hurry(within time: Int64) {
     guard scheduler.happens(500) else { return }
     let end = scheduler.now + min(time, 400_000)
@@ -220,7 +220,7 @@ final class Line {
 
   // MARK: The server's end
 
-  /// Sends an answer, which confirms locks of some tokens to the process.
+  /// Sends an answer, which confirms the locks of some tokens to the process.
   func answer(_ bytes: [UInt8], confirming tokens: [String] = []) {
     let executedAt = scheduler.now
     carry(bytes, \.toClient) { [weak self] in

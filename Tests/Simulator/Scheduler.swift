@@ -7,10 +7,10 @@ import HeapModule
   import Glibc
 #endif
 
-/// Runs everything in a simulation, one piece after the other on one thread, by a clock that stands still meanwhile.
+/// Runs everything in a simulation, one piece at a time on one thread; the clock stands still while a piece runs.
 ///
-/// What comes next among that which could run now is drawn by chance; all follows from the seed. The class is used by
-/// one thread only, and so is whatever it runs.
+/// The next piece is drawn from those that could run now, and everything follows from the seed. One thread alone
+/// uses the class and runs all of its pieces.
 // Unchecked: one thread runs a simulation.
 final class Scheduler: @unchecked Sendable {
   /// Something to do at a time, in nanoseconds.
@@ -32,27 +32,27 @@ final class Scheduler: @unchecked Sendable {
     let action: () -> Void
   }
 
-  /// The scheduler that runs; what the Swift runtime hands over has no other way to it.
+  /// The scheduler that runs; the Swift runtime's hook has no other way to reach it.
   // Unsafe: one thread runs a simulation.
   nonisolated(unsafe) static var current: Scheduler?
 
   private var generator: SplitMix
   /// The time in nanoseconds.
   private(set) var now: Int64 = 0
-  /// Whose code runs; nil for the server's and the network's.
+  /// The process whose code runs; nil for the server and the network.
   private(set) var process: SimulatedProcess?
   private var ready: [Ready] = []
   private var events = Heap<Event>()
   private var eventCount: UInt64 = 0
-  /// Gets all that happens, in words; nil if nobody reads it.
+  /// Receives a description of each event; nil if the events are not traced.
   var tracer: ((String) -> Void)?
   /// The task whose code runs, by its address.
   private(set) var runningTask: UInt?
   /// Called with a task when it is about to run, and again when it has been suspended.
   var onTurn: ((UInt) -> Void)?
-  /// How much has been run.
+  /// How many pieces have run.
   private(set) var stepCount = 0
-  /// How often what has gone wrong.
+  /// How often each trouble has occurred.
   private(set) var troubles: [Trouble: Int] = [:]
 
   init(seed: UInt64) { generator = SplitMix(seed: seed) }
@@ -71,13 +71,13 @@ final class Scheduler: @unchecked Sendable {
 
   // MARK: Adding
 
-  /// Does something at a time, as a part of the process that asks for it, or of the world.
+  /// Does something at a time, on behalf of the process that asks for it, or of the world.
   func at(_ time: Int64, of process: SimulatedProcess?, _ action: @escaping () -> Void) {
     eventCount += 1
     events.insert(Event(time: time, order: eventCount, process: process, action: action))
   }
 
-  /// Does something as soon as its turn comes, as a part of a process.
+  /// Does something as soon as its turn comes, on behalf of a process.
   func soon(of process: SimulatedProcess?, _ action: @escaping () -> Void) {
     ready.append(Ready(process: process, action: action))
   }
@@ -130,7 +130,7 @@ final class Scheduler: @unchecked Sendable {
   }
 
   private func run(_ job: UnownedJob) {
-    // The job of a task is the task itself, each time that it is resumed.
+    // The job of a task is the task itself, each time it is resumed.
     let task = unsafe unsafeBitCast(job, to: UInt.self)
     onTurn?(task)
     runningTask = task
@@ -142,10 +142,10 @@ final class Scheduler: @unchecked Sendable {
   private typealias Original = @convention(thin) (UnownedJob) -> Void
   private typealias Hook = @convention(thin) (UnownedJob, Original) -> Void
 
-  /// Has every task of the program run by the scheduler that is current.
+  /// Makes the current scheduler run every task of the program.
   ///
-  /// The runtime calls the function in this variable with each job that is to run on the threads that it would make
-  /// otherwise.
+  /// The runtime passes to the function in this variable each job that it would otherwise run on a thread of its
+  /// own.
   static func takeOverTasks() {
     guard let address = unsafe dlsym(dlopen(nil, RTLD_NOW), "swift_task_enqueueGlobal_hook") else {
       fatalError("this Swift runtime has no hook for its executor")
@@ -155,7 +155,7 @@ final class Scheduler: @unchecked Sendable {
   }
 }
 
-/// What jobs are told that they run on.
+/// The executor that jobs are told they run on.
 private final class JobRunner: SerialExecutor {
   static let shared = JobRunner()
 

@@ -1,4 +1,4 @@
-/// A connection as the server knows it: what has arrived, and what it listens to.
+/// A connection as the server knows it: the bytes that have arrived, and its channels.
 final class Session {
   weak var line: Line?
   var isOpen = true

@@ -39,7 +39,7 @@ private struct SimulatedOpener: StreamOpener {
   func cancel() {}
 }
 
-/// Never waits: what would be waited for comes by a watch.
+/// Never waits: a watch reports the event instead.
 private struct SimulatedPoller: Poller {
   func wake() {}
 
@@ -59,10 +59,11 @@ private struct SimulatedPoller: Poller {
   func letOthersRun() {}
 }
 
-/// A time that runs at its own pace, and its timers.
+/// A clock that runs at its own pace, and its timers.
 ///
-/// It can jump forward: the machine was suspended, or its host moved it, and its clock counts that, while the rest of
-/// the world has seen little of it. It cannot go back: the product reads a monotonic clock, which nobody can set.
+/// It can jump forward, as after a suspension of the machine or a move to another host. Its clock counts that time,
+/// although little has passed in the rest of the world. It cannot go back: the product reads a monotonic clock,
+/// which cannot be set.
 // Unchecked: one thread runs a simulation.
 final class SimulatedTime: ManualTime, @unchecked Sendable {
   unowned let process: SimulatedProcess
@@ -85,7 +86,7 @@ final class SimulatedTime: ManualTime, @unchecked Sendable {
 
   /// Jumps forward.
   ///
-  /// Timers that are set go on as before: the system's own, too, do not count what the machine has slept.
+  /// Timers that are set go on as before: the system's own do not count the machine's sleep either.
   func jump(by duration: Int64) {
     precondition(duration >= 0, "a monotonic clock does not go back")
     offset += duration

@@ -18,10 +18,10 @@ final class SimulatedProcess: @unchecked Sendable {
   private(set) var stoppedUntil: Int64 = 0
   /// Whether it has never been stopped, and its clock has never jumped.
   private(set) var isSteady = true
-  /// When the server has executed what last confirmed the lock of each token, as far as the process has been told.
+  /// By token, when the server executed the last command whose answer has confirmed the lock to this process.
   private(set) var confirmedAt: [String: Int64] = [:]
   private(set) var locker: Locker?
-  /// What it would have done since it died.
+  /// The actions it would have taken since it died.
   private var buried: [() -> Void] = []
   /// How many of its tasks have not ended.
   private(set) var taskCount = 0
@@ -30,10 +30,10 @@ final class SimulatedProcess: @unchecked Sendable {
   /// How many of them have not been closed.
   private var openLockers = 0
   private var closingCount = 0
-  /// Which of the closings have come to their end.
+  /// The numbers of the lockers whose closing has finished.
   private var closed: Set<Int> = []
   private var isEnding = false
-  /// Whether it has been asked to end, and all of its lockers are closed.
+  /// Whether it has been asked to end and all of its lockers are closed.
   var hasClosed: Bool { isEnding && openLockers == 0 }
 
   init(_ id: Int, in world: Simulation) {
@@ -68,29 +68,29 @@ final class SimulatedProcess: @unchecked Sendable {
     for line in lines { line.clientCloses() }
   }
 
-  /// Keeps what a dead process would do.
+  /// Keeps an action of a dead process.
   func bury(_ action: @escaping () -> Void) { buried.append(action) }
 
-  /// Lets a dead process go on, cut off from the world, so that its memory is given back.
+  /// Resumes a dead process, cut off from the world, so that its memory is freed.
   func raise() {
     isDead = false
     for action in buried { scheduler.soon(of: self, action) }
     buried = []
   }
 
-  /// Notes that the process has been told of what the server executed at a time.
+  /// Notes that the process knows of a confirmation that the server executed at this time.
   func confirm(_ token: String, _ executedAt: Int64) {
     confirmedAt[token] = max(confirmedAt[token] ?? 0, executedAt)
   }
 
   // MARK: Its life
 
-  /// Begins to work.
+  /// Starts work.
   func start(_ workerCount: Int) { run { [self] in await live(workerCount) } }
 
   private func run(_ body: @escaping @Sendable () async -> Void) {
     scheduler.soon(of: self) { [self] in
-      // The priority that tasks have unless they say otherwise; those of low priority run elsewhere.
+      // The default priority of tasks; those of low priority run elsewhere.
       Task(priority: .medium) { [self] in
         taskCount += 1
         defer { taskCount -= 1 }
@@ -107,7 +107,7 @@ final class SimulatedProcess: @unchecked Sendable {
     for _ in 0..<workerCount { Task { await work(with: locker, of: generation) } }
   }
 
-  /// Closes the locker, whatever its tasks are at, and goes on with another.
+  /// Closes the locker, whatever its tasks are doing, and continues with another.
   func renewLocker(whenReleased: Bool) {
     guard let locker, !isEnding, !isDead else { return }
     self.locker = nil
@@ -117,7 +117,7 @@ final class SimulatedProcess: @unchecked Sendable {
       closingCount += 1
       let number = closingCount
       if !whenReleased { world.expectClosed(self) { [self] in closed.contains(number) } }
-      // It throws to who holds a lock of it, which this task does not.
+      // Throws for a task that holds a lock of the locker; this task holds none.
       if whenReleased { try? await locker.closeWhenReleased() } else { await locker.close() }
       openLockers -= 1
       closed.insert(number)
@@ -160,7 +160,7 @@ final class SimulatedProcess: @unchecked Sendable {
     }
   }
 
-  /// Waits for so many nanoseconds.
+  /// Waits for this many nanoseconds.
   func pause(_ time: Int64) async {
     await withCheckedContinuation { continuation in
       scheduler.at(scheduler.now + time, of: self) { continuation.resume() }

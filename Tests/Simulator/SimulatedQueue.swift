@@ -56,7 +56,7 @@ final class SimulatedQueue: WorkQueue, @unchecked Sendable {
     }
   }
 
-  /// What runs a handler again and again.
+  /// A source that runs its handler repeatedly.
   // Unchecked: one thread runs a simulation.
   final class Source: WorkSource, @unchecked Sendable {
     private let queue: SimulatedQueue
@@ -74,7 +74,7 @@ final class SimulatedQueue: WorkQueue, @unchecked Sendable {
 
     func cancel() { handler = nil }
 
-    /// Runs the handler when the queue comes to it.
+    /// Runs the handler when its turn in the queue comes.
     func fire() {
       guard handler != nil, !isWaiting else { return }
       isWaiting = true

@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import AsyncRedisLockTesting
 
-/// What the scripts do, and what they answer.
+/// The effects of the scripts, and their answers.
 extension SimulatedRedis {
   private func numbers(ofKeys names: some Sequence<String>) -> [Int] {
     names.map { number(ofKey: $0) }
@@ -96,7 +96,7 @@ extension SimulatedRedis {
     return .array(answer)
   }
 
-  /// Nil stands for the number of the question alone.
+  /// Nil means that the answer is only the number of the question.
   func release(_ keys: [String], _ words: [String]) -> Answer? {
     if keys.count == 4, words.count == 2,
       server.releaseAlone(number(ofKey: keys[0]), number(of: words[1]))

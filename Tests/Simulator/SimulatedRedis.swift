@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import AsyncRedisLockTesting
 
-/// The server: takes commands as bytes, and answers as the real one does, with keys and tokens as numbers inside.
+/// The server: takes commands as bytes and answers as the real one does; keys and tokens are numbers inside.
 final class SimulatedRedis {
   unowned let scheduler: Scheduler
   private let weather: Weather
@@ -14,7 +14,7 @@ final class SimulatedRedis {
   private var tokens: [String: Int] = [:]
   private(set) var tokenNames: [Int: String] = [:]
   private var lockers: [String: Int] = [:]
-  /// The digests of the scripts that it knows.
+  /// The digests of the scripts it knows.
   private var known: Set<String> = []
   private typealias Run = @Sendable (SimulatedRedis, [String], [String]) -> Answer?
   private static let scripts: [(Script, Run)] = [
@@ -24,17 +24,17 @@ final class SimulatedRedis {
     (.releaseGroup, { $0.releaseGroup($1, $2) }),
     (.keep, { $0.keep($1, $2) }), (.fence, { $0.raise($1, $2) }),
   ]
-  /// When each token was first said to have its keys.
+  /// When each token was first reported to have its keys.
   private var heldSince: [String: Int64] = [:]
   /// The tokens whose locks the command under way confirms.
   private var confirmed: [String] = []
-  /// When keys were last lost, or ended too early.
+  /// When keys were last lost or expired too early.
   private var lastBreach: Int64 = -1
   /// How many waiters were told that they have their keys.
   private(set) var grantCount = 0
   /// When each key was last known to expire.
   private var expiries: [Int64]
-  /// Called when something has been changed, and just after a key has expired.
+  /// Called after each change, and just after a key has expired.
   var onChange: () -> Void = {}
 
   init(on scheduler: Scheduler, _ weather: Weather, keys: [String], drift: Int64) {
@@ -48,7 +48,7 @@ final class SimulatedRedis {
 
   // MARK: Looking
 
-  /// Who holds a key.
+  /// The token that holds a key.
   func holder(of key: Int) -> String? {
     setTime()
     return server.value(key).flatMap { tokenNames[$0] }
@@ -60,7 +60,7 @@ final class SimulatedRedis {
     return server.hasQueue(key) ? tokenNames[server.locks[key].queue[0].token] : nil
   }
 
-  /// Whether nothing has happened since a token got its keys that could have taken them from it.
+  /// Whether nothing since this token got its keys could have taken them from it.
   func keepsWord(to token: String) -> Bool {
     weather.forces == 0 && heldSince[token].map { $0 > lastBreach } ?? true
   }
@@ -74,7 +74,7 @@ final class SimulatedRedis {
     )
   }
 
-  /// The identity of the locker whose token it is.
+  /// The identity of the locker that made a token.
   private static func locker(of token: String) -> String {
     let fields = token.split(separator: ":", omittingEmptySubsequences: false)
     return fields.count == 7 ? String(fields[4]) : ""
@@ -104,15 +104,15 @@ final class SimulatedRedis {
 
   func loseCounter() { server.counter = 0 }
 
-  /// Sets the clock forward, so that keys end too early, or back, so that they last too long; in microseconds.
+  /// Sets the clock forward, so that keys expire too early, or back, so that they last too long; in microseconds.
   ///
-  /// Redis goes by the time of day, which anybody may set.
+  /// Redis goes by the time of day, which an operator may set.
   func setClock(by microseconds: Int64) {
     offset += microseconds
     if microseconds > 0 { lastBreach = scheduler.now }
   }
 
-  /// Frees a key, as an operator does.
+  /// Frees a key, as an operator can.
   func free(_ key: Int) {
     scheduler.count(.keyFreed)
     setTime()
@@ -128,7 +128,7 @@ final class SimulatedRedis {
     if !session.isAtWork { work(on: session) }
   }
 
-  /// Executes one command, and the next after a moment: others may come between the two.
+  /// Executes one command, and the next after a moment: commands of other clients may come between the two.
   private func work(on session: Session) {
     session.isAtWork = true
     guard session.isOpen, let command = session.nextCommand() else {
@@ -175,7 +175,7 @@ final class SimulatedRedis {
     awaitExpiries()
   }
 
-  /// Has looked at what relies on a key as soon as it has expired, unless it lasts longer by then.
+  /// Schedules a call of `onChange` just after each key expires.
   private func awaitExpiries() {
     for (key, lock) in server.locks.enumerated() where lock.expiry != expiries[key] {
       expiries[key] = lock.expiry
@@ -237,7 +237,7 @@ final class SimulatedRedis {
     return answer.map { .array([question, $0]) } ?? question
   }
 
-  /// Sends what was published to those who listen.
+  /// Delivers published messages to their subscribers.
   private func publish() {
     let messages = server.messages
     server.messages = []

@@ -6,7 +6,7 @@ final class SimulatedStream: ByteStream, @unchecked Sendable {
   private let line: Line
   private var input: [UInt8] = []
   private var start = 0
-  /// Why there is nothing more to come.
+  /// The reason why nothing more will come.
   private var end: String?
   private var sources: [SimulatedQueue.Source] = []
 
@@ -51,7 +51,7 @@ final class SimulatedStream: ByteStream, @unchecked Sendable {
     tell()
   }
 
-  /// Ends the stream; a reset takes what has not been read along.
+  /// Ends the stream; a reset also discards what has not been read.
   func end(_ reason: String, isReset: Bool) {
     guard end == nil else { return }
     end = reason
@@ -69,6 +69,6 @@ final class SimulatedStream: ByteStream, @unchecked Sendable {
     if isReadable { source.fire() }
   }
 
-  /// Lets what is on its way arrive now, as from a server that is near.
+  /// Delivers at once what is on its way, as if from a nearby server.
   func hurry(within time: Int64) { line.hurry(within: time) }
 }

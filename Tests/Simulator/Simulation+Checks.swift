@@ -1,20 +1,20 @@
 import AsyncRedisLock
 
-/// What must never be, and what must be in the end.
+/// Checks for what must never happen, and for what must hold in the end.
 extension Simulation {
-  /// How long a key may be held without use: until a waiter whose connections fail in silence asks again.
+  /// How long a key may be held without use: until a waiter whose connections fail silently asks again.
   private static let longestUnused: Int64 = 2_500_000_000
-  /// How long ago the server may have confirmed a lock that is handed on: 50 ms and a round trip.
+  /// How old the server's last confirmation of a lock may be when the lock is handed on: 50 ms and a round trip.
   private static let longestUnconfirmed: Int64 = 60_000_000
-  /// How long a call may go on that was cancelled.
+  /// How long a cancelled call may go on.
   static let longestCancelling: Int64 = 20_000_000
-  /// How long `close()` may take: what gives back, and the connection behind it, have an operation timeout each.
+  /// How long `close()` may take: an operation timeout for giving back, and one for the connection after that.
   private static let longestClosing: Int64 = 400_000_000
-  /// How long a call may go on whose time is up; and where a clock has jumped, which no timer counts.
+  /// How long a call may go on when its time is up, or after a jump of the clock, which timers do not count.
   private static let longestOvertime: Int64 = 20_000_000
   private static let longestOvertimeBehindJump: Int64 = 1_200_000_000
 
-  /// A call that has waited for a key for long.
+  /// A call that has waited long for a key.
   private func waiter(for key: String) -> Attempt? {
     attempts.first { attempt in
       attempt.waitsFor == key && !attempt.isOver && attempt.heldSince == nil
@@ -22,8 +22,9 @@ extension Simulation {
     }
   }
 
-  /// Looks again and again for keys that are held on the server, and that no lock has, or that are free though a call
-  /// waits for them.
+  /// Looks repeatedly for keys that are held on the server without a lock that relies on them.
+  ///
+  /// It also looks for keys that are free although a call waits for them.
   func lookForUnusedKeys() {
     let tokens = Set(heldLocks.map(\.token))
     for (index, key) in keys.enumerated() {
@@ -32,7 +33,7 @@ extension Simulation {
         let since = unused[key].flatMap { $0.token == token ? $0.since : nil } ?? scheduler.now
         unused[key] = (token, since)
         if scheduler.now - since > Self.longestUnused {
-          find("\(token) has key \(key) since \(since / 1000) µs, and nobody relies on it")
+          find("\(token) has had key \(key) since \(since / 1000) µs, but no lock relies on it")
         }
       } else if token == nil, let waiting = waiter(for: key) {
         let since = unused[key].flatMap { $0.token == "" ? $0.since : nil } ?? scheduler.now
@@ -55,7 +56,9 @@ extension Simulation {
     return holdings.compactMap(\.lock)
   }
 
-  /// Who relies on a lock has it on the server, so no two do; but for locks from before the server broke its word.
+  /// Checks that each lock relied on is held on the server, so that no two overlap.
+  ///
+  /// Locks from before the server broke its promise are exempt.
   func checkHolders() {
     for lock in heldLocks where redis.keepsWord(to: lock.token) {
       for key in lock.keys {
@@ -75,13 +78,13 @@ extension Simulation {
     guard lock.isHeld else { return }
     counts.held += 1
     for key in lock.keys {
-      // Who asked before the server forgot may have its lock after the next holder.
+      // If a call asked before the server forgot, it may get its lock after the next holder.
       let known = fences[key, default: []]
       let former = weather.isTrusty ? known.last : known.last { $0.since < attempt.start }
       if let former, fence <= former.number {
         find("fence \(fence) of \(lock.token) follows \(former.number) for \(key)")
       }
-      // Who is behind it by now outranks it.
+      // If the key has a later holder by now, that one's number is higher.
       let token = redis.holder(of: keys.firstIndex(of: key) ?? 0)
       if let holder = heldLocks.first(where: { $0.token == token && $0.keys.contains(key) }),
         let other = holder.fencingToken, other < fence
@@ -98,14 +101,14 @@ extension Simulation {
     checkHolders()
   }
 
-  /// A lock that a task has from another of its process was confirmed by the server a short time ago.
+  /// Checks that a lock handed on within a process was confirmed by the server shortly before.
   ///
-  /// By what the server has executed, so nothing of what the process believes is believed. How long a round trip takes
+  /// The check goes by what the server has executed, not by what the process believes. The length of a round trip
   /// is known only where no message is late.
   private func checkHandOn(_ lock: Lock, of process: SimulatedProcess) {
     guard weather.stalls == 0, weather.forces == 0, process.isSteady else { return }
     guard let confirmedAt = process.confirmedAt[lock.token] else {
-      return find("\(lock.token) is handed on, and the server has never confirmed it")
+      return find("\(lock.token) is handed on, but the server has never confirmed it")
     }
     let age = scheduler.now - confirmedAt
     if age > Self.longestUnconfirmed {
@@ -113,36 +116,36 @@ extension Simulation {
     }
   }
 
-  /// A call that was cancelled some time ago has ended, or has got its lock in time; it waits for no server.
+  /// Checks that a call cancelled some time ago has ended, or got its lock in time; it must not wait for a server.
   func checkCancelled(_ attempt: Attempt) {
     if attempt.isWaiting, attempt.process.isSteady {
-      find("call \(attempt.number) of process \(attempt.process.id) was cancelled, and goes on")
+      find("call \(attempt.number) of process \(attempt.process.id) was cancelled but goes on")
     }
   }
 
-  /// Lets a process close its locker in time.
+  /// Expects a process to close its locker in time.
   func expectClosed(_ process: SimulatedProcess, hasClosed: @escaping () -> Bool) {
     let start = scheduler.now
     scheduler.at(start + Self.longestClosing, of: nil) { [weak self] in
       guard !hasClosed(), process.isSteady, !process.isDead else { return }
-      self?.find("process \(process.id) closes its locker since \(start / 1000) µs")
+      self?.find("process \(process.id) has been closing its locker since \(start / 1000) µs")
     }
   }
 
-  /// Lets a call end in time, by the clock of its process.
+  /// Expects a call to end in time, by the clock of its process.
   func expectEnd(of attempt: Attempt, within patience: Duration) {
     attempt.deadline = attempt.process.time.now + patience
     checkTime(of: attempt)
   }
 
-  /// Looks at a call now, when its time is up, and for the last time when it should have ended.
+  /// Checks a call now, when its time is up, and for the last time when it should have ended.
   func checkTime(of attempt: Attempt, isLast: Bool = false) {
     let process = attempt.process
     guard let deadline = attempt.deadline, attempt.isWaiting else { return }
     guard process.stoppedUntil <= attempt.start else { return }
     let left = process.time.now.duration(to: deadline).wholeNanoseconds
     if isLast {
-      find("call \(attempt.number) of process \(process.id) goes on, and its time is up")
+      find("call \(attempt.number) of process \(process.id) goes on although its time is up")
     } else if left > 0 {
       scheduler.at(scheduler.now + left, of: nil) { [weak self] in self?.checkTime(of: attempt) }
     } else {
@@ -153,14 +156,15 @@ extension Simulation {
     }
   }
 
-  /// Has the body of a call told in time that its lock has ended, which its process's clock says since it has jumped.
+  /// Expects the body of a call to be told in time that its lock has ended by the clock of its process, which has
+  /// jumped.
   func expectToBeTold(_ attempt: Attempt) {
     let jumpedAt = scheduler.now
     scheduler.at(jumpedAt + Self.longestOvertimeBehindJump, of: nil) { [weak self] in
       guard let self, attempt.isUntold, !attempt.process.isDead,
         attempt.process.stoppedUntil <= jumpedAt
       else { return }
-      find("the body of call \(attempt.number) is not told of an end at \(jumpedAt / 1000) µs")
+      find("the body of call \(attempt.number) was not told of an end at \(jumpedAt / 1000) µs")
     }
   }
 
@@ -168,11 +172,11 @@ extension Simulation {
     scheduler.note("\(lock.token) released \(lock.keys): \(outcome)")
     if outcome != .released { counts.lost += 1 }
     if wasHeld, weather.isPlain, outcome != .released {
-      find("\(lock.token) was held when it was released, and that says \(outcome)")
+      find("\(lock.token) was held when it was released, but the release returned \(outcome)")
     }
   }
 
-  /// Notes that a call has failed; only some ways are allowed.
+  /// Notes that a call has failed; only some errors are allowed.
   func noteFailure(_ error: any Error, of process: SimulatedProcess) {
     scheduler.note(
       "a call of process \(process.id) fails: \((error as? LockError)?.code.description ?? "\(error)")"
@@ -181,7 +185,7 @@ extension Simulation {
     case is CancellationError: break
     case let error as LockError:
       if error.code == .lost { counts.lost += 1 }
-      // What a call may say whose locker was closed under it.
+      // The errors that are allowed for a call whose locker was closed during it.
       let isClosed = error.code == .closed && weather.closes
       if !isClosed, ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code) {
         find("a call fails: \(error)")
@@ -192,9 +196,9 @@ extension Simulation {
 
   func checkEnd() {
     if let waiting = attempts.first(where: { !$0.isOver && !$0.process.isDead }) {
-      find("a call goes on since \(waiting.start / 1000) µs, held since \(waiting.heldSince ?? 0)")
+      find("a call has run since \(waiting.start / 1000) µs, held since \(waiting.heldSince ?? 0)")
     }
-    // What arrives too late to be taken back ends by the server's clock, and later if that is set back.
+    // A key or entry that arrives too late to be undone ends by the server's clock, or later if that is set back.
     guard weather.isFair, weather.isPlain || !weather.jumpsBack else { return }
     for (index, key) in keys.enumerated() {
       if let token = redis.holder(of: index), !detachedTokens.contains(token),

@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// What goes wrong at a time of its own, instead of with a message.
+/// Mishaps that happen at a time of their own, rather than with a message.
 extension Simulation {
   func planMishaps() {
     let opening = weather.opening * 1_000_000
@@ -45,8 +45,8 @@ extension Simulation {
       }
       if weather.jumpsForward || weather.jumpsBack {
         let isForward = weather.jumpsForward && (!weather.jumpsBack || scheduler.happens(500))
-        // What nobody releases lasts longer by all of it: a key of a dead process, or one that was set when it had been
-        // given up, and was not taken back as long as it should have lasted.
+        // Unreleased keys last longer by the full amount. Such a key may belong to a dead process. Or it was set
+        // after its request was given up, and outlived the period in which it is undone.
         let longest = weather.isPlain && scheduler.happens(500) ? 600_000_000 : 10_000_000
         let jump = 1000 + Int64(scheduler.pick(longest))
         let waitsForQueue = scheduler.happens(500)
@@ -68,7 +68,7 @@ extension Simulation {
     }
   }
 
-  /// Lets the server hang up on everybody, a few times in a row.
+  /// Makes the server hang up on all clients, a few times in a row.
   private func hangUp(_ times: Int) {
     guard times > 0 else { return }
     scheduler.note("the server hangs up")
@@ -79,7 +79,7 @@ extension Simulation {
     }
   }
 
-  /// Sets the server's clock when a lock is held, or a waiter queues; or after so many ms without.
+  /// Sets the server's clock when a lock is held or a waiter queues, or after this many ms without either.
   private func setServerClock(by microseconds: Int64, whenQueued: Bool, patience: Int) {
     let use = redis.use
     guard patience == 0 || (whenQueued ? use.isQueued : use.isHeld) else {
@@ -94,7 +94,7 @@ extension Simulation {
     redis.setClock(by: microseconds)
   }
 
-  /// Lets a process close its locker and go on with another.
+  /// Closes the locker of a process, which continues with another.
   private func close(_ process: SimulatedProcess, whenReleased: Bool) {
     scheduler.note(
       "process \(process.id) closes its locker" + (whenReleased ? " when all is released" : ""))
@@ -107,7 +107,7 @@ extension Simulation {
     process.renewLocker(whenReleased: whenReleased)
   }
 
-  /// Lets the clock of a process jump forward.
+  /// Makes the clock of a process jump forward.
   private func leap(_ process: SimulatedProcess, by duration: Int64) {
     scheduler.note("the clock of process \(process.id) jumps by \(duration / 1_000_000) ms")
     let held = holdings.filter { $0.attempt.process === process && $0.lock?.isHeld == true }

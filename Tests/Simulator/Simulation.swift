@@ -1,20 +1,20 @@
 import AsyncRedisLock
 import ChaosLog
 
-/// Some processes that contend for a few keys of one server, in simulated time, with whatever can go wrong.
+/// Some processes that contend for a few keys of one server, in simulated time, with everything that can go wrong.
 ///
-/// The lockers are the product's own, from the public interface down to the bytes; clocks, threads, the network and the
-/// server are simulated. All follows from the seed and the weather.
+/// The lockers are the product's own, from the public interface down to the bytes. Clocks, threads, the network and
+/// the server are simulated. Everything follows from the seed and the weather.
 // Unchecked: one thread runs a simulation.
 final class Simulation: @unchecked Sendable {
-  /// How often what happened.
+  /// How often each thing happened.
   struct Counts: CustomStringConvertible {
     var held = 0
     var lost = 0
     var handedOn = 0
     var handedOver = 0
     var broken = 0
-    /// How much has been run.
+    /// How many pieces have run.
     var steps = 0
     var troubles: [Trouble: Int] = [:]
 
@@ -41,7 +41,7 @@ final class Simulation: @unchecked Sendable {
     let attempt: Attempt
   }
 
-  /// Which call is to be cancelled at which of its moments; see ``pass(_:)``.
+  /// The call to cancel, and at which of its moments; see ``pass(_:)``.
   struct Cancellation: Equatable {
     let call: Int
     let moment: Int
@@ -55,33 +55,34 @@ final class Simulation: @unchecked Sendable {
   let redis: SimulatedRedis
   /// Whether new locks are asked for.
   private(set) var isOpen = true
-  /// Whether the simulation has been judged, and only comes to its end.
+  /// Whether the simulation has been judged and only needs to finish.
   private(set) var isOver = false
-  /// What was found; the simulation ends with the first.
+  /// The first finding, which ends the simulation.
   private(set) var finding: String?
   var counts = Counts()
   private let cancellation: Cancellation?
   /// The calls under way, by their tasks.
   private var calls: [UInt: Attempt] = [:]
   var attempts: [Attempt] = []
-  /// Tokens whose keys were left to whoever takes them over, which may fail.
+  /// Tokens whose keys were left for another process to adopt, which may fail.
   var detachedTokens: Set<String> = []
-  /// The lockers that processes have closed: what arrives of them later is taken back by nobody, and expires.
+  /// The lockers that processes have closed: commands of theirs that arrive later are not undone, and their keys
+  /// expire.
   var closedLockers: Set<String> = []
   var processes: [SimulatedProcess] = []
   var processCount = 0
   var holdings: [Holding] = []
-  /// By key, a token that no lock relies on, and since when that has been seen.
+  /// By key, a token that no lock relies on, and since when that has been so.
   var unused: [String: (token: String, since: Int64)] = [:]
-  /// The tokens of all locks so far: one that was handed on within a process has that of the lock before.
+  /// The tokens of all locks so far; a lock that was handed on within a process shares the token of the one before.
   var tokens: Set<String> = []
-  /// The largest fencing tokens held so far, by key, each with the time from which on it was.
+  /// By key, the largest fencing tokens held so far, each with the time from which it was held.
   var fences: [String: [(since: Int64, number: UInt64)]] = [:]
 
   /// How long connections break, and until when all must have ended, in nanoseconds.
   private static let storm: Int64 = 60_000_000_000
   private static let end: Int64 = 90_000_000_000
-  /// How long it takes at most until all has arrived, and how long where nothing is lost or late.
+  /// How long it takes at most until all messages have arrived, and how long if none is lost or late.
   private static let calm: Int64 = 5_000_000_000
   private static let shortCalm: Int64 = 500_000_000
 
@@ -108,12 +109,12 @@ final class Simulation: @unchecked Sendable {
     }
   }
 
-  /// Runs to the end, or to the first finding.
+  /// Runs to the end or to the first finding.
   func run() {
     for _ in 0..<weather.processes { addProcess() }
     planMishaps()
-    // Of several keys some may be kept for long for who waits for the others.
-    // Where the server's clock is set back, what has been lost is kept for longer.
+    // With several keys, some may be kept for long for a waiter that waits for the others. If the server's clock is
+    // set back, lost keys are kept for longer.
     if weather.isTrusty, !weather.kills, weather.stalls == 0, weather.pairs == 0, !weather.jumpsBack
     {
       lookForUnusedKeys()
@@ -124,7 +125,7 @@ final class Simulation: @unchecked Sendable {
     scheduler.run(until: Self.storm) { finding == nil && !isQuiet }
     network.isStormy = false
     scheduler.run(until: Self.end) { finding == nil && !isQuiet }
-    // What is given back is under way.
+    // Releases may still be under way.
     scheduler.run(until: scheduler.now + (weather.isPlain ? Self.shortCalm : Self.calm)) {
       finding == nil
     }
@@ -137,10 +138,10 @@ final class Simulation: @unchecked Sendable {
     takeApart()
   }
 
-  /// Whether nobody wants a lock any more.
+  /// Whether no call wants a lock any more.
   private var isQuiet: Bool { processes.allSatisfy { $0.isDead || $0.taskCount == 0 } }
 
-  /// Ends all processes, so that their memory is given back.
+  /// Ends all processes, so that their memory is freed.
   private func takeApart() {
     isOpen = false
     network.isStormy = false
@@ -153,7 +154,7 @@ final class Simulation: @unchecked Sendable {
     if finding == nil, allProcesses.contains(where: { !$0.hasClosed }) {
       finding = "a locker does not close"
     }
-    // What lies about by then, such as the last steps of closing.
+    // Runs what is left over, such as the last steps of closing.
     scheduler.run(until: end) { true }
   }
 
@@ -169,7 +170,7 @@ final class Simulation: @unchecked Sendable {
 
   // MARK: Cancelling
 
-  /// Notes that the task that runs is that of a call.
+  /// Notes that the current task makes this call.
   func watch(_ attempt: Attempt) {
     if let task = scheduler.runningTask { calls[task] = attempt }
   }
@@ -180,8 +181,9 @@ final class Simulation: @unchecked Sendable {
     if let task = calls.first(where: { $0.value === attempt })?.key { calls[task] = nil }
   }
 
-  /// Passes a moment of a call: before it begins, and then in turn when it is suspended and when it is about to go on,
-  /// which is each `await` twice.
+  /// Passes a moment of a call: before it begins, then alternately when it is suspended and when it resumes.
+  ///
+  /// Each `await` thus counts twice.
   func pass(_ attempt: Attempt) {
     if cancellation == Cancellation(call: attempt.number, moment: attempt.moments) {
       cancel(attempt)
@@ -189,7 +191,7 @@ final class Simulation: @unchecked Sendable {
     attempt.moments += 1
   }
 
-  /// Cancels a call; one that has no lock ends soon.
+  /// Cancels a call; if it has no lock, it ends soon.
   func cancel(_ attempt: Attempt) {
     guard !attempt.isOver, let task = attempt.task else { return }
     scheduler.note("call \(attempt.number) of process \(attempt.process.id) is cancelled")
@@ -200,7 +202,7 @@ final class Simulation: @unchecked Sendable {
     }
   }
 
-  /// What is found ends the simulation.
+  /// Records a finding, which ends the simulation.
   func find(_ text: String) {
     if finding == nil, !isOver { finding = "at \(scheduler.now / 1000) µs: \(text)" }
     scheduler.note("FOUND: \(text)")

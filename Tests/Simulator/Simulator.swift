@@ -6,20 +6,20 @@ import ChaosLog
   import Glibc
 #endif
 
-/// Runs simulations, or one with all that happens in it.
+/// Runs many simulations, or one with a trace of all events.
 @main
 enum Simulator {
   private static let usage = """
     usage: Simulator SEED                  one, in the calmest weather that it fails in, with all that happens
            Simulator FIRST COUNT [STEP]    so many, of which the first three that fail are named
-           Simulator --digest FIRST COUNT  so many, each twice, with a digest of all that happens
+           Simulator --digest FIRST COUNT  COUNT seeds, each twice, with a digest of all events
            Simulator --cancel FIRST COUNT [STEP]
-                                           so many short ones, again for each `await` of each call, cancelled there
+                                           COUNT short runs, repeated with each call cancelled at each `await`
            Simulator --cancelled SEED CALL MOMENT
-                                           one of these, with all that happens
+                                           one of these, with a trace of all events
     """
 
-  /// From so many seeds on each trouble has to have occurred.
+  /// The number of seeds from which on every trouble must have occurred.
   private static let seedsForAll = 300
 
   static func main() {
@@ -65,14 +65,14 @@ enum Simulator {
     print("\(seeds.count) seeds met: \(troubles.map { "\($1) \($0)" }.joined(separator: ", "))")
     if failed == 0, seeds.count >= seedsForAll {
       for (trouble, count) in troubles where count == 0 {
-        print("no seed has met this any more: \(trouble)")
+        print("no seed meets this trouble any more: \(trouble)")
         failed += 1
       }
     }
     exit(failed == 0 ? 0 : 1)
   }
 
-  /// Sweeps short simulations: each call is cancelled at each of its moments.
+  /// Sweeps short simulations: cancels each call at each of its moments.
   private static func cancel(_ seeds: [UInt64]) {
     var sweep = CancellationSweep()
     var failed = 0
@@ -85,7 +85,7 @@ enum Simulator {
     exit(failed == 0 ? 0 : 1)
   }
 
-  /// Runs each seed twice, and prints what both come to.
+  /// Runs each seed twice, and prints the digests of both runs.
   private static func digest(_ seeds: Range<UInt64>) {
     for seed in seeds {
       let digests = (0..<2).map { _ in
@@ -98,14 +98,14 @@ enum Simulator {
         return digest.next()
       }
       guard digests[0] == digests[1] else {
-        print("seed \(seed) has done this and that")
+        print("seed \(seed) gave two different runs")
         exit(1)
       }
       print("\(seed) \(digests[0])")
     }
   }
 
-  /// Swift's dictionaries have another order in each process, unless they are told otherwise.
+  /// Makes the order of Swift's dictionaries the same in each process.
   private static func makeRepeatable() {
     guard unsafe getenv("SWIFT_DETERMINISTIC_HASHING") == nil else { return }
     unsafe setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
@@ -113,7 +113,7 @@ enum Simulator {
     unsafe execv(CommandLine.arguments[0], &arguments)
   }
 
-  /// Repeats a seed, in the calmest weather in which it still finds something, with all that happens.
+  /// Repeats a seed with a trace, in the calmest weather in which it still finds something.
   private static func show(_ seed: UInt64) -> Never {
     let first = Simulation(seed: seed)
     first.run()

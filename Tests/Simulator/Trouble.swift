@@ -1,6 +1,6 @@
-/// What can go wrong in a simulation, as it is counted; the raw values are the words of the summary.
+/// What can go wrong in a simulation, for counting; the raw values are the words of the summary.
 ///
-/// A kind that no seed meets any more would be missed by nobody: the checks would go on finding nothing.
+/// If seeds stopped meeting a trouble, the checks would still find nothing, and the gap would not be noticed.
 enum Trouble: String, CaseIterable {
   // On the way between a process and the server.
   case commandLate = "commands late"
@@ -10,7 +10,7 @@ enum Trouble: String, CaseIterable {
   case replyDoubled = "replies doubled"
   case writeCutShort = "writes cut short"
   case connectionRefused = "connections refused"
-  /// Nothing arrives any more, and nobody is told.
+  /// Nothing arrives any more, and neither side is told.
   case commandSilenced = "commands lost in silence"
   case replySilenced = "replies lost in silence"
   /// The connection is reset, and the message does not arrive.
@@ -22,7 +22,7 @@ enum Trouble: String, CaseIterable {
   /// The connection is reset behind the message.
   case commandThenReset = "resets behind a command"
   case replyThenReset = "resets behind a reply"
-  /// The message arrives when its sender, or its receiver, knows the connection for broken.
+  /// The message arrives when its sender or its receiver already knows that the connection is broken.
   case commandAfterReset = "commands after a reset"
   case replyAfterReset = "replies after a reset"
 

@@ -2,7 +2,7 @@ import ChaosLog
 
 /// What goes wrong in a simulation, and how often; in thousandths unless said otherwise.
 struct Weather {
-  /// Messages at which a connection breaks.
+  /// Messages that break their connection.
   var breaks = 0
   /// Messages that are late by up to a second.
   var stalls = 0
@@ -10,37 +10,37 @@ struct Weather {
   var splits = 0
   /// Answers that arrive twice.
   var repeats = 0
-  /// By how many millionths clocks are too fast or too slow; the allowance is for a hundredth between two.
+  /// The largest error of a clock's pace, in millionths; the library allows for a hundredth between two clocks.
   var drift = 0
   /// Whether processes are stopped and killed.
   var kills = false
-  /// Whether the server loses its data, a part of it or its counter: there can be two holders then.
+  /// Whether the server loses its data, a part of it, or its counter: two locks can overlap then.
   var forgets = false
-  /// Whether the server's clock is set forward at times, and keys end too early.
+  /// Whether the server's clock is set forward at times, so that keys expire too early.
   ///
-  /// Neither this nor the other way along with the loss of data: a counter that is lost goes on from the time.
+  /// Neither direction is combined with loss of data, since a lost counter restarts from the server's time.
   var jumpsForward = false
-  /// Whether the server's clock is set back at times, and keys last too long.
+  /// Whether the server's clock is set back at times, so that keys last too long.
   var jumpsBack = false
   /// Whether the clocks of processes jump forward at times; see ``SimulatedTime``.
   var leaps = false
-  /// Whether processes close their lockers at times, while tasks hold locks and wait, and go on with new ones.
+  /// Whether processes close their lockers at times, while tasks hold locks and wait, and continue with new ones.
   var closes = false
-  /// Keys that somebody frees by force just when they are taken.
+  /// Keys that are freed by force just when they are taken.
   var forces = 0
   /// Acquisitions of two keys.
   var pairs = 0
-  /// In ms.
+  /// The shortest ttl, in ms.
   var shortestTTL = 60
   /// How late a message can arrive after its connection has been reset, in µs.
   var longestDelivery = 1000
-  /// How many processes there are at first, and for how many ms they ask for locks.
+  /// The number of processes at first, and for how many ms they ask for locks.
   var processes = 2
   var opening = 1500
-  /// How long a task rests at most before it asks for its next lock, in ms.
+  /// The longest rest of a task before it asks for its next lock, in ms.
   var pause = 300
 
-  /// Makes up some weather, fair or foul.
+  /// Draws some weather, fair or foul.
   init(using generator: inout SplitMix) {
     func pick(_ count: UInt64) -> Int { Int(generator.next() % count) }
     let kind = pick(8)
@@ -63,18 +63,18 @@ struct Weather {
     jumpsForward = kind == 4
   }
 
-  /// Whether all that is sent arrives in the end, and nobody dies: nothing may be left on the server then.
+  /// Whether every message arrives in the end and no process dies, so that nothing may be left on the server.
   var isFair: Bool { breaks == 0 && repeats == 0 && !kills && isTrusty }
 
-  /// Whether each call learns soon what has become of what it asked.
+  /// Whether each call soon learns the outcome of its requests.
   var isPlain: Bool { isFair && stalls == 0 && !leaps }
 
-  /// Whether the server keeps what it has promised.
+  /// Whether the server keeps its promises.
   var isTrusty: Bool { !forgets && !jumpsForward && forces == 0 }
 
-  /// Makes up weather for a short scenario of many calls, most of it calm.
+  /// Draws weather for a short scenario of many calls, most of it calm.
   ///
-  /// What stays behind on the server is seen, since half of the locks would last to the end.
+  /// A key that is left on the server is noticed, since half of the locks would last to the end.
   static func brief(_ seed: UInt64) -> Self {
     var generator = SplitMix(seed: seed)
     var weather = Self(using: &generator)
@@ -92,7 +92,7 @@ struct Weather {
     return weather
   }
 
-  /// The same with a little less trouble, in each way that there is.
+  /// The same weather with a little less trouble, once for each way to reduce it.
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
       { $0.kills = false }, { $0.forgets = false }, { $0.jumpsForward = false },

@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// A task that takes locks one after the other, in all the ways there are, holds them and gives them back.
+/// A task that takes locks one after another, in every way the library offers, holds them and gives them back.
 // Unchecked: one thread runs a simulation.
 final class Worker: @unchecked Sendable {
   private enum Way: CaseIterable { case acquire, withLock, ifAvailable, drop, extend, detach }
@@ -19,7 +19,7 @@ final class Worker: @unchecked Sendable {
 
   private func pick(_ count: Int) -> Int { scheduler.pick(count) }
 
-  /// Takes some lock and gives it back, or is cancelled on the way.
+  /// Takes a lock and gives it back, or is cancelled on the way.
   func takeLock() async {
     let (keys, options) = (drawKeys(), drawOptions())
     let way = Way.allCases[pick(Way.allCases.count)]
@@ -63,7 +63,7 @@ final class Worker: @unchecked Sendable {
 
   private func drawOptions() -> LockOptions {
     var options = LockOptions(
-      // Who is told of grants waits no less patiently for a long retry.
+      // A long retry does not delay a waiter that is told of grants.
       retry: .milliseconds(scheduler.happens(300) ? 20_000 : 20 + pick(100)),
       timeout: scheduler.happens(500)
         ? nil : .milliseconds(50 + pick(scheduler.happens(200) ? 5000 : 1000)),

@@ -4,13 +4,13 @@
 #include <poll.h>
 #include <stdint.h>
 
-/* Calls of Linux that are variadic, or hidden unless _GNU_SOURCE is defined, so Swift does not see them. */
+/* Calls of Linux that Swift cannot import: they are variadic, or hidden unless _GNU_SOURCE is defined. */
 #ifdef __linux__
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Reads or sets the cores of a thread, a bit each; 0 is the calling thread. */
+/* Reads or sets the cores of a thread, one bit for each; 0 is the calling thread. */
 static inline long lockbench_get_cores(int thread, uint8_t *cores, size_t size) {
   return syscall(SYS_sched_getaffinity, thread, size, cores);
 }
@@ -20,14 +20,14 @@ static inline long lockbench_set_cores(int thread, const uint8_t *cores, size_t 
 }
 #endif
 
-/* Lets this thread's waits end in time, and not up to 50 µs late. */
+/* Makes this thread's waits end in time, rather than up to 50 µs late. */
 static inline void lockbench_exact_timers(void) {
 #ifdef __linux__
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 #endif
 }
 
-/* poll(2) for so many nanoseconds, or for ever if they are negative. */
+/* Calls poll(2) for this many nanoseconds, or for ever if the number is negative. */
 static inline void lockbench_poll(struct pollfd *polls, nfds_t count, int64_t nanoseconds) {
 #ifdef __linux__
   long time[] = {nanoseconds / 1000000000, nanoseconds % 1000000000}; /* a timespec */

@@ -16,7 +16,7 @@ static void count(atomic_long *counter) {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-// glibc lets a program have functions of its own in the place of these.
+// glibc lets a program replace these functions with its own.
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -49,7 +49,7 @@ void *aligned_alloc(size_t alignment, size_t size) {
   return __libc_memalign(alignment, size);
 }
 
-// What the program's own code calls of Swift's runtime; what the runtime does within itself is not counted.
+// Functions of Swift's runtime that the program's own code calls; calls within the runtime are not counted.
 
 #define COUNTED(type, name, parameters, arguments)           \
   type name parameters {                                     \

@@ -1,4 +1,4 @@
-/// What kept a measurement from being made.
+/// The reason why a measurement could not be made.
 struct BenchError: Error, CustomStringConvertible {
   let description: String
 

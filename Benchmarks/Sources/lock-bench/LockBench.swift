@@ -14,43 +14,43 @@ struct LockBench: AsyncParsableCommand {
       """,
     subcommands: [PlotsCommand.self, WorkerCommand.self])
 
-  @Option(help: "What to measure; may be given several times.")
+  @Option(help: "The scenario to measure; may be repeated.")
   var scenario: [Scenario] = Scenario.allCases
 
-  @Option(help: "Rounds, of which the median is printed.")
+  @Option(help: "The number of rounds; the median is printed.")
   var rounds = 3
 
-  @Option(help: "Seconds that a round of tasks or contenders lasts.")
+  @Option(help: "The length of a round of tasks or contenders, in seconds.")
   var seconds = 0.7
 
   @Option(
-    help: "Whole seconds for which locks are held in a round of extension; at least the ttl, 3.")
+    help: "How long a round of extension holds its locks, in whole seconds; at least the ttl, 3.")
   var holdSeconds = 3
 
-  @Option(help: "Pairs in a round of one task; a tenth of it in growth.")
+  @Option(help: "The pairs in a round of one task; growth uses a tenth.")
   var pairs = 20_000
 
-  @Option(help: "Use this server, which is not placed on a core, instead of one of our own.")
+  @Option(help: "Use this server, which is not pinned to a core, instead of a private one.")
   var url: String?
 
-  @Flag(help: "Let our own server listen on a Unix socket instead of TCP.")
+  @Flag(help: "Let the private server listen on a Unix socket instead of TCP.")
   var unixSocket = false
 
   @Flag(help: "Print JSON instead of tables.")
   var json = false
 
-  @Option(help: "Write the tables to this file, too, such as Benchmarks/RESULTS.md.")
+  @Option(help: "Also write the tables to this file, such as Benchmarks/RESULTS.md.")
   var results: String?
 
   func validate() throws {
     guard rounds > 0, seconds > 0, holdSeconds >= 3, pairs >= 10 else {
       throw ValidationError(
-        "rounds and seconds have to be positive, hold-seconds at least 3, pairs at least 10")
+        "rounds and seconds must be positive, hold-seconds at least 3, pairs at least 10")
     }
   }
 
   func run() async throws {
-    // A worker that has died is told of by its missing output.
+    // A worker that has died shows by its missing output.
     _ = signal(SIGPIPE, SIG_IGN)
     let stage = try Stage(url: url, listen: unixSocket ? .unixSocket : .tcp)
     var report = Report(circumstances: try circumstances(stage))
@@ -97,10 +97,10 @@ struct LockBench: AsyncParsableCommand {
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let pinned =
       !CPUAffinity.isSupported
-      ? "nothing is pinned: this system has no means for it"
+      ? "nothing is pinned: this system does not support it"
       : stage.ownsServer
         ? "one core: client and server are pinned to core \(CPUAffinity.core)"
-        : "one core: the client is pinned to core \(CPUAffinity.core), the server is not ours to pin"
+        : "one core: the client is pinned to core \(CPUAffinity.core), the given server is not pinned"
     let transport = url.map { _ in "the given URL" } ?? (unixSocket ? "a Unix socket" : "TCP")
     return [
       "\(rounds) rounds of \(seconds.formatted()) s, \(pairs.text) pairs, or \(holdSeconds) s of holding",
@@ -108,7 +108,7 @@ struct LockBench: AsyncParsableCommand {
     ]
   }
 
-  /// Tells on the standard error what is going on.
+  /// Reports the progress on the standard error.
   private func say(_ text: String) {
     FileHandle.standardError.write(Data("\(text)\n".utf8))
   }

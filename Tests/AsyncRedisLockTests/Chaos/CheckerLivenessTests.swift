@@ -2,7 +2,7 @@ import ChaosLog
 import Foundation
 import Testing
 
-/// The check of the chaos soak notices what hangs, and what was lost in the registers.
+/// Shows that the check of the chaos soak notices calls that hang and updates that the registers lost.
 @Suite(.timeLimit(.minutes(5))) struct CheckerLivenessTests {
   private let first = HandMade.holding(1, from: 100, to: 200)
 

@@ -1,13 +1,13 @@
 import ChaosLog
 
-/// Histories made by hand; all times are in milliseconds.
+/// Hand-made histories; all times are in milliseconds.
 enum HandMade {
   /// A ttl of 1500, an extension every 500, and 500 for the server to answer.
   static let limits = Limits(
     ttl: .milliseconds(1500), extend: .milliseconds(500), operationTimeout: .milliseconds(500),
     slack: .milliseconds(100), gap: .milliseconds(1000))
 
-  /// A key that was held, and given back in good order.
+  /// A key that was held and properly given back.
   static func holding(
     _ fence: UInt64, invoked: Int = 1, from acquired: Int, to end: Int, key: Int = 0,
     process: Int32 = 7
@@ -24,7 +24,7 @@ enum HandMade {
     return attempt
   }
 
-  /// A key that was asked for in vain.
+  /// An unsuccessful request for a key.
   static func attempt(from invoked: Int, to ended: Int, process: Int32 = 7) -> Record {
     var attempt = Record()
     attempt.process = process
@@ -34,14 +34,14 @@ enum HandMade {
     return attempt
   }
 
-  /// Something that happened.
+  /// An event on the server or in a process.
   static func episode(
     _ kind: Episode.Kind, from start: Int, to end: Int, process: Int32 = 0
   ) -> Episode {
     Episode(kind, process: process, from: .milliseconds(start), to: .milliseconds(end))
   }
 
-  /// What a checker finds, registers apart.
+  /// The findings of a checker, except those about registers.
   static func findings(_ attempts: [Record], _ episodes: [Episode] = []) -> [Finding.Kind] {
     var history = History()
     history.attempts = attempts

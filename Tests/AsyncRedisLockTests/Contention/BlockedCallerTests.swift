@@ -7,8 +7,9 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// Whatever belongs to the caller may be blocked for as long as it likes: nobody else has to wait for it.
-@Suite("A caller that is blocked", .redisServer(), .timeLimit(.minutes(1)))
+/// The caller may block its own actors, executors and handlers for any length of time: no other party waits for
+/// them.
+@Suite("A blocked caller", .redisServer(), .timeLimit(.minutes(1)))
 struct BlockedCallerTests {
   /// An actor that a test can block.
   private actor Worker {
@@ -26,11 +27,11 @@ struct BlockedCallerTests {
     func block(at gate: Gate) { gate.pass() }
   }
 
-  /// Is extended often, and would take long to expire: what is told before that, the server has said.
+  /// Options with frequent extensions and a long ttl: an earlier report of the end comes from the server.
   private static let quick = LockOptions(
     retry: .seconds(20), timeout: .seconds(20), ttl: .seconds(20), extend: .milliseconds(200))
 
-  @Test("A waiter on a blocked actor takes what it is granted, and the lock is extended")
+  @Test("A waiter on a blocked actor takes its granted lock, and the lock is extended")
   func takesGrant() async throws {
     let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
     let (worker, gate) = (Worker(), Gate())
@@ -50,14 +51,14 @@ struct BlockedCallerTests {
     await blocking.value
   }
 
-  @Test("A waiter that gets to run only when its granted lock has ended asks for it again")
+  @Test("A waiter that runs only after its granted lock has ended requests the lock again")
   func runsTooLate() async throws {
     let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
     let first = try await holder.acquire(key, options: .patient)
     let brief = LockOptions(timeout: .seconds(20), ttl: .milliseconds(150), extend: nil)
     let waiting = try await queueUp(locker, for: key, options: brief)
     let (scripts, token) = (QueueScripts(), first.token)
-    // All threads of the pool, this one as well, are blocked from before the grant until after its end.
+    // All threads of the pool, including this one, are blocked from before the grant until after its end.
     let gate = Gate()
     let threads = ProcessInfo.processInfo.activeProcessorCount
     Thread.detachNewThread {
@@ -76,7 +77,7 @@ struct BlockedCallerTests {
     await holder.close()
   }
 
-  @Test("A leader on a blocked actor whose time is up passes the lead on")
+  @Test("A leader on a blocked actor passes the lead on when its time is up")
   func passesLead() async throws {
     let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
     let (worker, gate) = (Worker(), Gate())
@@ -97,7 +98,7 @@ struct BlockedCallerTests {
     await blocking.value
   }
 
-  @Test("A body does not start on a lock that was lost before its actor was free")
+  @Test("If a lock is lost before the actor is free, the body does not start")
   func bodyOfLostLock() async throws {
     let (locker, key) = (try await Locker(), uniqueKey())
     let (worker, gate, hasRun) = (Worker(), Gate(), Shared(false))
@@ -121,7 +122,7 @@ struct BlockedCallerTests {
 
   // MARK: Log handlers
 
-  /// Blocks at each message of a text until its gate is opened.
+  /// Blocks at each message with a certain text until its gate is opened.
   private struct BlockingHandler: LogHandler {
     let text: String
     let gate: Gate
@@ -144,7 +145,7 @@ struct BlockedCallerTests {
       configuration: LockerConfiguration(url: RedisServer.current.url), logger: logger)
   }
 
-  @Test("A log handler that blocks for the loss of a lock delays no other loss, and no extension")
+  @Test("A log handler that blocks at the loss of a lock delays no other loss and no extension")
   func handlerOfLoss() async throws {
     let gate = Gate()
     defer { gate.open() }
@@ -156,7 +157,7 @@ struct BlockedCallerTests {
     try client("DEL", lost.keys[0])
     await eventually("the handler blocks") { gate.count == 1 }
     try client("DEL", alsoLost.keys[0])
-    await eventually(within: .seconds(10), "the loss is told") {
+    await eventually(within: .seconds(10), "the loss is reported") {
       alsoLost.lossReason == .deleted
     }
     for _ in 0..<2 {
@@ -170,7 +171,7 @@ struct BlockedCallerTests {
     await locker.close()
   }
 
-  /// Blocks when nobody needs it any more, as one that flushes a file.
+  /// Blocks when its last reference goes away, like a sink that flushes a file.
   private final class BlockingSink: Sendable {
     let gate: Gate
     init(_ gate: Gate) { self.gate = gate }
@@ -191,7 +192,7 @@ struct BlockedCallerTests {
   }
 
   @Test(
-    "A log handler whose end blocks keeps no lock from its extensions", arguments: [true, false])
+    "A log handler that blocks when it is freed delays no extension", arguments: [true, false])
   func handlerEnd(isLost: Bool) async throws {
     let (locker, gate) = (try await Locker(), Gate())
     defer { gate.open() }
@@ -231,7 +232,7 @@ struct BlockedCallerTests {
     await locker.close()
   }
 
-  @Test("Reports that do not fit are dropped and counted, and no caller waits for them")
+  @Test("Reports beyond the limit are dropped and counted, and no caller waits for them")
   func dropped() async throws {
     let (gate, dropped, done) = (Gate(), Shared(0), Shared(0))
     let queue = ReportQueue(on: DispatchWorkQueue("reports", .later), countedBy: nil) {
@@ -245,7 +246,7 @@ struct BlockedCallerTests {
     #expect(dropped.value == 5)
   }
 
-  @Test("A report that blocks holds up nobody who adds it")
+  @Test("A report that blocks does not hold up the thread that adds it")
   func reportBlocks() async {
     let queue = ReportQueue(on: DispatchWorkQueue("reports", .later), countedBy: nil) { _ in }
     let (mayEnd, hasBeenLet) = (DispatchSemaphore(value: 0), Shared<Bool?>(nil))
@@ -257,7 +258,7 @@ struct BlockedCallerTests {
 
   // MARK: Executors
 
-  /// Runs jobs on a queue, and blocks whoever adds one while its gate is set.
+  /// Runs jobs on a queue, and blocks each thread that adds a job while its gate is set.
   private final class BlockingExecutor: TaskExecutor {
     private let queue = DispatchQueue(label: "executor")
     let gate = Shared<Gate?>(nil)

@@ -5,11 +5,12 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// Where the program runs a task may be blocked while the task takes a lock: others must not notice.
+/// The actor, executor or priority of a task may be blocked while the task takes a lock, without effect on other
+/// tasks.
 @Suite(
   "A task whose actor, executor or priority is blocked", .redisServer(), .timeLimit(.minutes(1)))
 struct BlockedPlaceTests {
-  /// Runs all on one thread, as an event loop does.
+  /// Runs all jobs on one thread, like an event loop.
   private final class Loop: TaskExecutor {
     let queue = DispatchQueue(label: "loop")
 
@@ -21,7 +22,7 @@ struct BlockedPlaceTests {
     }
   }
 
-  /// One that actors can be on, too, so that the runtime takes it for an actor's also where a task only prefers it.
+  /// An executor for actors as well, so that the runtime takes it for an actor's even if a task only prefers it.
   private final class EventLoop: TaskExecutor, SerialExecutor {
     let queue = DispatchQueue(label: "event loop")
 
@@ -54,14 +55,14 @@ struct BlockedPlaceTests {
     ) async throws -> Value { try await body(self) }
   }
 
-  /// Where a task runs.
+  /// The place at which a task runs.
   enum Place: CaseIterable, Sendable {
     case actor, executor, eventLoop, actorOfEventLoop
-    /// The threads of a priority, of which there is one for each processor.
+    /// The threads of a low priority, one for each processor.
     case lowPriority
   }
 
-  /// A task that runs where it can be blocked.
+  /// A task that runs at a place that can be blocked.
   private struct Blockable {
     private let worker = Worker()
     private let loop = Loop()
@@ -85,7 +86,7 @@ struct BlockedPlaceTests {
       }
     }
 
-    /// Blocks the place as soon as what runs there now has ended or been suspended.
+    /// Blocks the place as soon as its present job has ended or been suspended.
     func blockNext() {
       switch place {
       case .actor: Task { [worker, gate] in await worker.block(at: gate) }
@@ -125,7 +126,7 @@ struct BlockedPlaceTests {
     await eventually("it has closed") { hasClosed.value }
   }
 
-  @Test("What it is granted is taken and extended", arguments: Place.allCases)
+  @Test("A lock that it is granted is taken and extended", arguments: Place.allCases)
   func granted(place: Place) async throws {
     let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
     let caller = Blockable(place: place)
@@ -143,7 +144,8 @@ struct BlockedPlaceTests {
     try await waiting.value.release()
   }
 
-  @Test("What it asks for is taken, though it gets no further turn", arguments: Place.allCases)
+  @Test(
+    "A lock that it requests is taken, although it gets no further turn", arguments: Place.allCases)
   func noFurtherTurn(place: Place) async throws {
     let (locker, key) = (try await Locker(), uniqueKey())
     let caller = Blockable(place: place)
@@ -160,7 +162,7 @@ struct BlockedPlaceTests {
   }
 
   @Test(
-    "A body that works elsewhere is cancelled by the loss of its lock",
+    "A body that runs elsewhere is cancelled when its lock is lost",
     arguments: Place.allCases.filter { $0 != .lowPriority })
   func bodyElsewhere(place: Place) async throws {
     let (locker, key) = (try await Locker(), uniqueKey())
@@ -185,7 +187,7 @@ struct BlockedPlaceTests {
     await expectError(.lost) { try await holding.value }
   }
 
-  @Test("When its time is up, the next of its locker leads", arguments: Place.allCases)
+  @Test("When its time is up, the next task of its locker leads", arguments: Place.allCases)
   func timedOut(place: Place) async throws {
     let (holder, locker, key) = (try await Locker(), try await Locker(), uniqueKey())
     let caller = Blockable(place: place)
@@ -221,7 +223,8 @@ struct BlockedPlaceTests {
   }
 
   @Test(
-    "A lock it takes over is extended, and closing does not wait for it", arguments: Place.allCases)
+    "A lock that it adopts is extended, and closing does not wait for the task",
+    arguments: Place.allCases)
   func adopted(place: Place) async throws {
     let server = try RedisServer()
     defer { server.stop() }

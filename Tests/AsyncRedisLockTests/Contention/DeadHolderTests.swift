@@ -2,10 +2,10 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// Each test has a server to itself, for they disturb all connections to it.
+/// Each test has a server of its own, since it disturbs all connections.
 @Suite("Waiters", .timeLimit(.minutes(2)))
 struct DeadHolderTests {
-  /// Lets lockers wait for a key, in order.
+  /// Makes lockers wait for a key, in order.
   private func queueUp(
     _ lockers: some Sequence<Locker>, for key: String, options: LockOptions = .patient
   ) async throws -> [Task<Lock, any Error>] {
@@ -31,7 +31,7 @@ struct DeadHolderTests {
     }
   }
 
-  /// Expects all to get the lock, in an order that nobody knows any more.
+  /// Expects all to get the lock, in any order.
   private func expectAnyOrder(
     _ tasks: [Task<Lock, any Error>], within limit: Duration,
     since start: ContinuousClock.Instant, above first: Lock
@@ -61,7 +61,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters get a key that expires then, in order, and not earlier", .redisServer())
+  @Test("Waiters get an expiring key in order, and not before it expires", .redisServer())
   func expiry() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -76,7 +76,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters get a lock that was lost after a handoff when it expires", .redisServer())
+  @Test("If a lock is lost after a handoff, waiters get it when it expires", .redisServer())
   func grantedHolderKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -88,12 +88,12 @@ struct DeadHolderTests {
     try await first.release()
     await eventually { process.hasSaid("held") }
     process.kill()
-    // Nobody has told it how long the process lives: it asks each second.
+    // The waiter does not know how long the process lives, so it polls each second.
     try await expectPromptly(second, within: .seconds(4)).release()
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters go on when all connections are killed", .redisServer())
+  @Test("Waiters continue when all connections are killed", .redisServer())
   func connectionsKilled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let client = RedisClient(server)
@@ -108,12 +108,12 @@ struct DeadHolderTests {
     #expect(first.isHeld)
     let start = ContinuousClock.now
     #expect(try await first.release() == .released)
-    // Whose question was lost with its connection may have to queue anew.
+    // A waiter whose request was lost with its connection may have to join the queue again.
     try await expectAnyOrder(tasks, within: .seconds(3), since: start, above: first)
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters go on when the server forgets all scripts", .redisServer())
+  @Test("Waiters continue when the server forgets all scripts", .redisServer())
   func scriptFlush() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(4)
@@ -132,7 +132,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters get the lock by their polls when the server has lost all keys", .redisServer())
+  @Test("If the server loses all keys, waiters get the lock by their polls", .redisServer())
   func flushAll() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -146,7 +146,7 @@ struct DeadHolderTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters get the lock soon after the server has been started anew", .redisServer())
+  @Test("Waiters get the lock soon after the server has been restarted", .redisServer())
   func restart() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -172,7 +172,7 @@ struct DeadHolderTests {
     #expect(try server.value(of: key) == second.token)
     try await first.waitUntilLost()
     #expect(first.lossReason == .takenByAnother)
-    // What its holder says now does not matter.
+    // The former holder's calls no longer matter.
     #expect(try await first.release() == .takenByAnother)
     #expect(second.isHeld)
     try await second.release()

@@ -4,8 +4,8 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Each test has a server to itself, for they count and kill connections.
-@Suite("A waiter that cannot be told", .timeLimit(.minutes(2)))
+/// Each test has a server of its own, since it counts and kills connections.
+@Suite("A waiter that cannot be told of grants", .timeLimit(.minutes(2)))
 struct DeadWaiterTests {
   @Test("A waiter whose inbox was cut off subscribes again and gets the lock", .redisServer())
   func inboxKilled() async throws {
@@ -17,7 +17,7 @@ struct DeadWaiterTests {
       let waiting = try await queueUp(lockers[1], for: key)
       let token = try server.queue(of: key).first
       #expect(try client("CLIENT", "KILL", "TYPE", "pubsub").integer ?? 0 > 0)
-      // Sometimes the inbox is back by now, and sometimes the waiter has to find the key by itself.
+      // Sometimes the inbox is back by now, and sometimes the waiter has to find the free key by a poll.
       let start = ContinuousClock.now
       try await first.release()
       let second = try await expectPromptly(waiting, within: .seconds(3), since: start)
@@ -27,7 +27,7 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter whose inbox is cut off again and again is back within moments", .redisServer())
+  @Test("A waiter whose inbox is cut off repeatedly listens again within moments", .redisServer())
   func inboxKilledOften() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -46,7 +46,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "A waiter is told that it cannot listen as soon as an attempt has failed", .redisServer(),
+    "A waiter learns that it cannot listen as soon as an attempt has failed", .redisServer(),
     .timeLimit(.minutes(1)))
   func cannotListen() async throws {
     let proxy = try FaultProxy(to: .current)
@@ -59,7 +59,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "A waiter whose poll gets an answer of the wrong kind takes it back on the same connection",
+    "If a poll gets an answer of the wrong kind, the waiter undoes it on the same connection",
     .redisServer())
   func wrongAnswer() async throws {
     let key = uniqueKey()
@@ -91,7 +91,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "A waiter that does not listen is passed over, keeps its place, and is next once it listens again",
+    "A waiter that does not listen is passed over, keeps its entry, and is next once it listens again",
     .redisServer())
   func passedOver() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
@@ -105,7 +105,7 @@ struct DeadWaiterTests {
     let waiting = try await queueUp(deaf, for: key, options: options)
     let ticket = try client("ZRANGE", "redis-lock:queue:{\(key)}", "0", "0", "WITHSCORES")
 
-    // What was connected stays, and no new connection comes about: only the inbox will be missing.
+    // Existing connections stay, and no new ones are made: only the inbox will be missing.
     let count = proxy.connectionCount
     proxy.setScript { $0.connection >= count ? .cut(after: 0) : .forward }
     try client("CLIENT", "KILL", "TYPE", "pubsub")
@@ -129,7 +129,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "A waiter polls within its retry time as long as its inbox is not connected", .redisServer())
+    "While its inbox is not connected, a waiter polls within its retry time", .redisServer())
   func pollsInstead() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker(on: server)
@@ -163,7 +163,7 @@ struct DeadWaiterTests {
     try await first.release()
     let lock = try await expectPromptly(second, since: start)
     try await lock.release()
-    // Nobody removes the dead one's entry before it lapses, and it is in nobody's way.
+    // The dead waiter's entry stays until it lapses, and does not block other waiters.
     #expect(try !server.hasKey(key))
     let third = try await lockers[0].acquire(key, options: .patient)
     try await third.release()
@@ -171,7 +171,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "A waiter whose process is stopped costs its ttl, and waits on when it continues",
+    "A waiter in a stopped process costs its ttl, and continues to wait when it resumes",
     .redisServer())
   func processStopped() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
@@ -198,7 +198,7 @@ struct DeadWaiterTests {
     await eventually("it gets the lock") { process.hasSaid("held") }
   }
 
-  @Test("A waiter finds a grant that was lost by its next poll", .redisServer())
+  @Test("If a grant is lost, the waiter finds it by its next poll", .redisServer())
   func lostGrant() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker(on: server)
@@ -210,7 +210,7 @@ struct DeadWaiterTests {
     proxy.setScript { $0.isMessage ? .swallow : .forward }
     let start = ContinuousClock.now
     try await first.release()
-    #expect(try server.value(of: key) == token, "the server thinks it told it")
+    #expect(try server.value(of: key) == token, "the server has granted the key")
     let second = try await expectPromptly(waiting, within: .milliseconds(2500), since: start)
     #expect(second.token == token)
     #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
@@ -219,7 +219,7 @@ struct DeadWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter ignores a grant that arrives when all is over", .redisServer())
+  @Test("A waiter ignores a grant that arrives after its end", .redisServer())
   func lateGrant() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker(on: server)
@@ -235,13 +235,13 @@ struct DeadWaiterTests {
       return .forward
     }
     try await first.release()
-    // Half a second later, by a poll.
+    // A poll finds the key half a second later.
     let second = try await expectPromptly(waiting, within: .milliseconds(1100))
     #expect(!isDelivered.value)
     try await second.release()
     let third = try await deaf.acquire(key, options: .polling(ttl: .milliseconds(1500)))
     await eventually("the message has come") { isDelivered.value }
-    // An answer on the same connection as what the late grant may have caused, a little later.
+    // An answer on the same connection, a little behind any command that the late grant may have caused.
     try await Task.sleep(for: .milliseconds(100))
     #expect(try await deaf.inspect(key)?.holder.value == third.token)
     #expect(third.isHeld)
@@ -251,7 +251,7 @@ struct DeadWaiterTests {
 }
 
 extension FaultProxy.Message {
-  /// Whether it is, or has in it, a message that somebody has published.
+  /// Whether it is or contains a published message.
   fileprivate var isMessage: Bool {
     direction == .replies
       && String(decoding: bytes, as: UTF8.self).contains("$7\r\nmessage\r\n")

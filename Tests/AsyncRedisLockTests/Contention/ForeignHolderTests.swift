@@ -3,12 +3,12 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// With clients that lock by `SET NX PX` and know of no queue.
+/// Uses clients that lock by `SET NX PX` and do not know the queue.
 @Suite("Waiters beside clients that do not queue", .timeLimit(.minutes(2)), .redisServer())
 struct ForeignHolderTests {
   private let client = RedisClient(.current)
 
-  /// Waits as one who polls each 300 ms.
+  /// Options of a waiter that polls each 300 ms.
   private let options = LockOptions(
     retry: .milliseconds(300), timeout: .seconds(20), ttl: .seconds(30), extend: .seconds(10))
 
@@ -24,20 +24,20 @@ struct ForeignHolderTests {
     let first = try await expectPromptly(tasks[0], within: .milliseconds(1000))
     #expect(try RedisServer.current.waitingLabels(of: key) == ["locker-1", "locker-2"])
     #expect(try client("GET", key).string == first.token)
-    // From here on it goes from one to the other.
+    // From here on, the key goes from one waiter to the next.
     try await first.release()
     for task in tasks.dropFirst() { try await expectPromptly(task).release() }
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters for a key that never expires ask no more often than they should")
+  @Test("Waiters for a key that never expires do not poll too often")
   func neverExpires() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current)
     _ = try client("SET", key, "for ever")
     let waiting = try await queueUp(locker, for: key, options: options)
     let calls = try RedisServer.current.calls("evalsha", "eval")
-    // One question each 150 ms at the most.
+    // At most one request each 150 ms.
     try await Task.sleep(for: .milliseconds(900))
     let asked = try RedisServer.current.calls("evalsha", "eval") - calls
     #expect((1...8).contains(asked), "\(asked) questions")
@@ -89,7 +89,7 @@ struct ForeignHolderTests {
             try await section("foreign")
             let deleted = try client("EVAL", Self.compareAndDelete, "1", key, token)
             #expect(deleted.integer == 1)
-            // As a client that has something else to do, too.
+            // Pauses like a client that has other work, too.
             try await Task.sleep(for: .milliseconds(Int.random(in: 0...5)))
           }
         }

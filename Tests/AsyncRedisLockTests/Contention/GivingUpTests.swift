@@ -2,10 +2,10 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// The holder's ttl is longer than the test: what is gone was given back, and has not expired.
+/// The holder's ttl is longer than the test: a key that is gone was given back and did not expire.
 @Suite("A waiter that gives up", .timeLimit(.minutes(2)), .redisServer())
 struct GivingUpTests {
-  @Test("A waiter that times out leaves the queue, and the holder alone")
+  @Test("A waiter that times out leaves the queue and does not disturb the holder")
   func timeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -26,7 +26,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter that is cancelled leaves the queue, and those behind move up")
+  @Test("A waiter that is cancelled leaves the queue, and later waiters move up")
   func cancelled() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(4)
@@ -47,7 +47,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter whose locker is closed leaves the queue, and no connection", .redisServer())
+  @Test("A waiter whose locker is closed leaves the queue, and no connection stays", .redisServer())
   func closed() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -67,7 +67,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter whose locker goes out of scope leaves the queue, and no connection")
+  @Test("A waiter whose locker goes out of scope leaves the queue, and no connection stays")
   func dropped() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let holder = try await Locker { $0.clientName = "stays" }
@@ -80,7 +80,7 @@ struct GivingUpTests {
       let locker = try await Locker { $0.clientName = "goes" }
       let waiting = try await queueUp(locker, for: key)
       waiting.cancel()
-      // Nobody waits for the end of the call.
+      // No task waits for the end of the call.
       await eventually("the queue is empty") { try server.queue(of: key).isEmpty }
     }
     #expect(try server.entries(of: key).isEmpty)
@@ -89,12 +89,12 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter cancelled at the instant of the handoff lets the next have the lock")
+  @Test("If a waiter is cancelled at the instant of the handoff, the next one gets the lock")
   func crossedCancellation() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(3)
     var (granted, cancelled) = (0, 0)
-    // However fast the machine is, both come up: each outcome brings the other's cause forward.
+    // On any machine, both outcomes occur: each outcome makes the other more likely.
     var (untilRelease, untilCancel) = (600, 600)
     for _ in 0..<150 {
       let first = try await lockers[0].acquire(key, options: .patient)
@@ -118,11 +118,11 @@ struct GivingUpTests {
       #expect(try await release.value == .released)
       try await expectPromptly(third, since: start).release()
     }
-    #expect(granted > 0 && cancelled > 0, "the test has to hit both: \(granted), \(cancelled)")
+    #expect(granted > 0 && cancelled > 0, "the test must hit both: \(granted), \(cancelled)")
     await expectNothingLeft(key)
   }
 
-  @Test("A waiter whose deadline meets the handoff lets the next have the lock")
+  @Test("If a waiter's deadline meets the handoff, the next one gets the lock")
   func crossedTimeout() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3)
@@ -150,7 +150,7 @@ struct GivingUpTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Hundreds of waiters that come and go leave nothing, and stop no other")
+  @Test("Hundreds of waiters that come and go leave nothing behind and do not block others")
   func turmoil() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(6)
@@ -172,7 +172,7 @@ struct GivingUpTests {
       }
       try await group.waitForAll()
     }
-    // Two are never cancelled; each of their turns takes some milliseconds.
+    // Two waiters are never cancelled; each of their turns takes some milliseconds.
     for index in 0...1 { #expect(completed.values.count { $0 == index } > 50) }
     await expectNothingLeft(key)
   }

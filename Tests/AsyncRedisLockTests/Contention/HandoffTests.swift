@@ -2,10 +2,10 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// Between lockers, each a client of its own to the server, with polls 5 s apart.
+/// Hands off between lockers, each with its own connection to the server, whose polls are 5 s apart.
 @Suite("A lock that is released while others wait", .timeLimit(.minutes(2)), .redisServer())
 struct HandoffTests {
-  /// Who has held the lock, and with which number.
+  /// A holder of the lock, and its fencing token.
   private struct Holding: Sendable {
     let index: Int
     let fence: UInt64
@@ -13,7 +13,8 @@ struct HandoffTests {
 
   private struct Interruption: Error {}
 
-  @Test("A released lock is the first waiter's at once, with its token, ttl and a larger number")
+  @Test(
+    "A released lock goes to the first waiter at once, with its token and ttl and a larger number")
   func handsOn() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(2)
@@ -35,7 +36,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A released lock goes to all waiters in the order in which they came, with rising numbers")
+  @Test("A released lock goes to all waiters in their order of arrival, with rising fencing tokens")
   func order() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(8)
@@ -110,12 +111,12 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A released lock finds a waiter in its place however long it has waited")
+  @Test("A released lock goes to its waiter however long it has waited")
   func longWait() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(3) { $0.operationTimeout = .milliseconds(200) }
     let first = try await lockers[0].acquire(key, options: .patient)
-    // A place that is not polled for lapses after half a second, with these.
+    // With these options, an entry that is not polled for lapses after half a second.
     let options = LockOptions.polling(ttl: .milliseconds(300))
     let second = try await queueUp(lockers[1], for: key, options: options)
     let third = try await queueUp(lockers[2], for: key, options: options)
@@ -131,7 +132,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Waiters for a lock ask few questions", .redisServer())
+  @Test("Waiters for a lock send few requests", .redisServer())
   func fewQuestions() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let lockers = try await makeLockers(6)
@@ -139,7 +140,7 @@ struct HandoffTests {
     var tasks: [Task<Lock, any Error>] = []
     for locker in lockers.dropFirst() { tasks.append(try await queueUp(locker, for: key)) }
     let calls = try server.calls("evalsha", "eval", "set")
-    // Long enough for 10 questions of each who would ask every 100 ms, and for one every 5 s.
+    // Long enough for 10 polls at intervals of 100 ms, but for only one at intervals of 5 s.
     try await Task.sleep(for: .seconds(1))
     #expect(try server.calls("evalsha", "eval", "set") - calls <= 10)
     for task in tasks { task.cancel() }
@@ -148,7 +149,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock goes to the next also when its handle is dropped, or its locker closed")
+  @Test("A lock goes to the next waiter even if its handle is dropped or its locker closed")
   func otherReleases() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(4)
@@ -168,7 +169,7 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock without fencing is handed on all the same, and no number is told")
+  @Test("A lock without fencing is handed on as well, and has no fencing token")
   func withoutFencing() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2) { $0.isFencingEnabled = false }
@@ -181,11 +182,11 @@ struct HandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock with numbers above 10^15 hands on numbers with all their digits", .redisServer())
+  @Test("Fencing tokens above 10^15 are handed on with all their digits", .redisServer())
   func largeNumbers() async throws {
     let (client, key) = (RedisClient(.current), uniqueKey())
     let lockers = try await makeLockers(3)
-    // The last whole numbers that a script can count with are around 9.007e15.
+    // The last whole numbers that a script can count to are around 9.007e15.
     try client("SET", "redis-lock:fence", "9007199254700000")
     let first = try await lockers[0].acquire(key, options: .patient)
     var last = try #require(first.fencingToken)

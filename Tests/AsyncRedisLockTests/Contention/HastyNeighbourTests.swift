@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// Tasks that give up while the queues that they wait in end and begin anew.
+/// Tests tasks that give up while their queues end and new ones begin.
 @Suite("Patient tasks beside hasty ones", .redisServer(), .timeLimit(.minutes(3)))
 struct HastyNeighbourTests {
   @Test("No task waits in vain in 200,000 acquisitions beside tasks that give up after 1 to 6 ms")

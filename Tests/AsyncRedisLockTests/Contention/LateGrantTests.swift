@@ -5,11 +5,11 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// The server says things in order on each connection, but a grant comes on another than the answer to a poll.
+/// The server keeps the order on each connection, but a grant and the answer to a poll come on different ones.
 @Suite(
-  "Word of a grant that comes when the lock is released", .timeLimit(.minutes(2)), .redisServer())
+  "A grant message that comes when the lock is released", .timeLimit(.minutes(2)), .redisServer())
 struct LateGrantTests {
-  @Test("Late word of a grant gives nothing back ahead of the release, or beside it")
+  @Test("A late grant message gives nothing back ahead of the release or beside it")
   func released() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let proxy = try FaultProxy(to: server)
@@ -33,13 +33,13 @@ struct LateGrantTests {
     try await repeatGrant(of: lock, on: key, to: waiter)
     mayPass.signal()
     #expect(try await release.value == .released)
-    // Behind whatever else was sent.
+    // Comes behind everything else that was sent.
     #expect(try await waiter.inspect(key) == nil)
     #expect(commandCount() == count + 1)
     #expect(try node(of: waiter).grantChannel.listenerCount == 0)
   }
 
-  @Test("Late word of a grant does not free keys that are kept for minHold")
+  @Test("A late grant message does not free keys that are kept for minHold")
   func kept() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let (holder, waiter) = (try await Locker(), try await Locker())
@@ -52,7 +52,7 @@ struct LateGrantTests {
     #expect(try server.value(of: key) == lock.token)
   }
 
-  @Test("Late word of a grant is no loss, nor is a release behind the end of minHold")
+  @Test("Neither a late grant message nor a release after the end of minHold counts as a loss")
   func keptUntilNow() async throws {
     let locker = try await Locker()
     let claim = Claim(keys: [uniqueKey()], token: "gone by now", ttl: .seconds(1))
@@ -64,7 +64,7 @@ struct LateGrantTests {
     #expect(try await answer.value.get().outcome == .released)
   }
 
-  /// Lets a locker wait for a key that another releases.
+  /// Makes a locker wait for a key that another locker releases.
   private func handOver(
     _ key: String, from holder: Locker, to waiter: Locker, _ options: LockOptions
   ) async throws -> Lock {
@@ -74,7 +74,7 @@ struct LateGrantTests {
     return try await expectPromptly(waiting)
   }
 
-  /// Sends word of the lock's grant once more, and waits until the locker has read it.
+  /// Sends the message of the lock's grant once more, and waits until the locker has read it.
   private func repeatGrant(of lock: Lock, on key: String, to locker: Locker) async throws {
     let (client, hasReadOn) = (RedisClient(.current), Shared(false))
     let channel = "redis-lock:inbox:\(locker.id)"

@@ -2,11 +2,12 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is passed on within a locker", .timeLimit(.minutes(2)), .redisServer())
+@Suite("A lock that is handed on within a locker", .timeLimit(.minutes(2)), .redisServer())
 struct LocalHandoffTests {
-  /// A lock, and a task of the same locker that waits for it.
+  /// Makes a lock, and a task of the same locker that waits for it.
   ///
-  /// By then the lock can be passed on: the number for that has been drawn, and the server has confirmed it of late.
+  /// By then, the lock can be handed on: its fencing token is drawn, and the server has confirmed the lock
+  /// recently.
   private func contend(
     _ locker: Locker, _ key: String, options: LockOptions = .patient,
     next: LockOptions = .patient
@@ -17,12 +18,12 @@ struct LocalHandoffTests {
     await eventually("a number is drawn") {
       UInt64(try RedisServer.current.value(of: "redis-lock:fence") ?? "") ?? 0 > token
     }
-    // The answer to this comes behind the number.
+    // The answer to this comes after the number.
     try await first.extend(by: options.ttl)
     return (first, waiting)
   }
 
-  @Test("A lock that is passed on counts as released for its first holder")
+  @Test("A lock that is handed on counts as released for its first holder")
   func firstHandle() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let (first, waiting) = try await contend(locker, key)
@@ -40,7 +41,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock that is passed on is not freed when its first holder releases or drops it again")
+  @Test("A lock that is handed on is not freed when its first holder releases or drops it again")
   func releasedTwice() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let lock: Lock
@@ -52,7 +53,7 @@ struct LocalHandoffTests {
       #expect(lock.isHeld)
       #expect(try server.value(of: key) == lock.token)
     }
-    // What the handle does when it goes is sent before this question, over the same connection.
+    // Anything that the dropped handle sends comes before this request, over the same connection.
     #expect(try await locker.inspect(key)?.holder.value == lock.token)
     try await lock.extend(by: .seconds(40))
     #expect(lock.isHeld && lock.remaining > .seconds(38))
@@ -60,7 +61,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock is passed on also when its handle is dropped, and at the end of withLock")
+  @Test("A lock is also handed on when its handle is dropped, and at the end of withLock")
   func dropped() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let next: Task<Lock, any Error>
@@ -84,7 +85,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock that is passed on lasts as long as the next holder wants, if that is longer")
+  @Test("A lock that is handed on lasts for the next holder's ttl, if that is longer")
   func longerTTL() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let (first, waiting) = try await contend(locker, key, options: .polling(ttl: .seconds(4)))
@@ -98,7 +99,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock that is passed on lasts no longer than the next holder wants")
+  @Test("A lock that is handed on lasts no longer than the next holder's ttl")
   func shorterTTL() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     for isExtendedByHand in [false, true] {
@@ -115,7 +116,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock that is passed on is extended as the next holder wants, not at all or often")
+  @Test("A lock that is handed on is extended by the next holder's options: not at all, or often")
   func nextExtend() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let often = LockOptions(
@@ -142,7 +143,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock that was deleted is not passed on, and the waiter takes it from the server")
+  @Test("A lock that was deleted is not handed on, and the waiter takes it from the server")
   func deleted() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let short = LockOptions.polling(ttl: .milliseconds(900))
@@ -150,7 +151,7 @@ struct LocalHandoffTests {
     try RedisClient(server)("DEL", key)
     try await first.waitUntilLost()
     #expect(first.lossReason == .deleted)
-    // By its own polls, without help of the first.
+    // Finds it by its own polls, without help of the first task.
     let second = try await expectPromptly(waiting, within: .seconds(3))
     #expect(try server.value(of: key) == second.token)
     #expect(second.fencingToken ?? 0 > first.fencingToken ?? .max)
@@ -161,7 +162,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock that another client has is not passed on, and the waiter waits for that client")
+  @Test("If another client has the lock, it is not handed on, and the waiter waits for that client")
   func takenOver() async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
     let short = LockOptions.polling(ttl: .milliseconds(900))
@@ -180,7 +181,7 @@ struct LocalHandoffTests {
   }
 
   @Test(
-    "A release tells that the lock was lost, though a task of the same locker waits for it",
+    "A release reports that the lock was lost, although a task of the same locker waits for it",
     arguments: [nil, "theirs"])
   func lostBeforeRelease(value: String?) async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
@@ -190,10 +191,10 @@ struct LocalHandoffTests {
     } else {
       try RedisClient(server)("DEL", key)
     }
-    // Older than what is handed on without asking.
+    // Older than the limit for handing on without a request.
     let start = ContinuousClock.now
     try await Task.sleep(for: .milliseconds(300))
-    #expect(first.isHeld, "nothing has told it yet")
+    #expect(first.isHeld, "the holder has not been told yet")
     #expect(try await first.release() == (value == nil ? .deleted : .takenByAnother))
     let second = try await expectPromptly(waiting, within: .seconds(4), since: start)
     if value != nil { #expect(ContinuousClock.now - start > .milliseconds(1400)) }
@@ -203,7 +204,7 @@ struct LocalHandoffTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A lock on several keys is passed on whole, and only to a task that wants the same keys")
+  @Test("A lock on several keys is handed on whole, and only to a task that wants the same keys")
   func severalKeys() async throws {
     let (server, locker) = (RedisServer.current, try await Locker(on: .current))
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))

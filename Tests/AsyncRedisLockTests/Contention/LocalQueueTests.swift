@@ -2,11 +2,11 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// What a locker does for its own tasks.
+/// Tests how a locker serves its own tasks.
 @Suite("Tasks of one locker that want the same lock", .timeLimit(.minutes(5)), .redisServer())
 struct LocalQueueTests {
   @Test(
-    "A thousand tasks of one locker get the lock in their order, with few questions",
+    "A thousand tasks of one locker get the lock in their order, with few requests",
     arguments: zip([1000, 200], [nil, Duration.milliseconds(1)]))
   func thousand(count: Int, hold: Duration?) async throws {
     let (server, locker, key) = (RedisServer.current, try await Locker(on: .current), uniqueKey())
@@ -14,11 +14,11 @@ struct LocalQueueTests {
     let line = Line()
     await line.join(locker, for: key, count: count, hold: hold)
     await line.waitForArrivals(count)
-    #expect(try server.queue(of: key).count <= 1, "they share one place on the server")
+    #expect(try server.queue(of: key).count <= 1, "they share one entry on the server")
     let calls = try server.calls("evalsha", "eval", "set")
     try await first.release()
     try await line.finish()
-    // A pass by the server is a release, a poll and what the scripts set; locally it is none of these.
+    // Handing on by the server takes a release, a poll and the scripts' commands; handing on locally takes none.
     let asked = try server.calls("evalsha", "eval", "set") - calls
     #expect(asked < count * 7 / 10, "\(asked) commands for \(count) passes")
     let turns = await line.turns
@@ -28,7 +28,7 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Tasks of one locker take turns, so that none gets ahead of the others")
+  @Test("Tasks of one locker take turns, so that no task gets ahead of the others")
   func fairness() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let first = try await locker.acquire(key, options: .patient)
@@ -46,13 +46,13 @@ struct LocalQueueTests {
       counts[turn.index] += 1
       widest = max(widest, (counts.max() ?? 0) - (counts.min() ?? 0))
     }
-    // Who hands on by the server comes back to the line later than who hands on within the process.
-    #expect(widest <= 5, "one has had the lock so often more than another")
+    // A task that hands on by the server returns to the line later than one that hands on within the process.
+    #expect(widest <= 5, "one task has had that many more turns than another")
     await expectNothingLeft(key)
   }
 
   @Test(
-    "Tasks of one locker pass the lock on only so often while another locker waits",
+    "Tasks of one locker hand the lock on only so often while another locker waits",
     arguments: [0, 1, 5])
   func bounded(limit: Int) async throws {
     let key = uniqueKey()
@@ -89,7 +89,7 @@ struct LocalQueueTests {
     try await first.release()
     try await line.finish()
     let turns = await line.turns
-    // When one of the two has no task left, the other keeps the lock.
+    // When one locker has no task left, the other keeps the lock.
     let contended = turns.runs.dropLast()
     #expect(contended.allSatisfy { $0.count <= limit + 1 })
     #expect(contended.count >= 40 / (limit + 1) / 2)
@@ -100,7 +100,7 @@ struct LocalQueueTests {
     await expectNothingLeft(key)
   }
 
-  @Test("Tasks of one locker ask the server each time if nothing is to be passed on locally")
+  @Test("If local handing on is turned off, tasks of one locker ask the server each time")
   func neverLocally() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let locker = try await makeLockers(1) { $0.localHandoffLimit = 0 }[0]
@@ -118,7 +118,7 @@ struct LocalQueueTests {
   }
 
   @Test(
-    "Tasks of one locker keep their place on the server when the first of them gives up",
+    "Tasks of one locker keep their entry on the server when the first of them gives up",
     arguments: [true, false])
   func placeIsPassedOn(isCancelled: Bool) async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
@@ -130,7 +130,7 @@ struct LocalQueueTests {
     let other = try await queueUp(lockers[2], for: key)
     let stays = Task { try await lockers[1].acquire(key, options: .patient) }
     if isCancelled {
-      // The task has to be in the queue before the place becomes free.
+      // The task has to be in the queue before the entry becomes free.
       await eventually { lockers[1].waiterCount(of: key) == 2 }
       givesUp.cancel()
     }

@@ -2,9 +2,9 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("A limit for the tasks that wait", .timeLimit(.minutes(2)), .redisServer())
+@Suite("A limit for waiting tasks", .timeLimit(.minutes(2)), .redisServer())
 struct MaxWaitersTests {
-  @Test("A limit for waiters lets so many wait, and refuses the next at once", arguments: [1, 3])
+  @Test("A limit for waiters lets that many wait, and refuses the next at once", arguments: [1, 3])
   func refuses(limit: Int) async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current) { $0.maxWaiters = limit }
@@ -26,12 +26,12 @@ struct MaxWaitersTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A limit for waiters has room when one leaves by its turn, a cancellation, or its timeout")
+  @Test("A limit for waiters has room again after a waiter's turn, cancellation or timeout")
   func room() async throws {
     let key = uniqueKey()
     let locker = try await Locker(on: .current) { $0.maxWaiters = 2 }
     func isFull() async throws -> Bool {
-      // Who asks must not take the place of a task that has not begun to wait yet.
+      // This request must not take the place of a task that has not begun to wait yet.
       guard locker.waiterCount(of: key) == 2 else { return false }
       var options = LockOptions.patient
       options.timeout = .milliseconds(1)
@@ -63,7 +63,7 @@ struct MaxWaitersTests {
   }
 
   @Test(
-    "A limit for waiters counts each set of keys and each locker alone, and no call that does not wait"
+    "A limit for waiters applies to each set of keys and each locker separately, and only to waiting calls"
   )
   func separate() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
@@ -84,7 +84,7 @@ struct MaxWaitersTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("Waiters have no limit unless it is asked for")
+  @Test("Waiters have no limit by default")
   func unlimited() async throws {
     let key = uniqueKey()
     #expect(LockerConfiguration().maxWaiters == nil)
@@ -101,7 +101,7 @@ struct MaxWaitersTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A URL can set the limit for waiters, and how often a lock is passed on within the locker")
+  @Test("A URL can set the limit for waiters, and how often a lock is handed on within the locker")
   func url() throws {
     let configuration = try LockerConfiguration(
       url: "redis://localhost/?max_waiters=7&local_handoff_limit=0")
@@ -111,7 +111,7 @@ struct MaxWaitersTests {
   }
 
   @Test(
-    "A URL with a limit for waiters that makes no sense is refused without asking the server",
+    "A URL with an invalid limit for waiters is refused without asking the server",
     arguments: [
       "max_waiters=-1", "max_waiters=", "max_waiters=x", "max_waiters=1.5",
       "max_waiters=99999999999999999999", "local_handoff_limit=-1", "local_handoff_limit=",
@@ -129,7 +129,7 @@ struct MaxWaitersTests {
     }
   }
 
-  /// Expects an error that is not for want of a server.
+  /// Expects an error that is not due to a missing server.
   private func expectRefusal(
     sourceLocation: SourceLocation = #_sourceLocation, _ call: () async throws -> Locker
   ) async {

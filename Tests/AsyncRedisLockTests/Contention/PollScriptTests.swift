@@ -7,7 +7,7 @@ struct PollScriptTests {
   private var client: RedisClient { scripts.client }
 
   @Test(
-    "The poll script takes what is free, also when it asks again, with a larger number each time")
+    "The poll script takes a free key, and gives it again with a larger number each time")
   func takes() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -25,7 +25,7 @@ struct PollScriptTests {
     #expect(try scripts.queue(key).isEmpty)
   }
 
-  @Test("The poll script keeps one place, however often it asks, and changes nothing else")
+  @Test("The poll script keeps one entry, however often it is called, and changes nothing else")
   func idempotent() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -42,7 +42,7 @@ struct PollScriptTests {
     #expect(try scripts.holder(key) == tokens[0])
   }
 
-  @Test("The poll script gives the lock that was granted by a message that got lost")
+  @Test("If a grant message got lost, the poll script gives the granted lock")
   func lostGrant() throws {
     let key = uniqueKey()
     let tokens = (0..<2).map { QueueScripts.token("t\($0)") }
@@ -80,7 +80,7 @@ struct PollScriptTests {
     }
   }
 
-  @Test("The poll script does not take what is free before those who wait for it")
+  @Test("The poll script does not take a free key ahead of its waiters")
   func newcomer() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -93,7 +93,7 @@ struct PollScriptTests {
   }
 
   @Test(
-    "The poll script says which token holds the key, for how long, and whether its release is told")
+    "The poll script tells the holder, its remaining time, and whether its release is announced")
   func answer() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -113,7 +113,7 @@ struct PollScriptTests {
     #expect(holder == String(repeating: "y", count: 512))
   }
 
-  @Test("The poll script enters anew, with a later ticket, when its place is gone")
+  @Test("If its entry is gone, the poll script makes a new one with a later ticket")
   func lostPlace() throws {
     let key = uniqueKey()
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
@@ -135,7 +135,7 @@ struct PollScriptTests {
         return
       }
       #expect(counter == 9_007_199_254_740_001 + UInt64(index))
-      // In what form the server shows it is its own affair.
+      // The form in which the server shows it does not matter.
       #expect(try #require(scripts.score(token, key).flatMap(Double.init)) == Double(counter))
     }
     #expect(try scripts.queue(key) == Array(tokens.dropFirst()))
@@ -144,7 +144,7 @@ struct PollScriptTests {
     try client("DEL", "redis-lock:fence")
     let other = uniqueKey()
     #expect(try scripts.poll(tokens[0], other, seen: seen) == .granted(first: seen + 1))
-    // No lower than the server's clock.
+    // At least the server's clock.
     try client("DEL", "redis-lock:fence")
     guard case .found(let number) = try scripts.poll(tokens[0], other, seen: 5) else {
       Issue.record("the key is its own")
@@ -154,7 +154,7 @@ struct PollScriptTests {
     #expect(number / 1_000_000 <= seconds && number / 1_000_000 + 5 > seconds)
   }
 
-  @Test("The poll script uses the names that it is given, with any prefix")
+  @Test("The poll script uses the given names, with any prefix")
   func prefix() throws {
     var scripts = scripts
     scripts.prefix = "ours:"

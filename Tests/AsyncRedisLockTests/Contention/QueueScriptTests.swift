@@ -1,13 +1,13 @@
 import PrivateRedis
 import Testing
 
-/// The scripts alone, as a client of another make would use them.
+/// Uses the scripts alone, as another client library would.
 @Suite("The scripts that hand on", .timeLimit(.minutes(2)), .redisServer())
 struct QueueScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }
 
-  /// Waiters in the queue of a key that is held by the first token.
+  /// Makes a queue for a key that the first token holds.
   private func makeQueue(_ key: String, _ count: Int, lapse: Int = 60_000) throws -> [String] {
     let tokens = (0...count).map { QueueScripts.token("t\($0)") }
     #expect(try scripts.poll(tokens[0], key).isGranted)
@@ -29,7 +29,7 @@ struct QueueScriptTests {
       case .wait(let counter, first, let remaining, isSilent: false, _) =
         try scripts.poll(second, key, ttl: 7000, numbers: 3)
     else {
-      Issue.record("it has to wait for the first")
+      Issue.record("the token must wait for the first one")
       return
     }
     #expect(remaining > 20_000 && remaining <= 30_000)
@@ -39,18 +39,18 @@ struct QueueScriptTests {
     #expect(ttl > 5000 && ttl <= 7000)
     #expect(try scripts.queue(key).isEmpty)
     #expect(try scripts.entry(second, key) == nil)
-    // The counter stands at the last of the three numbers.
+    // The counter is at the last of the three numbers.
     let last = try #require(try client("GET", "redis-lock:fence").string.flatMap(UInt64.init))
     #expect(last == counter + 3)
     let message = "\(counter + 1) 3 \(second) \(key.utf8.count):\(key)"
-    // A reply to another connection comes after what was published before.
+    // A reply on another connection comes after messages that were published before.
     while listener.messages.isEmpty { try client("PING") }
     #expect(listener.messages == [message])
     #expect(try scripts.release(second, key) == .init(outcome: 1, handed: 0))
     #expect(try scripts.holder(key) == nil)
   }
 
-  @Test("The queue scripts pass over a waiter that does not listen, and leave its place alone")
+  @Test("The queue scripts pass over a waiter that does not listen, and keep its entry")
   func passOver() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 3)
@@ -63,15 +63,15 @@ struct QueueScriptTests {
     while listener.messages.isEmpty { try client("PING") }
 
     #expect(try scripts.release(tokens[3], key) == .init(outcome: 1, handed: 0))
-    #expect(try scripts.holder(key) == nil, "nobody listens, and the key is free")
+    #expect(try scripts.holder(key) == nil, "no waiter listens, and the key is free")
     #expect(try scripts.queue(key) == Array(tokens[1...2]))
-    // Who asks gets it by the answer, if it is the first or those before it do not listen.
+    // A poll gets the key by its answer if its token is the first, or if those before it do not listen.
     #expect(try scripts.poll(tokens[2], key).isGranted)
     #expect(try scripts.queue(key) == [tokens[1]])
   }
 
   @Test(
-    "A script publishes nothing to a waiter whose inbox is elsewhere, as replicas would pass it on")
+    "A script publishes nothing to an inbox on another server, since replicas would pass it on")
   func publishesNothingElsewhere() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 2)
@@ -83,7 +83,7 @@ struct QueueScriptTests {
     #expect(try RedisServer.current.calls("publish") == before)
   }
 
-  @Test("A poll says whether the caller's inbox is on the server")
+  @Test("A poll tells whether the caller's inbox is on the server")
   func saysWhetherHeard() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 1)
@@ -100,11 +100,11 @@ struct QueueScriptTests {
     withExtendedLifetime(listener) {}
   }
 
-  @Test("A grant's number is above its waiter's ticket though the fence counter was deleted")
+  @Test("A grant's number is above its waiter's ticket even if the fence counter was deleted")
   func lostCounter() throws {
     let key = uniqueKey()
     let (holder, waiter) = (try makeQueue(key, 0)[0], QueueScripts.token("waiter"))
-    // Its ticket comes from a counter at the server's time, as after a login.
+    // The ticket comes from a counter at the server's time, as after a login.
     guard case .wait(let counter, _, _, _, _) = try scripts.poll(waiter, key, raises: true) else {
       Issue.record("the key is held")
       return
@@ -126,13 +126,13 @@ struct QueueScriptTests {
     #expect(try !scripts.poll(last, key).isGranted)
     try await Task.sleep(for: .milliseconds(60))
     #expect(try scripts.release(tokens[0], key).handed == 1)
-    #expect(try scripts.holder(key) == last, "the first listens, but its place has lapsed")
+    #expect(try scripts.holder(key) == last, "the first listens, but its entry has lapsed")
     #expect(try scripts.queue(key).isEmpty)
     #expect(try client("EXISTS", scripts.helpers(of: key).entries).integer == 0)
     #expect(listener.0.messages.isEmpty)
   }
 
-  @Test("The queue scripts keep the place, and the ticket, of a waiter that polls in time")
+  @Test("The queue scripts keep the entry and the ticket of a waiter that polls in time")
   func putOff() async throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 1, lapse: 300)
@@ -148,7 +148,7 @@ struct QueueScriptTests {
     _ = listener
   }
 
-  @Test("The queue scripts look at a hundred places in one go and no more")
+  @Test("The queue scripts look at no more than a hundred entries in one call")
   func hundred() throws {
     for (count, isHanded) in [(99, true), (100, false)] {
       let key = uniqueKey()
@@ -164,7 +164,7 @@ struct QueueScriptTests {
   }
 
   @Test(
-    "The queue scripts let a queue expire when no waiter polls, and never earlier than another wants"
+    "Without polls, a queue expires, and never earlier than any of its waiters needs"
   )
   func expiry() throws {
     let key = uniqueKey()
@@ -172,13 +172,13 @@ struct QueueScriptTests {
     #expect(try !scripts.poll(QueueScripts.token("hasty"), key, lapse: 1000).isGranted)
     for name in [scripts.helpers(of: key).queue, scripts.helpers(of: key).entries] {
       let remaining = try #require(try client("PTTL", name).integer)
-      // Twice as long as any place lasts, so that not every poll has to put it off.
+      // Twice as long as any entry lasts, so that not every poll has to extend it.
       #expect(remaining > 40_000 && remaining <= 80_000)
     }
     #expect(tokens.count == 2)
   }
 
-  @Test("The queue scripts say what became of the key, and leave another's alone")
+  @Test("The queue scripts report the outcome for the key, and leave another holder's key alone")
   func outcomes() throws {
     let key = uniqueKey()
     let token = QueueScripts.token("token")
@@ -189,7 +189,7 @@ struct QueueScriptTests {
   }
 
   @Test(
-    "The queue scripts give an expired key to the first waiter when its holder releases it too late"
+    "If a holder releases an expired key, the queue scripts give it to the first waiter"
   )
   func releasedTooLate() throws {
     let key = uniqueKey()
@@ -201,7 +201,7 @@ struct QueueScriptTests {
     _ = listener
   }
 
-  @Test("The queue scripts give up the place, and a lock handed over meanwhile, in a clean-up")
+  @Test("In a clean-up, the queue scripts give up the entry and a lock that was granted meanwhile")
   func cleanUp() throws {
     let key = uniqueKey()
     let tokens = try makeQueue(key, 3)
@@ -217,7 +217,7 @@ struct QueueScriptTests {
     _ = listeners
   }
 
-  @Test("The queue scripts hand on what is taken away by force, and tell its former holder")
+  @Test("The queue scripts hand on a key that is released by force, and report its former holder")
   func force() throws {
     let key = uniqueKey()
     #expect(try scripts.forceRelease(key) == nil)
@@ -234,7 +234,7 @@ struct QueueScriptTests {
   }
 
   @Test(
-    "The queue scripts list at most a hundred waiters in order, without those whose place has lapsed"
+    "The queue scripts list at most a hundred waiters in order, without lapsed entries"
   )
   func inspect() async throws {
     let key = uniqueKey()

@@ -2,12 +2,12 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-@Suite("Many places that are kept with one question", .redisServer(), .timeLimit(.minutes(1)))
+@Suite("Many entries that are kept with one request", .redisServer(), .timeLimit(.minutes(1)))
 struct RefreshTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }
 
-  /// Refreshes the places of one locker's tokens, each for its key.
+  /// Refreshes the entries of one locker's tokens, each for its key.
   private func refresh(
     _ places: [(token: String, key: String)], lapse: Int = 60_000, seen: UInt64 = 0
   ) throws -> (counter: String?, places: [(holder: String, remaining: Int)]) {
@@ -27,7 +27,7 @@ struct RefreshTests {
     )
   }
 
-  @Test("The script that refreshes keeps each place, tells the holder, and changes nothing else")
+  @Test("The refresh script keeps each entry, tells the holder, and changes nothing else")
   func scriptKeepsPlaces() throws {
     let keys = (0..<3).map { _ in uniqueKey() }
     let holders = keys.indices.map { QueueScripts.token("holder\($0)") }
@@ -55,7 +55,7 @@ struct RefreshTests {
     withExtendedLifetime(listener) {}
   }
 
-  @Test("The script that refreshes leaves to a poll what it must not decide")
+  @Test("The refresh script leaves to a poll the cases that it must not decide")
   func scriptLeavesTheRestToPolls() throws {
     let waiter = QueueScripts.token("waiter")
     let (held, free, own, silent, unknown, reserved) = (
@@ -66,7 +66,7 @@ struct RefreshTests {
       _ = try scripts.poll(holder, key)
       _ = try scripts.poll(waiter, key)
     }
-    // The holder waits here for itself: what it has is a reservation.
+    // The holder itself waits here: its hold is a reservation.
     _ = try scripts.poll(QueueScripts.token("former"), reserved)
     _ = try scripts.poll(waiter, reserved)
     _ = try scripts.poll(holder, reserved)
@@ -89,7 +89,7 @@ struct RefreshTests {
     withExtendedLifetime(listener) {}
   }
 
-  @Test("Two hundred waiters keep their places with a few questions, and notice keys that vanish")
+  @Test("Two hundred waiters keep their entries with a few requests, and notice keys that vanish")
   func waitersShareQuestions() async throws {
     let keys = (0..<200).map { _ in uniqueKey() }
     let holder = try await Locker(on: .current)
@@ -101,7 +101,7 @@ struct RefreshTests {
       Task { try await waiter.acquire(key, options: options) }
     }
     for key in keys { await eventually(within: .seconds(20)) { try scripts.queue(key).count == 1 } }
-    /// Until when the place of the last key is kept.
+    /// Until when the entry of the last key is kept.
     func lapse() throws -> Int {
       let token = try #require(try scripts.queue(keys[199]).first)
       return try #require(
@@ -109,13 +109,13 @@ struct RefreshTests {
     }
     let start = try lapse()
     try client("CONFIG", "RESETSTAT")
-    // Three rounds of questions.
+    // Covers three rounds of requests.
     await eventually(within: .seconds(20)) { try lapse() > start + 1200 }
     let calls = try #require(
       try client("INFO", "commandstats").string?.firstMatch(of: /cmdstat_evalsha:calls=(\d+)/)
         .flatMap { Int($0.1) })
-    #expect(calls < 200, "one question each in one round would be as many")
-    // As if the holder's process had died.
+    #expect(calls < 200, "one request each in one round would be as many")
+    // Looks as if the holder's process had died.
     try client(words: ["DEL"] + keys)
     for one in waiting { #expect(try await one.value.isHeld) }
     await waiter.close()

@@ -2,12 +2,12 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// Where channels or the commands of queues are forbidden, waiting has to work by polls.
-@Suite("A user without the rights to wait", .timeLimit(.minutes(2)), .redisServer())
+/// If channels or the queue commands are forbidden, waiters must get by with polls.
+@Suite("A user without the permissions to wait", .timeLimit(.minutes(2)), .redisServer())
 struct RestrictedWaiterTests {
   private let admin = RedisClient(.current)
 
-  /// Makes a user with all rights but some, and a locker of his.
+  /// Makes a user with all permissions except some, and a locker that logs in as that user.
   private func connect(
     _ rules: [String], label: String = "restricted"
   ) async throws -> Locker {
@@ -21,13 +21,13 @@ struct RestrictedWaiterTests {
     }
   }
 
-  /// Polls each 200 ms, and with the lock's time to live far away.
+  /// Options with a poll each 200 ms, far less than the lock's remaining time.
   private let options = LockOptions(
     retry: .milliseconds(200), timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
 
-  /// Starts to wait for a key, and returns when the server has been asked for it twice.
+  /// Starts to wait for a key, and returns when the server has been polled twice for it.
   ///
-  /// Nothing has to be on the server of a waiter that only polls.
+  /// A waiter that only polls may have nothing on the server.
   private func startAsking(_ locker: Locker, for key: String) async throws -> Task<Lock, any Error>
   {
     func asked() throws -> Int { try RedisServer.current.calls("set", "evalsha", "eval") }
@@ -78,7 +78,7 @@ struct RestrictedWaiterTests {
     await expectNothingLeft(key)
   }
 
-  @Test("A user without channels is told of a timeout, can be cancelled, and leaves nothing")
+  @Test("A call of a user without channels can time out or be cancelled, and leaves nothing behind")
   func waiterGivesUp() async throws {
     let key = uniqueKey()
     let holder = try await Locker(on: .current)
@@ -96,7 +96,7 @@ struct RestrictedWaiterTests {
   }
 
   @Test(
-    "A user that must not publish frees the lock all the same, and a waiter finds it by its polls")
+    "A user that may not publish frees the lock as well, and a waiter finds it by its polls")
   func releaser() async throws {
     let key = uniqueKey()
     let restricted = try await connect(["-publish", "resetchannels"])
@@ -109,7 +109,7 @@ struct RestrictedWaiterTests {
         extend: .milliseconds(500)))
     #expect(try await first.release() == .released)
     #expect(try RedisServer.current.queue(of: key).count <= 1)
-    // Nobody knew before that nobody would tell: a third of the ttl may go by.
+    // The waiter did not know that it would not be told, so a third of the ttl may go by.
     try await expectPromptly(waiting, within: .milliseconds(1500)).release()
     await expectNothingLeft(key)
   }

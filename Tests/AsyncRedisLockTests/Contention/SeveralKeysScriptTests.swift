@@ -7,7 +7,7 @@ struct SeveralKeysScriptTests {
   private let scripts = QueueScripts()
   private var client: RedisClient { scripts.client }
 
-  @Test("The scripts reserve each of several keys that becomes free, and grant all with the last")
+  @Test("The scripts reserve each of several keys as it becomes free, and grant all with the last")
   func reserve() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let (one, two, both) = (
@@ -56,7 +56,7 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
-  @Test("The scripts keep to a grant of several keys that a poll has made on the way")
+  @Test("The scripts respect a grant of several keys that a poll makes along the way")
   func grantOnTheWay() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let (holder, first, second) = (
@@ -66,7 +66,7 @@ struct SeveralKeysScriptTests {
     #expect(try scripts.poll(holder, a, b).isGranted)
     #expect(try !scripts.poll(first, a, b).isGranted)
     #expect(try !scripts.poll(second, a, b).isGranted)
-    // Both expire at once, and it is the second who asks.
+    // Both keys expire at once, and the second waiter polls.
     try client("DEL", a, b)
     #expect(try scripts.poll(second, a, b).holder == first)
     for key in [a, b] {
@@ -83,7 +83,7 @@ struct SeveralKeysScriptTests {
     let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
     let listener = try scripts.listen(as: tokens[2])
     #expect(try scripts.poll(tokens[0], b).isGranted)
-    // The free one is reserved at once.
+    // The free key is reserved at once.
     #expect(try scripts.poll(tokens[1], a, b, ttl: 9000).holder == tokens[0])
     #expect(try scripts.holder(a) == tokens[1])
     try client("PEXPIRE", a, "1000")
@@ -97,7 +97,7 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
-  @Test("The scripts take a reservation back for an earlier ticket, and never a lock that is held")
+  @Test("The scripts revoke a reservation for an earlier ticket, but never a held lock")
   func takeBack() throws {
     let (a, b, c) = (uniqueKey("a"), uniqueKey("b"), uniqueKey("c"))
     let tokens = (0..<5).map { QueueScripts.token("t\($0)") }
@@ -105,12 +105,12 @@ struct SeveralKeysScriptTests {
     #expect(try !scripts.poll(tokens[1], a, b).isGranted)
     let later = try scripts.listen(as: tokens[2])
     #expect(try !scripts.poll(tokens[2], b, c).isGranted)
-    // The first does not listen, so one key is kept for the second, which lacks another.
+    // The first waiter does not listen, so one key is reserved for the second, which lacks the other.
     try client("SET", a, "theirs")
     try client("SET", c, "theirs")
     #expect(try scripts.release(tokens[0], b).handed == 1)
     #expect(try scripts.holder(b) == tokens[2])
-    // A later one leaves it alone, an earlier one takes it.
+    // A later ticket leaves the reservation alone; an earlier one takes it.
     #expect(try scripts.poll(tokens[3], b).holder == tokens[2])
     #expect(try scripts.holder(b) == tokens[2])
     #expect(try scripts.poll(tokens[1], a, b).holder == "theirs")
@@ -119,7 +119,7 @@ struct SeveralKeysScriptTests {
     #expect(try scripts.holder(b) == tokens[1])
     try client("DEL", a)
     #expect(try scripts.poll(tokens[1], a, b).isGranted)
-    // It holds now: nobody's ticket counts.
+    // The token is a holder now, so tickets no longer count.
     #expect(try !scripts.poll(tokens[2], b, c).isGranted)
     #expect(try scripts.holder(a) == tokens[1] && scripts.holder(b) == tokens[1])
     try client("DEL", c)
@@ -129,7 +129,7 @@ struct SeveralKeysScriptTests {
     #expect(later.messages.count == 1)
   }
 
-  @Test("The scripts enter all queues anew when a place is missing in one")
+  @Test("If an entry is missing in one queue, the scripts make new entries in all queues")
   func missingPlace() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let tokens = (0..<4).map { QueueScripts.token("t\($0)") }
@@ -141,7 +141,7 @@ struct SeveralKeysScriptTests {
     #expect(try scripts.score(tokens[1], a) == scripts.score(tokens[1], b))
   }
 
-  /// Keys that make trouble for hash tags and for texts that are taken apart.
+  /// Keys that are difficult for hash tags and for texts that are split.
   static let names = [
     "{a}b", "a{b}c", "a}b", "{}x", "{", "}", "{}{c}", "x{", "a}b{c}", "{{a}}", "1:a", " ", "%d %s",
     "line\nfeed", "schlüssel", "queue:{a}", ":", "{a",
@@ -157,7 +157,7 @@ struct SeveralKeysScriptTests {
     #expect(try scripts.poll(one, b).isGranted && scripts.poll(two, a).isGranted)
     #expect(try scripts.poll(both, a, b).holder == two)
     try client("DEL", a)
-    // The script gets the names of the other key alone, and makes up those of this one.
+    // The script gets only the names for the other key, and derives the names for this one.
     #expect(try scripts.release(one, b).handed == 1)
     for key in [a, b] {
       #expect(try scripts.holder(key) == both)
@@ -168,7 +168,7 @@ struct SeveralKeysScriptTests {
     _ = listener
   }
 
-  @Test("The scripts' names of helpers differ, and lie with their key where a cluster allows it")
+  @Test("The scripts' names of helpers differ, and are in their key's cluster slot if possible")
   func hashTags() {
     func hashed(_ key: String) -> Substring {
       guard let open = key.firstIndex(of: "{") else { return key[...] }
@@ -184,7 +184,7 @@ struct SeveralKeysScriptTests {
     }
   }
 
-  @Test("The scripts and the library have the same names for the helpers of a key", .redisServer())
+  @Test("The scripts and the library use the same names for the helpers of a key", .redisServer())
   func sameNames() async throws {
     let lockers = try await makeLockers(2)
     for name in Self.names {

@@ -3,9 +3,9 @@ import FaultProxy
 import PrivateRedis
 import Testing
 
-@Suite("Several keys that others want", .timeLimit(.minutes(2)), .redisServer())
+@Suite("Several contended keys", .timeLimit(.minutes(2)), .redisServer())
 struct SeveralKeysTests {
-  /// Who is in the critical sections of some keys.
+  /// The tasks in the critical sections of some keys.
   private actor Sections {
     private var inside: Set<String> = []
     private var fences: [String: UInt64] = [:]
@@ -26,7 +26,7 @@ struct SeveralKeysTests {
     }
   }
 
-  @Test("Several keys are handed on as soon as the last of them is free, and not before")
+  @Test("Several keys are handed on as soon as the last of them is free, not earlier")
   func handsOn() async throws {
     let server = RedisServer.current
     let (a, b, c) = (uniqueKey("a"), uniqueKey("b"), uniqueKey("c"))
@@ -37,7 +37,7 @@ struct SeveralKeysTests {
     let token = try #require(try server.queue(of: a).first)
     #expect(try server.queue(of: b) == [token] && server.queue(of: c) == [token])
     try await first.release()
-    // The key is kept for the waiter, which is not told that it has the lock.
+    // The key is reserved for the waiter, which is not told that it has the lock.
     #expect(try server.value(of: a) == token)
     #expect(try server.value(of: b) == second.token)
     #expect(try server.waitingLabels(of: b) == ["locker-2"])
@@ -109,7 +109,7 @@ struct SeveralKeysTests {
       for (index, locker) in lockers.enumerated().dropFirst() {
         group.addTask {
           while !isOver.value {
-            // Four want the one key, two the other.
+            // Four tasks want the one key, two tasks want both.
             let lock = try await locker.acquire(index < 5 ? a : b, options: .patient)
             await sections.enter(lock, "single")
             try await Task.sleep(for: .milliseconds(1))
@@ -138,7 +138,8 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("A waiter that gives up gives back the one key reserved for it", arguments: [true, false])
+  @Test(
+    "A waiter that gives up also gives back the one key reserved for it", arguments: [true, false])
   func reservationUndone(isCancelled: Bool) async throws {
     let server = RedisServer.current
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
@@ -164,7 +165,7 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b)
   }
 
-  @Test("A waiter that dies keeps a reserved key from others for no longer than its ttl")
+  @Test("A reservation of a dead waiter blocks others for no longer than its ttl")
   func deadReservation() async throws {
     let server = RedisServer.current
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
@@ -185,7 +186,7 @@ struct SeveralKeysTests {
     await expectNothingLeft(a, b, within: .seconds(10))
   }
 
-  @Test("A waiter for several keys that is cancelled at any instant keeps none of them")
+  @Test("If a waiter for several keys is cancelled at any instant, it keeps none of them")
   func crossedCancellation() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let lockers = try await makeLockers(4)

@@ -3,11 +3,11 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What a timeout tells", .timeLimit(.minutes(2)), .redisServer())
+@Suite("The message of a timeout", .timeLimit(.minutes(2)), .redisServer())
 struct TimeoutMessageTests {
   private let brief = LockOptions(timeout: .milliseconds(300), ttl: .seconds(30))
 
-  @Test("A timeout names the label, the host and the process of the holder, and its own patience")
+  @Test("A timeout names the holder's label, host and process, and the length of the timeout")
   func otherLocker() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let other = try await Locker(on: .current) { $0.label = "billing" }
@@ -25,7 +25,7 @@ struct TimeoutMessageTests {
     try await lock.release()
   }
 
-  @Test("A timeout says that the holder is another task or handle of the same locker")
+  @Test("A timeout tells that the holder is another task or handle of the same locker")
   func ownLocker() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let lock = try await locker.acquire(key, options: .patient)
@@ -37,7 +37,7 @@ struct TimeoutMessageTests {
     try await lock.release()
   }
 
-  @Test("A timeout says that a key never expires, and does not show the value of a foreign client")
+  @Test("A timeout tells that a key never expires, and hides the value of a foreign client")
   func endless() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     try RedisClient(.current)("SET", key, "s3cret-token")
@@ -51,7 +51,7 @@ struct TimeoutMessageTests {
   }
 
   @Test(
-    "A wait whose last poll has no answer ends as unreachable, and not as a timeout",
+    "If the last poll of a wait gets no answer, the error is unreachable, not timeout",
     .redisServer())
   func silentServer() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
@@ -61,7 +61,7 @@ struct TimeoutMessageTests {
     options.timeout = .seconds(2)
     options.ttl = .seconds(1)
     let waiting = try await queueUp(locker, for: key, options: options)
-    // Also for one that waits in the process.
+    // The same for a caller that waits in the process.
     let behind = Task { [options] in try await locker.acquire(key, options: options) }
     await eventually { locker.waiterCount(of: key) == 2 }
     server.pause()
@@ -74,7 +74,7 @@ struct TimeoutMessageTests {
   }
 
   @Test(
-    "An error of a script is told without the script's hash",
+    "An error of a script is shown without the script's hash",
     arguments: [
       "ERR Error running script (call to f_0123456789abcdef0123456789abcdef01234567): @user_script:3: OOM command not allowed",
       "OOM command not allowed when used memory > 'maxmemory'. script: 0123456789abcdef0123456789abcdef01234567, on @user_script:3.",
@@ -86,7 +86,7 @@ struct TimeoutMessageTests {
   }
 
   @Test(
-    "A duration in a message is rounded to what a person reads",
+    "A duration in a message is rounded for people",
     arguments: [
       (.zero, "0 s"), (.microseconds(120), "120 µs"), (.microseconds(85_400), "85 ms"),
       (.milliseconds(4187), "4.2 s"), (.seconds(3), "3 s"), (.seconds(95.4), "95 s"),

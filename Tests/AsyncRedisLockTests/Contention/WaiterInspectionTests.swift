@@ -5,7 +5,7 @@ import Testing
 
 @Suite("An inspection of a lock", .timeLimit(.minutes(2)), .redisServer())
 struct WaiterInspectionTests {
-  @Test("An inspection lists the waiters of a lock in order, and no longer when they have left")
+  @Test("An inspection lists the waiters of a lock in order, until they leave")
   func waiters() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(4)
@@ -42,7 +42,7 @@ struct WaiterInspectionTests {
     await expectNothingLeft(key)
   }
 
-  @Test("An inspection lists one place for all tasks of a locker")
+  @Test("An inspection lists one entry for all tasks of a locker")
   func onePlace() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2)
@@ -75,7 +75,7 @@ struct WaiterInspectionTests {
     await expectNothingLeft(key)
   }
 
-  @Test("An inspection of a reserved key says for which waiter it is reserved")
+  @Test("An inspection of a reserved key tells for which waiter it is reserved")
   func reserved() async throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))
     let lockers = try await makeLockers(3)
@@ -83,7 +83,7 @@ struct WaiterInspectionTests {
     let both = try await queueUp(lockers[1], for: a, b)
     let status = try #require(try await lockers[2].inspect(a))
     #expect(status.holder.label == "locker-1")
-    #expect(status.waiterCount == 0, "who has it reserved does not wait for it")
+    #expect(status.waiterCount == 0, "the waiter with the reservation does not wait for this key")
     #expect(try await lockers[2].inspect(b)?.waiters.map(\.label) == ["locker-1"])
     #expect(try await lockers[2].acquireIfAvailable(a) == nil)
     try await first.release()
@@ -92,7 +92,7 @@ struct WaiterInspectionTests {
   }
 
   @Test(
-    "An inspection lists the waiters of a foreign client's key, and force hands it to the first")
+    "An inspection lists the waiters for a foreign key; a forced release hands it to the first")
   func foreign() async throws {
     let key = uniqueKey()
     let lockers = try await makeLockers(2)

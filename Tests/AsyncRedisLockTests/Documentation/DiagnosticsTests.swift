@@ -3,7 +3,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// What is often written at first, and a part of what the compiler has to say of it.
+/// Code that is often written at first, and a part of the compiler's message about it.
 private let wrongSnippets: [(code: String, message: String)] = [
   (
     #"try await locker.withLock("a", "b") { _ in }"#,
@@ -53,11 +53,11 @@ private let wrongSnippets: [(code: String, message: String)] = [
 ]
 
 @Suite(
-  "What the compiler says", .timeLimit(.minutes(2)),
+  "The compiler's messages", .timeLimit(.minutes(2)),
   .enabled(if: Compiler.isThere, "there is no compiler, or the modules are not beside the tests"))
 struct DiagnosticsTests {
   @Test(
-    "A call that is often written at first is answered by what to write instead",
+    "For calls that are often written at first, the compiler suggests the right one",
     arguments: wrongSnippets)
   func wrong(_ code: String, _ message: String) throws {
     let said = try Compiler.check("func f(_ locker: Locker) async throws { \(code) }")
@@ -65,7 +65,7 @@ struct DiagnosticsTests {
     #expect(said.split(separator: "\n").contains { $0.contains(pattern) }, "\(said)")
   }
 
-  @Test("A body captures and returns what is not Sendable, on whatever actor its caller is")
+  @Test("A body may capture and return values that are not Sendable, on any actor")
   func captures() throws {
     let said = try Compiler.check(
       """
@@ -101,7 +101,7 @@ struct DiagnosticsTests {
     #expect(said.isEmpty)
   }
 
-  @Test("A handle that is bound, kept or compared with nothing is taken without a word")
+  @Test("A handle that is bound, kept or compared with nil causes no warning")
   func handles() throws {
     let said = try Compiler.check(
       """
@@ -116,7 +116,7 @@ struct DiagnosticsTests {
     #expect(said.isEmpty)
   }
 
-  @Test("A missing header of hiredis is answered by the names of the packages that have it")
+  @Test("If the header of hiredis is missing, the compiler names the packages that have it")
   func missingHeader() throws {
     let header = Compiler.sources.appending(path: "Modules/CHiredis/shim.h")
     let text = try String(contentsOf: header, encoding: .utf8)
@@ -141,7 +141,7 @@ private enum Compiler {
     return FileManager.default.fileExists(atPath: module) && tool("swiftc") != nil
   }
 
-  /// What the compiler says about a file that imports the library.
+  /// The compiler's messages about a file that imports the library.
   static func check(_ code: String) throws -> String {
     var arguments = [
       "-typecheck", "-swift-version", "6", "-parse-as-library", "-diagnostic-style", "llvm", "-I",
@@ -155,7 +155,7 @@ private enum Compiler {
     return try run("swiftc", arguments + ["-"], input: "import AsyncRedisLock\n\(code)\n")
   }
 
-  /// What a tool says that gets a text as its input.
+  /// The output of a tool for a text as its input.
   static func run(_ name: String, _ arguments: [String], input: String) throws -> String {
     let process = Process()
     process.executableURL = try #require(tool(name), "\(name) is not in PATH")

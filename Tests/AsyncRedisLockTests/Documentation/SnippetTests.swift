@@ -16,7 +16,7 @@ struct SnippetTests {
     return [root.appending(path: "README.md")] + articles.filter { $0.pathExtension == "md" }
   }
 
-  @Test("The documentation shows no Swift code that is not compiled")
+  @Test("All Swift code in the documentation is compiled")
   func snippets() throws {
     let files = [
       Self.here.appending(path: "Snippets.swift"),
@@ -40,9 +40,9 @@ struct SnippetTests {
     #expect(count >= 18)
   }
 
-  @Test("The documentation shows no line of code that is cut off")
+  @Test("No line of code in the documentation is cut off")
   func widths() throws {
-    // As wide as the column of a page of DocC.
+    // The width of a column on a page of DocC.
     let widest = 77
     for document in try Self.documents() where document.lastPathComponent != "README.md" {
       let text = try String(contentsOf: document, encoding: .utf8)
@@ -55,7 +55,7 @@ struct SnippetTests {
     }
   }
 
-  @Test("The documentation says the same everywhere of the rights that a user needs")
+  @Test("The documentation states the same permissions for a user everywhere")
   func rules() throws {
     let start = "ACL SETUSER billing "
     let rules = try Self.documents().compactMap { document in
@@ -78,7 +78,7 @@ struct SnippetTests {
     }
   }
 
-  /// The lines that say something, without their indentation, which differs between the two files.
+  /// The lines with content, without their indentation, which differs between the two files.
   private func lines(of text: String) -> [String] {
     text.split(whereSeparator: \.isNewline)
       .map { $0.trimmingCharacters(in: .whitespaces) }

@@ -8,7 +8,7 @@ import Logging
   import UnixSignals
 #endif
 
-// The code of the README and of the articles, compiled: `SnippetTests` looks up each block in here.
+// The compiled code of the README and of the articles: `SnippetTests` looks up each block here.
 
 struct Report: Sendable {}
 struct Overtaken: Error {}

@@ -11,7 +11,7 @@ struct ClockTests {
     timeout: .seconds(5), ttl: .seconds(5), extend: .milliseconds(300))
 
   @Test(
-    "A server's clock set forward ends the lock, and its holder learns that by the next extension")
+    "If the server's clock is set forward, the lock ends, and the next extension tells its holder")
   func serverForward() async throws {
     let shim = try ClockShim()
     let server = try RedisServer(environment: shim.environment)
@@ -29,7 +29,7 @@ struct ClockTests {
     #expect(try await other.release() == .released)
   }
 
-  @Test("A server's clock set back makes no lock valid for longer than its holder may think")
+  @Test("If the server's clock is set back, no lock is valid for longer than its holder assumes")
   func serverBack() async throws {
     let shim = try ClockShim()
     let server = try RedisServer(environment: shim.environment)
@@ -54,11 +54,11 @@ struct ClockTests {
     }
     #expect(kept.isHeld)
     #expect(try await kept.release() == .released)
-    // Fencing tokens do not follow the clock back.
+    // Fencing tokens do not go back with the clock.
     #expect(try await locker.acquire(kept.keys[0]).fencingToken ?? 0 > kept.fencingToken ?? .max)
   }
 
-  @Test("A client's clock that is set changes nothing", .redisServer(), arguments: [3600, -3600])
+  @Test("Setting the client's clock changes nothing", .redisServer(), arguments: [3600, -3600])
   func client(seconds: Int) async throws {
     let shim = try ClockShim()
     let key = uniqueKey()

@@ -2,7 +2,7 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// The library does not follow a cluster's redirections; it has to say so, and leave nothing.
+/// The library does not follow a cluster's redirections, but must say so and leave nothing behind.
 @Suite("A node of a cluster", .timeLimit(.minutes(5)), .serialized)
 struct ClusterTests {
   private static let half = 8192
@@ -19,7 +19,7 @@ struct ClusterTests {
   }
 
   @Test(
-    "A node that serves no slots yet is asked until it does",
+    "A node that serves no slots yet is asked until it serves them",
     .redisServer("--cluster-enabled", "yes"))
   func down() async throws {
     let client = RedisClient(.current)
@@ -38,7 +38,7 @@ struct ClusterTests {
   }
 
   @Test(
-    "A node that serves all slots keeps locks of one key until they end, and refuses the rest",
+    "A node that serves all slots keeps locks on one key until they end, and refuses the rest",
     .redisServer("--cluster-enabled", "yes"), arguments: [true, false])
   func whole(isFencingEnabled: Bool) async throws {
     let client = RedisClient(.current)
@@ -66,7 +66,7 @@ struct ClusterTests {
     for key in keys { #expect(try client("EXISTS", key) == .integer(0)) }
   }
 
-  @Test("A node that says where else to ask is a typed error at once")
+  @Test("If a node redirects, the call fails at once with a typed error")
   func moved() async throws {
     let servers = try (0..<2).map { _ in
       try RedisServer(arguments: ["--cluster-enabled", "yes"], listen: .tcp)

@@ -7,7 +7,7 @@ import Testing
 @Suite("A failover", .timeLimit(.minutes(2)))
 struct FailoverTests {
   @Test(
-    "A failover to a replica without the lock splits it for an extension, with the larger number later"
+    "After a failover to a replica without the lock, two may hold it until an extension, the later with a larger number"
   )
   func lostWrite() async throws {
     let master = try RedisServer(arguments: ["--repl-diskless-sync-delay", "0"], listen: .tcp)
@@ -16,7 +16,7 @@ struct FailoverTests {
     defer { replica.stop() }
     let link = try ReplicationLink(to: try #require(master.port))
     defer { link.stop() }
-    // What points to the master first and to the replica later, as a name or an address would.
+    // The address leads to the master first and to the replica later, like a DNS name or a virtual address.
     let address = replica.directory + "/current"
     let toMaster = try FaultProxy(to: master, .unixSocket)
     defer { toMaster.stop() }
@@ -30,7 +30,7 @@ struct FailoverTests {
     await eventually(within: .seconds(10), "the replica follows") {
       try replica.hasKey(early.keys[0])
     }
-    // From here on nothing reaches the replica.
+    // From here on, no write reaches the replica.
     link.fallSilent()
     let lost = try await holder.acquire(uniqueKey("lost"), options: options)
     #expect(try !replica.hasKey(lost.keys[0]))
@@ -43,14 +43,14 @@ struct FailoverTests {
       atPath: address, withDestinationPath: try #require(replica.socketPath))
     let other = try await Locker(url: "unix://\(address)")
     let taken = try await other.acquire(lost.keys[0], options: options)
-    // No lease can help here. What is protected can tell them apart.
+    // No lease can help here. The protected resource can tell the holders apart.
     #expect(taken.fencingToken ?? 0 > lost.fencingToken ?? .max)
     let start = ContinuousClock.now
     try await lost.waitUntilLost()
     #expect(ContinuousClock.now - start < .seconds(5))
     #expect(lost.lossReason == .takenByAnother && lost.newHolder?.value == taken.token)
     #expect(taken.isHeld)
-    // What the replica knew goes on.
+    // The keys that the replica knew are still usable.
     #expect(early.isHeld)
     #expect(try await early.release() == .released)
     #expect(try await taken.release() == .released)

@@ -5,14 +5,14 @@ import Testing
 
 @Suite("The fault proxy", .timeLimit(.minutes(2)), .redisServer())
 struct FaultProxyTests {
-  /// Somebody who has sent three commands through a proxy, and notes what comes back.
+  /// A client that has sent three commands through a proxy, and records the bytes that come back.
   private final class Guest: Sendable {
     let proxy: FaultProxy
     private let wire: FakeWire
     private let heard = Recorder<[UInt8]>()
     private let end = Recorder<Bool>()
 
-    /// Connects, and lets a fault happen to the second message in a direction.
+    /// Connects, and makes a fault happen to the second message in a direction.
     init(_ direction: FaultProxy.Direction, _ fault: Fault) throws {
       proxy = try FaultProxy(to: .current)
       proxy.setScript { $0.direction == direction && $0.index == 1 ? fault : .forward }
@@ -35,9 +35,9 @@ struct FaultProxyTests {
       }
     }
 
-    /// All that has come back.
+    /// Everything that has come back.
     var text: String { String(decoding: heard.values.joined(), as: UTF8.self) }
-    /// In how many pieces.
+    /// The number of pieces in which it came back.
     var pieceCount: Int { heard.values.count }
     var isOver: Bool { !end.values.isEmpty }
   }
@@ -46,7 +46,7 @@ struct FaultProxyTests {
     words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()
   }
 
-  @Test("The fault proxy passes on what nothing happens to, and remembers it")
+  @Test("The fault proxy forwards and remembers messages without a fault")
   func forward() async throws {
     let guest = try Guest(.replies, .forward)
     guest.say("a", "b", "c")
@@ -54,7 +54,7 @@ struct FaultProxyTests {
     #expect(String(decoding: guest.proxy.received(.replies, on: 0), as: UTF8.self) == guest.text)
   }
 
-  @Test("The fault proxy swallows, doubles and replaces commands and replies")
+  @Test("The fault proxy swallows, duplicates and replaces commands and replies")
   func change() async throws {
     let swallowed = try Guest(.replies, .swallow)
     swallowed.say("a", "b", "c")
@@ -73,7 +73,7 @@ struct FaultProxyTests {
     await eventually { replaced.text == echo("a") + "-NO\r\n" + echo("c") }
   }
 
-  @Test("The fault proxy delays a message and what comes behind it")
+  @Test("The fault proxy delays a message and everything behind it")
   func delay() async throws {
     let guest = try Guest(.replies, .delay(.milliseconds(200)))
     let start = ContinuousClock.now
@@ -91,13 +91,13 @@ struct FaultProxyTests {
     #expect(guest.pieceCount > 4)
   }
 
-  @Test("The fault proxy cuts and resets after as many bytes as it is told")
+  @Test("The fault proxy cuts and resets after the given number of bytes")
   func cut() async throws {
     for fault in [Fault.cut(after: 3), .reset(after: 3), .halfClose(after: 3)] {
       let guest = try Guest(.replies, fault)
       guest.say("a", "b", "c")
       await eventually("it is over") { guest.isOver }
-      // A reset may come before what was sent before it.
+      // A reset may overtake bytes that were sent before it.
       let expected = echo("a") + "$1\r"
       if case .reset = fault {
         #expect(expected.hasPrefix(guest.text))
@@ -107,7 +107,7 @@ struct FaultProxyTests {
     }
   }
 
-  @Test("The fault proxy as a black hole says nothing any more, and does not hang up")
+  @Test("As a black hole, the fault proxy falls silent and does not hang up")
   func blackhole() async throws {
     let guest = try Guest(.replies, .blackhole(after: 2))
     guest.say("a", "b", "c")
@@ -120,7 +120,7 @@ struct FaultProxyTests {
     #expect(!guest.isOver)
   }
 
-  @Test("The fault proxy says that it is over, and resets when the other side speaks after that")
+  @Test("The fault proxy sends FIN, and resets if the other side sends anything after that")
   func finishThenReset() async throws {
     let guest = try Guest(.replies, .finishThenReset(after: 4))
     guest.say("a", "b", "c")
@@ -128,7 +128,7 @@ struct FaultProxyTests {
     #expect(guest.text == echo("a") + "$1\r\n")
   }
 
-  @Test("The fault proxy refuses connections when told to")
+  @Test("The fault proxy refuses connections if told to")
   func refuse() async throws {
     let guest = try Guest(.replies, .forward)
     guest.proxy.refuse(true)

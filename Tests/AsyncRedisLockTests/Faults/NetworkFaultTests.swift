@@ -9,21 +9,21 @@ struct NetworkFaultTests {
 
   @Test(
     "A network that swallows every packet makes connecting fail in time",
-    .enabled("Elsewhere a full listener refuses.") { FullListener.isSilent })
+    .enabled("On other systems, a full listener refuses.") { FullListener.isSilent })
   func swallowsConnections() async throws {
-    // A listener that is full does not answer whoever comes next.
+    // A full listener does not answer the next client.
     let full = try FullListener()
     let attempt = await Attempt {
       try await Locker(url: full.url) { $0.connectTimeout = .milliseconds(300) }
     }
     #expect(attempt.error?.code == .unreachable)
     #expect(attempt.error?.isRetryable == true)
-    #expect(attempt.error?.message.contains("refused") == false, "the test has to fill it")
+    #expect(attempt.error?.message.contains("refused") == false, "the test must fill it")
     #expect(attempt.duration > .milliseconds(250) && attempt.duration < .inTime)
   }
 
   @Test(
-    "A name with several addresses leads to the one that answers",
+    "If a name has several addresses, the one that answers is used",
     .asRoot, .redisServer(listen: .tcp))
   func severalAddresses() async throws {
     let port = try #require(RedisServer.current.port)
@@ -36,7 +36,7 @@ struct NetworkFaultTests {
     #expect(process.hasSaid("connected after"), "\(process.saying)")
   }
 
-  @Test("A network where names are not answered makes connecting fail in time", .asRoot)
+  @Test("If no name server answers, connecting fails in time", .asRoot)
   func silentNameServer() async throws {
     let nameServer = try SilentNameServer()
     let process = try LockTakerProcess(
@@ -45,13 +45,13 @@ struct NetworkFaultTests {
     defer { withExtendedLifetime(nameServer) {} }
     await eventually { process.hasSaid(" ms") }
     #expect(process.hasSaid("unreachable (connect)"), "\(process.saying)")
-    #expect(!process.hasSaid("in name resolution"), "the name server has to be silent")
+    #expect(!process.hasSaid("in name resolution"), "the name server must be silent")
     let words = process.saying.split(whereSeparator: \.isWhitespace)
     let milliseconds = try #require(words.dropLast().last.flatMap { Double($0) })
     #expect(milliseconds > 450 && milliseconds < 3000)
   }
 
-  /// The command that runs another one with a file of the system replaced, for that one alone.
+  /// A command that runs another one with a system file replaced for that command alone.
   private func hiding(_ path: String, behind lines: String...) -> [String] {
     let script = """
       shown=$(mktemp) && printf '%s\\n' "$LINES_TO_SHOW" >"$shown" && mount --bind "$shown" \(path)
@@ -64,12 +64,12 @@ struct NetworkFaultTests {
   // MARK: Sending
 
   @Test(
-    "A network that takes only a part of a command makes the call fail in time, and nothing is left",
+    "If the network takes only a part of a command, the call fails in time and nothing is left",
     .redisServer())
   func partialWrite() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(300) }
-    // More than the sockets on both sides hold.
+    // More than the sockets on both sides can buffer.
     let key = uniqueKey() + String(repeating: "k", count: 500 << 10)
     server.pause()
     let attempt = await Attempt {
@@ -81,7 +81,7 @@ struct NetworkFaultTests {
     server.resume()
     try await locker.acquire(uniqueKey()).release()
     let client = RedisClient(server)
-    await eventually("what arrived of it is nothing") {
+    await eventually("nothing of it has arrived") {
       try client("KEYS", "*").array?.allSatisfy { $0.string == "redis-lock:fence" } == true
     }
   }
@@ -90,7 +90,7 @@ struct NetworkFaultTests {
 
   @Test(
     "A port for TLS makes connecting fail in time, with a typed error",
-    .enabled("There is no openssl here.") { SampleCertificate.isAvailable })
+    .enabled("This machine has no openssl.") { SampleCertificate.isAvailable })
   func tlsPort() async throws {
     let certificate = try SampleCertificate()
     let port = try freeTCPPort()
@@ -109,7 +109,7 @@ struct NetworkFaultTests {
 }
 
 extension Trait where Self == ConditionTrait {
-  /// For a test that changes, for itself alone, what belongs to the system: skipped unless asked for.
+  /// Marks a test that changes system resources for itself alone: skipped by default.
   static var asRoot: Self {
     .enabled("Needs root on Linux, and REDIS_TEST_AS_ROOT=1.") {
       ProcessInfo.processInfo.environment["REDIS_TEST_AS_ROOT"] == "1"

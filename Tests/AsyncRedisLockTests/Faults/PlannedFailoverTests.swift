@@ -6,11 +6,11 @@ import Testing
 
 /// A failover that loses no write, behind an address that leads new connections to the new master.
 ///
-/// Nobody cuts the connections of subscribers then: an inbox stays where it was, and hears what scripts publish,
+/// A failover does not cut the connections of subscribers. An inbox stays where it was, and hears published messages,
 /// since that is replicated.
 @Suite("A planned failover", .timeLimit(.minutes(2)))
 struct PlannedFailoverTests {
-  /// Who is inside, and how often somebody came while another was.
+  /// The present holders, and how often a holder entered while another was inside.
   private final class Watch: Sendable {
     private struct State {
       var inside: [ObjectIdentifier: Lock] = [:]
@@ -32,7 +32,7 @@ struct PlannedFailoverTests {
 
     var overlaps: Int { state.withLock(\.overlaps) }
 
-    /// How many locks the locker with the fewest has got.
+    /// The number of locks of the locker with the fewest.
     func fewest(of lockers: Int) -> Int {
       state.withLock { state in (0..<lockers).map { state.counts[$0, default: 0] }.min() ?? 0 }
     }
@@ -53,7 +53,7 @@ struct PlannedFailoverTests {
             do {
               let lock = try await lockers[number % 2].acquire(key, options: options)
               watch.enter(lock, of: number % 2)
-              // The time that the lock protects something.
+              // The time for which the lock protects something.
               try await Task.sleep(for: .milliseconds(3))
               watch.leave(lock)
               _ = try? await lock.release()
@@ -80,13 +80,13 @@ struct PlannedFailoverTests {
     for locker in lockers { await locker.close() }
   }
 
-  @Test("A waiter whose inbox has been led to the replica gets the lock, and moves its inbox")
+  @Test("A waiter whose inbox is on the replica gets the lock, and moves its inbox")
   func elsewhere() async throws {
     let pair = try ReplicatedPair()
     await waitUntilInStep(pair)
     let (holder, waiter) = (try await Locker(url: pair.url), try await Locker(url: pair.url))
     let key = uniqueKey()
-    // Its main connection is there already; that of the inbox is made now.
+    // The main connection already leads there; the inbox's connection is made now.
     try pair.lead(to: 1)
     let options = LockOptions(
       retry: .milliseconds(50), timeout: .seconds(20), ttl: .seconds(10), extend: .seconds(2))
@@ -95,7 +95,7 @@ struct PlannedFailoverTests {
       async let next = waiter.acquire(key, options: options)
       await eventually { try await holder.inspect(key)?.holder.value == lock.token }
       try await lock.release()
-      // A poll finds it.
+      // A poll finds the free key.
       try await next.release()
     }
     let channel = "redis-lock:inbox:\(waiter.id)"
@@ -110,7 +110,7 @@ struct PlannedFailoverTests {
     for locker in [holder, waiter] { await locker.close() }
   }
 
-  @Test("The inbox of a locker that waits for nothing follows the login of its main connection")
+  @Test("The inbox of an idle locker follows the login of its main connection")
   func idleInbox() async throws {
     let pair = try ReplicatedPair()
     await waitUntilInStep(pair)
@@ -118,7 +118,7 @@ struct PlannedFailoverTests {
     #expect(await locker.canBeTold())
     try await expectInboxes(of: [locker], on: pair.master)
     await failOver(pair)
-    // It meets a replica, and logs in to the new master.
+    // The main connection meets a replica, and logs in to the new master.
     try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(10))).release()
     try await expectInboxes(of: [locker], on: pair.master)
     await locker.close()

@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// What a program may do, or may be done to it, around a lock that it holds; each time in a process of its own.
+/// Tests misuse and mishaps of a program that holds a lock, each in a separate process.
 @Suite("A process", .timeLimit(.minutes(5)), .redisServer())
 struct ProcessFaultTests {
   private let client = RedisClient(.current)
@@ -24,11 +24,11 @@ struct ProcessFaultTests {
     let key = uniqueKey()
     let process = try await start("block-queues", key: key)
     await process.expectKept(key)
-    #expect(!process.hasSaid("still works"), "the test has to block the queues")
+    #expect(!process.hasSaid("still works"), "the test must block the queues")
   }
 
   @Test(
-    "A process that is stopped for longer than the ttl sees at its first look that the lock is lost"
+    "A process that is stopped for longer than the ttl sees the loss at its first look"
   )
   func stopped() async throws {
     let key = uniqueKey()
@@ -37,7 +37,7 @@ struct ProcessFaultTests {
       process.stop()
       let locker = try await Locker(on: .current)
       let lock = try await locker.acquire(key, options: LockOptions(timeout: .seconds(5)))
-      // Past the end of its validity by its own clock as well.
+      // Its validity has also ended by its own clock.
       try await Task.sleep(for: .milliseconds(400))
       process.signal(SIGCONT)
       await eventually { process.hasSaid("lost") }
@@ -49,7 +49,7 @@ struct ProcessFaultTests {
   }
 
   @Test(
-    "A process whose system calls are interrupted all the time connects, locks, and times out in time"
+    "A process with constantly interrupted system calls connects, locks, and times out in time"
   )
   func interrupted() async throws {
     let process = try await start("interrupt", key: uniqueKey(), ttl: 30_000, extend: 1000)
@@ -58,7 +58,7 @@ struct ProcessFaultTests {
     let numbers = words.suffix(6).compactMap { Int($0) }
     try #require(numbers.count == 2, "\(process.saying)")
     #expect(numbers[0] >= 299 && numbers[0] < 2000)
-    #expect(numbers[1] > 100, "the test has to interrupt it")
+    #expect(numbers[1] > 100, "the test must interrupt it")
   }
 
   // MARK: Descriptors
@@ -83,19 +83,19 @@ struct ProcessFaultTests {
 
   @Test(
     "A process that starts another program does not pass its sockets on",
-    .enabled("Here nobody can look at another process's descriptors.") { Self.hasProc })
+    .enabled("On this system, a test cannot see another process's descriptors.") { Self.hasProc })
   func spawned() async throws {
     let process = try await start("spawn", key: uniqueKey())
     await eventually { process.hasSaid("passed on") }
     #expect(process.hasSaid(" sockets, passed on 0, status 0"), "\(process.saying)")
     let counts = process.saying.split(separator: " ").compactMap { Int($0) }
-    // The connection, the inbox, and what wakes the connection's thread.
+    // The connection, the inbox, and the descriptor that wakes the connection's thread.
     #expect(counts.first ?? 0 >= 4)
   }
 
   @Test(
-    "A process that forks keeps its lock, whatever the child does with its copies of the handles",
-    .enabled("Swift offers no fork here.") { Self.hasProc })
+    "A process that forks keeps its lock, whatever its child does with the copied handles",
+    .enabled("On this system, Swift offers no fork.") { Self.hasProc })
   func forked() async throws {
     let key = uniqueKey()
     let process = try await start("fork", key: key)
@@ -108,8 +108,8 @@ struct ProcessFaultTests {
   }
 
   @Test(
-    "A process that forks and dies loses its lock after its ttl, though the child has its sockets",
-    .enabled("Swift offers no fork here.") { Self.hasProc })
+    "A process that forks and dies loses its lock after its ttl, although the child has its sockets",
+    .enabled("On this system, Swift offers no fork.") { Self.hasProc })
   func forkedAndKilled() async throws {
     let key = uniqueKey()
     let process = try await start("fork", key: key)
@@ -117,7 +117,7 @@ struct ProcessFaultTests {
     process.kill()
     let start = ContinuousClock.now
     await eventually { try client("EXISTS", key) == .integer(0) }
-    // The child is there for longer.
+    // The child lives longer.
     #expect(ContinuousClock.now - start < .seconds(2))
   }
 

@@ -4,12 +4,12 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A lock that is extended", .timeLimit(.minutes(5)), .redisServer(), .serialized)
+@Suite("A lock during its extensions", .timeLimit(.minutes(5)), .redisServer(), .serialized)
 struct RaceTests {
   private let client = RedisClient(.current)
 
   @Test(
-    "A lock whose handle is dropped during an extension is released, and not extended any more",
+    "If a handle is dropped during an extension, the lock is released and no longer extended",
     arguments: 0..<5)
   func dropped(round: Int) async throws {
     let proxy = try FaultProxy(to: .current)
@@ -24,13 +24,13 @@ struct RaceTests {
     let (key, token) = (try #require(lock?.keys[0]), try #require(lock?.token))
     try await Task.sleep(for: .milliseconds(70 + 15 * round))
     lock = nil
-    #expect(handle == nil, "nobody else may keep the handle")
+    #expect(handle == nil, "no other reference may keep the handle")
     await eventually { try client("EXISTS", key) == .integer(0) }
     try expectNoExtension(of: token, afterReleaseIn: proxy)
     try await locker.acquire(key).release()
   }
 
-  @Test("A lock that is released at any instant of an extension is not extended any more")
+  @Test("A lock that is released at any instant of an extension is no longer extended")
   func released() async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }
@@ -50,17 +50,17 @@ struct RaceTests {
       #expect(try client("EXISTS", lock.keys[0]) == .integer(0))
       extensions += try expectNoExtension(of: lock.token, afterReleaseIn: proxy)
     }
-    #expect(extensions > 100, "the test has to release while extensions are under way")
+    #expect(extensions > 100, "the test must release while extensions are under way")
   }
 
-  /// Expects that no extension of a token was sent behind its release; returns how many were before.
+  /// Expects that no extension of a token was sent after its release; returns how many were sent before.
   @discardableResult
   private func expectNoExtension(
     of token: String, afterReleaseIn proxy: FaultProxy,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> Int {
     let commands = proxy.commands.filter { $0.words.contains(token) && $0.name.hasPrefix("EVAL") }
-    // The token comes first among the arguments of an extension, behind its keys.
+    // An extension has its token first among its arguments, after its keys.
     let isExtension = commands.map { command in
       let keyCount = Int(command.words[2]) ?? 0
       return command.words.dropFirst(3 + keyCount).first == token

@@ -3,13 +3,13 @@ import FaultProxy
 import Foundation
 import Testing
 
-/// Goes through all that can fail with a password, and looks for it in what is said about that.
-@Suite("A password that the server knows", .timeLimit(.minutes(2)))
+/// Produces every kind of failure with a password, and looks for the password in all texts about it.
+@Suite("A password known to the server", .timeLimit(.minutes(2)))
 struct SecretFaultTests {
-  /// Of words that no random key contains.
+  /// A password of words that no random key contains.
   private static let password = "zq7-secret/kX9-word vj3%é"
 
-  /// The password as it is, and as it may have been encoded on its way.
+  /// The password as it is, and in each encoding that it may have on its way.
   private static var forms: [String] {
     let bytes = Data(password.utf8)
     let isPlain = CharacterSet.alphanumerics.subtracting(CharacterSet(charactersIn: "é"))
@@ -48,7 +48,7 @@ struct SecretFaultTests {
     }
   }
 
-  /// How a server can fail.
+  /// The ways in which a server can fail.
   enum Failure: String, CaseIterable, Sendable {
     case none, refuses, isBusy, hangsUp, isSilent, talksNonsense
 
@@ -65,7 +65,7 @@ struct SecretFaultTests {
   }
 
   @Test(
-    "A password that the server knows is in no error of a call, and in no rendering of the handles",
+    "A password known to the server is in no error of a call, and in no rendering of a handle",
     arguments: Failure.allCases)
   func calls(_ failure: Failure) async throws {
     let isFailing = Shared(false)
@@ -104,7 +104,7 @@ struct SecretFaultTests {
     #expect(received.first?.words == ["AUTH", "billing", Self.password])
   }
 
-  @Test("A password that the server knows is in no error when there is no connection")
+  @Test("A password known to the server is in no error of a failed connection")
   func connecting() async throws {
     for url in ["redis://127.0.0.1:1", "redis://nosuch.invalid", "unix:///nosuch/socket"] {
       let attempt = await Attempt { try await connect(to: url) }

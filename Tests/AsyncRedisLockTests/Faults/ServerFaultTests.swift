@@ -10,7 +10,7 @@ struct ServerFaultTests {
     timeout: .seconds(5), ttl: .seconds(2), extend: .milliseconds(200))
 
   @Test(
-    "A server that forgets everything in a restart loses the lock, which is not made anew",
+    "If a restart empties the server, the lock is lost and not created again",
     .redisServer())
   func restartedEmpty() async throws {
     let server = RedisServer.current
@@ -24,7 +24,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "A server that stands still for longer than the ttl does not revive the lock that it cost",
+    "If the server stands still for longer than the ttl, the lock is lost for good",
     .redisServer())
   func stoppedForLong() async throws {
     let server = RedisServer.current
@@ -33,7 +33,7 @@ struct ServerFaultTests {
       timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(100))
     let lock = try await locker.acquire(uniqueKey(), options: options)
     server.pause()
-    // A waiter whose command is executed when nobody waits for it any more.
+    // A waiter whose command is executed after the call has ended.
     let other = uniqueKey("other")
     await expectError(.unreachable) {
       try await locker.acquire(other, options: LockOptions(timeout: .milliseconds(300)))
@@ -43,13 +43,13 @@ struct ServerFaultTests {
     server.resume()
     await eventually { try !server.hasKey(lock.keys[0]) && !server.hasKey(other) }
     #expect(!lock.isHeld)
-    // Also not by what was queued at the server meanwhile.
+    // Nor by commands that were queued at the server meanwhile.
     try await locker.acquire(other).release()
     #expect(try !server.hasKey(lock.keys[0]))
   }
 
   @Test(
-    "A server that holds back all writes, or everything, keeps the lock", .redisServer(),
+    "If the server holds back all writes, or all commands, the lock is kept", .redisServer(),
     arguments: ["WRITE", "ALL"])
   func clientPause(mode: String) async throws {
     let server = RedisServer.current
@@ -62,7 +62,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "A server that hangs up on idle clients is connected to again, and no caller notices",
+    "If the server hangs up on idle clients, the locker reconnects unnoticed",
     .redisServer())
   func idleTimeout() async throws {
     let (server, admin) = (RedisServer.current, RedisClient(.current))
@@ -78,7 +78,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "A server that evicts the key loses the lock, which the next extension notices", .redisServer())
+    "If the server evicts the key, the next extension notices the loss of the lock", .redisServer())
   func eviction() async throws {
     let (server, admin) = (RedisServer.current, RedisClient(.current))
     let options = LockOptions(timeout: .seconds(5), ttl: .seconds(30), extend: .milliseconds(200))
@@ -89,10 +89,10 @@ struct ServerFaultTests {
     let bytes = try #require(Int(used.dropFirst("used_memory:".count)))
     try admin("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
     try admin("CONFIG", "SET", "maxmemory", "\(bytes + 1_000_000)")
-    // All of these live longer than the lock.
+    // All of these outlive the lock.
     let filler = String(repeating: "x", count: 10_000)
     for number in 0..<300 { try admin("SET", "filler-\(number)", filler, "EX", "3600") }
-    #expect(try !server.hasKey(lock.keys[0]), "the test has to make the server evict the key")
+    #expect(try !server.hasKey(lock.keys[0]), "the test must make the server evict the key")
     let start = ContinuousClock.now
     try await lock.waitUntilLost()
     #expect(ContinuousClock.now - start < .inTime)
@@ -100,7 +100,7 @@ struct ServerFaultTests {
   }
 
   @Test(
-    "The longest keys can be taken, waited for and released on the server with the least limit",
+    "The longest keys can be taken, waited for and released on the server with the lowest limit",
     .redisServer("--proto-max-bulk-len", "1mb"))
   func longestKeys() async throws {
     let (holder, waiter) = (try await Locker(on: .current), try await Locker(on: .current))

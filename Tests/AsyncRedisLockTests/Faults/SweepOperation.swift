@@ -3,7 +3,7 @@ import FaultProxy
 import PrivateRedis
 import Testing
 
-/// What is going on when a message is spoilt.
+/// The operation under way when a message is spoilt.
 enum SweepOperation: String, CaseIterable, Sendable {
   case acquire
   case acquireSeveral = "acquire several keys"
@@ -16,17 +16,17 @@ enum SweepOperation: String, CaseIterable, Sendable {
   case keep = "release before minHold is over"
   case adopt = "take over"
 
-  /// Whether a message belongs to it.
+  /// Whether a message belongs to the operation.
   func concerns(_ message: FaultProxy.Message) -> Bool {
     switch self {
     case .acquire: ["SET", "INCR", "GETRANGE"].contains(message.command?.name)
-    // What is published answers nothing.
+    // A published message does not answer a command.
     case .grant: message.direction == .replies && message.command == nil
     default: ["EVALSHA", "EVAL"].contains(message.command?.name)
     }
   }
 
-  /// Does it once, with a spoilt message on the way; the checks are those that hold whatever becomes of it.
+  /// Performs the operation once, with a spoilt message on the way; checks the rules that hold in any case.
   func perform(with stage: SweepStage) async throws {
     switch self {
     case .acquire, .acquireSeveral: try await acquire(stage)
@@ -51,7 +51,7 @@ enum SweepOperation: String, CaseIterable, Sendable {
   }
 
   private func adopt(_ stage: SweepStage) async throws {
-    // What is not taken over ends with its ttl.
+    // A detached lock that is not adopted ends with its ttl.
     let options = LockOptions(ttl: .seconds(2), extend: nil)
     let check = try await stage.other.acquire(stage.key, options: options).detach()
     stage.arm()
@@ -122,7 +122,7 @@ enum SweepOperation: String, CaseIterable, Sendable {
     let lock = try await stage.locker.acquire(stage.key, options: options)
     let end = ContinuousClock.now + lock.remaining
     stage.arm()
-    // Until a further extension, or the loss.
+    // Waits for a further extension, or for the loss.
     while lock.isHeld, !stage.hasStruck || ContinuousClock.now + lock.remaining <= end {
       try stage.checkAgreement(lock)
       if ContinuousClock.now > end + .seconds(10) { return stage.note("neither extended nor lost") }
@@ -160,7 +160,7 @@ enum SweepOperation: String, CaseIterable, Sendable {
     if !stage.isLate, kept < options.minHold { stage.note("free after \(kept)") }
   }
 
-  /// What is still under way must not harm the next holder.
+  /// Expects that commands still under way do not harm the next holder.
   private func expectUnharmedSuccessor(_ stage: SweepStage) async throws {
     let options = LockOptions(timeout: .seconds(20), ttl: .seconds(20))
     let next = try await stage.other.acquire(stage.key, options: options)

@@ -5,11 +5,11 @@ import Logging
 import PrivateRedis
 import Testing
 
-/// One message to be spoilt, in one way.
+/// One message to spoil, in one way.
 struct SweepPoint: Sendable {
   let operation: SweepOperation
   let direction: FaultProxy.Direction
-  /// The number of the message among those that concern the operation.
+  /// The number of the message among those of the operation.
   let index: Int
   let fault: Fault
   let isTCP: Bool
@@ -19,15 +19,15 @@ struct SweepPoint: Sendable {
   }
 }
 
-/// A locker behind a proxy that spoils one message, and what was found out by that.
+/// A locker behind a proxy that spoils one message, and the violations found so far.
 final class SweepStage: Sendable {
   private let operation: SweepOperation
-  /// Nil when nothing is to be spoilt, and all messages are remembered.
+  /// Nil if no message is to be spoilt and all are remembered.
   private let point: SweepPoint?
   let key = uniqueKey("sweep")
   let options: LockOptions
   let locker: Locker
-  /// A locker that nobody disturbs.
+  /// An undisturbed locker.
   let other: Locker
   private let proxy: FaultProxy
   private let server: RedisServer
@@ -36,7 +36,7 @@ final class SweepStage: Sendable {
   private let struck = Shared(false)
 
   static let operationTimeout = Duration.milliseconds(100)
-  /// Long enough for the poll that finds what was not told.
+  /// Long enough for the poll that finds an untold grant.
   private static let timeout = Duration.seconds(10)
 
   init(
@@ -51,7 +51,7 @@ final class SweepStage: Sendable {
     proxy = try FaultProxy(to: server, point?.isTCP == false ? .unixSocket : .tcp)
     var configuration = try LockerConfiguration(url: proxy.url)
     configuration.operationTimeout = Self.operationTimeout
-    // Each of thousands of lost connections would say so.
+    // Silent, since each of thousands of lost connections would log a message.
     let silent = Logger(label: "sweep") { _ in SwiftLogNoOpLogHandler() }
     locker = try await Locker(configuration: configuration, logger: silent)
   }
@@ -73,13 +73,13 @@ final class SweepStage: Sendable {
     }
   }
 
-  /// The operation's messages that came by.
+  /// The operation's messages so far.
   var messages: [FaultProxy.Message] { seen.value }
-  /// Whether the message was spoilt; with nothing to spoil, whether the operation was answered.
+  /// Whether the message was spoilt; without one to spoil, whether the operation was answered.
   var hasStruck: Bool { struck.value }
   var problems: [String] { findings.value }
 
-  /// Whether the message comes when the lock is over.
+  /// Whether the message comes after the end of the lock.
   var isLate: Bool { point?.isLate ?? false }
 
   func note(_ problem: String) { findings.value.append(problem) }
@@ -93,24 +93,24 @@ final class SweepStage: Sendable {
     await eventually { try server.queue(of: key).count == 1 }
   }
 
-  /// What a handle says has to be what the server says.
+  /// Checks that a handle and the server agree.
   func checkAgreement(_ lock: Lock) throws {
     let end = ContinuousClock.now + lock.remaining
     guard lock.isHeld else { return }
     for key in lock.keys {
       let (value, left) = (try value(of: key), try RedisClient(server)("PTTL", key).integer ?? 0)
       let early = ContinuousClock.now.advanced(by: .milliseconds(left + 1)).duration(to: end)
-      // It may have ended between the two questions.
+      // The lock may have ended between the two reads.
       guard lock.isHeld else { return }
       if value != lock.token {
-        note("held, and the server says \(value ?? "nobody")")
+        note("held, but on the server: \(value ?? "no holder")")
       } else if early > .zero {
         note("held for \(early) longer than on the server")
       }
     }
   }
 
-  /// Checks how an acquisition ended, and gives back what it brought.
+  /// Checks how an acquisition ended, and gives back its lock.
   func settle(_ attempt: Attempt<Lock>) async throws {
     if let lock = attempt.value {
       try checkAgreement(lock)
@@ -127,12 +127,12 @@ final class SweepStage: Sendable {
     if let code = outcome.error?.code, code != .unreachable { note("release: \(code)") }
   }
 
-  /// Waits until nothing that was delayed is under way.
+  /// Waits until no delayed message is under way.
   func quiet() async {
     if case .delay(let duration)? = point?.fault { try? await Task.sleep(for: duration) }
   }
 
-  /// Checks that the next call works, and that nothing is left of the last.
+  /// Checks that the next call works, and that nothing is left of the previous one.
   func finish() async throws {
     let key = key + "-next"
     let next = await Attempt {
@@ -157,14 +157,15 @@ final class SweepStage: Sendable {
 }
 
 extension SweepPoint {
-  /// Short where the message is to come when the lock is over; else so long that only the library can have
-  /// removed what is gone.
+  /// The ttl: short if the message is to come after the end of the lock.
+  ///
+  /// Otherwise it is long, so that only the library can have removed a key that is gone.
   var ttl: Duration {
-    // Who waits polls three times within it.
+    // A waiter polls three times within it.
     isLate ? .milliseconds(150) : operation == .grant ? .seconds(6) : .seconds(20)
   }
 
-  /// Whether the message comes when the lock is over.
+  /// Whether the message comes after the end of the lock.
   var isLate: Bool {
     if case .delay(let duration) = fault { duration > .milliseconds(200) } else { false }
   }

@@ -6,13 +6,13 @@ import Testing
 
 /// Spoils each message of each operation, in each way and at each byte.
 @Suite(
-  "A fault of any message of an operation", .timeLimit(.minutes(10)), .redisServer(),
+  "A fault in any message of an operation", .timeLimit(.minutes(10)), .redisServer(),
   .serialized)
 struct SweepTests {
   private static let width = 24
 
   @Test(
-    "Any fault of any message of an operation has a right outcome, leaves nothing, and the next call works"
+    "After any fault in any message of an operation, the outcome is right, nothing is left, and the next call works"
   )
   func sweep() async throws {
     let server = RedisServer.current
@@ -28,11 +28,13 @@ struct SweepTests {
         }
       }
       print("\(operation.rawValue): \(points.count) spoilt messages")
-      // What is opened once and for all has been by now.
+      // By now, the resources that are opened only once are open.
       before = before ?? .current
     }
     let start = try #require(before)
-    await eventually(within: .seconds(60), "no more threads and descriptors than after the first") {
+    await eventually(
+      within: .seconds(60), "no more threads and descriptors than after the first run"
+    ) {
       ProcessResources.current.isNoMore(than: start)
     }
     await other.close()
@@ -50,11 +52,11 @@ struct SweepTests {
     }
   }
 
-  /// All that can be done to the messages of an operation, as many and as long as they are when all goes well.
+  /// All faults for the messages of an operation, by the number and length that they have without a fault.
   private func points(
     of operation: SweepOperation, on server: RedisServer, _ other: Locker
   ) async throws -> [SweepPoint] {
-    // The first run teaches the server the scripts.
+    // The first run loads the scripts into the server.
     var messages: [FaultProxy.Message] = []
     for _ in 0..<2 {
       let stage = try await SweepStage(operation, nil, on: server, other: other)
@@ -65,7 +67,7 @@ struct SweepTests {
     }
     var points: [SweepPoint] = []
     for direction in FaultProxy.Direction.allCases {
-      // What gives the lock back in the end is another operation's.
+      // The final release belongs to another operation.
       let count = operation == .acquire ? 3 : 1
       for (index, message) in messages.filter({ $0.direction == direction }).prefix(count)
         .enumerated()

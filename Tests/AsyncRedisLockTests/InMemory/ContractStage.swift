@@ -2,15 +2,15 @@ import AsyncRedisLock
 import AsyncRedisLockTesting
 import PrivateRedis
 
-/// What keeps the locks in a test of the contract.
+/// The store of the locks in a test of the contract.
 enum ContractStore: CaseIterable {
   case server
   case memory
-  /// In memory, and by a clock that is advanced.
+  /// A store in memory, with a clock that is advanced by hand.
   case memoryByHand
 }
 
-/// Lockers that share what keeps their locks, and a way to let time pass for them.
+/// Lockers that share a store, and a way to let time pass for them.
 struct ContractStage {
   private let memory: InMemoryServer?
   private let clock: ManualClock?
@@ -20,7 +20,7 @@ struct ContractStage {
     memory = store == .server ? nil : InMemoryServer(clock: clock)
   }
 
-  /// Makes one more locker.
+  /// Makes another locker.
   func locker(_ change: (inout LockerConfiguration) -> Void = { _ in }) async throws -> Locker {
     guard let memory else { return try await Locker(on: .current, change) }
     var configuration = LockerConfiguration()

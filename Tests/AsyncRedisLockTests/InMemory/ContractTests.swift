@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import Testing
 
-/// What holds for a lock wherever it is kept.
+/// Tests the rules for locks in each store.
 @Suite("The contract", .timeLimit(.minutes(2)), .redisServer())
 struct ContractTests {
   private let brief = LockOptions(ttl: .milliseconds(200), extend: .milliseconds(50))
@@ -9,7 +9,7 @@ struct ContractTests {
   private let patient = LockOptions(timeout: nil)
 
   @Test(
-    "A lock keeps others out until its release, wherever it is kept",
+    "In each store, a lock keeps others out until its release",
     arguments: ContractStore.allCases)
   func excludes(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -30,7 +30,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A lock goes to the task that has waited longest, wherever it is kept",
+    "In each store, a lock goes to the task that has waited longest",
     arguments: ContractStore.allCases)
   func order(store: ContractStore) async throws {
     let (stage, key, order) = (ContractStage(store), uniqueKey(), Recorder<Int>())
@@ -52,7 +52,7 @@ struct ContractTests {
     #expect(try await holder.inspect(key) == nil)
   }
 
-  @Test("A lock never lets two in, wherever it is kept", arguments: ContractStore.allCases)
+  @Test("In each store, a lock never has two holders", arguments: ContractStore.allCases)
   func crowd(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (inside, fences) = (Shared(0), Recorder<UInt64>())
@@ -99,7 +99,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A lock that is not extended ends with its ttl, wherever it is kept",
+    "In each store, a lock that is not extended ends with its ttl",
     arguments: ContractStore.allCases)
   func expiry(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -117,7 +117,7 @@ struct ContractTests {
     #expect(extending.error?.code == .lost && extending.error?.isRetryable == false)
   }
 
-  @Test("A lock is extended past its ttl, wherever it is kept", arguments: ContractStore.allCases)
+  @Test("In each store, a lock is extended past its ttl", arguments: ContractStore.allCases)
   func extending(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -133,7 +133,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A locker takes several keys or none, wherever they are kept", arguments: ContractStore.allCases
+    "In each store, a locker takes several keys or none", arguments: ContractStore.allCases
   )
   func several(store: ContractStore) async throws {
     let stage = ContractStage(store)
@@ -150,7 +150,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A lock can be taken away by force, which its holder learns", arguments: ContractStore.allCases)
+    "If a lock is released by force, its holder learns of it", arguments: ContractStore.allCases)
   func forced(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -161,7 +161,7 @@ struct ContractTests {
         try await stage.pass(.milliseconds(100))
         try await lock.waitUntilLost()
         #expect(lock.lossReason == .deleted)
-        // The task of a body that has lost its lock is cancelled.
+        // The task of a body whose lock is lost is cancelled.
         while !Task.isCancelled { await Task.yield() }
       }
     }
@@ -169,7 +169,7 @@ struct ContractTests {
     #expect(try await second.forceRelease(key) == nil)
   }
 
-  @Test("A detached lock is taken over by another locker", arguments: ContractStore.allCases)
+  @Test("A detached lock can be adopted by another locker", arguments: ContractStore.allCases)
   func detaching(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -204,7 +204,7 @@ struct ContractTests {
     #expect(long.lossReason == .heldTooLong)
   }
 
-  @Test("A wait that is cancelled leaves nothing behind", arguments: ContractStore.allCases)
+  @Test("A cancelled wait leaves nothing behind", arguments: ContractStore.allCases)
   func cancelling(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
     let (first, second) = try await (stage.locker(), stage.locker())
@@ -219,7 +219,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A locker that closes releases what is held and sends waiters away",
+    "A locker that closes releases held locks and ends all waits",
     arguments: ContractStore.allCases)
   func closing(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -237,7 +237,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A body that goes on under a locker that is closed is cancelled",
+    "A body is cancelled when its locker is closed",
     arguments: ContractStore.allCases)
   func closingUnderBody(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -258,7 +258,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A locker goes by the options of the call, or else of the configuration",
+    "A locker uses the options of the call, or else those of the configuration",
     arguments: ContractStore.allCases)
   func options(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())
@@ -278,7 +278,7 @@ struct ContractTests {
   }
 
   @Test(
-    "A locker goes by its limits, fencing and key rules, wherever its keys are kept",
+    "In each store, a locker obeys its limits, fencing setting and key rules",
     arguments: ContractStore.allCases)
   func configuration(store: ContractStore) async throws {
     let (stage, key) = (ContractStage(store), uniqueKey())

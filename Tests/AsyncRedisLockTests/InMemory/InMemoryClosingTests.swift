@@ -3,7 +3,7 @@ import Testing
 
 @testable import AsyncRedisLockTesting
 
-@Suite("A locker in memory that closes, or whose questions are given up", .timeLimit(.minutes(2)))
+@Suite("A locker in memory that closes, or whose requests are given up", .timeLimit(.minutes(2)))
 struct InMemoryClosingTests {
   private let clock = ManualClock()
   private let server: InMemoryServer
@@ -13,7 +13,7 @@ struct InMemoryClosingTests {
 
   init() { server = InMemoryServer(clock: clock) }
 
-  /// Begins to close a locker gracefully, and waits until it takes nothing new.
+  /// Begins to close a locker gracefully, and waits until it refuses new calls.
   private func beginClosing(_ locker: Locker) async throws -> Task<Void, any Error> {
     let closing = server.startTask { try await locker.closeWhenReleased() }
     try await server.settle()
@@ -21,7 +21,7 @@ struct InMemoryClosingTests {
     return closing
   }
 
-  @Test("A locker that closes sends waiters for a server in trouble away, while its locks go on")
+  @Test("A closing locker ends all waits for a server in trouble, while its locks continue")
   func trouble() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -39,7 +39,7 @@ struct InMemoryClosingTests {
   }
 
   @Test(
-    "A holder may pause between two questions while its locker closes, and be cancelled in the pause"
+    "While its locker closes, a holder may pause between two requests and be cancelled in the pause"
   )
   func pausing() async throws {
     let locker = Locker.inMemory(on: server)
@@ -55,7 +55,7 @@ struct InMemoryClosingTests {
     try await closing.value
   }
 
-  @Test("A lock is freed at the end of its minHold, while others of its locker go on")
+  @Test("A lock is freed at the end of its minHold, while its locker's other locks continue")
   func minHold() async throws {
     let locker = Locker.inMemory(on: server)
     let other = Locker.inMemory(on: server)
@@ -69,13 +69,13 @@ struct InMemoryClosingTests {
     let closing = try await beginClosing(locker)
     try await brief.release()
     try await clock.advance(by: .milliseconds(2100))
-    // Told of it, and not by a poll, for which the other would need more time to pass.
+    // The waiter is told; a poll would need more time to pass.
     #expect(try await waiting.value.isHeld)
     try await lock.release()
     try await closing.value
   }
 
-  @Test("A lock is kept for its minHold also if the first attempt at that has failed")
+  @Test("A lock is kept for its minHold even if the first attempt to keep it fails")
   func minHoldOnceMore() async throws {
     let locker = Locker.inMemory(on: server)
     var lock: Lock? = try await locker.acquire(key, options: LockOptions(minHold: .seconds(20)))
@@ -92,7 +92,7 @@ struct InMemoryClosingTests {
   }
 
   @Test(
-    "A locker that closes does not wait for the clock to free a lock that is kept for its minHold")
+    "A closing locker does not wait for the end of a lock's minHold")
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key, options: LockOptions(minHold: .seconds(10)))
@@ -101,7 +101,7 @@ struct InMemoryClosingTests {
     #expect(!lock.isHeld)
   }
 
-  @Test("A locker that closes gets answers that are under way")
+  @Test("A closing locker receives answers that are under way")
   func delayed() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -113,7 +113,7 @@ struct InMemoryClosingTests {
     #expect(try await release.value == .released)
   }
 
-  @Test("A question that was given up before it was asked is not carried out")
+  @Test("A request that is given up before it is sent is not executed")
   func givenUp() {
     let client = server.admit("locker")
     let question = AsyncRedisLockTesting.InMemoryRequest(
@@ -129,7 +129,7 @@ struct InMemoryClosingTests {
     #expect(!server.abandon(question, because: .closed))
   }
 
-  @Test("A server that can be reached again carries out what a locker asked in its order")
+  @Test("A server that is reachable again executes a locker's requests in their order")
   func order() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let keys = (0..<20).map { "key\($0)" }
@@ -140,7 +140,7 @@ struct InMemoryClosingTests {
     try await server.settle()
     for key in keys { #expect(try await first.inspect(key)?.waiterCount == 1) }
     server.simulate(.unreachable, for: second)
-    // They ask again, in vain; then they are cancelled.
+    // They try again in vain; then they are cancelled.
     try await clock.advance(by: .milliseconds(1500))
     try await lock.release()
     for task in waiting { task.cancel() }
@@ -150,7 +150,7 @@ struct InMemoryClosingTests {
     #expect(server.lockedKeys.isEmpty)
   }
 
-  @Test("A locker in memory and its server are freed when they are no longer referred to")
+  @Test("A locker in memory and its server are freed with their last references")
   func lifetime() async throws {
     weak var server: InMemoryServer?
     do {
@@ -168,7 +168,7 @@ struct InMemoryClosingTests {
     await eventually { server == nil }
   }
 
-  @Test("A lock can be lost though its locker is no longer referred to")
+  @Test("A lock can be lost after the last reference to its locker is gone")
   func loseOrphan() async throws {
     let lock = try await Locker.inMemory(on: server).acquire(key)
     server.loseLock(on: key)

@@ -13,7 +13,7 @@ struct InMemoryFaultTests {
 
   init() { server = InMemoryServer(clock: clock) }
 
-  @Test("A server in memory loses a lock when told to, and hands it to the first waiter")
+  @Test("A server in memory drops a lock if told to, and hands it to the first waiter")
   func losing() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
@@ -29,7 +29,7 @@ struct InMemoryFaultTests {
     server.loseLock(on: "free")
   }
 
-  @Test("A server that cannot be reached leaves a lock until its ttl, and no longer")
+  @Test("An unreachable server keeps a lock until its ttl ends, and no longer")
   func unreachable() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -45,7 +45,7 @@ struct InMemoryFaultTests {
     #expect(next.isHeld && server.lockedKeys == [key])
   }
 
-  @Test("A locker that cannot reach the server loses its lock to another")
+  @Test("A locker that cannot reach the server loses its lock to another locker")
   func partition() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire(key)
@@ -56,7 +56,7 @@ struct InMemoryFaultTests {
     let taken = try await next.value
     #expect(lock.lossReason == .expired)
     #expect(try #require(taken.fencingToken) > (try #require(lock.fencingToken)))
-    // What the first locker asks waits until it gets through.
+    // The first locker's requests wait until they get through.
     let waiting = server.startTask { [key, patient] in
       try await first.acquire(key, options: patient)
     }
@@ -66,7 +66,7 @@ struct InMemoryFaultTests {
     #expect(try await waiting.value.isHeld)
   }
 
-  @Test("A server whose answers are lost gets everything back")
+  @Test("If a server's answers are lost, all locks are given back")
   func lostReplies() async throws {
     let locker = Locker.inMemory(on: server)
     server.simulate(.losingReplies)
@@ -86,7 +86,7 @@ struct InMemoryFaultTests {
     #expect(try await release.value.error?.code == .unreachable)
   }
 
-  @Test("A server that refuses is quoted, and asked again where that may help")
+  @Test("A refusing server is quoted, and asked again if that may help")
   func refusing() async throws {
     let locker = Locker.inMemory(on: server)
     server.simulate(.refusing("NOPERM", message: "no permission"))
@@ -109,7 +109,7 @@ struct InMemoryFaultTests {
     #expect(server.lockedKeys.isEmpty)
   }
 
-  @Test("A server that takes its time is waited for, and not trusted past the ttl")
+  @Test("A caller waits for a slow server, and does not trust its answer past the ttl")
   func delaying() async throws {
     let locker = Locker.inMemory(on: server)
     server.simulate(.delaying(by: .milliseconds(400)))
@@ -117,7 +117,7 @@ struct InMemoryFaultTests {
     let acquired = server.startTask { [key] in try await locker.acquire(key) }
     try await clock.advance(by: .milliseconds(400))
     let lock = try await acquired.value
-    // The validity counts from the question, not from the answer.
+    // The validity counts from the request, not from the answer.
     #expect(lock.remaining <= .milliseconds(2600))
     #expect(start.duration(to: clock.now) == .milliseconds(400))
     try await clock.advance(by: .seconds(10))
@@ -131,7 +131,7 @@ struct InMemoryFaultTests {
   }
 
   @Test(
-    "An unreachable server does not hold up a locker that closes, and gets its locks back later")
+    "An unreachable server does not delay a closing locker, and gets the locks back later")
   func closing() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire(key)
@@ -146,7 +146,7 @@ struct InMemoryFaultTests {
     #expect(!server.lockedKeys.contains(key))
   }
 
-  @Test("A server in memory counts the waiters of one locker and of several")
+  @Test("A server in memory counts the waiters of one locker and of several lockers")
   func waiters() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await first.acquire([key, "second"])
@@ -167,7 +167,7 @@ struct InMemoryFaultTests {
     #expect(server.taskCount(waitingFor: key) == 0 && server.lockedKeys.isEmpty)
   }
 
-  @Test("A server in memory forgets tokens that are of no more use")
+  @Test("A server in memory forgets tokens that are no longer used")
   func tokens() async throws {
     let locker = Locker.inMemory(on: server)
     let lock = try await locker.acquire("kept")

@@ -29,7 +29,7 @@ struct ManualClockTests {
     withExtendedLifetime(timers) {}
   }
 
-  @Test("A manual clock wakes a task that sleeps, also until the past")
+  @Test("A manual clock wakes a sleeping task, even if its deadline is past")
   func tasks() async throws {
     let deadline = clock.now.advanced(by: .seconds(1))
     let sleeper = Task { [clock] in try await clock.sleep(until: deadline) }
@@ -39,7 +39,7 @@ struct ManualClockTests {
     #expect(clock.now == deadline && deadline > deadline.advanced(by: .milliseconds(-1)))
   }
 
-  @Test("A manual clock rings a timer that is set just while it is advanced")
+  @Test("A manual clock rings a timer that is set while the clock is advanced")
   func racing() {
     for _ in 0..<20_000 {
       let rung = DispatchSemaphore(value: 0)

@@ -48,7 +48,7 @@ struct SettlingTests {
     }
   }
 
-  @Test("Tasks that the code under test starts are waited for until they are parked")
+  @Test("Settling waits until tasks that the code under test starts are parked")
   func foreignTasks() async throws {
     let (first, second) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     server.simulate(.delaying(by: delay), for: second)
@@ -61,7 +61,7 @@ struct SettlingTests {
           }
         }
         try await server.waitForTasks(3, waitingFor: keys[0])
-        // The keys of one may be tried while the other has the first of them.
+        // One task may try its keys while the other has the first of them.
         try await clock.advance(by: .seconds(10))
         for attempt in attempts { try await attempt.value }
         #expect(server.taskCount(waitingFor: keys[0]) == 0)
@@ -113,12 +113,12 @@ struct SettlingTests {
         withExtendedLifetime(lock) {}
       }
     }
-    // Balanced, or this would not end.
+    // If the count were not balanced, this would not end.
     try await server.settle()
     #expect(server.activity.isSettled(since: try await server.activity.settle()))
   }
 
-  @Test("Calls that fail, are cancelled, or meet a closed locker are counted down as well")
+  @Test("Calls that fail, are cancelled, or meet a closed locker are also counted down")
   func failing() async throws {
     let (locker, other) = (Locker.inMemory(on: server), Locker.inMemory(on: server))
     let lock = try await other.acquire("key")
@@ -148,7 +148,7 @@ struct SettlingTests {
     #expect(server.activity.isSettled(since: try await server.activity.settle()))
   }
 
-  @Test("A body whose lock is taken away has been cancelled when the server has settled")
+  @Test("If a body's lock is taken away, the body is cancelled by the time the server has settled")
   func cancelledBody() async throws {
     let locker = Locker.inMemory(on: server)
     for _ in 0..<500 {
@@ -169,7 +169,7 @@ struct SettlingTests {
     }
   }
 
-  @Test("A call that retries asks again at the instants it has chosen")
+  @Test("A call that retries sends its requests at the instants it has chosen")
   func retrying() async throws {
     let locker = Locker.inMemory(on: server)
     server.simulate(.refusing("LOADING", isTransient: true))
@@ -180,13 +180,13 @@ struct SettlingTests {
     server.simulate(.none)
     let start = clock.now
     try await clock.advance(by: .seconds(5))
-    // Held since the first retry, and extended since.
+    // Held since the first retry, and extended since then.
     let lock = try await attempt.value
     #expect(start.duration(to: clock.now) == .seconds(5))
     #expect(lock.isHeld && lock.remaining > .seconds(1))
   }
 
-  @Test("A lost lock has been logged when the time has been advanced")
+  @Test("A lost lock is logged by the time the clock has been advanced")
   func reports() async throws {
     for _ in 0..<500 {
       let handler = InMemoryLogHandler()
@@ -198,7 +198,7 @@ struct SettlingTests {
     }
   }
 
-  @Test("Advances by several tasks at once add up, each with all that is due")
+  @Test("Concurrent advances add up, and each handles everything that is due")
   func concurrentAdvances() async throws {
     let start = clock.now
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -251,7 +251,7 @@ extension SettlingTests {
     case acquire, acquireIfAvailable, withLock, withLockIfAvailable, inspect, forceRelease
     case extend, release, waitUntilLost, waitUntilLostWithin, detach, adopt
 
-    /// How many answers it waits for.
+    /// The number of answers it waits for.
     var answerCount: Int {
       switch self {
       case .waitUntilLost, .waitUntilLostWithin: 0

@@ -5,7 +5,7 @@ import Testing
 @Suite("Keys", .timeLimit(.minutes(2)))
 struct LockKeysTests {
   @Test(
-    "No key at all, and an empty key, are refused",
+    "An empty list of keys and an empty key are refused",
     arguments: [[], [""], ["a", ""], ["", "", "b"]])
   func refused(_ keys: [String]) {
     let error = #expect(throws: LockError.self) { try LockKeys(keys) }
@@ -14,7 +14,7 @@ struct LockKeysTests {
     #expect(error?.isRetryable == false)
   }
 
-  @Test("Keys of any bytes are taken as they are", arguments: oddTexts)
+  @Test("Keys of any bytes are used as they are", arguments: oddTexts)
   func anyBytes(_ sample: SampleText) throws {
     let key = sample.text
     let keys = try LockKeys([key])
@@ -24,13 +24,13 @@ struct LockKeysTests {
     #expect(withOther.names.count == 2)
   }
 
-  @Test("Keys that are given twice are taken once, in the order of their bytes")
+  @Test("Repeated keys are taken once, in the order of their bytes")
   func sorted() throws {
     #expect(try LockKeys(["b", "a", "b", "a"]).names == ["a", "b"])
     #expect(try LockKeys(["a", "a"]).names == ["a"])
     #expect(try LockKeys(["aa", "a", "B", "a\0"]).names == ["B", "a", "a\0", "aa"])
     #expect(try LockKeys(["a", "b"]) == LockKeys(["b", "a", "a"]))
-    // Swift puts the decomposed é, and the full-width A after the emoji, elsewhere than bytes do.
+    // Swift sorts the decomposed é, and the full-width A after the emoji, differently from their bytes.
     #expect(try LockKeys(["é", "f", "e\u{301}"]).names.map(\.utf8.first) == [0x65, 0x66, 0xc3])
     #expect(try LockKeys(["🔒", "\u{ff21}"]).names == ["\u{ff21}", "🔒"])
   }
@@ -50,7 +50,7 @@ struct LockKeysTests {
   @Test("Keys that are longer than the server's longest string are refused")
   func tooLong() throws {
     let longest = String(repeating: "é", count: 512)
-    // One that comes twice counts once.
+    // A repeated key counts once.
     #expect(try LockKeys([longest, longest], longest: 1024).names == [longest])
     for keys in [[longest + "a"], ["a", longest + "a"]] {
       let error = try #require(throws: LockError.self) { try LockKeys(keys, longest: 1024) }
@@ -64,7 +64,7 @@ struct LockKeysTests {
   }
 }
 
-/// Text that a test runner can name whatever is in it.
+/// Text that a test runner can name, whatever it contains.
 struct SampleText: Sendable, ExpressibleByStringLiteral, CustomTestStringConvertible {
   let text: String
 
@@ -115,7 +115,7 @@ struct BadOptionsTests {
     #expect(changed == options)
   }
 
-  @Test("An interval that is set does not follow the ttl, and nil is never")
+  @Test("An interval that is set does not follow the ttl, and nil means no extensions")
   func setInterval() {
     var options = LockOptions(extend: .milliseconds(500))
     options.ttl = .seconds(30)
@@ -134,7 +134,7 @@ struct BadOptionsTests {
   }
 }
 
-/// Options with one that has to be refused, and its name.
+/// Options with one invalid value, and the name of that option.
 struct BadOptions: Sendable {
   let name: String
   let options: LockOptions
@@ -161,7 +161,7 @@ private let badDurations: [Duration] = [
   .zero, .nanoseconds(1), .microseconds(999), .milliseconds(-1), .seconds(-5),
   .seconds(315_360_000) + .nanoseconds(1), .milliseconds(Int64.max), .seconds(Int64.max),
   .seconds(Int64.min),
-  // Their seconds no longer fit into 64 bits.
+  // Their seconds do not fit into 64 bits.
   .seconds(Int64.max) * 9, .seconds(Int64.min) * 9,
 ]
 
@@ -192,7 +192,7 @@ struct BadConfigurationTests {
     #expect(throws: Never.self) { try configuration.validate() }
   }
 
-  @Test("A configuration against a rule is refused by name", arguments: badConfigurations)
+  @Test("A configuration that breaks a rule is refused by name", arguments: badConfigurations)
   func refused(_ row: BadConfiguration) {
     let error = #expect(throws: LockError.self) { try row.configuration.validate() }
     #expect(error?.code == row.code)
@@ -201,7 +201,7 @@ struct BadConfigurationTests {
   }
 }
 
-/// A configuration that has to be refused, with the code and a word of the message.
+/// An invalid configuration, with the code and a word of the message.
 struct BadConfiguration: Sendable {
   let configuration: LockerConfiguration
   let word: String

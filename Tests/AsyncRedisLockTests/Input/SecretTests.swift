@@ -86,7 +86,7 @@ struct SecretTests {
   }
 }
 
-/// URLs with a password in the place of each P.
+/// URLs with a password at each P.
 private let misplacedPasswords: [SampleText] = [
   "P", ":P", "P@h", ":P@h", "user:P@h:6379/0", "redis:P@h", "redis:/:P@h", "redis//:P@h",
   "redis://P@h", "redis://:P", "redis://user:P", "redis://user:P/0", "redis://user:P?db=1",
@@ -104,11 +104,11 @@ private let misplacedPasswords: [SampleText] = [
   "redis:P://h", "user:P@redis://h", "redis://redis://:P@h", "redis://user:P@h@",
 ]
 
-/// A password that is easy to find again.
+/// A password that is easy to find.
 private struct Marker: Sendable {
   let plain: String
   let encoded: String
-  /// Parts that do not occur elsewhere, for a password that was taken to pieces.
+  /// Parts that occur nowhere else, to find a password that was split.
   let traces: [String]
 
   var forms: [String] { [plain, encoded] }
@@ -138,13 +138,12 @@ extension Marker {
   }
 }
 
-/// Expects that neither the error nor the password of the configuration that `url` gives is to be
-/// read anywhere.
+/// Expects that neither the error nor the password of the configuration for `url` can be read anywhere.
 private func expectNoTrace(
   of marker: Marker, inOutcomeOf url: String, sourceLocation: SourceLocation = #_sourceLocation
 ) {
   do throws(LockError) {
-    // Of the rest, nothing is a secret: its writer put it where no password belongs.
+    // The rest is not secret: its writer put it where no password belongs.
     let password = try LockerConfiguration(url: url).password
     expectNoTrace(
       of: marker, in: LockerConfiguration(password: password), sourceLocation: sourceLocation)
@@ -178,7 +177,7 @@ private func expectNoTrace<Value>(
 }
 
 extension String {
-  /// The URL with a user and a password in front of its host, or of itself.
+  /// The URL with a user and a password added in front of its host, or of the whole URL.
   fileprivate func addingPassword(_ password: String) -> String {
     let mark = "://"
     let parts = split(separator: mark, maxSplits: 1, omittingEmptySubsequences: false)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// A URL, and what it means.
+/// A URL and its meaning.
 struct WellFormedURL: Sendable, CustomTestStringConvertible {
   let url: String
   let configuration: LockerConfiguration
@@ -15,9 +15,9 @@ struct WellFormedURL: Sendable, CustomTestStringConvertible {
   var testDescription: String { url }
 }
 
-/// A URL that has to be refused, with the code and a word of the message.
+/// An invalid URL, with the code and a word of the message.
 ///
-/// Where a password stands in it, it is `hunter2`.
+/// If the URL contains a password, it is `hunter2`.
 struct MalformedURL: Sendable, CustomTestStringConvertible {
   let url: String
   let word: String
@@ -148,7 +148,7 @@ let malformedURLs: [MalformedURL] = [
   .init("rediss://:hunter2@h", "TLS is not built in", .tlsUnavailable),
   .init("REDISS://h:0/x", "TLS is not built in", .tlsUnavailable),
   .init("valkeys://h", "TLS is not built in", .tlsUnavailable),
-  // The whole.
+  // The URL as a whole.
   .init("redis://:hunter2@h ", "white space"),
   .init("redis://:hunter2@h\n", "white space"),
   .init(" redis://:hunter2@h", "scheme"),

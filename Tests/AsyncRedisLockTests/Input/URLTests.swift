@@ -17,7 +17,7 @@ struct URLTests {
     #expect(configuration.username?.bytes == row.configuration.username?.bytes)
   }
 
-  @Test("A malformed URL is an error that names the part", arguments: malformedURLs)
+  @Test("A malformed URL throws an error that names the part", arguments: malformedURLs)
   func malformedURL(_ row: MalformedURL) throws {
     let error = try #require(throws: LockError.self) { try LockerConfiguration(url: row.url) }
     #expect(error.code == row.code)
@@ -38,7 +38,7 @@ struct URLTests {
     #expect(error?.message == "URL has to be at most 8192 bytes long, not 8193")
   }
 
-  @Test("A URL's scheme means the same in upper case, or by its other name")
+  @Test("A URL's scheme means the same in upper case, and by its other name")
   func schemes() throws {
     let expected = try LockerConfiguration(url: "redis://:pw@host:7000/1")
     for scheme in ["REDIS", "Redis", "valkey", "Valkey"] {
@@ -46,7 +46,7 @@ struct URLTests {
     }
   }
 
-  @Test("A URL may have each name of a parameter, but only one of them")
+  @Test("A URL may use any name of a parameter, but only one of them")
   func aliases() throws {
     let connect = ["connect_timeout", "socket_connect_timeout", "dial_timeout"]
     let operation = ["operation_timeout", "timeout", "socket_timeout", "read_timeout"]
@@ -71,7 +71,7 @@ struct URLTests {
     }
   }
 
-  @Test("A URL of arbitrary pieces is a configuration that passes validation, or an error")
+  @Test("A URL of arbitrary pieces gives a valid configuration, or an error")
   func arbitraryPieces() {
     let pieces = [
       "redis", "rediss", "unix", "redis+unix", "valkey", "://", ":", "/", "//", "?", "#", "@", "[",

@@ -6,9 +6,9 @@
 
   @testable import AsyncRedisLock
 
-  /// Compares what is written about metrics with those that a locker makes.
+  /// Compares the texts about metrics with the metrics that a locker makes.
   ///
-  /// Whether Prometheus takes the rules and the dashboard, `make alerts` tries.
+  /// `make alerts` tests whether Prometheus accepts the rules and the dashboard.
   @Suite("The alerts, the dashboard and the article on metrics", .timeLimit(.minutes(2)))
   struct DashboardTests {
     private static let root = URL(filePath: #filePath).appending(path: "../../../..").standardized
@@ -17,7 +17,7 @@
       try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
     }
 
-    /// What a locker registers that takes a lock, fails to, and loses it.
+    /// The metrics registered by a locker that takes a lock, fails to take one, and loses one.
     private func registered() async throws -> [String: RegisteredMetrics.Metric] {
       let server = try RedisServer()
       defer { server.stop() }
@@ -36,7 +36,7 @@
       return metrics.metrics
     }
 
-    /// The expressions of the dashboard, with those that fill its lists.
+    /// The expressions of the dashboard, including those that fill its lists.
     private func dashboardExpressions() throws -> [String] {
       struct Dashboard: Decodable {
         struct Panel: Decodable {
@@ -61,7 +61,8 @@
     }
 
     @Test(
-      "Alerts and dashboard ask for series that a locker makes, and the dashboard for all of them")
+      "Alerts and dashboard query series that a locker makes, and the dashboard queries all of them"
+    )
     func series() async throws {
       let metrics = try await registered()
       #expect(metrics.count > 10)
@@ -76,7 +77,7 @@
       }
     }
 
-    @Test("Alerts and dashboard pick series by labels that they have, and by values that there are")
+    @Test("Alerts and dashboard select series by existing labels and values")
     func labels() async throws {
       let metrics = try await registered()
       let expressions = try dashboardExpressions() + [text("Examples/Observability/alerts.yml")]
@@ -107,7 +108,7 @@
     }
 
     @Test(
-      "The article on metrics has each one with its kind, its series and its labels, and no other")
+      "The article on metrics lists exactly the metrics, with their kinds, series and labels")
     func article() async throws {
       let metrics = try await registered()
       let article = try text("Sources/AsyncRedisLock/AsyncRedisLock.docc/Monitoring.md")
@@ -129,7 +130,7 @@
       }
     }
 
-    @Test("The article on metrics has each alert with its severity, and no other")
+    @Test("The article on metrics lists exactly the alerts, with their severities")
     func alerts() throws {
       let article = try text("Sources/AsyncRedisLock/AsyncRedisLock.docc/Monitoring.md")
       let told = article.matches(of: /\| `(RedisLock\w+)` \| (\w+) \|/).map { "\($0.1) \($0.2)" }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is logged", .timeLimit(.minutes(2)), .redisServer())
+@Suite("Log messages", .timeLimit(.minutes(2)), .redisServer())
 struct LoggingTests {
   private let client = RedisClient(.current)
   private let handler = InMemoryLogHandler()
@@ -33,7 +33,7 @@ struct LoggingTests {
   private static let quick = LockOptions(
     timeout: .seconds(5), ttl: .seconds(1), extend: .milliseconds(200))
 
-  @Test("A lock that is taken and given back is logged for debugging only, with its keys")
+  @Test("Taking and releasing a lock is logged only at debug, with its keys")
   func quiet() async throws {
     let (locker, key) = (try await locker(), uniqueKey())
     let lock = try await locker.acquire(key)
@@ -43,7 +43,7 @@ struct LoggingTests {
       try await locker.acquire(key, options: LockOptions(ttl: .zero))
     }
     #expect(handler.entries.allSatisfy { $0.level == .debug })
-    // What is said of the connection comes from another thread.
+    // Messages about the connection come from another thread.
     await eventually { handler.entries.count == 4 }
     #expect(
       handler.entries.map(\.message.description).sorted() == [
@@ -57,7 +57,7 @@ struct LoggingTests {
     #expect(entry.metadata["redis-lock.origin"] == "asked")
   }
 
-  @Test("A lost lock is logged as one warning, by the logger of the call")
+  @Test("A lost lock is logged as one warning, with the logger of the call")
   func loss() async throws {
     let (locker, key) = (try await locker(), uniqueKey())
     let ownHandler = InMemoryLogHandler()
@@ -76,7 +76,7 @@ struct LoggingTests {
     #expect(warnings.isEmpty)
   }
 
-  @Test("Polling is logged as one warning, however many wait")
+  @Test("Polling is logged as one warning, however many waiters poll")
   func polling() async throws {
     let name = uniqueKey("user")
     try client(words: [
@@ -141,7 +141,7 @@ struct LoggingTests {
       Dictionary(
         handler.entries.map { ($0.message.description, $0.level) }, uniquingKeysWith: { $1 })
     }
-    // No caller waits for what is logged.
+    // No caller waits for log messages.
     await eventually {
       levels().contains { $0.key.hasPrefix("Reconnected after ") && $0.value == .info }
     }
@@ -149,7 +149,7 @@ struct LoggingTests {
   }
 }
 
-@Suite("What is logged of locks that end badly", .timeLimit(.minutes(2)), .redisServer())
+@Suite("Log messages about locks that end badly", .timeLimit(.minutes(2)), .redisServer())
 struct LossLoggingTests {
   private let client = RedisClient(.current)
   private let handler = InMemoryLogHandler()
@@ -190,7 +190,9 @@ struct LossLoggingTests {
     await eventually { try !RedisServer.current.hasKey(key) }
   }
 
-  @Test("A handle that goes away after a release, a loss, a detach or a closing is not dropped")
+  @Test(
+    "A handle that goes away after a release, a loss, a detach or a closing does not count as dropped"
+  )
   func notDropped() async throws {
     let locker = try await locker()
     try await locker.acquire(uniqueKey()).release()
@@ -211,7 +213,7 @@ struct LossLoggingTests {
   }
 
   @Test(
-    "A loss that only the release finds is logged as a warning, and says which",
+    "A loss that only the release finds is logged as a warning with its reason",
     arguments: [nil, "theirs"])
   func foundByRelease(value: String?) async throws {
     let (locker, key) = (try await locker(), uniqueKey())
@@ -226,14 +228,15 @@ struct LossLoggingTests {
     #expect(!"\(entry)".contains("theirs"), "the token of another client")
   }
 
-  @Test("A loss that the end of withLock finds is logged as a warning, and the error says why")
+  @Test(
+    "A loss that the end of withLock finds is logged as a warning, and the error has its reason")
   func foundByWithLock() async throws {
     let (locker, other, key) = (try await locker(), try await Locker(on: .current), uniqueKey())
     let next = Shared<Lock?>(nil)
     let attempt = await Attempt {
       try await locker.withLock(key, options: .patient) { _ in
         try await other.forceRelease(key)
-        // In a task of its own, which holds nothing.
+        // In a separate task, which holds no lock.
         next.value = try await Task { try await other.acquire(key) }.value
       }
     }
@@ -245,7 +248,8 @@ struct LossLoggingTests {
     try await next.value?.release()
   }
 
-  @Test("Of many losses one is a warning, the others are for debugging until a minute has passed")
+  @Test(
+    "Of many losses, one is a warning; the others are logged at debug until a minute has passed")
   func many() async throws {
     let locker = try await locker()
     let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(100))
@@ -263,7 +267,7 @@ struct LossLoggingTests {
   }
 }
 
-@Suite("How late an extension is", .timeLimit(.minutes(2)))
+@Suite("The lateness of an extension", .timeLimit(.minutes(2)))
 struct LatenessTests {
   @Test("The lateness of an extension is counted from when it was planned")
   func lateness() throws {
@@ -273,7 +277,7 @@ struct LatenessTests {
     let early = try #require(state.lateness(at: start + .seconds(1), roundTrip: .zero))
     #expect(early.delay == .zero && !early.isSerious)
     let late = try #require(state.lateness(at: start + .seconds(5), roundTrip: .zero))
-    // The validity is that of the ttl without the allowance of 1 % and 2 ms.
+    // The validity is the ttl without the allowance of 1 % and 2 ms.
     #expect(late == Lateness(delay: .seconds(3), slack: .milliseconds(7898)))
     #expect(!late.isSerious)
     let tooLate = try #require(state.lateness(at: start + .seconds(6), roundTrip: .zero))
@@ -288,10 +292,10 @@ struct LatenessTests {
   }
 }
 
-@Suite("What a server does when its memory is full", .timeLimit(.minutes(2)))
+@Suite("The eviction policy of a server", .timeLimit(.minutes(2)))
 struct MemoryPolicyTests {
   @Test(
-    "The policy of eviction is read from what the server tells",
+    "The eviction policy is read from the server's answer",
     arguments: [
       ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),
       ("maxmemory:100\r\nmaxmemory_human:100B\r\nmaxmemory_policy:noeviction\r\n", false),
@@ -302,7 +306,7 @@ struct MemoryPolicyTests {
   }
 
   @Test(
-    "No policy of eviction is read from anything else",
+    "No eviction policy is read from any other answer",
     arguments: ["", "maxmemory:x\nmaxmemory_policy:a", "a:b"])
   func nonsense(_ text: String) { #expect(MemoryPolicy(text) == nil) }
 }

@@ -7,12 +7,12 @@
 
   @testable import AsyncRedisLock
 
-  @Suite("What is measured", .timeLimit(.minutes(2)), .redisServer())
+  @Suite("Metrics of a locker", .timeLimit(.minutes(2)), .redisServer())
   struct MetricsTests {
     private let metrics = TestMetrics()
     private let client = RedisClient(.current)
 
-    /// What every metric has, of a locker without a label.
+    /// The label of every metric, for a locker without a label.
     private static let unlabelled = ("label", "")
 
     private func locker(label: String? = nil) async throws -> Locker {
@@ -41,7 +41,7 @@
       try metrics.expectMeter("redis_lock_" + name, [Self.unlabelled]).values.last ?? 0
     }
 
-    @Test("Metrics count locks, those that are held, and how long they were waited for and held")
+    @Test("Metrics count locks and held locks, and measure waiting and holding times")
     func counts() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       let lock = try await locker.acquire(key)
@@ -63,16 +63,16 @@
       #expect(try !times("round_trip").isEmpty)
     }
 
-    @Test("Metrics count handoffs within the process, and by the server")
+    @Test("Metrics count handoffs within the process and by the server")
     func handoffs() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       let first = try await locker.acquire(key, options: .patient)
       let second = Task { try await locker.acquire(key, options: .patient) }
       await eventually { try level("waiting") == 1 }
-      // In line behind the holder, and with a number drawn for it.
+      // Waits in line behind the holder; its number is drawn.
       await eventually { locker.coordinator.queues.numbersWanted(LockKeys(checked: [key])) > 1 }
-      // A lock is handed on within the process if the server has confirmed it a moment ago; on a busy machine it may go by
-      // the server all the same.
+      // A lock is handed on within the process if the server has confirmed it a moment ago. On a busy machine, it
+      // may go by the server instead.
       try await first.extend(by: .seconds(30))
       try await first.release()
       let lock = try await second.value

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is logged of an outage", .timeLimit(.minutes(2)))
+@Suite("Log messages about an outage", .timeLimit(.minutes(2)))
 struct OutageLoggingTests {
   private let handler = InMemoryLogHandler()
 
@@ -40,7 +40,7 @@ struct OutageLoggingTests {
     #expect(begin.hasSuffix("); reconnecting"))
     let warning = try #require(messages(.warning).first)
     #expect(warning.hasPrefix("Cannot extend 3 locks; first expires in "))
-    // Further attempts fail, and nothing more is said of them above debug.
+    // Further attempts fail, and are logged only at debug.
     await eventually { messages(.debug).count { $0.hasPrefix("An extension failed") } > 2 }
     #expect(messages(.notice).count == 1 && messages(.warning).count == 1)
     try server.restart()
@@ -57,11 +57,11 @@ struct OutageLoggingTests {
   }
 }
 
-@Suite("Which parts of an outage are said", .timeLimit(.minutes(2)))
+@Suite("The parts of an outage that are logged", .timeLimit(.minutes(2)))
 struct OutageStateTests {
   private let start = Instant.now
 
-  @Test("A connection that is lost while in use is said at once, and again only after its return")
+  @Test("A connection lost while in use is logged at once, and again only after its return")
   func lost() {
     var state = OutageState(isFirstAwaited: true)
     #expect(state.connected(at: start) == .first && state.isConnected)
@@ -73,7 +73,7 @@ struct OutageStateTests {
     #expect(state.disconnected(isIdle: false, at: start + .seconds(6)) == .lost)
   }
 
-  @Test("A connection that ends while idle is said only if the next one fails")
+  @Test("A connection that ends while idle is logged only if the next one fails")
   func idle() {
     var state = OutageState(isFirstAwaited: true)
     _ = state.connected(at: start)
@@ -83,7 +83,7 @@ struct OutageStateTests {
     #expect(state.disconnected(isIdle: true, at: start + .seconds(3)) == .lost)
   }
 
-  @Test("A first connection that fails is said only if no caller is told by an error")
+  @Test("A failed first connection is logged only if no caller gets an error")
   func first() {
     var awaited = OutageState(isFirstAwaited: true)
     #expect(awaited.disconnected(isIdle: false, at: start) == .nothing)
@@ -94,28 +94,28 @@ struct OutageStateTests {
   }
 }
 
-@Suite("How often warnings are said", .timeLimit(.minutes(2)))
+@Suite("The frequency of warnings", .timeLimit(.minutes(2)))
 struct WarningLimitTests {
   private let start = Instant.now
 
-  @Test("The first warning of a kind is said, and those of the next minute are counted")
+  @Test("The first warning of a kind is logged, and those of the next minute are counted")
   func limited() {
     var limit = WarningLimit()
     #expect(limit.admit(.lockLost, at: start) == .say)
-    #expect(limit.admit(.extensionLate, at: start) == .say, "kinds are limited by themselves")
+    #expect(limit.admit(.extensionLate, at: start) == .say, "kinds are limited separately")
     let second = limit.admit(.lockLost, at: start + .seconds(20))
     #expect(second == .count(summaryAfter: .seconds(40)))
     #expect(limit.admit(.lockLost, at: start + .seconds(30)) == .count(summaryAfter: nil))
     #expect(limit.takeSummary(of: .lockLost, at: start + .seconds(60)) == 2)
     #expect(limit.takeSummary(of: .lockLost, at: start + .seconds(60)) == 0)
-    // The number was a warning, too.
+    // The count was a warning, too.
     let third = limit.admit(.lockLost, at: start + .seconds(70))
     #expect(third == .count(summaryAfter: .seconds(50)))
     #expect(limit.takeSummary(of: .lockLost, at: start + .seconds(120)) == 1)
     #expect(limit.admit(.lockLost, at: start + .seconds(180)) == .say)
   }
 
-  @Test("A warning that comes before a number that is overdue waits for that")
+  @Test("A warning that comes before an overdue count waits for it")
   func overdue() {
     var limit = WarningLimit()
     _ = limit.admit(.lockDropped, at: start)
@@ -126,7 +126,7 @@ struct WarningLimitTests {
   }
 
   @Test(
-    "A number of warnings reads as a sentence, whatever they were",
+    "A count of warnings reads as a sentence, whatever their kind",
     arguments: WarningLimit.Kind.allCases)
   func summary(_ kind: WarningLimit.Kind) {
     for count in [1, 12] {

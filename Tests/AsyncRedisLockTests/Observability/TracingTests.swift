@@ -8,7 +8,7 @@
 
   @testable import AsyncRedisLock
 
-  @Suite("What is traced", .timeLimit(.minutes(2)), .redisServer())
+  @Suite("Traces of a locker", .timeLimit(.minutes(2)), .redisServer())
   struct TracingTests {
     private let tracer = InMemoryTracer()
     private let patient = LockOptions(timeout: nil)
@@ -28,7 +28,7 @@
       return text
     }
 
-    /// The names of the events of the last acquisition that ended.
+    /// The names of the events of the acquisition that ended last.
     private var lastEvents: [String] {
       tracer.finishedSpans.last { $0.operationName == "acquire lock" }?.events.map(\.name) ?? []
     }
@@ -62,7 +62,7 @@
       #expect(taking.status == nil && holding.status == nil && taking.events.isEmpty)
     }
 
-    @Test("A trace of a wait tells where it was, for which holder, and how it ended")
+    @Test("A trace of a wait tells its queue, its holder and its outcome")
     func waiting() async throws {
       let (locker, other, key) = (
         try await locker(), try await Locker(on: .current), uniqueKey()
@@ -113,7 +113,7 @@
 
     private struct Oops: Error {}
 
-    @Test("A trace tells of a lost lock, a body that throws, and a server that refuses")
+    @Test("A trace tells of a lost lock, of a body that throws, and of a server that refuses")
     func trouble() async throws {
       let (locker, key) = (try await locker(), uniqueKey())
       let client = RedisClient(.current)
@@ -139,7 +139,7 @@
       #expect(attribute(refused, "error.type") == "refused")
     }
 
-    @Test("A trace of taking over has a call of its own name")
+    @Test("A trace of an adoption has its own call name")
     func adopting() async throws {
       let locker = try await locker()
       let check = try await locker.acquire(uniqueKey()).detach()

@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("The way to a server", .timeLimit(.minutes(2)))
+@Suite("Access to a server", .timeLimit(.minutes(2)))
 struct AccessTests {
   // MARK: Addresses
 
@@ -19,7 +19,7 @@ struct AccessTests {
 
   @Test(
     "A locker connects to an address of IPv6",
-    .enabled("The machine has no IPv6.") { Self.hasIPv6 },
+    .enabled("This machine has no IPv6.") { Self.hasIPv6 },
     .redisServer("--bind", "127.0.0.1", "::1", listen: .tcp))
   func ipv6() async throws {
     let port = try #require(RedisServer.current.port)
@@ -68,7 +68,7 @@ struct AccessTests {
   // MARK: Passwords
 
   @Test(
-    "A locker without a password is told at once that one is needed",
+    "If a password is needed but missing, connecting fails at once and says so",
     .redisServer("--requirepass", "pw"))
   func noPassword() async {
     for isFencingEnabled in [true, false] {
@@ -85,7 +85,7 @@ struct AccessTests {
   }
 
   @Test(
-    "A locker with a wrong password is told so at once",
+    "If the password is wrong, connecting fails at once and says so",
     .redisServer("--requirepass", "s3cret"))
   func wrongPassword() async {
     for username in [nil, "default", "nobody"] {
@@ -101,7 +101,7 @@ struct AccessTests {
     }
   }
 
-  @Test("A server that needs no password says so without repeating the one it got", .redisServer())
+  @Test("A server without a password says so, without repeating the one it got", .redisServer())
   func needlessPassword() async {
     let attempt = await Attempt {
       try await Locker {
@@ -125,7 +125,7 @@ struct AccessTests {
   }
 
   @Test(
-    "A locker with the right password is let in, also after a reconnect",
+    "With the right password, a locker connects and reconnects",
     .redisServer("--requirepass", "s3cret p%40ss"))
   func rightPassword() async throws {
     let admin = RedisClient(.current)
@@ -142,7 +142,7 @@ struct AccessTests {
     }
   }
 
-  @Test("A locker whose password is revoked fails the next call at once", .redisServer())
+  @Test("If a locker's password is revoked, its next call fails at once", .redisServer())
   func revoked() async throws {
     let admin = RedisClient(.current)
     try admin("ACL", "SETUSER", "billing", "on", ">pw", "~*", "&*", "+@all")

@@ -4,15 +4,16 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Keys live for a minute, so that only the library can have removed those that are gone.
-@Suite("A lock whose server does not answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
+/// Keys live for a minute, so only the library can have removed those that are gone.
+@Suite(
+  "A lock on a server that does not answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousReleaseTests {
   private static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(60), extend: nil)
 
   private let client = RedisClient(.current)
 
-  /// A lock, taken over a proxy.
+  /// A lock that is taken through a proxy.
   private struct Held {
     let proxy: FaultProxy
     let locker: Locker
@@ -25,7 +26,7 @@ struct AmbiguousReleaseTests {
   ) async throws -> Held {
     let proxy = try FaultProxy(to: .current)
     let locker = try await Locker(url: proxy.url) { $0.operationTimeout = operationTimeout }
-    // The server knows the scripts after this.
+    // After this, the server knows the scripts.
     try await locker.acquire(uniqueKey(), options: options).release()
     return Held(
       proxy: proxy, locker: locker,
@@ -34,7 +35,7 @@ struct AmbiguousReleaseTests {
 
   // MARK: Release
 
-  @Test("A release whose answer is lost says released also when another has taken the lock since")
+  @Test("A release whose answer is lost returns released, even if another has the lock since")
   func takenMeanwhile() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -48,7 +49,7 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", key).string == "another's")
   }
 
-  @Test("A release whose answer is lost says released also when the server was loading meanwhile")
+  @Test("A release whose answer is lost returns released, even if the server was loading then")
   func takenWhileLoading() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -65,7 +66,7 @@ struct AmbiguousReleaseTests {
     #expect(try client("GET", key).string == "another's")
   }
 
-  @Test("A release does not say released when the lock had been taken away before")
+  @Test("A release does not return released if the lock had been taken away before")
   func takenBefore() async throws {
     let held = try await hold()
     defer { held.proxy.stop() }
@@ -75,7 +76,7 @@ struct AmbiguousReleaseTests {
   }
 
   @Test(
-    "A release does not say released when the lock was taken away before a reconnect",
+    "A release does not return released if the lock was taken away before a reconnect",
     .redisServer())
   func takenBeforeReconnecting() async throws {
     let (client, locker) = (RedisClient(.current), try await Locker())
@@ -86,14 +87,14 @@ struct AmbiguousReleaseTests {
       } else {
         try client("DEL", lock.keys[0])
       }
-      // The release is sent for the first time over the next connection.
+      // The release is first sent over the next connection.
       try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
       #expect(try await lock.release() == (value == nil ? .deleted : .takenByAnother))
     }
   }
 
   @Test(
-    "A release without an answer fails in time, and is carried out all the same",
+    "A release without an answer fails in time, but is still executed",
     arguments: [false, true])
   func releaseUnanswered(requestArrives: Bool) async throws {
     let held = try await hold(operationTimeout: .milliseconds(200))
@@ -106,12 +107,12 @@ struct AmbiguousReleaseTests {
     try await expectBackgroundRelease(of: held, after: attempt)
   }
 
-  @Test("A release while the server cannot be reached fails, and is carried out later")
+  @Test("If the server is unreachable, a release fails and is executed later")
   func releaseWhileAway() async throws {
     let held = try await hold(operationTimeout: .milliseconds(200))
     defer { held.proxy.stop() }
     held.proxy.setScript { _ in .cut(after: 0) }
-    // Uses the connection up, so that the release is never sent.
+    // Uses up the connection, so that the release is never sent.
     await #expect(throws: LockError.self) { try await held.locker.inspect(held.key) }
     let attempt = await Attempt { try await held.lock.release() }
     #expect(try client("EXISTS", held.key) == .integer(1))
@@ -128,7 +129,7 @@ struct AmbiguousReleaseTests {
     #expect(!held.lock.isHeld)
     let (client, key) = (client, held.key)
     await eventually("the key is gone") { try client("EXISTS", key) == .integer(0) }
-    // Nobody but this lock has freed the key.
+    // Only this lock has freed the key.
     #expect(try await held.lock.release() == .released)
   }
 
@@ -149,7 +150,7 @@ struct AmbiguousReleaseTests {
     await withTaskGroup { group in
       for key in keys {
         group.addTask {
-          // Kept until all is over, so that it is not the end of the handle that releases it.
+          // Kept until the end, so that the release does not come from dropping the handle.
           try? await locker.acquire(key, options: Self.options)
         }
       }
@@ -173,7 +174,7 @@ struct AmbiguousReleaseTests {
     let held = try await hold(options, operationTimeout: .milliseconds(300))
     defer { held.proxy.stop() }
     let firstEnd = ContinuousClock.now + .seconds(2)
-    // The first three connections break under the first answer, each in another way.
+    // The first three connections break during the first answer, each in a different way.
     held.proxy.setScript { chunk in
       guard chunk.direction == .replies, chunk.commands.contains(where: { $0.name == "EVALSHA" })
       else { return .forward }
@@ -192,7 +193,7 @@ struct AmbiguousReleaseTests {
   }
 
   @Test(
-    "A lock is lost at the end of its validity when no extension is answered",
+    "If no extension is answered, the lock is lost at the end of its validity",
     arguments: [false, true])
   func lost(requestArrives: Bool) async throws {
     let options = LockOptions(ttl: .milliseconds(400), extend: .milliseconds(100))
@@ -213,8 +214,9 @@ struct AmbiguousReleaseTests {
 }
 
 extension FaultProxy {
-  /// Lets a fault happen, once, to the chunk that reaches a byte after those that came so far on the
-  /// first connection; returns whether it has.
+  /// Makes a fault happen once, to the chunk with a certain byte after those received so far.
+  ///
+  /// The fault concerns the first connection. Returns whether it has happened.
   fileprivate func setFault(
     _ direction: Direction, afterMore count: Int = 0,
     _ fault: @escaping @Sendable (_ bytesToPass: Int) -> Fault

@@ -4,14 +4,14 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// What is left on the server of an acquisition whose outcome nobody knows.
+/// Checks what an acquisition with an unknown outcome leaves on the server.
 ///
-/// Keys live for a minute, so that only the library can have removed those that are gone.
+/// Keys live for a minute, so only the library can have removed those that are gone.
 @Suite("An acquisition without an answer", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct AmbiguousTests {
   private static let ttl = Duration.seconds(60)
 
-  /// How a line breaks.
+  /// The ways in which a line can break.
   enum Break: String, CaseIterable, Sendable {
     case hangUp, reset
 
@@ -24,7 +24,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "An acquisition whose line breaks at any byte, with no time for another, leaves no lock without a holder",
+    "If the line breaks at any byte, with no time for another, no lock is left without a holder",
     arguments: FaultProxy.Direction.allCases, Break.allCases)
   func brokenAtEveryByteInAHurry(_ direction: FaultProxy.Direction, _ way: Break) async throws {
     let options = LockOptions(timeout: .milliseconds(8), ttl: Self.ttl, extend: nil)
@@ -32,14 +32,14 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "An acquisition whose line falls silent at any byte leaves no lock without a holder",
+    "If the line falls silent at any byte, no lock is left without a holder",
     arguments: FaultProxy.Direction.allCases)
   func silentAtEveryByte(_ direction: FaultProxy.Direction) async throws {
     let options = LockOptions(timeout: .milliseconds(30), ttl: Self.ttl, extend: nil)
     try await sweep(direction, stride: 16, options) { .blackhole(after: $0) }
   }
 
-  /// Lets a fault happen behind each byte of the first acquisition over a connection, one by one.
+  /// Makes a fault happen after each byte of the first acquisition on a connection, one by one.
   private func sweep(
     _ direction: FaultProxy.Direction, stride: Int, _ options: LockOptions,
     fault: @escaping @Sendable (_ bytesToPass: Int) -> Fault
@@ -63,12 +63,12 @@ struct AmbiguousTests {
       }
       let key = uniqueKey()
       let attempt = await Attempt { try await locker.acquire(key, options: options) }
-      // On a busy machine the time can be up before there is anything to break.
+      // On a busy machine, the time can be up before there is anything to break.
       isThrough = !hasHappened.value && attempt.value != nil
       if attempt.value == nil {
         #expect(attempt.error?.code == .unreachable, "byte \(position): \(attempt.result)")
       }
-      // Over a line that is silent only now, it goes on in the background.
+      // If the line falls silent only now, the release continues in the background.
       _ = try? await attempt.value?.release()
       proxy.setScript(nil)
       try await locker.acquire(key, options: LockOptions(timeout: .seconds(10))).release()
@@ -80,14 +80,14 @@ struct AmbiguousTests {
     #expect(position > 20, "The sweep did not reach the acquisition.")
   }
 
-  @Test("An acquisition with one lost reply is a typed error and no lock, and the next call works")
+  @Test("If one reply is lost, an acquisition throws a typed error, and the next call works")
   func swallowed() async throws {
     let client = RedisClient(.current)
     for round in 0..<3 {
       let proxy = try FaultProxy(to: .current)
       defer { proxy.stop() }
       let locker = try await Locker(url: proxy.url) { $0.operationTimeout = .milliseconds(300) }
-      // Either at once, or when the line has been in use.
+      // Breaks at once, or when the line has been in use.
       for _ in 0..<round { try await locker.acquire(uniqueKey()).release() }
       let isSwallowed = Shared(false)
       proxy.setScript { chunk in
@@ -103,7 +103,7 @@ struct AmbiguousTests {
     }
   }
 
-  @Test("An acquisition that is tried again behind a lost reply has another token")
+  @Test("An acquisition that is retried after a lost reply has another token")
   func anotherToken() async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }
@@ -117,7 +117,7 @@ struct AmbiguousTests {
     try await lock.release()
   }
 
-  @Test("A lock is valid from when it was asked for, however late the answer comes")
+  @Test("A lock is valid from its request on, however late the answer comes")
   func lateAnswer() async throws {
     let proxy = try FaultProxy(to: .current)
     defer { proxy.stop() }
@@ -132,7 +132,7 @@ struct AmbiguousTests {
     try await lock.release()
   }
 
-  @Test("An acquisition with a garbled reply leaves nothing, and the next call works")
+  @Test("An acquisition with a garbled reply leaves nothing behind, and the next call works")
   func garbled() async throws {
     let client = RedisClient(.current)
     for text in ["garbage\r\n", "+OK\r\n:7\r\n$-1\r\n", "$-1\r\n:1\r\n$-1\r\n"] {
@@ -157,7 +157,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "An acquisition whose request comes late is taken back behind it",
+    "If an acquisition's request arrives late, it is undone right after it",
     arguments: [Duration.milliseconds(30), .seconds(1)])
   func late(operationTimeout: Duration) async throws {
     let proxy = try FaultProxy(to: .current)
@@ -182,7 +182,8 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "An acquisition at a stopped server leaves nothing when the server goes on", .redisServer(),
+    "An acquisition on a stopped server leaves nothing behind when the server resumes",
+    .redisServer(),
     arguments: [Duration.milliseconds(30), .seconds(1)])
   func stopped(operationTimeout: Duration) async throws {
     let server = RedisServer.current
@@ -202,7 +203,7 @@ struct AmbiguousTests {
   }
 
   @Test(
-    "An acquisition that is cancelled without an answer leaves nothing",
+    "An acquisition that is cancelled without an answer leaves nothing behind",
     arguments: [0, 2, 4, 8, 16])
   func cancelled(milliseconds: Int) async throws {
     let proxy = try FaultProxy(to: .current)
@@ -220,7 +221,7 @@ struct AmbiguousTests {
       } catch is CancellationError {
       }
     }
-    // Sent behind everything else, so that whatever is left is left for good.
+    // Comes after all other requests, so that a key that is left then stays for good.
     try await locker.acquire(key).release()
     await eventually { try client("EXISTS", key) == .integer(0) }
   }

@@ -2,13 +2,13 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// Each test has a server to itself, to look at all its keys afterwards.
+/// Each test has a server of its own, to look at all its keys afterwards.
 @Suite("Cancelling a task", .timeLimit(.minutes(5)))
 struct CancellationTests {
-  /// Longer than the test: a key that is gone was deleted, and has not expired.
+  /// Longer than the test: a key that is gone was deleted and did not expire.
   static let long = LockOptions(timeout: .seconds(30), ttl: .seconds(120))
 
-  /// Waits until no key but the fence counter is on the server.
+  /// Waits until the fence counter is the only key on the server.
   func expectNoKeys(sourceLocation: SourceLocation = #_sourceLocation) async {
     let client = RedisClient(.current)
     await eventually("no key is left", sourceLocation: sourceLocation) {
@@ -30,7 +30,7 @@ struct CancellationTests {
   }
 
   @Test(
-    "An acquisition that is cancelled leaves no key, a thousand times at any instant",
+    "An acquisition that is cancelled at any instant leaves no key, a thousand times",
     .redisServer())
   func inFlight() async throws {
     let locker = try await Locker(on: .current)
@@ -47,7 +47,7 @@ struct CancellationTests {
       let task = Task { try await locker.acquire("key-\(round)", options: Self.long) }
       try await Task.sleep(for: .microseconds(Int.random(in: 0...latest)))
       task.cancel()
-      // However fast the machine is, both come up: earlier after one that was through, else later.
+      // On any machine, both outcomes occur: the next cancellation comes earlier after a success, else later.
       do {
         _ = try await task.value
         latest /= 2
@@ -56,8 +56,8 @@ struct CancellationTests {
         latest = min(latest + 20, 400)
       }
     }
-    #expect(cancelled > 50, "the test has to hit acquisitions that are in flight")
-    await eventually(within: .seconds(20), "the others on the connection go on") {
+    #expect(cancelled > 50, "the test must hit acquisitions that are in flight")
+    await eventually(within: .seconds(20), "other calls on the connection continue") {
       pairs.value > 100
     }
     bystander.cancel()
@@ -85,7 +85,7 @@ struct CancellationTests {
   }
 
   @Test(
-    "A contended withLock that is cancelled at any instant leaves no key and hangs no other",
+    "A contended withLock that is cancelled at any instant leaves no key and blocks no other call",
     .redisServer())
   func anyInstant() async throws {
     let locker = try await Locker(on: .current)
@@ -110,7 +110,7 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("A release that is cancelled at any instant does not keep the lock", .redisServer())
+  @Test("A release that is cancelled at any instant still frees the lock", .redisServer())
   func releasing() async throws {
     let locker = try await Locker(on: .current)
     for round in 0..<300 {
@@ -124,7 +124,7 @@ struct CancellationTests {
   }
 
   @Test(
-    "A wait for a server that does not answer ends at once when it is cancelled", .redisServer())
+    "A wait for a silent server ends at once when it is cancelled", .redisServer())
   func hangingServer() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server)
@@ -139,7 +139,7 @@ struct CancellationTests {
     await expectNoKeys()
   }
 
-  @Test("A short deadline does not disturb the others on the connection", .redisServer())
+  @Test("A short deadline does not disturb other calls on the connection", .redisServer())
   func shortDeadlines() async throws {
     let locker = try await Locker(on: .current)
     let client = RedisClient(.current)

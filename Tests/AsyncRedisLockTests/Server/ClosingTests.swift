@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Closing", .timeLimit(.minutes(2)))
 struct ClosingTests {
-  @Test("Closing waits for a release that another thread has begun and not yet handed to the store")
+  @Test("Closing waits for a release that another thread has begun but not yet passed to the store")
   func releaseUnderWay() async throws {
     let activity = Activity()
     let store = StubStore(clock: LockClock(activity: activity))
@@ -19,7 +19,7 @@ struct ClosingTests {
     Thread.detachNewThread { coordinator.release(lease) }
     await eventually("the release begins") { store.isReleasing.value }
     let closing = Task(executorPreference: activity) { await coordinator.close() }
-    // It waits then, or is through before the release.
+    // By now, it waits, or has finished before the release.
     try await activity.settle()
     store.mayRelease.signal()
     await closing.value

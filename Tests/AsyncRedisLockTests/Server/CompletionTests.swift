@@ -6,7 +6,9 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// Completions are called by whoever serves the connection, while nobody else can: what they do must not need that.
+/// The thread that serves the connection calls the completions, and no other thread can serve it meanwhile.
+///
+/// So a completion must not wait for the connection.
 @Suite("The completions of a connection", .redisServer(), .timeLimit(.minutes(1)))
 struct CompletionTests {
   private func makeConnection(to server: RedisServer = .current) throws -> Connection {
@@ -24,7 +26,7 @@ struct CompletionTests {
       completion: completion)
   }
 
-  @Test("A completion submits the next request, whoever serves the connection")
+  @Test("A completion submits the next request, whichever thread serves the connection")
   func chain() async throws {
     let (connection, key, end) = (try makeConnection(), uniqueKey(), Promise<Void>())
     @Sendable func submit(_ number: Int) {
@@ -42,7 +44,7 @@ struct CompletionTests {
     await connection.ended.value
   }
 
-  @Test("A completion of a failure submits, gives others up, and closes")
+  @Test("A completion of a failure can submit requests, give others up, and close")
   func failures() async throws {
     let server = try RedisServer()
     defer { server.stop() }
@@ -73,7 +75,7 @@ struct CompletionTests {
     await connection.ended.value
   }
 
-  @Test("What is tried again after a pause does not wait for a socket that is being opened")
+  @Test("A retry after a pause does not wait for a socket that is being opened")
   func pauseWhileOpening() async throws {
     let listener = try FullListener()
     var configuration = try LockerConfiguration(url: listener.url)

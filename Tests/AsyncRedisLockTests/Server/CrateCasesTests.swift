@@ -2,8 +2,8 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// The test cases of the Rust crate async-redis-lock, for one key and for two.
-@Suite("A lock as in the Rust crate", .timeLimit(.minutes(2)), .redisServer())
+/// Reproduces the test cases of the Rust crate async-redis-lock, for one key and for two.
+@Suite("A lock, compared with the Rust crate", .timeLimit(.minutes(2)), .redisServer())
 struct CrateCasesTests {
   static let keyCounts = [1, 2]
 
@@ -42,7 +42,7 @@ struct CrateCasesTests {
   }
 
   @Test(
-    "A lock that is not extended is released passively, as with the Rust crate",
+    "A lock that is not extended expires, as with the Rust crate",
     arguments: keyCounts)
   func passive(count: Int) async throws {
     let keys = makeKeys(count)

@@ -9,7 +9,7 @@ import Testing
 struct DetachingTests {
   let options = LockOptions(ttl: .milliseconds(600), extend: .milliseconds(100))
 
-  @Test("A detached lock goes on in another process, and is never free in between")
+  @Test("A detached lock continues in another process, and is never free in between")
   func handedOver() async throws {
     let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
     let key = uniqueKey()
@@ -25,14 +25,14 @@ struct DetachingTests {
     #expect(adopted.isHeld && adopted.keys == lock.keys && adopted.token != lock.token)
     #expect(try #require(adopted.fencingToken) > (try #require(lock.fencingToken)))
     #expect(try await first.inspect(key)?.holder.value == adopted.token)
-    // Is it extended?
+    // Checks that it is extended.
     try await adopted.waitUntilExtended(past: .milliseconds(600))
     #expect(try await adopted.release() == .released)
     #expect(try !RedisServer.current.hasKey(key))
   }
 
   @Test(
-    "Locks that were waited for and detached leave no listener behind, by a message or by a poll")
+    "A detached lock leaves no listener behind, whether it was granted by a message or by a poll")
   func leavesNoListener() async throws {
     let (holder, locker) = (try await Locker(on: .current), try await Locker(on: .current))
     for _ in 0..<20 {
@@ -46,7 +46,7 @@ struct DetachingTests {
     await eventually { inbox.listenerCount == 0 }
   }
 
-  @Test("A detached lock stays when its handle is released, dropped, or closed with its locker")
+  @Test("A detached lock stays when its handle is released or dropped, or its locker closed")
   func leftAlone() async throws {
     let key = uniqueKey()
     let options = LockOptions(ttl: .seconds(30), extend: .seconds(10))
@@ -62,7 +62,7 @@ struct DetachingTests {
     #expect(try RedisClient(.current)("GET", key).string == check?.token)
   }
 
-  @Test("A detached lock can be taken over only once")
+  @Test("A detached lock can be adopted only once")
   func once() async throws {
     let locker = try await Locker(on: .current)
     let check = try await locker.acquire([uniqueKey("a"), uniqueKey("b")]).detach()
@@ -75,7 +75,7 @@ struct DetachingTests {
   }
 
   @Test(
-    "A detached lock with a key that is gone or another's cannot be taken over, and no key is changed"
+    "If a key of a detached lock is gone or taken, the lock cannot be adopted, and no key is changed"
   )
   func gone() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
@@ -91,7 +91,7 @@ struct DetachingTests {
   }
 
   @Test(
-    "A lock that is taken over lasts on the server for as long as its holder relies on it, and no longer"
+    "An adopted lock lasts on the server for as long as its holder relies on it, and no longer"
   )
   func adoptedForLess() async throws {
     let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
@@ -101,7 +101,7 @@ struct DetachingTests {
     let adopted = try await second.adopt(
       first.acquire(key, options: long).detach(), options: short)
     #expect(try #require(client("PTTL", key).integer) <= 3000, "not for the former holder's time")
-    // As after the server's clock was set back: what is left is cut by the next extension but one.
+    // As after setting the server's clock back: the next extension but one cuts the remaining time.
     try client("PEXPIRE", key, "600000")
     for duration in [Duration.seconds(3), .seconds(60), .seconds(90)] {
       try await adopted.extend(by: duration)
@@ -111,7 +111,7 @@ struct DetachingTests {
     #expect(try await adopted.release() == .released)
   }
 
-  @Test("A detached lock that is not taken over ends with its ttl, and the next in line gets it")
+  @Test("A detached lock that is not adopted ends with its ttl, and the next waiter gets it")
   func forgotten() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -147,7 +147,7 @@ struct DetachingTests {
     await expectError(.lost) { try await lost.detach() }
   }
 
-  @Test("A detached lock cannot be taken over by no keys, or with options that are wrong")
+  @Test("A detached lock cannot be adopted without keys or with invalid options")
   func badInput() async throws {
     let locker = try await Locker(on: .current)
     await expectError(.invalidKey) {
@@ -160,7 +160,7 @@ struct DetachingTests {
     await expectError(.lost) { try await locker.adopt(check) }
   }
 
-  @Test("A detached lock is given back when the answer to taking it over does not come")
+  @Test("A detached lock is given back if the answer to its adoption does not come")
   func silence() async throws {
     let key = uniqueKey()
     let check = try await Locker(on: .current).acquire(
@@ -179,7 +179,7 @@ struct DetachingTests {
 }
 
 extension Lock {
-  /// Waits until the lock has been held for longer than it would be without an extension.
+  /// Waits until the lock has been held for longer than possible without an extension.
   fileprivate func waitUntilExtended(past ttl: Duration) async throws {
     try await Task.sleep(for: ttl)
     #expect(isHeld)

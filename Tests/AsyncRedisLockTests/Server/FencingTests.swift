@@ -15,7 +15,7 @@ struct FencingTests {
       let lock = try await lockers[round % 2].acquire(round % 3 == 0 ? keys : [keys[0]])
       let number = try #require(lock.fencingToken)
       #expect(number > largest)
-      // The counter starts at the time in microseconds, where Lua's own conversion loses digits.
+      // The counter starts at the time in microseconds, at which Lua's own conversion loses digits.
       #expect(number > 1_000_000_000_000_000)
       largest = number
       try await lock.release()
@@ -76,7 +76,7 @@ struct FencingTests {
     }
   }
 
-  @Test("A fencing token is drawn once the key is held, and is below that of no holder in between")
+  @Test("A fencing token is drawn once the key is held, so no holder in between has a larger one")
   func drawnBehindSet() async throws {
     let (server, key) = (RedisServer.current, uniqueKey())
     let proxy = try FaultProxy(to: server)
@@ -87,7 +87,7 @@ struct FencingTests {
       guard message.direction == .requests, let name = message.command?.name,
         ["SET", "INCR"].contains(name)
       else { return .forward }
-      // What comes second is held back.
+      // The second command is held back.
       if hasBegun.exchange(true), !isHeldBack.exchange(true) { mayPass.wait() }
       return .forward
     }
@@ -95,7 +95,7 @@ struct FencingTests {
     let counter = try server.value(of: "redis-lock:fence")
     let acquiring = Task { try await slow.acquire(key, options: .patient) }
     await eventually { isHeldBack.value }
-    await eventually("the server has done what came first") {
+    await eventually("the server has executed the first command") {
       try server.hasKey(key) || server.value(of: "redis-lock:fence") != counter
     }
     let between = try await quick.acquireIfAvailable(key)
@@ -108,7 +108,7 @@ struct FencingTests {
   }
 
   @Test(
-    "A locker that connects again draws above what others have drawn, though the counter is behind",
+    "A locker that reconnects draws above the tokens of others, even if the counter is behind",
     .redisServer())
   func behindAtLogin() async throws {
     let client = RedisClient(.current)
@@ -123,7 +123,7 @@ struct FencingTests {
       largest = try #require(lock.fencingToken)
       try await lock.release()
     }
-    // As on a replica that had not heard of them when it became the master.
+    // As on a replica that had not received them when it became the master.
     try client("SET", "redis-lock:fence", String(number))
     try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     let next = try await locker.acquire(key, options: LockOptions(timeout: .seconds(5)))

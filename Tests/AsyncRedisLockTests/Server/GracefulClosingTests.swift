@@ -8,21 +8,21 @@ import Testing
 #endif
 
 @Suite(
-  "A locker that is closed when its locks are released", .timeLimit(.minutes(2)), .redisServer())
+  "A locker that closes once its locks are released", .timeLimit(.minutes(2)), .redisServer())
 struct GracefulClosingTests {
   let options = LockOptions(
     timeout: .seconds(20), ttl: .milliseconds(300), extend: .milliseconds(60))
 
   /// Waits until calls are refused.
   private func untilClosed(_ locker: Locker) async {
-    await eventually("nothing new is taken") {
+    await eventually("new calls are refused") {
       let attempt = await Attempt { try await locker.acquireIfAvailable(uniqueKey()) }
       _ = try? await attempt.value??.release()
       return attempt.error?.code == .closed
     }
   }
 
-  @Test("A locker that closes gracefully lets a body end, past its ttl, and sends waiters away")
+  @Test("A locker that closes gracefully lets a body end past its ttl, and ends all waits")
   func bodyEnds() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -44,10 +44,10 @@ struct GracefulClosingTests {
     await untilClosed(locker)
     await expectError(.closed) { try await local.value }
     await expectError(.closed) { try await remote.value }
-    // Extended every 60 ms, so that it is past its first ttl after so many times.
+    // Extended every 60 ms, so that after this many extensions it is past its first ttl.
     let client = RedisClient(.current)
     var (extensions, remaining) = (0, 0)
-    await eventually("it goes on being extended") {
+    await eventually("the lock is still extended") {
       let now = try client("PTTL", key).integer ?? 0
       if now > remaining { extensions += 1 }
       remaining = now
@@ -61,7 +61,7 @@ struct GracefulClosingTests {
     try await other.release()
   }
 
-  @Test("A locker that closes gracefully releases what is held as soon as the waiting is cancelled")
+  @Test("A locker that closes gracefully releases held locks as soon as the closing is cancelled")
   func cancelled() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire(uniqueKey(), options: options)
@@ -74,20 +74,20 @@ struct GracefulClosingTests {
     #expect(try !RedisServer.current.hasKey(lock.keys[0]))
   }
 
-  @Test("A locker that is to close gracefully under its own task's lock refuses, and stays open")
+  @Test("A locker refuses to close gracefully under its own task's lock, and stays open")
   func underOwnLock() async throws {
     let (locker, other) = (try await Locker(on: .current), try await Locker(on: .current))
     try await locker.withLock(uniqueKey()) { lock in
       await expectError(.wouldDeadlock) { try await locker.closeWhenReleased() }
       #expect(lock.isHeld)
       try await locker.acquire(uniqueKey()).release()
-      // Another locker waits for nothing.
+      // Another locker has nothing to wait for.
       try await other.closeWhenReleased()
     }
     try await locker.closeWhenReleased()
   }
 
-  @Test("A locker that closes gracefully closes at once when nothing is held")
+  @Test("A locker that closes gracefully closes at once if no lock is held")
   func nothingHeld() async throws {
     let locker = try await Locker(on: .current)
     try await locker.acquire(uniqueKey()).release()
@@ -136,7 +136,7 @@ struct GracefulClosingTests {
       await expectError(.closed) { try await locker.acquire(key) }
     }
 
-    @Test("A locker as a service releases what is still held when its group's patience ends")
+    @Test("A locker as a service releases the remaining locks when its group's patience ends")
     func impatientService() async throws {
       let locker = try await Locker(on: .current)
       let lock = try await locker.acquire(uniqueKey(), options: options)

@@ -11,7 +11,7 @@ struct GrantChannelTests {
 
   private let client = RedisClient(.current)
   private let channel = "inbox:" + uniqueKey()
-  /// The questions where the inbox is, which a test answers.
+  /// The requests for the inbox's whereabouts, which a test answers.
   private let questions = Shared<[Completion]>([])
 
   private func makeInbox() throws -> GrantChannel {
@@ -27,15 +27,15 @@ struct GrantChannelTests {
     }
   }
 
-  /// Answers the next question where the inbox is.
+  /// Answers the next request for the inbox's whereabouts.
   private func locate(_ whereabouts: GrantChannel.Whereabouts) async {
-    await eventually("somebody asks where the inbox is") { !questions.value.isEmpty }
+    await eventually("a request for the inbox's whereabouts") { !questions.value.isEmpty }
     var answer: Completion?
     questions.change { answer = $0.isEmpty ? nil : $0.removeFirst() }
     answer?(whereabouts)
   }
 
-  /// Breaks the inbox's connection, and waits until it is there again.
+  /// Breaks the inbox's connection, and waits until the inbox is connected again.
   private func reconnect() async throws {
     let former = try subscriberID()
     try client("CLIENT", "KILL", "TYPE", "pubsub")
@@ -58,7 +58,7 @@ struct GrantChannelTests {
     "\(number) 1 \(token) 3:key"
   }
 
-  @Test("An inbox counts as ready after one answer, however many polls are not heard meanwhile")
+  @Test("An inbox counts as ready after one answer, however many polls go unheard meanwhile")
   func crowdOfUnheardPolls() async throws {
     let inbox = try makeInbox()
     defer { inbox.close() }
@@ -71,7 +71,7 @@ struct GrantChannelTests {
     #expect(questions.value.isEmpty)
   }
 
-  @Test("An answer about a server that is a former one by then does not make an inbox ready")
+  @Test("An answer about a former server does not make an inbox ready")
   func newServer() async throws {
     let inbox = try makeInbox()
     defer { inbox.close() }
@@ -97,7 +97,7 @@ struct GrantChannelTests {
     await eventually("the present connection is verified") { inbox.isReady }
   }
 
-  @Test("A failed attempt to open an inbox ends no patient wait for it")
+  @Test("A failed attempt to open an inbox does not end patient waits for it")
   func patience() async throws {
     let inbox = try makeInbox()
     defer { inbox.close() }
@@ -116,7 +116,7 @@ struct GrantChannelTests {
     #expect(ended.values.isEmpty, "a wait that has ended is forgotten with the next attempt")
   }
 
-  @Test("A grant that a poll has only overtaken does not cost the connection")
+  @Test("If a poll only overtakes a grant, the connection stays")
   func overtaken() async throws {
     let inbox = try makeInbox()
     defer { inbox.close() }
@@ -143,11 +143,11 @@ struct GrantChannelTests {
     await eventually("the message comes") { told.values == ["overtaken"] }
     await eventually("the probe is answered") { try RedisServer.current.calls("ping") == 1 }
     try client("PUBLISH", channel, message("last"))
-    await eventually("what comes behind the answer is read") { told.values.count == 2 }
+    await eventually("the message behind the answer is read") { told.values.count == 2 }
     #expect(try subscriberID() == connection)
   }
 
-  @Test("A grant that was told on a former connection does not cost the present one")
+  @Test("If a grant was told on a former connection, the present one stays")
   func grantOnFormerConnection() async throws {
     let inbox = try makeInbox()
     defer { inbox.close() }
@@ -169,9 +169,9 @@ struct GrantChannelTests {
     }
     #expect(try client("INFO", "commandstats").string?.contains("cmdstat_ping") == false)
     #expect(try subscriberID() == connection)
-    // One that has waited on this connection alone does.
+    // If a token has listened only on this connection, its untold grant costs the connection.
     inbox.listen(for: "untold") { _ in }
     inbox.noteUntoldGrant(of: "untold")
-    await eventually("the connection is made anew") { try subscriberID() != connection }
+    await eventually("a new connection is made") { try subscriberID() != connection }
   }
 }

@@ -3,7 +3,7 @@ import FaultProxy
 import PrivateRedis
 import Testing
 
-@Suite("How long a lock is held", .timeLimit(.minutes(2)), .redisServer())
+@Suite("The holding time of a lock", .timeLimit(.minutes(2)), .redisServer())
 struct HoldTests {
   let long = LockOptions(timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(10))
 
@@ -28,7 +28,7 @@ struct HoldTests {
     try await next.release()
   }
 
-  @Test("A lock with minHold is kept from the next task of the same locker, too")
+  @Test("A lock with minHold is also kept from the next task of the same locker")
   func keptInProcess() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -43,7 +43,7 @@ struct HoldTests {
     #expect(start.duration(to: .now) >= .milliseconds(400))
   }
 
-  @Test("A lock with minHold is kept also if it is dropped, or its locker closed")
+  @Test("A lock with minHold is kept even if it is dropped or its locker closed")
   func keptWhenClosed() async throws {
     let client = RedisClient(.current)
     let (dropped, closed) = (uniqueKey("dropped"), uniqueKey("closed"))
@@ -59,7 +59,7 @@ struct HoldTests {
     }
   }
 
-  @Test("A lock with minHold on several keys keeps those that are still its own")
+  @Test("A lock with minHold on several keys keeps those that it still holds")
   func keptInPart() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b")]
@@ -73,7 +73,7 @@ struct HoldTests {
     #expect(try client("PTTL", keys[1]).integer == -1)
   }
 
-  @Test("A lock with minHold is kept also if its release has no answer, and is called again")
+  @Test("A lock with minHold is kept even if its release gets no answer and is called again")
   func keptWhenRepeated() async throws {
     let (client, proxy) = (RedisClient(.current), try FaultProxy(to: .current))
     defer { proxy.stop() }
@@ -103,7 +103,7 @@ struct HoldTests {
     #expect(try !RedisServer.current.hasKey(key))
   }
 
-  @Test("A lock is held no longer than maxHold, and the loss says so")
+  @Test("A lock is held no longer than maxHold, and its loss reason says so")
   func tooLong() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -117,11 +117,11 @@ struct HoldTests {
     #expect(held < .inTime)
     #expect(!lock.isHeld && lock.lossReason == .heldTooLong)
     await expectError(.lost) { try await lock.extend(by: .seconds(1)) }
-    // Nobody prolongs it any more.
+    // It is no longer extended.
     await eventually { try !RedisServer.current.hasKey(key) }
   }
 
-  @Test("A body of withLock that goes on past maxHold is cancelled")
+  @Test("A body of withLock that runs past maxHold is cancelled")
   func bodyTooLong() async throws {
     let locker = try await Locker(on: .current)
     let options = LockOptions(maxHold: .milliseconds(100))
@@ -142,7 +142,7 @@ struct HoldTests {
   }
 
   @Test(
-    "Values of minHold and maxHold that make no sense are refused",
+    "Invalid values of minHold and maxHold are refused",
     arguments: [
       LockOptions(minHold: .seconds(-1)), LockOptions(maxHold: .zero),
       LockOptions(minHold: .seconds(2), maxHold: .seconds(1)),
@@ -153,7 +153,7 @@ struct HoldTests {
     await expectError(.invalidOptions) { try await locker.acquire(uniqueKey(), options: options) }
   }
 
-  @Test("A label goes with its lock, and others see it")
+  @Test("A label goes with its lock, and other clients see it")
   func label() async throws {
     let locker = try await Locker(on: .current) { $0.label = "service" }
     let key = uniqueKey()

@@ -8,12 +8,12 @@ import Testing
   private let isSlowed = false
 #endif
 
-/// What a hostile server can cost, measured in a process of its own for each attack.
+/// Measures the cost of a hostile server, in a separate process for each attack.
 @Suite(
-  "An attack costs no more than its timeout, a second of work and 64 MiB", .timeLimit(.minutes(5)),
-  .disabled(if: isSlowed, "What the thread sanitizer costs is in all numbers."))
+  "The cost of an attack by a hostile server", .timeLimit(.minutes(5)),
+  .disabled(if: isSlowed, "The thread sanitizer distorts all numbers."))
 struct HostileCostTests {
-  /// What is said instead of an answer.
+  /// The bytes that are sent instead of an answer.
   struct Attack: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let answer: FakeAnswer
@@ -41,12 +41,12 @@ struct HostileCostTests {
       Attack(
         "drips",
         .drip("*2\r\n$85\r\n" + String(repeating: "x", count: 85), every: .milliseconds(40))),
-      Attack("an answer and another that nobody asked for", .send("+OK\r\n+OK\r\n")),
+      Attack("an answer followed by an unsolicited one", .send("+OK\r\n+OK\r\n")),
       Attack("a hang-up", FakeAnswer(.hangUp)),
     ]
   }
 
-  /// When it is said.
+  /// The moment of the attack.
   enum Moment: String, CaseIterable, Sendable {
     /// Before any command.
     case welcome
@@ -54,10 +54,10 @@ struct HostileCostTests {
     case login
     /// Instead of the answers to commands.
     case command
-    /// By the connection that listens: instead of the confirmation, and behind it.
+    /// By the listening connection: instead of the confirmation, and after it.
     case inboxLogin, inbox
 
-    /// What the process is to do.
+    /// The name of the ordeal for the process.
     var ordeal: String {
       switch self {
       case .welcome, .login: "connect"
@@ -66,7 +66,7 @@ struct HostileCostTests {
       }
     }
 
-    /// The calls it has to tell of.
+    /// The calls that the process has to report.
     var calls: [String] {
       switch self {
       case .welcome, .login: ["connect"]
@@ -92,7 +92,7 @@ struct HostileCostTests {
     try await expectCheap(moment) { _ in attack.answer }
   }
 
-  @Test("An attack by well-formed grants costs no more than another")
+  @Test("An attack by well-formed grants costs no more than other attacks")
   func grants() async throws {
     try await Self.expectCheap(.inbox) { channel in
       let grant = FakeAnswer.bulkText("1000000000000000 1 token 3:key")
@@ -100,14 +100,14 @@ struct HostileCostTests {
     }
   }
 
-  /// In KiB; the address sanitizer keeps what was freed for a while, and surrounds everything.
+  /// In KiB; the address sanitizer keeps freed memory for a while, and surrounds each allocation.
   #if ADDRESS_SANITIZER
     private static let mostMemory = 512 << 10
   #else
     private static let mostMemory = 64 << 10
   #endif
 
-  /// Makes an attack that may depend on the name of the channel of the connection that listens.
+  /// Makes an attack that may depend on the channel of the listening connection.
   private static func expectCheap(
     _ moment: Moment, _ answer: @escaping @Sendable (String) -> FakeAnswer
   ) async throws {
@@ -159,7 +159,7 @@ struct HostileCostTests {
     }
   }
 
-  /// Runs the helper program, and returns what it has printed.
+  /// Runs the helper program, and returns its output.
   private static func ordeal(_ url: String, _ name: String) async -> (status: Int32, output: String)
   {
     let process = Process()
@@ -170,7 +170,7 @@ struct HostileCostTests {
     process.standardOutput = pipe
     return await withCheckedContinuation { continuation in
       process.terminationHandler = { process in
-        // A few lines, for which a pipe has room.
+        // The output has a few lines, which fit into a pipe.
         let output = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
         continuation.resume(
           returning: (process.terminationStatus, String(decoding: output ?? Data(), as: UTF8.self)))

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A reply", .timeLimit(.minutes(2)), .serialized)
 struct HostileReplyTests {
-  /// A reply that is no answer to anything, or a broken one.
+  /// A reply that answers nothing, or a broken one.
   struct Payload: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let text: String
@@ -55,7 +55,7 @@ struct HostileReplyTests {
     }
   }
 
-  /// Which command gets the reply, and in what call.
+  /// The command that gets the reply, and its call.
   enum Target: String, CaseIterable, Sendable {
     case login, connectHook, set, increment, getRange, poll
     case inspect, forceRelease, extend, release
@@ -73,10 +73,10 @@ struct HostileReplyTests {
   }
 
   @Test(
-    "A reply that makes no sense ends in time with a lock or a typed error, and the next call works",
+    "After a nonsensical reply, the call ends in time with a lock or a typed error, and the next call works",
     arguments: Payload.all)
   func nonsense(_ payload: Payload) async throws {
-    // In a process of its own, so that a crash is seen as what it is.
+    // Runs in a separate process, so that a crash is recognized.
     let text: String = payload.text
     await #expect(processExitsWith: .success) { [text = text as String] in
       try await withThrowingTaskGroup { group in
@@ -91,7 +91,7 @@ struct HostileReplyTests {
     }
   }
 
-  /// Makes a call that gets the reply, and one after the server has come to its senses.
+  /// Makes a call that gets the reply, and another after the server has recovered.
   private static func suffer(_ text: String, as target: Target) async throws -> Duration {
     let isHostile = Shared(target == .login || target == .connectHook)
     let server = try FakeServer(.unixSocket) { command, _, _ in
@@ -146,7 +146,7 @@ struct HostileReplyTests {
     #expect(!"\(error)".utf8.contains { $0 < 0x20 }, "control characters: \(error)")
   }
 
-  /// Elements that are short enough each, and too many together.
+  /// Elements that are short enough each, but too many together.
   enum Element: String, CaseIterable, Sendable {
     case arraysOfNumbers, strings
 
@@ -158,9 +158,9 @@ struct HostileReplyTests {
     }
   }
 
-  @Test("A reply without an end is cut off before it fills the memory", arguments: Element.allCases)
+  @Test("An endless reply is cut off before it fills the memory", arguments: Element.allCases)
   func endless(_ element: Element) async throws {
-    // Some 8 MB, and the two arrays around them would take 250 times more.
+    // Some 8 MB; the two arrays around them would take 250 times more.
     let text = "*1024\r\n*1024\r\n" + String(repeating: element.text, count: 2000)
     let server = try FakeServer(.unixSocket) { command, _, _ in
       command.name == "EVALSHA" ? .send(text) : nil

@@ -7,7 +7,7 @@ import Testing
 struct HostileServerTests {
   // MARK: Time
 
-  /// What is asked of the server once a lock is held, and the rest.
+  /// The requests that follow once a lock is held, and the others.
   enum Operation: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case acquire, acquireIfAvailable, inspect, forceRelease, extend, release
 
@@ -16,7 +16,7 @@ struct HostileServerTests {
 
   @Test("A server that answers in drips cannot stretch a timeout", arguments: Operation.allCases)
   func drip(_ operation: Operation) async throws {
-    // Complete after 10 s.
+    // The answer is complete after 10 s.
     let slow = "*2\r\n$85\r\n\(String(repeating: "x", count: 85))\r\n:100\r\n"
     try await expectTimeout(of: operation) { .drip(slow, every: .milliseconds(100)) }
   }
@@ -32,7 +32,7 @@ struct HostileServerTests {
   ) async throws {
     let key = uniqueKey()
     let server = try FakeServer { command, _, _ in
-      // With the first extension it also asks how memory is used.
+      // With the first extension, it also asks for the use of memory.
       let isAffected =
         operation == .acquire || operation == .acquireIfAvailable
         ? !["CLIENT", "EVAL"].contains(command.name)
@@ -64,7 +64,7 @@ struct HostileServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("A server that accepts and says nothing ends the connecting in time")
+  @Test("If a server accepts and stays silent, connecting fails in time")
   func neverAnswers() async throws {
     let server = try FakeServer { _, _, _ in .silence }
     defer { server.stop() }
@@ -77,7 +77,7 @@ struct HostileServerTests {
   }
 
   @Test(
-    "A server that hangs up in the middle of a reply is asked again, and is not believed before")
+    "If a server hangs up within a reply, the reply is not believed, and the request is repeated")
   func cut() async throws {
     let key = uniqueKey()
     let reply = "*5\r\n$6\r\nholder\r\n:1000\r\n:0\r\n*0\r\n:0\r\n"
@@ -94,14 +94,14 @@ struct HostileServerTests {
       } else {
         #expect(attempt.error?.code == .unreachable, "after \(count) bytes")
       }
-      // After a whole reply, the hanging up may meet this one.
+      // After a complete reply, this request may meet the hang-up.
       let again = await Attempt { try await locker.inspect(key) }
       let status = again.error == nil ? try again.result.get() : try await locker.inspect(key)
       #expect(status?.holder.value == "holder", "after \(count) bytes")
     }
   }
 
-  /// What can be said to a `SET`, with a name for the output of the tests.
+  /// Possible answers to a `SET`, with names for the output of the tests.
   enum Nonsense: String, CaseIterable, Sendable {
     case nothing, garbage, negativeLength, tooManyReplies, end
 
@@ -117,7 +117,7 @@ struct HostileServerTests {
   }
 
   @Test(
-    "An acquisition is taken back on the line on which the server got it",
+    "An acquisition is undone on the line on which the server got it",
     arguments: Nonsense.allCases)
   func takenBackInPlace(_ nonsense: Nonsense) async throws {
     let server = try FakeServer { command, connection, _ in
@@ -130,17 +130,17 @@ struct HostileServerTests {
     _ = await Attempt { try await locker.acquire(uniqueKey(), options: options) }
     await eventually("the first line is given up") { server.isOver(0) }
     let token = try #require(server.commands[0].first { $0.name == "SET" }).words[2]
-    // On another line it may come before the acquisition, and that would stay then.
+    // On another line, the clean-up might overtake the acquisition, which would stay then.
     #expect(server.commands[0].contains { $0.name.hasPrefix("EVAL") && $0.words.contains(token) })
   }
 
-  // MARK: Answers that are not one's own
+  // MARK: Answers to other requests
 
-  @Test("A reply that comes after the timeout is no other caller's answer")
+  @Test("A reply that comes after the timeout is never taken for another caller's answer")
   func lateReply() async throws {
     let (late, next) = (uniqueKey("late"), uniqueKey("next"))
     let server = try FakeServer { command, _, _ in
-      // The others' replies queue up behind this one.
+      // The other replies queue up behind this one.
       command.name == "SET" && command.words[1] == late
         ? FakeAnswer(.pause(.milliseconds(300))) + "+OK\r\n" : nil
     }
@@ -155,12 +155,12 @@ struct HostileServerTests {
     let attempts = server.commands[0].filter { $0.name == "SET" && $0.words[1] == next }
     #expect(attempts.map { $0.words[2] } == [lock.token])
     let given = server.commands[0].filter { $0.name == "SET" && $0.words[1] == late }
-    await eventually("what may be left of the first is taken back") {
+    await eventually("the first acquisition is undone") {
       given.allSatisfy { server.hasTakenBack($0.words[2]) }
     }
   }
 
-  @Test("A reply that comes after the caller was cancelled is no other caller's answer")
+  @Test("A reply that comes after a cancellation is never taken for another caller's answer")
   func cancelledReply() async throws {
     let (late, next) = (uniqueKey("late"), uniqueKey("next"))
     let server = try FakeServer { command, _, _ in
@@ -180,27 +180,27 @@ struct HostileServerTests {
     #expect(server.connectionCount == 1)
   }
 
-  @Test("A server that answers twice loses the connection, and no answer is the wrong one's")
+  @Test("If a server answers twice, the connection is dropped, and no caller gets a wrong answer")
   func duplicate() async throws {
     let (first, second) = (uniqueKey("first"), uniqueKey("second"))
     let server = try FakeServer { command, _, _ in
       guard command.name == "EVALSHA" else { return nil }
       let holder = "holder of \(command.words[3])"
       let answer = "*5\r\n$\(holder.utf8.count)\r\n\(holder)\r\n:1000\r\n:0\r\n*0\r\n:0\r\n"
-      // In one go: what comes behind the next command nobody can tell from its answer.
+      // Sent at once: an answer that comes after the next command cannot be told from its own.
       return .send(command.words[3] == first ? answer + answer : answer)
     }
     defer { server.stop() }
     let locker = try await Locker(url: server.url)
     let attempt = await Attempt { try await locker.inspect(first) }
-    #expect(attempt.error?.code == .unreachable, "whose answer the first was nobody knows")
+    #expect(attempt.error?.code == .unreachable, "the first answer may belong to another request")
     #expect(try await locker.inspect(second)?.holder.value == "holder of \(second)")
     await eventually("the connection is dropped") { server.isOver(0) }
     #expect(server.connectionCount == 2)
   }
 
   @Test(
-    "A server that speaks unasked is not listened to",
+    "Unsolicited bytes from a server are ignored",
     arguments: ["+OK\r\n", "$5\r\nhe", "\r\n", "*"])
   func unsolicited(_ text: String) async throws {
     let server = try FakeServer()
@@ -215,11 +215,11 @@ struct HostileServerTests {
     #expect(server.connectionCount == 2)
   }
 
-  @Test("A server that spoke unasked before a release does not make that release look late")
+  @Test("Unsolicited bytes before a release do not make the release look late")
   func unsolicitedBeforeRelease() async throws {
     let released = Shared(false)
     let server = try FakeServer { command, _, _ in
-      // As a real one: who comes second finds the key gone.
+      // Like a real server: the second release finds the key gone.
       guard command.name.hasPrefix("EVAL"), command.words.count == 9 else { return nil }
       return released.exchange(true) ? "*2\r\n:0\r\n:0\r\n" : "*2\r\n:1\r\n:0\r\n"
     }
@@ -230,7 +230,7 @@ struct HostileServerTests {
     #expect(try await lock.release() == .released)
   }
 
-  @Test("A server that speaks before it is asked is not believed to have answered the login")
+  @Test("Bytes from a server before the login are not taken for the login's answer")
   func unsolicitedWelcome() async throws {
     let server = try FakeServer { command, _, _ in
       command.name == "AUTH" ? "-WRONGPASS invalid username-password pair\r\n" : nil
@@ -252,7 +252,7 @@ struct HostileServerTests {
 }
 
 extension FakeServer {
-  /// Whether the script was sent that gives a token back: the one that has it for its last argument.
+  /// Whether the script that undoes a token was sent, with the token as its last argument.
   func hasTakenBack(_ token: String) -> Bool {
     commands.joined().contains { $0.name.hasPrefix("EVAL") && $0.words.contains(token) }
   }

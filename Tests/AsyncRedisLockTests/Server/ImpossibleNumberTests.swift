@@ -3,14 +3,14 @@ import FaultProxy
 import PrivateRedis
 import Testing
 
-@Suite("A number that cannot be", .redisServer(), .timeLimit(.minutes(1)))
+@Suite("An impossible number", .redisServer(), .timeLimit(.minutes(1)))
 struct ImpossibleNumberTests {
   private static let largest: UInt64 = (1 << 53) - 1
   private let client = RedisClient(.current)
   private let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(5))
 
   @Test(
-    "A fencing token beyond 2^53 - 1 is refused, and its locker tells no server of it",
+    "A fencing token beyond 2^53 - 1 is refused, and its locker sends it to no server",
     arguments: ["EVAL", "INCR"])
   func notRemembered(command name: String) async throws {
     let server = try FakeServer { command, _, _ in
@@ -26,7 +26,7 @@ struct ImpossibleNumberTests {
       #expect(attempt.error?.code == .unreachable)
     } else {
       let locker = try await Locker(url: server.url)
-      // The second request is a script, and that is answered well.
+      // The second request is a script, which gets a good answer.
       let lock = try await locker.acquire(uniqueKey(), options: options)
       #expect(lock.fencingToken ?? .max <= Self.largest)
     }
@@ -35,7 +35,7 @@ struct ImpossibleNumberTests {
   }
 
   @Test(
-    "A counter that is beyond 2^53 - 1 gives an error that says so, and leaves no key",
+    "If the counter is beyond 2^53 - 1, the error says so, and no key is left",
     arguments: [largest, largest + 1, 9_223_372_036_854_775_807])
   func counterBeyond(value: UInt64) async throws {
     let prefix = uniqueKey("prefix")
@@ -48,12 +48,12 @@ struct ImpossibleNumberTests {
       #expect(attempt.duration < .seconds(4))
       for key in keys { await eventually { try client("EXISTS", key).integer == 0 } }
     }
-    // A detached lock stays what it is.
+    // A detached lock stays as it is.
     try client("SET", "left" + prefix, "left", "PX", "10000")
     let check = DetachedLock(keys: ["left" + prefix], token: "left", fencingToken: 1)
     let adopting = await Attempt { try await locker.adopt(check, options: options) }
     #expect(adopting.error?.message.contains("2^53 - 1") == true, "\(adopting.result)")
-    // A waiter is told as well.
+    // A waiter gets the same error.
     let key = uniqueKey()
     try client("SET", key, "someone's", "PX", "1000")
     let attempt = await Attempt { try await locker.acquire(key, options: options) }
@@ -62,7 +62,7 @@ struct ImpossibleNumberTests {
     try await locker.acquire(uniqueKey(), options: options).release()
   }
 
-  @Test("The largest fencing token that can be is given out")
+  @Test("The largest possible fencing token is issued")
   func largestToken() async throws {
     let prefix = uniqueKey("prefix")
     let locker = try await Locker(on: .current) { $0.keyPrefix = prefix }
@@ -73,7 +73,7 @@ struct ImpossibleNumberTests {
   }
 
   @Test(
-    "A time to live or a count that no server can count to makes an answer of the wrong kind",
+    "An impossible time to live or count makes an answer of the wrong kind",
     arguments: [
       ("-2", "0", true), ("-3", "0", false), ("9007199254740992", "0", true),
       ("9007199254740993", "0", false), ("1000", "2147483647", true),
@@ -92,7 +92,7 @@ struct ImpossibleNumberTests {
   }
 
   @Test(
-    "An answer that is followed by bytes nobody asked for is no answer", arguments: [":1\r\n", "+"])
+    "An answer that is followed by unsolicited bytes is refused", arguments: [":1\r\n", "+"])
   func surplus(bytes: String) async throws {
     let isHostile = Shared(true)
     let server = try FakeServer { command, _, _ in
@@ -108,7 +108,7 @@ struct ImpossibleNumberTests {
   }
 
   @Test(
-    "An answer of the wrong kind to the login makes no connection",
+    "If the login gets an answer of the wrong kind, connecting fails",
     arguments: ["AUTH", "SELECT"], [":1\r\n", "$2\r\nOK\r\n", "+QUEUED\r\n", "*0\r\n"])
   func login(command name: String, answer: String) async throws {
     let server = try FakeServer { command, _, _ in command.name == name ? .send(answer) : nil }

@@ -2,14 +2,14 @@ import AsyncRedisLock
 import PrivateRedis
 import Testing
 
-/// With other clients that lock by `SET NX PX` and compare-and-delete scripts.
+/// Uses other clients, which lock by `SET NX PX` and compare-and-delete scripts.
 @Suite("A lock among other clients", .timeLimit(.minutes(2)), .redisServer())
 struct InteropTests {
   let compareAndDelete = """
     if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) else return 0 end
     """
 
-  @Test("A lock is one string with its ttl in milliseconds, for other clients")
+  @Test("For other clients, a lock is one string with its ttl in milliseconds")
   func format() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     let lock = try await locker.acquire(key, options: LockOptions(ttl: .milliseconds(2345)))
@@ -24,7 +24,7 @@ struct InteropTests {
     #expect(try client("SET", key, "theirs", "NX", "PX", "1000").string == "OK")
   }
 
-  @Test("A lock waits for a key that another client holds, and takes it when it is released")
+  @Test("An acquisition waits for another client's key, and takes it when it is released")
   func excluded() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     #expect(try client("SET", key, "theirs", "NX", "PX", "60000").string == "OK")
@@ -44,7 +44,7 @@ struct InteropTests {
     #expect(try client("GET", key).string == lock.token)
   }
 
-  @Test("A lock takes a key that another client lets expire, soon after it does")
+  @Test("If another client lets its key expire, an acquisition takes it soon afterwards")
   func expiry() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     _ = try client("SET", key, "theirs", "NX", "PX", "300")
@@ -57,7 +57,7 @@ struct InteropTests {
   }
 
   @Test(
-    "Keys with any bytes count as they are for other clients",
+    "Keys with any bytes are the same keys for other clients",
     arguments: ["a\0b", "line\nfeed\r\n", "schlüssel 🔑", "%s %n"])
   func anyBytes(name: String) async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
@@ -77,7 +77,7 @@ struct InteropTests {
     #expect(try await lock.release() == .released)
   }
 
-  @Test("A huge value of another client does no harm to a waiter")
+  @Test("A huge value of another client does not harm a waiter")
   func hugeValue() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     _ = try client("SET", key, String(repeating: "x", count: 8 << 20))

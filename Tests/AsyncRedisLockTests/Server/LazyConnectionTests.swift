@@ -9,7 +9,7 @@ import Testing
   import ServiceLifecycle
 #endif
 
-@Suite("A locker that connects when it is needed", .timeLimit(.minutes(2)))
+@Suite("A locker that connects on demand", .timeLimit(.minutes(2)))
 struct LazyConnectionTests {
   @Test("A bad URL or configuration is refused at once, without a server")
   func refused() throws {
@@ -21,7 +21,7 @@ struct LazyConnectionTests {
     #expect(options?.code == .invalidOptions)
   }
 
-  @Test("A locker connects with its first call, and not before", .redisServer())
+  @Test("A locker connects with its first call, not earlier", .redisServer())
   func firstCall() async throws {
     let server = RedisServer.current
     var configuration = try LockerConfiguration(url: server.url)
@@ -51,7 +51,8 @@ struct LazyConnectionTests {
 
   #if ServiceLifecycle
     @Test(
-      "A service whose server is down at its start comes up, says so, and recovers", .redisServer())
+      "A service comes up while its server is down, logs that, and recovers later",
+      .redisServer())
     func service() async throws {
       let server = RedisServer.current
       server.kill()
@@ -79,7 +80,7 @@ struct LazyConnectionTests {
 
 @Suite("The health of a locker", .timeLimit(.minutes(2)))
 struct HealthTests {
-  @Test("A ping is answered, and tells how long that took", .redisServer())
+  @Test("A ping returns the round-trip time", .redisServer())
   func ping() async throws {
     let locker = try await Locker(on: .current)
     #expect(locker.isConnected)
@@ -90,7 +91,7 @@ struct HealthTests {
   }
 
   @Test(
-    "A ping finds a server that does not answer, and an outage shows in isConnected", .redisServer()
+    "A ping notices a silent server, and an outage shows in isConnected", .redisServer()
   )
   func outage() async throws {
     let server = RedisServer.current
@@ -108,7 +109,7 @@ struct HealthTests {
     #expect(locker.isConnected)
   }
 
-  @Test("A user who may not ping is answered all the same", .redisServer())
+  @Test("A ping also works for a user without that permission", .redisServer())
   func noPermission() async throws {
     let name = uniqueKey("user")
     try RedisClient(.current)(words: [

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A lock", .timeLimit(.minutes(2)), .redisServer())
 struct LockTests {
-  @Test("A release says what became of the lock, each time the same")
+  @Test("A release reports the outcome, and the same each time it is called")
   func releaseOutcomes() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let released = try await locker.acquire(uniqueKey())
@@ -25,7 +25,7 @@ struct LockTests {
     #expect(try client("GET", taken.keys[0]).string == "theirs")
   }
 
-  @Test("A lock on several keys releases those that are still its own")
+  @Test("A lock on several keys releases those that it still holds")
   func partialRelease() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b"), uniqueKey("c")]
@@ -57,7 +57,7 @@ struct LockTests {
     #expect(outcomes == [.released])
   }
 
-  @Test("A lock is released though the task that releases it is cancelled")
+  @Test("A lock is released even if the releasing task is cancelled")
   func shieldedRelease() async throws {
     let locker = try await Locker(on: .current)
     let key = uniqueKey()
@@ -78,7 +78,7 @@ struct LockTests {
     #expect(lock.remaining > .seconds(58) && lock.remaining <= .seconds(60))
     try await lock.extend(by: .seconds(1))
     #expect(lock.remaining > .seconds(58))
-    // Automatic extensions go on and do not shorten it either.
+    // Automatic extensions continue, and do not shorten it either.
     try await Task.sleep(for: .milliseconds(1200))
     #expect(lock.remaining > .seconds(56))
     #expect(try client("PTTL", key).integer ?? 0 > 56_000)
@@ -127,7 +127,7 @@ struct LockTests {
     #expect(lock.lossReason == .deleted)
   }
 
-  @Test("A lock is not extended when that is turned off")
+  @Test("A lock is not extended if extensions are turned off")
   func noExtension() async throws {
     let locker = try await Locker(on: .current)
     let start = ContinuousClock.now
@@ -151,14 +151,14 @@ struct LockTests {
     await eventually { try keys.allSatisfy { try client("EXISTS", $0).integer == 0 } }
   }
 
-  @Test("A lock cannot be on one of the library's own keys")
+  @Test("The library's own keys cannot be locked")
   func reservedKeys() async throws {
     let locker = try await Locker(on: .current)
     await expectError(.invalidKey) { try await locker.acquire("redis-lock:fence") }
     await expectError(.invalidKey) { try await locker.forceRelease("redis-lock:fence") }
   }
 
-  @Test("A lock survives its locker, and is released by its handle then")
+  @Test("A lock survives its locker, and its handle can still release it")
   func outlivesLocker() async throws {
     let key = uniqueKey()
     var locker: Locker? = try await Locker(on: .current)

@@ -8,7 +8,7 @@ struct LossTests {
     timeout: .seconds(5), ttl: .milliseconds(800), extend: .milliseconds(200))
 
   @Test(
-    "A lock that is deleted or another's is lost at the next extension, and says which",
+    "A lock that is deleted or taken over is lost at the next extension, with the reason",
     .redisServer(), arguments: [nil, "x"])
   func takenAway(value: String?) async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
@@ -23,7 +23,7 @@ struct LossTests {
     #expect(try client("GET", lock.keys[0]).string == value)
   }
 
-  @Test("A lock that is lost in one of its keys gives the others back", .redisServer())
+  @Test("If a lock loses one of its keys, it gives the others back", .redisServer())
   func oneOfSeveral() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
     let keys = [uniqueKey("a"), uniqueKey("b")]
@@ -34,7 +34,7 @@ struct LossTests {
   }
 
   @Test(
-    "A lock whose server hangs or is gone is lost no later than its key can expire",
+    "If the server hangs or is gone, a lock is lost no later than its key can expire",
     .redisServer(), arguments: ["paused", "killed"])
   func serverGone(how: String) async throws {
     let server = RedisServer.current
@@ -46,34 +46,34 @@ struct LossTests {
       }
     }
     await eventually { lock.remaining < .milliseconds(700) }
-    // From here on no extension can be confirmed; what is confirmed before lasts for the ttl.
+    // From here on, no extension can be confirmed; an earlier confirmation lasts for the ttl.
     if how == "paused" { server.pause() } else { server.kill() }
     let last = ContinuousClock.now
     try await lock.waitUntilLost()
     let lost = ContinuousClock.now
     #expect(!lock.isHeld && lock.lossReason == .expired)
     #expect(lost - last < .seconds(2))
-    // The body's task does not wait for the release of what is lost.
+    // The body's task does not wait for the release of the lost lock.
     await expectError(.lost) { try await body.value }
     #expect(ContinuousClock.now - last < .seconds(2))
     if how == "paused" { server.resume() }
   }
 
-  @Test("A lock is never called held when its key can have expired", .redisServer())
+  @Test("A lock is never reported as held once its key can have expired", .redisServer())
   func neverTooLong() async throws {
     let server = RedisServer.current
     let (locker, client, key) = (try await Locker(on: server), RedisClient(server), uniqueKey())
     for _ in 0..<20 {
       let lock = try await locker.acquire(
         key, options: LockOptions(timeout: .seconds(5), ttl: .milliseconds(100), extend: nil))
-      // Seen held after the key was seen gone would be an error, whatever the delays between.
+      // Seeing it held after the key was seen gone would be an error, whatever the delays in between.
       while try client("EXISTS", key).integer == 1 { try await Task.sleep(for: .milliseconds(1)) }
       #expect(!lock.isHeld)
     }
   }
 
   @Test(
-    "A wait for a loss with a margin ends in time, and not while extensions succeed", .redisServer()
+    "A wait for a loss with a margin ends in time, but not while extensions succeed", .redisServer()
   )
   func warning() async throws {
     let server = RedisServer.current
@@ -95,7 +95,7 @@ struct LossTests {
   }
 
   @Test(
-    "A lock that is lost or released ends every wait for that, and a cancelled task its own",
+    "The loss or release of a lock ends every wait for its loss, and a cancellation only its own task's wait",
     .redisServer())
   func waitsEnd() async throws {
     let locker = try await Locker(on: .current)
@@ -112,13 +112,13 @@ struct LossTests {
     #expect(lock.lossReason == nil)
   }
 
-  @Test("A lock is lost as soon as any answer says that it is not ours", .redisServer())
+  @Test("A lock is lost as soon as any answer shows that it is not ours", .redisServer())
   func toldByDrawing() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let lock = try await locker.acquire(
       key, options: LockOptions(ttl: .seconds(30), extend: .seconds(10)))
     try RedisClient(.current)("SET", key, "another's")
-    // A waiter of the same locker: fencing tokens are drawn for handing the lock on.
+    // A waiter of the same locker makes the holder draw fencing tokens for handing on.
     let waiter = Task {
       try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(500)))
     }

@@ -3,20 +3,19 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// What a user of the server has to be allowed so that the library works.
+/// Tests which permissions a user of the server needs for the library.
 @Suite("A restricted user", .timeLimit(.minutes(2)), .redisServer(), .serialized)
 struct PermissionTests {
-  /// The commands that the library cannot do without, but for another database than 0 and the
-  /// connection's name.
+  /// The commands that the library always needs, except for the connection's name and databases other than 0.
   private static let commands = [
     "set", "get", "getrange", "del", "pexpire", "pttl", "incr", "incrby", "time", "eval", "evalsha",
   ]
-  /// Those that it uses when no fencing tokens are wanted.
+  /// The commands that it needs without fencing tokens.
   private static let unfencedCommands = [
     "set", "get", "getrange", "del", "pexpire", "pttl", "eval", "evalsha",
   ]
 
-  /// What it takes to wait in the server's queue, and to hand locks on.
+  /// The commands for waiting in the server's queue and for handing on.
   private static let queueing = [
     "exists", "zadd", "zrange", "zscore", "zrem", "hget", "hset", "hdel", "incr", "incrby", "time",
     "publish", "subscribe", "pubsub|numsub", "ping",
@@ -24,9 +23,9 @@ struct PermissionTests {
 
   private let admin = RedisClient(.current)
 
-  // MARK: Enough
+  // MARK: Enough permissions
 
-  @Test("A user with no more rights than needed can do everything", arguments: [true, false])
+  @Test("A user with only the needed permissions can do everything", arguments: [true, false])
   func enough(isFencingEnabled: Bool) async throws {
     let patterns = isFencingEnabled ? ["~locks:*", "~redis-lock:*"] : ["~locks:*"]
     let user = try makeUser(
@@ -34,7 +33,7 @@ struct PermissionTests {
     try await exercise(connect(as: user) { $0.isFencingEnabled = isFencingEnabled })
   }
 
-  @Test("A user with the rights of the README can do everything, and nothing else")
+  @Test("A user with the permissions of the README can do everything, and nothing else")
   func readme() async throws {
     let rules = try LeastPrivilege.rules().map { $0 == "~invoices:*" ? "~locks:*" : $0 }
     #expect(rules.contains("~locks:*"), "the README's locks are under invoices:")
@@ -47,8 +46,8 @@ struct PermissionTests {
   }
 
   @Test(
-    "All tests log in as the restricted user when that is asked for",
-    .enabled("The tests run as a user who may do everything.") { LeastPrivilege.isWanted })
+    "All tests log in as the restricted user if the environment requests it",
+    .enabled("The tests run as a user with all permissions.") { LeastPrivilege.isWanted })
   func isUsed() async throws {
     _ = try await Locker { $0.clientName = "checked" }
     let clients = try admin("CLIENT", "LIST").string?.split(separator: "\n") ?? []
@@ -56,7 +55,7 @@ struct PermissionTests {
     #expect(client.contains(" user=least "))
   }
 
-  @Test("A look at a key that a user may not touch takes nothing from its other locks")
+  @Test("Inspecting a forbidden key does not affect a user's other locks")
   func lookAtForeignKey() async throws {
     let user = try makeUser(
       Self.commands + Self.queueing, patterns: ["~locks:*", "~redis-lock:*"],
@@ -71,7 +70,7 @@ struct PermissionTests {
     let start = ContinuousClock.now
     try await lock.release()
     let taken = try await next.value
-    // Handed on, and not polled for after seconds.
+    // Handed on, rather than found by a poll after seconds.
     #expect(start.duration(to: .now) < .seconds(1))
     #expect(taken.token.hasPrefix("rl1n"))
     try await taken.release()
@@ -88,7 +87,7 @@ struct PermissionTests {
       try await connect(as: user) { $0.isFencingEnabled = isFencingEnabled }
     )
     let key = "locks:" + uniqueKey("queue")
-    // Whoever polls does so after an hour.
+    // A waiter that polls does so only after an hour.
     let options = LockOptions(retry: .seconds(3600), timeout: .seconds(30))
     let held = try await first.acquire(key, options: options)
     let waiter = Task { try await second.acquire(key, options: options) }
@@ -101,7 +100,7 @@ struct PermissionTests {
     try await lock.release()
   }
 
-  @Test("A user with one right less cannot do everything", arguments: commands)
+  @Test("A user with one permission less cannot do everything", arguments: commands)
   func tooFew(_ missing: String) async throws {
     let user = try makeUser(Self.commands.filter { $0 != missing })
     let attempt = await Attempt { try await exercise(connect(as: user)) }
@@ -109,7 +108,8 @@ struct PermissionTests {
   }
 
   @Test(
-    "A user without fencing tokens needs all the rights that are left", arguments: unfencedCommands)
+    "A user without fencing tokens needs all the remaining permissions", arguments: unfencedCommands
+  )
   func tooFewUnfenced(_ missing: String) async throws {
     let user = try makeUser(Self.unfencedCommands.filter { $0 != missing }, patterns: ["~locks:*"])
     let attempt = await Attempt {
@@ -146,18 +146,18 @@ struct PermissionTests {
     }
   }
 
-  // MARK: Not enough
+  // MARK: Too few permissions
 
   @Test(
-    "A user without a needed right is told so at once, and leaves no key",
-    // Several keys are taken by a script, and that does without INCR and GETRANGE.
+    "If a user lacks a needed permission, the call fails at once and leaves no key",
+    // A script takes several keys, without INCR and GETRANGE.
     arguments: [("set", 1...2), ("incr", 1...1), ("incrby", 2...2), ("getrange", 1...1)])
   func refused(_ missing: String, keyCounts: ClosedRange<Int>) async throws {
     let user = try makeUser(Self.commands.filter { $0 != missing })
     await expectRefusal(as: user, "locks:" + uniqueKey("refused"), keyCounts)
   }
 
-  @Test("A user must not lock a key that its rules do not allow, and is told so at once")
+  @Test("If a user's rules do not allow a key, locking it fails at once")
   func foreignKey() async throws {
     let user = try makeUser(Self.commands)
     let key = uniqueKey("foreign")
@@ -169,7 +169,7 @@ struct PermissionTests {
     }
   }
 
-  @Test("A user without the right to the fence counter is told so at once, and leaves no key")
+  @Test("If a user may not use the fence counter, the call fails at once and leaves no key")
   func foreignPrefix() async throws {
     let user = try makeUser(Self.commands, patterns: ["~locks:*"])
     await expectRefusal(as: user, "locks:" + uniqueKey("fence"))
@@ -189,7 +189,7 @@ struct PermissionTests {
     }
   }
 
-  @Test("A user that loses a right while it holds a lock loses the lock when its validity ends")
+  @Test("A holder that loses a permission loses its lock when the lock's validity ends")
   func takenAway() async throws {
     let user = try makeUser(Self.commands)
     let options = LockOptions(ttl: .milliseconds(500), extend: .milliseconds(100))
@@ -225,12 +225,12 @@ struct PermissionTests {
     }
   }
 
-  /// What did not work.
+  /// The action that failed.
   private struct Failure: Error {
     let step: String
   }
 
-  /// Does all that the library can do, on a server that knows no script yet; throws when anything fails.
+  /// Uses everything the library offers, on a server without any script; throws if anything fails.
   private func exercise(_ locker: Locker) async throws {
     func check(_ step: String, _ isRight: Bool) throws {
       if !isRight { throw Failure(step: step) }
@@ -254,7 +254,7 @@ struct PermissionTests {
     let both = try await locker.acquire(keys, options: options)
     try check("force", try await locker.forceRelease(keys[1])?.value == both.token)
     try check("releasing both", try await both.release() == .deleted)
-    // The counter is lost, and has to be raised.
+    // The counter is lost, and must be raised.
     try admin("DEL", "redis-lock:fence", "our-locks:fence")
     try await locker.acquire(keys[2], options: options).release()
   }

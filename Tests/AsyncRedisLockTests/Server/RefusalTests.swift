@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A server that refuses for good", .timeLimit(.minutes(2)), .redisServer())
 struct RefusalTests {
-  /// So long that a call that waits in vain is seen.
+  /// So long that a call that waits in vain is noticed.
   private static let patient = LockOptions(timeout: .seconds(30))
 
   private let client = RedisClient(.current)
@@ -26,7 +26,7 @@ struct RefusalTests {
   // MARK: The server's state
 
   @Test(
-    "A server whose memory is full refuses new locks and keeps those that there are", .redisServer()
+    "A server whose memory is full refuses new locks and keeps existing ones", .redisServer()
   )
   func outOfMemory() async throws {
     let (client, locker) = (RedisClient(.current), try await Locker())
@@ -38,7 +38,7 @@ struct RefusalTests {
     await expectRefusal("OOM") { try await locker.acquire(key, options: Self.patient) }
     await expectRefusal("OOM") { try await locker.acquire([key, "b"], options: Self.patient) }
     await expectRefusal("OOM") { try await locker.acquireIfAvailable(key) }
-    // A new connection cannot raise the fence counter, and that is for the first lock to say.
+    // A new connection cannot raise the fence counter; the first acquisition reports that.
     let second = try await Locker()
     await expectRefusal("OOM") { try await second.acquire(key, options: Self.patient) }
     #expect(try client("EXISTS", key) == .integer(0))
@@ -54,14 +54,14 @@ struct RefusalTests {
     try client("CONFIG", "SET", "maxmemory", "0")
     let first = try await locker.acquire(key)
     #expect(first.fencingToken ?? 0 > number)
-    // Who waits can raise the counter as well as who finds the lock free.
+    // A waiter can raise the counter, and so can a call that finds the lock free.
     let waiting = Task { try await second.acquire(key, options: Self.patient) }
     await eventually { try client("ZCARD", "redis-lock:queue:{\(key)}") == .integer(1) }
     try await first.release()
     #expect(try await waiting.value.fencingToken ?? 0 > first.fencingToken ?? .max)
   }
 
-  @Test("A server that cannot save refuses, and the caller is told at once", .redisServer())
+  @Test("If a server cannot save, it refuses, and the caller is told at once", .redisServer())
   func misconfigured() async throws {
     let server = RedisServer.current
     let (client, locker) = (RedisClient(server), try await Locker())
@@ -76,7 +76,7 @@ struct RefusalTests {
     }
     let key = uniqueKey()
     await expectRefusal("MISCONF") { try await locker.acquire(key, options: Self.patient) }
-    // It is not extended, and nobody says so in time but the clock.
+    // The lock is not extended, and only the clock tells its holder in time.
     try await held.waitUntilLost()
     #expect(held.lossReason == .expired)
     try client("CONFIG", "SET", "save", "")
@@ -85,7 +85,7 @@ struct RefusalTests {
 
   // MARK: Keys
 
-  @Test("A key that is no string is refused, and is left alone", arguments: [true, false])
+  @Test("A key that is not a string is refused and left alone", arguments: [true, false])
   func wrongType(isFencingEnabled: Bool) async throws {
     let key = uniqueKey()
     try client("RPUSH", key, "element")
@@ -101,7 +101,7 @@ struct RefusalTests {
     #expect(try client("PTTL", key) == .integer(-1))
   }
 
-  @Test("A held key that is no string any more loses the lock, and the key stays")
+  @Test("If a held key is no longer a string, the lock is lost and the key stays")
   func wrongTypeLater() async throws {
     let locker = try await Locker()
     let lock = try await locker.acquire(
@@ -116,7 +116,7 @@ struct RefusalTests {
   }
 
   @Test(
-    "A broken fence counter is refused, and leaves no key",
+    "If the fence counter is broken, acquisitions are refused and leave no key",
     arguments: [["LPUSH", "x"], ["SET", "words"], ["SET", "9223372036854775807"]])
   func brokenFence(_ command: [String]) async throws {
     let (key, other, prefix) = (uniqueKey(), uniqueKey("other"), uniqueKey("prefix") + ":")
@@ -127,7 +127,7 @@ struct RefusalTests {
     await expectRefusal(code) { try await locker.acquire([key, other], options: Self.patient) }
     await expectRefusal(code) { try await locker.acquireIfAvailable(key) }
     await eventually { try client("EXISTS", key, other) == .integer(0) }
-    // Who needs no numbers is not disturbed.
+    // A locker without fencing tokens is not affected.
     let unfenced = try await Locker {
       $0.keyPrefix = prefix
       $0.isFencingEnabled = false
@@ -137,7 +137,7 @@ struct RefusalTests {
     try await locker.acquire(key).release()
   }
 
-  @Test("A fence counter that breaks while locks are taken leaves no key")
+  @Test("If the fence counter breaks while locks are taken, no key is left")
   func fenceBreaksLater() async throws {
     let (key, prefix) = (uniqueKey(), uniqueKey("prefix") + ":")
     let locker = try await Locker { $0.keyPrefix = prefix }
@@ -150,7 +150,7 @@ struct RefusalTests {
 
   // MARK: Databases
 
-  @Test("A database that does not exist is refused when it is connected to")
+  @Test("A database that does not exist is refused when the locker connects")
   func badDatabase() async throws {
     await expectRefusal("ERR", .connect) {
       try await Locker {

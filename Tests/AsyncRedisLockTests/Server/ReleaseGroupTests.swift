@@ -12,7 +12,7 @@ struct ReleaseGroupTests {
 
   private let client = RedisClient(.current)
 
-  /// Locks whose connection is gone, so that releases gather until there is another.
+  /// Locks whose connection is gone, so that releases gather until there is another connection.
   private struct Stage {
     let proxy: FaultProxy
     let locker: Locker
@@ -20,7 +20,7 @@ struct ReleaseGroupTests {
 
     var keys: [String] { locks.map { $0.keys[0] } }
 
-    /// Releases all while nothing can be sent, then lets the next connection be made.
+    /// Releases all locks while nothing can be sent, then lets the next connection be made.
     func release() async throws -> [Attempt<ReleaseOutcome>] {
       try await withThrowingTaskGroup { group in
         for (index, lock) in locks.enumerated() {
@@ -62,7 +62,7 @@ struct ReleaseGroupTests {
     await eventually { try keys.allSatisfy { try client("EXISTS", $0) == .integer(0) } }
   }
 
-  @Test("Each release of a group has its own outcome, and hands on to who waits")
+  @Test("Each release of a group has its own outcome, and hands on to its waiter")
   func outcomes() async throws {
     let stage = try await prepare()
     defer { stage.proxy.stop() }
@@ -80,14 +80,14 @@ struct ReleaseGroupTests {
     }
     let sent = stage.proxy.commands.filter { $0.name.hasPrefix("EVAL") }
     #expect(sent.count(where: Self.isGroup) >= 1)
-    // What the group left.
+    // The keys that the group left as they were.
     let single = sent.filter { $0.words[2] == "4" }
     #expect(Set(single.map { $0.words[3] }) == [keys[3], keys[5], keys[7]])
     #expect(try client("GET", keys[3]).string == "another's")
     #expect(try await next.value.release() == .released)
   }
 
-  @Test("Releases of a group whose answer is lost say released also when another has a key since")
+  @Test("Releases of a group whose answer is lost return released, even if a key has a new holder")
   func answerLost() async throws {
     let stage = try await prepare()
     defer { stage.proxy.stop() }
@@ -109,7 +109,7 @@ struct ReleaseGroupTests {
   }
 
   @Test(
-    "Releases of a group that the server refuses are sent one by one",
+    "If the server refuses a group, its releases are sent one by one",
     arguments: ["NOPERM this user has no permissions to access one of the keys", "ERR no"])
   func refused(error: String) async throws {
     let stage = try await prepare()
@@ -124,14 +124,14 @@ struct ReleaseGroupTests {
     await expectGone(stage)
   }
 
-  @Test("A nonsensical answer to a group is an error for each, and the keys are given back")
+  @Test("A nonsensical answer to a group is an error for each release, and the keys are given back")
   func nonsense() async throws {
     let stage = try await prepare()
     defer { stage.proxy.stop() }
     try disconnect(stage)
     stage.proxy.setScript { message in
       guard let command = message.command, Self.isGroup(command) else { return .forward }
-      // The server never sees it.
+      // The server never receives it.
       if message.direction == .requests { return .replace(Array("*1\r\n$4\r\nPING\r\n".utf8)) }
       return .replace(Array("*2\r\n:\(command.words.last ?? "")\r\n*1\r\n:11\r\n".utf8))
     }
@@ -139,7 +139,7 @@ struct ReleaseGroupTests {
     await expectGone(stage)
   }
 
-  @Test("Releases of a group do not fail before their own time because the first does")
+  @Test("If the first release of a group fails, the others keep their own deadlines")
   func deadlines() async throws {
     let stage = try await prepare { index in
       index == 0 ? LockOptions(ttl: .seconds(2), extend: nil) : Self.options

@@ -9,7 +9,7 @@ struct ResilienceTests {
   static let options = LockOptions(
     timeout: .seconds(10), ttl: .seconds(2), extend: .milliseconds(300))
 
-  /// Does something to the server while a lock is held, and checks that it is kept.
+  /// Disturbs the server while a lock is held, and checks that the lock is kept.
   func expectKept(
     for time: Duration = .seconds(3), sourceLocation: SourceLocation = #_sourceLocation,
     _ disturb: (RedisClient) async throws -> Void
@@ -50,7 +50,7 @@ struct ResilienceTests {
     }
   }
 
-  @Test("A lock survives a script cache that is flushed again and again", .redisServer())
+  @Test("A lock survives a script cache that is flushed repeatedly", .redisServer())
   func scriptFlush() async throws {
     try await expectKept { client in
       for _ in 0..<50 {
@@ -60,7 +60,7 @@ struct ResilienceTests {
     }
   }
 
-  @Test("A lock survives a server that is slow, within the ttl", .redisServer())
+  @Test("A lock survives a slow server, within the ttl", .redisServer())
   func slow() async throws {
     try await expectKept { client in _ = try client("CLIENT", "PAUSE", "700", "ALL") }
   }
@@ -102,7 +102,7 @@ struct ResilienceTests {
             holder.record(index)
             try await Task.sleep(for: .microseconds(200))
             holder.record(-1 - index)
-            // One that has no answer in time goes on in the background.
+            // A call without an answer in time continues in the background.
             _ = try? await lock.release()
           }
         }
@@ -114,13 +114,13 @@ struct ResilienceTests {
     let log = holder.values
     #expect(log.count == 6 * 25 * 2)
     for turn in stride(from: 0, to: log.count, by: 2) {
-      #expect(log[turn + 1] == -1 - log[turn], "two held the lock at once")
+      #expect(log[turn + 1] == -1 - log[turn], "the lock had two holders at once")
     }
     await eventually { try !server.hasKey("turn") }
   }
 
   @Test(
-    "Closing sends waiters away, releases held locks, and refuses later calls",
+    "Closing ends all waits, releases held locks, and refuses later calls",
     .redisServer())
   func close() async throws {
     let server = RedisServer.current
@@ -142,7 +142,7 @@ struct ResilienceTests {
     await locker.close()
   }
 
-  @Test("Closing in the middle of acquisitions leaves nothing of them", .redisServer())
+  @Test("Closing during acquisitions leaves nothing of them behind", .redisServer())
   func closeWhileAcquiring() async throws {
     let server = RedisServer.current
     let client = RedisClient(server)
@@ -152,7 +152,7 @@ struct ResilienceTests {
         Task {
           let lock = try await locker.acquire(
             "\(round)-\(index)", options: LockOptions(timeout: .seconds(20), ttl: .seconds(120)))
-          // Read once: closing may release it in between.
+          // Read only once: closing may release it in between.
           let remaining = lock.remaining
           #expect(remaining == .zero || remaining > .seconds(60))
         }
@@ -173,7 +173,7 @@ struct ResilienceTests {
   }
 
   @Test(
-    "A release while the server cannot be reached is made up for later", .redisServer(listen: .tcp)
+    "If the server is unreachable, a release is made up for later", .redisServer(listen: .tcp)
   )
   func releaseWhileDown() async throws {
     let server = RedisServer.current
@@ -183,7 +183,7 @@ struct ResilienceTests {
     await expectError(.unreachable) { try await lock.release() }
     server.resume()
     await eventually { try !server.hasKey("key") }
-    #expect(try await lock.release() == .released, "nobody else can have taken it")
+    #expect(try await lock.release() == .released, "no other client can have taken it")
   }
 
   @Test(
@@ -203,7 +203,7 @@ struct ResilienceTests {
     }
   }
 
-  @Test("A lock survives a hand-made extension whose outcome is unknown", .redisServer())
+  @Test("A lock survives a manual extension whose outcome is unknown", .redisServer())
   func unknownExtension() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(200) }
@@ -212,20 +212,20 @@ struct ResilienceTests {
     server.pause()
     await expectError(.unreachable) { try await lock.extend(by: .seconds(60)) }
     await expectError(.unreachable) { try await lock.release() }
-    // For longer than the ttl that the lock was taken with.
+    // For longer than the ttl with which the lock was taken.
     try await Task.sleep(for: .seconds(4))
     server.resume()
     await eventually { try !server.hasKey("key") }
   }
 
   #if THREAD_SANITIZER
-    // Everything takes ten times as long there, but the ttl does not.
+    // Everything takes ten times as long there, except the ttl.
     static let burstSize = 2000
   #else
     static let burstSize = 20_000
   #endif
 
-  @Test("Thousands of handles that are dropped at once release all their locks", .redisServer())
+  @Test("Thousands of handles that are dropped at once release all of their locks", .redisServer())
   func burst() async throws {
     let server = RedisServer.current
     let locker = try await Locker(on: server)
@@ -258,6 +258,6 @@ struct ResilienceTests {
     #expect(ContinuousClock.now - start < .milliseconds(900))
     #expect(!lock.isHeld)
     server.resume()
-    await eventually("what was written before is done") { try !server.hasKey("key") }
+    await eventually("the earlier commands are executed") { try !server.hasKey("key") }
   }
 }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite("A password that is rotated", .timeLimit(.minutes(2)))
 struct RotatedPasswordTests {
-  @Test("After a refusal a login is tried once a second at most, and errors say so", .redisServer())
+  @Test(
+    "After a refusal, a login is tried at most once a second, and errors say so", .redisServer())
   func onceASecond() async throws {
     let (server, admin) = (RedisServer.current, RedisClient(.current))
     let name = uniqueKey("user")
@@ -20,7 +21,7 @@ struct RotatedPasswordTests {
       $0.password = "first"
     }
     let waiter = try await Locker(on: server).acquire("held", options: .patient)
-    // So that there are two connections that log in.
+    // Makes two connections log in.
     await expectError(.timeout) {
       try await locker.acquire("held", options: LockOptions(timeout: .milliseconds(200)))
     }
@@ -47,7 +48,7 @@ struct RotatedPasswordTests {
     try await waiter.release()
   }
 
-  @Test("Of logins that were refused the gate lets one a second through, and all after a success")
+  @Test("After a refusal, the gate lets one login a second through; after a success, all")
   func gate() {
     let (gate, start) = (LoginGate(), Instant.now)
     #expect(gate.admit(at: start) == .go && gate.admit(at: start) == .go)
@@ -64,7 +65,7 @@ struct RotatedPasswordTests {
     #expect(gate.refusal(at: start + .milliseconds(999)) != nil)
     #expect(gate.refusal(at: start + .seconds(1)) == nil)
     #expect(gate.admit(at: start + .seconds(1)) == .go)
-    #expect(gate.admit(at: start + .milliseconds(1500)) != .go, "one stands for its second")
+    #expect(gate.admit(at: start + .milliseconds(1500)) != .go, "one login uses up its second")
     gate.opened()
     #expect(gate.admit(at: start + .milliseconds(1500)) == .go)
   }

@@ -4,15 +4,15 @@ import Foundation
 import PrivateRedis
 import Testing
 
-@Suite("A server that refuses for the moment", .timeLimit(.minutes(2)), .serialized)
+@Suite("A server that refuses temporarily", .timeLimit(.minutes(2)), .serialized)
 struct ServerErrorBehaviourTests {
   // MARK: Loading and busy
 
-  @Test("A server that loads its data is asked until it is ready", .redisServer())
+  @Test("If a server is loading its data, calls are retried until it is ready", .redisServer())
   func loading() async throws {
     let server = RedisServer.current
     let admin = RedisClient(server)
-    // Between two keys of a kilobyte it answers, every millisecond and for 2 s in all.
+    // The server answers between two keys of a kilobyte, every millisecond, and for 2 s in all.
     try admin("CONFIG", "SET", "rdbcompression", "no")
     try admin("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
     try admin("CONFIG", "SET", "key-load-delay", "1000")
@@ -21,12 +21,12 @@ struct ServerErrorBehaviourTests {
       Thread.detachNewThread { _ = try? RedisClient(server)("DEBUG", "RELOAD") }
       await Self.wait(until: admin, says: "LOADING")
     } end: {
-      // Ends by itself.
+      // The loading ends by itself.
     }
   }
 
   @Test(
-    "A server with a script that hangs is asked until the script is killed",
+    "If a script hangs on the server, calls are retried until the script is killed",
     .redisServer("--lua-time-limit", "50"))
   func busy() async throws {
     let server = RedisServer.current
@@ -39,12 +39,12 @@ struct ServerErrorBehaviourTests {
     }
   }
 
-  @Test("A refusing server is named as the reason also if the last question gets no answer in time")
+  @Test("A refusing server is named as the reason, even if the last request gets no answer in time")
   func cutShort() async throws {
     let end = Shared(ContinuousClock.now + .seconds(60))
     let server = try FakeServer { command, _, _ in
       guard command.name == "SET" || command.name == "EVALSHA" else { return nil }
-      // A server that is busy loading takes its time, and the last question has two milliseconds.
+      // A loading server is slow, and the last request has two milliseconds.
       return ContinuousClock.now < end.value ? "-LOADING the dataset in memory\r\n" : .silence
     }
     defer { server.stop() }
@@ -60,7 +60,8 @@ struct ServerErrorBehaviourTests {
 
   // MARK: Replication
 
-  @Test("A server that became a replica is asked until it is a master again", .redisServer())
+  @Test(
+    "If a server became a replica, calls are retried until it is a master again", .redisServer())
   func readOnly() async throws {
     let admin = RedisClient(.current)
     let nobody = try FakeListener(.tcp, isOpen: false) { _ in }
@@ -73,7 +74,7 @@ struct ServerErrorBehaviourTests {
   }
 
   @Test(
-    "A replica without its master is asked until it is a master",
+    "If a replica has lost its master, calls are retried until it is a master itself",
     .redisServer("--replica-serve-stale-data", "no"))
   func masterDown() async throws {
     let admin = RedisClient(.current)
@@ -86,7 +87,7 @@ struct ServerErrorBehaviourTests {
     }
   }
 
-  @Test("A server that lacks replicas is asked until it has enough", .redisServer())
+  @Test("If a server lacks replicas, calls are retried until it has enough", .redisServer())
   func noReplicas() async throws {
     let admin = RedisClient(.current)
     try await expectPatience(with: "NOREPLICAS") {
@@ -96,7 +97,7 @@ struct ServerErrorBehaviourTests {
     }
   }
 
-  /// Goes through the life of locks while the server refuses for the moment.
+  /// Goes through the life of locks while the server refuses temporarily.
   private func expectPatience(
     with code: String, begin: () async throws -> Void, end: () async throws -> Void
   ) async throws {
@@ -109,7 +110,7 @@ struct ServerErrorBehaviourTests {
       droppedKey, options: LockOptions(ttl: .seconds(60), extend: nil))
     try await begin()
 
-    // Who has no time gets the reason, and the hint that it may pass.
+    // A caller without time gets the reason, and the hint that it may pass.
     let attempt = await Attempt {
       try await locker.acquire(newKey, options: LockOptions(timeout: .milliseconds(200)))
     }
@@ -118,7 +119,7 @@ struct ServerErrorBehaviourTests {
     #expect(attempt.error?.isRetryable == true)
     #expect(attempt.error?.waited ?? .zero >= .milliseconds(199))
 
-    // Who has time waits, whether connected before or not.
+    // A caller with time waits, whether it was connected before or not.
     async let early = locker.acquire(newKey, options: LockOptions(timeout: .seconds(30)))
     async let late = Locker().acquire(
       uniqueKey("late"), options: LockOptions(timeout: .seconds(30)))
@@ -135,7 +136,7 @@ struct ServerErrorBehaviourTests {
       ContinuousClock.now + held.remaining > firstEnd
     }
     #expect(try await held.release() == .released)
-    await eventually("what was given back then is released") {
+    await eventually("the keys released meanwhile are free") {
       try client("EXISTS", droppedKey) == .integer(0)
     }
   }
@@ -154,7 +155,7 @@ struct ServerErrorBehaviourTests {
   // MARK: Clients
 
   @Test(
-    "A server with too many clients is asked until it has fewer",
+    "If a server has too many clients, calls are retried until it has fewer",
     arguments: [RedisServer.Listener.unixSocket, .tcp])
   func maxClients(_ listener: RedisServer.Listener) async throws {
     let server = try RedisServer(arguments: ["--maxclients", "1"], listen: listener)

@@ -5,11 +5,11 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// What held when reviewers tried to break it, and has to go on holding.
+/// Repeats the attacks of reviewers that the library has withstood.
 @Suite("Under strain", .timeLimit(.minutes(4)))
 struct StrainTests {
   #if THREAD_SANITIZER
-    // Everything takes ten times as long there, but the ttl does not.
+    // Everything takes ten times as long there, except the ttl.
     static let (crowd, lockers) = (5000, 200)
   #else
     static let (crowd, lockers) = (100_000, 1000)
@@ -19,7 +19,8 @@ struct StrainTests {
     timeout: nil, ttl: .seconds(3), extend: .milliseconds(500))
 
   @Test(
-    "A crowd of a hundred thousand acquisitions keeps no lock from its extensions", .redisServer())
+    "A crowd of a hundred thousand acquisitions does not delay the extensions of locks",
+    .redisServer())
   func extensionsInACrowd() async throws {
     let locker = try await Locker(on: .current)
     let lock = try await locker.acquire("bystander", options: brief)
@@ -38,8 +39,8 @@ struct StrainTests {
   }
 
   @Test(
-    "A thousand lockers that cannot connect keep no healthy one from connecting again",
-    .enabled("Elsewhere a full listener refuses.") { FullListener.isSilent })
+    "A thousand lockers that cannot connect do not keep a healthy one from reconnecting",
+    .enabled("On other systems, a full listener refuses.") { FullListener.isSilent })
   func reconnectingBesideASilentServer() async throws {
     let (full, healthy) = (try FullListener(), try RedisServer())
     defer { healthy.stop() }
@@ -56,7 +57,7 @@ struct StrainTests {
           }
         }
       }
-      // Of the time that each has to connect there is enough left to take a lock for the second time.
+      // Enough of each connect timeout is left to take a lock a second time.
       for _ in 0..<3 {
         proxy.strike(.reset(after: 0))
         let start = ContinuousClock.now
@@ -72,7 +73,7 @@ struct StrainTests {
     #expect(try await lock.release() == .released)
   }
 
-  @Test("A thousand lockers of a server that has stopped do no harm to one of a healthy server")
+  @Test("A thousand lockers of a stopped server do not harm a locker of a healthy one")
   func besideAStoppedServer() async throws {
     let (stopped, healthy) = (try RedisServer(), try RedisServer())
     defer { for server in [stopped, healthy] { server.stop() } }
@@ -94,7 +95,7 @@ struct StrainTests {
       }
     }
     #expect(lock.isHeld)
-    // The healthy server is at hand as ever.
+    // The healthy server is as available as before.
     try await locker.acquire("other").release()
     #expect(try await lock.release() == .released)
     await withTaskGroup { group in
@@ -103,7 +104,7 @@ struct StrainTests {
   }
 
   @Test(
-    "A lock that is taken over with minHold is kept that long, and handed on then", .redisServer())
+    "A lock that is adopted with minHold is kept that long, and then handed on", .redisServer())
   func keptAfterTakingOver() async throws {
     let (first, second) = (try await Locker(on: .current), try await Locker(on: .current))
     let options = LockOptions(timeout: .seconds(10), ttl: .seconds(30), extend: .seconds(5))
@@ -122,7 +123,7 @@ struct StrainTests {
     for locker in [first, second] { await locker.close() }
   }
 
-  @Test("Durations as long as can be are refused or understood, and nothing traps", .redisServer())
+  @Test("The longest possible durations are refused or accepted, and nothing traps", .redisServer())
   func longDurations() async throws {
     let locker = try await Locker(on: .current)
     let longest = [
@@ -142,7 +143,7 @@ struct StrainTests {
       }
       let lock = try await locker.acquire("key", options: .patient)
       await expectError(.invalidOptions) { try await lock.extend(by: duration) }
-      // Waiting for that long is as good as for ever, or for no time.
+      // Such a wait lasts for ever, or takes no time.
       let waiting = Task { try await lock.waitUntilLost(within: duration) }
       try await lock.release()
       _ = await waiting.result
@@ -150,7 +151,7 @@ struct StrainTests {
     await locker.close()
   }
 
-  @Test("A locker that is dropped with a lock and a wait behind it is freed", .redisServer())
+  @Test("A locker that is dropped with a held lock and a waiting task is freed", .redisServer())
   func freed() async throws {
     weak var coordinator: Coordinator?
     weak var store: RedisLockStore?

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("An unreachable server", .timeLimit(.minutes(2)))
 struct UnreachableServerTests {
-  @Test("A server that hangs up on an idle connection causes no SIGPIPE, and the next call works")
+  @Test("If a server hangs up on an idle connection, there is no SIGPIPE, and the next call works")
   func finThenReset() async {
     await #expect(processExitsWith: .success) {
       let server = try FakeServer()
@@ -22,10 +22,10 @@ struct UnreachableServerTests {
     }
   }
 
-  @Test("A server that hangs up as soon as it accepts causes no SIGPIPE")
+  @Test("If a server hangs up as soon as it accepts, there is no SIGPIPE")
   func hangsUpAtOnce() async {
     await #expect(processExitsWith: .success) {
-      // A Unix socket breaks under the first write already.
+      // A Unix socket breaks already at the first write.
       let server = try FakeServer(
         .unixSocket, welcome: { $0 < 5 ? FakeAnswer(.hangUp) : .silence })
       defer { server.stop() }
@@ -35,7 +35,7 @@ struct UnreachableServerTests {
     }
   }
 
-  @Test("A server that resets its connections under load causes no SIGPIPE")
+  @Test("If a server resets its connections under load, there is no SIGPIPE")
   func resetsUnderLoad() async {
     await #expect(processExitsWith: .success) {
       let server = try FakeServer { _, _, index in index == 20 ? FakeAnswer(.reset) : nil }
@@ -55,13 +55,13 @@ struct UnreachableServerTests {
         return await group.reduce(into: []) { $0.append($1) }
       }
       #expect(outcomes == Array(repeating: true, count: 8))
-      // A reset fails all that is in flight, at most one question of each task.
+      // A reset fails all requests in flight, at most one for each task.
       #expect(server.connectionCount > 4)
     }
   }
 
   @Test(
-    "A server whose backlog is full is asked again until it has room",
+    "If a server's backlog is full, calls are retried until it has room",
     arguments: [FakeListener.Kind.tcp, .unixSocket])
   func full(_ kind: FakeListener.Kind) async throws {
     let refusal = "-ERR max number of clients reached\r\n" + FakeAnswer(.hangUp)
@@ -87,7 +87,7 @@ struct UnreachableServerTests {
     try await locker.acquire(uniqueKey()).release()
   }
 
-  @Test("A server that does not listen is a typed error, in time")
+  @Test("If a server does not listen, connecting fails in time with a typed error")
   func refused() async throws {
     let listener = try FakeListener(.tcp, isOpen: false) { _ in }
     defer { listener.stop() }
@@ -101,7 +101,7 @@ struct UnreachableServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("A server whose socket does not exist is a typed error, in time")
+  @Test("If a server's socket does not exist, connecting fails in time with a typed error")
   func noSuchSocket() async {
     let attempt = await Attempt {
       try await Locker(url: "unix:///nosuch/\(uniqueKey())") {
@@ -113,7 +113,7 @@ struct UnreachableServerTests {
     #expect(attempt.duration < .inTime)
   }
 
-  @Test("A server whose name is unknown is a typed error, in time")
+  @Test("If a server's name is unknown, connecting fails in time with a typed error")
   func unknownHost() async {
     let attempt = await Attempt {
       try await Locker(url: "redis://nosuch.invalid") { $0.connectTimeout = .milliseconds(500) }
@@ -124,7 +124,7 @@ struct UnreachableServerTests {
   }
 
   @Test(
-    "A server that goes away fails the next call in time, and not the one after it has come back")
+    "If a server goes away, the next call fails in time, and calls work again once it is back")
   func goesAway() async throws {
     let isDown = Shared(false)
     let server = try FakeServer(welcome: { _ in

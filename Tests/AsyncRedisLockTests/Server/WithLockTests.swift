@@ -4,7 +4,7 @@ import Testing
 
 @Suite("withLock", .timeLimit(.minutes(2)), .redisServer())
 struct WithLockTests {
-  /// Not `Sendable`, to be captured and returned.
+  /// Not `Sendable`; to be captured and returned.
   final class Counter {
     var count = 0
   }
@@ -59,7 +59,7 @@ struct WithLockTests {
   }
 
   @Test(
-    "A call of withLock whose lock is lost cancels its body, and throws lost",
+    "If its lock is lost, a call of withLock cancels its body and throws lost",
     arguments: [nil, "theirs"])
   func lost(value: String?) async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
@@ -72,7 +72,7 @@ struct WithLockTests {
     #expect(try client("GET", key).string == value)
   }
 
-  @Test("A call of withLock does not return what its body returns after the loss")
+  @Test("A call of withLock discards the value that its body returns after the loss")
   func valueAfterLoss() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     await expectError(.lost) {
@@ -82,7 +82,7 @@ struct WithLockTests {
         return 7
       }
     }
-    // Also when the loss shows only at the release.
+    // The same holds if the loss shows only at the release.
     await expectError(.lost) {
       try await locker.withLock(key) { _ in
         _ = try client("DEL", key)
@@ -91,7 +91,7 @@ struct WithLockTests {
     }
   }
 
-  @Test("A call of withLock passes on an error of the body that the loss did not cause")
+  @Test("A call of withLock passes on an error of its body that the loss did not cause")
   func errorAfterLoss() async throws {
     let (locker, client, key) = (try await Locker(on: .current), RedisClient(.current), uniqueKey())
     await #expect(throws: Failure()) {
@@ -108,7 +108,7 @@ struct WithLockTests {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let result = try await locker.withLock(key) { lock in
       try await lock.release()
-      // The same key is free for the same task then.
+      // By then, the same key is free for the same task.
       try await locker.withLock(key) { _ in }
       try await Task.sleep(for: .milliseconds(50))
       return Task.isCancelled
@@ -116,7 +116,7 @@ struct WithLockTests {
     #expect(result == false)
   }
 
-  @Test("A call of withLock throws instead of waiting for its own task, also through another lock")
+  @Test("A call of withLock throws instead of waiting for its own task, even through another lock")
   func deadlock() async throws {
     let locker = try await Locker(on: .current)
     let (first, second) = (uniqueKey("a"), uniqueKey("b"))
@@ -136,7 +136,7 @@ struct WithLockTests {
     }
   }
 
-  @Test("Another database, or a key that only looks the same, is no deadlock for withLock")
+  @Test("For withLock, another database or a key that only looks the same is not a deadlock")
   func noDeadlock() async throws {
     let (locker, elsewhere) = (
       try await Locker(on: .current), try await Locker(on: .current) { $0.database = 1 }
@@ -144,12 +144,12 @@ struct WithLockTests {
     let key = uniqueKey("é")
     try await locker.withLock(key) { _ in
       try await elsewhere.withLock(key) { _ in }
-      // The same letter, of two scalars: other bytes for the server.
+      // The same letter from two scalars: different bytes for the server.
       try await locker.withLock("e\u{301}" + key.dropFirst()) { _ in }
     }
   }
 
-  @Test("A call of withLock lets another task wait, even one that its body has started")
+  @Test("A call of withLock makes another task wait, even one that its body has started")
   func otherTask() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let order = Recorder<Int>()
@@ -167,7 +167,7 @@ struct WithLockTests {
     #expect(order.values == [1, 2])
   }
 
-  @Test("A call of withLockIfAvailable does not run its body while another holds the lock")
+  @Test("A call of withLockIfAvailable does not run its body while the lock is held")
   func ifAvailable() async throws {
     let (locker, key) = (try await Locker(on: .current), uniqueKey())
     let lock = try await locker.acquire(key)

@@ -12,7 +12,7 @@ struct WrongAnswerTests {
     "*2\r\n$1\r\nx\r\n$1\r\n1\r\n", "*2\r\n*0\r\n*0\r\n",
   ]
 
-  /// The commands of an acquisition, and which answers are right in kind.
+  /// The commands of an acquisition, and the kinds of answers that are right for them.
   enum Step: String, CaseIterable, Sendable {
     case set = "SET"
     case increment = "INCR"
@@ -28,7 +28,7 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "A wrong answer to a command of an acquisition makes no lock, and all is taken back",
+    "After a wrong answer to one of its commands, an acquisition gets no lock and is undone",
     arguments: Step.allCases)
   func acquire(_ step: Step) async throws {
     for answer in Self.kinds where !step.isRight(answer) {
@@ -38,7 +38,7 @@ struct WrongAnswerTests {
       }
       defer { server.stop() }
       let locker = try await Locker(url: server.url)
-      // The second question is a script, and that is answered well.
+      // The second request is a script, which gets a good answer.
       let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(5))
       let lock = try await locker.acquire(uniqueKey(), options: options)
       let tokens = server.commands.joined().filter { $0.name == "SET" }.map { $0.words[2] }
@@ -50,7 +50,7 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "An answer to SET that comes twice makes no lock, with fencing tokens or without",
+    "If the answer to SET comes twice, there is no lock, with or without fencing tokens",
     arguments: [true, false])
   func twice(isFencing: Bool) async throws {
     let server = try FakeServer { command, _, _ in
@@ -69,14 +69,14 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "An error that comes twice ends a claim of several keys, and what the claim has taken is taken back"
+    "If an error comes twice, a claim of several keys ends, and its keys are given back"
   )
   func errorTwice() async throws {
     let server = try FakeServer { command, connection, _ in
       guard command.name == "EVALSHA", command.words[2] == "3", connection == 0,
         let question = command.words.last
       else { return nil }
-      // The error is another question's; the claim's own answer comes when it has been believed.
+      // The error belongs to another request; the claim's own answer comes after the error was believed.
       return "-LOADING Redis is loading the dataset in memory\r\n"
         + FakeAnswer(.pause(.milliseconds(50)))
         + .send("*2\r\n:\(question)\r\n*2\r\n:1\r\n:5\r\n")
@@ -88,7 +88,7 @@ struct WrongAnswerTests {
     let tokens = server.commands[0].filter { $0.words.count > 2 && $0.words[2] == "3" }
       .map { $0.words[6] }
     #expect(!tokens.isEmpty && !tokens.contains(lock.token))
-    // In the claim itself, and in what takes it back.
+    // In the claim itself, and in its clean-up.
     await eventually {
       tokens.allSatisfy { token in
         server.commands.joined().count { $0.words.contains(token) } > 1
@@ -97,10 +97,10 @@ struct WrongAnswerTests {
     try await lock.release()
   }
 
-  @Test("An answer to GETRANGE with another's token is no lock, and is taken back")
+  @Test("If GETRANGE answers with another token, there is no lock, and the acquisition is undone")
   func foreignToken() async throws {
     let server = try FakeServer { command, _, _ in
-      command.name == "GETRANGE" ? .bulk("somebody else") : nil
+      command.name == "GETRANGE" ? .bulk("another client") : nil
     }
     defer { server.stop() }
     let locker = try await Locker(url: server.url)
@@ -124,7 +124,7 @@ struct WrongAnswerTests {
     }
   }
 
-  @Test("A wrong answer to a release, a question or an intervention is a typed error")
+  @Test("A wrong answer to a release, an inspection or a forced release is a typed error")
   func others() async throws {
     for answer in Self.kinds {
       let server = try FakeServer { command, _, _ in
@@ -138,7 +138,7 @@ struct WrongAnswerTests {
         #expect(attempt.error?.code == .unreachable, "\(answer.debugDescription)")
         #expect(attempt.error?.phase == .release)
       }
-      // A string is a holder's value, and null means that there is none.
+      // A string is a holder's value; null means that there is no holder.
       if !answer.hasPrefix("$"), answer != "*-1\r\n" {
         let attempt = await Attempt { try await locker.forceRelease(uniqueKey()) }
         #expect(attempt.error?.code == .unreachable, "\(answer.debugDescription)")
@@ -158,7 +158,7 @@ struct WrongAnswerTests {
     let (first, second) = (uniqueKey("first"), uniqueKey("second"))
     let server = try FakeServer { command, connection, _ in
       guard command.name == "EVALSHA" else { return nil }
-      // One answer too many, and all that follow come one too late.
+      // One answer too many, so that each later answer comes one request too late.
       let answer =
         "*5\r\n" + FakeAnswer.bulk("holder of \(command.words[3])") + ":1000\r\n:0\r\n*0\r\n:0\r\n"
       guard command.words[3] == first, connection == 0 else { return answer }
@@ -172,7 +172,7 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "A wrong answer to AUTH never shows the password",
+    "A wrong answer to AUTH never reveals the password",
     arguments: [
       "-ERR unknown command 'AUTH', with args beginning with: 'pass' 'w0rd-of-the-test' \r\n",
       "-ERR unknown command `auth`, with args beginning with: `w0rd-of-the-test`, \r\n",

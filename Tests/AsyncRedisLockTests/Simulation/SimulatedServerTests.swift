@@ -4,17 +4,17 @@ import AsyncRedisLockTesting
 import PrivateRedis
 import Testing
 
-/// Does the same with the simulated server and, by the scripts, with a real one.
+/// Performs the same steps on the simulated server and, by the scripts, on a real one.
 @Suite("The simulated server", .timeLimit(.minutes(5)), .redisServer())
 struct SimulatedServerTests {
   private let scripts = QueueScripts()
   private let keys = (0..<3).map { uniqueKey("key-\($0)") }
-  /// The names of those who take part; the last of them do not listen.
+  /// The names of the lockers; the last of them do not listen.
   private let lockers = (0..<5).map { _ in QueueScripts.token("locker") }
   /// Far above the time in µs, so that it does not matter when the counter is raised.
   private let base: UInt64 = 5_000_000_000_000_000
 
-  @Test("The simulated server does what the scripts do", arguments: UInt64(0)..<20)
+  @Test("The simulated server behaves like the scripts", arguments: UInt64(0)..<20)
   func agrees(seed: UInt64) throws {
     var generator = SplitMix(seed: seed)
     func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
@@ -23,7 +23,7 @@ struct SimulatedServerTests {
     server.counter = base
     for locker in lockers.indices.dropLast(2) { server.listeners[locker] = 1 }
     try scripts.client("SET", "redis-lock:fence", String(base))
-    // A token always asks for the same keys.
+    // A token always requests the same keys.
     let claims = (0..<7).map { number in
       let (first, second) = (pick(keys.count), pick(keys.count))
       return (
@@ -50,7 +50,7 @@ struct SimulatedServerTests {
         let released = server.release(both, token, leaves: leaves)
         simulated = said(released)
         let arguments = ["redis-lock:", self.name(token)] + (leaves ? ["1"] : [])
-        // As a whole, and without what is done in a straight line.
+        // The script as a whole, and without its fast path.
         let answer =
           try pick(2) == 0
           ? scripts.runWhole(.release, names(both), arguments)
@@ -140,7 +140,7 @@ struct SimulatedServerTests {
     try scripts.client("FLUSHALL")
   }
 
-  // MARK: The same in words
+  // MARK: Words for both servers
 
   private func name(_ token: Int) -> String {
     "\(lockers[SimulatedServer.locker(of: token)]):\(token)"

@@ -2,10 +2,10 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// The product itself on a simulated machine, see `Tests/Simulator`; `make simulation` tries more seeds.
+/// Runs the product on a simulated machine, see `Tests/Simulator`; `make simulation` tries more seeds.
 @Suite("The simulation", .timeLimit(.minutes(5)))
 struct SimulationTests {
-  /// Runs the program `Simulator`, which lies beside the tests; returns what it has printed, and how it has ended.
+  /// Runs the program `Simulator`, which lies beside the tests; returns its output and how it has ended.
   private func simulate(_ arguments: [String]) async throws -> (
     output: String, ending: ChildProcess.Ending
   ) {
@@ -25,20 +25,20 @@ struct SimulationTests {
   }
 
   @Test(
-    "Lockers never hold a lock together, never wait for good, and leave nothing behind",
+    "Lockers never hold a lock together, never wait for ever, and leave nothing behind",
     arguments: 0..<2)
   func seeds(share: Int) async throws {
     let count = ProcessInfo.processInfo.environment["SIMULATION_SEEDS"].flatMap { Int($0) } ?? 300
     let (output, ending) = try await simulate([String(share), String(count / 2), "2"])
     #expect(ending == .exit(0), "\(output)")
-    // A tenth of what is usual.
+    // A tenth of the usual number.
     #expect(number(of: "locks held", in: output) > count, "\(output)")
     #expect(number(of: "granted by others", in: output) > count / 4, "\(output)")
     #expect(number(of: "handed on", in: output) > count / 100, "\(output)")
     #expect(number(of: "messages at which", in: output) > count / 4, "\(output)")
   }
 
-  @Test("A call that is cancelled at any of its awaits leaves nothing behind, and nobody waiting")
+  @Test("A call that is cancelled at any of its awaits leaves nothing behind, and no task waiting")
   func cancellations() async throws {
     let (output, ending) = try await simulate(["--cancel", "4", "1"])
     #expect(ending == .exit(0), "\(output)")
@@ -46,14 +46,14 @@ struct SimulationTests {
     #expect(number(of: "moments tried", in: output) >= 100, "\(output)")
   }
 
-  /// The number before some words.
+  /// The number in front of some words.
   private func number(of words: String, in output: String) -> Int {
     guard let range = output.range(of: " \(words)") else { return 0 }
     let digits = output[..<range.lowerBound].reversed().prefix { $0.isNumber }
     return Int(String(digits.reversed())) ?? 0
   }
 
-  @Test("A seed does the same each time, in one process and in another")
+  @Test("A seed gives the same run each time, in the same process and in another")
   func repeatable() async throws {
     let first = try await simulate(["--digest", "0", "40"])
     let second = try await simulate(["--digest", "0", "40"])

@@ -7,7 +7,7 @@ import Testing
 struct AcquireStateTableTests {
   private let start = Instant.now
 
-  /// What happens to an acquisition, one second long, that begins at the start.
+  /// An event of an acquisition that begins at the start and may take one second.
   enum Event: Sendable {
     case next, nextAtTheEnd, gotTurn, cannotQueue, gaveBack
     case held, heldTooLate, contended, gone
@@ -22,7 +22,7 @@ struct AcquireStateTableTests {
   }
 
   struct Row: Sendable, CustomTestStringConvertible {
-    /// What has happened before.
+    /// The events before.
     let former: [Event]
     let event: Event
     let action: ActionName
@@ -42,7 +42,7 @@ struct AcquireStateTableTests {
   }
 
   static let table: [Row] = [
-    // Nothing has been asked.
+    // No request has been sent.
     Row([], .next, .askFirst, .asked, .unknown),
     Row([], .nextAtTheEnd, .askFirst, .asked, .unknown),
     Row([], .gotTurn, .none, .new, .othersFirst),
@@ -51,7 +51,7 @@ struct AcquireStateTableTests {
     Row([.gotTurn], .nextAtTheEnd, .fail, .new, .othersFirst),
     Row([.heard], .nextAtTheEnd, .fail, .new, .held),
     Row([.heard], .gotTurn, .none, .new, .held),
-    // The first question.
+    // The first request.
     Row([.next], .held, .take, .asked, .unknown),
     Row([.next], .heldTooLate, .giveBack, .asked, .unknown),
     Row([.next], .contended, .queue, .asked, .news),
@@ -65,7 +65,7 @@ struct AcquireStateTableTests {
     Row([.next], .cancelled, .cancel, .asked, .unknown),
     Row([.next], .closed, .fail, .asked, .unknown),
     Row([.next, .heldTooLate], .gaveBack, .pause, .asked, .trouble),
-    // Further questions.
+    // Further requests.
     Row([.next, .loading], .next, .askInFull, .asked, .trouble),
     Row([.next, .loading], .nextAtTheEnd, .fail, .asked, .trouble),
     Row([.next, .loading], .contended, .queue, .asked, .news),
@@ -74,7 +74,7 @@ struct AcquireStateTableTests {
     Row([.next, .contended], .cutShort, .pause, .asked, .held),
     Row([.next, .contended], .unreachable, .pause, .asked, .trouble),
     Row([.next, .contended], .nextAtTheEnd, .fail, .asked, .news),
-    // Where grants cannot be told.
+    // A store that cannot tell of grants.
     Row([.next, .contended], .cannotQueue, .askInFull, .pollingInFull, .news),
     Row(
       [.next, .contended, .cannotQueue, .contended], .cannotQueue, .pause, .pollingInFull, .held),

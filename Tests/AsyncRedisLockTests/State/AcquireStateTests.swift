@@ -18,7 +18,7 @@ struct AcquireStateTests {
     .contended(KeyState(holder: "someone", remaining: remaining))
   }
 
-  /// Lets an answer in, with a store that cannot tell of grants.
+  /// Delivers an answer, with a store that cannot tell of grants.
   func answer(
     _ plan: inout AcquireState, _ acquisition: Acquisition, at now: Instant,
     roundTrip: Duration, using generator: inout SplitMix
@@ -28,7 +28,7 @@ struct AcquireStateTests {
     return plan.cannotQueue(at: now, roundTrip: roundTrip, using: &generator)
   }
 
-  @Test("A plan that cannot queue after trouble asks at once, whatever it knew before")
+  @Test("If a plan cannot queue after trouble, it requests at once, whatever it knew before")
   func troubleBetween() {
     var generator = SplitMix(seed: 1)
     var plan = makePlan(LockOptions(retry: .seconds(20), timeout: nil))
@@ -47,7 +47,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("A plan asks quickly first, and bounds a question by the smallest of its limits")
+  @Test("A plan requests quickly at first, and bounds a request by the smallest of its limits")
   func firstQuestion() throws {
     var plan = makePlan(LockOptions(timeout: .milliseconds(300)))
     guard case .ask(isFirst: true, by: let deadline) = plan.next(at: start) else {
@@ -64,7 +64,7 @@ struct AcquireStateTests {
     #expect(later == start + .milliseconds(200))
   }
 
-  @Test("A plan asks once even if its time was up before it got to run, and says what came of it")
+  @Test("A plan sends one request even if its time is up before it runs, and reports the outcome")
   func belatedQuestion() {
     var generator = SplitMix(seed: 1)
     let late = start + .seconds(2)
@@ -78,12 +78,12 @@ struct AcquireStateTests {
 
     var unanswered = makePlan()
     _ = unanswered.next(at: late)
-    let failure = StoreFailure.unreachable("nobody is there")
+    let failure = StoreFailure.unreachable("the server is not there")
     _ = unanswered.failed(failure, at: deadline, roundTrip: .zero, using: &generator)
     #expect(unanswered.timeUp(at: deadline)?.code == .unreachable)
   }
 
-  @Test("A plan learns the holder of the lock by asking again at once, then pauses")
+  @Test("A plan learns the holder of the lock by a second request at once, then pauses")
   func secondQuestion() {
     var generator = SplitMix(seed: 1)
     var plan = makePlan()
@@ -99,7 +99,7 @@ struct AcquireStateTests {
       case .pause = answer(
         &plan, contended(nil), at: start, roundTrip: .zero, using: &generator)
     else {
-      Issue.record("a holder without expiry is asked about without a pause")
+      Issue.record("a holder without expiry is polled without a pause")
       return
     }
   }
@@ -125,7 +125,7 @@ struct AcquireStateTests {
     #expect(short.map { $0 <= .milliseconds(21) } == true)
   }
 
-  @Test("A plan leaves time for a last question, then gives up on the second")
+  @Test("A plan leaves time for a last request, then gives up exactly at its deadline")
   func deadline() {
     var generator = SplitMix(seed: 1)
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
@@ -159,7 +159,7 @@ struct AcquireStateTests {
     #expect(error.isRetryable)
   }
 
-  @Test("A plan takes no lock of which nothing is left")
+  @Test("A plan does not take a lock without remaining validity")
   func tooLate() {
     var plan = makePlan(LockOptions(timeout: nil))
     _ = plan.next(at: start)
@@ -170,12 +170,12 @@ struct AcquireStateTests {
       case .take = plan.answered(
         answer, at: start + .milliseconds(2967))
     else {
-      Issue.record("the validity is not looked at")
+      Issue.record("the validity is not checked")
       return
     }
   }
 
-  @Test("A plan fails at once where waiting cannot help, and waits where it can")
+  @Test("A plan fails at once if waiting cannot help, and waits if it can")
   func failures() {
     var generator = SplitMix(seed: 1)
     var plan = makePlan(LockOptions(timeout: .seconds(1)))
@@ -202,7 +202,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("A plan tells a holder from an unreachable server at the end")
+  @Test("At its end, a plan distinguishes a holder from an unreachable server")
   func endsWithTheLastReason() {
     var generator = SplitMix(seed: 1)
     var plan = makePlan()
@@ -220,7 +220,7 @@ struct AcquireStateTests {
     #expect(timeout.code == .timeout)
   }
 
-  @Test("A plan queues for keys that are held, and asks once more shortly before its end")
+  @Test("A plan queues for held keys, and sends a last request shortly before its end")
   func queues() {
     var plan = makePlan()
     _ = plan.next(at: start)
@@ -242,13 +242,13 @@ struct AcquireStateTests {
     #expect(plan.timeUp(at: start + .seconds(1))?.code == .timeout)
   }
 
-  @Test("A plan for a call that does not wait never queues, also after a failure")
+  @Test("A plan for a call that does not wait never queues, even after a failure")
   func doesNotQueue() {
     var generator = SplitMix(seed: 1)
     for waits in [false, true] {
       var plan = makePlan(waits: waits)
       _ = plan.next(at: start)
-      // Gone between two looks: nobody is known to hold it.
+      // The key was gone between two requests, so no holder is known.
       let gone = Acquisition.contended(KeyState(holder: nil, remaining: nil))
       _ = answer(&plan, gone, at: start, roundTrip: .zero, using: &generator)
       let failure = StoreFailure.refused(code: "LOADING", message: "LOADING", isTransient: true)
@@ -261,7 +261,7 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("A plan does not wait for a holder unless it is asked to")
+  @Test("A plan waits for a holder only if it is told to")
   func leaves() {
     var plan = makePlan(waits: false)
     _ = plan.next(at: start)
@@ -274,7 +274,8 @@ struct AcquireStateTests {
     }
   }
 
-  @Test("A plan whose turn comes at its end asks nothing, since others of the process had the lock")
+  @Test(
+    "A plan whose turn comes at its end sends no request, since its process had the lock meanwhile")
   func noTime() {
     var plan = makePlan(LockOptions(timeout: .milliseconds(40)))
     plan.gotTurn()

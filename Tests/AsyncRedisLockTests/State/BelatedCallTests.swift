@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A call whose time is up before it runs", .timeLimit(.minutes(1)))
 struct BelatedCallTests {
-  /// A time in which a second passes once, behind the first look at it.
+  /// A clock on which a second passes once, after the first look at it.
   private final class PassingTime: ManualTime {
     private let start = Instant.now
     private let hasBegun = Shared(false)
@@ -18,7 +18,7 @@ struct BelatedCallTests {
     }
   }
 
-  @Test("A belated call asks once, also for a contended key", arguments: [true, false])
+  @Test("A belated call sends one request, even for a contended key", arguments: [true, false])
   func asksOnce(isReachable: Bool) async throws {
     let store = StubStore(clock: LockClock(PassingTime()))
     store.isReachable.value = isReachable

@@ -10,13 +10,13 @@ struct ConnectionEndingTests {
   struct Transition: Sendable, CustomTestStringConvertible {
     let from: ConnectionEnding
     let openness: SubmissionQueue.Openness
-    /// What it becomes; nil if that is no news.
+    /// The new state; nil if nothing changes.
     let to: ConnectionEnding?
 
     var testDescription: String { "\(from), \(openness)" }
   }
 
-  /// All that can be said to a connection in each state, half a second after the first news of its end.
+  /// All events for a connection in each state, half a second after the first news of its end.
   static let table: [Transition] = [
     Transition(from: .open, openness: .open, to: nil),
     Transition(from: .open, openness: .stopped, to: .stopped(latestEnd: later + drain)),
@@ -34,7 +34,7 @@ struct ConnectionEndingTests {
   private static let later = start + .milliseconds(500)
 
   @Test(
-    "The end of a connection is measured from the first news of it, and never put off",
+    "The end of a connection is measured from the first news of it, and never postponed",
     arguments: table)
   func transition(_ transition: Transition) {
     var ending = transition.from
@@ -44,7 +44,7 @@ struct ConnectionEndingTests {
     #expect(ending == transition.to ?? transition.from)
   }
 
-  @Test("A connection ends when all is done, at the latest at its deadline, and only when closed")
+  @Test("A closed connection ends when all requests are done, at the latest at its deadline")
   func isDue() {
     let (before, end) = (Self.start, Self.start + Self.drain)
     for ending in [ConnectionEnding.open, .stopped(latestEnd: end)] {

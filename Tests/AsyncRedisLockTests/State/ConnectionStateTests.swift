@@ -10,7 +10,7 @@ struct ConnectionStateTests {
     ConnectionState(from: start, connectTimeout: .seconds(1))
   }
 
-  /// A state that has got as far as a phase.
+  /// Makes a state that has reached a phase.
   private func state(in phase: PhaseName) -> ConnectionState {
     var state = makeState()
     if phase == .down { return state }
@@ -38,7 +38,7 @@ struct ConnectionStateTests {
     }
   }
 
-  /// What happens to a connection.
+  /// The events of a connection.
   enum Event: Sendable {
     case advance(after: Duration = .zero, hasPending: Bool = true, hasInFlight: Bool = false)
     case reply(Reply)
@@ -49,7 +49,7 @@ struct ConnectionStateTests {
     let from: PhaseName
     let event: Event
     let to: PhaseName
-    /// What `advance` has to say, without its instants.
+    /// The result of `advance`, without its instants.
     var action: String = ""
 
     var testDescription: String { "\(from), \(event)" }
@@ -57,7 +57,7 @@ struct ConnectionStateTests {
 
   private static let timedOut = "the server did not answer the login"
 
-  /// All phases, and what each event makes of them.
+  /// All phases, and the effects of each event on them.
   static let table: [Transition] = [
     Transition(from: .down, event: .advance(), to: .opening, action: "open 1"),
     Transition(from: .down, event: .advance(hasPending: false), to: .down, action: "wait"),
@@ -128,7 +128,7 @@ struct ConnectionStateTests {
     #expect(PhaseName(state.phase) == transition.to)
   }
 
-  @Test("A connection's state is in each phase of the table, and only two of them know requests")
+  @Test("The table covers each phase of a connection, and only two phases know requests")
   func phases() {
     for phase in PhaseName.allCases {
       let state = state(in: phase)
@@ -140,7 +140,7 @@ struct ConnectionStateTests {
     }
   }
 
-  @Test("A connection's state takes a stream of the present attempt, and no other")
+  @Test("A connection's state accepts only the stream of the present attempt")
   func attempts() {
     var state = state(in: .opening)
     #expect(state.awaits(1))
@@ -154,7 +154,7 @@ struct ConnectionStateTests {
     #expect(!state.awaits(2), "it has one")
   }
 
-  @Test("A login is judged when all its replies are in, or when the server is full")
+  @Test("A login is judged when all its replies have come, or when the server is full")
   func login() {
     var state = state(in: .loggingIn)
     let refusal = Reply.error(ServerError(message: "WRONGPASS"))
@@ -170,7 +170,7 @@ struct ConnectionStateTests {
     #expect(full.loginError == nil)
   }
 
-  @Test("A connection's state says when to look again")
+  @Test("A connection's state tells when to look again")
   func events() {
     let timeout = Duration.seconds(1)
     #expect(state(in: .down).nextEvent(hasPending: true) == start)

@@ -8,7 +8,7 @@ struct DeadlineHeapTests {
 
   func time(_ seconds: Int) -> Instant { start + .seconds(seconds) }
 
-  @Test("A timetable gives what is due in order, and keeps the rest")
+  @Test("A timetable returns due entries in order, and keeps the rest")
   func order() {
     var table = DeadlineHeap<Int>()
     for delay in [5, 1, 4, 2, 3] { table.add(delay, due: time(delay)) }
@@ -18,7 +18,7 @@ struct DeadlineHeapTests {
     #expect(table.removeDue(by: time(0)).isEmpty)
   }
 
-  @Test("A timetable does not grow with what has ended")
+  @Test("A timetable does not grow with ended entries")
   func cleansUp() {
     var table = DeadlineHeap<Int>()
     for round in 0..<100_000 {
@@ -28,7 +28,7 @@ struct DeadlineHeapTests {
     #expect(Array(table.items).count < 3000)
   }
 
-  @Test("A timetable keeps what has not ended when it cleans up")
+  @Test("A timetable keeps live entries when it cleans up")
   func keeps() {
     var table = DeadlineHeap<Int>()
     for item in 0..<5000 { table.add(item, due: time(item)) }

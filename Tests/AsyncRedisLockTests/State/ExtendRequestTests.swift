@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A question for extensions", .timeLimit(.minutes(2)))
+@Suite("A request for extensions", .timeLimit(.minutes(2)))
 struct ExtendRequestTests {
   private let fences = FenceCounter()
 
@@ -24,7 +24,7 @@ struct ExtendRequestTests {
   }
 
   @Test(
-    "A question for extensions leaves out leases that have ended, and puts each answer in its place"
+    "A request for extensions leaves out ended leases, and assigns each answer to its lease"
   )
   func ended() throws {
     let leases = [
@@ -48,7 +48,7 @@ struct ExtendRequestTests {
     }
   }
 
-  @Test("A question for extensions asks for all while they go on, also when it is sent again")
+  @Test("A request for extensions covers all leases that continue, also when it is sent again")
   func all() throws {
     let leases = [makeLease("a", keys: ["one"]), makeLease("b", keys: ["two", "three"])]
     let question = makeQuestion(leases)
@@ -63,7 +63,7 @@ struct ExtendRequestTests {
     #expect(extended.outcomes == [.notAsked, .ours])
   }
 
-  @Test("A question for extensions is not sent, and draws no numbers, when no lease goes on")
+  @Test("If no lease continues, a request for extensions is not sent and draws no numbers")
   func nothing() throws {
     let lease = makeLease("a", keys: ["one"])
     let question = makeQuestion([lease], numbers: 4)

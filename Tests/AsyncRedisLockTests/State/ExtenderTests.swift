@@ -5,10 +5,10 @@ import Testing
 
 @Suite("An extender", .timeLimit(.minutes(2)))
 struct ExtenderTests {
-  @Test("A lease whose extension has no answer is found lost when its validity ends")
+  @Test("If an extension gets no answer, the lease is lost when its validity ends")
   func unansweredExtension() throws {
     let time = HandFiredTime()
-    // It answers no extension.
+    // The store answers no extension.
     let store = StubStore(clock: LockClock(time))
     let extender = Extender(
       store: store, operationTimeout: .seconds(5),
@@ -28,7 +28,7 @@ struct ExtenderTests {
   }
 
   @Test(
-    "A lease that is lost because the process did not run says so, whatever finds it first",
+    "If a lease is lost because the process did not run, its reason says so in any case",
     arguments: [false, true])
   func stall(foundByRelease: Bool) throws {
     let time = HandFiredTime()
@@ -51,7 +51,7 @@ struct ExtenderTests {
     #expect(lease.lossExplanation == "this process did not run for 3.1 s")
   }
 
-  @Test("A lease that is lost though the process runs blames what failed last")
+  @Test("If a lease is lost although the process runs, its reason is the last failure")
   func noStall() throws {
     let time = HandFiredTime()
     let store = StubStore(clock: LockClock(time))
@@ -70,7 +70,7 @@ struct ExtenderTests {
     #expect(lease.lossExplanation == "it could not be extended in time: no answer in time")
   }
 
-  @Test("An extension that is not ours ends the lease that the token was handed on to meanwhile")
+  @Test("The answer *not ours* also ends the lease to which the token was handed on meanwhile")
   func handedOnMeanwhile() throws {
     let store = StubStore(clock: LockClock(HandFiredTime()))
     let extender = Extender(
@@ -90,7 +90,7 @@ struct ExtenderTests {
     _ = lease.beginRelease(isAwaited: true)
     let next = try #require(lease.handedOn(to: options, isFencing: false, roundTrip: .zero))
     answer(.notAsked)
-    #expect(next.isHeld, "it was the former holder's, and not asked for any more")
+    #expect(next.isHeld, "the answer was for the former holder, which no longer asks")
     extender.extend(lease, by: .seconds(1)) { _ in }
     answer(.taken(by: "theirs"))
     #expect(!next.isHeld)

@@ -13,7 +13,7 @@ struct GrantProbesTests {
     let outcome = probes.answered()
     #expect(outcome == .done)
     let needsProbe = probes.add("b")
-    #expect(needsProbe, "the next needs a probe of its own")
+    #expect(needsProbe, "the next grant needs a probe of its own")
   }
 
   @Test("A message that has not come by the answer to the probe is lost")

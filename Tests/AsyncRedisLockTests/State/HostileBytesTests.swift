@@ -7,7 +7,7 @@ import Testing
 @Suite("Bytes from a hostile server", .timeLimit(.minutes(5)))
 struct HostileBytesTests {
   @Test(
-    "Bytes behind a reply do not go unnoticed, be it a single one",
+    "Bytes behind a reply are noticed, even a single one",
     arguments: ["", "+", "*", "+OK"]
   )
   func leftOver(_ text: String) throws {
@@ -29,7 +29,7 @@ struct HostileBytesTests {
     #expect(isOver)
   }
 
-  @Test("Bytes of replies are read the same at once, where they lie, and one by one, by hiredis")
+  @Test("Bytes of replies are read the same at once, in place, and one by one, by hiredis")
   func smallReplies() throws {
     let texts = [
       "+OK\r\n", ":0\r\n", ":-1\r\n", ":1234567890123456\r\n", "$-1\r\n", "$0\r\n\r\n",
@@ -70,7 +70,7 @@ struct HostileBytesTests {
     defer { server.hangUp() }
     let deadline = ContinuousClock.now + .inTime
     #expect(throws: TransportError.self) {
-      // Should the system let the server write no faster than this reads, each call gets a part.
+      // If the system makes the server write no faster than this reads, each call gets a part.
       while ContinuousClock.now < deadline { _ = try socket.receive() }
     }
     #expect(ContinuousClock.now < deadline)
@@ -84,7 +84,7 @@ struct LoginTests {
   private static func error(_ message: String) -> Reply { .error(ServerError(message: message)) }
 
   @Test(
-    "Bytes of a server that denies the inbox are believed wherever they stand", arguments: 0..<4)
+    "A denial of the inbox is believed at each place among the replies", arguments: 0..<4)
   func denied(place: Int) {
     var configuration = LockerConfiguration(password: "wrong")
     configuration.database = 1
@@ -94,7 +94,7 @@ struct LoginTests {
     #expect(throws: TransportError.self) { try login.check(replies) }
   }
 
-  @Test("Replies to a login are not shown if they may repeat the password", arguments: 0..<2)
+  @Test("Replies to a login are hidden if they may repeat the password", arguments: 0..<2)
   func hidden(place: Int) {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 1)
     let login = Handshake(configuration, connectHook: nil)
@@ -112,7 +112,7 @@ struct LoginTests {
     #expect(error.message == "ERR unknown command `AUTH`")
   }
 
-  @Test("Replies to a login tell of a database that is not there, password or not")
+  @Test("Replies to a login tell of a missing database, with or without a password")
   func shown() {
     let configuration = LockerConfiguration(password: "zq7 kx9", database: 99)
     let login = Handshake(configuration, connectHook: nil)
@@ -123,7 +123,7 @@ struct LoginTests {
   }
 
   @Test(
-    "Replies to a login show no password when they come in another reply's place",
+    "Replies to a login show no password even in another reply's place",
     arguments: ["ERR unknown command `AUTH`, with args: `zq7 kx9`", "WORSE:zq7 kx9", "zq7 kx9"])
   func shifted(_ text: String) throws {
     let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
@@ -138,7 +138,7 @@ struct LoginTests {
     #expect(error.map { "\($0)".contains("zq7") } == false)
   }
 
-  @Test("Replies to a login are shown as they are if they hold no password")
+  @Test("Replies to a login are shown unchanged if they contain no password")
   func others() {
     let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
     let error = Self.error("OOM command not allowed when used memory > 'maxmemory'.")

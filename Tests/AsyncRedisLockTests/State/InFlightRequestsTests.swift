@@ -35,7 +35,7 @@ struct InFlightRequestsTests {
     #expect(pipeline.isEmpty)
   }
 
-  @Test("Requests that are overdue keep their slot, so that no other gets their reply")
+  @Test("Overdue requests keep their slot, so that no other request gets their reply")
   func abandoned() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(9))
     let hasty = makeRequest(deadline: .milliseconds(10))
@@ -52,7 +52,7 @@ struct InFlightRequestsTests {
     #expect(try pipeline.accept(.integer(2))?.request === patient)
   }
 
-  @Test("Requests to a silent server are noticed, those to a slow one are not given up")
+  @Test("A silent server is noticed, and requests to a slow one are not given up")
   func silence() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     #expect(!pipeline.isStuck(at: start + .seconds(100)))
@@ -79,7 +79,7 @@ struct InFlightRequestsTests {
   }
 
   @Test(
-    "Requests that an error has ended are remembered until an answer shows by its number whose it is"
+    "Requests that an error has ended are remembered until the number of an answer shows its owner"
   )
   func doubtful() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
@@ -87,13 +87,13 @@ struct InFlightRequestsTests {
     let claim = makeRequest(isClaim: true)
     pipeline.append(claim, sentAt: start, question: 1)
     _ = try pipeline.accept(loading)
-    // It goes on working on the same thing.
+    // It continues the same work.
     pipeline.append(makeRequest(), sentAt: start, question: 2)
     _ = try pipeline.accept(loading)
-    // It has failed for good, and was taken back at once.
+    // It has failed for good, and was undone at once.
     pipeline.append(makeRequest(isClaim: true), sentAt: start, question: 3)
     _ = try pipeline.accept(.error(ServerError(message: "ERR")))
-    // Its answer says nothing of those before.
+    // Its answer tells nothing about those before.
     pipeline.append(makeRequest(), sentAt: start)
     _ = try pipeline.accept(.status("OK"))
     var given = pipeline
@@ -108,6 +108,14 @@ struct InFlightRequestsTests {
     _ = try pipeline.accept(.error(ServerError(message: "NOSCRIPT No matching script.")))
     #expect(pipeline.removeDoubtful().isEmpty)
 
+    // A refusal without a number may be another claim's; one with a number is its own.
+    pipeline.append(claim, sentAt: start)
+    _ = try pipeline.accept(.null)
+    #expect(pipeline.removeDoubtful().count == 1)
+    pipeline.append(claim, sentAt: start, question: 6)
+    _ = try pipeline.accept(.array([.integer(6), .null]))
+    #expect(pipeline.removeDoubtful().isEmpty)
+
     var next = InFlightRequests(longestSilence: .seconds(1))
     next.append(claim, sentAt: start, question: 6)
     _ = try next.accept(loading)
@@ -116,7 +124,7 @@ struct InFlightRequestsTests {
     #expect(next.removeDoubtful().isEmpty)
   }
 
-  @Test("Requests in flight do not take a reply that was not asked for")
+  @Test("Requests in flight do not accept an unsolicited reply")
   func unasked() {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
     #expect(throws: TransportError.protocolViolation("a reply that nobody asked for")) {
@@ -143,7 +151,7 @@ struct InFlightRequestsTests {
     }
   }
 
-  @Test("Requests that give back go on in any case, sent or not")
+  @Test("Requests that give back continue in any case, sent or not")
   func undoOfRepeatable() {
     let undoing = makeRequest()
     let request = Request(
@@ -165,7 +173,7 @@ struct InFlightRequestsTests {
     #expect(!request.beginSending())
   }
 
-  @Test("Requests that undo know whether what they undo was sent on a connection that broke")
+  @Test("Clean-ups know whether the request that they undo was sent on a connection that broke")
   func repetitionOfOrigin() throws {
     for breaks in [true, false] {
       let outcome = Outcome()
@@ -176,14 +184,14 @@ struct InFlightRequestsTests {
       }
       #expect(origin.beginSending())
       let undo = try #require(origin.makeUndo())
-      // Its caller may have given up before the connection is seen to be broken.
+      // Its caller may have given up before the break of the connection is noticed.
       if breaks { origin.noteRepetition() }
       undo.succeed(Request.Answer(replies: [], sentAt: start))
       #expect(try outcome.values[0].get().isOfRepetition == breaks)
     }
   }
 
-  /// What a request of words sends.
+  /// The words that a request sends.
   private func words(of request: Request) -> [[String]] {
     switch request.commandsToSend {
     case .commands(let commands): commands.map(\.arguments)
@@ -191,7 +199,7 @@ struct InFlightRequestsTests {
     }
   }
 
-  @Test("Requests are sent with the script's source once, and never for what was given up")
+  @Test("Requests are sent with the script's source once, and never after they are given up")
   func bySource() {
     let command = Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")
     let request = Request([command], deadline: start + .seconds(1)) { _ in }
@@ -208,7 +216,7 @@ struct InFlightRequestsTests {
     #expect(!abandoned.beginRepeatingBySource())
   }
 
-  @Test("Requests have their command made each time they are sent, if it can be")
+  @Test("If requests can make their command anew, they do so each time they are sent")
   func made() {
     let left = Locked([Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")])
     let request = Request(deadline: start + .seconds(1)) {
@@ -216,7 +224,7 @@ struct InFlightRequestsTests {
     } completion: { _ in
     }
     #expect(request.commandCount == 1)
-    #expect(left.withLock { $0.count } == 1, "made before it is sent")
+    #expect(left.withLock { $0.count } == 1, "the command is made before it is sent")
     left.withLock { $0 += $0 }
     #expect(words(of: request) == [["EVALSHA", "digest", "1", "key"]])
     #expect(request.beginSending())

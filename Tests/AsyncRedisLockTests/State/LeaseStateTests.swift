@@ -7,7 +7,7 @@ import Testing
 struct LeaseStateTests {
   let start = Instant.now
 
-  /// A lease of 3 s, extended every second, taken at the start.
+  /// Makes a lease of 3 s, extended every second, taken at the start.
   func makeLease(extend: Duration? = .seconds(1)) -> LeaseState {
     var lease = LeaseState(ttl: .seconds(3), extend: extend, sentAt: start)
     lease.planExtensions(roundTrip: .milliseconds(1), share: 0)
@@ -49,7 +49,7 @@ struct LeaseStateTests {
     #expect(lease.nextEvent == lease.validUntil - .milliseconds(1200))
   }
 
-  @Test("A lease is extended up to a tenth earlier, so that many do not go in step")
+  @Test("A lease is extended up to a tenth earlier, so that many leases do not go in step")
   func stagger() {
     var lease = makeLease()
     lease.planExtensions(roundTrip: .zero, share: 1)
@@ -73,7 +73,7 @@ struct LeaseStateTests {
     #expect(lease.validUntil == longest)
   }
 
-  @Test("A lease that is over does not come back, though the server confirms an extension late")
+  @Test("A lease that is over does not come back, even if the server confirms an extension late")
   func lateExtension() {
     var lease = makeLease()
     let late = start + .seconds(3)
@@ -83,7 +83,7 @@ struct LeaseStateTests {
     #expect(lease.hasEnded)
   }
 
-  @Test("A lease may leave keys for as long as the longest extension that was tried")
+  @Test("The keys of a lease may last as long as the longest extension that was tried")
   func keysLast() {
     var lease = makeLease()
     #expect(lease.keysLastUntil >= start + .seconds(3))
@@ -135,7 +135,7 @@ struct LeaseStateTests {
     #expect(lease.lossReason(at: start + .seconds(4)) == .expired)
   }
 
-  @Test("A lease that is handed on keeps its validity until an extension by the next one's ttl")
+  @Test("A lease that is handed on keeps its validity until an extension by the next holder's ttl")
   func handedOn() throws {
     var former = makeLease()
     former.release(at: start + .milliseconds(500))
@@ -153,7 +153,7 @@ struct LeaseStateTests {
     #expect(next.validUntil == now + .milliseconds(2968))
   }
 
-  @Test("A lease that is fresh is handed on without an extension")
+  @Test("A fresh lease is handed on without an extension")
   func handedOnFresh() throws {
     let now = start + .milliseconds(50)
     var next = try #require(
@@ -167,9 +167,9 @@ struct LeaseStateTests {
         handedOnBy: makeLease(), ttl: .seconds(4), extend: nil, at: now, roundTrip: .zero))
     longer.planExtensions(roundTrip: .zero, share: 0)
     longer.planConfirmation(at: now)
-    #expect(longer.tick(at: now, slack: .zero) == .extend, "the next one asked for more")
+    #expect(longer.tick(at: now, slack: .zero) == .extend, "the next holder wants a longer ttl")
     _ = longer.concludeExtension(sentAt: now, at: now, roundTrip: .zero)
-    #expect(longer.nextEvent == longer.validUntil, "once, for it is not to be extended")
+    #expect(longer.nextEvent == longer.validUntil, "only once, since it has no extensions")
   }
 
   @Test("A lease is not handed on for a shorter ttl, or with too little left")
@@ -187,7 +187,7 @@ struct LeaseStateTests {
     #expect(handOn(prolonged, ttl: .seconds(3), at: start) == nil)
   }
 
-  @Test("A lease that the server has not confirmed of late is not handed on")
+  @Test("A lease that the server has not confirmed recently is not handed on")
   func unconfirmedHandoff() {
     func isHandedOn(after age: Duration, confirmedAfter extended: Duration? = nil) -> Bool {
       var lease = makeLease()
@@ -203,20 +203,20 @@ struct LeaseStateTests {
     #expect(!isHandedOn(after: .milliseconds(262), confirmedAfter: .milliseconds(201)))
   }
 
-  @Test("A lease that was granted counts from the last poll, with the ttl of that")
+  @Test("A granted lease counts from the last poll, with that poll's ttl")
   func granted() {
     let lease = LeaseState(
       ttl: .seconds(30), extend: nil, sentAt: start, takenFor: .seconds(3))
     #expect(lease.validUntil == start + .milliseconds(2968))
   }
 
-  @Test("A lease that is not extended has only its end ahead")
+  @Test("The only event of a lease without extensions is its end")
   func withoutExtension() {
     let lease = makeLease(extend: nil)
     #expect(lease.nextEvent == lease.validUntil)
   }
 
-  /// Random events against the rules, whatever the order.
+  /// Applies random events and checks the rules, whatever the order.
   @Test("A lease keeps its promises under any order of events", arguments: 0..<2000)
   func anyOrder(seed: Int) {
     var generator = SplitMix(seed: UInt64(seed))
@@ -241,14 +241,14 @@ struct LeaseStateTests {
       }
       let isHeld = lease.isHeld(at: now)
       #expect(!(wasOver && isHeld), "held again after it was over")
-      #expect(!isHeld || now < bound, "held past what the server confirmed")
+      #expect(!isHeld || now < bound, "held past the confirmed validity")
       wasOver = wasOver || !isHeld
     }
   }
 
   // MARK: Ends
 
-  @Test("Each event leads from each phase of a lease to the phase that the table says")
+  @Test("Each event leads from each phase of a lease to the phase in the table")
   func transitions() {
     enum Event: CaseIterable { case lose, release, revoke, giveBackSucceeds, giveBackFails, detach }
     typealias Row = (
@@ -309,13 +309,13 @@ struct LeaseStateTests {
     #expect(expired.ending == .lost(.expired))
   }
 
-  @Test("A longer extension is never cut below what it is believed to last, nor by one on its way")
+  @Test("A longer extension is never cut below its believed end, not even by one under way")
   func cutGrows() {
     let start = Instant.now
     var lease = LeaseState(ttl: .seconds(3), extend: nil, sentAt: start)
     lease.noteRemaining(.seconds(120))
     #expect(lease.cutsTo == .seconds(3))
-    // One that cuts is sent, and nobody knows of its outcome.
+    // An extension that cuts is sent, and its outcome is unknown.
     lease.willExtend(by: .seconds(3), deadline: start + .seconds(1))
     lease.willExtend(by: .seconds(60), deadline: start + .seconds(1))
     #expect(lease.cutsTo == .seconds(60))
@@ -328,16 +328,16 @@ struct LeaseStateTests {
   }
 
   @Test(
-    "Keys that last far longer than was ever asked for are cut, and an unknown cut is allowed for")
+    "Keys that last far longer than requested are cut, and an unknown cut is allowed for")
   func cuts() {
     var lease = makeLease()
     lease.noteRemaining(.seconds(63))
-    #expect(lease.cutsTo == nil, "that may be the clocks")
+    #expect(lease.cutsTo == nil, "the clocks may differ by that much")
     lease.noteRemaining(.milliseconds(63_001))
     #expect(lease.cutsTo == .seconds(3))
     lease.willExtend(by: .seconds(600), deadline: start)
     lease.noteRemaining(.seconds(660))
-    #expect(lease.cutsTo == nil, "it was asked to last that long")
+    #expect(lease.cutsTo == nil, "an extension requested that much")
     lease.noteRemaining(.seconds(661))
     #expect(lease.cutsTo == .seconds(600))
     lease.retryExtension(at: start)
@@ -348,6 +348,6 @@ struct LeaseStateTests {
     var other = makeLease()
     other.retryExtension(at: start)
     _ = other.extended(by: .seconds(900), sentAt: start, at: start)
-    #expect(other.validUntil > start + .seconds(800), "what failed cut nothing")
+    #expect(other.validUntil > start + .seconds(800), "the failed extension cut nothing")
   }
 }

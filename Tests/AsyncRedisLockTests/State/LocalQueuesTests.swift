@@ -32,7 +32,7 @@ struct LinkedQueueTests {
         #expect(removed?.value == value)
         left.append(ticket)
       case 2 where !left.isEmpty:
-        // Its slot may be another's by now.
+        // By now, another waiter may have its slot.
         let removed = line.remove(left[Int.random(in: left.indices, using: &generator)])
         #expect(removed == nil)
       default: expected.append((line.append(Element(value)), value))
@@ -44,7 +44,7 @@ struct LinkedQueueTests {
     #expect(expected.isEmpty)
   }
 
-  @Test("An element that is put before the others comes first, and can leave like them")
+  @Test("An element that is put in front comes first, and can leave like the others")
   func prepended() {
     var line = LinkedQueue<Element>()
     _ = line.prepend(Element(2))
@@ -80,10 +80,10 @@ struct LocalQueuesTests {
       minHold: .zero, clock: .system, origin: .asked, onLoss: { _ in })
   }
 
-  /// Lets a waiter in behind somebody.
+  /// Lets a waiter enter the queue behind a leader.
   func enter(_ queues: LocalQueues, _ options: LockOptions = .init()) throws -> LocalWaiter {
     guard case .wait(let waiter, _, _) = queues.enter(keys, options: options) else {
-      throw LockError(.timeout, "does not have to wait")
+      throw LockError(.timeout, "the task need not wait")
     }
     return waiter
   }
@@ -105,17 +105,17 @@ struct LocalQueuesTests {
   func handsOn() async throws {
     let queues = LocalQueues(handoffLimit: 2, maxWaiters: nil)
     guard case .lead = queues.enter(keys, options: .init()) else {
-      Issue.record("nobody leads")
+      Issue.record("no task leads")
       return
     }
     var lease = makeLease()
-    #expect(queues.settle(keys, lease) == nil, "nobody waits")
+    #expect(queues.settle(keys, lease) == nil, "no task waits")
     let waiters = try (0..<4).map { _ in try enter(queues) }
     #expect(queues.numbersWanted(keys) == 3)
     for index in 0..<2 {
       let next = try #require(handOn(queues, lease))
       guard case .take(let taken) = await waiters[index].turn(countedBy: nil), taken === next else {
-        Issue.record("\(index) did not get it")
+        Issue.record("waiter \(index) did not get it")
         return
       }
       #expect(next.fencingToken == lease.fencingToken.map { $0 + 1 })
@@ -123,7 +123,7 @@ struct LocalQueuesTests {
     }
     #expect(handOn(queues, lease) == nil, "the limit")
     guard case .lead = await waiters[2].turn(countedBy: nil) else {
-      Issue.record("nobody asks the server")
+      Issue.record("no task asks the server")
       return
     }
     #expect(!waiters[3].isOver)
@@ -139,7 +139,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("The queues pass over waiters that gave up, and send one to ask that wants another lease")
+  @Test("The queues pass over waiters that gave up, and send one to ask if it needs another lease")
   func passesOver() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -148,9 +148,9 @@ struct LocalQueuesTests {
     let gone = try enter(queues)
     _ = gone.give(.cancelled)
     let shorter = try enter(queues, LockOptions(ttl: .seconds(2)))
-    #expect(handOn(queues, lease) == nil, "its keys would outlast what was asked for")
+    #expect(handOn(queues, lease) == nil, "its keys would outlast the requested ttl")
     guard case .lead = await shorter.turn(countedBy: nil) else {
-      Issue.record("nobody asks the server")
+      Issue.record("no task asks the server")
       return
     }
   }
@@ -166,7 +166,7 @@ struct LocalQueuesTests {
     #expect(!waiter.isOver, "another lease has ended")
     queues.end(lease, keys)
     guard case .lead = await waiter.turn(countedBy: nil) else {
-      Issue.record("nobody asks the server")
+      Issue.record("no task asks the server")
       return
     }
   }
@@ -179,25 +179,25 @@ struct LocalQueuesTests {
     let lease = makeLease()
     #expect(lease.lose(.deleted))
     queues.end(lease, keys)
-    #expect(!waiter.isOver, "somebody leads")
+    #expect(!waiter.isOver, "another task leads")
     _ = queues.settle(keys, lease)
     guard case .lead = await waiter.turn(countedBy: nil) else {
-      Issue.record("nobody asks the server")
+      Issue.record("no task asks the server")
       return
     }
   }
 
   @Test(
-    "A waiter that leaves late, after its queue has ended, takes no other out of the next queue")
+    "A waiter that leaves after its queue has ended removes no other waiter from the next queue")
   func leavesLate() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
     guard case .wait(let late, let ticket, _) = queues.enter(keys, options: .init()) else {
-      Issue.record("does not have to wait")
+      Issue.record("the task need not wait")
       return
     }
     late.deadlinePassed()
-    // The leader gives up; nobody is left, and the queue ends before the late task gets to run.
+    // The leader gives up, no waiter is left, and the queue ends before the late task runs.
     #expect(queues.passLead(keys) == nil)
     _ = queues.enter(keys, options: .init())
     let waiter = try enter(queues)
@@ -209,7 +209,7 @@ struct LocalQueuesTests {
     }
   }
 
-  @Test("The queues let no task in after closing, to wait for what does not come")
+  @Test("After closing, the queues let no task in to wait in vain")
   func closed() async throws {
     let queues = LocalQueues(handoffLimit: 9, maxWaiters: nil)
     _ = queues.enter(keys, options: .init())
@@ -218,7 +218,7 @@ struct LocalQueuesTests {
     guard case .closed = await waiter.turn(countedBy: nil),
       case .closed = queues.enter(keys, options: .init())
     else {
-      Issue.record("somebody waits")
+      Issue.record("a task waits")
       return
     }
   }

@@ -22,7 +22,7 @@ struct LockTokenTests {
     #expect(holder.description.hasPrefix("nightly: Größe on "))
   }
 
-  @Test("A token says whether its holder wakes waiters")
+  @Test("A token tells whether its holder wakes waiters")
   func mark() {
     let tokens = TokenSource(label: nil)
     let notifying = tokens.next()
@@ -45,7 +45,7 @@ struct LockTokenTests {
   }
 
   @Test(
-    "A token of another make is not mistaken for one of the library",
+    "A value of another library is not mistaken for a token of this one",
     arguments: [
       "", ":", "v", "8b5b4a4e-4f5d-4c1e-9a7e-1f0c5b6f0f3a", "rl1s", "rl1s:::::::",
       "rl2s:h:1::0000000000000000:1:0000000000000000",

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A timer whose firing gets lost", .timeLimit(.minutes(2)))
 struct LostAlarmTests {
-  @Test("A lost alarm is made up for by the next thing that is due")
+  @Test("The next due event makes up for a lost alarm")
   func rearmed() throws {
     let time = HandFiredTime()
     let deadlines = Deadlines(clock: LockClock(time))

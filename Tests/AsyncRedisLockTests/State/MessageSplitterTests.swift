@@ -1,7 +1,7 @@
 import FaultProxy
 import Testing
 
-@Suite("What takes streams apart", .timeLimit(.minutes(2)))
+@Suite("The splitter of streams", .timeLimit(.minutes(2)))
 struct MessageSplitterTests {
   static let messages = [
     "+OK\r\n", "-ERR no\r\n", ":-12\r\n", "$-1\r\n", "$0\r\n\r\n", "$5\r\na\r\nbc\r\n", "*-1\r\n",
@@ -26,7 +26,7 @@ struct MessageSplitterTests {
     }
   }
 
-  @Test("The splitter keeps what is not complete")
+  @Test("The splitter keeps incomplete messages")
   func incomplete() {
     for message in Self.messages {
       for length in 0..<message.utf8.count {

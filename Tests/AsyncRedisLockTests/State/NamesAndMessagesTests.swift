@@ -24,7 +24,7 @@ struct NamesAndMessagesTests {
       ])
   }
 
-  @Test("A grant message tells its numbers and keys, whatever is in them")
+  @Test("A grant message tells its numbers and keys, whatever they contain")
   func grant() throws {
     let message = try #require(GrantMessage(parsing: "1770000000000000 16 rl1n:t 1:a5:b :\n9"))
     #expect(message.token == "rl1n:t")
@@ -42,7 +42,7 @@ struct NamesAndMessagesTests {
   }
 
   @Test(
-    "Grant messages that make no sense are ignored",
+    "Nonsensical grant messages are ignored",
     arguments: [
       "", "0 0 t 1:a", "0 1 t 1:a", "1 0 t 1:a", "1", "1 1", "1 1 t", "1 1 t ", "x 1 t 1:a",
       "1 x t 1:a", "-1 1 t 1:a", "1 1 t 2:a",
@@ -58,7 +58,7 @@ struct NamesAndMessagesTests {
 @Suite("The guard of fencing tokens", .timeLimit(.minutes(2)))
 struct FenceGuardTests {
   @Test(
-    "The fence guard takes only growing numbers, once the counter was raised on this connection")
+    "The fence guard accepts only growing numbers, once the counter was raised on this connection")
   func grows() {
     let fences = FenceCounter()
     #expect(!fences.accept(5), "not raised yet")
@@ -79,7 +79,7 @@ struct FenceGuardTests {
     #expect(fences.largest == 100)
     #expect(fences.accept(50), "drawn before the grant, and read after it")
     fences.connectionChanged()
-    #expect(!fences.accept(60, isRaised: true), "another connection goes on above the grant")
+    #expect(!fences.accept(60, isRaised: true), "another connection continues above the grant")
     #expect(fences.accept(101))
   }
 }

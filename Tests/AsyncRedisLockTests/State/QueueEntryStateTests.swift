@@ -3,12 +3,12 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("A place in the queue", .timeLimit(.minutes(2)))
+@Suite("An entry in the queue", .timeLimit(.minutes(2)))
 struct QueueEntryStateTests {
   let start = Instant.now
   let ttl = Duration.seconds(3)
 
-  /// A place that was told "wait" by a poll sent at the start, with the fence counter at 100.
+  /// Makes an entry that was told "wait" by a poll sent at the start, with the fence counter at 100.
   func makeWaiting(remaining: Duration? = nil, isSilent: Bool = false) -> QueueEntryState {
     var place = QueueEntryState(retry: .milliseconds(100), at: start)
     poll(&place, at: start, answer: wait(sentAt: start, remaining: remaining, isSilent: isSilent))
@@ -26,7 +26,7 @@ struct QueueEntryStateTests {
           isSilent: isSilent, isHeard: isHeard)))
   }
 
-  /// Polls; true if that has found a grant that was not told.
+  /// Polls; returns true if the poll has found an untold grant.
   @discardableResult
   func poll(
     _ place: inout QueueEntryState, at now: Instant, answer: Result<PollAnswer, StoreFailure>,
@@ -38,7 +38,7 @@ struct QueueEntryStateTests {
   }
 
   @Test(
-    "A place is polled at once, then a third of the ttl later, or when the holder's key expires")
+    "An entry is polled at once, then a third of the ttl later, or when the holder's key expires")
   func pauses() {
     let fresh = QueueEntryState(retry: .milliseconds(100), at: start)
     #expect(fresh.next(at: start) == .poll)
@@ -51,7 +51,7 @@ struct QueueEntryStateTests {
     #expect(QueueEntryState.lapse(ttl: ttl, operationTimeout: .seconds(1)) == .seconds(4))
   }
 
-  @Test("A place is polled every retry while grants cannot be told, or the holder tells none")
+  @Test("An entry is polled every retry while grants cannot be told, or the holder tells none")
   func polls() {
     func pause(_ place: QueueEntryState) -> Duration? {
       guard case .wait(until: let instant) = place.next(at: start) else { return nil }
@@ -67,7 +67,7 @@ struct QueueEntryStateTests {
     }
   }
 
-  @Test("A place is granted from when the last poll was sent that was told to wait")
+  @Test("A grant counts from the last poll that was told to wait")
   func granted() {
     var place = makeWaiting()
     place.granted(101..<102, at: start + .seconds(1))
@@ -75,14 +75,14 @@ struct QueueEntryStateTests {
       place.next(at: start + .seconds(1)) == .take(sentAt: start, ttl: ttl, numbers: 101..<102))
   }
 
-  @Test("A place is not granted by a message from before the last answer")
+  @Test("A message from before the last answer does not grant an entry")
   func stale() {
     var place = makeWaiting()
     place.granted(100..<101, at: start)
     #expect(place.next(at: start) == .wait(until: start + .seconds(1)))
   }
 
-  @Test("A place is polled when a grant leaves less than half of the ttl")
+  @Test("An entry is polled when a grant leaves less than half of the ttl")
   func lateGrant() {
     var place = makeWaiting()
     let late = start + .milliseconds(1469)
@@ -93,7 +93,7 @@ struct QueueEntryStateTests {
     #expect(timely.next(at: late) == .take(sentAt: start, ttl: ttl, numbers: 101..<102))
   }
 
-  @Test("A place lets the answer of a poll under way decide about a grant")
+  @Test("The answer to a poll under way decides about an entry's grant")
   func grantDuringPoll() {
     var generator = SplitMix(seed: 1)
     let now = start + .seconds(1)
@@ -116,7 +116,7 @@ struct QueueEntryStateTests {
     #expect(!hasMissed)
   }
 
-  @Test("A place misses a grant that only the poll tells of")
+  @Test("An entry counts a grant as missed if only a poll tells of it")
   func missedGrant() {
     let now = start + .seconds(1)
     func misses(_ place: inout QueueEntryState, _ answer: PollAnswer) -> Bool {
@@ -127,11 +127,11 @@ struct QueueEntryStateTests {
     #expect(!misses(&taken, .held(sentAt: now, numbers: 9..<10, wasGranted: false)))
     #expect(misses(&late, .held(sentAt: start - ttl, numbers: 9..<10, wasGranted: true)))
     #expect(late.next(at: now) == .poll)
-    // Once is no reason to think so ever after.
+    // A single miss is no reason to assume more.
     #expect(!poll(&late, at: now, answer: wait(sentAt: now)))
   }
 
-  @Test("A place is polled again for keys that came too late, or without a number")
+  @Test("An entry is polled again for keys that came too late or without a number")
   func again() {
     var late = QueueEntryState(retry: .milliseconds(100), at: start)
     let now = start + .milliseconds(2968)
@@ -146,7 +146,7 @@ struct QueueEntryStateTests {
     #expect(numberless.next(at: start) == .poll)
   }
 
-  @Test("A place is polled again when something was missed after the poll under way was sent")
+  @Test("If something was missed after the poll under way was sent, an entry is polled again")
   func hurried() {
     var generator = SplitMix(seed: 1)
     var place = makeWaiting()
@@ -160,7 +160,7 @@ struct QueueEntryStateTests {
     #expect(place.next(at: start) == .wait(until: start + .seconds(1)))
   }
 
-  @Test("A place is given up for good when the outcome of a poll is unknown")
+  @Test("If the outcome of a poll is unknown, an entry is given up for good")
   func givenUp() {
     var place = makeWaiting()
     poll(&place, at: start, answer: .failure(.unreachable("gone")))
@@ -169,8 +169,8 @@ struct QueueEntryStateTests {
     #expect(place.next(at: start) == .giveUp(.unreachable("gone")))
   }
 
-  /// Random events against the rules, whatever the order.
-  @Test("A place keeps its promises under any order of events", arguments: 0..<2000)
+  /// Applies random events and checks the rules, whatever the order.
+  @Test("An entry keeps its promises under any order of events", arguments: 0..<2000)
   func anyOrder(seed: Int) {
     var generator = SplitMix(seed: UInt64(seed))
     var place = QueueEntryState(retry: .milliseconds(100), at: start)
@@ -202,7 +202,7 @@ struct QueueEntryStateTests {
 
   // MARK: Refreshes
 
-  /// A place that others refresh, told "wait" by a poll sent at the start.
+  /// Makes an entry that others refresh, told "wait" by a poll sent at the start.
   private func makeRefreshed(isSilent: Bool = false, isHeard: Bool = true, isTold: Bool = true)
     -> QueueEntryState
   {
@@ -228,7 +228,7 @@ struct QueueEntryStateTests {
     place.refreshed(waiting, isTold: isTold, at: now, using: &generator)
   }
 
-  @Test("A place that is heard rests until it is refreshed, and one that must ask soon polls")
+  @Test("An entry that is heard and told rests until it is refreshed, and any other polls")
   func restsUntilRefreshed() {
     let place = makeRefreshed()
     #expect(place.next(at: start + .seconds(9)) == .rest)
@@ -241,13 +241,13 @@ struct QueueEntryStateTests {
     }
   }
 
-  @Test("A refresh plans the next one, and one without an outcome makes the place poll")
+  @Test("A refresh schedules the next one, and one without an outcome makes the entry poll")
   func refreshesGoOn() {
     var place = makeRefreshed()
     let due = start + .seconds(1)
     #expect(!willRefresh(&place, at: start), "it is not due")
     #expect(willRefresh(&place, at: due))
-    #expect(!willRefresh(&place, at: due), "one question at a time")
+    #expect(!willRefresh(&place, at: due), "one request at a time")
     refresh(&place, at: due)
     #expect(place.next(at: due) == .rest)
     #expect(place.refreshDue == due + .seconds(1))
@@ -261,7 +261,7 @@ struct QueueEntryStateTests {
     #expect(untold.refreshDue == nil)
   }
 
-  @Test("The outcome of a refresh that a poll has overtaken changes nothing")
+  @Test("If a poll has overtaken a refresh, the outcome of the refresh changes nothing")
   func overtakenRefresh() {
     var place = makeRefreshed()
     #expect(willRefresh(&place, at: start + .seconds(1)))
@@ -277,7 +277,7 @@ struct QueueEntryStateTests {
         == .take(sentAt: start + .seconds(1), ttl: ttl, numbers: 200..<201))
   }
 
-  @Test("A grant is worth what is left since the last refresh, and only if it was made later")
+  @Test("A grant is valid from the last refresh on, and only if it was made later")
   func grantAfterRefresh() {
     var place = makeRefreshed()
     let due = start + .seconds(1)

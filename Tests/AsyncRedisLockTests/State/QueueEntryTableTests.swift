@@ -3,15 +3,15 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("The phases of a place in the queue", .timeLimit(.minutes(2)))
+@Suite("The phases of an entry in the queue", .timeLimit(.minutes(2)))
 struct QueueEntryTableTests {
   private let start = Instant.now
   private let ttl = Duration.seconds(3)
 
-  /// What happens to a place, at the start unless its name says otherwise.
+  /// An event of an entry, at the start unless its name says otherwise.
   enum Event: Sendable {
     case willPoll, hurry, willRefresh, refreshed, refreshFailed
-    /// A grant that is news, with all of the ttl left or with too little of it, and one that is none.
+    /// A new grant, with all of the ttl left or with too little of it, and an old one.
     case granted, grantedLate, grantedBefore
     case waits, waitsSilently, held, heldTooLate, again, failed
   }
@@ -39,7 +39,7 @@ struct QueueEntryTableTests {
     Row([], .hurry, .due),
     Row([], .willRefresh, .due),
     Row([], .refreshed, .due),
-    // Nothing is known that would bound how long the keys last.
+    // Nothing is known that bounds how long the keys last.
     Row([], .granted, .due),
     Row([], .held, .due),
     Row([], .failed, .due),
@@ -62,7 +62,7 @@ struct QueueEntryTableTests {
     Row([.willPoll, .granted], .failed, .givenUp),
     Row([.willPoll], .willRefresh, .polling),
     Row([.willPoll], .refreshFailed, .polling),
-    // It rests until it is refreshed.
+    // The entry rests until it is refreshed.
     Row(toResting, .granted, .taken),
     Row(toResting, .grantedLate, .due),
     Row(toResting, .grantedBefore, .resting),
@@ -71,7 +71,7 @@ struct QueueEntryTableTests {
     Row(toResting, .willRefresh, .refreshing),
     Row(toResting, .refreshed, .resting),
     Row(toResting, .waits, .resting),
-    // It is being refreshed.
+    // The entry is being refreshed.
     Row(toRefreshing, .refreshed, .resting),
     Row(toRefreshing, .refreshFailed, .due),
     Row(toRefreshing, .granted, .taken),
@@ -80,7 +80,7 @@ struct QueueEntryTableTests {
     Row(toRefreshing, .willPoll, .polling),
     Row(toRefreshing + [.hurry], .refreshed, .due),
     Row(toRefreshing + [.willPoll], .refreshed, .polling),
-    // It is over.
+    // The entry is over.
     Row([.willPoll, .held], .willPoll, .taken),
     Row([.willPoll, .held], .hurry, .taken),
     Row([.willPoll, .held], .granted, .taken),
@@ -90,7 +90,7 @@ struct QueueEntryTableTests {
     Row([.willPoll, .failed], .refreshed, .givenUp),
   ]
 
-  @Test("A place goes from phase to phase as the table says", arguments: table)
+  @Test("An entry goes from phase to phase as the table says", arguments: table)
   func transition(_ row: Row) {
     var place = QueueEntryState(retry: .milliseconds(100), isRefreshed: true, at: start)
     for event in row.former { apply(event, to: &place) }
@@ -99,7 +99,7 @@ struct QueueEntryTableTests {
     let asks = row.phase == .due && place.next(at: start + ttl) == .poll
     #expect(asks == (row.phase == .due))
     #expect((place.refreshDue != nil) == (row.phase == .resting))
-    // Who holds the keys is known from the first answer on, to the end.
+    // The holder of the keys is known from the first answer to the end.
     #expect((place.holder != nil) == (row.former + [row.event]).hasAnswer)
   }
 

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A request", .timeLimit(.minutes(2)))
 struct RequestTests {
-  @Test("A request is completed once, though its reply comes late or its caller gives up late")
+  @Test("A request is completed once, even if its reply comes late or its caller gives up late")
   func completedOnce() {
     let answer = Request.Answer(replies: [.status("PONG")], sentAt: .now)
     for comesLate in [true, false] {

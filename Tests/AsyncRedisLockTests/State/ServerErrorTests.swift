@@ -5,7 +5,7 @@ import Testing
 @Suite("An error of the server", .timeLimit(.minutes(2)))
 struct ServerErrorTests {
   @Test(
-    "An error of the server is told by its code, also within a script's error",
+    "An error of the server is recognized by its code, even within a script's error",
     arguments: [
       ("LOADING Redis is loading the dataset in memory", "LOADING", ServerError.Remedy.retry),
       ("BUSY Redis is busy running a script. You can only call SCRIPT KILL", "BUSY", .retry),

@@ -42,7 +42,7 @@ struct SmallPartsTests {
     }
   }
 
-  @Test("A fencing token has to grow, and to be drawn after the counter was raised")
+  @Test("A fencing token must grow, and must be drawn after the counter was raised")
   func fences() {
     let fences = FenceCounter()
     #expect(!fences.accept(5), "drawn from a counter that may have been lost")
@@ -56,7 +56,7 @@ struct SmallPartsTests {
     #expect(fences.largest == 9)
   }
 
-  @Test("A caller serves itself after several lonely requests, but not all the time")
+  @Test("A caller serves itself after several lone requests, but not always")
   func tempo() {
     var tempo = CallerRunsPolicy()
     func serve(_ count: Int) -> [Bool] {
@@ -75,7 +75,7 @@ struct SmallPartsTests {
     #expect(serve(8).allSatisfy { !$0 } && serve(1) == [true])
   }
 
-  @Test("A caller whose server is slow tries again, ever more seldom, until it is quick")
+  @Test("A caller with a slow server serves itself ever more rarely, until the server is quick")
   func slowTempo() {
     var tempo = CallerRunsPolicy()
     var gaps: [Int] = []
@@ -96,7 +96,7 @@ struct SmallPartsTests {
     #expect(tempo.isLonely)
   }
 
-  @Test("A brief wait sees what is there, and does not wait longer than it should")
+  @Test("A brief wait notices what is ready, and does not take longer than it should")
   func briefWait() throws {
     let (ours, theirs) = try FakeWire.pair()
     let (poller, stream) = (
@@ -112,7 +112,7 @@ struct SmallPartsTests {
     #expect(!poller.wait(for: nil, toWrite: false, until: .now).isWoken, "the wake is forgotten")
   }
 
-  @Test("An instant is one of the standard library's continuous clock")
+  @Test("An instant is on the standard library's continuous clock")
   func instant() {
     let origin = (Instant.now, ContinuousClock.now)
     let elapsed = (origin.0.duration(to: .now), origin.1.duration(to: .now))
@@ -122,7 +122,7 @@ struct SmallPartsTests {
     #expect(later - .milliseconds(1500) == origin.0 && later.duration(to: origin.0) < .zero)
   }
 
-  @Test("A mailbox wakes its worker when it waits, starts it when it stopped, and loses nothing")
+  @Test("A mailbox wakes its waiting worker, starts its stopped worker, and loses nothing")
   func mailbox() {
     let request = Request([], deadline: .now) { _ in }
     let repeatable = Request([], deadline: .now, kind: .release) { _ in }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("What is watched in a socket's place", .timeLimit(.minutes(2)))
+@Suite("The watch on a socket", .timeLimit(.minutes(2)))
 struct SocketWatchTests {
   private let ours: FakeWire
   private let theirs: FakeWire
@@ -14,13 +14,13 @@ struct SocketWatchTests {
     (self.ours, self.theirs) = (ours, FakeWire(adopting: theirs))
   }
 
-  /// What poll(2) says of a descriptor.
+  /// The events that poll(2) reports for a descriptor.
   private func events(of descriptor: CInt) -> CInt {
     var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     return unsafe poll(&entry, 1, 0) < 0 ? -1 : CInt(entry.revents)
   }
 
-  @Test("A watch can be read while its socket can, and is closed in child processes")
+  @Test("A watch is readable while its socket is, and is closed in child processes")
   func readable() throws {
     let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor, for: .reading)
     #expect(events(of: watch.number) == 0)
@@ -33,7 +33,7 @@ struct SocketWatchTests {
 
   #if os(Linux)
     @Test(
-      "A watch can be read when its socket is hung up, but is not hung up itself",
+      "A watch is readable when its socket is hung up, but is not hung up itself",
       arguments: [true, false])
     func hungUp(withUnreadBytes: Bool) throws {
       let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor, for: .reading)
@@ -44,7 +44,7 @@ struct SocketWatchTests {
     }
   #endif
 
-  @Test("A watch for writing can be read when its socket takes bytes, or is connected")
+  @Test("A watch for writing is readable when its socket takes bytes or is connected")
   func writable() throws {
     let watch = try AsyncRedisLock.FileDescriptor.watching(ours.descriptor, for: .writing)
     #expect(events(of: watch.number) != 0)
@@ -53,7 +53,7 @@ struct SocketWatchTests {
     #expect(events(of: watch.number) == 0)
   }
 
-  @Test("A watch is not made of what is not open")
+  @Test("A watch cannot be made for a closed descriptor")
   func refused() {
     #expect(throws: TransportError.unreachable("Bad file descriptor")) {
       _ = try AsyncRedisLock.FileDescriptor.watching(-1, for: .reading).number

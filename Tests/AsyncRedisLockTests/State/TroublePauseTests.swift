@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A server in trouble", .timeLimit(.minutes(1)))
 struct TroublePauseTests {
-  @Test("A waiter whose polls all fail pauses between them, though its inbox is ready")
+  @Test("A waiter whose polls all fail pauses between them, even if its inbox is ready")
   func pausesBetweenPolls() async throws {
     let store = StubStore(isInTrouble: true)
     let coordinator = Coordinator(

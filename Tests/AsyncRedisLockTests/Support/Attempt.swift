@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// How a call ended, and how long it took.
+/// The outcome of a call, and how long it took.
 struct Attempt<Value: Sendable>: Sendable {
   let result: Result<Value, any Error>
   let duration: Duration
@@ -16,19 +16,19 @@ struct Attempt<Value: Sendable>: Sendable {
     duration = start.duration(to: .now)
   }
 
-  /// What the call returned; nil when it threw.
+  /// The value that the call returned; nil if it threw.
   var value: Value? { try? result.get() }
 
-  /// The library's error; nil when the call returned, or threw anything else.
+  /// The library's error; nil if the call returned or threw any other error.
   var error: LockError? {
     if case .failure(let error) = result { error as? LockError } else { nil }
   }
 }
 
 extension Locker {
-  /// Connects with what a URL says and some changes.
+  /// Connects with the configuration of a URL and some changes.
   ///
-  /// - Throws: As the other initializers.
+  /// - Throws: The same errors as the other initializers.
   convenience init(
     url: String, _ change: (inout LockerConfiguration) -> Void
   ) async throws {
@@ -39,7 +39,6 @@ extension Locker {
 }
 
 extension Duration {
-  /// What a call may take that is bounded by some hundred milliseconds, on a machine that is busy with
-  /// all the other tests.
+  /// How long a call bounded by some hundred milliseconds may take, on a machine busy with all the other tests.
   static let inTime = Duration.seconds(4)
 }

@@ -1,15 +1,14 @@
 import Testing
 
-/// Waits until the condition comes true, and records an issue if it does not come true in time.
+/// Waits until the condition is true, and records an issue if that takes too long.
 ///
-/// An error thrown by the condition counts as "not yet", as when a server is just being restarted;
-/// the last one is named in the issue.
+/// An error thrown by the condition counts as "not yet", as while a server restarts; the issue names the last one.
 ///
 /// - Parameters:
 ///   - limit: How long to wait.
-///   - comment: What was waited for, as the issue should say.
+///   - comment: What the condition means, for the text of the issue.
 ///   - sourceLocation: Where the issue is recorded.
-///   - condition: What is looked at, every few milliseconds and at least once.
+///   - condition: The condition, evaluated every few milliseconds and at least once.
 func eventually(
   within limit: Duration = .seconds(5), _ comment: Comment? = nil,
   sourceLocation: SourceLocation = #_sourceLocation,

@@ -3,23 +3,23 @@ import PrivateRedis
 import Testing
 
 extension LockOptions {
-  /// Leaves 5 s between two polls, and 20 s before one for want of news, so that only a handoff explains
-  /// a quick answer.
+  /// Leaves 5 s between two polls, and 20 s before a poll for lack of news, so only a handoff explains a quick
+  /// answer.
   static let patient = LockOptions(
     retry: .seconds(20), timeout: .seconds(20), ttl: .seconds(30), extend: .seconds(10))
 
-  /// Leaves a third of the ttl between two polls, and 20 s before one for want of news.
+  /// Leaves a third of the ttl between two polls, and 20 s before a poll for lack of news.
   static func polling(ttl: Duration, timeout: Duration = .seconds(20)) -> LockOptions {
     LockOptions(retry: .seconds(20), timeout: timeout, ttl: ttl, extend: ttl / 3)
   }
 }
 
 extension Duration {
-  /// What a handoff may take on a busy machine; far less than the time to the next poll.
+  /// How long a handoff may take on a busy machine; far less than the time to the next poll.
   static let handoff = Duration.seconds(1)
 }
 
-/// Lockers for the server of the suite; each is a client of its own to it.
+/// Makes lockers for the server of the suite; each is a separate client.
 func makeLockers(
   _ count: Int, _ configure: (inout LockerConfiguration) -> Void = { _ in }
 ) async throws -> [Locker] {
@@ -34,9 +34,9 @@ func makeLockers(
   return lockers
 }
 
-/// Starts a task, and returns when there is one more in the queue of the key.
+/// Starts a task, and returns when the queue of the key has one more waiter.
 ///
-/// The body has to wait for the lock by a locker that does not wait for it yet.
+/// The body must wait for the lock with a locker that does not wait for it yet.
 func queueUp<Value: Sendable>(
   for key: String, sourceLocation: SourceLocation = #_sourceLocation,
   _ body: @escaping @Sendable () async throws -> Value
@@ -74,28 +74,28 @@ func expectPromptly(
 }
 
 extension RedisServer {
-  /// The tokens that wait for a key without braces, in order.
+  /// The waiting tokens of a key without braces, in order.
   func queue(of key: String) throws -> [String] {
     try strings("ZRANGE", "redis-lock:queue:{\(key)}", "0", "-1")
   }
 
-  /// The labels of those who wait for a key, in order.
+  /// The labels of the waiters for a key, in order.
   func waitingLabels(of key: String) throws -> [String] {
     try queue(of: key).map { String($0.split(separator: ":", omittingEmptySubsequences: false)[3]) }
   }
 
-  /// The tokens of which there is an entry.
+  /// The tokens that have an entry.
   func entries(of key: String) throws -> [String] {
     try strings("HKEYS", "redis-lock:entries:{\(key)}")
   }
 
-  /// The channels that somebody listens to.
+  /// The channels that have a subscriber.
   func inboxes() throws -> [String] { try strings("PUBSUB", "CHANNELS", "redis-lock:inbox:*") }
 
-  /// What a key holds.
+  /// The value of a key.
   func value(of key: String) throws -> String? { try RedisClient(self)("GET", key).string }
 
-  /// How often the server has run commands, those of scripts included.
+  /// How often the server has run these commands, including those of scripts.
   func calls(_ names: String...) throws -> Int {
     let lines = try RedisClient(self)("INFO", "commandstats").string?.split(separator: "\r\n") ?? []
     return lines.reduce(0) { sum, line in
@@ -111,7 +111,7 @@ extension RedisServer {
   }
 }
 
-/// Waits until nothing of the locks is left on the server but the fence counter.
+/// Waits until only the fence counter is left of the locks on the server.
 func expectNothingLeft(
   _ keys: String..., within limit: Duration = .seconds(5),
   sourceLocation: SourceLocation = #_sourceLocation

@@ -3,12 +3,12 @@ import FaultProxy
 import Foundation
 import Synchronization
 
-/// A server in the test process that answers what a test tells it to, however wrong that is.
+/// A server in the test process that gives the answers a test asks for, right or wrong.
 ///
-/// Every connection has a thread of its own, which reads commands and carries out the answers one after
-/// the other. What the test does not care about is answered as a server with a free key would.
+/// Every connection has a thread of its own, which reads commands and performs the answers one after another.
+/// Commands that the test does not handle are answered as by a server with a free key.
 final class FakeServer: Sendable {
-  /// Says what to do about a command; nil for what a good server would.
+  /// Decides the answer to a command; nil for the answer of a good server.
   typealias Script =
     @Sendable (_ command: FakeCommand, _ connection: Int, _ index: Int) -> FakeAnswer?
 
@@ -19,9 +19,9 @@ final class FakeServer: Sendable {
   /// Starts to listen.
   ///
   /// - Parameters:
-  ///   - kind: What to listen on.
-  ///   - script: What to do about each command, given its number within its connection.
-  ///   - welcome: What to do as soon as a connection is made, given the connection's number.
+  ///   - kind: The kind of address to listen on.
+  ///   - script: The answer to each command, given its number within its connection.
+  ///   - welcome: The action as soon as a connection is made, given the connection's number.
   /// - Throws: `POSIXError`.
   init(
     _ kind: FakeListener.Kind = .tcp,
@@ -55,27 +55,27 @@ final class FakeServer: Sendable {
   /// Whether a connection is over, from the server's point of view.
   func isOver(_ connection: Int) -> Bool { hall.state.withLock { $0.guests[connection].isOver } }
 
-  /// Does something on a connection that nobody asked for.
+  /// Performs an unsolicited action on a connection.
   func perform(_ answer: FakeAnswer, on connection: Int) {
     guard let wire = hall.state.withLock({ $0.guests[connection].wire }) else { return }
     _ = hall.perform(answer, over: wire, connection)
   }
 
-  /// Hangs up on everybody and listens no more.
+  /// Hangs up on all clients and stops listening.
   func stop() {
     listener.stop()
     hall.hangUpAll()
   }
 }
 
-/// What a fake server does about a command, step by step.
+/// The answer of a fake server to a command, step by step.
 struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
-  /// One step.
+  /// A step of an answer.
   enum Step: Sendable {
     case send([UInt8])
-    /// Sends so many bytes at a time.
+    /// Sends this many bytes at a time.
     case drip([UInt8], count: Int, every: Duration)
-    /// Sends the bytes again and again, for as long as anybody takes them.
+    /// Sends the bytes repeatedly, as long as the client takes them.
     case flood([UInt8])
     case pause(Duration)
     /// Sends FIN and goes on reading.
@@ -100,19 +100,19 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
 
   static func bulk(_ text: String) -> Self { .send(bulkText(text)) }
 
-  /// A bulk string, to be put into an array.
+  /// A bulk string for use in an array.
   static func bulkText(_ text: String) -> String { "$\(text.utf8.count)\r\n\(text)\r\n" }
 
   static func drip(_ text: String, _ count: Int = 1, every pause: Duration) -> Self {
     Self(.drip(Array(text.utf8), count: count, every: pause))
   }
 
-  /// Sends the first bytes of the text, then hangs up.
+  /// Sends the start of the text, then hangs up.
   static func cut(_ text: String, after count: Int) -> Self {
     Self(.send(Array(text.utf8.prefix(count))), .hangUp)
   }
 
-  /// The same behind the number of the question, if the command is a script and this is no error.
+  /// The same answer behind the number of the request, if the command is a script and this is not an error.
   func ofScript(_ command: FakeCommand) -> Self {
     guard command.name.hasPrefix("EVAL"), let question = command.words.last else { return self }
     let start = Array("*2\r\n:\(question)\r\n".utf8)
@@ -131,7 +131,7 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
     return answer
   }
 
-  /// Does one thing after the other.
+  /// Performs one answer after the other.
   static func + (first: Self, second: Self) -> Self {
     var both = first
     both.steps += second.steps
@@ -139,7 +139,7 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
   }
 }
 
-/// The connections of a fake server, apart from it so that their threads do not keep it alive.
+/// The connections of a fake server, kept apart from it so that their threads do not keep it alive.
 private final class Hall: Sendable {
   struct Guest {
     var wire: FakeWire?
@@ -192,7 +192,7 @@ private final class Hall: Sendable {
     }
   }
 
-  /// Carries an answer out; false when the connection is over by that.
+  /// Performs an answer; returns false if that ends the connection.
   func perform(_ answer: FakeAnswer, over wire: FakeWire, _ number: Int) -> Bool {
     for step in answer.steps {
       switch step {
@@ -228,7 +228,7 @@ private final class Hall: Sendable {
   }
 }
 
-/// How a good server answers, as far as this library asks: every key is free, every lock is held.
+/// The answers of a good server to this library: every key is free, every lock is held.
 private struct Manners {
   private var tokens: [Int: String] = [:]
   private var counter = 1_000_000
@@ -253,7 +253,7 @@ private struct Manners {
     switch arguments.count {
     case keyCount / 2 where arguments.count > 1 && arguments.allSatisfy { $0.hasPrefix("rl1") }:
       return "*0\r\n"  // releases in a group
-    case 0, 1: return "$-1\r\n"  // inspect, force-release: nobody holds it
+    case 0, 1: return "$-1\r\n"  // inspect, force-release: the key is free
     case 2 where Int(arguments.first ?? "") != nil:  // fence
       counter += 1
       return .bulk("\(counter)")

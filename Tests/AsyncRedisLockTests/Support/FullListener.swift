@@ -1,7 +1,7 @@
 import FaultProxy
 import Foundation
 
-/// Listens, accepts nothing, and is full.
+/// Listens without accepting, with a full queue.
 final class FullListener: Sendable {
   let url: String
   private let sockets: [FakeWire]
@@ -24,7 +24,7 @@ final class FullListener: Sendable {
     url = address.url
   }
 
-  /// Whether the system lets a connection to it wait; elsewhere it is refused.
+  /// Whether the system lets a connection to it wait; other systems refuse it.
   static var isSilent: Bool {
     #if os(Linux)
       true

@@ -1,6 +1,6 @@
 import Dispatch
 
-/// Blocks whoever passes before it is opened.
+/// Blocks each thread that passes before the gate is opened.
 final class Gate: Sendable {
   private let semaphore = DispatchSemaphore(value: 0)
   private let passing = Shared(0)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-/// A time that stands still, with one timer that fires only when a test says so.
+/// A clock that stands still, with one timer that fires only when a test says so.
 final class HandFiredTime: ManualTime, WakeTimer {
   let present = Shared(Instant.now)
   let alarm = Shared<Instant?>(nil)
@@ -19,7 +19,7 @@ final class HandFiredTime: ManualTime, WakeTimer {
   func cancel() {}
   func fire() { handler.value?() }
 
-  /// Goes on to the instant that the timer is set for, and fires it.
+  /// Advances to the instant for which the timer is set, and fires the timer.
   func fireNext() throws {
     present.value = max(now, try #require(alarm.exchange(nil), "the timer is not set"))
     fire()

@@ -3,7 +3,7 @@ import PrivateRedis
 import Testing
 
 extension Locker {
-  /// A locker for a test server, by default the one of the suite.
+  /// Makes a locker for a test server, by default the server of the suite.
   convenience init(
     on server: RedisServer = .current, _ configure: (inout LockerConfiguration) -> Void = { _ in }
   ) async throws {
@@ -18,7 +18,7 @@ extension RedisServer {
   func hasKey(_ key: String) throws -> Bool { try RedisClient(self)("EXISTS", key).integer == 1 }
 }
 
-/// Expects an error of the library with a code.
+/// Expects an error of the library with this code.
 func expectError<Result>(
   _ code: LockError.Code, sourceLocation: SourceLocation = #_sourceLocation,
   _ body: () async throws -> Result

@@ -1,28 +1,28 @@
 import Foundation
 
-/// The user of the README who may do no more than the library needs.
+/// The user of the README with only the permissions that the library needs.
 ///
-/// With `REDIS_TEST_USER=least-privilege` in the environment every locker for a server of the trait
-/// `redisServer` logs in as that user, and everything has to work as for the one who may do all.
+/// With `REDIS_TEST_USER=least-privilege` in the environment, each locker for a server of the trait `redisServer`
+/// logs in as that user. Everything has to work as for a user with all permissions.
 enum LeastPrivilege {
   /// Whether the tests run as that user.
   static let isWanted =
     ProcessInfo.processInfo.environment["REDIS_TEST_USER"] == "least-privilege"
 
-  /// What the user is called, and the password, as they stand in a URL.
+  /// The name and the password of the user, as in a URL.
   static let login = "least:secret"
 
-  /// What makes a server know the user.
+  /// The arguments that make a server know the user.
   ///
-  /// - Throws: `CocoaError` when the README does not tell.
+  /// - Throws: `CocoaError` if the README has no rules.
   static func arguments() throws -> [String] {
-    // The tests lock keys of any name. That others than those allowed are refused has tests of its own.
+    // The tests lock keys of any name. Other tests show that forbidden keys are refused.
     try ["--user", "least"] + rules().filter { !$0.hasPrefix("~") } + ["~*"]
   }
 
   /// The rules of the README's `ACL SETUSER`.
   ///
-  /// - Throws: `CocoaError` when there are none.
+  /// - Throws: `CocoaError` if there are none.
   static func rules() throws -> [String] {
     let file = URL(filePath: #filePath).deletingLastPathComponent().appending(
       path: "../../../README.md")

@@ -1,12 +1,12 @@
 import AsyncRedisLock
 import Testing
 
-/// Tasks that get in line for one lock in an order that is known, and a record of who held it.
+/// Tasks that get in line for one lock in a known order, and a record of its holders.
 ///
-/// All of them begin on the actor, in the order of the calls, and the library's calls go on there until
-/// they have to wait: who arrives later is behind in the locker's queue.
+/// All tasks begin on the actor, in the order of the calls. The library's calls continue there until they have to
+/// wait, so a task that arrives later is behind in the locker's queue.
 actor Line {
-  /// Who had the lock.
+  /// A holder of the lock.
   struct Turn: Sendable {
     let name: String
     let index: Int
@@ -18,9 +18,9 @@ actor Line {
   private var holding = 0
   private var tasks: [Task<Void, any Error>] = []
 
-  /// Lets so many tasks wait for the lock, hold it for a time and give it back, each so many times.
+  /// Makes this many tasks wait for the lock, hold it for a time and give it back, each this many times.
   ///
-  /// A task goes to the end of the line after each turn. The name is what their turns go by.
+  /// A task goes to the end of the line after each turn. Its turns are recorded under the name.
   func join(
     _ locker: Locker, for key: String, count: Int, rounds: Int = 1, name: String = "",
     options: LockOptions = .patient, hold: Duration? = nil
@@ -40,7 +40,7 @@ actor Line {
     }
   }
 
-  /// Cancels the task that has joined as the one of this number, over all calls.
+  /// Cancels the task with this number, counted over all calls of `join`.
   func cancel(_ number: Int) { tasks[number].cancel() }
 
   func cancelAll() { for task in tasks { task.cancel() } }
@@ -59,14 +59,14 @@ actor Line {
     return cancelled
   }
 
-  /// Waits until so many tasks have begun to wait.
+  /// Waits until this many tasks have begun to wait.
   func waitForArrivals(_ count: Int, within limit: Duration = .seconds(10)) async {
     await eventually(within: limit, "\(count) wait") { arrived == count }
   }
 
   private func enter(_ lock: Lock, _ name: String, _ index: Int) {
     holding += 1
-    #expect(holding == 1, "two hold the lock")
+    #expect(holding == 1, "the lock has two holders")
     #expect(lock.isHeld)
     turns.append(Turn(name: name, index: index, fence: lock.fencingToken ?? 0))
   }
@@ -81,7 +81,7 @@ extension [Line.Turn] {
   /// Whether each number is greater than the one before.
   var hasRisingFences: Bool { zip(self, dropFirst()).allSatisfy { $0.fence < $1.fence } }
 
-  /// The lengths of runs of turns that go by the same name, in order.
+  /// The lengths of runs of turns with the same name, in order.
   var runs: [(name: String, count: Int)] {
     reduce(into: []) { runs, turn in
       if runs.last?.name == turn.name {

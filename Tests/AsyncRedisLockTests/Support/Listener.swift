@@ -3,7 +3,7 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// A subscriber to one channel, and what it has been sent.
+/// A subscriber to one channel, and the bytes it has been sent.
 final class Listener: Sendable {
   private let wire: FakeWire
   private let received = Shared("")

@@ -7,13 +7,13 @@ final class LockTakerProcess: Sendable {
   private let process: Process
   private let output = Recorder<String>()
 
-  /// Starts the program; it is killed when this goes out of scope.
+  /// Starts the program; it is killed when this object goes out of scope.
   convenience init(_ server: RedisServer, _ mode: String, key: String, ttl: Int, extend: Int) throws
   {
     try self.init([server.url, mode, key, String(ttl), String(extend)])
   }
 
-  /// Starts the program with arguments and variables, through another one if that is named.
+  /// Starts the program with arguments and variables, or through another program if one is named.
   init(
     _ arguments: [String], environment: [String: String] = [:], through launcher: [String] = []
   ) throws {
@@ -27,7 +27,7 @@ final class LockTakerProcess: Sendable {
     let pipe = Pipe()
     process.standardOutput = pipe
     try process.run()
-    // Not a readabilityHandler: when a pipe is hung up that Dispatch watches, Dispatch on Linux can crash
+    // Not a readabilityHandler: if Dispatch on Linux watches a pipe that is hung up, it can crash
     // (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949).
     let reading = pipe.fileHandleForReading
     Thread.detachNewThread { [output] in
@@ -39,13 +39,13 @@ final class LockTakerProcess: Sendable {
 
   deinit { kill() }
 
-  /// All that the program has said.
+  /// The output of the program so far.
   var saying: String { output.values.joined() }
 
-  /// Whether the program has said this.
+  /// Whether the program has printed this text.
   func hasSaid(_ text: String) -> Bool { saying.contains(text) }
 
-  /// Waits until the program has told what became of its lock, which has to be on the server until then.
+  /// Waits until the program has reported on its lock, which must be on the server until then.
   func expectKept(
     _ key: String, on server: RedisServer = .current,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -59,7 +59,7 @@ final class LockTakerProcess: Sendable {
     #expect(hasSaid("kept"), sourceLocation: sourceLocation)
   }
 
-  /// Sends a signal, such as SIGSTOP, as long as the program runs.
+  /// Sends a signal, such as SIGSTOP, if the program still runs.
   func signal(_ number: Int32) {
     if process.isRunning { _ = Foundation.kill(process.processIdentifier, number) }
   }
@@ -68,7 +68,7 @@ final class LockTakerProcess: Sendable {
   func stop() {
     signal(SIGSTOP)
     var info = unsafe siginfo_t()
-    // Waits for no other change, so that the end of the process is left to be told to its owner.
+    // Waits for no other change, so that the end of the process is still reported to its owner.
     _ = unsafe waitid(P_PID, id_t(id), &info, Int32(WSTOPPED))
   }
 

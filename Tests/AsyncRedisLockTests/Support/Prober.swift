@@ -2,13 +2,14 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Tries to take a key by `SET NX` all the time, on a thread of its own, as a client that knows of no queue.
+/// Tries to take a key by `SET NX` all the time, on a thread of its own, like a client that does not know the
+/// queue.
 final class Prober: Sendable {
-  /// What it has seen.
+  /// The observations of a prober.
   struct Report: Sendable {
     var attempts = 0
     var successes = 0
-    /// An error that has ended it.
+    /// The error that has ended it.
     var failure: String?
   }
 
@@ -16,7 +17,7 @@ final class Prober: Sendable {
   private let report = Shared(Report())
   private let result = Shared<Report?>(nil)
 
-  /// Starts to try; what it takes it gives back at once.
+  /// Starts to try; a key that it takes is given back at once.
   init(_ server: RedisServer, key: String) {
     Thread.detachNewThread { [isStopped, report, result] in
       let client = RedisClient(server)
@@ -44,7 +45,7 @@ final class Prober: Sendable {
   /// How often it has tried so far.
   var attempts: Int { report.value.attempts }
 
-  /// Ends it, and tells what it has seen.
+  /// Ends the prober, and returns its observations.
   func stop() async -> Report {
     isStopped.value = true
     await eventually("the prober ends") { result.value != nil }

@@ -3,12 +3,12 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Speaks the protocol as a client of another make would: by the scripts alone.
+/// Speaks the protocol as another client library would: by the scripts alone.
 struct QueueScripts {
-  /// What a poll was told.
+  /// The answer to a poll.
   enum Answer: Equatable {
     case granted(first: UInt64)
-    /// The keys were the token's already, by a grant that it was not told about.
+    /// The keys were the token's already, by a grant that the waiter was not told of.
     case found(first: UInt64)
     case wait(counter: UInt64, holder: String, remaining: Int, isSilent: Bool, isHeard: Bool)
 
@@ -19,7 +19,7 @@ struct QueueScripts {
   let client = RedisClient(.current)
   var prefix = "redis-lock:"
 
-  /// A token with an inbox of its own.
+  /// Makes a token with an inbox of its own.
   static func token(_ label: String) -> String {
     func digits() -> String {
       let number = String(UInt64.random(in: .min ... .max), radix: 16)
@@ -28,7 +28,7 @@ struct QueueScripts {
     return "rl1n:host:1:\(label):\(digits()):1:\(digits())"
   }
 
-  /// The names of a key's helpers, by the rule in the protocol's text.
+  /// The names of a key's helpers, by the rule in the text of the protocol.
   func helpers(of key: String) -> (queue: String, entries: String) {
     if let open = key.firstIndex(of: "{"),
       let close = key[open...].dropFirst().firstIndex(of: "}"), close > key.index(after: open)
@@ -38,7 +38,7 @@ struct QueueScripts {
     return ("\(prefix)queue:{\(key)}", "\(prefix)entries:{\(key)}")
   }
 
-  /// `KEYS` of the scripts that know about waiting.
+  /// The `KEYS` of the scripts for waiting.
   func names(_ keys: [String]) -> [String] {
     keys.flatMap { [$0, helpers(of: $0).queue, helpers(of: $0).entries] } + ["\(prefix)fence"]
   }
@@ -64,7 +64,7 @@ struct QueueScripts {
       isHeard: parts[5].integer == 1)
   }
 
-  /// What became of a release: whether all keys were the token's, and whether somebody got one.
+  /// The outcome of a release: whether all keys were the token's, and whether a waiter got one.
   struct Outcome: Equatable {
     let outcome: Int
     let handed: Int
@@ -100,13 +100,14 @@ struct QueueScripts {
     try client("ZSCORE", helpers(of: key).queue, token).string
   }
 
-  /// Listens to a token's inbox; nobody does unless a test asks for it.
+  /// Listens to a token's inbox; by default, no client does.
   func listen(as token: String) throws -> Listener {
     let locker = token.split(separator: ":", omittingEmptySubsequences: false)[4]
     return try Listener(channel: "\(prefix)inbox:\(locker)")
   }
 
-  /// Runs a script as the library does, with the number of a question; that alone as the answer stands for 1.
+  /// Runs a script as the library does, with the number of a request; if the answer is only that number, it stands
+  /// for 1.
   func runWhole(
     _ script: Script, _ keys: [String], _ arguments: [String]
   ) throws -> RedisValue {
@@ -118,12 +119,12 @@ struct QueueScripts {
     return parts[1]
   }
 
-  /// Runs a script with what it includes.
+  /// Runs a script with the scripts it includes.
   func run(_ name: String, _ keys: [String], _ arguments: [String]) throws -> RedisValue {
     try client(words: ["EVAL", try Self.source(name), String(keys.count)] + keys + arguments)
   }
 
-  /// The script as the library embeds it, but for what is done at once and answers with the number of a question.
+  /// The script as the library embeds it, without its fast path that answers with the number of a request.
   static func source(_ name: String) throws -> String {
     let folder = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../../Sources/AsyncRedisLock/Redis/Scripts").standardizedFileURL

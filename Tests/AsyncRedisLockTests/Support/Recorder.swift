@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import Synchronization
 
-/// Notes values from any task, in the order they come.
+/// Records values from any task, in their order of arrival.
 final class Recorder<Value: Sendable>: Sendable {
   private let recorded = Locked<[Value]>([])
 

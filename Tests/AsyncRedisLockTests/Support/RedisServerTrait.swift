@@ -2,15 +2,15 @@ import Foundation
 import PrivateRedis
 import Testing
 
-/// Starts one server for the suite or test it is put on, and stops it when that has ended.
+/// Starts one server for the suite or test that has the trait, and stops it at the end.
 ///
-/// All tests of the suite, those of suites inside it included, share the server; they find it as
+/// All tests of the suite share the server, including those of inner suites; they find it as
 /// ``PrivateRedis/RedisServer/current``.
 struct RedisServerTrait: SuiteTrait, TestTrait, TestScoping {
   let arguments: [String]
   let listener: RedisServer.Listener
 
-  /// Asks for a scope around the suite or the test as a whole, not around the cases of a test.
+  /// Requests a scope around the suite or the test as a whole, not around the cases of a test.
   ///
   /// The trait is not recursive, so this is not called for the tests of its suite.
   func scopeProvider(for test: Test, testCase: Test.Case?) -> Self? {
@@ -28,7 +28,7 @@ struct RedisServerTrait: SuiteTrait, TestTrait, TestScoping {
     }
   }
 
-  /// Starts on a thread of its own: all the pool's threads together are as few as the machine's cores.
+  /// Starts on a thread of its own: the pool has only as many threads as the machine has cores.
   private func start() async throws -> RedisServer {
     try await withCheckedThrowingContinuation { continuation in
       Thread.detachNewThread {
@@ -47,7 +47,7 @@ struct RedisServerTrait: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == RedisServerTrait {
-  /// A server that the suite's tests share, or that the test has to itself.
+  /// A server that the suite's tests share, or that a single test has to itself.
   static func redisServer(
     _ arguments: String..., listen listener: RedisServer.Listener = .unixSocket
   ) -> Self {
@@ -65,9 +65,9 @@ extension RedisServer {
   }
 }
 
-/// Makes up a key, or anything else that needs a name, that no other test uses.
+/// Makes up a key, or any other name, that no other test uses.
 ///
-/// - Parameter name: What the key begins with; by default the name of the test.
+/// - Parameter name: The beginning of the key; by default the name of the test.
 /// - Returns: The key.
 func uniqueKey(_ name: String = #function) -> String {
   let readable = name.prefix { $0 != "(" }.map { $0.isLetter || $0.isNumber ? $0 : "-" }

@@ -4,11 +4,11 @@
 
   @testable import AsyncRedisLock
 
-  /// Remembers which metrics were made, and measures nothing.
+  /// Records which metrics were made, without measuring.
   final class RegisteredMetrics: MetricsFactory {
     enum Kind { case counter, timer, meter, recorder }
 
-    /// A metric, of which there is a series for each combination of values of its dimensions.
+    /// A metric, with a series for each combination of values of its dimensions.
     struct Metric {
       let kind: Kind
       var dimensions: [String: Set<String>]
@@ -18,7 +18,7 @@
 
     var metrics: [String: Metric] { known.withLock { $0 } }
 
-    /// The names of the series that swift-prometheus makes of a metric.
+    /// The names of the series that swift-prometheus derives from a metric.
     static func series(of name: String, _ kind: Kind) -> [String] {
       switch kind {
       case .counter, .meter: [name]

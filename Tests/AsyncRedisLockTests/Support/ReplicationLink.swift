@@ -2,7 +2,7 @@ import FaultProxy
 import Foundation
 import PrivateRedis
 
-/// Leads a replica to its master, until it takes what the master says without passing it on.
+/// Connects a replica to its master, until it swallows what the master sends.
 final class ReplicationLink: Sendable {
   private let listener: FakeListener
   private let isSilent: Shared<Bool>
@@ -29,9 +29,9 @@ final class ReplicationLink: Sendable {
   /// The port for the replica.
   var port: String { if case .tcp(let port) = listener.address { "\(port)" } else { "" } }
 
-  /// From now on the replica learns nothing.
+  /// Forwards nothing to the replica from now on.
   func fallSilent() { isSilent.value = true }
 
-  /// Leads nobody else.
+  /// Accepts no more connections.
   func stop() { listener.stop() }
 }

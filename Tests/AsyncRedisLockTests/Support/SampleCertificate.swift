@@ -1,7 +1,7 @@
 import Foundation
 import PrivateRedis
 
-/// A certificate for nobody, signed by itself.
+/// A self-signed certificate without an owner.
 final class SampleCertificate: Sendable {
   private let directory: URL
 

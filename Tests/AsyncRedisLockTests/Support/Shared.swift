@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import Synchronization
 
-/// A value that the thread of a fake server, or of a proxy, shares with the test.
+/// A value shared by the test and the thread of a fake server or a proxy.
 final class Shared<Value: Sendable>: Sendable {
   private let guarded: Locked<Value>
 
@@ -12,7 +12,7 @@ final class Shared<Value: Sendable>: Sendable {
     set { guarded.withLock { $0 = newValue } }
   }
 
-  /// Puts in another value; returns the former one.
+  /// Replaces the value; returns the former one.
   func exchange(_ value: Value) -> Value {
     guarded.withLock { current in
       defer { current = value }
@@ -20,6 +20,6 @@ final class Shared<Value: Sendable>: Sendable {
     }
   }
 
-  /// Changes the value, with nothing in between.
+  /// Changes the value atomically.
   func change(_ body: (inout Value) -> Void) { guarded.withLock { body(&$0) } }
 }

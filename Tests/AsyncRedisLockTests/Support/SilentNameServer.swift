@@ -1,11 +1,11 @@
 import FaultProxy
 import Foundation
 
-/// Takes the questions for names at 127.0.0.1, and answers none.
+/// Takes name queries at 127.0.0.1, and answers none.
 final class SilentNameServer: Sendable {
   private let wire: FakeWire
 
-  /// Listens at the port for names, which takes root.
+  /// Listens on the port for name queries, which only root can.
   ///
   /// - Throws: `POSIXError`.
   init() throws {

@@ -2,10 +2,10 @@ import Dispatch
 
 @testable import AsyncRedisLock
 
-/// A store that has one free key, and takes a release only when the test allows it.
+/// A store that has one free key, and completes a release only when the test allows it.
 ///
-/// In trouble, the key is another's, and the store cannot keep places, though its second attempt to be told of grants
-/// succeeds.
+/// In trouble, another holder has the key, and the store cannot keep entries. Its second attempt to be told of
+/// grants succeeds, though.
 final class StubStore: LockStore {
   let isReleasing = Shared(false)
   let mayRelease = DispatchSemaphore(value: 0)
@@ -24,7 +24,7 @@ final class StubStore: LockStore {
   /// How often it was asked for the key.
   let questions = Shared(0)
   let isReachable = Shared(true)
-  /// The extensions that were asked for, which a test answers.
+  /// The requested extensions, which a test answers.
   let extensions = Shared<[@Sendable (Result<Extended, StoreFailure>) -> Void]>([])
 
   init(clock: LockClock = .system, isInTrouble: Bool = false) {

@@ -3,19 +3,19 @@ import ChaosLog
 import Foundation
 import PrivateRedis
 
-/// A process that does everything there is for a long time, and must not grow by it.
+/// Does everything the library offers in one process for a long time; the process must not grow.
 struct Endure {
-  /// How much more memory there may be at the end than after warming up.
+  /// How much more memory the process may use at the end than after warming up.
   ///
-  /// The allocator keeps what was freed in pieces, and never the same; a leak goes on growing.
+  /// The allocator keeps some of what was freed in pieces, and the amount varies; a leak would keep growing.
   private static let growth = 8 << 20
-  /// More descriptors and threads than after warming up: connections come and go, and so do threads.
+  /// How many more descriptors and threads than after warming up are allowed; both come and go with connections.
   private static let moreDescriptors = 12
   private static let moreThreads = 12
 
   let seed: UInt64
 
-  /// Does mixed work for so many minutes and samples twelve times, or once a minute if that is more.
+  /// Does mixed work for this many minutes, and samples twelve times, or once a minute if that is more often.
   ///
   /// - Returns: Whether nothing has grown.
   /// - Throws: ``RedisError`` or a ``LockError`` if there is no server.

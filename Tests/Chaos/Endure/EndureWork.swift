@@ -3,7 +3,7 @@ import ChaosLog
 import PrivateRedis
 import Synchronization
 
-/// All that one can do with locks, by some tasks at once.
+/// Uses every kind of call, in several tasks at once.
 final class EndureWork: Sendable {
   private static let tasks = 16
   private static let options = LockOptions(
@@ -23,10 +23,10 @@ final class EndureWork: Sendable {
     other = try await Locker(url: server.url)
   }
 
-  /// How often something was done so far.
+  /// How often an action was performed so far.
   var calls: Int { state.withLock { $0.calls } }
 
-  /// Lets everything come to an end.
+  /// Tells all tasks to end.
   func end() { state.withLock { $0.isOver = true } }
 
   /// Works until the end.
@@ -36,7 +36,7 @@ final class EndureWork: Sendable {
         group.addTask { [self] in
           var generator = SplitMix(seed: seed &+ UInt64(task) &* 0x1_0000_0001)
           while !isOver {
-            // Errors are a part of it: timeouts, cancellations, connections that were killed.
+            // Errors are expected: timeouts, cancellations, killed connections.
             try? await turn(task, &generator)
             state.withLock { $0.calls += 1 }
           }
@@ -54,7 +54,7 @@ final class EndureWork: Sendable {
     let locker = Bool.random(using: &generator) ? locker : other
     switch Int.random(in: 0..<1000, using: &generator) {
     case ..<400: try await locker.acquire("own-\(task)", options: Self.options).release()
-    // A name that was never there before, and never comes again.
+    // A name that is used only once.
     case ..<500:
       try await locker.acquire("once-\(generator.next())", options: Self.options).release()
     case ..<650: try await locker.acquire(key, options: Self.options).release()
@@ -84,7 +84,7 @@ final class EndureWork: Sendable {
     _ = try? await lock.waitUntilLost(within: .seconds(1))
   }
 
-  /// So long that others time out, and that extensions are needed.
+  /// Holds a lock for so long that other calls time out and extensions are needed.
   private func hold(_ locker: Locker, _ key: String) async throws {
     let lock = try await locker.acquire(key, options: Self.options)
     try await Task.sleep(for: .milliseconds(350))

@@ -1,7 +1,7 @@
 import ChaosLog
 import Foundation
 
-/// The workers, each in a lane of its own, and those who came before them.
+/// The workers, each in a lane of its own, and their predecessors.
 final class Crew {
   private let order: WorkerOrder
   private let folder: String
@@ -11,7 +11,7 @@ final class Crew {
   private(set) var workers: [WorkerProcess] = []
   private var former: [WorkerProcess] = []
 
-  /// Starts the workers, whose ways to the server differ.
+  /// Starts the workers, which reach the server in different ways.
   ///
   /// - Throws: A Foundation error.
   init(
@@ -38,7 +38,7 @@ final class Crew {
     workers[lane] = try start(lane)
   }
 
-  /// Waits until all have ended; ends who has not by then, and tells what it was doing.
+  /// Waits until all have ended; after the limit, ends the rest and reports what they were doing.
   func waitForEnd(within limit: UInt64) -> [Finding] {
     let end = LogClock.now + limit
     while !workers.allSatisfy(\.hasEnded), LogClock.now < end {
@@ -52,7 +52,7 @@ final class Crew {
     return findings + complaints
   }
 
-  /// Who has ended in a way that nobody has asked for.
+  /// The workers that ended in an unexpected way.
   var complaints: [Finding] {
     (former + workers).compactMap { worker in
       worker.complaint.map {

@@ -1,12 +1,12 @@
-/// What may happen in a run, and so what is asked of the locks in it.
+/// The troubles a run may have, and so the promises that its locks must keep.
 enum Profile: String, Sendable, Codable, CaseIterable {
-  /// The server keeps its data: no two may ever hold a key.
+  /// The server keeps its data: holders never overlap.
   case steady
-  /// The server forgets: two may hold a key until the next extension.
+  /// The server forgets: two holders may overlap until the next extension.
   case forgetful
-  /// The server keeps its data, but its clock jumps: the same.
+  /// The server keeps its data, but its clock jumps: two holders may overlap as well.
   case jumpy
-  /// The master and its replica swap their roles, and lose no write: no two may ever hold a key.
+  /// The master and its replica swap roles without losing a write: holders never overlap.
   case swapping
 
   /// How often each trouble is drawn, in relation to the others.
@@ -28,12 +28,12 @@ enum Profile: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// How long after a swap of the roles the next one comes, in milliseconds; nil where there is none.
+  /// How long after a swap of the roles the next one comes, in milliseconds; nil if the profile has none.
   func swapPause(inRunOf seconds: Double) -> Int? {
     self == .swapping ? min(20_000, Int(seconds * 250)) : nil
   }
 
-  /// How long locks last: where two may overlap until the next extension, that is far from the ttl.
+  /// How long locks last; where two may overlap until the next extension, that comes long before the ttl ends.
   var timing: Timing {
     switch self {
     case .steady, .swapping: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
@@ -41,12 +41,12 @@ enum Profile: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// How many locks are held for a moment for one that is held for long.
+  /// How many locks are held briefly for each that is held for long.
   ///
-  /// A lock that was forgotten has to be held for long for two to notice.
+  /// A forgotten lock has to be held for long, so that the overlap is noticed.
   var shortHoldings: Int { self == .forgetful || self == .jumpy ? 60 : 400 }
 
-  /// How the server is started; where it keeps its data, it has written them before it answers.
+  /// How the server is started; if it keeps its data, it writes them before it answers.
   var serverArguments: [String] {
     self == .forgetful ? [] : ["--appendonly", "yes", "--appendfsync", "always"]
   }

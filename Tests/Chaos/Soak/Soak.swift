@@ -3,23 +3,23 @@ import FaultProxy
 import Foundation
 import PrivateRedis
 
-/// Processes that contend for locks while everything around them breaks, and the check of what they noted.
+/// Processes that contend for locks while everything around them breaks, and the check of their records.
 struct Soak {
   /// How many keys there are.
   static let keys = 3
   /// How many processes contend, and how many tasks in each.
   private static let (processes, tasks) = (5, 6)
-  /// More than are ever taken: holders think for some milliseconds.
+  /// More records than are ever needed: holders think for some milliseconds.
   private static let recordsPerSecond = 10_000
 
   let profile: Profile
   let seed: UInt64
-  /// How long it takes in all, in seconds, but for the end.
+  /// The total length in seconds, without the end.
   let seconds: Double
 
   /// Runs the profile.
   ///
-  /// - Throws: ``RedisError`` or a Foundation error if that cannot be done.
+  /// - Throws: ``RedisError`` or a Foundation error if the profile cannot be run.
   func run() throws -> Summary {
     let clock = profile == .jumpy && ClockShim.isAvailable ? try ClockShim() : nil
     let pair =
@@ -50,13 +50,13 @@ struct Soak {
     let start = LogClock.now
     let rageTime = max(seconds - quietTime, 3)
     try nemesis.rage(until: start + UInt64(rageTime * 1e9))
-    // With nothing broken, everybody has to get back to work.
+    // Once everything is repaired, all workers must get back to work.
     Thread.sleep(forTimeInterval: quietTime)
     var findings = crew.complaints
     if log.isFull { findings.append(Finding(.harness, "The log was too small.")) }
     log.announceEnd()
     findings += crew.waitForEnd(within: .milliseconds(45_000))
-    // Behind a black hole the server would wait for ever.
+    // Behind a black hole, the server would wait for ever.
     proxy?.stop()
     findings += leftBehind(pair?.servers ?? [server])
 
@@ -69,7 +69,7 @@ struct Soak {
 
   private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }
 
-  /// What is on the servers when all clients are gone and all locks of killed ones have expired.
+  /// The keys, channels and connections left once all clients are gone and the locks of killed clients have expired.
   private func leftBehind(_ servers: [RedisServer]) -> [Finding] {
     let clients = servers.map { RedisClient($0) }
     let end = LogClock.now + .milliseconds(30_000)

@@ -1,36 +1,36 @@
 import ChaosLog
 import Foundation
 
-/// What came of the run of a profile.
+/// The results of running a profile.
 struct Summary: Codable {
-  /// What may happen in it.
+  /// The troubles that may happen.
   var profile: Profile
-  /// What its random numbers grew from.
+  /// The seed of its random numbers.
   var seed: UInt64
   /// How long troubles were injected, in seconds.
   var seconds: Double
   /// How many locks were taken, by key.
   var acquisitions: Int
-  /// How many of them by somebody who had waited for the holder before.
+  /// How many of these went to a waiter that had asked before the former holder gave the key back.
   var handoffs: Int
-  /// How many calls gave no lock, and why.
+  /// How many calls got no lock, by reason.
   var failures: [String: Int]
   /// The troubles that were injected.
   var troubles: [Trouble: Int]
-  /// How many pairs of leases overlapped, and for how long two acted on one lock at the most, in seconds.
+  /// How many pairs of leases overlapped, and the longest time in seconds for which two holders acted on one lock.
   var overlaps: Int
   var longestOverlap: Double
   /// Updates of the guarded registers that were lost, and of the unguarded ones.
   var lostUpdates: Int
   var lostTwinUpdates: Int
-  /// The longest time a lock was waited for, in seconds.
+  /// The longest wait for a lock, in seconds.
   var longestWait: Double
-  /// The longest time that a process did not run without being stopped by the nemesis, or with it.
+  /// The longest time for which a process did not run, whether or not the nemesis stopped it.
   var longestStall: Double
-  /// What must not happen and did.
+  /// The violations that were found.
   var findings: [Finding]
 
-  /// What is known when the run has been checked.
+  /// Collects the results when the run has been checked.
   init(
     _ profile: Profile, seed: UInt64, seconds: Double, _ history: History, troubles: [Trouble: Int],
     _ findings: [Finding]
@@ -59,7 +59,7 @@ struct Summary: Codable {
   /// The summary for people.
   var text: String {
     var rows = [
-      ("acquisitions", "\(acquisitions), \(handoffs) of them by somebody who waited"),
+      ("acquisitions", "\(acquisitions), \(handoffs) of them by a waiter"),
       ("no lock", Self.list(failures.map { ($0, $1) })),
       (
         "troubles",

@@ -9,7 +9,7 @@ struct Timing: Codable, Sendable {
   /// How long the server may take to answer.
   var operationTimeout: Int
 
-  /// What may be asked of the library with these.
+  /// The promises of the library with this timing.
   var limits: Limits {
     Limits(
       ttl: .milliseconds(ttl), extend: .milliseconds(extend),

@@ -5,7 +5,7 @@ import PrivateRedis
 /// A process of this program that runs a ``Worker``, and ends with this one.
 final class WorkerProcess {
   private let process: ChildProcess
-  /// What only this process holds the writing end of.
+  /// The pipe whose writing end only this process holds.
   private let life = Pipe()
   private let log: String
   private var ending: ChildProcess.Ending?
@@ -13,13 +13,13 @@ final class WorkerProcess {
   /// Whether this process has killed it.
   private(set) var isKilled = false
 
-  /// Starts the process; what it says goes to a file in the folder.
+  /// Starts the process; its output goes to a file in the folder.
   ///
   /// - Throws: A Foundation error, or ``RedisError/start(_:)``.
   init(_ order: WorkerOrder, folder: String) throws {
     log = folder + "/worker-\(order.lane)-\(order.seed).log"
     let order = String(decoding: try JSONEncoder().encode(order), as: UTF8.self)
-    // The runtime tells what each thread was doing, should the process crash or not end.
+    // If the process crashes or does not end, the runtime prints what each thread was doing.
     process = try ChildProcess(
       script: """
         export SWIFT_BACKTRACE=enable=yes,threads=all,interactive=no,color=no
@@ -39,25 +39,25 @@ final class WorkerProcess {
     return ending != nil
   }
 
-  /// Stops it where it is.
+  /// Stops the process where it is.
   func stop() {
     signal(SIGSTOP)
     isStopped = true
   }
 
-  /// Lets it go on.
+  /// Resumes the process.
   func resume() {
     signal(SIGCONT)
     isStopped = false
   }
 
-  /// Kills it.
+  /// Kills the process.
   func kill() {
     isKilled = true
     signal(SIGKILL)
   }
 
-  /// Ends it so that its log tells what each of its threads was doing, where the runtime can.
+  /// Ends the process so that its log shows what each thread was doing, if the runtime supports that.
   func end() {
     signal(SIGCONT)
     signal(SIGQUIT)
@@ -66,7 +66,7 @@ final class WorkerProcess {
     signal(SIGKILL)
   }
 
-  /// How it has ended if that was not as it should; nil if it was.
+  /// How the process ended, if that was unexpected; otherwise nil.
   var complaint: String? {
     guard !isKilled, hasEnded, let ending, ending != .exit(0) else { return nil }
     let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""

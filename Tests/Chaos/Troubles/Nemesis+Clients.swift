@@ -2,10 +2,10 @@ import ChaosLog
 import Foundation
 
 extension Nemesis {
-  /// With more than two stopped, few would be left to contend.
+  /// The limit of stopped clients; with more of them, few would be left to contend.
   private static let mostStopped = 2
 
-  /// Stops a client for some milliseconds; false if enough are stopped.
+  /// Stops a client for some milliseconds; false if enough clients are stopped.
   func stopClient(for milliseconds: Int) -> Bool {
     guard let lane = runningLane() else { return false }
     crew.workers[lane].stop()
@@ -13,7 +13,7 @@ extension Nemesis {
     return true
   }
 
-  /// Stops a client with a task that has checked its lock and not yet written, for longer than the ttl.
+  /// Stops a client for longer than the ttl while a task of it has checked its lock but not yet written.
   func stopClientInWindow() -> Bool {
     guard canStopMore else { return false }
     let end = LogClock.now + .milliseconds(500)
@@ -23,7 +23,7 @@ extension Nemesis {
         continue
       }
       crew.workers[lane].stop()
-      // Until the signal has arrived.
+      // Waits until the signal has arrived.
       Thread.sleep(forTimeInterval: 0.005)
       if log.tasksInWindow(of: lane) > 0 {
         resume(lane, after: profile.timing.ttl + draw(300...1200))
@@ -36,7 +36,7 @@ extension Nemesis {
 
   /// Kills a client and starts another; false if that has to wait.
   func killClient() throws -> Bool {
-    // A holder that dies is worth more than one that has nothing.
+    // A holder that dies shows more than a client without a lock.
     let isChoosy = draw(0...1) == 0
     guard
       let lane = runningLane(where: { !isChoosy || log.tasksInWindow(of: $0) > 0 })

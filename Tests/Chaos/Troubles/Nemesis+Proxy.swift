@@ -5,7 +5,7 @@ import Foundation
 import Synchronization
 
 extension Nemesis {
-  /// Ends all connections that there are through the proxy, in one of the ways there are.
+  /// Ends all connections through the proxy, in a random way.
   func strikeProxy() {
     let ways: [Fault] = [
       .blackhole(after: 0), .cut(after: 0), .reset(after: 0), .finishThenReset(after: 0),
@@ -14,14 +14,14 @@ extension Nemesis {
     proxy?.strike(ways[draw(0...ways.count - 1)])
   }
 
-  /// Has the proxy accept nobody for a while, after it has hung up on everybody.
+  /// Makes the proxy refuse new connections for a while, after it has hung up on all clients.
   func refuseAtProxy() {
     proxy?.refuse(true)
     proxy?.strike(.cut(after: 0))
     repair(after: draw(50...1000), concernsServer: false) { [self] in proxy?.refuse(false) }
   }
 
-  /// Has the proxy delay every message for a while, in both directions or in one.
+  /// Makes the proxy delay every message for a while, in both directions or in one.
   func slowDownAtProxy() {
     let delay = Duration.milliseconds(draw(5...150))
     let direction: FaultProxy.Direction? =
@@ -32,7 +32,7 @@ extension Nemesis {
     repair(after: draw(500...3000), concernsServer: false) { [self] in proxy?.setScript(nil) }
   }
 
-  /// Has the proxy garble one message in so many, for a while.
+  /// Makes the proxy garble one in so many messages, for a while.
   func garbleAtProxy() {
     let garbler = Garbler(
       seed: generator.next(), every: draw(3...60), longestDelay: profile.timing.ttl / 2)
@@ -41,7 +41,7 @@ extension Nemesis {
   }
 }
 
-/// Decides at random what happens to each message.
+/// Decides at random the fate of each message.
 private final class Garbler: Sendable {
   private let generator: Locked<SplitMix>
   private let every: Int
@@ -53,7 +53,7 @@ private final class Garbler: Sendable {
     self.longestDelay = longestDelay
   }
 
-  /// What the proxy is to ask.
+  /// The script for the proxy.
   var script: FaultProxy.Script {
     { [self] message in
       generator.withLock { fault(message, &$0) }
@@ -62,8 +62,9 @@ private final class Garbler: Sendable {
 
   /// Whether the library can notice that it gets a message twice.
   ///
-  /// An error passes for the next answer, whatever that is, and the numbers that answer a release or an extension
-  /// for those that answer the next one. TCP delivers nothing twice, so that is no reason to make each answer longer.
+  /// The library would take a repeated error for the next answer. It would also take the numbers that answer a
+  /// release or an extension for those of the next one. TCP delivers nothing twice, so this does not justify making
+  /// each answer longer.
   private func mayComeTwice(_ message: FaultProxy.Message) -> Bool {
     let isNumbers =
       message.bytes.first == UInt8(ascii: "*") && !message.bytes.contains(UInt8(ascii: "$"))
@@ -75,7 +76,7 @@ private final class Garbler: Sendable {
     _ message: FaultProxy.Message, _ numbers: inout some RandomNumberGenerator
   ) -> Fault {
     guard Int.random(in: 0..<every, using: &numbers) == 0 else { return .forward }
-    // A stream loses nothing but its end, so what is swallowed takes with it what follows.
+    // A stream loses only its end, so a swallowed message takes everything behind it along.
     let count = Int.random(in: 0...message.bytes.count, using: &numbers)
     switch Int.random(in: 0..<8, using: &numbers) {
     case 0: return mayComeTwice(message) ? .duplicate : .cut(after: count)

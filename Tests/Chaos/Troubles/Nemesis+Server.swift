@@ -14,7 +14,7 @@ extension Nemesis {
     }
   }
 
-  /// Kills the server, which starts again after up to a second.
+  /// Kills the server, and starts it again after up to a second.
   func killServer(isEmptied: Bool) {
     let start = LogClock.now
     server.kill()
@@ -26,7 +26,7 @@ extension Nemesis {
     }
   }
 
-  /// Swaps the roles of the master and its replica; false while the replica does not follow.
+  /// Swaps the roles of the master and its replica; false while the replica does not follow the master.
   func swapMasters() throws -> Bool {
     guard let servers, servers.isInStep else { return false }
     let start = LogClock.now
@@ -41,7 +41,7 @@ extension Nemesis {
     return true
   }
 
-  /// Has the server answer nobody, or no writers, for some milliseconds.
+  /// Makes the server answer no client, or no writing client, for some milliseconds.
   func pauseClients(for milliseconds: Int) throws {
     let start = LogClock.now
     let whom = Bool.random(using: &generator) ? "ALL" : "WRITE"
@@ -58,12 +58,12 @@ extension Nemesis {
       line.split(separator: " ").first { $0.hasPrefix("id=") }?.dropFirst(3)
     }
     for id in ids.shuffled(using: &generator).prefix(count) {
-      // It may have hung up itself meanwhile.
+      // The client may have hung up itself meanwhile.
       _ = try? client("CLIENT", "KILL", "ID", String(id))
     }
   }
 
-  /// Has the server forget something.
+  /// Makes the server forget something.
   func forget(_ action: () throws -> Void) throws {
     let start = LogClock.now
     try action()

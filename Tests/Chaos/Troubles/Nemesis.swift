@@ -3,9 +3,9 @@ import FaultProxy
 import Foundation
 import PrivateRedis
 
-/// Breaks things, one after the other, and repairs them again.
+/// Breaks things one after another, and repairs them again.
 final class Nemesis {
-  /// Something to be repaired later.
+  /// Something to repair later.
   struct Repair {
     let due: UInt64
     let concernsServer: Bool
@@ -25,7 +25,7 @@ final class Nemesis {
   /// How often each trouble was injected.
   private(set) var counts: [Trouble: Int] = [:]
 
-  /// Prepares to break a server and its clients; what is not given is not broken.
+  /// Prepares to break a server and its clients, as far as they are given.
   init(
     _ profile: Profile, server: RedisServer, servers: ReplicatedPair?, proxy: FaultProxy?,
     crew: Crew, log: ChaosLog, clock: ClockShim?, seed: UInt64
@@ -41,11 +41,11 @@ final class Nemesis {
     generator = SplitMix(seed: seed)
   }
 
-  /// Breaks things up to the instant, and repairs everything then.
+  /// Breaks things up to the instant, and then repairs everything.
   ///
   /// - Throws: ``RedisError`` or a Foundation error when something cannot be repaired.
   func rage(until end: UInt64) throws {
-    // Of this, every run needs some.
+    // Every run needs some of these.
     while counts[.clientStoppedInWindow, default: 0] == 0, LogClock.now < end {
       try inject(.clientStoppedInWindow)
     }
@@ -66,7 +66,7 @@ final class Nemesis {
   /// A random number.
   func draw(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
 
-  /// Has something repaired after some milliseconds.
+  /// Schedules a repair after some milliseconds.
   func repair(
     after milliseconds: Int, concernsServer: Bool, _ action: @escaping () throws -> Void
   ) {
@@ -86,23 +86,23 @@ final class Nemesis {
     return .scriptsFlushed
   }
 
-  /// Breaks it; false if that has to wait.
+  /// Injects a trouble; false if it has to wait.
   @discardableResult
   private func inject(_ trouble: Trouble) throws -> Bool {
-    // One thing at a time is wrong with the server.
+    // The server has only one fault at a time.
     if trouble.concernsServer, repairs.contains(where: \.concernsServer) { return false }
     guard try isInjected(trouble) else { return false }
     counts[trouble, default: 0] += 1
     return true
   }
 
-  /// Turns to another server.
+  /// Switches to another server.
   func turn(to server: RedisServer) {
     self.server = server
     client = RedisClient(server)
   }
 
-  /// Breaks it; false if there was nothing to break.
+  /// Injects a trouble; false if there was nothing to break.
   private func isInjected(_ trouble: Trouble) throws -> Bool {
     switch trouble {
     case .serverStoppedBriefly: stopServer(for: draw(30...profile.timing.ttl / 2))

@@ -1,14 +1,14 @@
-/// What the nemesis can do.
+/// The faults that the nemesis can inject.
 enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   /// Stops the server for less than the ttl of the locks.
   case serverStoppedBriefly
-  /// Stops the server for longer than that.
+  /// Stops the server for longer than the ttl.
   case serverStoppedForLong
-  /// Kills the server, and starts it again after a moment, with what it has kept.
+  /// Kills the server, and starts it again after a moment with the data it has kept.
   case serverKilled
-  /// Kills the server, and starts it again with nothing.
+  /// Kills the server, and starts it again without data.
   case serverEmptied
-  /// Lets the server answer nobody, or no writers, for a moment.
+  /// Makes the server answer no client, or no writing client, for a moment.
   case clientsPaused
   /// Hangs up on some clients.
   case connectionsKilled
@@ -24,19 +24,19 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   case keyDeleted
   /// Stops a client for less than the ttl.
   case clientStoppedBriefly
-  /// Stops a client for longer than that.
+  /// Stops a client for longer than the ttl.
   case clientStoppedForLong
-  /// The same, between its checking that it holds a lock and its doing something about it.
+  /// Stops a client for longer than the ttl, between its check that it holds a lock and its action.
   case clientStoppedInWindow
   /// Kills a client, and starts another.
   case clientKilled
-  /// Ends all connections through the proxy, in some way.
+  /// Ends all connections through the proxy, in a random way.
   case proxyStruck
-  /// Has the proxy delay all that passes.
+  /// Makes the proxy delay everything that passes.
   case proxySlow
-  /// Has the proxy accept nobody for a while.
+  /// Makes the proxy refuse new connections for a while.
   case proxyRefusing
-  /// Has the proxy delay, drip, cut, duplicate and swallow what passes.
+  /// Makes the proxy delay, drip, cut, duplicate and swallow messages.
   case proxyGarbling
   /// Sets the server's clock forward.
   case clockSetForward

@@ -2,14 +2,14 @@ import AsyncRedisLock
 import ChaosLog
 import Foundation
 
-/// A task that takes locks in all ways there are, over and over.
+/// A task that takes locks over and over, in every way the library offers.
 struct Contender {
   let task: Int
   let order: WorkerOrder
   let log: ChaosLog
   var generator: SplitMix
 
-  /// Takes one lock, or tries to.
+  /// Tries to take one lock.
   mutating func turn(_ session: Session) async {
     let keys = drawKeys()
     switch Int.random(in: 0..<100, using: &generator) {
@@ -43,7 +43,7 @@ struct Contender {
   ) async -> Holding? {
     let holding = Holding(
       task: task, keys: keys, waits: waits, limit: limit, session, log)
-    // A full log is told by the parent.
+    // If the log is full, the parent reports that.
     if holding == nil { try? await Task.sleep(for: .milliseconds(100)) }
     return holding
   }
@@ -90,7 +90,7 @@ struct Contender {
     } catch {
       guard let held else { return await fail(holding, error) }
       holding.noteLoss(of: held)
-      // Lost without a reason for that in the lock: the release has found it out. Else the locker was closed.
+      // If the lock tells no reason for its loss, the release found it. Otherwise the locker was closed.
       let isFoundOut = (error as? LockError)?.code == .lost && held.lossReason == nil
       holding.endRelease(isFoundOut ? .expired : .released)
     }
@@ -163,7 +163,7 @@ struct Contender {
     for (key, slot) in zip(holding.keys, holding.slots) {
       await update(key, slot, holding, lock)
     }
-    // Now and then for so long that extensions have to keep the lock.
+    // Holds the lock now and then for so long that it needs extensions.
     guard Int.random(in: 0..<order.shortHoldings, using: &generator) == 0 else { return }
     let milliseconds = Int.random(in: 50...order.timing.ttl * 3 / 2, using: &generator)
     let end = LogClock.now + .milliseconds(milliseconds)
@@ -172,7 +172,7 @@ struct Contender {
     }
   }
 
-  /// Checks, reads, thinks and writes, both the register that looks at fences and the one that does not.
+  /// Checks, reads, thinks and writes, for both the register that checks fences and the one that does not.
   private mutating func update(
     _ key: Int, _ slot: Int, _ holding: Holding, _ lock: Lock
   ) async {

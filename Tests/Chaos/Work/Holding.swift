@@ -1,20 +1,20 @@
 import AsyncRedisLock
 import ChaosLog
 
-/// The records of one call, one for each key, and what is known of the lock that it gave.
+/// The records of one call, one for each key, and the known facts about its lock.
 struct Holding: Sendable {
   let keys: [Int]
   let slots: [Int]
   let log: ChaosLog
   let session: Session
 
-  /// Notes that the keys are asked for from now on; nil when the log is full.
+  /// Notes that the keys are asked for from now on; nil if the log is full.
   ///
   /// - Parameters:
-  ///   - task: Who asks.
+  ///   - task: The task that asks.
   ///   - keys: The numbers of the keys.
   ///   - waits: Whether the call waits for a holder.
-  ///   - limit: How long the call may take; nil for as long as it likes.
+  ///   - limit: How long the call may take; nil for no limit.
   ///   - session: The locker that is asked.
   ///   - log: Where to note it.
   init?(
@@ -37,12 +37,12 @@ struct Holding: Sendable {
     if slots.count < keys.count { return nil }
   }
 
-  /// Notes one thing more about the call.
+  /// Notes another fact about the call.
   func set(_ field: Record.Field, to value: UInt64) {
     for slot in slots { log.set(field, of: slot, to: value) }
   }
 
-  /// Notes that the call has given a lock.
+  /// Notes that the call has got a lock.
   func begin(_ lock: Lock) {
     let now = LogClock.now
     set(.ended, to: now)
@@ -56,7 +56,7 @@ struct Holding: Sendable {
     set(.acquired, to: now)
   }
 
-  /// Looks whether the lock is held, and notes for how long at least.
+  /// Checks whether the lock is held, and notes for how long at least.
   func check(_ lock: Lock) -> Bool {
     let now = LogClock.now
     let remaining = lock.remaining
@@ -93,7 +93,7 @@ struct Holding: Sendable {
     session.leave(slots)
   }
 
-  /// Notes that there will be no lock.
+  /// Notes that the call gets no lock.
   func fail(_ outcome: Record.Outcome) {
     set(.outcome, to: outcome.rawValue)
     set(.ended, to: LogClock.now)
@@ -112,14 +112,14 @@ extension ReleaseOutcome {
 }
 
 extension Record.Outcome {
-  /// How a call has failed that has not told of a lock; nil for an error that no trouble explains.
+  /// The outcome of a call that failed without a lock; nil for an error that no trouble explains.
   init?(_ error: any Error) {
     switch error {
     case is CancellationError: self = .cancelled
     case LockError.Code.timeout: self = .timeout
     case LockError.Code.unreachable: self = .unreachable
     case LockError.Code.closed: self = .closed
-    // A process that is stopped between the grant and the body of `withLock` does not begin the body.
+    // If a process is stopped between the grant and the body of `withLock`, the body does not begin.
     case LockError.Code.lost: self = .lost
     case let error as LockError
     where error.code == .refused

@@ -3,16 +3,16 @@ import Foundation
 /// The number of this process.
 let ownProcessID = getpid()
 
-/// What this process has open, and how large it is.
+/// The open resources of this process, and its size.
 struct OwnProcess: Sendable, Codable {
   /// How many descriptors are open.
   let descriptors: Int
-  /// How many threads there are; 0 where the system does not tell.
+  /// How many threads there are; 0 if the system does not tell.
   let threads: Int
-  /// How much memory is in use, in bytes; 0 where the system does not tell.
+  /// How much memory is in use, in bytes; 0 if the system does not tell.
   let memory: Int
 
-  /// Looks at the process as it is now.
+  /// Measures the process as it is now.
   static func now() -> OwnProcess {
     #if os(Linux)
       let statm = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)

@@ -18,7 +18,7 @@ final class Session: Sendable {
     self.log = log
   }
 
-  /// Notes that these records are of locks that are held; false if they end just now.
+  /// Notes that the locks of these records are held; false if the session is just ending.
   func enter(_ slots: [Int]) -> Bool {
     state.withLock { state in
       state.slots.formUnion(slots)
@@ -26,10 +26,10 @@ final class Session: Sendable {
     }
   }
 
-  /// Notes that they are not held any more.
+  /// Notes that the locks of these records are no longer held.
   func leave(_ slots: [Int]) { state.withLock { $0.slots.subtract(slots) } }
 
-  /// Closes the locker, which releases what is held.
+  /// Closes the locker, which releases all held locks.
   func close() async {
     state.withLock { state in
       state.isClosing = true
@@ -46,7 +46,7 @@ final class CurrentSession: Sendable {
   /// The session; nil before the first and after the last.
   var session: Session? { current.withLock { $0 } }
 
-  /// Puts another in its place; returns the one before.
+  /// Replaces the session; returns the one before.
   func replace(with next: Session?) -> Session? {
     current.withLock { current in
       let last = current

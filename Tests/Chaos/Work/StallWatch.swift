@@ -1,13 +1,13 @@
 import ChaosLog
 import Foundation
 
-/// Notes when this process does not get to run: because it is stopped, or because the machine is busy.
+/// Notes the times when this process does not run, because it is stopped or because the machine is busy.
 enum StallWatch {
   private static let pause = 0.02
-  /// What is shorter than this is covered by the slack of the checks.
+  /// The shortest stall to note; the slack of the checks covers shorter ones.
   private static let shortest: UInt64 = .milliseconds(100)
 
-  /// Watches a thread and a task, until the process ends.
+  /// Watches a thread and a task until the process ends.
   static func start(_ log: ChaosLog) {
     Thread.detachNewThread {
       while true {

@@ -7,7 +7,7 @@ struct Worker {
   private let order: WorkerOrder
   private let log: ChaosLog
 
-  /// Reads the order, and arranges for this process to end with its parent.
+  /// Reads the order, and makes this process end with its parent.
   init(order: String) throws {
     self.order = try JSONDecoder().decode(WorkerOrder.self, from: Data(order.utf8))
     log = try ChaosLog(opening: self.order.log)
@@ -17,7 +17,7 @@ struct Worker {
     }
   }
 
-  /// Works until the log says that it is over; returns what is left behind then, nil if nothing.
+  /// Works until the log says that the run is over; returns what is left behind then, or nil.
   func run() async throws -> String? {
     StallWatch.start(log)
     await warmUp()
@@ -46,7 +46,7 @@ struct Worker {
     }
   }
 
-  /// Opens a locker, and every few seconds another in place of it.
+  /// Opens a locker, and replaces it every few seconds.
   private func reopen(_ sessions: CurrentSession) async {
     var generator = SplitMix(seed: ~order.seed)
     while !log.isEnding {
@@ -67,7 +67,7 @@ struct Worker {
     return nil
   }
 
-  /// Uses everything once that the system keeps open from its first use on.
+  /// Uses once everything that the system keeps open from its first use on.
   private func warmUp() async {
     let name = "warm-up-\(ownProcessID)"
     guard let session = await connect() else { return }
@@ -79,7 +79,7 @@ struct Worker {
     await session.close()
   }
 
-  /// What there is more of than before, once the system has had time to end idle threads.
+  /// The resources that have grown since before, once the system has had time to end idle threads.
   private func leftBehind(_ before: OwnProcess) async -> String? {
     let end = LogClock.now + .milliseconds(20_000)
     while true {

@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import ChaosLog
 
-/// What a worker process is to do.
+/// The instructions for a worker process.
 struct WorkerOrder: Codable, Sendable {
   /// The path of the log.
   var log: String
@@ -9,13 +9,13 @@ struct WorkerOrder: Codable, Sendable {
   var url: String
   /// Which of the workers this is.
   var lane: Int
-  /// What the worker's random numbers grow from.
+  /// The seed of the worker's random numbers.
   var seed: UInt64
   /// How many tasks contend.
   var tasks: Int
   /// How many keys there are.
   var keys: Int
-  /// How many locks are held for a moment for one that is held for long.
+  /// How many locks are held briefly for each that is held for long.
   var shortHoldings: Int
   /// How long the locks last, and how long the server may take.
   var timing: Timing
@@ -26,7 +26,7 @@ struct WorkerOrder: Codable, Sendable {
       timeout: timeout, ttl: .milliseconds(timing.ttl), extend: .milliseconds(timing.extend))
   }
 
-  /// How the worker reaches the server; the workers differ in how often they pass locks on inside.
+  /// How the worker reaches the server; the workers differ in how often they hand locks on inside the process.
   func configuration() throws -> LockerConfiguration {
     var configuration = try LockerConfiguration(url: url)
     configuration.connectTimeout = .milliseconds(timing.operationTimeout)

@@ -1,14 +1,14 @@
 import Foundation
 import Testing
 
-/// What a container is made of as far as processes see it: the command is its first process.
+/// A container as processes see it: the command is its first process.
 enum Container {
   static let command = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]
 
   /// Whether this user may make one.
   static var canRun: Bool { SystemTool.runs(command + ["true"]) }
 
-  /// The first process of the container that a launcher has made.
+  /// Waits for the first process of the container that a launcher has made.
   static func firstProcess(of launcher: ToolProcess) async throws -> pid_t {
     let file = "/proc/\(launcher.processID)/task/\(launcher.processID)/children"
     func child() -> pid_t? {

@@ -1,7 +1,7 @@
 #if os(Linux)
   import Foundation
 
-  /// A pipe that takes one message more than was read, so that who writes is never far ahead of its reader.
+  /// A pipe that takes only one message more than was read, so that its writer is never far ahead of its reader.
   struct NarrowPipe {
     let writing: FileHandle
     private let reading: FileHandle
@@ -9,7 +9,7 @@
     init() {
       let pipe = Pipe()
       (reading, writing) = (pipe.fileHandleForReading, pipe.fileHandleForWriting)
-      // Each message has a page of its own, and there is one. The header's names are none of Swift's.
+      // Each message fills a page of its own, and the pipe has one page. Swift cannot import the header's names.
       #if arch(arm64)
         let direct: Int32 = 0o200000
       #else
@@ -20,7 +20,7 @@
       _ = fcntl(writing.fileDescriptor, setSize, 4096)
     }
 
-    /// The next message; nil when nobody can write any more.
+    /// The next message; nil when all writers have closed the pipe.
     func read() -> String? {
       var bytes = [UInt8](repeating: 0, count: 4096)
       let count = unsafe Glibc.read(reading.fileDescriptor, &bytes, bytes.count)

@@ -3,7 +3,7 @@
 
   /// A user with no other processes.
   enum Nobody {
-    /// Runs a command as a user with no other processes; only root can, and that user may not see the tool.
+    /// Runs a command as a user without other processes; only root can do that, and that user may not see the tool.
     static let command = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups"]
 
     static var canRun: Bool {

@@ -2,18 +2,18 @@
   import Foundation
   import Testing
 
-  /// How tests see for how long a command has lived.
+  /// Lets tests see how long a command was alive.
   protocol SignsOfLife {}
 
   extension SignsOfLife {
-    /// A shell command that notes every few milliseconds that it lives, and does not want to end.
+    /// A shell command that records every few milliseconds that it is alive, and ignores SIGTERM.
     func stubborn(_ file: String) -> String {
       "trap '' TERM; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
     }
 
     /// The first and the last sign of life, in nanoseconds of the wall clock.
     func signs(_ text: String) throws -> (first: Int64, last: Int64) {
-      // The last line may have been cut off by the end.
+      // The end may have cut off the last line.
       let signs = text.split(separator: "\n").compactMap { Int64($0) }
         .filter { $0 > 1_000_000_000_000_000_000 }
       return (try #require(signs.first), try #require(signs.last))

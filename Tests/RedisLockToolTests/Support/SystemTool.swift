@@ -1,8 +1,8 @@
 import Foundation
 
-/// A program that may be there or not.
+/// A program that may be missing.
 enum SystemTool {
-  /// Whether a command can be run, and ends well.
+  /// Whether a command can be run and succeeds.
   static func runs(_ command: [String]) -> Bool {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")

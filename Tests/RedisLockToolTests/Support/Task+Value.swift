@@ -1,10 +1,10 @@
 extension Task {
   /// Waits for the task's value, and cancels the task if the waiting task is cancelled.
   ///
-  /// So the time limit of a test ends what the test waits for, too. In the tests this takes the place of the
-  /// standard library's property, which waits for ever.
+  /// Thus the time limit of a test also ends what the test waits for. In the tests, this replaces the standard
+  /// library's property, which waits for ever.
   ///
-  /// - Throws: What the task throws.
+  /// - Throws: The error that the task throws.
   var value: Success {
     get async throws { try await resultOrCancellation.get() }
   }
@@ -23,8 +23,8 @@ extension Task {
 extension Task where Failure == Never {
   /// Waits for the task's value, and cancels the task if the waiting task is cancelled.
   ///
-  /// So the time limit of a test ends what the test waits for, too. In the tests this takes the place of the
-  /// standard library's property, which waits for ever.
+  /// Thus the time limit of a test also ends what the test waits for. In the tests, this replaces the standard
+  /// library's property, which waits for ever.
   var value: Success {
     get async { await resultOrCancellation.get() }
   }

@@ -3,7 +3,7 @@
   import Testing
 
   extension ToolProcess {
-    /// A run that holds a lock until it is told to end, is recorded, and has said its fencing token.
+    /// Starts a run that holds a lock until it is told to end, is recorded, and has printed its fencing token.
     static func hold(
       _ key: String, label: String = "nightly", on server: RedisServer
     ) async throws -> ToolProcess {

@@ -4,16 +4,16 @@ import Testing
 
 /// A run of the built `redis-lock`, or of a program that runs it.
 final class ToolProcess: Sendable {
-  /// How a run has ended, and what it has said.
+  /// The end of a run, and its output.
   struct Outcome: Sendable {
-    /// The exit status; of a process that was killed 128 and the signal's number, as in a shell.
+    /// The exit status; for a killed process, 128 plus the signal's number, as in a shell.
     let status: Int32
     let output: String
     let errors: String
     let duration: Duration
   }
 
-  /// Where the program lies: beside the tests.
+  /// The path of the program, next to the tests.
   static let path = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
     .appending(path: "redis-lock").path(percentEncoded: false)
 
@@ -22,7 +22,7 @@ final class ToolProcess: Sendable {
   private let start = ContinuousClock.now
   private let input: Pipe?
 
-  /// Starts it; it is killed when this goes out of scope.
+  /// Starts the program; it is killed when this object goes out of scope.
   init(
     _ arguments: [String], on server: RedisServer? = nil, url: String? = nil,
     through launcher: [String] = [], input: String? = nil, inputPipe: Bool = false,
@@ -40,7 +40,7 @@ final class ToolProcess: Sendable {
     let pipe = input != nil || inputPipe ? Pipe() : nil
     self.input = pipe
     process.standardInput = pipe ?? FileHandle.nullDevice
-    // Threads of Dispatch block signals, and a command would inherit that.
+    // Threads of Dispatch block signals, and a command would inherit the mask.
     var (none, former) = (sigset_t(), sigset_t())
     _ = unsafe pthread_sigmask(SIG_SETMASK, &none, &former)
     defer { _ = unsafe pthread_sigmask(SIG_SETMASK, &former, nil) }
@@ -58,20 +58,20 @@ final class ToolProcess: Sendable {
   var output: String { folder.read("output") }
   var errors: String { folder.read("errors") }
 
-  /// Sends a signal, if it still runs.
+  /// Sends a signal if the program still runs.
   func signal(_ number: Int32) {
     if process.isRunning { kill(process.processIdentifier, number) }
   }
 
-  /// Ends its standard input.
+  /// Closes the program's standard input.
   func closeInput() throws { try input?.fileHandleForWriting.close() }
 
-  /// Waits until it has said something on its standard output.
+  /// Waits until the program has printed something on its standard output.
   func waitUntilSaid(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async {
     await until("“\(text)” is said", sourceLocation: sourceLocation) { self.output.contains(text) }
   }
 
-  /// Waits until it has ended.
+  /// Waits until the program has ended.
   func outcome(sourceLocation: SourceLocation = #_sourceLocation) async -> Outcome {
     await until("it ends", within: .seconds(60), sourceLocation: sourceLocation) {
       !self.process.isRunning
@@ -86,7 +86,7 @@ final class ToolProcess: Sendable {
       duration: duration)
   }
 
-  /// Runs it to its end.
+  /// Runs the program to its end.
   static func run(
     _ arguments: [String], on server: RedisServer? = nil, url: String? = nil, input: String? = nil,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -96,7 +96,7 @@ final class ToolProcess: Sendable {
   }
 }
 
-/// A folder that goes with its owner.
+/// A folder that is removed with its owner.
 final class TemporaryFolder: Sendable {
   let url: URL
 
@@ -107,7 +107,7 @@ final class TemporaryFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(at: url) }
 
-  /// The path of a file in it.
+  /// The path of a file in the folder.
   func path(_ name: String) -> String { url.appending(path: name).path(percentEncoded: false) }
 
   /// Creates a file.
@@ -116,13 +116,13 @@ final class TemporaryFolder: Sendable {
     return try FileHandle(forWritingTo: url.appending(path: name))
   }
 
-  /// What a file holds; nothing if there is none.
+  /// The text of a file; empty if there is none.
   func read(_ name: String) -> String {
     (try? String(contentsOf: url.appending(path: name), encoding: .utf8)) ?? ""
   }
 }
 
-/// Waits until a condition comes true, and records an issue if it does not in time.
+/// Waits until a condition is true, and records an issue if that takes too long.
 func until(
   _ comment: Comment, within limit: Duration = .seconds(10),
   sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
@@ -136,7 +136,7 @@ func until(
 }
 
 extension RedisServer {
-  /// All keys but the fence counter, which stays for ever, and the records of runs.
+  /// All keys except the fence counter, which stays for ever, and the records of runs.
   func keys() throws -> [String] {
     guard case .array(let keys) = try RedisClient(self)("KEYS", "*") else { return [] }
     return keys.compactMap(\.string)

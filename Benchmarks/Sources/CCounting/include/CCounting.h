@@ -6,16 +6,16 @@
 /// Whether this system can count.
 bool counting_is_supported(void);
 
-/// Counts from now on, in all threads.
+/// Starts to count in all threads.
 void counting_begin(void);
 
-/// Counts no longer.
+/// Stops counting.
 void counting_end(void);
 
-/// How many pieces of memory were allocated meanwhile, also by growing one.
+/// How many pieces of memory were allocated meanwhile; growing one counts, too.
 long counting_allocations(void);
 
-/// How many references were retained and released meanwhile; several at once count as one.
+/// How many calls retained or released references meanwhile; several at once count as one.
 long counting_references(void);
 
 #endif

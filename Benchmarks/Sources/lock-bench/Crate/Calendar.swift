@@ -1,6 +1,6 @@
 import HeapModule
 
-/// What is to be done when, to the millisecond, which is how exact the crate's timers are.
+/// The tasks that are due at each millisecond, which is the precision of the crate's timers.
 struct Calendar {
   private struct Entry: Comparable {
     let due: UInt64
@@ -18,7 +18,7 @@ struct Calendar {
     entries.insert(Entry(due: instant, task: task))
   }
 
-  /// Blocks until something is due, or up to the deadline, and takes it.
+  /// Blocks until a task is due or the deadline comes, and takes the due tasks.
   mutating func waitForDue(upTo count: Int = .max, until deadline: UInt64 = .max) -> [Int] {
     guard let first = entries.min?.due else { return [] }
     let tick: UInt64 = 1_000_000

@@ -28,7 +28,7 @@ struct CrateHandoff: Workload {
       let due = calendar.waitForDue()
       let asking = due.filter { tasks[$0] == .asking }
       for task in due where tasks[task] == .holding { try release(task) }
-      // Who still waits when the time is up gives up.
+      // Tasks that still wait when the time is up give up.
       if Monotonic.now() < deadline { try ask(asking) }
     }
     return Outcome()

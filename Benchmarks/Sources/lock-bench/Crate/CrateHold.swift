@@ -1,4 +1,4 @@
-/// Extends each lock a second after its last extension, together with what else is due by then.
+/// Extends each lock a second after its last extension, together with the others that are due by then.
 struct CrateHold: Workload {
   private let connection: HiredisConnection
   private var extensions: [PreparedCommand] = []
@@ -14,7 +14,7 @@ struct CrateHold: Workload {
     for batch in Pipeline.batches(of: count) {
       let locks = batch.map { LockCommands.crate(order.heldKey($0), locker.scripts) }
       guard try locker.tryAcquire(locks).allSatisfy(\.self) else {
-        throw BenchError("a lock that nobody else wants was not taken")
+        throw BenchError("an uncontended lock was not taken")
       }
       extensions += locks.map(\.extend)
       for index in batch { calendar.add(index, at: Monotonic.now() + Self.interval) }

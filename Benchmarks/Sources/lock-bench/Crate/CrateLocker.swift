@@ -1,6 +1,6 @@
 /// The algorithm of the Rust crate: scripts on one shared connection, and each release on a new one.
 final class CrateLocker {
-  /// How often a held lock is asked for again.
+  /// The pause before a held lock is requested again.
   static let retryMilliseconds: UInt64 = 100
 
   let connection: HiredisConnection
@@ -13,7 +13,7 @@ final class CrateLocker {
     scripts = try .crate(connection)
   }
 
-  /// Asks once for each of the locks, in one write, as a connection shared by tasks does.
+  /// Requests each of the locks once, in one write, like tasks that share a connection.
   func tryAcquire(_ locks: [LockCommands]) throws -> [Bool] {
     for lock in locks { connection.append(lock.acquire) }
     return try locks.map { _ in LockCommands.isAcquired(try connection.reply()) }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// One pair after the other.
+/// Takes one pair after another.
 struct CratePairs: Workload {
   private let locker: CrateLocker
   private var lock: LockCommands

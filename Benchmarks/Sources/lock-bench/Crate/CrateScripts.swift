@@ -1,4 +1,4 @@
-/// What the crate's algorithm runs on the server.
+/// The scripts of the crate's algorithm.
 enum CrateScripts {
   static let acquire = """
     if redis.call('EXISTS', KEYS[1]) > 0 then return 0 end

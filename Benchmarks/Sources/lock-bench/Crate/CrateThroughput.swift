@@ -1,4 +1,4 @@
-/// Pairs from many tasks: the acquisitions share a connection, each release makes one.
+/// Takes pairs from many tasks: the acquisitions share a connection, and each release opens one.
 struct CrateThroughput: Workload {
   private let locker: CrateLocker
   private var locks: [LockCommands]
@@ -15,7 +15,7 @@ struct CrateThroughput: Workload {
     while Monotonic.now() < deadline {
       for index in locks.indices { locks[index].renew() }
       guard try locker.tryAcquire(locks).allSatisfy(\.self) else {
-        throw BenchError("a lock that nobody else wants was not taken")
+        throw BenchError("an uncontended lock was not taken")
       }
       for lock in locks { try locker.release(lock) }
       pairs += locks.count

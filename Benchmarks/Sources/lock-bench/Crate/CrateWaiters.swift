@@ -1,30 +1,30 @@
 import Foundation
 import Synchronization
 
-/// Tasks that poll for a lock that nobody gives them, on a thread and a connection of their own.
+/// Tasks that poll in vain for a held lock, on a thread and a connection of their own.
 final class CrateWaiters: Sendable {
   private let isStopped = Atomic(false)
   private let ended = DispatchSemaphore(value: 0)
 
-  /// Takes the lock in somebody else's name, and returns when all have asked for it once.
+  /// Takes the lock in the name of another client, and returns when all tasks have requested it once.
   init(_ count: Int, _ order: WorkerOrder) throws {
     let key = order.contendedKey
     let connection = try HiredisConnection(url: order.url)
-    try connection.call(["SET", key, "somebody else", "PX", "\(HeldKeys.ttl)"])
+    try connection.call(["SET", key, "another client", "PX", "\(HeldKeys.ttl)"])
     let url = order.url
     let asked = DispatchSemaphore(value: 0)
     Thread.detachNewThread { [self] in
       do {
         try poll(url, key, count) { asked.signal() }
       } catch {
-        fatalError("the waiters have failed: \(error)")
+        fatalError("the waiters failed: \(error)")
       }
       ended.signal()
     }
     asked.wait()
   }
 
-  /// Lets the waiters give up, and returns when they have.
+  /// Makes the waiters give up, and returns when they have.
   func stop() {
     isStopped.store(true, ordering: .relaxed)
     ended.wait()

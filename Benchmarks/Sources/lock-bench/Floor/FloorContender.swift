@@ -1,8 +1,8 @@
 import Foundation
 
-/// One who wants the token again and again.
+/// A contender that takes the token repeatedly.
 ///
-/// Unchecked because each has a connection of its own, used by no other thread while it runs.
+/// Unchecked because each contender has a connection of its own, which no other thread uses while it runs.
 struct FloorContender: @unchecked Sendable {
   let number: Int
   let key: String
@@ -13,7 +13,7 @@ struct FloorContender: @unchecked Sendable {
   /// Takes turns up to the deadline.
   func run() {
     do {
-      // Nobody waits for so long: after the deadline, too, the token goes from one to the next.
+      // No contender waits that long: even after the deadline, the token goes from one to the next.
       let pop = PreparedCommand("BLPOP", key, "30")
       let push = PreparedCommand("RPUSH", key, "token")
       while true {
@@ -29,8 +29,8 @@ struct FloorContender: @unchecked Sendable {
         Monotonic.sleep(milliseconds: Turn.thinkMilliseconds)
       }
     } catch {
-      // Without this one the others would be measured on their own.
-      fatalError("a contender has failed: \(error)")
+      // Without this contender, the measurement of the others would be meaningless.
+      fatalError("a contender failed: \(error)")
     }
   }
 }

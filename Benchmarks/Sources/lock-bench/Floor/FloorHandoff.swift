@@ -1,6 +1,6 @@
 import Foundation
 
-/// Hands a token on by `RPUSH` to whoever is blocked in `BLPOP`; each task has a thread and a connection.
+/// Hands a token on by `RPUSH` to the contender blocked in `BLPOP`; each has a thread and a connection.
 struct FloorHandoff: Workload {
   private let order: WorkerOrder
   private let tasks: Int

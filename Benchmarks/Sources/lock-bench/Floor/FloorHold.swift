@@ -16,7 +16,7 @@ struct FloorHold: Workload {
   }
 
   mutating func run(until deadline: UInt64) throws -> Outcome {
-    // In the middle of each second, so that as many extensions as seconds are measured.
+    // Starts in the middle of each second, so that as many extensions as seconds are measured.
     var next = Monotonic.now() + 500_000_000
     while true {
       Monotonic.sleep(until: min(next, deadline))

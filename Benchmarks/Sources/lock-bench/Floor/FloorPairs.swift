@@ -1,4 +1,4 @@
-/// One pair after the other, by blocking calls.
+/// Takes one pair after another by blocking calls.
 struct FloorPairs: Workload {
   private let connection: HiredisConnection
   private var lock: LockCommands
@@ -9,7 +9,7 @@ struct FloorPairs: Workload {
     self.count = count
     connection = try HiredisConnection(url: order.url)
     lock = LockCommands.floor(order.ownKey(0), try .floor(connection))
-    // It has nobody wait: on plain hiredis, who waits costs a connection and nothing else.
+    // The floor runs no waiters: on plain hiredis, a waiter costs a connection and nothing else.
     try HeldKeys.take(order.crowd.held, order, connection)
     _ = try pairs(PairLatencies.warmUpPairs, until: PairLatencies.warmUpEnd)
   }

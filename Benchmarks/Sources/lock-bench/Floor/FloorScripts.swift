@@ -1,4 +1,4 @@
-/// What the floor runs on the server.
+/// The scripts of the floor.
 enum FloorScripts {
   static let release = """
     if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0

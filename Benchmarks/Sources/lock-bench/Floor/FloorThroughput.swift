@@ -1,4 +1,4 @@
-/// Pairs on many keys, pipelined in batches of 256 commands on one connection.
+/// Takes pairs on many keys, pipelined in batches of 256 commands on one connection.
 struct FloorThroughput: Workload {
   private let connection: HiredisConnection
   private var locks: [LockCommands]
@@ -18,7 +18,7 @@ struct FloorThroughput: Workload {
     return Outcome(operations: pairs)
   }
 
-  /// Takes and releases as many locks as fit into a batch; with few keys, some of them twice.
+  /// Takes and releases as many locks as fit into a batch; with few keys, it uses some of them twice.
   private mutating func batch() throws -> Int {
     var left = Pipeline.batch / 2
     var groups: [Int] = []

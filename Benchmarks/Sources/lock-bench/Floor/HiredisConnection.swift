@@ -5,7 +5,7 @@ import Foundation
 @safe final class HiredisConnection {
   private let context: UnsafeMutablePointer<redisContext>
 
-  /// Connects, logs in and selects the database, as the URL says.
+  /// Connects, logs in and selects the database according to the URL.
   init(url: String) throws {
     guard let parts = URLComponents(string: url) else { throw BenchError("not a URL") }
     let connected =
@@ -43,7 +43,7 @@ import Foundation
     return try reply()
   }
 
-  /// Loads a script and gives its digest.
+  /// Loads a script and returns its digest.
   func load(_ script: String) throws -> String {
     guard case .text(let digest) = try call(["SCRIPT", "LOAD", script]) else {
       throw BenchError("a script was not loaded")
@@ -51,12 +51,12 @@ import Foundation
     return digest
   }
 
-  /// Puts a command into the buffer, to be sent by ``reply()``.
+  /// Puts a command into the buffer; ``reply()`` sends it.
   func append(_ command: PreparedCommand) {
     _ = unsafe command.withArguments { unsafe redisAppendCommandArgv(context, $0, $1, $2) }
   }
 
-  /// Sends what is in the buffer and waits for the next reply.
+  /// Sends the buffer and waits for the next reply.
   func reply() throws -> HiredisReply {
     var raw: UnsafeMutableRawPointer?
     guard unsafe redisGetReply(context, &raw) == REDIS_OK, let raw = unsafe raw else {

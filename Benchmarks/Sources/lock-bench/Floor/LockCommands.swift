@@ -6,14 +6,14 @@ struct LockCommands {
   private let tokenInAcquire: Int
   private var sequence: UInt64 = 0
 
-  /// What the floor sends: `SET`, as the library does, and scripts that compare.
+  /// The floor's commands: `SET`, as in the library, and scripts that compare.
   static func floor(
     _ key: String, ttl: Int = WorkerOrder.ttl, _ scripts: ScriptDigests
   ) -> LockCommands {
     LockCommands(acquire: { ["SET", key, $0, "NX", "PX", "\(ttl)"] }, 2, key, ttl, scripts)
   }
 
-  /// What the crate sends: scripts only.
+  /// The crate's commands: only scripts.
   static func crate(
     _ key: String, ttl: Int = WorkerOrder.ttl, _ scripts: ScriptDigests
   ) -> LockCommands {
@@ -25,7 +25,7 @@ struct LockCommands {
     acquire: (String) -> [String], _ tokenInAcquire: Int, _ key: String, _ ttl: Int,
     _ scripts: ScriptDigests
   ) {
-    // 32 digits, as many as 128 random bits have; the last 16 count the acquisitions.
+    // 32 digits, for 128 random bits; the last 16 digits count the acquisitions.
     let random = UInt64.random(in: 1 << 60 ... .max)
     let token = String(random, radix: 16) + String(repeating: "0", count: 16)
     self.acquire = PreparedCommand(acquire(token))
@@ -42,12 +42,12 @@ struct LockCommands {
     release.write(sequence, into: 4)
   }
 
-  /// Says whether the reply to ``acquire`` is that the lock is taken.
+  /// Tells whether a reply to ``acquire`` means that the lock is taken.
   static func isAcquired(_ reply: HiredisReply) -> Bool { reply == .ok || reply == .integer(1) }
 
-  /// Checks the reply to ``acquire`` where nobody else wants the lock.
+  /// Checks the reply to ``acquire`` for an uncontended lock.
   static func checkAcquired(_ reply: HiredisReply) throws {
-    guard isAcquired(reply) else { throw BenchError("a lock that nobody else wants was not taken") }
+    guard isAcquired(reply) else { throw BenchError("an uncontended lock was not taken") }
   }
 
   /// Checks the reply to ``release``.

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A command that lies ready in memory, so that sending it costs no more than it does in C.
+/// A command that is ready in memory, so that sending it costs no more than in C.
 @safe final class PreparedCommand {
   private let arguments: UnsafeMutableBufferPointer<UnsafePointer<CChar>?>
   private let storage: UnsafeMutableBufferPointer<UnsafeMutablePointer<CChar>?>
@@ -38,7 +38,7 @@ import Foundation
     }
   }
 
-  /// Calls the body with what hiredis wants.
+  /// Calls the body with the arguments in the form that hiredis needs.
   func withArguments<Result>(
     _ body: (CInt, UnsafeMutablePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int>?) -> Result
   ) -> Result {

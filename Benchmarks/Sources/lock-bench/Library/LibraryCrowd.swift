@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// What the library has besides what is measured.
+/// The library's other work besides the measured one.
 struct LibraryCrowd: Sendable {
   private let held: [Lock]
   private let waiters: LibraryWaiters?
@@ -20,7 +20,7 @@ struct LibraryCrowd: Sendable {
     try await Self.age(locker, by: crowd.formerPairs, order)
   }
 
-  /// Does so many pairs, from many tasks.
+  /// Takes this many pairs in many tasks.
   private static func age(_ locker: Locker, by pairs: Int, _ order: WorkerOrder) async throws {
     let tasks = 64
     try await withThrowingTaskGroup(of: Void.self) { group in

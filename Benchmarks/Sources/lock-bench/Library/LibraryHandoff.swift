@@ -42,7 +42,7 @@ struct LibraryHandoff: Workload {
 private func contend(
   for key: String, _ locker: Locker, as contender: Int, _ log: HandoffLog, _ deadline: UInt64
 ) async throws {
-  // Longer than any run: who gets no turn is to be seen in the figures, and not to fail.
+  // Longer than any run: a contender without a turn should show in the figures, not fail.
   let options = LockOptions(timeout: .seconds(60))
   while true {
     let lock = try await locker.acquire(key, options: options)

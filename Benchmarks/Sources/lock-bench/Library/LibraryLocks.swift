@@ -1,15 +1,15 @@
 import AsyncRedisLock
 
-/// What several jobs of the library need.
+/// Helpers for several jobs of the library.
 enum LibraryLocks {
-  /// A locker that may take a while to release 100,000 locks at its end.
+  /// A locker whose release of 100,000 locks at its end may take a while.
   static func locker(_ order: WorkerOrder) async throws -> Locker {
     var configuration = try LockerConfiguration(url: order.url)
     configuration.operationTimeout = .seconds(3)
     return try await Locker(configuration: configuration)
   }
 
-  /// Takes so many locks, by 100 tasks, or as many as can be taken in time.
+  /// Takes this many locks in 100 tasks, or as many as it can in the given time.
   static func take(
     _ count: Int, _ order: WorkerOrder, _ locker: Locker, _ options: LockOptions,
     within seconds: UInt64

@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// One pair after the other, by one task.
+/// Takes one pair after another in one task.
 struct LibraryPairs: Workload {
   private let locker: Locker
   private let key: String
@@ -20,7 +20,7 @@ struct LibraryPairs: Workload {
     try await pairs(count, until: deadline)
   }
 
-  /// Runs in the pool, as most tasks do, and not on the main thread.
+  /// Runs in the pool, like most tasks, and not on the main thread.
   @concurrent private func pairs(
     _ count: Int, until deadline: UInt64
   ) async throws -> Outcome {

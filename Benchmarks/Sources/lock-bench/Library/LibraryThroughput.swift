@@ -1,6 +1,6 @@
 import AsyncRedisLock
 
-/// Pairs from many tasks, each with a key of its own, on one locker.
+/// Takes pairs from many tasks, each with a key of its own, on one locker.
 struct LibraryThroughput: Workload {
   private let order: WorkerOrder
   private let tasks: Int

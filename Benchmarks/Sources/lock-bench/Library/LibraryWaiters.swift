@@ -7,7 +7,7 @@ final class LibraryWaiters: Sendable {
   private let lock: Lock
   private let task: Task<Void, Never>
 
-  /// Returns when all tasks have asked for the lock.
+  /// Returns when all tasks have requested the lock.
   init(_ count: Int, _ order: WorkerOrder, _ locker: Locker) async throws {
     holder = try await Locker(url: order.url)
     let key = order.ownKey(1)
@@ -18,7 +18,7 @@ final class LibraryWaiters: Sendable {
         for _ in 0..<count {
           group.addTask {
             continuation.yield()
-            // Ends by cancellation.
+            // The cancellation ends the wait.
             _ = try? await locker.acquire(key, options: LockOptions(timeout: nil))
           }
         }
@@ -31,7 +31,7 @@ final class LibraryWaiters: Sendable {
     }
   }
 
-  /// Lets the waiters give up.
+  /// Makes the waiters give up.
   func stop() async {
     task.cancel()
     await task.value

@@ -1,16 +1,16 @@
 internal import CFloor
 import Foundation
 
-/// Which cores threads may run on, where the system lets that be said.
+/// The cores that threads may run on, if the system can set that.
 enum CPUAffinity {
   #if os(Linux)
     static let isSupported = true
     /// The cores that this process was started with.
     private static let allowed = current()
-    /// The core for everything that is pinned: the last one, as interrupts mostly go to the first.
+    /// The core for everything that is pinned: the last one, since interrupts mostly go to the first.
     static let core = allowed.last ?? 0
 
-    /// Calls the body on a thread, and so starts processes, placed as said.
+    /// Calls the body on a thread with this placement, which processes that it starts inherit.
     static func with<Result>(_ placement: Placement, _ body: () throws -> Result) rethrows -> Result
     {
       set(placement, thread: 0)
@@ -38,7 +38,7 @@ enum CPUAffinity {
       return (0..<maskSize * 8).filter { bits[$0 / 8] & (1 << UInt8($0 % 8)) != 0 }
     }
 
-    /// Bytes enough for 8,192 cores.
+    /// Enough bytes for 8,192 cores.
     private static let maskSize = 1024
   #else
     static let isSupported = false

@@ -1,4 +1,4 @@
-/// One thing that is measured, for all contestants.
+/// One measurement, for all contestants.
 struct Case {
   var name: String
   var job: Job
@@ -6,15 +6,15 @@ struct Case {
   var placement = Placement.oneCore
   /// How many workers share the job.
   var processes = 1
-  /// What a proxy adds to every round trip.
+  /// The time that a proxy adds to every round trip.
   var roundTrip: Duration?
-  /// Whether to count allocations and references, which takes time itself.
+  /// Whether to count allocations and references, which itself takes time.
   var counts = false
-  /// How long a round has to last at least, to say anything.
+  /// How long a round must last at least to be meaningful.
   var minimumSeconds = 0.0
   var goals: [Goal] = []
 
-  /// How many contend for a lock.
+  /// The number of contenders for a lock.
   var contenders: Int {
     if case .handoff(let tasks) = job { processes * tasks } else { 0 }
   }

@@ -1,6 +1,6 @@
-/// What a figure of the library should be.
+/// The goal for a figure of the library.
 struct Goal: Codable {
-  /// What the figure is compared with.
+  /// The basis that the figure is compared with.
   enum Basis: String, Codable {
     case absolute
     /// The floor of the same round.

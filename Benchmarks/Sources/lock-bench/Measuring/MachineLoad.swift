@@ -1,6 +1,6 @@
 import Foundation
 
-/// How long the cores were busy so far, whoever kept them so; nil where the system does not tell.
+/// How long the cores have been busy so far, for any process; nil if the system does not tell.
 struct MachineLoad {
   let busySeconds: Double
 

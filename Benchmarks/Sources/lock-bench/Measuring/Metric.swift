@@ -1,4 +1,4 @@
-/// What is measured, or follows from it.
+/// A measured figure, or one derived from others.
 enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
   case pairsPerSecond, acquireP50, acquireP99, releaseP50, releaseP99
   case handoffsPerSecond, gapP50, gapP99, fewest, most, fewestToMost, overlaps
@@ -7,7 +7,7 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
   case clientPeak, serverMemory, locksLost, locksNotTaken
   case cpuPerPair, allocations, references
 
-  /// The head of its column.
+  /// The heading of its column.
   var label: String {
     switch self {
     case .pairsPerSecond: "pairs/s"
@@ -40,7 +40,7 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     }
   }
 
-  /// How many digits behind the point are worth showing.
+  /// The number of decimals worth showing.
   var digits: Int {
     switch self {
     case .fewestToMost, .clientSeconds, .serverSeconds: 2
@@ -52,6 +52,6 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     }
   }
 
-  /// Whether one bad round is enough to be told of.
+  /// Whether one bad round is enough to be reported.
   var isFault: Bool { [.locksLost, .locksNotTaken, .overlaps].contains(self) }
 }

@@ -1,8 +1,8 @@
-/// Where client and server run.
+/// The cores on which client and server run.
 enum Placement: String, Codable {
   case oneCore = "one core"
   case unpinned
 
-  /// What the machine can do of it.
+  /// The placement that this machine supports.
   var possible: Placement { CPUAffinity.isSupported ? self : .unpinned }
 }

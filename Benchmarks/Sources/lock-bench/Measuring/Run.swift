@@ -15,7 +15,7 @@ struct Run {
     let instant: UInt64
   }
 
-  /// Lets the workers run, and says what came of it.
+  /// Starts the workers, and returns the results.
   func sample(_ workers: [WorkerProcess], seconds: Double) throws -> Sample {
     let before = try totals()
     let deadline = Monotonic.now() + UInt64(seconds * 1e9)
@@ -51,7 +51,7 @@ struct Run {
     sample[.clientPeak] = outcomes.reduce(0) { $0 + Double($1.peakBytes) } / 1e6
     sample[.serverMemory] = after.server.memoryBytes / 1e6
     if let first = before.machine, let last = after.machine {
-      // This process runs anywhere, but works only where it is a proxy, and then in the same place.
+      // This process may run anywhere, but works only if it is a proxy, and then in the same place.
       let isProxy = measured.roundTrip != nil
       let own = isProxy ? after.ownSeconds - before.ownSeconds : 0
       let others = last.busySeconds - first.busySeconds - client - server - own
@@ -75,8 +75,8 @@ struct Run {
     var turns = [Double](repeating: 0, count: measured.contenders)
     let entries = log.entries
     for entry in entries { gaps.record(entry.nanoseconds) }
-    // Whole laps only: with fewer, somebody would have fewer turns even if all took turns in order.
-    // And not the first, in which the first come again before the last have come at all.
+    // Counts only whole laps: otherwise, some contender would have fewer turns even if all took turns in order.
+    // Skips the first lap, in which the first contenders return before the last have arrived.
     let settled = entries.dropFirst(measured.contenders)
     let laps = settled.count / measured.contenders
     for entry in settled.prefix(laps * measured.contenders) { turns[entry.contender] += 1 }

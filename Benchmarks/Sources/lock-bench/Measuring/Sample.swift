@@ -1,4 +1,4 @@
-/// What one round has given for one contestant.
+/// The result of one round for one contestant.
 struct Sample: Codable {
   var values: [Metric: Double] = [:]
 
@@ -7,7 +7,7 @@ struct Sample: Codable {
     set { values[metric] = newValue }
   }
 
-  /// Sets a rate, if it can be told.
+  /// Sets a rate, if it is defined.
   mutating func set(_ metric: Metric, _ count: Double, per divisor: Double) {
     if divisor > 0 { values[metric] = count / divisor }
   }

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// What can be measured.
+/// The scenarios that can be measured.
 enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   case uncontended
   case throughput
@@ -10,16 +10,16 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   case distance
   case work
 
-  /// The head of its table.
+  /// The heading of its table.
   var title: String {
     switch self {
     case .uncontended: "S1 Uncontended: one task takes and releases one key"
     case .throughput: "S2 Throughput: tasks take and release keys of their own"
-    case .handoff: "S3 Handoff: all want one key, hold it for 1 ms and think for 5 ms"
+    case .handoff: "S3 Handoff: all contend for one key, hold it for 1 ms and think for 5 ms"
     case .extension: "S4 Extension: locks held with a ttl of 3 s, extended every second"
-    case .growth: "S5 Growth: S1 while other locks are held and waited for"
+    case .growth: "S5 Growth: S1 while other locks are held or have waiters"
     case .distance: "S6 Distance: S2 and S3 with 1 ms added to the round-trip time"
-    case .work: "S7 Work: what a pair of S1 and of S2 costs the client, counted"
+    case .work: "S7 Work: counts of the client's work for a pair of S1 and of S2"
     }
   }
 
@@ -85,14 +85,14 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   private static func handoff(tasks: Int) -> Case {
     Case(
       name: "\(tasks.text) tasks", job: .handoff(tasks: tasks),
-      // Three laps or more.
+      // At least three laps.
       minimumSeconds: Double(tasks) * 0.004,
       goals: [.atMost(.gapP50, 12), .atLeast(.fewestToMost, 0.9)])
   }
 
   private static func growth(pairs: Int) -> [Case] {
     let flat: [Goal] = [
-      // 1 / 1.2: the mean, in which bursts show.
+      // 1 / 1.2, for the mean, which also shows bursts.
       .atLeast(.pairsPerSecond, 0.83, of: .firstCase),
       .atMost(.acquireP50, 1.2, of: .firstCase), .atMost(.releaseP50, 1.2, of: .firstCase),
     ]

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the server has done so far.
+/// The server's work so far.
 struct ServerUsage {
   let cpuSeconds: Double
   let memoryBytes: Double
@@ -22,7 +22,7 @@ struct ServerUsage {
       calls: Dictionary(calls, uniquingKeysWith: +))
   }
 
-  /// How many commands the contestant has sent; those that its scripts call are not counted.
+  /// How many commands the contestant has sent, without those that its scripts call.
   func commands(of contestant: Contestant) -> Int {
     let count = Self.neverInScripts.reduce(0) { $0 + calls[$1, default: 0] }
     return switch contestant {

@@ -1,7 +1,7 @@
 import Foundation
 import PrivateRedis
 
-/// The server, and all that a measurement needs around it.
+/// The server, and everything else that a measurement needs.
 final class Stage {
   let url: String
   private let own: RedisServer?
@@ -14,7 +14,7 @@ final class Stage {
     own = try url == nil ? RedisServer(listen: listen) : nil
     self.url = url ?? own?.url ?? ""
     control = try HiredisConnection(url: self.url)
-    // In memory, where there is a place for that: a disk would be measured, too.
+    // Kept in memory, if the system has a place for that: otherwise the disk would be measured, too.
     let memory = URL(filePath: "/dev/shm")
     let isWritable = FileManager.default.isWritableFile(atPath: memory.path(percentEncoded: false))
     directory = (isWritable ? memory : FileManager.default.temporaryDirectory)
@@ -27,10 +27,10 @@ final class Stage {
     own?.stop()
   }
 
-  /// Whether the server can be placed.
+  /// Whether the server can be pinned.
   var ownsServer: Bool { own != nil }
 
-  /// What the server calls itself.
+  /// The server's name and version.
   func serverVersion() throws -> String {
     guard case .text(let text) = try control.call(["INFO", "server"]) else { return "unknown" }
     let lines = text.split(whereSeparator: \.isNewline)

@@ -7,7 +7,7 @@ final class WorkerProcess {
   private let output = Pipe()
   private var received = Data()
 
-  /// Starts the process where the calling thread may run, and tells it what to do.
+  /// Starts the process on the cores of the calling thread, and sends its order.
   init(_ order: WorkerOrder) throws {
     process.executableURL = Bundle.main.executableURL
     process.arguments = ["worker"]
@@ -19,24 +19,24 @@ final class WorkerProcess {
 
   /// Blocks until the worker is ready to be measured.
   func waitUntilReady() throws {
-    guard try line() == "ready" else { throw BenchError("a worker has said something strange") }
+    guard try line() == "ready" else { throw BenchError("a worker sent an unexpected line") }
   }
 
-  /// Starts what is measured.
+  /// Starts the measurement.
   func start(until deadline: UInt64) throws { try say(String(deadline)) }
 
-  /// Blocks until the worker tells how it went.
+  /// Blocks until the worker reports its outcome.
   func outcome() throws -> Outcome {
     try JSONDecoder().decode(Outcome.self, from: Data(line().utf8))
   }
 
-  /// Lets the worker clean up, without waiting for it.
+  /// Tells the worker to clean up, without waiting for it.
   func dismiss() { try? input.fileHandleForWriting.close() }
 
   /// Blocks until the process has ended.
   func waitForEnd() throws {
     process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw BenchError("a worker has failed") }
+    guard process.terminationStatus == 0 else { throw BenchError("a worker failed") }
   }
 
   deinit {
@@ -55,7 +55,7 @@ final class WorkerProcess {
         return String(decoding: received[..<end], as: UTF8.self)
       }
       let more = output.fileHandleForReading.availableData
-      guard !more.isEmpty else { throw BenchError("a worker has failed") }
+      guard !more.isEmpty else { throw BenchError("a worker failed") }
       received += more
     }
   }

@@ -1,10 +1,10 @@
-/// How something grows, to be drawn.
+/// The growth of a figure, to be drawn.
 struct Curve {
   let file: String
   let title: String
-  /// What grows.
+  /// The amount that grows.
   let cause: String
-  /// What is measured, with its unit.
+  /// The measured figure, with its unit.
   let effect: String
   let amounts: [Int]
   let contestants: [Contestant]
@@ -15,14 +15,14 @@ struct Curve {
     ("held", "locks held", [0, 100, 1000, 10_000, 100_000], { Crowd(held: $0) }),
     ("waiters", "tasks that wait for another key", [0, 100, 1000, 10_000], { Crowd(waiters: $0) }),
     ("lockers", "other lockers in the process", [0, 10, 100, 1000], { Crowd(lockers: $0) }),
-    // What a year of uptime would add, if anything: something that is kept of each pair, or counted by it.
+    // Stands for a year of uptime, in case each pair leaves something behind.
     (
       "uptime", "pairs that the locker has done before", [0, 1000, 10_000, 300_000],
       { Crowd(formerPairs: $0) }
     ),
   ]
 
-  /// All that is drawn.
+  /// All plots.
   static let all: [Curve] =
     [
       Curve(

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A plot with a logarithmic axis for what grows, and one from zero for what comes of it.
+/// A plot with a logarithmic axis for the amount that grows, and an axis from zero for the figure.
 struct Plot {
   struct Line {
     let name: String
@@ -14,19 +14,19 @@ struct Plot {
 
   private static let (width, height) = (640.0, 320.0)
   private static let (left, right, top, bottom) = (70.0, 150.0, 40.0, 50.0)
-  /// Told apart on a light ground and a dark one, also by who sees no colours: one is dashed.
+  /// Distinguishable on light and dark backgrounds, even without colours: one line is dashed.
   private static let styles = ["stroke=\"#d9480f\"", "stroke=\"#1c7ed6\" stroke-dasharray=\"6 4\""]
 
   private var amounts: [Int] { Set(lines.flatMap { $0.points.map(\.x) }).sorted() }
 
-  /// A round number above all that is drawn.
+  /// A round number above all drawn values.
   private var largest: Double {
     let value = max(lines.flatMap { $0.points.map(\.y) }.max() ?? 1, 1e-9) * 1.1
     let unit = pow(10, floor(log10(value)))
     return [1, 2, 2.5, 5, 10].map { $0 * unit }.first { $0 >= value } ?? value
   }
 
-  /// Zero stands a decade below the first amount.
+  /// Zero is placed a decade below the first amount.
   private func x(_ amount: Int) -> Double {
     let positive = amounts.filter { $0 > 0 }
     let first = log10(Double(positive.first ?? 1)) - (amounts.first == 0 ? 1 : 0)
@@ -86,6 +86,6 @@ struct Plot {
 }
 
 extension Double {
-  /// To a tenth of a pixel.
+  /// Rounds to a tenth of a pixel.
   fileprivate var short: String { String(format: "%.1f", self) }
 }

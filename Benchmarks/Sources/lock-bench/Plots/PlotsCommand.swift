@@ -2,16 +2,16 @@ import ArgumentParser
 import Foundation
 import PrivateRedis
 
-/// Measures how cost and throughput grow, and draws it.
+/// Measures how cost and throughput grow, and draws plots.
 struct PlotsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plots",
-    abstract: "Measures how costs grow with what else a process has, and draws a plot of each.")
+    abstract: "Measures how costs grow with the other work of a process, and draws a plot of each.")
 
-  @Option(help: "Rounds, of which the median is drawn.")
+  @Option(help: "The number of rounds; the median is drawn.")
   var rounds = 3
 
-  @Option(help: "Seconds that a round of tasks or contenders lasts.")
+  @Option(help: "The length of a round of tasks or contenders, in seconds.")
   var seconds = 0.7
 
   @Option(help: "The folder for the plots.")

@@ -1,15 +1,15 @@
 import Foundation
 
-/// Stands before the server and makes every way take longer.
+/// Sits in front of the server and delays everything in both directions.
 ///
-/// One thread serves all connections, so that the proxy itself adds as few wake-ups as it can.
+/// One thread serves all connections, so that the proxy adds as few wake-ups as possible.
 final class DelayingProxy: Sendable {
   let url: String
   let roundTrip: Duration
 
   let placement: Placement
 
-  /// Listens at a free port as long as this process lives.
+  /// Listens on a free port as long as this process lives.
   init(to upstream: String, roundTrip: Duration, _ placement: Placement) throws {
     self.roundTrip = roundTrip
     self.placement = placement

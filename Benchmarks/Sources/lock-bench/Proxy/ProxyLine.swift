@@ -4,7 +4,7 @@ import Foundation
 struct ProxyLine {
   let source: CInt
   let target: CInt
-  /// Whether there may be more to read.
+  /// Whether more bytes may come.
   private(set) var isOpen = true
   private var chunks: [(due: UInt64, bytes: [UInt8])] = []
 
@@ -13,19 +13,19 @@ struct ProxyLine {
     self.target = target
   }
 
-  /// When there is something to write.
+  /// The instant at which the next bytes are due to be sent.
   var due: UInt64? { chunks.first?.due }
 
   var isDone: Bool { !isOpen && chunks.isEmpty }
 
-  /// Takes what has come in.
+  /// Takes the bytes that have arrived.
   mutating func receive(delay: UInt64) {
     let bytes = ProxySocket.read(source)
     if bytes.isEmpty { isOpen = false }
     chunks.append((Monotonic.now() + delay, bytes))
   }
 
-  /// Passes on what has taken long enough.
+  /// Forwards the bytes that have been delayed long enough.
   mutating func send(at now: UInt64) {
     let count = chunks.prefix { $0.due <= now }.count
     for chunk in chunks.prefix(count) {

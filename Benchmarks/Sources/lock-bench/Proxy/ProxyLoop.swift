@@ -5,7 +5,7 @@ import Foundation
 struct ProxyLoop {
   private struct Connection {
     let client: CInt
-    /// Owns the socket to the server, and has logged in if need be.
+    /// Owns the socket to the server, and has logged in if necessary.
     let server: HiredisConnection
     var lines: [ProxyLine]
   }
@@ -21,7 +21,7 @@ struct ProxyLoop {
     self.oneWay = oneWay
   }
 
-  /// Passes on what comes, for ever.
+  /// Forwards everything that arrives, for ever.
   mutating func run() {
     lockbench_exact_timers()
     while true {

@@ -1,7 +1,7 @@
 internal import CFloor
 import Foundation
 
-/// What a proxy does with sockets.
+/// The socket calls of a proxy.
 enum ProxySocket {
   #if canImport(Darwin)
     private static let stream = SOCK_STREAM
@@ -11,7 +11,7 @@ enum ProxySocket {
     private static let quiet = CInt(MSG_NOSIGNAL)
   #endif
 
-  /// Makes a socket that listens at a free port of 127.0.0.1.
+  /// Makes a socket that listens on a free port of 127.0.0.1.
   static func listen() throws -> (descriptor: CInt, port: UInt16) {
     let descriptor = socket(AF_INET, stream, 0)
     var address = sockaddr_in()
@@ -28,7 +28,7 @@ enum ProxySocket {
     return (descriptor, UInt16(bigEndian: address.sin_port))
   }
 
-  /// Takes a connection that waits.
+  /// Accepts a pending connection.
   static func accept(_ listener: CInt) -> CInt? {
     let descriptor = Foundation.accept(listener, nil, nil)
     guard descriptor >= 0 else { return nil }
@@ -38,14 +38,14 @@ enum ProxySocket {
     return descriptor
   }
 
-  /// Reads what is there; nothing, when the other side has ended.
+  /// Reads the available bytes; none if the other side has ended.
   static func read(_ descriptor: CInt) -> [UInt8] {
     unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
       count = unsafe max(0, recv(descriptor, buffer.baseAddress, buffer.count, 0))
     }
   }
 
-  /// Writes all of the bytes, and says whether that went well.
+  /// Writes all of the bytes, and tells whether that succeeded.
   static func write(_ bytes: [UInt8], to descriptor: CInt) -> Bool {
     var rest = bytes[...]
     while !rest.isEmpty {
@@ -58,10 +58,10 @@ enum ProxySocket {
     return true
   }
 
-  /// How late the end of a wait may come; for so long it is better not to wait at all.
+  /// How late a wait may end; for shorter times it is better not to wait at all.
   private static let lateness: UInt64 = 50_000
 
-  /// Waits until one of the sockets has something to read, or until shortly before the instant.
+  /// Waits until one of the sockets is readable, or until shortly before the instant.
   static func wait(for polls: inout [pollfd], until instant: UInt64?) {
     let soon = Monotonic.now() + lateness
     let rest = instant.map { $0 > soon ? $0 - soon : 0 }

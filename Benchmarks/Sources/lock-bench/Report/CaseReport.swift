@@ -1,11 +1,11 @@
-/// What the rounds of a case have given.
+/// The results of all rounds of a case.
 struct CaseReport: Codable {
   let scenario: Scenario
   let name: String
   let placement: Placement
-  /// The medians of all rounds; of locks lost and of overlaps, the worst.
+  /// The medians of all rounds; for locks lost and overlaps, the worst round.
   let medians: [Contestant: [Metric: Double]]
-  /// The medians of the ratios to the floor, which were taken in each round.
+  /// The medians of the ratios to the floor, which are computed for each round.
   let ratiosToFloor: [Contestant: [Metric: Double]]
   let verdicts: [Verdict]
   let rounds: [Contestant: [Sample]]

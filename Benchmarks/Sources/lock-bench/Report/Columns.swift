@@ -1,4 +1,4 @@
-/// What the table of a job shows.
+/// The columns of the table of a job.
 struct Columns: Equatable {
   /// The figure whose ratio to the floor is shown behind it.
   let compared: Metric

@@ -1,11 +1,11 @@
 import Foundation
 
-/// All figures of a run of the program, and under what circumstances they were taken.
+/// All figures of a run of the program, and the circumstances of the run.
 struct Report: Codable {
   var circumstances: [String]
   var cases: [CaseReport] = []
 
-  /// The report for machines.
+  /// The report in JSON.
   var json: String {
     get throws {
       let encoder = JSONEncoder()
@@ -23,12 +23,14 @@ struct Report: Codable {
   /// How to read the tables.
   static let legend = """
     Each figure is the median of the rounds; in each round the contestants take turns. *floor* is plain
-    hiredis, called directly; *crate's algorithm* is that of the Rust crate, on the same hiredis. The
-    column behind a figure is the median of its ratios to the floor of the same round. Times are in
-    µs, CPU time of client and server in seconds or in percent of a core; *cpu/pair* is both together, in µs;
-    *others %* is what everything else has used meanwhile, on the pinned core or on all of them, and a `!` marks a row
-    that was disturbed by more than 10 %; *peak MB* is of all client processes;
-    *fewest* and *most* are the turns of a contender, counted over whole laps after the first;
-    *lost* locks and *overlaps*, two holders at once, are those of the worst round.
+    hiredis, called directly. *crate's algorithm* is the algorithm of the Rust crate, on the same hiredis. The
+    column after a figure is the median of its ratios to the floor of the same round.
+
+    Times are in µs; CPU times of client and server are in seconds or in percent of a core. *cpu/pair* is the
+    sum of both, in µs. *others %* is the use by all other processes meanwhile, on the pinned core or on all
+    cores. A `!` marks a row with more than 10 % of it. *peak MB* is the sum over all client processes.
+
+    *fewest* and *most* are the turns of a contender, counted over whole laps after the first. *lost* locks and
+    *overlaps* (two holders at once) are from the worst round.
     """
 }

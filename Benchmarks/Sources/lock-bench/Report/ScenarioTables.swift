@@ -1,4 +1,4 @@
-/// What is printed of a scenario.
+/// The printed tables of a scenario.
 struct ScenarioTables {
   let scenario: Scenario
   let cases: [(measured: Case, report: CaseReport)]

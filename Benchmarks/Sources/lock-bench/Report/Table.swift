@@ -1,8 +1,8 @@
-/// A table in Markdown, padded so that it can be read as it is.
+/// A table in Markdown, padded so that its source is readable.
 struct Table {
   private let head: [String]
   private var rows: [[String]] = []
-  /// How many columns, counted from the left, and counted from the right, hold words.
+  /// How many columns hold words, counted from the left and from the right.
   private let words: (left: Int, right: Int)
 
   init(_ head: [String], words: (left: Int, right: Int)) {

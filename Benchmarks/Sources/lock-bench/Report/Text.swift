@@ -1,14 +1,14 @@
 import Foundation
 
 extension Double {
-  /// The number with so many digits behind the point.
+  /// The number with this many decimals.
   func text(_ digits: Int) -> String {
     formatted(.number.precision(.fractionLength(digits)).locale(Locale(identifier: "en_US")))
   }
 }
 
 extension Int {
-  /// The number with its thousands apart.
+  /// The number with separated thousands.
   var text: String { Double(self).text(0) }
 }
 

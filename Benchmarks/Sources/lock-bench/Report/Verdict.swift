@@ -1,7 +1,7 @@
 /// Whether a goal was met.
 struct Verdict: Codable {
   let goal: Goal
-  /// The figure, or nil when there was nothing to measure.
+  /// The figure; nil if there was nothing to measure.
   let value: Double?
   let isMet: Bool
 
@@ -11,7 +11,7 @@ struct Verdict: Codable {
     isMet = value.map(goal.isMet) ?? false
   }
 
-  /// What the table says: the goal, and by how much it was met or missed.
+  /// The text for the table: the goal, and by how much it was met or missed.
   var text: String {
     let sign = goal.direction == .atLeast ? "≥" : "≤"
     let unit =
@@ -30,7 +30,7 @@ struct Verdict: Codable {
 }
 
 extension Double {
-  /// The number with as many digits as a goal needs.
+  /// The number with as many decimals as a goal needs.
   fileprivate var brief: String {
     self == rounded() ? text(0) : self < 10 ? text(2) : text(1)
   }

@@ -1,10 +1,10 @@
-/// Who is measured.
+/// The implementations that are measured.
 enum Contestant: String, Codable, CaseIterable, CodingKeyRepresentable {
   case library
   case floor
   case crate
 
-  /// What the table calls it.
+  /// The name in the table.
   var label: String {
     switch self {
     case .library: "this library"
@@ -13,7 +13,7 @@ enum Contestant: String, Codable, CaseIterable, CodingKeyRepresentable {
     }
   }
 
-  /// What does the job for it.
+  /// The workload that does a job for it.
   func workload(for job: Job) -> any Workload.Type {
     switch (self, job) {
     case (.library, .pairs): LibraryPairs.self

@@ -1,14 +1,14 @@
 import Foundation
 import Synchronization
 
-/// Who held the contended lock and how long it took to get there, in memory that the workers share.
+/// The holders of the contended lock and the length of each handoff, in memory shared by the workers.
 ///
 /// Only the holder of the lock writes, so the lock itself orders the entries.
 @safe final class HandoffLog: Sendable {
   /// One turn of a contender.
   struct Entry {
     let contender: Int
-    /// From the call of the release before to the return of this acquire.
+    /// The time from the call of the previous release to the return of this acquire.
     let nanoseconds: UInt64
   }
 
@@ -17,10 +17,10 @@ import Synchronization
   private static let bytes = (headerWords + capacity) * 8
   private static let contenderShift: UInt64 = 48
 
-  // Shared by threads and processes: all that is in it is atomic.
+  // Shared by threads and processes: every word is atomic.
   private nonisolated(unsafe) let words: UnsafeMutablePointer<Atomic<UInt64>>
 
-  /// Maps the file, which is made or filled up as needed.
+  /// Maps the file; creates or enlarges it as needed.
   init(path: String) throws {
     let file = unsafe open(path, O_RDWR | O_CREAT, 0o600)
     guard file >= 0 else { throw BenchError("cannot open the log of handoffs") }
@@ -48,7 +48,7 @@ import Synchronization
       unsafe overlapCount.pointee.add(1, ordering: .relaxed)
     }
     let last = unsafe lastRelease.pointee.load(ordering: .acquiring)
-    // Nobody has released before the first one.
+    // There was no release before the first one.
     guard last > 0 else { return }
     let index = unsafe Int(count.pointee.load(ordering: .relaxed))
     guard index < Self.capacity else { return }
@@ -75,6 +75,6 @@ import Synchronization
     }
   }
 
-  /// How often somebody got the lock while another still held it.
+  /// How often a contender got the lock while another still held it.
   var overlaps: Int { unsafe Int(overlapCount.pointee.load(ordering: .relaxed)) }
 }

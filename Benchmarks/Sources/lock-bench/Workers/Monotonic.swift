@@ -21,6 +21,6 @@ enum Monotonic {
     }
   }
 
-  /// Blocks the thread for so many milliseconds.
+  /// Blocks the thread for this many milliseconds.
   static func sleep(milliseconds: UInt64) { sleep(until: now() + milliseconds * 1_000_000) }
 }

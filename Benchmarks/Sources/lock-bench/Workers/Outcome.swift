@@ -1,6 +1,6 @@
-/// What a worker has to say about its run.
+/// A worker's report on its run.
 struct Outcome: Codable {
-  /// Pairs or handoffs.
+  /// The number of pairs or handoffs.
   var operations = 0
   var values: [Metric: Double] = [:]
   var seconds = 0.0

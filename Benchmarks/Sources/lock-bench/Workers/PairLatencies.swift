@@ -1,16 +1,16 @@
 import Histogram
 
-/// How long acquiring and releasing took.
+/// The latencies of acquiring and releasing.
 struct PairLatencies {
-  /// How many pairs are taken unmeasured, if there is time.
+  /// How many pairs are taken before the measurement, if there is time.
   static let warmUpPairs = 200
-  /// When the pairs before the measurement have to end.
+  /// When the warm-up has to end.
   static var warmUpEnd: UInt64 { Monotonic.now() + 300_000_000 }
 
   private var acquire = Self.empty
   private var release = Self.empty
 
-  /// Counts a pair, by the instants of its beginning, its middle and its end.
+  /// Records a pair by the instants of its beginning, middle and end.
   mutating func record(_ start: UInt64, _ held: UInt64, _ end: UInt64) {
     acquire.record(held - start)
     release.record(end - held)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What this process has used so far.
+/// The resources that this process has used so far.
 struct ProcessUsage {
   let cpuSeconds: Double
 
@@ -15,10 +15,10 @@ struct ProcessUsage {
     return ProcessUsage(cpuSeconds: usage.ru_utime.seconds + usage.ru_stime.seconds)
   }
 
-  /// The most memory that the process has had at once.
+  /// The peak memory of the process.
   static func peakBytes() -> Int {
     #if os(Linux)
-      // Not ru_maxrss, which a process inherits from the one that started it.
+      // Not taken from ru_maxrss, which a process inherits from its parent.
       let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
       let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
       let words = line?.split(whereSeparator: \.isWhitespace) ?? []

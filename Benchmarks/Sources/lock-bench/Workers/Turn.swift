@@ -1,7 +1,7 @@
-/// How contenders spend their time.
+/// The time budget of a contender.
 enum Turn {
-  /// How long each holds the lock.
+  /// How long a contender holds the lock.
   static let holdMilliseconds: UInt64 = 1
-  /// How long each waits before it asks again.
+  /// How long a contender waits before it asks again.
   static let thinkMilliseconds: UInt64 = 5
 }

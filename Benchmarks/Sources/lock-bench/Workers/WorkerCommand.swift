@@ -2,10 +2,10 @@ import ArgumentParser
 import CCounting
 import Foundation
 
-/// The side of a measurement that works: one contestant in a process of its own.
+/// Runs one contestant of a measurement in a process of its own.
 ///
-/// Reads an order, says that it is ready, reads when to stop, works, tells the outcome, and gives back
-/// what it holds when its input ends.
+/// Reads an order, reports that it is ready, reads the deadline, works, and reports the outcome. When its input
+/// ends, it gives back what it holds.
 struct WorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "worker", shouldDisplay: false)
 

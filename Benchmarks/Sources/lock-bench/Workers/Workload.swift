@@ -1,18 +1,18 @@
-/// What one contestant does for one kind of ``Job``, inside a process of its own.
+/// The way in which one contestant does one kind of ``Job``, inside a process of its own.
 protocol Workload {
-  /// Connects, warms up, and takes what is to be held.
+  /// Connects, warms up, and takes the locks to be held.
   init(_ order: WorkerOrder) async throws
 
-  /// Does what is measured; the deadline is one of ``Monotonic``.
+  /// Does the measured work; the deadline is one of ``Monotonic``.
   mutating func run(until deadline: UInt64) async throws -> Outcome
 
-  /// How many of the locks that were held are not any more; asked after the run, unmeasured.
+  /// How many of the held locks are no longer held; asked after the run, unmeasured.
   var lostLocks: Int? { get }
 
-  /// How many of the locks that were to be held could not be taken.
+  /// How many of the locks to be held could not be taken.
   var locksNotTaken: Int? { get }
 
-  /// Gives back what is held, unmeasured.
+  /// Gives back the held locks, unmeasured.
   func end() async throws
 }
 
