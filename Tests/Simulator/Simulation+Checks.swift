@@ -29,7 +29,7 @@ extension Simulation {
     let tokens = Set(heldLocks.map(\.token))
     for (index, key) in keys.enumerated() {
       let token = redis.holder(of: index)
-      if let token, !tokens.contains(token), !detachedTokens.contains(token) {
+      if let token, !tokens.contains(token), !isLeft(token) {
         let since = unused[key].flatMap { $0.token == token ? $0.since : nil } ?? scheduler.now
         unused[key] = (token, since)
         if scheduler.now - since > Self.longestUnused {
@@ -194,19 +194,33 @@ extension Simulation {
     }
   }
 
+  /// Whether the keys and entries of a token may stay until they expire.
+  ///
+  /// A detached lock is left to its adopter, and what a locker cannot give back within its operation timeout when it
+  /// is closed is left to the server.
+  private func isLeft(_ token: String) -> Bool {
+    detachedTokens.contains(token)
+      || (weather.stalls > 0 || weather.breaks > 0)
+        && closedLockers.contains(where: token.contains)
+  }
+
   func checkEnd() {
-    if let waiting = attempts.first(where: { !$0.isOver && !$0.process.isDead }) {
+    // A key that was left to an adopter lasts longer by all that the server's clock is set back.
+    let left = keys.indices.filter {
+      weather.jumpsBack && redis.holder(of: $0).map(detachedTokens.contains) == true
+    }.map { keys[$0] }
+    if let waiting = attempts.first(where: {
+      !$0.isOver && !$0.process.isDead && !left.contains($0.waitsFor ?? "")
+    }) {
       find("a call has run since \(waiting.start / 1000) µs, held since \(waiting.heldSince ?? 0)")
     }
     // A key or entry that arrives too late to be undone ends by the server's clock, or later if that is set back.
     guard weather.isFair, weather.isPlain || !weather.jumpsBack else { return }
-    for (index, key) in keys.enumerated() {
-      if let token = redis.holder(of: index), !detachedTokens.contains(token),
-        weather.stalls == 0 || !closedLockers.contains(where: token.contains)
-      {
+    for (index, key) in keys.enumerated() where !left.contains(key) {
+      if let token = redis.holder(of: index), !isLeft(token) {
         find("\(token) is left in key \(key)")
       }
-      if let token = redis.firstWaiter(of: index) {
+      if let token = redis.firstWaiter(of: index), !isLeft(token) {
         find("\(token) is left in the queue of key \(key)")
       }
     }

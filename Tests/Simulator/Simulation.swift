@@ -115,7 +115,9 @@ final class Simulation: @unchecked Sendable {
     planMishaps()
     // With several keys, some may be kept for long for a waiter that waits for the others. If the server's clock is
     // set back, lost keys are kept for longer.
-    if weather.isTrusty, !weather.kills, weather.stalls == 0, weather.pairs == 0, !weather.jumpsBack
+    // Where a process's clock jumps, it gives up early what it takes back behind a connection that broke.
+    if weather.isTrusty, !weather.kills, weather.stalls == 0, weather.pairs == 0,
+      !weather.jumpsBack, !weather.leaps || weather.breaks == 0
     {
       lookForUnusedKeys()
     }
