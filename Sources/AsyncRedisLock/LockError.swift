@@ -139,7 +139,7 @@ extension LockError {
     public static let forceRelease = Self(value: .forceRelease)
     /// Leaving the lock to another process.
     public static let detach = Self(value: .detach)
-    /// Taking over a lock that another process left.
+    /// Taking over a lock that another process has left.
     public static let adopt = Self(value: .adopt)
     /// Asking the server for a sign of life.
     public static let ping = Self(value: .ping)
@@ -166,10 +166,10 @@ extension LockError: CustomStringConvertible {
 }
 
 extension String {
-  /// The string quoted, escaped and cut to a length that is fit for a message.
+  /// The string, quoted, escaped, and cut to a length fit for a message.
   package var abbreviatedForMessage: String { escaped(upTo: 64, isQuoted: true) }
 
-  /// The string escaped and cut, as a part of a message.
+  /// The string, escaped and cut, as a part of a message.
   package func escaped(upTo limit: Int, isQuoted: Bool = false) -> String {
     let head = unicodeScalars.prefix(limit)
     let text = head.map { Self.escape($0, isQuoted: isQuoted) }.joined()
@@ -177,7 +177,7 @@ extension String {
     return (isQuoted ? "\"\(text)\"" : text) + ellipsis
   }
 
-  /// Escapes what would break a line, hide text or reverse it.
+  /// Escapes characters that would break a line, hide text or reverse it.
   private static func escape(_ scalar: Unicode.Scalar, isQuoted: Bool) -> String {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
