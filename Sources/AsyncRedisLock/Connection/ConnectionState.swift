@@ -1,6 +1,6 @@
-/// How a connection comes to be, and whether it may be sent on.
+/// How a connection is made, and whether requests may be sent on it.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the next action is returned.
 struct ConnectionState: Equatable {
   enum Phase: Equatable {
     /// Not connected; a connection may be tried from this instant on.
@@ -10,7 +10,7 @@ struct ConnectionState: Equatable {
     /// Connected; the replies to the login are due by the deadline.
     case loggingIn(replies: [Reply], expected: Int, deadline: Instant)
     case ready
-    /// The server is the wrong one; another is looked for when all replies are in.
+    /// The server is the wrong one; the client looks for another when all replies are in.
     case outdated
   }
 
@@ -23,7 +23,7 @@ struct ConnectionState: Equatable {
     case giveUp(TransportError)
   }
 
-  /// What a reply to the login means.
+  /// The meaning of a reply to the login.
   enum LoginStep: Equatable {
     /// More are due.
     case wait
@@ -33,7 +33,7 @@ struct ConnectionState: Equatable {
 
   private(set) var phase: Phase
   private let connectTimeout: Duration
-  /// Tells an attempt from those before it, whose outcome may still come.
+  /// Tells an attempt from earlier ones, whose outcome may still come.
   private var attempt = 0
 
   init(from now: Instant, connectTimeout: Duration) {

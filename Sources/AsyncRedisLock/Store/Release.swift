@@ -8,7 +8,7 @@ package struct Release: Sendable {
   package let wasValid: Bool
   /// Whether there was an attempt before this one with an unknown outcome.
   package private(set) var isRepetition: Bool
-  /// Whether a task waits for the outcome; if none does, the release must not hold up other requests.
+  /// Whether a task waits for the outcome, and may do the connection's work meanwhile.
   package let isAwaited: Bool
   /// Until when the keys are kept from other clients; nil to free them at once.
   package let keptUntil: Instant?
