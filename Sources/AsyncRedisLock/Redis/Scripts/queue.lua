@@ -136,7 +136,7 @@ local function tell(token, first, numbers, keys)
 end
 
 -- Reserves a free lock for a waiter that needs others too, and grants all of them once it has them all.
--- If it stops polling, a reservation lasts no longer than the waiter's place, `life` in ms.
+-- If the waiter stops polling, the reservation lasts no longer than its place, `life` in ms.
 -- Returns whether the waiter has the key now.
 local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   local taken, isComplete, all = {lock}, true, split(keys)
