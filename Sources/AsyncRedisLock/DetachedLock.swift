@@ -7,7 +7,9 @@ public struct DetachedLock: Codable, Sendable, Hashable {
   public let keys: [String]
   /// The value of the keys on the server until the lock is adopted.
   public let token: String
-  /// The fencing token of the former holder; nil if fencing is off. The next holder gets a greater one.
+  /// The fencing token of the former holder; nil if fencing is off.
+  ///
+  /// The next holder gets a greater one.
   public let fencingToken: UInt64?
 
   /// Creates a value from its parts.

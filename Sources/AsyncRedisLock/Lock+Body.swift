@@ -137,7 +137,8 @@ private final class BodyCanceller: Sendable {
     }
   }
 
-  /// Cancels the body's task, which runs the program's cancellation handlers. If one blocks, the end of this body
-  /// blocks too, as everywhere in Swift, and nothing else does.
+  /// Cancels the body's task, which runs the program's cancellation handlers.
+  ///
+  /// If one blocks, the end of this body blocks too, as everywhere in Swift, and nothing else does.
   func cancel() { handle.withLock { unsafe $0?.task.cancel() } }
 }

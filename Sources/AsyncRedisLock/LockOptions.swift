@@ -42,7 +42,7 @@ public struct LockOptions: Sendable, Hashable {
   /// After that time the lock is lost, with the reason ``LossReason/heldTooLong``, even if it is extended. At
   /// least 10 ms.
   public var maxHold: Duration?
-  /// A label stored with the lock and shown to anyone who inspects it, or `nil` for ``LockerConfiguration/label``;
+  /// A label stored with the lock and shown when the lock is inspected, or `nil` for ``LockerConfiguration/label``;
   /// `nil` by default.
   ///
   /// At most 64 bytes, without control characters. If tasks of one locker wait for the same keys, they share a
@@ -87,8 +87,10 @@ public struct LockOptions: Sendable, Hashable {
     self.extend = extend
   }
 
-  /// The shortest ttl that is accepted. Below it, the allowance for clock drift (1 % of the ttl and 2 ms) and one
-  /// round trip would leave no time for work.
+  /// The shortest ttl that is accepted.
+  ///
+  /// Below it, the allowance for clock drift (1 % of the ttl and 2 ms) and one round trip would leave no time for
+  /// work.
   static let minimumTTL = Duration.milliseconds(10)
 
   /// Checks every option against its rule.

@@ -2,8 +2,9 @@ internal import AsyncRedisLock
 internal import Dispatch
 internal import Synchronization
 
-/// Counts running work in the lockers of a server, or of all servers with the same clock. A test can wait until
-/// nothing runs.
+/// Counts running work in the lockers of a server, or of all servers with the same clock.
+///
+/// A test can wait until nothing runs.
 ///
 /// As an executor, it counts each task from the moment the task is resumed until it is suspended again.
 final class Activity: ActivityCounter {

@@ -15,8 +15,9 @@ extension InMemoryLockStore {
     server.state.withLock { $0.clients[client].listeners[claim.token] = listener }
   }
 
-  /// Does nothing, since the store listens as long as it exists. If a later message about a grant were given back
-  /// here, that would free the keys under their next holder.
+  /// Does nothing, since the store listens as long as it exists.
+  ///
+  /// If a later message about a grant were given back here, that would free the keys under their next holder.
   func stopListening(for claim: Claim) {}
 
   private func forget(_ token: String) {

@@ -70,8 +70,9 @@ package final class Timeline: ManualTime {
   /// Notes that a task no longer advances the time.
   func endAdvance() { state.withLock { $0.advanceCount -= 1 } }
 
-  /// Sets the time to the next alarm due by an instant, and fires it. If none is due, sets the time to the instant
-  /// and returns false.
+  /// Sets the time to the next alarm due by an instant, and fires it.
+  ///
+  /// If none is due, sets the time to the instant and returns false.
   func fireNext(by end: Instant) -> Bool {
     queue.sync {
       guard let alarm = state.withLock({ $0.next(by: end) }) else { return false }

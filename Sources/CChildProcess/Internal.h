@@ -10,7 +10,7 @@ pid_t child_process_group(void);
 /// Whether a process is the guardian.
 int child_process_is_guardian(pid_t process);
 
-/// Notes that the guardian is going to be killed with the command's group.
+/// Notes that the guardian is going to be killed with the command's group, or returns whether that was noted.
 void child_process_guardian_expend(void);
 int child_process_guardian_is_expendable(void);
 

@@ -137,8 +137,9 @@
       time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 
-    /// Ends the process once the messages are written or have had a moment for that. If Ctrl-C has ended the
-    /// command, the process ends by the same signal.
+    /// Ends the process once the messages are written or have had a moment for that.
+    ///
+    /// If Ctrl-C has ended the command, the process ends by the same signal.
     ///
     /// Otherwise a script would go on: its shell sees how the child ends, and has to get the signal as well.
     func exit(_ status: Int32, endedBy signal: Int32? = nil) -> Never {

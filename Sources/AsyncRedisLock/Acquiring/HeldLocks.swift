@@ -1,6 +1,8 @@
 /// The locks that the present task holds by `withLock`, so that it does not wait for itself.
 struct HeldLocks: Sendable {
-  /// The locks of the task that runs the innermost body. Its child tasks inherit this value too, but hold nothing.
+  /// The locks of the task that runs the innermost body.
+  ///
+  /// Its child tasks inherit this value too, but hold nothing.
   @TaskLocal static var inherited = HeldLocks(owner: nil, held: [])
 
   /// A lock, and the server and database that it is on.

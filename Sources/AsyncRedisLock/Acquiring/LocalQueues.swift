@@ -86,7 +86,9 @@ final class LocalQueues: Sendable {
 
   // MARK: Coming and going
 
-  /// Admits a task that wants to wait. If its turn came with a lease that had ended, it keeps its rank.
+  /// Admits a task that wants to wait.
+  ///
+  /// If its turn came with a lease that had ended, it keeps its rank.
   func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Admission {
     state.withLock { state in
       guard !state.isClosed else { return .closed }

@@ -47,7 +47,7 @@ public struct LockerConfiguration: Sendable, Hashable {
   /// A lock passes on only if the server has confirmed it within the last 50 ms plus a round trip. Tasks that a
   /// lock passes between share its ``Lock/token``; if this is 0, each lock has its own token.
   public var localHandoffLimit: Int
-  /// A label stored with each lock and shown to anyone who inspects it; `nil` by default.
+  /// A label stored with each lock and shown when the lock is inspected; `nil` by default.
   ///
   /// At most 64 bytes, without control characters.
   public var label: String?

@@ -12,8 +12,9 @@ struct Backoff: Sendable {
 
   private var failures = 0
 
-  /// Notes that a connection worked. The next attempt needs no pause, or the shortest one if the connection was
-  /// brief.
+  /// Notes that a connection worked.
+  ///
+  /// The next attempt needs no pause, or the shortest one if the connection was brief.
   mutating func reset(isProven: Bool = true) { failures = isProven ? 0 : min(failures, 1) }
 
   /// Notes that a connection failed; returns the pause before the next attempt, shorter if a request waits for it.

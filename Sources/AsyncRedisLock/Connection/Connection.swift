@@ -60,8 +60,9 @@ final class Connection: Sendable {
   /// Call it while the answer is handed out, before any caller gets the next.
   func distrust() { isDistrusted.store(true, ordering: .relaxed) }
 
-  /// How often the connection was given up because of the server's replies. A reply before that may have been the
-  /// answer to another request.
+  /// How often the connection was given up because of the server's replies.
+  ///
+  /// A reply before that may have been the answer to another request.
   var violationCount: Int { violations.load(ordering: .relaxed) }
 
   /// Counts one in ``violationCount``.

@@ -55,8 +55,9 @@ extension ConnectionDriver {
     return unanswered
   }
 
-  /// Undoes the unanswered requests by sending commands after them on the same stream. On another connection, the
-  /// undo might be executed before them, and leave a lock without a holder.
+  /// Undoes the unanswered requests by sending commands after them on the same stream.
+  ///
+  /// On another connection, the undo might be executed before them, and leave a lock without a holder.
   private mutating func takeBack(
     _ unanswered: [Request], on connection: Connection, isLast: Bool = false
   ) {

@@ -56,8 +56,9 @@ struct ConnectionDriver: ~Copyable {
     return work(on: connection, until: connection.clock.now + Self.longestCallerRun)
   }
 
-  /// Works until nothing is due or a watch waits for it, or until a caller has worked long enough. Returns whether
-  /// no thread has to go on now.
+  /// Works until nothing is due or a watch waits for it, or until a caller has worked long enough.
+  ///
+  /// Returns whether no thread has to go on now.
   private mutating func work(on connection: Connection, until callerRunEnd: Instant?) -> Bool {
     silenceWatch?.cancel()
     silenceWatch = nil
@@ -153,8 +154,9 @@ struct ConnectionDriver: ~Copyable {
     connection.reporter.connected()
   }
 
-  /// The cause of the connection's end. If a server hangs up during the login, an earlier reply tells why, if
-  /// there was one.
+  /// The cause of the connection's end.
+  ///
+  /// If a server hangs up during the login, an earlier reply tells why, if there was one.
   private func causeOfLoss(_ error: TransportError) -> TransportError {
     guard case .connectionLost = error, let last = state.loginError else { return error }
     return handshake.judge(last)
@@ -212,8 +214,9 @@ struct ConnectionDriver: ~Copyable {
     return try receive(on: connection)
   }
 
-  /// Waits for the stream and the submissions, writes the remaining bytes, and reads the available ones. Returns
-  /// false if nothing has happened for as long as a thread may wait.
+  /// Waits for the stream and the submissions, writes the remaining bytes, and reads the available ones.
+  ///
+  /// Returns false if nothing has happened for as long as a thread may wait.
   private mutating func exchange(on connection: Connection) throws(TransportError) -> Bool {
     // Opening a stream may take long; no thread waits for that.
     guard stream != nil else { return false }
@@ -231,8 +234,9 @@ struct ConnectionDriver: ~Copyable {
     return readiness.isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
   }
 
-  /// Has a watch wait for the server in place of this thread. Returns false if there is other work first, or if
-  /// the system has no file descriptor left for it.
+  /// Has a watch wait for the server in place of this thread.
+  ///
+  /// Returns false if there is other work first, or if the system has no file descriptor left for it.
   private mutating func leaveToWatch(on connection: Connection) -> Bool {
     let next = nextEvent
     guard stream?.hasUnsentBytes != true, next.map({ $0 > connection.clock.now }) ?? true,

@@ -32,8 +32,9 @@ struct InFlightRequests {
   private var repliedAt: Instant?
   /// No request in here has an earlier deadline that has not been checked.
   private var nextDeadline: Instant?
-  /// Claims that were answered with an error that means "not now", or with "held" and no number. They stay here
-  /// until a later answer proves by its number that each answer was the claim's own.
+  /// Claims that were answered with an error that means "not now", or with "held" and no number.
+  ///
+  /// They stay here until a later answer proves by its number that each answer was the claim's own.
   private var doubtful: Deque<Request> = []
 
   /// How many silences a reply in small pieces may take: all its callers have given up by then.

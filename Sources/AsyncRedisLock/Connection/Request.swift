@@ -6,8 +6,9 @@ final class Request: Sendable {
   struct Answer: Sendable {
     let replies: Replies
     let sentAt: Instant
-    /// Whether the commands had been sent before on a connection that broke. If so, they may have been executed
-    /// then, or may be yet.
+    /// Whether the commands had been sent before on a connection that broke.
+    ///
+    /// If so, they may have been executed then, or may be yet.
     var isOfRepetition = false
 
     /// Whether the server did not find a script by its digest.
@@ -50,8 +51,9 @@ final class Request: Sendable {
   /// The keys and token that it works on are never used again.
   typealias Undo = @Sendable (_ origin: Request?) -> Request
   private let undo: Undo?
-  /// Whether the request claims keys under a token of its own. If such a claim was refused, it is undone in case
-  /// the refusal turns out to belong to another request.
+  /// Whether the request claims keys under a token of its own.
+  ///
+  /// If such a claim was refused, it is undone in case the refusal turns out to belong to another request.
   let isClaim: Bool
   /// The request that this one undoes.
   private let origin: Request?
@@ -64,8 +66,10 @@ final class Request: Sendable {
   private let isBySource = Atomic<Bool>(false)
   private let isRepeated = Atomic<Bool>(false)
 
-  /// Creates a request. `completion` is called exactly once, on the connection's queue or on the thread that gives
-  /// the request up, and must not block.
+  /// Creates a request.
+  ///
+  /// `completion` is called exactly once, on the connection's queue or on the thread that gives the request up,
+  /// and must not block.
   convenience init(
     _ commands: [Command], deadline: Instant, kind: Kind = .call,
     isAwaited: Bool = false, undo: Undo? = nil, isClaim: Bool = false,
@@ -87,8 +91,9 @@ final class Request: Sendable {
       isClaim: true, origin: nil, completion: completion)
   }
 
-  /// Creates a request whose command is made on sending, so that it depends on all requests submitted before. If
-  /// there is no command, it succeeds with no replies.
+  /// Creates a request whose command is made on sending, so that it depends on all requests submitted before.
+  ///
+  /// If there is no command, it succeeds with no replies.
   convenience init(
     deadline: Instant, kind: Kind = .call, isAwaited: Bool = false,
     command: @escaping @Sendable () -> Command?,

@@ -30,8 +30,9 @@ struct OutageState {
 
   init(isFirstAwaited: Bool) { self.isFirstAwaited = isFirstAwaited }
 
-  /// Notes that a connection has ended or could not be made. `isIdle` tells that no request was made on it; such a
-  /// connection may be replaced at once.
+  /// Notes that a connection has ended or could not be made.
+  ///
+  /// `isIdle` tells that no request was made on it; such a connection may be replaced at once.
   mutating func disconnected(isIdle: Bool, at now: Instant) -> Loss {
     isConnected = false
     let isNew = since == nil

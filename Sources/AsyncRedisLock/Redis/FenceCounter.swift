@@ -9,8 +9,10 @@ final class FenceCounter: Sendable {
     ///
     /// Grants come on another connection, and may be seen before a smaller number whose reply is under way.
     var largestInOrder: UInt64 = 0
-    /// Whether the counter was raised since the connection was made. Only then is a drawn number known to be above
-    /// those that a former server, or the counter before a loss, has given out.
+    /// Whether the counter was raised since the connection was made.
+    ///
+    /// Only then is a drawn number known to be above those that a former server, or the counter before a loss, has
+    /// given out.
     var isRaised = false
   }
 

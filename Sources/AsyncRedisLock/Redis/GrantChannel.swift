@@ -93,8 +93,10 @@ final class GrantChannel: Sendable {
   /// Whether a notice of a grant that is made now arrives.
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
-  /// Opens the channel. The completion is called if the channel can be used, if it cannot be used for good or,
-  /// unless it `isWanted` through that, if an attempt to open it has failed.
+  /// Opens the channel.
+  ///
+  /// The completion is called if the channel can be used, if it cannot be used for good or, unless it `isWanted`
+  /// through that, if an attempt to open it has failed.
   ///
   /// Once `isWanted` is false, it has to stay so; it is called under a mutex.
   func open(
@@ -138,8 +140,9 @@ final class GrantChannel: Sendable {
     }
   }
 
-  /// Forgets a token that was left to another process. The notice of its grant may still come: if that were given
-  /// back, the other process would lose the lock.
+  /// Forgets a token that was left to another process.
+  ///
+  /// The notice of its grant may still come: if that were given back, the other process would lose the lock.
   func retire(_ token: String) {
     state.withLock { state in
       guard state.listeners[token] != nil else { return }

@@ -13,7 +13,9 @@ final class RedisNode: Sendable {
   /// The releases that were submitted last, as long as others may join them.
   let openGroup = Locked<ReleaseGroup?>(nil)
   private let reporter: Reporter
-  /// Whether the server lets this locker use the queues. If not, it may not poll, and hands nothing on.
+  /// Whether the server lets this locker use the queues.
+  ///
+  /// If not, it may not poll, and hands nothing on.
   private let mayQueue = Atomic<Bool>(true)
   private let hasBeenExamined = Atomic<Bool>(false)
 

@@ -2,9 +2,13 @@
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
-  /// How long keys may last at most; longer-lived ones are cut to that. Nil to leave them alone. Read when sent.
+  /// How long keys may last at most; longer-lived ones are cut to that.
+  ///
+  /// Nil to leave them alone. Read when sent.
   package let longest: @Sendable () -> Duration?
-  /// Whether the lease goes on. If not, its release may be on its way, and no extension must follow it.
+  /// Whether the lease goes on.
+  ///
+  /// If not, its release may be on its way, and no extension must follow it.
   package let isWanted: @Sendable () -> Bool
 
   init(_ lease: Lease, ttl: Duration) {
@@ -17,8 +21,9 @@ package struct Extension: Sendable {
 
 /// The outcome of extensions.
 package struct Extended: Sendable {
-  /// The instant before the request was sent. All keys of successful extensions live for at least their ttl from
-  /// then on.
+  /// The instant before the request was sent.
+  ///
+  /// All keys of successful extensions live for at least their ttl from then on.
   package let sentAt: Instant
   /// The outcome of one extension.
   package enum Outcome: Sendable, Equatable {

@@ -3,8 +3,9 @@ package struct Release: Sendable {
   package let claim: Claim
   /// Until when the claim's keys can exist unless they are deleted.
   package let keysLastUntil: Instant
-  /// Whether the claim was valid when it was first given back. If so, and a repeated attempt finds a key gone or
-  /// another holder's, an earlier attempt has released it.
+  /// Whether the claim was valid when it was first given back.
+  ///
+  /// If so, and a repeated attempt finds a key gone or another holder's, an earlier attempt has released it.
   package let wasValid: Bool
   /// Whether there was an attempt before this one with an unknown outcome.
   package private(set) var isRepetition: Bool

@@ -1,7 +1,8 @@
 internal import HeapModule
 
-/// Items in the order in which they are due. Entries of ended items stay until they are due, or until there are
-/// too many.
+/// Items in the order in which they are due.
+///
+/// Entries of ended items stay until they are due, or until there are too many.
 struct DeadlineHeap<Item> {
   /// An item with the instant it is due.
   struct Entry {

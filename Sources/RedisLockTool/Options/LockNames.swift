@@ -42,8 +42,9 @@
       return head
     }
 
-    /// Whether a shell and this program take a name literally. A shell may expand other names and run commands in
-    /// them, and a name that looks like an option would be one.
+    /// Whether a shell and this program take a name literally.
+    ///
+    /// A shell may expand other names and run commands in them, and a name that looks like an option would be one.
     static func isPlain(_ name: String) -> Bool {
       !name.hasPrefix("-")
         && name.unicodeScalars.allSatisfy { scalar in

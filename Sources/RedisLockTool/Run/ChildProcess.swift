@@ -31,8 +31,9 @@
     /// The terminal whose foreground the command gets at once, if any.
     let terminal: Int32?
 
-    /// Starts the command. `receive` is called on its thread; while it handles the end, the command's id is not
-    /// reused.
+    /// Starts the command.
+    ///
+    /// `receive` is called on its thread; while it handles the end, the command's id is not reused.
     func start(_ receive: @escaping @Sendable (Event) -> Void) {
       // The block keeps its thread until it returns.
       DispatchQueue(label: "redis-lock.command", qos: .userInteractive).async {

@@ -29,8 +29,9 @@
       reserve = min(.milliseconds(100), margin / 4)
     }
 
-    /// The longest possible grace. If an extension is late, at least half of the remaining time is for further
-    /// attempts.
+    /// The longest possible grace.
+    ///
+    /// If an extension is late, at least half of the remaining time is for further attempts.
     static func longestGrace(ttl: Duration, extend: Duration) -> Duration {
       (ttl - extend) / 2
     }

@@ -117,8 +117,9 @@
       return try ending.get()
     }
 
-    /// Sets up the guardian, which ends the command in any case, and checks that the command can be started. This
-    /// comes before the lock is requested.
+    /// Sets up the guardian, which ends the command in any case, and checks that the command can be started.
+    ///
+    /// This comes before the lock is requested.
     private func prepare() throws(ToolFailure) {
       if let error = child(for: nil).check() { throw failure(toStart: error) }
       guard child_process_guardian_start() == 0 else {

@@ -1,4 +1,4 @@
--- Records a run under a lock, for users who inspect the server; no decision depends on it.
+-- Records a run under a lock, for users that inspect the server; no decision depends on it.
 -- KEYS: record. ARGV: token, milliseconds to keep the record, milliseconds since the lock was taken, fencing token
 -- or ''; at the end of the run also how it ended, and the status. Returns 1, or 0 if the record belongs to a later
 -- run.

@@ -51,8 +51,9 @@ internal import CHiredis
   /// hiredis cannot tell: it does not record that it has taken the first byte of a reply out of its buffer.
   var hasUnparsedBytes: Bool { bytesOfReply > 0 }
 
-  /// Encodes a command after those that wait to be written; a script gets the number of the request. Returns the
-  /// encoded length.
+  /// Encodes a command after those that wait to be written; a script gets the number of the request.
+  ///
+  /// Returns the encoded length.
   mutating func append(_ command: Command, question: UInt32 = 0) -> Int {
     let former = outgoing.bytes.count
     outgoing.append(command, question: question)

@@ -25,8 +25,10 @@ extension Reply {
     }
   }
 
-  /// The text of a reply. Bytes that are not UTF-8 become escapes. No token of this library contains their
-  /// backslash, so a foreign value cannot pass for one.
+  /// The text of a reply.
+  ///
+  /// Bytes that are not UTF-8 become escapes. No token of this library contains their backslash, so a foreign
+  /// value cannot pass for one.
   private static func text(_ body: redisReply) -> String {
     guard let start = unsafe body.str else { return "" }
     return unsafe String(
