@@ -79,8 +79,9 @@ final class Connection: Sendable {
   /// Fails and refuses from now on all requests except those that give back and clean up.
   func stop() { act(on: submissions.withLock { $0.reduce(to: .stopped) }) }
 
-  /// Does what ``stop()`` does, and disconnects when all submitted requests are done. The limit is the operation
-  /// timeout, counted from the first of both calls.
+  /// Does what ``stop()`` does, and disconnects when all submitted requests are done.
+  ///
+  /// The limit is the operation timeout, counted from the first of both calls.
   func close() { act(on: submissions.withLock { $0.reduce(to: .closing) }) }
 
   private func act(on notice: SubmissionQueue.WorkerCall, isAwaited: Bool = false) {

@@ -1,7 +1,8 @@
 internal import DequeModule
 
-/// The worker of a ``Connection``, which runs on its queue, or for a moment on a caller's thread. Only it touches
-/// the stream.
+/// The worker of a ``Connection``, which runs on its queue, or for a moment on a caller's thread.
+///
+/// Only the driver touches the stream.
 struct ConnectionDriver: ~Copyable {
   private let handshake: Handshake
   var stream: CommandStream?

@@ -186,8 +186,9 @@ final class Lease: Sendable {
     guarded.withLock { $0.state.willExtend(by: ttl, deadline: deadline) }
   }
 
-  /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed. Returns when the lease
-  /// is due again, and how late a confirmation is.
+  /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed.
+  ///
+  /// Returns when the lease is due again, and how late a confirmation is.
   func concludeExtension(
     sentAt: Instant?, remaining: Duration?, at now: Instant, roundTrip: Duration,
     trouble: String? = nil

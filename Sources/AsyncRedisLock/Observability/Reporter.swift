@@ -8,8 +8,8 @@ internal import Synchronization
 /// Reports the events of one locker to its logger and metrics.
 ///
 /// Failures that the caller receives as errors are logged at debug. Only conditions that need an operator are
-/// logged higher: the beginning and end of an outage, a lock that was lost or dropped, and conditions that will
-/// cost locks sooner or later.
+/// logged higher. These are the beginning and end of an outage, a lock that was lost or dropped, and conditions that
+/// will cost locks sooner or later.
 ///
 /// Events on the way to an extension or a loss, or on the connection, are reported from a separate queue. The
 /// result of a task's own request is reported in that task, when it is done.

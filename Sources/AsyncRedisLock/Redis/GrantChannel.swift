@@ -95,8 +95,8 @@ final class GrantChannel: Sendable {
 
   /// Opens the channel.
   ///
-  /// The completion is called if the channel can be used, if it cannot be used for good or, unless it `isWanted`
-  /// through that, if an attempt to open it has failed.
+  /// The completion is called if the channel can be used, or if it cannot be used for good. It is also called if
+  /// an attempt to open the channel has failed, unless it `isWanted` through that.
   ///
   /// Once `isWanted` is false, it has to stay so; it is called under a mutex.
   func open(

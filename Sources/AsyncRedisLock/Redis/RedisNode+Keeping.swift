@@ -27,8 +27,8 @@ extension RedisNode {
       return releaseInGroup(.init(release: release, deadline: deadline, completion: completion))
     }
     submit(release, by: deadline) { [self] result in
-      // Word of a grant may come after a poll that has found it. As long as somebody listens it means nothing;
-      // then it is given back, which must not go ahead of the release, or free keys that are kept.
+      // The notice of a grant may come after a poll that has found it. While the token has a listener, it is ignored;
+      // then it is given back, which must not overtake the release, or free keys that are kept.
       if release.keptUntil == nil { grantChannel.forget(release.claim.token) }
       completion(result)
     }
@@ -176,8 +176,8 @@ extension RedisNode {
 
   /// Undoes a claim once more after a pause, and again after twice as long, until its ttl has passed.
   ///
-  /// A request that was sent on a broken connection may arrive after its undo on the next one: a middlebox holds
-  /// it, or the system resends it until the peer has it. Keys that appear later than that are left to expire.
+  /// A request that was sent on a broken connection may arrive after its undo on the next one. A middlebox may
+  /// hold it, or the system resends it until the peer has it. Keys that appear later than that are left to expire.
   private func cleanUpAgain(_ claim: Claim, after pause: Duration, age: Duration = .zero) {
     connection.afterPause(pause) { [weak self] in
       guard let self else { return }

@@ -3,8 +3,8 @@ internal import Synchronization
 extension RedisNode {
   /// Sends a release along with other releases that wait to be sent.
   ///
-  /// It may overtake requests submitted before it: its lock was confirmed by an answer, and its token has not been
-  /// in a queue, so no other request under way can take the key for it.
+  /// It may overtake requests submitted before it. An answer has confirmed its lock, and its token has not been in
+  /// a queue, so no other request under way can take the key for it.
   func releaseInGroup(_ member: ReleaseGroup.Member) {
     let new: ReleaseGroup? = openGroup.withLock { group in
       if let group, group.add(member) { return nil }

@@ -212,7 +212,7 @@ final class RedisNode: Sendable {
       guard case .failure(let failure) = value else { return value }
       if case .unintelligible = failure { connection.distrust() }
       // If the server was unable to execute the first command just then, it has done nothing, unless the error
-      // belongs to another request: the connection finds that out, and undoes the claim. A script that failed for
+      // belongs to another request. The connection finds that out, and undoes the claim. A script that failed for
       // good may have been executed in part.
       let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
       if let claim, !hasDoneNothing { connection.submit(cleanUp(claim)) }

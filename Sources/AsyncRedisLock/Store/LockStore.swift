@@ -62,7 +62,6 @@ package protocol LockStore: Sendable {
   ///
   /// The completion is called if that works, if it cannot work, or if an attempt has failed. With `isWanted`, it
   /// is not called for an attempt that is followed by others, and maybe never once it is not wanted.
-  /// an attempt that is followed by others, and maybe never once it is not wanted.
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
     completion: @escaping @Sendable (Bool) -> Void)

@@ -6,8 +6,8 @@ extension Task where Success == Never, Failure == Never {
 
   /// Whether the current task runs where the program can hold it up.
   ///
-  /// That is on an executor that it prefers, such as an event loop, or on the few threads of a priority below the
-  /// default, all of which other tasks may block.
+  /// That is on an executor that it prefers, such as an event loop. It is also on the few threads of a priority
+  /// below the default, since other tasks may block all of them.
   ///
   /// A function that belongs to no actor runs there, too, even with `@concurrent`. Work that other tasks wait for
   /// must not.

@@ -1,6 +1,7 @@
 extension SimulatedServer {
-  /// `refresh.lua`: keeps places of tokens of one locker, each for one key. Returns the keys' holders, with nil
-  /// where only a poll can tell what to do.
+  /// `refresh.lua`: keeps places of tokens of one locker, each for one key.
+  ///
+  /// Returns the keys' holders, with nil where only a poll can tell what to do.
   package mutating func refresh(
     _ places: [(key: Int, token: Token, lapse: Int64)], seen: UInt64
   ) -> (counter: UInt64, holders: [Token?]) {
