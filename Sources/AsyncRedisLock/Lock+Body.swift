@@ -111,8 +111,8 @@ extension Lock {
 
 /// Carries a value into a child task or out of it.
 ///
-/// Safe here: the parent does not touch the value while the child runs, both run on the same actor, and the child
-/// has ended when the parent resumes.
+/// Safe here, because the parent does not touch the value while the child runs. Besides, both run on the same
+/// actor, and the child has ended when the parent resumes.
 private struct UnsafeTransfer<Value>: @unchecked Sendable {
   let value: Value
 

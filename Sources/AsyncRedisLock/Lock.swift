@@ -4,8 +4,8 @@
 /// without reporting the outcome; that is meant for errors and early returns. If the lock was still held, one
 /// warning is logged.
 ///
-/// Don't rely on this to end the work: Swift may release a variable after its last use. `_ = try await
-/// locker.acquire("key")` drops the handle, and with it the lock, at once.
+/// Don't rely on this to end the work: Swift may release a variable after its last use.
+/// `_ = try await locker.acquire("key")` drops the handle, and with it the lock, at once.
 /// ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such pitfalls.
 ///
 /// The lock belongs to its handle, not to a task or a thread: any task may use the handle. It stays in its

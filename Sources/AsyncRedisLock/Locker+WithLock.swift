@@ -5,8 +5,8 @@ extension Locker {
   ///
   /// The lock is released when the body has ended, however it ends. Cancelling the task cancels the body, which
   /// holds the lock until it returns or throws. If the lock is lost, the body's task is cancelled at once, and the
-  /// body's later result is dropped. If the server does not answer the release, `withLock` still returns normally:
-  /// the release is retried in the background, and the lock expires with its ttl at the latest.
+  /// body's later result is dropped. If the server does not answer the release, `withLock` still returns normally.
+  /// The release is retried in the background, and the lock expires with its ttl at the latest.
   ///
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.

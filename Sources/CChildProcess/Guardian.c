@@ -2,8 +2,8 @@
 // It does so even if no thread can be created, or if this program is stopped, hangs or is killed.
 //
 // It is forked before the lock is requested. It leads the command's process group, so that the command is not a
-// leader itself: setsid(1) would then fork, and the lock would be released while its command runs. As long as it
-// is not reaped, the number of the group is not reused.
+// leader itself. Otherwise setsid(1) would fork, and the lock would be released while its command runs. As long as
+// it is not reaped, the number of the group is not reused.
 
 #include "CChildProcess.h"
 #include "Internal.h"
@@ -147,7 +147,7 @@ static int note_typed(pid_t tool) {
   return is_to_stop;
 }
 
-/// Helps a command to stop if it waits in vfork(2) for a child that was itself stopped before its exec: a shell
+/// Helps a command to stop if it waits in vfork(2) for a child that was itself stopped before its exec. A shell
 /// would hang like that for ever.
 ///
 /// Only for a command that has not stopped yet, since another process may have continued it. Returns whether there

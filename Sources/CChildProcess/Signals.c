@@ -1,5 +1,6 @@
 // A handler notes signals, and a separate thread reports them. Dispatch sources would not do: they are set up some
-// time after they were created, on threads that may not exist, and each real-time signal would take a descriptor.
+// time after they were created, on threads that may not exist. Besides, each real-time signal would take a
+// descriptor.
 
 #include "CChildProcess.h"
 

@@ -15,7 +15,7 @@ static char was_ignored[NSIG];
 static sigset_t own_mask;
 static int own_nice;
 
-/// Fills the places of closed standard streams, so that no socket gets such a number and output goes to the
+/// Fills the places of closed standard streams. Otherwise a socket could get such a number, and output would go to the
 /// server. Writing to them is an error as before, and for the command they are closed.
 static void reserve_standard_streams(void) {
   for (int stream = 0; stream < 3; stream++)

@@ -6,7 +6,7 @@ internal import Synchronization
 /// hands out the replies as they are parsed. While replies are due, the queue's block waits for the socket and for
 /// new requests. When nothing is due, or the server is silent for long, the block returns, and no thread is held.
 ///
-/// If a task's request is the only one, the task does the queue's work itself for a moment: two changes of threads
+/// If a task's request is the only one, the task does the queue's work itself for a moment. Two changes of threads
 /// take longer than a nearby server.
 final class Connection: Sendable {
   private let queue: any WorkQueue

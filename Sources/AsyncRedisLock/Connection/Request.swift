@@ -48,7 +48,7 @@ final class Request: Sendable {
   let isAwaited: Bool
   /// Makes the request that undoes what `origin` may have done, if the outcome stays unknown.
   ///
-  /// The keys and token that it works on are never used again.
+  /// The token that it works on is never used again.
   typealias Undo = @Sendable (_ origin: Request?) -> Request
   private let undo: Undo?
   /// Whether the request claims keys under a token of its own.
@@ -190,8 +190,8 @@ final class Request: Sendable {
 
   /// Puts a sent request back to be sent with its scripts' sources, because the server no longer knew a digest.
   ///
-  /// Returns false if that has been done before, or if the caller has given up: its keys and token must not be
-  /// touched again then.
+  /// Returns false if that has been done before, or if the caller has given up: its token must not be touched again
+  /// then.
   func beginRepeatingBySource() -> Bool {
     !isBySource.exchange(true, ordering: .relaxed) && returnToQueue()
   }

@@ -56,7 +56,7 @@ final class Extender: Sendable {
     queue.start { [weak self] due, now in self?.fire(due, at: now) ?? [] }
   }
 
-  // MARK: What is asked of it
+  // MARK: Calls
 
   /// Looks after a lease, which another holder may have handed over; returns false if the locker is closed.
   func add(_ lease: Lease, wasHandedOver: Bool = false) -> Bool {
@@ -109,7 +109,7 @@ final class Extender: Sendable {
     queue.items.flatMap(\.leases).filter { !$0.hasEnded || $0.isBeingReleased }
   }
 
-  // MARK: What is due
+  // MARK: Due items
 
   /// Extends due leases, in batches; returns entries that have to be checked again.
   private func fire(_ due: [Entry], at now: Instant) -> [Entry] {

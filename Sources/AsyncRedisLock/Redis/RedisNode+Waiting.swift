@@ -111,7 +111,7 @@ extension RedisNode {
       guard let counter = fields[1].fencingToken, let state = KeyState(fields[2...3]),
         case .integer(let isSilent) = fields[4], case .integer(let isHeard) = fields[5]
       else { return .failure(.unexpected(answer.replies[0])) }
-      // The grants are announced on another server than the one that asks and grants: move there.
+      // The inbox is on another server than the one that grants: move it there.
       if isHeard != 1 { grantChannel.verify(isNewServer: false) }
       return .success(
         .waiting(

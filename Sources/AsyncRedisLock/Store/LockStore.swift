@@ -108,7 +108,7 @@ package protocol LockStore: Sendable {
 
   /// Gives back those keys of a claim that it still has.
   ///
-  /// If there is no outcome by the deadline, the completion gets the failure, and the store goes on trying in the
+  /// If there is no outcome by the deadline, the completion gets the failure. The store then goes on trying in the
   /// background for as long as the keys can exist.
   func release(
     _ release: Release, by deadline: Instant,

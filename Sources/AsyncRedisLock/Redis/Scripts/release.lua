@@ -5,8 +5,8 @@
 -- notified, else 0.
 --
 -- Most calls release one key without waiters, or one with a waiter that wants no other key. The code below does
--- that in a straight line, without the functions, and returns the same. The number of the request alone means {1,
--- 0}.
+-- that in a straight line, without the functions, and returns the same. The number of the request alone means
+-- {1, 0}.
 if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) == ARGV[2] then
   local call, key, question = redis.pcall, KEYS[1], tonumber(ARGV[3])
   local head = call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
