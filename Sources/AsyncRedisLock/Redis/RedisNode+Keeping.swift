@@ -28,7 +28,7 @@ extension RedisNode {
     }
     submit(release, by: deadline) { [self] result in
       // The notice of a grant may come after a poll that has found it. While the token has a listener, it is ignored;
-      // then it is given back, which must not overtake the release, or free keys that are kept.
+      // afterwards it is given back, which must not overtake the release, or free keys that are kept.
       if release.keptUntil == nil { grantChannel.forget(release.claim.token) }
       completion(result)
     }
@@ -43,13 +43,13 @@ extension RedisNode {
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let (claim, queued) = (release.claim, mayUseQueues)
-    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>) -> Void = {
-      [self] result in
+    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int) -> Void = {
+      [self] result, violations in
       // The server may have done it before it hung up, and may refuse now for another reason.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
       submit(
         isRepetition ? release.repeated : release, by: deadline,
-        violations: violations ?? connection.violationCount, completion: completion)
+        violations: violations, completion: completion)
     }
     let command: Command
     var undo: Request.Undo?
@@ -65,12 +65,14 @@ extension RedisNode {
       isAwaited: release.isAwaited,
       undo: undo
     ) { [self, undo] result in
+      // The count when the error comes: if it grows later, the error is in doubt.
+      let former = violations ?? connection.violationCount
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
-        repeatRelease(result)
+        repeatRelease(result, former)
         return
       }
       guard Self.isTransient(result) else {
-        let isSuspect = violations.map { $0 < connection.violationCount } ?? false
+        let isSuspect = former < connection.violationCount
         let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
         if case .failure(.unintelligible) = outcome {
           if let undo { connection.submit(undo(nil)) }
@@ -80,7 +82,7 @@ extension RedisNode {
         return
       }
       if clock.now + StoreFailure.transientPause < deadline {
-        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
+        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result, former) }
       } else {
         if let undo { connection.submit(undo(nil)) }
         completion(readRelease(result, of: release))
