@@ -8,10 +8,10 @@
 
 #include <hiredis/hiredis.h>
 
-/* No reply that this library asks for has more elements than this. */
+/* The most elements of a reply that this library asks for. */
 #define ARL_MAX_REPLY_ELEMENTS 1024
 
-/* What the bounds of a reader need for as long as the reader lives. */
+/* The memory that a bounded reader needs for as long as it lives. */
 typedef struct {
   redisReplyObjectFunctions bounded;
   redisReplyObjectFunctions original;

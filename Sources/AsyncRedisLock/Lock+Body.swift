@@ -18,7 +18,7 @@ extension Lock {
       return box.value
     case .failure(let error):
       if let endError, error is CancellationError, !Task.isCancelled { throw endError }
-      // What a call on the handle says of the loss is not retryable; to take the lock anew is.
+      // An error of a call on the handle that reports the loss is not retryable; acquiring the lock again is.
       if let endError, (error as? LockError)?.code == endError.code,
         (error as? LockError)?.keys == keys
       {
@@ -28,15 +28,15 @@ extension Lock {
     }
   }
 
-  /// Releases the lock; returns the error to throw when it had ended while the body ran.
+  /// Releases the lock; returns the error to throw if the lock ended while the body ran.
   private func releaseAfterBody() async -> LockError? {
     if lease.ending == .revoked { return notHeldError(nil) }
     if lossReason != nil {
-      // Nothing to wait for, least of all when the server is gone; what is left of it is cleaned up.
+      // There is nothing to wait for, least of all if the server is gone; remaining keys are cleaned up.
       beginRelease()
       return notHeldError(nil)
     }
-    // A release that fails goes on in the background, and is no reason to hide the body's outcome.
+    // If the release fails, it goes on in the background. That is no reason to hide the body's outcome.
     _ = try? await giveBack()
     return lease.lossFoundByRelease == nil ? nil : notHeldError(nil)
   }
@@ -61,7 +61,7 @@ extension Lock {
         }
       }
       activity?.begin()
-      // Not by this task, whose actor or executor may be blocked while the body works elsewhere.
+      // Not in this task, because its actor or executor may be blocked while the body works elsewhere.
       group.addTask(
         executorPreference: Task.hasExecutorPreference ? globalConcurrentExecutor : nil,
         priority: Task.canBeHeldUp ? .high : nil
@@ -70,7 +70,7 @@ extension Lock {
         if self.lossReason != nil || self.lease.ending == .revoked { canceller.cancel() }
         return nil
       }
-      // Of the three that are counted now, this task is the first to pause and the last to go on.
+      // Three parties are counted now; this task is the first of them to pause and the last to resume.
       activity?.end()
       var outcome: Result<UnsafeTransfer<R>, any Error>?
       for isLast in [false, true] {
@@ -86,14 +86,14 @@ extension Lock {
     }
   }
 
-  /// What counts the body while it runs, unless the caller has an executor of its own.
+  /// The executor that counts the body while it runs, unless the caller has an executor of its own.
   private static func executorOfBody(
     countedBy activity: (any ActivityCounter)?
   ) -> (any TaskExecutor)? {
     Task.hasExecutorPreference ? nil : activity
   }
 
-  /// Calls the body on the actor it belongs to.
+  /// Calls the body on its actor.
   private func call<R>(
     _ body: UnsafeTransfer<(Lock) async throws -> sending R>, isolation: isolated (any Actor)?
   ) async -> Result<UnsafeTransfer<R>, any Error> {
@@ -111,8 +111,8 @@ extension Lock {
 
 /// Carries a value into a child task or out of it.
 ///
-/// Safe here, because the parent does nothing with the value while the child runs, both run on the same
-/// actor, and the child has ended when the parent goes on.
+/// Safe here, because the parent does not touch the value while the child runs. Besides, both run on the same
+/// actor, and the child has ended when the parent resumes.
 private struct UnsafeTransfer<Value>: @unchecked Sendable {
   let value: Value
 
@@ -121,14 +121,14 @@ private struct UnsafeTransfer<Value>: @unchecked Sendable {
 
 /// Cancels the task of a body from outside, without its parent.
 private final class BodyCanceller: Sendable {
-  /// Safe to hand over, because another task only calls what may be called for any task, and only while it runs.
+  /// Safe to share: other tasks call only methods that are safe for any task, and only while the task runs.
   @safe private struct Handle: @unchecked Sendable {
     let task: UnsafeCurrentTask
   }
 
   private let handle = Locked<Handle?>(nil)
 
-  /// Runs a body, during which the current task can be cancelled.
+  /// Runs a body, during which the current task can be cancelled from outside.
   func cover<Value: Sendable>(_ body: @Sendable () async -> Value) async -> Value {
     await unsafe withUnsafeCurrentTask { task in
       if let task = unsafe task { handle.withLock { $0 = unsafe Handle(task: task) } }
@@ -137,7 +137,8 @@ private final class BodyCanceller: Sendable {
     }
   }
 
-  /// Cancels the body's task, which runs handlers of the program's: if one blocks, so does the end of this body, as
-  /// it does in the language, and nothing else.
+  /// Cancels the body's task, which runs the program's cancellation handlers.
+  ///
+  /// If one blocks, the end of this body blocks too, as everywhere in Swift, and nothing else does.
   func cancel() { handle.withLock { unsafe $0?.task.cancel() } }
 }

@@ -1,14 +1,15 @@
-/// A lock that is held, until it is released or lost.
+/// A held lock, until it is released or lost.
 ///
-/// Release it with ``release()``. A handle that nobody refers to any more releases its lock too, without
-/// saying how that went; that is for errors and early returns. If it was held until then, one warning in the log
-/// says so. Don't rely on it to end the work: Swift may
-/// let go of a variable after its last use, and `_ = try await locker.acquire("key")` drops the handle, and
-/// with it the lock, at once. ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such
-/// traps.
+/// Release it with ``release()``. When the last reference to a handle goes away, the lock is released too, but
+/// without reporting the outcome; that is meant for errors and early returns. If the lock was still held, one
+/// warning is logged.
 ///
-/// The lock belongs to its handle, not to a task or a thread, and any task may use the handle. It stays with
-/// its process: in a child made by `fork(2)` the handle counts as released and does nothing.
+/// Don't rely on this to end the work: Swift may release a variable after its last use.
+/// `_ = try await locker.acquire("key")` drops the handle, and with it the lock, at once.
+/// ``Locker/withLock(_:options:logger:isolation:_:)-(String,_,_,_,_)`` has no such pitfalls.
+///
+/// The lock belongs to its handle, not to a task or a thread: any task may use the handle. It stays in its
+/// process: in a child made by `fork(2)`, the handle counts as released and does nothing.
 public final class Lock: Sendable {
   let coordinator: Coordinator
   let lease: Lease
@@ -27,30 +28,31 @@ public final class Lock: Sendable {
 
   /// The value of the locked keys on the server.
   ///
-  /// Holders of one locker share it when the lock passes from one to the next within the process; the
-  /// ``fencingToken`` tells them apart. With a ``LockerConfiguration/localHandoffLimit`` of 0 no two locks
-  /// ever have the same token.
+  /// Holders of one locker share the token when the lock passes from one to the next within the process; the
+  /// ``fencingToken`` tells them apart. If ``LockerConfiguration/localHandoffLimit`` is 0, every lock has its own
+  /// token.
   public var token: String { lease.claim.token }
 
-  /// A number greater than that of every earlier lock on any of the same keys; nil when
+  /// A number greater than the number of every earlier lock on any of the same keys; nil if
   /// ``LockerConfiguration/isFencingEnabled`` is false.
   ///
-  /// Numbers of locks on different keys say nothing of their order: some are drawn in blocks.
+  /// Numbers of locks on different keys say nothing about their order: some are drawn in blocks.
   ///
-  /// That counts for all lockers with the same server, database and ``LockerConfiguration/keyPrefix``; other
-  /// makes of client draw none. Pass it on to what the lock protects, and have that refuse a number below
-  /// the largest it has seen: then a holder that was paused past the end of its lock can do no harm. It
-  /// begins with the server's time in microseconds, and fits an `Int64`.
+  /// Tokens increase across all lockers that share a server, database and ``LockerConfiguration/keyPrefix``; other
+  /// client libraries do not use them.
+  ///
+  /// Pass the token to the protected resource and have it reject any number lower than the highest it has seen. A
+  /// holder that was paused past the end of its lock can then do no harm. The numbers start at the server's time
+  /// in microseconds, and fit an `Int64`.
   public var fencingToken: UInt64? { lease.fencingToken }
 
   /// Whether the lock can be relied on at this instant.
   ///
-  /// Decided here without asking the server: false from the instant at which the lock may have expired,
-  /// even if the server cannot be reached.
+  /// Decided locally, without asking the server: false from the instant at which the lock may have expired, even
+  /// if the server cannot be reached.
   public var isHeld: Bool { coordinator.forkGuard.isHere && lease.isHeld }
 
-  /// How much longer the lock can be relied on if no further extension succeeds; zero once it is lost
-  /// or released.
+  /// How much longer the lock can be relied on if no further extension succeeds; zero once it is lost or released.
   public var remaining: Duration {
     guard coordinator.forkGuard.isHere else { return .zero }
     let now = coordinator.clock.now
@@ -58,22 +60,22 @@ public final class Lock: Sendable {
     return state.isHeld(at: now) ? now.duration(to: state.validUntil) : .zero
   }
 
-  /// Why the lock was lost; nil while it is held, and after a release that has found it held.
+  /// Why the lock was lost; nil while it is held, and after a release that found it held.
   public var lossReason: LossReason? {
     coordinator.forkGuard.isHere ? lease.lossReason : nil
   }
 
-  /// Which holder has the lock now, if this one was lost because the server says that it is another's.
+  /// The new holder, if this lock was lost because the server says that another holder has it.
   public var newHolder: LockHolder? {
     coordinator.forkGuard.isHere ? lease.newHolder : nil
   }
 
   /// Waits until the lock is lost or released.
   ///
-  /// Returns at once when the server says that the lock is gone, and at the end of its validity when the
-  /// server says nothing. ``lossReason`` tells whether it was lost.
+  /// Returns at once if the server says that the lock is gone, and at the end of the validity if the server does
+  /// not answer. ``lossReason`` tells whether the lock was lost.
   ///
-  /// - Throws: `CancellationError` when the task is cancelled.
+  /// - Throws: `CancellationError` if the task is cancelled.
   public func waitUntilLost() async throws(CancellationError) {
     coordinator.activity?.begin()
     defer { coordinator.activity?.end() }
@@ -82,13 +84,13 @@ public final class Lock: Sendable {
 
   /// Waits until the lock is lost or released, or will be lost so soon that it is time to stop.
   ///
-  /// - Parameter margin: How long before the end of the validity to return; each extension that succeeds
-  ///   puts that off.
-  /// - Throws: `CancellationError` when the task is cancelled.
+  /// - Parameter margin: How long before the end of the validity to return. Each successful extension postpones
+  ///   that.
+  /// - Throws: `CancellationError` if the task is cancelled.
   public func waitUntilLost(within margin: Duration) async throws(CancellationError) {
-    // Any duration may be given, and not every one can be counted with.
+    // The caller may pass any duration, but not every one is safe to calculate with.
     let margin = min(max(margin, .zero), .longest)
-    // In a forked child not even a mutex may be touched: its owner can be a thread that is not there.
+    // In a forked child, not even a mutex may be touched: its owner can be a thread that does not exist there.
     guard coordinator.forkGuard.isHere else { return }
     coordinator.activity?.begin()
     defer {
@@ -102,7 +104,7 @@ public final class Lock: Sendable {
     }
   }
 
-  /// Waits for the end of the lease, in a call that has been counted.
+  /// Waits for the end of the lease, within a call that is already counted.
   func waitForEnd(
     _ arrange: (Signal) -> Void
   ) async throws(CancellationError) {
@@ -116,13 +118,14 @@ public final class Lock: Sendable {
 
   /// Prolongs the lock so that it lasts at least this long from now; never shortens it.
   ///
-  /// Automatic extension goes on as before. A failed call leaves the lock as valid as it was.
+  /// Automatic extension goes on as before. If the call fails, the lock stays valid for as long as it was.
   ///
   /// - Parameter duration: At least 10 ms.
-  /// - Throws: ``LockError`` with the code `lost` when the lock is no longer held, `unreachable` or
-  ///   `refused` when the server did not do it within the operation timeout, `invalidOptions` for a
-  ///   duration out of range, or one that ``LockOptions/maxHold`` forbids, `closed` when the locker was closed
-  ///   under the lock, or in a child made by `fork(2)`; `CancellationError` when the task is cancelled.
+  /// - Throws: ``LockError`` with the code `lost` if the lock is no longer held. The code is `unreachable` or
+  ///   `refused` if the server did not prolong it within the operation timeout. It is `invalidOptions` if the
+  ///   duration is out of range or ``LockOptions/maxHold`` forbids it. It is `closed` if the locker was closed
+  ///   while the lock was held, or in a child made by `fork(2)`. If the task is cancelled, throws
+  ///   `CancellationError`.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
     if isHeld, let end = lease.state.holdEnd, coordinator.clock.now + duration > end {
@@ -134,7 +137,7 @@ public final class Lock: Sendable {
     try await prolong(by: duration, phase: .extend)
   }
 
-  /// Prolongs the lock as far as it may be held.
+  /// Prolongs the lock, at most to the end of the time for which it may be held.
   func prolong(by duration: Duration, phase: LockError.Phase) async throws {
     try coordinator.checkNotForked(keys, phase)
     coordinator.activity?.begin()
@@ -168,14 +171,14 @@ public final class Lock: Sendable {
 
   /// Releases the lock, if it is still held.
   ///
-  /// The lock counts as released from the moment of the call. Calling again does nothing and tells the
-  /// same outcome. Cancelling the task does not keep the lock from being released.
+  /// The lock counts as released from the moment of the call. Further calls do nothing and return the same
+  /// outcome. The lock is released even if the task is cancelled.
   ///
-  /// - Returns: Whether the lock was released, had expired, was deleted, or is another's.
-  /// - Throws: ``LockError`` with the code `unreachable` or `refused` when the server did not answer
-  ///   within the operation timeout; the release then goes on in the background, and the lock ends with
-  ///   its ttl at the latest. A further call tries again. `lost` after ``detach()``; `closed` when
-  ///   the locker was closed before the server answered, or in a child made by `fork(2)`.
+  /// - Returns: Whether the lock was released, had expired, was deleted, or belongs to another holder.
+  /// - Throws: ``LockError`` with the code `unreachable` or `refused` if the server did not answer within the
+  ///   operation timeout. The release then goes on in the background, and the lock ends with its ttl at the
+  ///   latest; a further call tries again. The code is `lost` after ``detach()``. It is `closed` if the locker was
+  ///   closed before the server answered, or in a child made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
     coordinator.activity?.begin()
@@ -183,7 +186,7 @@ public final class Lock: Sendable {
     return try await giveBack()
   }
 
-  /// Releases the lock, in a call that has been counted.
+  /// Releases the lock, within a call that is already counted.
   func giveBack() async throws -> ReleaseOutcome {
     try coordinator.checkNotForked(keys, .release)
     if lease.ending == .detached { throw notHeldError(.release) }
@@ -200,7 +203,7 @@ public final class Lock: Sendable {
     if coordinator.forkGuard.isHere { coordinator.release(lease) }
   }
 
-  /// The error for a lock that is not held though it should be.
+  /// The error for a lock that should be held and is not.
   func notHeldError(_ phase: LockError.Phase?) -> LockError {
     if lease.ending == .revoked {
       return LockError(

@@ -6,34 +6,34 @@
 /// do {
 ///   try await locker.withLock("invoices") { _ in try await bill() }
 /// } catch LockError.Code.timeout {
-///   // Somebody else holds the lock.
+///   // Another client holds the lock.
 /// } catch LockError.Code.lost {
 ///   // The lock was lost while the body ran; its task was cancelled.
 /// }
 /// ```
 ///
-/// Cancelling a task is not a `LockError`: it throws `CancellationError`.
+/// Cancellation of the task is not a `LockError`: calls then throw `CancellationError`.
 public struct LockError: Error, Sendable, Hashable {
   /// The kind of failure, to switch over; see ``Code``.
   public let code: Code
-  /// One sentence that names the value and the rule, without any secret.
+  /// One sentence that names the value and the rule, and contains no secret.
   public let message: String
-  /// The keys of the call that failed; empty where no key is involved.
+  /// The keys of the failed call; empty if no key is involved.
   public let keys: [String]
   /// The step that failed, if the failure belongs to one.
   public let phase: Phase?
-  /// How long the call had waited when it failed; nil where that is not known.
+  /// How long the call had waited when it failed; nil if that is not known.
   public let waited: Duration?
-  /// The holder of the lock when last asked, if that is known; of a lost lock, its new holder.
+  /// The holder of the lock when last asked, if known; for a lost lock, its new holder.
   public let holder: LockHolder?
-  /// Why the lock was lost, of an error with the code ``Code/lost``; nil if it was released before, or never held.
+  /// Why the lock was lost, for the code ``Code/lost``; nil if the lock was released before, or never held.
   public let lossReason: LossReason?
   /// The first word of the server's error reply, such as `NOPERM`, if there was one.
   public let serverCode: String?
-  /// Whether the same call may succeed later without anything being changed first.
+  /// Whether the same call may succeed later, without any other change.
   ///
-  /// A lock that was lost is gone for its handle: of the errors with the code ``Code/lost`` only those of
-  /// `withLock`, which takes the lock anew, are retryable.
+  /// A lost lock is gone for its handle. So among errors with the code ``Code/lost``, only errors of `withLock`,
+  /// which acquires the lock again, are retryable.
   public let isRetryable: Bool
 
   package init(
@@ -55,7 +55,7 @@ public struct LockError: Error, Sendable, Hashable {
     self.holder = holder
     self.lossReason = lossReason
     self.serverCode = serverCode
-    // What is lost to a handle, or to a detached lock, no repetition brings back.
+    // If a handle or a detached lock has lost its lock, no repetition brings the lock back.
     let isGone = code == .lost && phase != nil
     self.isRetryable = isRetryable ?? (code.isUsuallyRetryable && !isGone)
   }
@@ -77,25 +77,25 @@ extension LockError {
 
     private init(_ value: Value) { self.value = value }
 
-    /// An option, or a value of a configuration, is out of its range; nothing was sent.
+    /// An option or a configuration value is out of its range; nothing was sent.
     public static let invalidOptions = Self(.invalidOptions)
-    /// A key is empty or too long, begins with ``LockerConfiguration/keyPrefix``, or no key was given;
-    /// nothing was sent.
+    /// A key is empty, too long, or begins with ``LockerConfiguration/keyPrefix``, or there is no key; nothing was
+    /// sent.
     public static let invalidKey = Self(.invalidKey)
     /// The URL of a server is malformed.
     public static let invalidURL = Self(.invalidURL)
-    /// TLS was asked for, and it is not built in.
+    /// TLS was requested but is not built in.
     public static let tlsUnavailable = Self(.tlsUnavailable)
-    /// Somebody else held the lock for as long as the call was allowed to wait.
+    /// Another holder had the lock for as long as the call was allowed to wait.
     public static let timeout = Self(.timeout)
-    /// As many tasks wait for the lock already as ``LockerConfiguration/maxWaiters`` allows.
+    /// ``LockerConfiguration/maxWaiters`` tasks are waiting for the lock already.
     public static let tooManyWaiters = Self(.tooManyWaiters)
     /// The lock was lost while it was needed.
     public static let lost = Self(.lost)
-    /// The task would wait for a lock that it holds itself, by `withLock`.
+    /// The task would wait for a lock that it holds itself, through `withLock`.
     ///
-    /// A lock that it holds by a handle, or whose `withLock` runs in a parent task, is not noticed: such a
-    /// call waits for itself until its timeout.
+    /// This is not detected if the task holds the lock by a handle, or if the `withLock` runs in a parent task.
+    /// Such a call waits for itself until its timeout.
     public static let wouldDeadlock = Self(.wouldDeadlock)
     /// The server could not be reached, or did not answer in time.
     public static let unreachable = Self(.unreachable)
@@ -135,11 +135,11 @@ extension LockError {
     public static let release = Self(value: .release)
     /// Asking about a lock.
     public static let inspect = Self(value: .inspect)
-    /// Taking a lock away from whoever holds it.
+    /// Taking a lock away from its holder.
     public static let forceRelease = Self(value: .forceRelease)
     /// Leaving the lock to another process.
     public static let detach = Self(value: .detach)
-    /// Taking over a lock that another process left.
+    /// Taking over a lock that another process has left.
     public static let adopt = Self(value: .adopt)
     /// Asking the server for a sign of life.
     public static let ping = Self(value: .ping)
@@ -166,10 +166,10 @@ extension LockError: CustomStringConvertible {
 }
 
 extension String {
-  /// The string quoted, escaped and cut to a length that is fit for a message.
+  /// The string, quoted, escaped, and cut to a length fit for a message.
   package var abbreviatedForMessage: String { escaped(upTo: 64, isQuoted: true) }
 
-  /// The string escaped and cut, as a part of a message.
+  /// The string, escaped and cut, as a part of a message.
   package func escaped(upTo limit: Int, isQuoted: Bool = false) -> String {
     let head = unicodeScalars.prefix(limit)
     let text = head.map { Self.escape($0, isQuoted: isQuoted) }.joined()
@@ -177,7 +177,7 @@ extension String {
     return (isQuoted ? "\"\(text)\"" : text) + ellipsis
   }
 
-  /// Escapes what would break a line, hide text or reverse it.
+  /// Escapes characters that would break a line, hide text or reverse it.
   private static func escape(_ scalar: Unicode.Scalar, isQuoted: Bool) -> String {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:

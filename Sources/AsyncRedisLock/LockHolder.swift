@@ -1,7 +1,6 @@
-/// Who holds a lock, as far as the value stored in its key tells.
+/// The holder of a lock, as far as the value of its key describes it.
 ///
-/// Holders that use this library describe themselves in the value; of any other client only
-/// ``value`` is known.
+/// Holders that use this library describe themselves in the value. Of any other client, only ``value`` is known.
 public struct LockHolder: Sendable, Hashable {
   /// The value of the key: the holder's token.
   public let value: String
@@ -9,8 +8,8 @@ public struct LockHolder: Sendable, Hashable {
   public let host: String?
   /// The process id of the holder on its host; nil for a foreign client.
   public let processID: Int32?
-  /// What the holder set as ``LockOptions/label`` or ``LockerConfiguration/label``; nil if neither, and for a
-  /// foreign client.
+  /// The holder's ``LockOptions/label`` or ``LockerConfiguration/label``; nil if it set neither, and for a foreign
+  /// client.
   public let label: String?
   /// The ``Locker/id`` of the holder's locker; nil for a foreign client.
   public let lockerID: String?
@@ -31,15 +30,15 @@ public struct LockHolder: Sendable, Hashable {
 }
 
 extension LockHolder: CustomStringConvertible {
-  /// The holder's label, host and process; of a foreign client, that it is one.
+  /// The holder's label, host and process; or that it is a foreign client.
   ///
-  /// A foreign client's ``value`` is not in it: whoever reads logs could release the lock with it.
+  /// A foreign client's ``value`` is left out: a reader of the logs could release the lock with it.
   public var description: String {
     guard let host, let processID else { return "a client of another library" }
     return (label.map { "\($0) on " } ?? "") + "\(host), process \(processID)"
   }
 
-  /// How a message calls the holder that a locker is told.
+  /// How a message to a locker names the holder.
   package func name(seenBy lockerID: String?) -> String {
     guard let ownID = self.lockerID, ownID == lockerID else { return description }
     return "another task or handle of this locker" + (label.map { " (\($0))" } ?? "")

@@ -1,59 +1,60 @@
-/// How a lock is waited for, how long it is valid, and whether it is kept alive.
+/// How to wait for a lock, how long it is valid, and whether it is kept alive.
 ///
-/// The defaults are those of the Rust crate of the same name; but ``extend`` follows the ttl. All durations are cut down to whole
-/// milliseconds before they are sent, since that is the server's unit; none may be longer than ten years.
-/// Every call that takes a lock checks its options first.
+/// The defaults are the same as in the Rust crate of the same name, except that ``extend`` follows the ttl. The
+/// server's unit is the millisecond: all durations are cut down to whole milliseconds before they are sent. None
+/// may be longer than ten years. Every call that takes a lock checks its options first.
 public struct LockOptions: Sendable, Hashable {
-  /// The longest pause between two attempts when no one will announce the release; 100 ms by default.
+  /// The longest pause between two attempts if waiters can't be notified of the release; 100 ms by default.
   ///
-  /// That is so for a lock of another make of client, and for every lock while the server cannot send
-  /// messages. Each pause is a random share, between half and all of this, so that waiters do not ask in
-  /// step. At least 1 ms.
+  /// That is so for the lock of another client library, and for every lock while the server cannot send messages.
+  /// Each pause is a random share, between half and all of this, so that waiters do not ask in step. At least 1
+  /// ms.
   public var retry: Duration
-  /// How long to wait for the lock at the most, or `nil` to wait for ever; 1 s by default.
+  /// How long to wait for the lock at most, or `nil` to wait for ever; 1 s by default.
   ///
-  /// It also bounds the waiting for a server that cannot be reached or is not ready; with `nil`, that has no
-  /// end either. At least 1 ms: not to wait is
+  /// It also limits how long to wait for a server that cannot be reached or is not ready; if `nil`, that wait has
+  /// no end either. At least 1 ms. To not wait at all, use
   /// ``Locker/acquireIfAvailable(_:options:logger:)-(String,_,_)``.
   public var timeout: Duration?
   /// How long the lock outlives its last extension; 3 s by default.
   ///
-  /// This is how long others wait when the holder's process dies. At least 10 ms.
+  /// Other clients wait this long if the holder's process dies. At least 10 ms.
   public var ttl: Duration
   /// How often the lock is extended in the background, or `nil` for never; a third of ``ttl`` by default.
   ///
-  /// Unless it is set it follows the ttl, which leaves room for two failed extensions. If set, it has to be
-  /// shorter than the ttl, and at least 1 ms. However long it is, a lock is extended a quarter of the ttl
-  /// before its end.
+  /// Unless it is set, it follows the ttl, which leaves room for two failed extensions. If set, it has to be
+  /// shorter than the ttl, and at least 1 ms. However long it is, a lock is extended at the latest when a quarter
+  /// of the ttl is left.
   public var extend: Duration? {
     get { isExtendSet ? setExtend : ttl / 3 }
     set { (isExtendSet, setExtend) = (true, newValue) }
   }
-  /// How long others are kept from the lock at the least, also when it is released earlier; zero by default.
+  /// The minimum time for which other clients cannot get the lock, even if it is released earlier; zero by
+  /// default.
   ///
-  /// For work that is done in less time than the clocks of machines differ by: without it, each of them runs
-  /// a job that all start at noon. A release before that counts at once for its holder, and takes the key
-  /// away only then; should the process end meanwhile, others notice that up to 5 s later. A process that
-  /// dies before it releases leaves the lock for its ttl, and no longer. At most ``maxHold``.
+  /// For work that takes less time than the clocks of machines differ by: without it, each machine runs a job that
+  /// all start at noon. An earlier release counts at once for the holder, but frees the key only at the end of
+  /// this time. If the process ends meanwhile, waiters notice the free key up to 5 s later. If it dies before the
+  /// release, the lock stays for its ttl and no longer. At most ``maxHold``.
   public var minHold: Duration
-  /// How long the lock may be held at the most, or `nil` for any time; `nil` by default.
+  /// How long the lock may be held at most, or `nil` for any time; `nil` by default.
   ///
-  /// After it the lock is lost, with the reason ``LossReason/heldTooLong``, however well it is extended. At
+  /// After that time the lock is lost, with the reason ``LossReason/heldTooLong``, even if it is extended. At
   /// least 10 ms.
   public var maxHold: Duration?
-  /// A word for people who look at the server, stored with the lock, or `nil` for that of
-  /// ``LockerConfiguration/label``; `nil` by default.
+  /// A label stored with the lock and shown when the lock is inspected, or `nil` for ``LockerConfiguration/label``;
+  /// `nil` by default.
   ///
-  /// At most 64 bytes, without control characters. Tasks of one locker that wait for the same keys share a
+  /// At most 64 bytes, without control characters. If tasks of one locker wait for the same keys, they share a
   /// place in the queue, and with it the label of the first of them.
   public var label: String?
 
-  // Not an enum with payloads: printed options would show where in memory a private type is.
+  // Not an enum with payloads: printed options would show the address of a private type.
   private var isExtendSet = false
   private var setExtend: Duration?
 
-  /// Creates options that extend a lock every third of its ttl; every argument has the default of the
-  /// property of its name.
+  /// Creates options that extend a lock every third of its ttl; each argument defaults to the default of the
+  /// property with its name.
   public init(
     retry: Duration = .milliseconds(100),
     timeout: Duration? = .seconds(1),
@@ -70,8 +71,8 @@ public struct LockOptions: Sendable, Hashable {
     self.label = label
   }
 
-  /// Creates options with an interval of extension, or with `nil` for none; every other argument has the
-  /// default of the property of its name.
+  /// Creates options with an extension interval, or with `nil` for none; each other argument defaults to the
+  /// default of the property with its name.
   public init(
     retry: Duration = .milliseconds(100),
     timeout: Duration? = .seconds(1),
@@ -86,8 +87,10 @@ public struct LockOptions: Sendable, Hashable {
     self.extend = extend
   }
 
-  /// The shortest ttl that is accepted: below it, the allowance for clock drift (1 % of the ttl and
-  /// 2 ms) and one round trip would leave nothing to work in.
+  /// The shortest ttl that is accepted.
+  ///
+  /// Below it, the allowance for clock drift (1 % of the ttl and 2 ms) and one round trip would leave no time for
+  /// work.
   static let minimumTTL = Duration.milliseconds(10)
 
   /// Checks every option against its rule.
@@ -123,8 +126,8 @@ public struct LockOptions: Sendable, Hashable {
 extension Duration {
   /// Checks that the duration can be sent to the server as a positive number of milliseconds.
   ///
-  /// A ttl of zero or less would delete the key that it is meant to prolong, and some servers take
-  /// one that overflows as an endless one.
+  /// If a ttl were zero or less, it would delete the key that it is meant to prolong, and some servers take one
+  /// that overflows as endless.
   func validate(
     as name: String, atLeast minimum: Duration, code: LockError.Code = .invalidOptions
   ) throws(LockError) {
@@ -137,16 +140,16 @@ extension Duration {
     }
   }
 
-  /// Ten years: far from every overflow here and on the server, and longer than any sane lock.
+  /// Ten years: far from every overflow here and on the server, and longer than any reasonable lock.
   static let longest = Duration.seconds(10 * 365 * 24 * 60 * 60)
 
-  /// Whole nanoseconds, rounded down; of a duration that fits.
+  /// Whole nanoseconds, rounded down; for a duration that fits.
   package var wholeNanoseconds: Int64 {
-    // Below nine seconds, a division of machine words does.
+    // Below nine seconds, a division of machine words is enough.
     if let attoseconds = Int64(exactly: attoseconds) { return attoseconds / 1_000_000_000 }
     return Int64(attoseconds / 1_000_000_000)
   }
 
-  /// Whole milliseconds, rounded down; of a duration that has been validated.
+  /// Whole milliseconds, rounded down; for a validated duration.
   package var wholeMilliseconds: Int64 { wholeNanoseconds / 1_000_000 }
 }

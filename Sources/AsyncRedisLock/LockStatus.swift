@@ -1,17 +1,17 @@
-/// What the server says about a key that is locked.
+/// The server's view of a locked key.
 public struct LockStatus: Sendable, Hashable {
   /// The key that was asked about.
   public let key: String
-  /// Who holds it.
+  /// The holder of the key.
   public let holder: LockHolder
-  /// How long until the key expires unless it is extended; nil when it never expires.
+  /// How long until the key expires unless it is extended; nil if it never expires.
   public let remaining: Duration?
   /// How many lockers wait in the server's queue.
   ///
-  /// The tasks of one locker that want the same keys count as one there. Clients that poll without
-  /// queueing are not known to the server.
+  /// Tasks of one locker that wait for the same keys count as one there. Clients that poll without queueing are
+  /// unknown to the server.
   public let waiterCount: Int
-  /// Who they are, in the order in which they get the lock; the first 100.
+  /// The first 100 waiters, in the order in which they get the lock.
   public let waiters: [LockHolder]
   /// Whether the key is only reserved: the holder waits for further keys, and gets its lock with the last of them.
   public let isReserved: Bool

@@ -1,17 +1,17 @@
 #if canImport(Darwin)
   package import Synchronization
 
-  /// A value that is touched only under a mutex.
+  /// A value that is accessed only under a mutex.
   package typealias Locked<Value: ~Copyable> = Mutex<Value>
 #else
   internal import CThreadSanitizer
   internal import Synchronization
 
-  /// A value that is touched only under a mutex.
+  /// A value that is accessed only under a mutex.
   ///
-  /// The standard library's `Mutex`. On Linux that is a futex in a library without instrumentation, so that the thread
-  /// sanitizer does not see its locking and would report every access under it: it is told. In other builds that costs
-  /// the look at a constant.
+  /// The standard library's `Mutex`. On Linux, that is a futex in a library without instrumentation: the thread
+  /// sanitizer would not see its locking, and would report every access under it. So this type tells the
+  /// sanitizer. In other builds that costs one look at a constant.
   package struct Locked<Value: ~Copyable>: ~Copyable, Sendable {
     private let mutex: Mutex<Value>
 

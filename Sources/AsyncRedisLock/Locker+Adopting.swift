@@ -1,21 +1,22 @@
 public import Logging
 
 extension Locker {
-  /// Takes a lock over that another process has left with ``Lock/detach()``; it is never free in between.
+  /// Takes over a lock that another process has left with ``Lock/detach()``; it is never free in between.
   ///
-  /// The lock gets a token and a fencing token of its own, so that a detached lock can be used once, and its
-  /// former holder is fenced off. Without an answer of the server the lock is given back, as far as it can
-  /// be, and the detached lock counts as used.
+  /// The lock gets a token and a fencing token of its own, so that a detached lock works only once and its former
+  /// holder is fenced off. If the server does not answer, the lock is given back as far as possible, and the
+  /// detached lock counts as used.
   ///
   /// - Parameters:
-  ///   - check: What `detach()` returned.
+  ///   - check: The value that `detach()` returned.
   ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
-  ///     ``LockOptions/timeout`` play no part.
-  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
+  ///     ``LockOptions/timeout`` have no effect.
+  ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
   /// - Returns: The lock, held by this process.
-  /// - Throws: ``LockError`` with the code `lost` when the lock has expired, has been taken over, or is
-  ///   another's; `unreachable` or `refused` when the server was no help within the operation timeout;
-  ///   `invalidKey`, `invalidOptions` or `closed`; `CancellationError` when the task is cancelled.
+  /// - Throws: ``LockError`` with the code `lost` if the lock has expired, has been taken over, or belongs to
+  ///   another holder. The code is `unreachable` or `refused` if the server did not answer or kept refusing within
+  ///   the operation timeout. It can also be `invalidKey`, `invalidOptions` or `closed`. If the task is cancelled,
+  ///   throws `CancellationError`.
   public func adopt(
     _ check: DetachedLock, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {

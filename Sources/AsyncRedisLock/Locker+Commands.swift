@@ -1,5 +1,5 @@
 extension Locker {
-  /// Sends commands in one go, for tools that look at the server; the replies, in order.
+  /// Sends commands in one go, for tools that inspect the server; returns the replies, in order.
   package func ask(_ commands: [[String]]) async throws -> [Reply] {
     try await ask(commands.map { Command($0) })
   }
@@ -17,7 +17,7 @@ extension Locker {
     }
   }
 
-  /// A page of the strings in the database, and where the next one begins: at `0` after the last.
+  /// A page of the strings in the database, and where the next page begins: at `0` after the last.
   package func page(
     from cursor: String, matching pattern: String
   ) async throws -> (cursor: String, keys: [ListedKey]) {
@@ -32,9 +32,9 @@ extension Locker {
     throw LockError(.refused, "the server does not list its keys", phase: .inspect)
   }
 
-  /// Tries the commands that locks need; nil if all of them work, as far as that can be known.
+  /// Tries the commands that locks need; returns nil if all of them work, as far as that can be known.
   ///
-  /// - Returns: What does not work and why, and whether it may in a moment.
+  /// - Returns: What fails and why, and whether it may work in a moment.
   package func tryCommands(for key: String) async throws -> (text: String, isTransient: Bool)? {
     guard let store = coordinator.store as? RedisLockStore else { return nil }
     let command = Script.trial.command(
@@ -45,14 +45,14 @@ extension Locker {
       else { return nil }
       let error = ServerError(message: text)
       return ("\(name): \(error.message)", error.remedy != .fail)
-    // Who may lock some keys only, without fencing tokens, needs none of the library's own.
+    // A user that may lock only some keys, without fencing tokens, needs none of the library's own keys.
     case .error(let error) where error.message.contains("access one of the keys"): return nil
     case .error(let error): return (error.message, error.remedy != .fail)
     default: return nil
     }
   }
 
-  /// Whether the server tells this locker of locks that become free; to find out, it is asked to.
+  /// Whether the server notifies this locker of released locks; asks it to, in order to find out.
   package func canBeTold() async -> Bool {
     let answer = Promise<Bool>()
     coordinator.store.prepareToWait(for: [], while: nil) { answer.fulfil($0) }

@@ -6,11 +6,12 @@ extension Locker {
   /// Connects to a server named by a URL, such as `redis://user:password@host:6379/0`.
   ///
   /// - Parameters:
-  ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  ///   - url: The server's URL, see ``LockerConfiguration/init(url:)``.
   ///   - logger: The logger for notices, warnings and debug messages.
-  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad
-  ///   URL or configuration, `unreachable` when there is no connection within the connect timeout, `refused` when the
-  ///   server refuses the login or the database; `CancellationError` when the task is cancelled.
+  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad URL or
+  ///   configuration. The code is `unreachable` if there is no connection within the connect timeout, and
+  ///   `refused` if the server refuses the login or the database. If the task is cancelled, throws
+  ///   `CancellationError`.
   public convenience init(
     url: String, logger: Logger = Logger(label: "async-redis-lock")
   ) async throws {
@@ -54,24 +55,24 @@ extension Locker {
 
   // MARK: When it is needed
 
-  /// Creates a locker for a server named by a URL, and connects when the first call needs that.
+  /// Creates a locker for a server named by a URL, which connects when the first call needs that.
   ///
-  /// The URL is checked at once, and the server is not asked. With the package trait `ServiceLifecycle`, `run()`
+  /// The URL is checked at once, without asking the server. With the package trait `ServiceLifecycle`, `run()`
   /// connects, too, and tries again until that works. While the server cannot be reached, calls throw
-  /// ``LockError/Code/unreachable`` in the end; ``isConnected`` and ``ping()`` tell how things are.
+  /// ``LockError/Code/unreachable`` in the end; ``isConnected`` and ``ping()`` tell the state of the connection.
   ///
   /// - Parameters:
-  ///   - url: See ``LockerConfiguration/init(url:)`` for what it can say.
+  ///   - url: The server's URL, see ``LockerConfiguration/init(url:)``.
   ///   - logger: The logger for notices, warnings and debug messages.
-  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad URL,
-  ///   `unreachable` if the system has no descriptor left.
+  /// - Throws: ``LockError`` with the code `invalidURL`, `invalidOptions` or `tlsUnavailable` for a bad URL, or
+  ///   `unreachable` if the system has no file descriptor left.
   public convenience init(
     connectingLazilyTo url: String, logger: Logger = Logger(label: "async-redis-lock")
   ) throws {
     try self.init(connectingLazilyTo: LockerConfiguration(url: url), logger: logger)
   }
 
-  /// Creates a locker, and connects when the first call needs that.
+  /// Creates a locker, which connects when the first call needs that.
   ///
   /// - Parameters:
   ///   - configuration: Where the server is, and how to use it.

@@ -1,8 +1,8 @@
 extension Locker {
-  /// Whether there is a connection to the server at present, as far as is known without asking.
+  /// Whether there is a connection to the server now, as far as is known without asking.
   ///
-  /// It is false before the first connection, during an outage, and once the locker is closed. An idle connection that
-  /// has broken is noticed when it is used next: ``ping()`` asks.
+  /// False before the first connection, during an outage, and once the locker is closed. A broken idle connection
+  /// is noticed when it is used next; to ask the server, call ``ping()``.
   public var isConnected: Bool {
     coordinator.forkGuard.isHere && coordinator.calls.isOpen && coordinator.store.isConnected
   }
@@ -11,8 +11,9 @@ extension Locker {
   ///
   /// - Returns: How long the answer took.
   /// - Throws: ``LockError`` with the code `unreachable` if there is no answer within
-  ///   ``LockerConfiguration/operationTimeout``, `refused` if the server refuses the login or cannot serve, for example
-  ///   while it loads its data; `closed`; `CancellationError` when the task is cancelled.
+  ///   ``LockerConfiguration/operationTimeout``. The code is `refused` if the server refuses the login or cannot
+  ///   serve, for example while it loads its data. It is `closed` if the locker is closed. If the task is
+  ///   cancelled, throws `CancellationError`.
   @discardableResult
   public func ping() async throws -> Duration {
     try await ask(.ping, about: []) { store, deadline throws(StoreFailure) in

@@ -1,4 +1,4 @@
 extension Locker {
-  /// How many tasks of this locker wait for a key, alone or among others, or are asking for it.
+  /// How many tasks of this locker request a key or wait for it, alone or among other keys.
   package func waiterCount(of key: String) -> Int { coordinator.waiterCount(of: key) }
 }

@@ -1,12 +1,12 @@
 extension Locker {
-  /// Leaves a record of a run beside each key of its lock, or says in it how the run has ended.
+  /// Leaves a record of a run beside each key of its lock, or notes in it how the run has ended.
   ///
   /// - Parameters:
   ///   - lock: The lock, which may have ended.
-  ///   - held: For how long it has been held so far.
+  ///   - held: How long it has been held so far.
   ///   - kept: How long the record is kept from now on.
-  ///   - end: How the run has ended, in one word, and the status; nil while it goes on.
-  /// - Throws: ``LockError`` when the server does not take it; the lock is none the worse for it.
+  ///   - end: How the run has ended, in one word, and the exit status; nil while it goes on.
+  /// - Throws: ``LockError`` if the server does not store the record; the lock is unaffected.
   package func record(
     _ lock: Lock, held: Duration, keptFor kept: Duration, end: (cause: String, status: Int32)? = nil
   ) async throws {
@@ -23,7 +23,7 @@ extension Locker {
     }
   }
 
-  /// The records of keys, as far as there are any; of those without a record, nil.
+  /// The records of keys; nil for each key without a record.
   package func records(of keys: [String]) async throws -> [RunRecord?] {
     let names = ServerKeys(prefix: keyPrefix)
     let commands = keys.flatMap { key in
@@ -46,13 +46,13 @@ extension Locker {
 }
 
 extension Lock {
-  /// Why the last automatic extension failed, in words; nil if it did not.
+  /// Why the last automatic extension failed, in words; nil if it succeeded.
   package var extensionTrouble: String? { lease.trouble }
 
   /// Why the lock is lost, as the end of a sentence; nil if it is not.
   package var lossExplanation: String? { lease.lossExplanation }
 
-  /// Whether the lock ends at the time that ``LockOptions/maxHold`` sets, also if it is extended.
+  /// Whether the lock ends at the time that ``LockOptions/maxHold`` sets, even if it is extended.
   package var isLimitedByMaxHold: Bool {
     let state = lease.state
     return state.validUntil == state.holdEnd

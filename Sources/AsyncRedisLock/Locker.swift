@@ -1,6 +1,6 @@
 public import Logging
 
-/// Takes locks on one server, over one connection that any number of tasks share.
+/// Takes locks on one server, over one connection that any number of tasks can share.
 ///
 /// ```swift
 /// let locker = try await Locker(url: "redis://127.0.0.1:6379")
@@ -9,23 +9,23 @@ public import Logging
 /// }
 /// ```
 ///
-/// ``init(connectingLazilyTo:logger:)-(String,_)`` makes one without waiting for the server, for a service that has to
-/// start while the server is down.
+/// ``init(connectingLazilyTo:logger:)-(String,_)`` creates one without waiting for the server, for a service that
+/// has to start while the server is down.
 ///
-/// It works in the process that made it: in a child made by `fork(2)` every call throws `closed`, and nothing
-/// is said on the connection of the parent.
+/// A locker works only in the process that created it. After `fork(2)`, every call in the child throws `closed`
+/// and sends nothing on the parent's connection.
 public final class Locker: Sendable {
   package let coordinator: Coordinator
   package let keyPrefix: String
   private let lockOptions: LockOptions
 
-  /// A random identity, of 16 hexadecimal digits: others see it as ``LockHolder/lockerID``.
+  /// A random identity of 16 hexadecimal digits, which other clients see as ``LockHolder/lockerID``.
   public let id: String
 
-  /// Creates a locker for a server that has not been connected to.
+  /// Creates a locker that is not connected yet.
   ///
-  /// - Throws: ``LockError`` with the code `invalidOptions` for a bad configuration, `unreachable` if the system
-  ///   has no descriptor left.
+  /// - Throws: ``LockError`` with the code `invalidOptions` for a bad configuration, or `unreachable` if the
+  ///   system has no file descriptor left.
   init(
     _ configuration: LockerConfiguration, unconnectedOn machine: any Machine, reporter: Reporter
   ) throws(LockError) {
@@ -42,7 +42,7 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Creates a locker that keeps its locks in a store, which needs no connecting.
+  /// Creates a locker that keeps its locks in a store, which needs no connection.
   package init(
     _ configuration: LockerConfiguration, in store: any LockStore, storeID: String, logger: Logger
   ) {
@@ -64,14 +64,14 @@ public final class Locker: Sendable {
   ///   - key: The key to lock, as it is on the server; from 1 byte to 512 KiB, and not beginning with
   ///     ``LockerConfiguration/keyPrefix``.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
-  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
-  /// - Returns: The lock, held until it is released, lost, or nobody refers to its handle any more.
-  /// - Throws: ``LockError`` with the code `timeout` when somebody else held the lock for all of
-  ///   ``LockOptions/timeout``; `unreachable` when the server could not be reached for as long; `refused` when
-  ///   it kept refusing for as long, or at once where waiting cannot help; `tooManyWaiters` at once where
-  ///   ``LockerConfiguration/maxWaiters`` says so; `wouldDeadlock` when the task holds the key by `withLock`;
-  ///   `invalidKey`, `invalidOptions`, or `closed`. `CancellationError` when the task is cancelled. In every
-  ///   case no lock stays behind.
+  ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
+  /// - Returns: The lock, held until it is released, it is lost, or the last reference to its handle goes away.
+  /// - Throws: ``LockError``, or `CancellationError` if the task is cancelled. In every case, no lock stays
+  ///   behind. The code is `timeout` if another holder had the lock for all of ``LockOptions/timeout``, and
+  ///   `unreachable` if the server could not be reached for that long. It is `refused` if the server kept refusing
+  ///   for that long, or at once if waiting cannot help. It is `tooManyWaiters`, at once, if
+  ///   ``LockerConfiguration/maxWaiters`` tasks wait already. It is `wouldDeadlock` if the task holds the key by
+  ///   `withLock`. It can also be `invalidKey`, `invalidOptions` or `closed`.
   public func acquire(
     _ key: String, options: LockOptions? = nil, logger: Logger? = nil
   ) async throws -> Lock {
@@ -85,7 +85,7 @@ public final class Locker: Sendable {
   ///   - second: A further key to lock.
   ///   - others: More keys to lock; duplicates count once.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
-  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
+  ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
   /// - Returns: One lock for all keys.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``.
   public func acquire(
@@ -100,7 +100,7 @@ public final class Locker: Sendable {
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
-  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
+  ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
   /// - Returns: One lock for all keys.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``.
   public func acquire(
@@ -111,7 +111,7 @@ public final class Locker: Sendable {
     return try await takeWaiting(keys, options, logger)
   }
 
-  /// Waits for a lock, in a call that has been counted.
+  /// Waits for a lock, within a call that is already counted.
   func takeWaiting(
     _ keys: [String], _ options: LockOptions?, _ logger: Logger?
   ) async throws -> Lock {
@@ -123,16 +123,16 @@ public final class Locker: Sendable {
     return lock
   }
 
-  /// Takes a lock if nobody holds it, without waiting for a holder.
+  /// Takes a lock if it is free, without waiting for a holder.
   ///
-  /// The server has the smaller of the ttl and ``LockerConfiguration/operationTimeout`` to answer.
+  /// The server has to answer within the smaller of the ttl and ``LockerConfiguration/operationTimeout``.
   ///
   /// - Parameters:
   ///   - key: The key to lock, as it is on the server.
   ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
-  ///     ``LockOptions/timeout`` play no part.
-  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
-  /// - Returns: The lock, or nil when somebody else holds it.
+  ///     ``LockOptions/timeout`` have no effect.
+  ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
+  /// - Returns: The lock, or nil if another holder has it.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
     _ key: String, options: LockOptions? = nil, logger: Logger? = nil
@@ -140,14 +140,14 @@ public final class Locker: Sendable {
     try await acquireIfAvailable([key], options: options, logger: logger)
   }
 
-  /// Takes several locks if nobody holds any of them, without waiting for a holder.
+  /// Takes several locks if all of them are free, without waiting for a holder.
   ///
   /// - Parameters:
   ///   - keys: The keys to lock; duplicates count once.
   ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
-  ///     ``LockOptions/timeout`` play no part.
-  ///   - logger: Gets the messages about this lock, also those that come later; the locker's own if nil.
-  /// - Returns: One lock for all keys, or nil when somebody else holds one of them.
+  ///     ``LockOptions/timeout`` have no effect.
+  ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
+  /// - Returns: One lock for all keys, or nil if another holder has one of them.
   /// - Throws: As ``acquire(_:options:logger:)-(String,_,_)``, but never `timeout` or `wouldDeadlock`.
   public func acquireIfAvailable(
     _ keys: [String], options: LockOptions? = nil, logger: Logger? = nil
@@ -157,7 +157,7 @@ public final class Locker: Sendable {
     return try await takeIfAvailable(keys, options, logger)
   }
 
-  /// Takes a lock without waiting, in a call that has been counted.
+  /// Takes a lock without waiting, within a call that is already counted.
   func takeIfAvailable(
     _ keys: [String], _ options: LockOptions?, _ logger: Logger?
   ) async throws -> Lock? {
@@ -184,14 +184,14 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Makes a lock of the lease that a call gets, if any, and reports on that.
+  /// Turns the lease that a call gets, if any, into a lock, and reports it.
   func make(
     _ keys: LockKeys, _ options: LockOptions?, _ logger: Logger?, _ phase: LockError.Phase,
     by call: (Coordinator, LockOptions, AcquisitionTrace?) async throws -> Lease?
   ) async throws -> Lock? {
     var options = options ?? lockOptions
     try options.validate()
-    // What the server gets is what the validity is counted from.
+    // The validity is counted from the ttl that the server gets.
     options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
     let (reporter, start) = (coordinator.reporter, coordinator.clock.now)
     let trace = reporter.acquiring(keys.names, phase)
@@ -214,12 +214,12 @@ public final class Locker: Sendable {
 
   // MARK: Looking and intervening
 
-  /// Asks the server who holds a key, and who waits for it.
+  /// Asks the server for a key's holder and waiters.
   ///
   /// - Parameter key: The key, as it is on the server.
-  /// - Returns: The holder, the time left, and who waits; nil when the key is free.
-  /// - Throws: ``LockError`` with the code `unreachable` or `refused`, also for a key that is no lock;
-  ///   `invalidKey` or `closed`; `CancellationError` when the task is cancelled.
+  /// - Returns: The holder, the time left, and the waiters; nil if the key is free.
+  /// - Throws: ``LockError`` with the code `unreachable` or `refused`, also for a key that is no lock. The code
+  ///   can also be `invalidKey` or `closed`. If the task is cancelled, throws `CancellationError`.
   public func inspect(_ key: String) async throws -> LockStatus? {
     let name = try check([key]).names[0]
     return try await ask(.inspect, about: [name]) { store, deadline throws(StoreFailure) in
@@ -227,14 +227,15 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Takes a key from whoever holds it, and hands it to the first who waits; the holder notices at its next
-  /// extension, or at the end of its validity if it is not extended.
+  /// Takes a key from its holder, and hands it to the first waiter.
   ///
-  /// Until then two may believe that they hold the lock, so this is for holders that are known to be
+  /// The holder notices at its next extension, or at the end of its validity if it is not extended.
+  ///
+  /// Until then, two parties may believe that they hold the lock, so use this only if the holder is known to be
   /// gone. A key that holds no string is no lock and is left alone.
   ///
   /// - Parameter key: The key, as it is on the server.
-  /// - Returns: Who held the key, or nil when it was free.
+  /// - Returns: The former holder of the key, or nil if it was free.
   /// - Throws: As ``inspect(_:)``.
   @discardableResult
   public func forceRelease(_ key: String) async throws -> LockHolder? {
@@ -244,7 +245,7 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Asks the store, again while that makes sense, within the operation timeout.
+  /// Asks the store, and repeats that while it makes sense, within the operation timeout.
   func ask<Answer>(
     _ phase: LockError.Phase, about keys: [String],
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
@@ -267,21 +268,21 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Releases what is held, wakes who waits with an error of the code `closed`, and disconnects.
+  /// Releases all held locks, fails waiting calls with `closed`, and disconnects.
   ///
-  /// Bodies of `withLock` that run are cancelled, and `withLock` throws `closed`.
+  /// Running bodies of `withLock` are cancelled, and `withLock` throws `closed`.
   ///
-  /// Takes no longer than the operation timeout, and may be called twice.
+  /// Takes no longer than the operation timeout, and may be called again.
   public func close() async { await coordinator.close() }
 
-  /// Takes nothing new, wakes who waits with an error of the code `closed`, waits until what is held has been
-  /// released or lost, and closes.
+  /// Stops accepting calls, fails waiting calls with `closed`, and closes once every held lock has been released
+  /// or lost.
   ///
-  /// For a process that is about to end and lets its work come to an end first. Cancelling the task ends the
-  /// waiting, and the locker is closed at once.
+  /// Use it if the process is about to end and should finish its work first. Cancelling the task ends the wait,
+  /// and the locker is closed at once.
   ///
-  /// - Throws: ``LockError`` with the code `wouldDeadlock`, and nothing is closed, when the task itself holds a lock
-  ///   of this locker by `withLock`.
+  /// - Throws: ``LockError`` with the code `wouldDeadlock` if the task itself holds a lock of this locker by
+  ///   `withLock`; the locker then stays open.
   public func closeWhenReleased() async throws {
     try HeldLocks.current.checkNone(of: coordinator.extender.leases)
     await coordinator.closeWhenReleased()

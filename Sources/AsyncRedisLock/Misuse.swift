@@ -1,6 +1,6 @@
 public import Logging
 
-// What is often written at first. None of these does anything but say, at compile time, what to write.
+// Calls that are often written at first. Each of them only says, at compile time, what to write instead.
 
 extension Locker {
   /// Not available: the message says what to write.
@@ -126,10 +126,10 @@ extension LockError {
 }
 
 extension Optional where Wrapped == Lock {
-  /// Tells whether there is a handle, which is released as soon as nothing refers to it.
+  /// Tells whether there is a handle, which is released as soon as the last reference to it goes away.
   ///
-  /// In `if try await locker.acquireIfAvailable("key") != nil { … }` that is before the braces: the work would run without
-  /// the lock.
+  /// In `if try await locker.acquireIfAvailable("key") != nil { … }`, that is before the braces: the work would
+  /// run without the lock.
   @available(
     *, deprecated,
     message:

@@ -2,12 +2,15 @@ internal import AsyncRedisLock
 internal import Dispatch
 internal import Synchronization
 
-/// Counts what runs in the lockers of a server, or of all servers with the same clock, and lets a test wait until
-/// nothing does; as an executor it counts each task from the moment it is resumed until it is suspended again.
+/// Counts running work in the lockers of a server, or of all servers with the same clock.
+///
+/// A test can wait until nothing runs.
+///
+/// As an executor, it counts each task from the moment the task is resumed until it is suspended again.
 final class Activity: ActivityCounter {
   private struct State {
     var running = 0
-    /// How often something has begun or ended to run.
+    /// How often work has begun or ended.
     var changes = 0
     var settlers: [Signal] = []
   }
@@ -43,7 +46,7 @@ final class Activity: ActivityCounter {
 
   /// Waits until nothing runs, and something has run since there were `seen` changes.
   ///
-  /// - Returns: How often something has begun or ended to run.
+  /// - Returns: How often work has begun or ended.
   @discardableResult
   func settle(after seen: Int? = nil) async throws(CancellationError) -> Int {
     let signal = Signal()
@@ -58,7 +61,7 @@ final class Activity: ActivityCounter {
     return state.withLock { $0.changes }
   }
 
-  /// Whether nothing runs, and nothing has since there were `seen` changes.
+  /// Whether nothing runs, and nothing has run since there were `seen` changes.
   func isSettled(since seen: Int) -> Bool {
     state.withLock { $0.running == 0 && $0.changes == seen }
   }

@@ -1,7 +1,7 @@
 internal import AsyncRedisLock
 
 extension InMemoryServer {
-  /// What goes wrong between the lockers and a server in memory.
+  /// A fault between the lockers and a server in memory.
   public struct Fault: Sendable, Hashable {
     private enum Kind: Hashable {
       case none
@@ -15,24 +15,24 @@ extension InMemoryServer {
 
     private init(_ kind: Kind) { self.kind = kind }
 
-    /// It does what it is asked, and answers at once.
+    /// The server acts on requests, and answers at once.
     public static let none = Self(.none)
 
-    /// Nothing arrives, as if the network were cut; what is asked waits until its time is up.
+    /// Nothing arrives, as if the network were cut; requests wait until they time out.
     public static let unreachable = Self(.unreachable)
 
-    /// It does what it is asked, and no answer and no grant gets back.
+    /// The server acts on requests, but no answer and no grant gets back.
     public static let losingReplies = Self(.losingReplies)
 
-    /// It does what it is asked at once, and each answer takes this long to get back.
+    /// The server acts on requests at once, but each answer takes this long to get back.
     public static func delaying(by delay: Duration) -> Self { Self(.delaying(delay)) }
 
-    /// It answers everything with an error reply.
+    /// The server answers everything with an error reply.
     ///
     /// - Parameters:
     ///   - code: The first word of the reply, such as `NOPERM` or `LOADING`.
     ///   - message: The rest of the reply.
-    ///   - isTransient: Whether the locker asks again, as it does with `LOADING`, `BUSY` and the like.
+    ///   - isTransient: Whether the locker tries again, as it does after `LOADING`, `BUSY` and the like.
     /// - Returns: The fault.
     public static func refusing(
       _ code: String, message: String = "refused by the test", isTransient: Bool = false
@@ -40,7 +40,7 @@ extension InMemoryServer {
       Self(.refusing(code: code, message: "\(code) \(message)", isTransient: isTransient))
     }
 
-    /// Whether it does what it is asked.
+    /// Whether the server acts on requests.
     var acts: Bool { kind != .unreachable && refusal == nil }
 
     /// Whether answers get back.
@@ -49,7 +49,7 @@ extension InMemoryServer {
     /// How long an answer takes.
     var delay: Duration { if case .delaying(let delay) = kind { delay } else { .zero } }
 
-    /// What everything is answered with.
+    /// The failure that answers everything.
     var refusal: StoreFailure? {
       guard case .refusing(let code, let message, let isTransient) = kind else { return nil }
       return .refused(code: code, message: message, isTransient: isTransient)

@@ -15,8 +15,9 @@ extension InMemoryLockStore {
     server.state.withLock { $0.clients[client].listeners[claim.token] = listener }
   }
 
-  /// Goes on listening, for as long as the store lasts: word of a grant that is given back here later would
-  /// free the keys under their next holder.
+  /// Does nothing, since the store listens as long as it exists.
+  ///
+  /// If a later message about a grant were given back here, that would free the keys under their next holder.
   func stopListening(for claim: Claim) {}
 
   private func forget(_ token: String) {
@@ -102,7 +103,7 @@ extension InMemoryLockStore {
   ) {
     let (client, claim) = (client, release.claim)
     forget(claim.token)
-    // What would free the keys at once must not stand in for what lets them last.
+    // If the keys are kept until an instant, a clean-up, which frees them at once, must not replace the release.
     let remedy = release.keptUntil == nil ? cleanUp(claim, until: release.keysLastUntil) : nil
     server.submit(
       InMemoryRequest(from: client, by: deadline, isPersistent: true, remedy: remedy) {

@@ -121,7 +121,7 @@ final class InMemoryLockStore: LockStore {
     }.get()
   }
 
-  /// What gives a claim back of which nobody knows whether it was granted.
+  /// Makes the request that undoes a claim with an unknown outcome.
   func cleanUp(_ claim: Claim, until end: Instant) -> @Sendable () -> InMemoryRequest {
     let client = client
     return { .cleaningUp(claim, of: client, until: end) }

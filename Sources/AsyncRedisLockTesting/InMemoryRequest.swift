@@ -1,19 +1,19 @@
 internal import AsyncRedisLock
 internal import Synchronization
 
-/// Something that a client asks the server in memory: done at most once, and answered once.
+/// A client's request to the server in memory: done at most once, and answered once.
 final class InMemoryRequest: Sendable {
-  /// Does what is asked; what it returns brings the answer.
+  /// Does what the request asks for; the closure that it returns delivers the answer.
   typealias Act = @Sendable (inout ServerMemory, Instant) -> @Sendable () -> Void
 
   let client: Int
   let deadline: Instant
-  /// Whether it is asked again and again while the server refuses.
+  /// Whether the request is repeated while the server refuses it.
   let isPersistent: Bool
   let act: Act
-  /// What takes it back, or does it later, when it has no answer.
+  /// Makes the request that undoes this one, or does it later, if it has no answer.
   let remedy: (@Sendable () -> InMemoryRequest)?
-  /// Whether somebody wants to know what became of it.
+  /// Whether a caller waits for the outcome.
   let hasCaller: Bool
   private let fail: @Sendable (StoreFailure) -> Void
   private let isOver = Atomic<Bool>(false)
@@ -34,13 +34,13 @@ final class InMemoryRequest: Sendable {
 
   var hasEnded: Bool { isOver.load(ordering: .acquiring) }
 
-  /// Ends the request; false when it had ended before.
+  /// Ends the request; returns false if it had ended before.
   func end() -> Bool { !isOver.exchange(true, ordering: .acquiringAndReleasing) }
 
-  /// Says that there is no answer.
+  /// Reports that there is no answer.
   func fail(_ failure: StoreFailure) { fail(failure) as Void }
 
-  /// Gives a claim back of which nobody knows whether it was granted.
+  /// Makes the request that undoes a claim with an unknown outcome.
   static func cleaningUp(_ claim: Claim, of client: Int, until end: Instant) -> InMemoryRequest {
     InMemoryRequest(from: client, by: end, isPersistent: true, hasCaller: false) { memory, _ in
       let (keys, token) = memory.numbers(of: claim, client: client)

@@ -2,7 +2,7 @@ public import AsyncRedisLock
 internal import Synchronization
 
 extension InMemoryServer {
-  /// Asks the server, as far as it can be reached.
+  /// Sends the server a request, as far as the server can be reached.
   func submit(_ request: InMemoryRequest) {
     enum Fate {
       case none
@@ -11,7 +11,7 @@ extension InMemoryServer {
       case fail(StoreFailure)
     }
     let fate: Fate = state.withLock { state in
-      // Its caller was cancelled meanwhile, and what takes it back may have been here.
+      // Its caller was cancelled meanwhile, and the request that undoes it may have been here.
       guard !request.hasEnded else { return .none }
       let client = state.clients[request.client]
       if client.isStopped, !request.isPersistent { return .fail(.closed) }
@@ -19,7 +19,7 @@ extension InMemoryServer {
         return .fail(refusal)
       }
       let canAct = client.fault.acts
-      // Closing waits for no answer that needs the clock to go on.
+      // Closing waits for no answer that needs the clock to advance.
       if client.isStopped, !canAct, request.hasCaller { return .fail(.closed) }
       let fault = client.isStopped ? .none : client.fault
       state.askedCount += 1
@@ -35,10 +35,11 @@ extension InMemoryServer {
     }
   }
 
-  /// Does what is asked, and lets the answer get back if it can.
+  /// Does what a request asks for, and lets the answer get back if it can.
   private func act(_ request: InMemoryRequest, _ fault: Fault) {
     let now = time.now
-    // Whoever gives it up ends it first and takes it back then: so that is done before or comes behind.
+    // A caller that gives the request up ends it first and then undoes it: so this runs before that, or not at
+    // all.
     let answer = perform { request.hasEnded ? nil : request.act(&$0, now) }
     guard let answer else { return }
     let bring: @Sendable () -> Void = { [self] in if finish(request) { answer() } }
@@ -54,7 +55,7 @@ extension InMemoryServer {
     watch(request)
   }
 
-  /// Sees to it that a request fails when its time is up.
+  /// Makes sure that a request fails when its time is up.
   private func watch(_ request: InMemoryRequest) {
     setTimer(of: request, for: request.deadline) { [self] in
       guard finish(request) else { return }
@@ -63,7 +64,7 @@ extension InMemoryServer {
     }
   }
 
-  /// Does something at an instant, unless the request has ended by then.
+  /// Runs an action at an instant, unless the request has ended by then.
   private func setTimer(
     of request: InMemoryRequest, for instant: Instant, _ body: @escaping @Sendable () -> Void
   ) {
@@ -74,7 +75,7 @@ extension InMemoryServer {
     if !isKept { timer.cancel() }
   }
 
-  /// Gives a request up; false when it has been answered.
+  /// Gives a request up; returns false if it has been answered.
   @discardableResult
   func abandon(_ request: InMemoryRequest, because failure: StoreFailure) -> Bool {
     guard finish(request) else { return false }
@@ -96,7 +97,7 @@ extension InMemoryServer {
 
   // MARK: Clients
 
-  /// Lets a locker in; it is not stopped, and told of grants.
+  /// Admits a locker, which is not stopped and hears of grants.
   func admit(_ id: String) -> Int {
     state.withLock { state in
       state.clients.append(Client(id: id, fault: state.fault))
@@ -104,25 +105,25 @@ extension InMemoryServer {
     }
   }
 
-  /// Fails what a client has asked, and refuses what comes later, but for what gives back.
+  /// Fails a client's requests, and refuses later ones, except those that give back.
   func stop(_ client: Int) {
     let asked = state.withLock { state in
       state.clients[client].isStopped = true
       return state.outstanding.values.filter { $0.request.client == client }
     }
     for asked in asked where asked.request.hasCaller {
-      // An answer that is under way still arrives: closing does not wait for the clock to go on.
+      // An answer that is under way still arrives: closing does not wait for the clock to advance.
       if let answer = asked.answer {
         answer()
       } else if !(asked.hasActed && asked.isHeard) {
         abandon(asked.request, because: .closed)
-      }  // Else whoever acts on it brings the answer just now.
+      }  // Else the task that acts on it delivers the answer just now.
     }
   }
 
-  /// Treats what lockers ask in another way; the request that has to be done before, if there is one.
+  /// Sets how requests of lockers are treated; returns the request that has to be done first, if there is one.
   ///
-  /// What is asked meanwhile comes behind those that have waited, as on one connection.
+  /// Requests that arrive meanwhile come behind those that have waited, as on one connection.
   private func set(_ fault: Fault, towards locker: Locker?) -> InMemoryRequest? {
     let (request, deaf) = state.withLock { state in
       var deaf: [@Sendable (Notice) -> Void] = []
@@ -149,16 +150,16 @@ extension InMemoryServer {
       }
       return (nil, deaf)
     }
-    // Grants may have been made that they were not told of.
+    // The lockers may have missed messages about grants.
     for listener in deaf { listener(.mayHaveMissed) }
     return request
   }
 
-  /// Treats what a locker asks in another way from now on.
+  /// Changes how a locker's requests are treated from now on.
   ///
   /// - Parameters:
-  ///   - fault: How to treat it.
-  ///   - locker: The locker; all of them, and those that come later, if nil.
+  ///   - fault: How to treat them.
+  ///   - locker: The locker; if nil, all lockers, including later ones.
   public func simulate(_ fault: Fault, for locker: Locker? = nil) {
     while let request = set(fault, towards: locker) { act(request, fault) }
   }

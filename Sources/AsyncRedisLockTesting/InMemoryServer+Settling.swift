@@ -1,9 +1,9 @@
 extension InMemoryServer {
   /// Starts a task that ``settle()`` waits for, also before its first call and between its calls.
   ///
-  /// The task counts as running from now on, except while it is suspended: in a call that waits, on a
-  /// ``ManualClock``, or anywhere else. The child tasks it starts are counted as well. What it does on an actor with
-  /// an executor of its own, such as the main actor, is counted only within calls on a locker.
+  /// The task counts as running from now on, except while it is suspended: in a waiting call, on a
+  /// ``ManualClock``, or anywhere else. Its child tasks count, too. On an actor with an executor of its own, such
+  /// as the main actor, only its calls on a locker count.
   ///
   /// ```swift
   /// let attempt = server.startTask { try await locker.acquire("key") }
@@ -18,33 +18,33 @@ extension InMemoryServer {
     Task(executorPreference: activity) { try await operation() }
   }
 
-  /// Waits until nothing can happen in the lockers of this server without time, a release, or an answer.
+  /// Waits until only time, a release, or an answer can make anything happen in the lockers of this server.
   ///
-  /// Every call in progress is parked then: until an instant, until a lock is granted, or until an answer comes that
-  /// is due later. Every body of a `withLock`, and every task of ``startTask(_:)``, is suspended or has ended, and the
-  /// logger has got every message. Lockers on other servers with the same ``ManualClock`` count, too.
+  /// Every call in progress is then parked: until an instant, a grant, or a delayed answer. Every body of a
+  /// `withLock` and every task of ``startTask(_:)`` is suspended or has ended, and the logger has every message.
+  /// Lockers on other servers with the same ``ManualClock`` count, too.
   ///
-  /// A task that was started otherwise may not have made its call yet; ``waitForTasks(_:waitingFor:)`` waits for
+  /// A task that was started differently may not have made its call yet; ``waitForTasks(_:waitingFor:)`` waits for
   /// that. What such a task does between two calls is not counted.
   ///
-  /// - Throws: `CancellationError` when the task is cancelled.
+  /// - Throws: `CancellationError` if the task is cancelled.
   public func settle() async throws(CancellationError) { try await activity.settle() }
 
   /// Waits until at least so many tasks wait for a key, and settles.
   ///
-  /// For tasks that are started by the code under test, and not by ``startTask(_:)``.
+  /// Use it for tasks that the code under test starts; for others, use ``startTask(_:)``.
   ///
   /// - Parameters:
   ///   - count: How many tasks.
-  ///   - key: The key, alone or among others of a call.
-  /// - Throws: `CancellationError` when the task is cancelled.
+  ///   - key: The key, alone or among other keys of a call.
+  /// - Throws: `CancellationError` if the task is cancelled.
   public func waitForTasks(
     _ count: Int = 1, waitingFor key: String
   ) async throws(CancellationError) {
     var seen: Int?
     while true {
       let changes = try await activity.settle(after: seen)
-      // A task that has come since then may not be parked yet.
+      // A task that has arrived since then may not be parked yet.
       if taskCount(waitingFor: key) >= count, activity.isSettled(since: changes) { return }
       seen = changes
     }

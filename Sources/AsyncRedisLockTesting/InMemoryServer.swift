@@ -1,7 +1,7 @@
 public import AsyncRedisLock
 internal import Synchronization
 
-/// What lockers in memory have in place of a server: the keys, who holds them, and who waits for them.
+/// A server in memory for lockers in tests: it has the keys, their holders and their waiters.
 ///
 /// Lockers on the same server exclude each other as if they were in different processes.
 ///
@@ -14,24 +14,24 @@ public final class InMemoryServer: Sendable {
   struct State {
     var memory = ServerMemory()
     var clients: [Client] = []
-    /// What has been asked and not been answered.
+    /// The requests without an answer.
     var outstanding: [ObjectIdentifier: Asked] = [:]
     var askedCount = 0
-    /// How lockers are treated that come later.
+    /// How requests of later lockers are treated.
     var fault = Fault.none
   }
 
   /// A request that has not been answered.
   struct Asked {
     let request: InMemoryRequest
-    /// Its place in the order in which they came.
+    /// Its place in the order of arrival.
     let number: Int
     var hasActed: Bool
-    /// Whether the answer gets back, if it has been acted on.
+    /// Whether the answer gets back, once the server has acted on the request.
     var isHeard: Bool
-    /// Brings the answer; nil as long as there is none, and when it is lost.
+    /// Delivers the answer; nil until there is one, and if it is lost.
     var answer: (@Sendable () -> Void)?
-    /// What brings its answer later, and fails it when its time is up.
+    /// The timers that deliver its answer later, and fail it when its time is up.
     var timers: [OneShot] = []
   }
 
@@ -39,7 +39,7 @@ public final class InMemoryServer: Sendable {
   struct Client {
     /// The identity of the locker.
     let id: String
-    /// Lives as long as the locker and all its locks.
+    /// The locker's coordinator, which lives as long as the locker and all its locks.
     weak var coordinator: Coordinator?
     var fault: Fault
     var listeners: [String: @Sendable (Notice) -> Void] = [:]
@@ -51,9 +51,9 @@ public final class InMemoryServer: Sendable {
   let state = Locked(State())
   private let start: Instant
 
-  /// Creates a server that holds nothing.
+  /// Creates a server without locks.
   ///
-  /// - Parameter clock: What ttl and timeouts are counted by; the machine's time if nil.
+  /// - Parameter clock: The clock for ttl and timeouts; the machine's time if nil.
   public init(clock: ManualClock? = nil) {
     activity = clock?.timeline.activity ?? Activity()
     time = LockClock(clock?.timeline, activity: activity)
@@ -65,14 +65,14 @@ public final class InMemoryServer: Sendable {
   /// The keys that are locked, sorted.
   public var lockedKeys: [String] { look { $0.lockedKeys } }
 
-  /// Who holds a key; nil when it is free.
+  /// The holder of a key; nil if it is free.
   public func holder(of key: String) -> LockHolder? {
     look { $0.holder(of: key) }.map(LockHolder.init(value:))
   }
 
-  /// How many tasks are in a call that wants to lock a key, and do not have it.
+  /// How many tasks are in a call for a lock on a key, and do not have it yet.
   ///
-  /// - Parameter key: The key, alone or among others of a call.
+  /// - Parameter key: The key, alone or among other keys of a call.
   /// - Returns: The number of tasks, of all lockers.
   public func taskCount(waitingFor key: String) -> Int {
     coordinators.reduce(0) { $0 + $1.waiterCount(of: key) }
@@ -89,7 +89,7 @@ public final class InMemoryServer: Sendable {
 
   // MARK: Being asked
 
-  /// Does something, and tells those whom it gave a key.
+  /// Runs an action, and tells the waiters that got a key from it.
   func perform<Answer>(_ body: (inout ServerMemory) -> sending Answer) -> sending Answer {
     let (answer, grants) = state.withLock { state in
       state.memory.setTime(start.duration(to: time.now))

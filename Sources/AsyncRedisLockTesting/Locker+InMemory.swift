@@ -3,13 +3,13 @@ public import Logging
 internal import Synchronization
 
 extension Locker {
-  /// Creates a locker without a server, for tests, that has its locks to itself.
+  /// Creates a locker without a server, for tests, which shares its locks with no other locker.
   ///
   /// - Parameters:
-  ///   - clock: What ttl and timeouts are counted by; the machine's time if nil.
+  ///   - clock: The clock for ttl and timeouts; the machine's time if nil.
   ///   - configuration: As for ``inMemory(on:configuration:logger:)``.
-  ///   - logger: Gets what the logger of a locker with a server gets.
-  /// - Returns: A locker that does all that one with a server does.
+  ///   - logger: The logger, which gets the same messages as with a server.
+  /// - Returns: A locker that behaves like one with a server.
   public static func inMemory(
     clock: ManualClock? = nil, configuration: LockerConfiguration = .init(),
     logger: Logger = Logger(label: "async-redis-lock")
@@ -20,11 +20,11 @@ extension Locker {
   /// Creates a locker without a server, for tests.
   ///
   /// - Parameters:
-  ///   - server: What it shares its locks with.
-  ///   - configuration: Checked as for a locker with a server: a bad value ends the test. What only says how to
-  ///     reach a server plays no part.
-  ///   - logger: Gets what the logger of a locker with a server gets.
-  /// - Returns: A locker that does all that one with a server does.
+  ///   - server: The server that holds its locks.
+  ///   - configuration: Checked as for a locker with a server: a bad value ends the test. Options that only say
+  ///     how to reach a server have no effect.
+  ///   - logger: The logger, which gets the same messages as with a server.
+  /// - Returns: A locker that behaves like one with a server.
   public static func inMemory(
     on server: InMemoryServer, configuration: LockerConfiguration = .init(),
     logger: Logger = Logger(label: "async-redis-lock")
@@ -43,9 +43,9 @@ extension Locker {
 }
 
 extension InMemoryServer {
-  /// Takes a lock away from whoever holds it, who is told at once, and hands it to the first who waits.
+  /// Takes a lock away from its holder, which is told at once, and hands it to the first waiter.
   ///
-  /// - Parameter key: The key; nothing happens when it is free.
+  /// - Parameter key: The key; if it is free, nothing happens.
   public func loseLock(on key: String) {
     let (former, next) = perform { memory in
       let former = memory.holder(of: key)

@@ -2,9 +2,9 @@ internal import AsyncRedisLock
 
 /// A clock that stands still until a test advances it.
 ///
-/// Lockers in memory that are made with it count their leases by it: what is due while it advances, such as an
-/// extension, the end of a ttl or of a timeout, has happened when ``advance(by:)`` returns, and so has what their
-/// calls do because of it.
+/// Lockers in memory that are created with the clock time their leases by it. When ``advance(by:)`` returns,
+/// everything due has happened, such as an extension or the end of a ttl or a timeout. So has what their calls do
+/// because of it.
 ///
 /// ```swift
 /// let clock = ManualClock()
@@ -14,9 +14,9 @@ internal import AsyncRedisLock
 /// #expect(lock.lossReason == .expired)
 /// ```
 public final class ManualClock: Clock {
-  /// A point in the time of a clock.
+  /// An instant on a manual clock.
   public struct Instant: InstantProtocol {
-    /// The time since the clock was made.
+    /// The time since the clock was created.
     public let offset: Duration
 
     fileprivate init(offset: Duration) { self.offset = offset }
@@ -39,31 +39,31 @@ public final class ManualClock: Clock {
   /// The present instant.
   public var now: Instant { Instant(offset: timeline.offset) }
 
-  /// The clock can be set to any instant.
+  /// One nanosecond: the clock can be set to any instant.
   public var minimumResolution: Duration { .nanoseconds(1) }
 
   /// Waits until the clock has been advanced to an instant.
   ///
-  /// - Throws: `CancellationError` when the task is cancelled.
+  /// - Throws: `CancellationError` if the task is cancelled.
   public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
     let signal = Signal()
     let timer = timeline.makeTimer { signal.fire() }
     defer { timer.cancel() }
     timer.set(for: timeline.start + deadline.offset)
-    // Counted as running as soon as the time has come, on its way to where the task runs, too.
+    // Counted as running as soon as its time has come, even on its way to the task's executor.
     timeline.activity.begin()
     defer { timeline.activity.end() }
     try await signal.wait(countedBy: timeline.activity)
   }
 
-  /// Lets time pass, and all that becomes due happen in its order.
+  /// Lets time pass, and lets due events happen in their order.
   ///
-  /// Before the first, between any two, and behind the last of what is due, the servers with this clock settle, as by
-  /// ``InMemoryServer/settle()``: what a call does next is asked at the instant at which the call was woken. Advances
-  /// by several tasks at once add up.
+  /// Before the first event, between any two, and after the last, the servers with this clock settle, as by
+  /// ``InMemoryServer/settle()``. So the next request of a call is made at the instant at which the call was
+  /// woken. If several tasks advance the clock at once, their advances add up.
   ///
-  /// - Parameter duration: Not negative.
-  /// - Throws: `CancellationError` when the task is cancelled; some of the time may have passed then.
+  /// - Parameter duration: How far to advance; not negative.
+  /// - Throws: `CancellationError` if the task is cancelled; some of the time may have passed by then.
   public func advance(by duration: Duration) async throws(CancellationError) {
     precondition(duration >= .zero, "time does not go back")
     let end = timeline.beginAdvance(by: duration)

@@ -1,7 +1,7 @@
 internal import AsyncRedisLock
 internal import Synchronization
 
-/// Something to be done once, at an instant, unless it is cancelled before; it lives until then by itself.
+/// An action to run once, at an instant, unless it is cancelled before; it keeps itself alive until then.
 final class OneShot: Sendable {
   private let timer = Locked<(any WakeTimer)?>(nil)
 

@@ -2,7 +2,7 @@ internal import AsyncRedisLock
 
 /// A simulated server whose keys and tokens have names.
 struct ServerMemory {
-  /// A key that somebody who waited was given, with its fencing tokens.
+  /// A key that a waiter was given, with its fencing tokens.
   struct Grant {
     let client: Int
     let claim: Claim
@@ -10,14 +10,14 @@ struct ServerMemory {
   }
 
   var server = SimulatedServer(keyCount: 0)
-  // By their bytes, as the server compares.
+  // Compared by their bytes, as on the server.
   private var keys: [[UInt8]: Int] = [:]
   private var keyNames: [String] = []
   private var tokens: [[UInt8]: Int] = [:]
   private var tokenNames: [Int: String] = [:]
   private var tokenCount = 0
 
-  /// Above this many, tokens that are of no use any more are forgotten.
+  /// With more tokens than this, those of no further use are forgotten.
   private static let mostTokens = 4096
 
   /// Sets the time, counted from the start of the server.
@@ -26,10 +26,10 @@ struct ServerMemory {
     server.time = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
   }
 
-  /// How many milliseconds a key is to live.
+  /// How many milliseconds a key lives.
   ///
-  /// The server counts the last of them as a part of its life; here a key is free as soon as a test has let its
-  /// whole time pass.
+  /// On the server, a key still lives in the last of its milliseconds; here it is free as soon as a test has let
+  /// its whole time pass.
   static func life(_ time: Duration) -> Int64 {
     max((time - .nanoseconds(1)).wholeMilliseconds, 0)
   }
@@ -65,7 +65,7 @@ struct ServerMemory {
 
   func name(of token: Int) -> String { tokenNames[token] ?? "" }
 
-  /// Forgets the tokens that neither hold a key nor wait for one.
+  /// Forgets tokens that neither hold a key nor wait for one.
   private mutating func forgetTokens() {
     var used: Set<Int> = []
     for lock in server.locks {
@@ -86,7 +86,7 @@ struct ServerMemory {
 
   mutating func holder(of key: String) -> String? { server.value(number(of: key)).map(name) }
 
-  /// Who holds a key, and for how long.
+  /// The holder of a key, and the time left.
   mutating func state(of key: Int) -> KeyState {
     KeyState(
       holder: server.value(key).map(name),
@@ -95,10 +95,10 @@ struct ServerMemory {
 
   // MARK: Grants
 
-  /// What was granted by the last command.
+  /// Takes out the grants of the last command.
   mutating func takeGrants() -> [Grant] {
     defer { server.messages = [] }
-    // A number of 0 tells of a key that is kept for a claim until it has all of them.
+    // A number of 0 tells of a key that is reserved for a claim until it has all of its keys.
     return server.messages.filter { $0.first > 0 }.map { message in
       Grant(
         client: SimulatedServer.locker(of: message.token),

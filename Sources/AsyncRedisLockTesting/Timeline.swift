@@ -2,7 +2,7 @@ package import AsyncRedisLock
 internal import Dispatch
 internal import Synchronization
 
-/// The time of a ``ManualClock``, and the timers that are set in it.
+/// The time of a ``ManualClock``, and the timers set in it.
 package final class Timeline: ManualTime {
   private struct Alarm {
     let due: Instant
@@ -13,13 +13,14 @@ package final class Timeline: ManualTime {
     var now: Instant
     var alarms: [Int: Alarm] = [:]
     var timerCount = 0
-    /// How many tasks advance the time, and to where.
+    /// How many tasks advance the time, and to which instant.
     var advanceCount = 0
     var goal: Instant
 
-    /// Takes out what is due first by an instant, and sets the time to that; to the end, if nothing is.
+    /// Takes out the first alarm due by an instant, and sets the time to it; to the instant itself, if none is
+    /// due.
     ///
-    /// In one step, so that what is set meanwhile for a time before the end is noticed to be due.
+    /// In one step, so that a timer set meanwhile for an earlier time is found to be due.
     mutating func next(by end: Instant) -> Alarm? {
       let first = alarms.min { ($0.value.due, $0.key) < ($1.value.due, $1.key) }
       guard let (id, alarm) = first, alarm.due <= end else {
@@ -35,7 +36,7 @@ package final class Timeline: ManualTime {
   package let start: Instant
   let activity = Activity()
   private let state: Locked<State>
-  /// Where handlers run, one at a time.
+  /// The queue that runs handlers, one at a time.
   private let queue = DispatchQueue(label: "async-redis-lock.manual-clock")
 
   package init() {
@@ -56,7 +57,7 @@ package final class Timeline: ManualTime {
     return Timer(id: id, timeline: self, handler: handler)
   }
 
-  /// Notes that a task advances the time; returns to where.
+  /// Notes that a task advances the time; returns the target.
   func beginAdvance(by duration: Duration) -> Instant {
     state.withLock { state in
       if state.advanceCount == 0 { state.goal = state.now }
@@ -69,7 +70,9 @@ package final class Timeline: ManualTime {
   /// Notes that a task no longer advances the time.
   func endAdvance() { state.withLock { $0.advanceCount -= 1 } }
 
-  /// Sets the time to what is due next by an instant, and has that happen; to the instant, and false, if nothing is.
+  /// Sets the time to the next alarm due by an instant, and fires it.
+  ///
+  /// If none is due, sets the time to the instant and returns false.
   func fireNext(by end: Instant) -> Bool {
     queue.sync {
       guard let alarm = state.withLock({ $0.next(by: end) }) else { return false }
@@ -78,7 +81,7 @@ package final class Timeline: ManualTime {
     }
   }
 
-  /// Has all that is due by now happen.
+  /// Fires all alarms that are due by now.
   private func fireOverdue() {
     while let alarm = state.withLock({ $0.next(by: $0.now) }) { alarm.handler() }
     activity.end()
@@ -96,7 +99,7 @@ package final class Timeline: ManualTime {
 
   private func cancel(_ id: Int) { state.withLock { $0.alarms[id] = nil } }
 
-  /// A timer that rings when the time is advanced to what it is set for.
+  /// A timer that fires when the time is advanced to its instant.
   private final class Timer: WakeTimer {
     private let id: Int
     private let timeline: Timeline

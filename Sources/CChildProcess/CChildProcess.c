@@ -19,7 +19,7 @@
 extern char **environ;
 
 static int set_foreground(int terminal, pid_t group) {
-  // Otherwise the system would stop a process of the background for it.
+  // Otherwise the system would stop a background process for it.
   sigset_t blocked, former;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGTTOU);
@@ -34,7 +34,7 @@ static int set_foreground(int terminal, pid_t group) {
 int child_process_lend_terminal(int terminal) { return set_foreground(terminal, child_process_group()); }
 
 int child_process_take_terminal_back(int terminal) {
-  // After bg it is another job's.
+  // After bg, it belongs to another job.
   if (tcgetpgrp(terminal) != child_process_group()) return 0;
   return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
@@ -44,11 +44,11 @@ void child_process_stop_job(void) {
   sigset_t own, blocked;
   sigemptyset(&own);
   sigaddset(&own, SIGTSTP);
-  // The others first. Sent to the whole process, it might be taken by whoever waits for signals.
+  // The others first. A signal to the whole process might be taken by a thread that waits for signals.
   sigaction(SIGTSTP, &ignore, &former);
   kill(0, SIGTSTP);
-  // Drops what stays pending when the first thread blocks signals right now, for example to start another: this
-  // process would stop twice.
+  // If the first thread blocks signals right now, for example to start another, a signal stays pending. It is
+  // dropped here, or this process would stop twice.
   sigaction(SIGTSTP, &ignore, NULL);
   sigaction(SIGTSTP, &stop, NULL);
   pthread_sigmask(SIG_UNBLOCK, &own, &blocked);
@@ -72,7 +72,7 @@ void child_process_signal_job(int number) {
 
 void child_process_end_by(int number) {
   if (child_process_was_ignored(number)) return;
-  // No core of this program, which has not crashed.
+  // No core dump of this program, which has not crashed.
   struct rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
   sigset_t own;
@@ -83,7 +83,7 @@ void child_process_end_by(int number) {
   raise(number);
 }
 
-/// Whether a variable of the environment is one of the additions, by its name.
+/// Whether one of the additions replaces a variable of the environment, by its name.
 static int is_replaced(const char *variable, char *const *additions) {
   size_t length = strcspn(variable, "=");
   for (; *additions; additions++)
@@ -91,8 +91,8 @@ static int is_replaced(const char *variable, char *const *additions) {
   return 0;
 }
 
-/// The environment of this process, in its order and with all that is odd about it, and what is added; NULL with
-/// `errno` when there is no memory. To be freed.
+/// Returns the environment of this process, in its order and with all its oddities, plus the additions; NULL with
+/// `errno` if there is no memory. The caller frees it.
 static char **make_environment(char *const *additions) {
   size_t count = 1;
   for (char **variable = environ; *variable; variable++) count++;
@@ -130,9 +130,9 @@ int child_process_fits(const struct child_process_order *order) {
   return most < 0 || size <= (size_t)most;
 }
 
-/// Waits until a child has begun its command or says why it cannot; whether it was stopped before.
+/// Waits until a child has begun its command or reports why it cannot; returns whether it was stopped before.
 ///
-/// One that is stopped meanwhile would neither begin nor be noticed: it goes on, to be stopped later.
+/// A child that is stopped meanwhile would neither begin nor be noticed: it is continued, to be stopped later.
 static int wait_for_start(pid_t child, int report) {
   int was_stopped = 0, ready;
   struct pollfd entry = {.fd = report, .events = POLLIN};
@@ -145,17 +145,17 @@ static int wait_for_start(pid_t child, int report) {
   return was_stopped;
 }
 
-/// What the child does; nothing in it may allocate memory or take a lock, since the parent has threads.
+/// Runs in the child. Nothing in it may allocate memory or take a lock, since the parent has threads.
 static void run(const struct child_process_order *order, char **environment, pid_t parent, pid_t parent_group) {
 #ifdef __linux__
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
 #endif
-  // It may have ended before the signal was asked for.
+  // The parent may have ended before the signal was requested.
   if (getppid() != parent) {
     errno = ESRCH;
     return;
   }
-  // Not when the job was put into the background while it waited.
+  // Not if the job was put into the background while it waited.
   int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == parent_group;
   if (setpgid(0, child_process_group()) != 0) return;
   setpriority(PRIO_PROCESS, 0, child_process_own_nice());
@@ -177,11 +177,11 @@ pid_t child_process_start(const struct child_process_order *order) {
   }
   fcntl(report[0], F_SETFD, FD_CLOEXEC);
   fcntl(report[1], F_SETFD, FD_CLOEXEC);
-  // What arrives before the child has its own dispositions would go to handlers of the parent.
+  // Signals that arrive before the child has its own dispositions would go to handlers of the parent.
   sigset_t all, former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
-  // The child's own group is set by whoever comes first.
+  // The parent and the child both set the child's group; either may come first.
   pid_t parent = getpid(), parent_group = getpgrp();
   pid_t child = fork();
   if (child == 0) {
@@ -196,7 +196,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   free(environment);
   if (child > 0) {
     child_process_note(child);
-    // Here as well: nobody knows which of both comes first.
+    // Here as well, since either process may come first.
     setpgid(child, child_process_group());
     int was_stopped = wait_for_start(child, report[0]);
     ssize_t count;
@@ -220,7 +220,7 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
   change->ending_signal = change->stopping_signal = 0;
   change->guardian = child_process_guardian_runs;
   for (;;) {
-    // The child stays as it is, so that its id cannot become another's meanwhile.
+    // The child stays unreaped, so that its id is not reused meanwhile.
     info.si_pid = 0;
     int result = waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT);
     if (result < 0 && errno == EINTR) continue;
@@ -229,12 +229,12 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     pid_t other = info.si_pid;
     int is_ended = info.si_code != CLD_STOPPED, is_guardian = child_process_is_guardian(other);
     if (is_guardian && is_ended && !child_process_guardian_is_expendable())
-      // Before it is reaped, since its number is that of the group.
+      // Before it is reaped, since its number is also the group's.
       change->guardian =
           child_process_guardian_restart() == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
-    // Stopped, it could not end the command.
+    // If stopped, it could not end the command.
     if (is_guardian && !is_ended) kill(other, SIGCONT);
-    // Else an orphan; that one was stopped is of no interest.
+    // Else an orphan; whether that was stopped is of no interest.
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
     if (change->guardian != child_process_guardian_runs) return 0;
   }
@@ -242,7 +242,7 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;
   change->ending_signal = info.si_code != CLD_EXITED && !is_stopped ? info.si_status : 0;
   change->stopping_signal = is_stopped ? info.si_status : 0;
-  // That it was stopped is told once.
+  // A stop is reported once.
   if (is_stopped) waitid(P_PID, child, &info, WSTOPPED | WNOHANG);
   return 0;
 }

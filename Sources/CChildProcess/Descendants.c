@@ -12,7 +12,7 @@
 
 enum { most_processes = 4096 };
 
-/// The parent of a process, and its state; 0 when it is gone.
+/// Returns the parent of a process, and its state; 0 if it is gone.
 static pid_t parent_of(pid_t process, char *state) {
   char path[64], line[512];
   snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
@@ -21,7 +21,7 @@ static pid_t parent_of(pid_t process, char *state) {
   size_t length = fread(line, 1, sizeof line - 1, file);
   fclose(file);
   line[length] = 0;
-  // The name in parentheses may hold anything, also parentheses.
+  // The name in parentheses may contain anything, even parentheses.
   char *end = NULL;
   for (char *c = line; *c; c++)
     if (*c == ')') end = c;
@@ -29,7 +29,7 @@ static pid_t parent_of(pid_t process, char *state) {
   return end && sscanf(end + 1, " %c %d", state, &parent) == 2 ? parent : 0;
 }
 
-/// Whether a process descends from this one, by way of others but the guardian.
+/// Whether a process descends from this one, through processes other than the guardian.
 static int descends(pid_t process) {
   char state;
   for (int depth = 0; depth < 256 && process > 1; depth++) {
@@ -51,7 +51,8 @@ static pid_t signal_descendants(pid_t child, int signal) {
     if (process <= 1 || process == getpid() || child_process_is_guardian(process) || !parent_of(process, &state) ||
         state == 'Z')
       continue;
-    // The command's group has got the signal, as far as it may; a second one would be too much for some handlers.
+    // The command's group has received the signal, where allowed; a second one would be too much for some
+    // handlers.
     int is_told = process == child || getpgid(process) == child_process_group();
     if (!is_told && !descends(process)) continue;
     if (kill(process, is_told ? 0 : signal) != 0 && errno == EPERM) missed = process;
@@ -66,7 +67,7 @@ static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 int child_process_signal(pid_t child, int signal) {
   if (signal == SIGKILL) child_process_guardian_expend();
   int result = kill(-child_process_group(), signal);
-  // It may have left the group.
+  // The command may have left the group.
   if (getpgid(child) != child_process_group()) result = kill(child, signal);
   return result;
 }

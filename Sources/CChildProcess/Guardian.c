@@ -1,9 +1,9 @@
-// The last resort, which depends on neither Swift nor Dispatch: when no thread can be created, when this program is
-// stopped, hangs or is killed, a process of its own ends the command in time.
+// The last resort, which depends on neither Swift nor Dispatch: a separate process that ends the command in time.
+// It does so even if no thread can be created, or if this program is stopped, hangs or is killed.
 //
-// It is forked before the lock is asked for. It leads the command's process group, so that the command is not a
-// leader itself: setsid(1) would fork then, and the lock would be released while its command runs. As long as it is
-// not reaped, the number of the group cannot become another's.
+// It is forked before the lock is requested. It leads the command's process group, so that the command is not a
+// leader itself. Otherwise setsid(1) would fork, and the lock would be released while its command runs. As long as
+// it is not reaped, the number of the group is not reused.
 
 #include "CChildProcess.h"
 #include "Internal.h"
@@ -25,20 +25,20 @@
 #include <sys/prctl.h>
 #endif
 
-/// What both processes see.
+/// The memory that both processes share.
 struct shared {
   /// When to end the command and this process; 0 for never.
   _Atomic int64_t deadline;
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
   _Atomic int is_over;
-  /// What the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for nothing.
+  /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
   _Atomic int typed;
 };
 
 static struct shared *shared;
 static pid_t guardian;
-/// That of the command, which the first guardian leads.
+/// The command's group, which the first guardian leads.
 static pid_t group;
 static int life_line = -1;
 
@@ -57,7 +57,7 @@ void child_process_note(pid_t child) {
   if (shared) atomic_store(&shared->child, child);
 }
 
-/// A clock that goes on while the machine sleeps, as the server's does.
+/// A clock that goes on while the machine sleeps, like the server's.
 static int64_t now(void) {
   struct timespec time;
 #ifdef __linux__
@@ -70,21 +70,21 @@ static int64_t now(void) {
 
 static void kill_command(pid_t tool_group) {
   pid_t child = atomic_load(&shared->child);
-  // Out of the group, to survive its end; that fails when nothing is left of the other one.
+  // Leaves the group, to survive its end; this fails if nothing is left of the other group.
   setpgid(0, tool_group);
   if (child > 0) kill(child, SIGKILL);
   kill(-group, SIGKILL);
 }
 
-/// Waits for the other end of the life line to be closed; whether that was so in time.
+/// Waits for the other end of the life line to be closed; returns whether that was in time.
 static int wait_for_end(int line, int milliseconds) {
   struct pollfd entry = {.fd = line, .events = POLLIN};
   return poll(&entry, 1, milliseconds) > 0;
 }
 
-/// What Linux says of a process.
+/// The state of a process, according to Linux.
 struct look {
-  /// Such as `T` for one that is stopped; 0 if it cannot be known.
+  /// For example `T` for a stopped process; 0 if it cannot be known.
   char state;
   /// Whether it is to stop with SIGTSTP, and has not done so yet.
   int is_to_stop;
@@ -108,7 +108,7 @@ static struct look look_at(pid_t process) {
   ssize_t length = read(file, text, sizeof text - 1);
   close(file);
   text[length > 0 ? length : 0] = 0;
-  // The name, which may hold anything, has no line feed in it.
+  // The name may contain anything, but no line feed.
   const char *state = strstr(text, "\nState:\t"), *pending = strstr(text, "\nShdPnd:\t");
   if (state) look.state = state[8];
   if (pending) look.is_to_stop = (strtoull(pending + 9, NULL, 16) >> (SIGTSTP - 1)) & 1;
@@ -118,11 +118,11 @@ static struct look look_at(pid_t process) {
   return look;
 }
 
-/// How often in a row a command is seen not to need help until it is believed.
+/// How often in a row a command has to be seen not to need help before that is believed.
 static const int most_looks = 20;
 
-/// Notes what was typed at the terminal: the command cannot tell, and this process's group gets it, too. Returns whether
-/// that is to stop the command.
+/// Notes a signal typed at the terminal: the command cannot tell, and this process's group gets it, too. Returns
+/// whether it is meant to stop the command.
 ///
 /// All signals are blocked here, so it is pending.
 static int note_typed(pid_t tool) {
@@ -136,7 +136,7 @@ static int note_typed(pid_t tool) {
   struct timespec zero = {0, 0};
   siginfo_t info;
   while (sigtimedwait(&typed, &info, &zero) > 0) {
-    // From the kernel, and not from a process; a stop may have been typed while the other one had the terminal.
+    // From the kernel, and not from a process; a stop may have been typed while the other group had the terminal.
     int is_typed = info.si_code == SI_KERNEL;
     if (info.si_signo == SIGTSTP)
       is_to_stop = is_to_stop || is_typed || info.si_pid == tool;
@@ -147,11 +147,11 @@ static int note_typed(pid_t tool) {
   return is_to_stop;
 }
 
-/// Helps a command to stop that waits in vfork(2) for a child which was stopped itself, before its exec: a shell would
-/// hang so for ever.
+/// Helps a command to stop if it waits in vfork(2) for a child that was itself stopped before its exec. A shell
+/// would hang like that for ever.
 ///
-/// Only one that has not stopped yet: somebody may have let it go on again. Returns whether there was such a one; on a
-/// busy machine it may take many times.
+/// Only for a command that has not stopped yet, since another process may have continued it. Returns whether there
+/// was one; on a busy machine this may take many attempts.
 static int help_to_stop(void) {
   pid_t child = atomic_load(&shared->child);
   if (child <= 0) return 0;
@@ -170,7 +170,7 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     int64_t deadline = atomic_load(&shared->deadline);
     int64_t left = deadline ? deadline - now() : 1000000000;
     if (left <= 0) break;
-    // Not for long at a time: the clock of poll(2) stops while the machine sleeps.
+    // Only for short times: the clock of poll(2) stops while the machine sleeps.
     int longest = looks > 0 ? 50 : 250;
     int milliseconds = left > longest * 1000000LL ? longest : (int)(left / 1000000) + 1;
     int is_ended = wait_for_end(line, milliseconds);
@@ -179,14 +179,14 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
       if (!atomic_load(&shared->is_over)) kill_command(tool_group);
       return;
     }
-    // A moment later, so that it is not taken for one that cannot stop while it does.
+    // A moment later, so that a command that is just stopping is not taken for one that cannot stop.
     if (looks > 0) looks = help_to_stop() ? most_looks : looks - 1;
     if (is_to_stop) looks = most_looks;
   }
   kill_command(tool_group);
-  // It may still say how it came to that, if it can, or when a shell lets it go on.
+  // The tool may still report how that happened, if it can, or when a shell continues it.
   while (!wait_for_end(line, 2000))
-    // One that is stopped does nothing that would have to be ended.
+    // A stopped process does nothing that would have to be ended.
     if (look_at(tool).state != 'T') {
       kill(tool, SIGKILL);
       return;
@@ -209,10 +209,10 @@ static int fork_guardian(void) {
     if (!group) group = guardian;
     setpgid(0, group);
 #ifdef __linux__
-    // By which a pkill(1) of this program does not find it.
+    // So that a pkill(1) for this program does not match it.
     prctl(PR_SET_NAME, "lock-guardian");
 #endif
-    // Whoever reads what this process writes must not wait for the guardian.
+    // A process that reads the output of this one must not wait for the guardian.
     long most = sysconf(_SC_OPEN_MAX);
     if (most < 0 || most > 65536) most = 65536;
     for (int number = 0; number < most; number++)
@@ -230,7 +230,7 @@ static int fork_guardian(void) {
   }
   guardian = child;
   if (!group) group = child;
-  // Here as well: nobody knows which of both comes first.
+  // Here as well, since either process may come first.
   setpgid(child, group);
   if (life_line >= 0) close(life_line);
   life_line = line[1];
@@ -245,7 +245,7 @@ int child_process_guardian_start(void) {
   }
   if (fork_guardian() != 0) return -1;
 #ifdef __linux__
-  // What leaves the command's group stays below this process, to be ended with it.
+  // Processes that leave the command's group stay below this process, to be ended with it.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 #endif
   return 0;
@@ -270,8 +270,8 @@ void child_process_guardian_end(void) {
   atomic_store(&shared->is_over, 1);
   close(life_line);
   life_line = -1;
-  // It looks at what was typed, and ends; not waited for longer than it takes, should somebody have stopped it. It is
-  // left in place, so that its number cannot become another's.
+  // The guardian handles typed signals, and ends. The wait is short, in case another process has stopped the
+  // guardian. It is left unreaped, so that its number is not reused.
   struct timespec pause = {0, 1000000};
   siginfo_t info = {.si_pid = 0};
   for (int i = 0; i < 100; i++) {

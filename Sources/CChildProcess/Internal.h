@@ -10,20 +10,20 @@ pid_t child_process_group(void);
 /// Whether a process is the guardian.
 int child_process_is_guardian(pid_t process);
 
-/// Says that the guardian is going to be killed with the command's group, and asks whether it is so.
+/// Notes that the guardian is going to be killed with the command's group, or returns whether that was noted.
 void child_process_guardian_expend(void);
 int child_process_guardian_is_expendable(void);
 
-/// Starts another guardian, in the group of the one that has ended and was not reaped yet; 0, or -1 with `errno`.
+/// Starts another guardian, in the group of one that has ended but was not reaped; returns 0, or -1 with `errno`.
 int child_process_guardian_restart(void);
 
-/// Tells the guardian which process the command is; 0 before that is reaped.
+/// Tells the guardian which process the command is; 0 before the command is reaped.
 void child_process_note(pid_t child);
 
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);
 
-/// The nice value that this process was started with, unlike its threads of high priority.
+/// The nice value that this process was started with; its threads of high priority have another.
 int child_process_own_nice(void);
 
 #endif

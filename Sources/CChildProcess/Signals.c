@@ -1,5 +1,6 @@
-// Signals are noted by a handler, and told by a thread of their own. Not by sources of Dispatch: those are set up some time
-// after they were made, on threads that may not be there, and each real-time signal would take a descriptor.
+// A handler notes signals, and a separate thread reports them. Dispatch sources would not do: they are set up some
+// time after they were created, on threads that may not exist. Besides, each real-time signal would take a
+// descriptor.
 
 #include "CChildProcess.h"
 
@@ -23,7 +24,7 @@ static void note(int number) {
   unsigned char byte = (unsigned char)number, nothing = 0;
   if (write(writing, &byte, 1) != 1) {
     atomic_store(&missed[number], 1);
-    // If there is room by now, the thread may have looked already.
+    // Even if there is room by now, the thread may have looked already.
     (void)!write(writing, &nothing, 1);
   }
   errno = error;

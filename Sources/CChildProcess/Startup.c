@@ -15,32 +15,32 @@ static char was_ignored[NSIG];
 static sigset_t own_mask;
 static int own_nice;
 
-/// Takes the places of standard streams that are closed, so that no socket gets there and what is written goes to the
-/// server. To write is an error as before, and for the command they are closed.
+/// Fills the places of closed standard streams. Otherwise a socket could get such a number, and output would go to the
+/// server. Writing to them is an error as before, and for the command they are closed.
 static void reserve_standard_streams(void) {
   for (int stream = 0; stream < 3; stream++)
     if (fcntl(stream, F_GETFD) < 0) open("/dev/null", (stream == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 }
 
 #ifdef __linux__
-/// Ends this process as if there was no handler.
+/// Ends this process as if there were no handler.
 static void end_by(int number) {
   raise(number);
-  // The first process of a container is not ended by that.
+  // The signal does not end the first process of a container.
   _exit(128 + number);
 }
 #endif
 
-/// The C libraries of Linux and macOS give the arguments to constructors. Swift reads /proc, which may not be there, and
-/// takes bytes that are not UTF-8 for others.
+/// The C libraries of Linux and macOS pass the arguments to constructors. Swift reads /proc, which may be missing,
+/// and changes bytes that are not UTF-8.
 static void keep(int count, char **arguments, char **environment) {
   static int is_kept;
   (void)environment;
   if (is_kept) return;
   is_kept = 1;
 #ifdef __GLIBC__
-  // Each thread would reserve 64 MiB of addresses for what it allocates, and leave none for the stacks of the next ones
-  // where `ulimit -v` allows few.
+  // Otherwise each thread would reserve 64 MiB of addresses for its allocations. If `ulimit -v` allows few, none
+  // would be left for the stacks of the next threads.
   mallopt(M_ARENA_MAX, 1);
 #endif
   reserve_standard_streams();
@@ -52,8 +52,9 @@ static void keep(int count, char **arguments, char **environment) {
   sigprocmask(SIG_SETMASK, NULL, &own_mask);
   own_nice = getpriority(PRIO_PROCESS, 0);
 #ifdef __linux__
-  // Swift's runtime sets a handler for crashes where it finds none, and that one loses the signal: it tries to say where
-  // it was sent, and goes on. What the first process of a container has no handler for is lost as well.
+  // Swift's runtime sets a handler for crashes where it finds none. That one loses a signal that was sent: it
+  // tries to report where, and goes on. In the first process of a container, signals without a handler are lost as
+  // well.
   struct sigaction end = {.sa_handler = end_by, .sa_flags = SA_RESETHAND | SA_NODEFER};
   const int ending[] = {SIGQUIT, SIGINT, SIGTERM, SIGHUP};
   for (int i = 0; i < (getpid() == 1 ? 4 : 1); i++)
@@ -65,13 +66,13 @@ static void keep(int count, char **arguments, char **environment) {
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-// They have to be there before code that they check.
+// They have to exist before the code that they check.
 #define IS_CHECKED 1
 #endif
 #endif
 
 #if defined(__GLIBC__) && !defined(IS_CHECKED)
-// Before the runtime, which is a library of its own or comes before this file, can do anything.
+// Runs before the runtime, which is a separate library or comes before this file.
 __attribute__((section(".preinit_array"), used)) static void (*const keep_first)(int, char **, char **) = keep;
 #endif
 
@@ -99,7 +100,7 @@ int child_process_can_create_threads(int count) {
   pthread_t threads[64];
   int created = 0;
   if (count > 64) count = 64;
-  // All of them at the same time.
+  // All of them exist at the same time.
   pthread_mutex_lock(&gate);
   while (created < count && pthread_create(&threads[created], NULL, pass_gate, NULL) == 0) created++;
   pthread_mutex_unlock(&gate);

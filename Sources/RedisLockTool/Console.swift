@@ -16,16 +16,16 @@
     import Glibc
   #endif
 
-  /// What the tool says, on its standard error: never in the way of the command's output.
+  /// The tool's messages, on its standard error, so that they never mix with the command's output.
   ///
-  /// Nobody waits for the reader of it, who may never read: what does not fit is dropped and counted.
+  /// No thread waits for their reader, which may never read: messages that do not fit are dropped and counted.
   final class Console: Sendable {
     enum Level: Int, Sendable { case error, warning, info }
 
-    /// What a message is about, by name, for programs that read it.
+    /// The subjects of a message, by name, for programs that read it.
     typealias Fields = [String: Field]
 
-    /// One thing that a message is about.
+    /// One subject of a message.
     enum Field: Encodable, Sendable {
       case text(String)
       case number(Int64)
@@ -44,21 +44,21 @@
     private struct State {
       var pending = 0
       var dropped = 0
-      /// Whether the terminal's last line is a progress that the next message takes the place of.
+      /// Whether the terminal's last line shows progress, which the next message replaces.
       var showsProgress = false
     }
 
-    /// Puts the cursor back to the start of its line, and clears that.
+    /// Puts the cursor back to the start of its line, and clears the line.
     private static let lineStart = "\r\u{1B}[K"
-    /// So that a terminal of 80 columns does not wrap it.
+    /// Short enough that a terminal of 80 columns does not wrap it.
     private static let progressWidth = 79
 
     private static let capacity = 256
-    /// How long the end of the process waits for the last words.
+    /// How long the end of the process waits for the last messages.
     private static let patience = DispatchTimeInterval.milliseconds(200)
 
     let level: Level
-    /// Whether somebody looks on: a terminal shows no times, and progress.
+    /// Whether the messages go to a terminal, which shows progress and no times.
     let isTerminal = isatty(STDERR_FILENO) == 1
     private let isJSON: Bool
     private let queue = DispatchQueue(label: "redis-lock.console")
@@ -69,7 +69,7 @@
       self.isJSON = isJSON
     }
 
-    /// Says something, in one write; fields are for programs.
+    /// Prints a message, in one write; the fields are for programs.
     func say(_ level: Level, _ text: String, _ fields: Fields = [:]) {
       guard level.rawValue <= self.level.rawValue else { return }
       let time = Date.now
@@ -87,9 +87,9 @@
     /// Whether progress is shown, on a line that changes.
     var showsProgress: Bool { isTerminal && !isJSON && level != .error }
 
-    /// Shows how far something is, in place of what was shown last; nothing, with nil.
+    /// Shows progress in place of the last progress; nil clears it.
     func showProgress(_ text: String?) {
-      // In the background the terminal is another's.
+      // In the background, the terminal belongs to another job.
       if text != nil, tcgetpgrp(STDERR_FILENO) != getpgrp() { return }
       let isShown = text != nil
       let isNews = state.withLock { state in
@@ -132,15 +132,16 @@
       return (line ?? "") + "\n"
     }
 
-    /// As RFC 3339 has it, with the zone.
+    /// Formats a time by RFC 3339, with the zone.
     private static func format(_ time: Date) -> String {
       time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 
-    /// Ends the process, when what was said is written or has had a moment for it; by the signal that has ended what was
-    /// run, if that was Ctrl-C.
+    /// Ends the process once the messages are written or have had a moment for that.
     ///
-    /// Otherwise a script would go on: the shell that runs it sees how its child ends, and has to get the signal as well.
+    /// If Ctrl-C has ended the command, the process ends by the same signal.
+    ///
+    /// Otherwise a script would go on: its shell sees how the child ends, and has to get the signal as well.
     func exit(_ status: Int32, endedBy signal: Int32? = nil) -> Never {
       drain()
       let typed = child_process_typed()
@@ -153,14 +154,14 @@
       Self.end(status)
     }
 
-    /// Waits until what was said is written, for a moment at the most.
+    /// Waits until all messages are written, for a moment at most.
     private func drain() {
       let isWritten = DispatchSemaphore(value: 0)
       queue.async { @Sendable in _ = isWritten.signal() }
       _ = isWritten.wait(timeout: .now() + Self.patience)
     }
 
-    /// Says why the process cannot even begin, and ends it.
+    /// Reports why the process cannot even begin, and ends it.
     static func fail(_ status: ToolStatus, _ text: String, isJSON: Bool = false) -> Never {
       let line = isJSON ? jsonLine(.error, text, [:], at: .now) : "redis-lock: \(text)\n"
       write(line, to: STDERR_FILENO)
@@ -175,7 +176,7 @@
       #endif
     }
 
-    /// Writes a text; returns the error when that cannot be done, as `errno`.
+    /// Writes a text; returns the error, as `errno`, if that fails.
     @discardableResult
     static func write(_ text: String, to descriptor: Int32) -> Int32? {
       var rest = ArraySlice(text.utf8)

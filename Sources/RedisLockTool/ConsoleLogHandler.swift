@@ -1,7 +1,7 @@
 #if CommandLineTool
   import Logging
 
-  /// Passes the library's warnings on to the user of the tool, which says itself that a lock was lost.
+  /// Passes the library's warnings on to the tool's user, except for lost locks, which the tool reports itself.
   struct ConsoleLogHandler: LogHandler {
     let console: Console
     var metadata: Logger.Metadata = [:]
@@ -20,10 +20,10 @@
   }
 
   extension Logger {
-    /// For what only looks: it says itself what its user has to know.
+    /// A silent logger for commands that only inspect, which report everything important themselves.
     static var silent: Logger { Logger(label: "redis-lock") { _ in SwiftLogNoOpLogHandler() } }
 
-    /// A logger whose warnings the tool says.
+    /// Creates a handler whose warnings the tool prints.
     init(_ console: Console) {
       self.init(label: "redis-lock") { _ in ConsoleLogHandler(console: console) }
     }

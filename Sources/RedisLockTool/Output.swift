@@ -7,9 +7,9 @@
     import Glibc
   #endif
 
-  /// What the tool was asked for, on its standard output.
+  /// The results of the tool, on its standard output.
   enum Output {
-    /// Writes a line, in one go; ends the process with an error when that cannot be written.
+    /// Writes a line, in one go; if that fails, ends the process with an error.
     static func say(_ text: String) {
       guard let error = Console.write(text + "\n", to: STDOUT_FILENO) else { return }
       let why = unsafe String(cString: strerror(error))
@@ -18,7 +18,7 @@
   }
 
   extension String {
-    /// The text with what moves a terminal's cursor, or ends a line, as escapes.
+    /// The text with escapes for line ends and for characters that move a terminal's cursor.
     var safeToShow: String { escaped(upTo: .max) }
   }
 #endif

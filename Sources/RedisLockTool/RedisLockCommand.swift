@@ -11,7 +11,7 @@
 
   /// The start of `redis-lock`.
   ///
-  /// Not asynchronous: without threads nothing asynchronous would ever run, or say why.
+  /// Not asynchronous: without threads, no asynchronous code would ever run, or report why.
   @main
   enum Start {
     static func main() {
@@ -20,8 +20,8 @@
         Console.fail(.system, "the system allows too few threads")
       }
       #if os(Linux)
-        // Dispatch looks there, each second and as soon as there is much to do, whether its threads run, and crashes if it
-        // cannot.
+        // Dispatch looks there whether its threads run, each second and as soon as it has much to do, and crashes
+        // if it cannot.
         guard unsafe access("/proc/self/task/\(getpid())/stat", R_OK) == 0 else {
           Console.fail(.system, "/proc cannot be read, which Swift's runtime needs")
         }
@@ -45,7 +45,7 @@
         DoctorCommand.self,
       ])
 
-    /// Says what is wrong with the usage, and what may have been meant, and ends the process.
+    /// Reports an error in the usage, with a suggestion, and ends the process.
     private static func fail(_ error: any Error, _ words: [String]) -> Never {
       if words.contains("--json-log") {
         Console.fail(.usage, message(for: error), isJSON: true)
@@ -54,7 +54,7 @@
         word == "help"
           || configuration.subcommands.contains { $0.configuration.commandName == word }
       }
-      // As flock(1) has it: a lock, and a command.
+      // In the style of flock(1): a lock, and a command.
       if isCommand == false, let key = words.first, !key.hasPrefix("-"), words.count > 1 {
         let rest = words.dropFirst(words[1] == "--" ? 2 : 1)
         let command = ([key, "--"] + rest).joined(separator: " ")
@@ -67,7 +67,7 @@
       guard let words = CommandLineWords.own else {
         Console.fail(.usage, "an argument is not UTF-8; only those of the command behind -- may be")
       }
-      // The parser would print its help, and end with success, though nothing was run.
+      // The parser would print its help, and end with success, though no command was run.
       guard !words.isEmpty else { Console.fail(.usage, helpMessage()) }
       do {
         var command = try await asyncParseAsRoot(words)
@@ -87,7 +87,7 @@
     }
   }
 #else
-  /// What `redis-lock` is when the package is built without its trait.
+  /// The program `redis-lock` if the package is built without its trait.
   @main
   enum RedisLockCommand {
     static func main() {

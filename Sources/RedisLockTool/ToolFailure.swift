@@ -7,35 +7,35 @@
     import Glibc
   #endif
 
-  /// What `redis-lock` ends with, besides the status of its command; from `sysexits.h` where that fits.
+  /// The exit statuses of `redis-lock`, besides its command's; from `sysexits.h` where they fit.
   enum ToolStatus: Int32, CaseIterable {
-    /// What was looked for is not as it should be.
+    /// The check has found a problem.
     case problem = 1
     /// Bad usage.
     case usage = 64
     /// The server cannot be reached.
     case unreachable = 69
-    /// The system lacks something, such as threads, processes or /proc.
+    /// The system lacks a resource, such as threads, processes or /proc.
     case system = 71
-    /// What was asked for cannot be written.
+    /// The output cannot be written.
     case output = 74
-    /// The lock was not to be had in time.
+    /// The lock could not be acquired before the timeout.
     case notAcquired = 75
     /// The lock was lost while the command ran.
     case lost = 76
     /// The server refused, for instance the login or a command.
     case refused = 77
-    /// The command was found and could not be started.
+    /// The command was found but could not be started.
     case notExecutable = 126
     /// The command was not found.
     case notFound = 127
   }
 
-  /// Why `redis-lock` ends without success.
+  /// The reason why `redis-lock` ends without success.
   struct ToolFailure: Error, CustomStringConvertible {
     let status: Int32
     let description: String
-    /// Whether the same may succeed later.
+    /// Whether the same command may succeed later.
     let isRetryable: Bool
 
     init(_ status: ToolStatus, _ description: String) {
@@ -48,7 +48,7 @@
       self.isRetryable = isRetryable
     }
 
-    /// A signal that ended the wait.
+    /// Creates the failure for a signal that ended the wait.
     init(signal: Int32) {
       status = 128 + signal
       description = "interrupted while waiting for the lock"
@@ -67,8 +67,10 @@
       self.init(status, error.description, isRetryable: error.isRetryable)
     }
 
-    /// Ends the process with what a body returns, or says why it failed; `conflict` is the status for a lock that
-    /// was not to be had, and `signal` what has ended that which was run.
+    /// Ends the process with the status that a body returns, or reports why it failed.
+    ///
+    /// `conflict` is the status for a lock that could not be acquired, and `signal` returns the signal that has
+    /// ended the command or the wait.
     static func reported(
       by console: Console, conflict: UInt8? = nil, fields: Console.Fields = [:],
       signal: () -> Int32? = { nil }, _ body: () async throws -> Int32
@@ -81,7 +83,7 @@
           error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
           ?? ToolFailure(.problem, "\(error)")
         let isConflict = failure.status == ToolStatus.notAcquired.rawValue
-        // Where a conflict counts as success, or nothing is to be said, a crontab on many hosts must not send mails.
+        // If a conflict counts as success, or messages are off, a crontab on many hosts must not send mails.
         let status = isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status
         if !(isConflict && (conflict == 0 || console.level == .error)) {
           let own: Console.Fields = ["exitStatus": .number(Int64(status))]

@@ -1,11 +1,11 @@
 #pragma once
 
-/* What Swift does not see of Linux; empty elsewhere. */
+/* A function of Linux that Swift cannot call; empty elsewhere. */
 #ifdef __linux__
 
 enum arl_epoll_readiness { ARL_EPOLL_READABLE, ARL_EPOLL_WRITABLE };
 
-/* A descriptor that can be read whenever the socket is ready so, has ended or has failed, or -1 with errno. */
+/* Returns a descriptor that is readable when the socket is ready in this way, ended or failed; -1 with errno if not. */
 int arl_epoll_watching(int socket, enum arl_epoll_readiness readiness);
 
 #endif

@@ -1,62 +1,62 @@
-/// How an acquisition goes on: when to ask, how long to pause, when to give up.
+/// The state of an acquisition: when to ask, how long to pause, when to give up.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the next action is returned.
 struct AcquireState {
   /// What to do next.
   enum Action {
-    /// Ask the store for the keys; `isFirst` tells the quick question from the repeated one.
+    /// Ask the store for the keys; `isFirst` tells the quick first request from repeated ones.
     case ask(isFirst: Bool, by: Instant)
     /// Queue for the keys, or go on doing so.
     case queue
     /// Ask again at an instant.
     case pause(until: Instant)
-    /// The keys are ours.
+    /// The caller has the keys.
     case take(sentAt: Instant, numbers: Range<UInt64>)
-    /// The keys are ours, but too late to be of use: give them back.
+    /// The caller has the keys, but too late to use them: give them back.
     case giveBack
-    /// Somebody else holds them, and the caller does not want to wait.
+    /// Another holder has them, and the caller does not want to wait.
     case leave
     case fail(LockError)
     case cancel
   }
 
-  /// How far the call has got with its questions.
+  /// How far the call has got with its requests.
   enum Stage: Equatable {
     case new
-    /// The last question was sent at this instant.
+    /// The last request was sent at this instant.
     case asked(at: Instant)
-    /// The keys are asked for again and again, because grants cannot be told; `inFull` tells whether the question was
-    /// asked by then that says who holds them, for how long, and whether they are locks.
+    /// The keys are requested again and again, because waiters cannot be notified of grants. `inFull` tells
+    /// whether the full request, for the holder, the time left, and whether the keys are locks, has been made.
     case polling(askedAt: Instant, inFull: Bool)
   }
 
-  /// What is known of the keys.
+  /// What is known about the keys.
   enum Outlook: Equatable {
     case unknown
-    /// Others of this process came first.
+    /// Other tasks of this process came first.
     case othersFirst
-    /// Somebody holds them; `isNews` as long as the answer has not been acted upon.
+    /// Another holder has them; `isNews` until the answer has been acted upon.
     case held(KeyState, isNews: Bool)
-    /// The last question had no answer.
+    /// The last request got no answer.
     case trouble(StoreFailure)
   }
 
   private(set) var stage = Stage.new
   private(set) var outlook = Outlook.unknown
   private let keys: [String]
-  /// The identity of the locker, to tell its own locks from those of others.
+  /// The identity of the locker, to tell its own locks from other lockers'.
   private let lockerID: String?
   private let options: LockOptions
   private let waits: Bool
   private let start: Instant
   /// When to give up; nil for never.
   let end: Instant?
-  /// How long one question may take.
+  /// How long one request may take.
   private let patience: Duration
-  /// How long the first question may take if the time is up by then.
+  /// How long the first request may take if the time is up by then.
   private let grace: Duration
 
-  /// Kept free at the end for a last question.
+  /// The time kept free at the end for a last request.
   private static let lastWord = Duration.milliseconds(2)
 
   init(
@@ -73,19 +73,19 @@ struct AcquireState {
     end = waits ? options.timeout.map { now + $0 } : now + patience
   }
 
-  /// Whether grants cannot be told.
+  /// Whether waiters cannot be notified of grants.
   var isPolling: Bool { if case .polling = stage { true } else { false } }
 
-  /// Whether to queue as soon as grants can be told; never for a call that does not wait.
+  /// Whether to queue as soon as waiters can be notified of grants; never for a call that does not wait.
   var wantsToQueue: Bool { waits && isPolling }
 
-  /// Why the last question had no answer; nil when it had one.
+  /// Why the last request got no answer; nil if it got one.
   var trouble: StoreFailure? { if case .trouble(let failure) = outlook { failure } else { nil } }
 
-  /// The next question, or the failure when the time is up.
+  /// The next request, or the failure if the time is up.
   ///
-  /// A task that gets to run only then has its question all the same: without an answer nobody could say why it
-  /// has no lock.
+  /// A task that gets to run only then still makes one request: without an answer, it could not tell why it has no
+  /// lock.
   mutating func next(at now: Instant) -> Action {
     var deadline = now + patience
     if let end {
@@ -101,7 +101,7 @@ struct AcquireState {
     return .ask(isFirst: isFirst, by: deadline)
   }
 
-  /// What to do with an answer.
+  /// Decides what to do with an answer.
   mutating func answered(_ acquisition: Acquisition, at now: Instant) -> Action {
     switch acquisition {
     case .held(let sentAt, let numbers):
@@ -115,7 +115,7 @@ struct AcquireState {
     }
   }
 
-  /// Notes who holds the keys; a name that was known before is kept where the answer has none.
+  /// Notes the holder of the keys; if the answer does not name it, keeps the name known before.
   private mutating func note(_ state: KeyState, isNews: Bool) {
     var state = state
     if state.holder == nil, case .held(let former, _) = outlook {
@@ -125,7 +125,7 @@ struct AcquireState {
     outlook = .held(state, isNews: isNews)
   }
 
-  /// Polls from now on, and asks the question that says more; nil if that has been asked.
+  /// Polls from now on, and makes the full request; nil if it has been made.
   private mutating func askInFull(at now: Instant) -> Action? {
     switch stage {
     case .polling(_, inFull: true): return nil
@@ -137,14 +137,14 @@ struct AcquireState {
 
   // MARK: Queueing
 
-  /// What to do while nobody can be told of grants: ask again and again.
+  /// Decides what to do while waiters cannot be notified of grants: ask again and again.
   mutating func cannotQueue(
     at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
   ) -> Action {
     if let question = askInFull(at: now) { return question }
     guard case .held(let state, isNews: true) = outlook else { return next(at: now) }
     outlook = .held(state, isNews: false)
-    // A key that expires tells nobody, so nobody waits longer than it can last.
+    // An expiring key notifies no waiter, so pause no longer than the key can last.
     let longest = min(options.retry, state.remaining.map { $0 + .milliseconds(1) } ?? options.retry)
     return pause(longest, at: now, roundTrip, &generator)
   }
@@ -158,19 +158,20 @@ struct AcquireState {
     return now < last ? (last, true) : (min(instant, end), false)
   }
 
-  /// Whether the time is up; then the failure to report.
+  /// The failure to report if the time is up; nil otherwise.
   func timeUp(at now: Instant) -> LockError? {
     guard let end, now >= end else { return nil }
     return timeoutError(at: now)
   }
 
-  /// Notes who holds the keys, as their entry in the server's queue has learnt, and why it has had no answer since.
+  /// Notes the holder of the keys, as reported by their entry in the server's queue, and why it got no answer
+  /// since.
   mutating func heard(_ state: KeyState?, silence: StoreFailure? = nil) {
     if let state, state.holder != nil { outlook = .held(state, isNews: false) }
     if let silence { outlook = .trouble(silence) }
   }
 
-  /// Notes that it is the task's turn, after others of this process.
+  /// Notes that the task's turn has come, after other tasks of this process.
   mutating func gotTurn() { if outlook == .unknown { outlook = .othersFirst } }
 
   /// The failure of a task whose time was up before its turn came.
@@ -184,7 +185,7 @@ struct AcquireState {
     return timeoutError(at: now)
   }
 
-  /// What to do after keys were given back that came too late to be of use.
+  /// Decides what to do after keys that came too late to use were given back.
   mutating func gaveBack(
     at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
   ) -> Action {
@@ -192,7 +193,7 @@ struct AcquireState {
     return pause(options.retry, at: now, roundTrip, &generator)
   }
 
-  /// What to do without an answer.
+  /// Decides what to do after a request without an answer.
   mutating func failed(
     _ failure: StoreFailure, at now: Instant, roundTrip: Duration,
     using generator: inout some RandomNumberGenerator
@@ -202,10 +203,10 @@ struct AcquireState {
     case .closed, .refused(_, _, isTransient: false): return .fail(error(for: failure, at: now))
     case .refused, .unintelligible: outlook = .trouble(failure)
     case .unreachable:
-      // A last question that the deadline cut short says nothing new of a server that has answered.
+      // If the deadline cut a last request short, that is no news about a server that has answered before.
       switch outlook {
       case .held(let state, _) where wasCutShort(at: now, roundTrip: roundTrip):
-        // By now another may hold them: no reason to wait for long.
+        // Another client may hold them by now: no reason to wait for long.
         outlook = .held(state, isNews: false)
       case .trouble where wasCutShort(at: now, roundTrip: roundTrip): break
       case .unknown, .othersFirst, .held, .trouble: outlook = .trouble(failure)
@@ -225,11 +226,10 @@ struct AcquireState {
   /// A server that does not answer for this long is in trouble.
   private static let fairChance = Duration.milliseconds(50)
 
-  /// A server in trouble is asked again after this at the latest.
+  /// The longest pause before a server in trouble is asked again.
   private static let troublePause = Duration.milliseconds(100)
 
-  /// A random share of a pause, so that waiters do not ask in step, clipped to leave time for a last
-  /// question.
+  /// A random share of a pause, so that waiters do not ask in step, cut to leave time for a last request.
   private mutating func pause(
     _ longest: Duration, at now: Instant, _ roundTrip: Duration,
     _ generator: inout some RandomNumberGenerator

@@ -1,9 +1,9 @@
 extension Coordinator {
-  /// Takes a lock; nil when somebody else holds it and the caller does not wait.
+  /// Takes a lock; returns nil if another holder has it and the caller does not wait.
   ///
-  /// On the caller's actor and executor only until the task has its place in the line, so that places are in the order
-  /// of the calls. What asks and waits does not run there: they may be blocked, while other tasks wait for who leads,
-  /// and `close()` waits for all calls.
+  /// Runs on the caller's actor and executor only until the task has its place in the line, so that places are in
+  /// the order of the calls. Requests and waits run elsewhere: the actor or executor may be blocked, while other
+  /// tasks wait for the leader, and `close()` waits for all calls.
   func acquire(
     _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
   ) async throws -> Lease? {
@@ -22,19 +22,19 @@ extension Coordinator {
     return try await Task.outOfReach { try await self.acquire(call, at: place) }
   }
 
-  /// What a call wants, and how far it has got.
+  /// A call's wishes, and how far it has got.
   private struct AcquireRun {
     let keys: LockKeys
     let options: LockOptions
-    /// Where its steps are noted, if anywhere.
+    /// The trace of its steps, if there is one.
     let trace: AcquisitionTrace?
     var state: AcquireState
   }
 
-  /// Where a task stands among those of this process that want the same keys.
+  /// Where a task stands among the tasks of this process that want the same keys.
   private enum Place {
     case inLine(LocalQueues.Admission)
-    /// Those who come meanwhile wait for the outcome of one who leads.
+    /// Tasks that arrive meanwhile wait for the outcome, if this task is the leader.
     case alone(isLeader: Bool)
   }
 
@@ -46,7 +46,7 @@ extension Coordinator {
     }
   }
 
-  /// Takes keys without waiting for their holder; nil when there is one.
+  /// Takes keys without waiting for their holder; returns nil if there is one.
   private func acquireOnce(_ call: AcquireRun, isLeader: Bool) async throws -> Lease? {
     var call = call
     let keys = call.keys
@@ -60,7 +60,7 @@ extension Coordinator {
     }
   }
 
-  /// Waits for the turn in this process, then for the keys.
+  /// Waits for its turn in this process, then for the keys.
   private func acquireInTurn(
     _ call: AcquireRun, admission: LocalQueues.Admission
   ) async throws -> Lease {
@@ -72,7 +72,8 @@ extension Coordinator {
     }
   }
 
-  /// Waits for one turn in this process; nil when it came with a lease that had ended by the time the task got to run.
+  /// Waits for one turn in this process; returns nil if the turn came with a lease that had ended by the time the
+  /// task got to run.
   private func awaitTurn(
     _ call: inout AcquireRun, admission: LocalQueues.Admission
   ) async throws -> Lease? {
@@ -137,7 +138,7 @@ extension Coordinator {
       entry = nil
     }
     let now = clock.now
-    // A task that comes too late asks once also here, see `AcquireState.next`.
+    // Here, too, a task that comes too late asks once, see `AcquireState.next`.
     let queuesAtOnce = queues.isContended(keys) && call.state.timeUp(at: now) == nil
     let action: AcquireState.Action =
       entry != nil || queuesAtOnce ? .queue : call.state.next(at: now)
@@ -147,7 +148,7 @@ extension Coordinator {
     return lease
   }
 
-  /// Asks the store until there is an outcome; nil when somebody else holds the keys.
+  /// Asks the store until there is an outcome; returns nil if another holder has the keys.
   private func ask(
     _ call: inout AcquireRun, action first: AcquireState.Action
   ) async throws -> Lease? {
@@ -158,7 +159,7 @@ extension Coordinator {
     while true {
       switch action {
       case .ask(let isFirst, let deadline):
-        // A token is used for one question: should its outcome stay unknown, it is given up for good.
+        // A token is used for one request: if the outcome stays unknown, it is given up for good.
         let asking = Claim(
           keys: keys.names, token: store.makeToken(label: options.label), ttl: options.ttl)
         claim = asking
@@ -188,7 +189,7 @@ extension Coordinator {
         }
         let signal = Signal()
         deadlines.wake(signal, at: instant)
-        // In trouble a pause is a pause, though the inbox is ready.
+        // In trouble, the pause is kept even if the inbox is ready.
         if call.state.wantsToQueue, call.state.trouble == nil {
           store.prepareToWait(for: keys.names, while: { !signal.isOver }) {
             if $0 { signal.fire() }
@@ -223,7 +224,7 @@ extension Coordinator {
     case take(Lease)
   }
 
-  /// Does the next step of waiting in the server's queue.
+  /// Takes the next step of waiting in the server's queue.
   private func queue(_ call: inout AcquireRun) async throws -> Queueing {
     let (keys, options) = (call.keys, call.options)
     var generator = store.randomness
@@ -273,7 +274,7 @@ extension Coordinator {
     return .goOn(.queue)
   }
 
-  /// The entry of the keys in the server's queue; nil while grants cannot be told.
+  /// The entry of the keys in the server's queue; nil while waiters cannot be notified of grants.
   private func entry(for call: AcquireRun) async throws -> QueueEntry? {
     let (keys, options) = (call.keys, call.options)
     if let entry = queues.entry(keys) { return entry }
@@ -294,20 +295,20 @@ extension Coordinator {
     return entry
   }
 
-  /// Looks after a lease that was just taken.
+  /// Starts to look after a newly taken lease.
   func keep(_ lease: Lease, wasHandedOver: Bool = false) throws(LockError) -> Lease {
     if extender.add(lease, wasHandedOver: wasHandedOver) { return lease }
     releaser.giveBack(lease.claim)
     throw Self.closedError(LockKeys(of: lease))
   }
 
-  /// What is done for each lease that is lost.
+  /// Handles the loss of a lease.
   static func onLoss(
     _ queues: LocalQueues, _ releaser: Releaser, _ reporter: Reporter
   ) -> @Sendable (Lease) -> Void {
     { lease in
-      // Of several keys others may be left; and after a server's clock was set back keys outlast their lease. Before
-      // the next task of this process asks for them.
+      // Of several keys, some may be left; and if a server's clock was set back, keys outlast their lease. They
+      // are freed before the next task of this process asks for them.
       if lease.claim.keys.count > 1 || lease.lossReason?.isSaidByServer != true {
         releaser.giveBack(lease.remainder)
       }

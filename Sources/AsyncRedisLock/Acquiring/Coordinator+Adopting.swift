@@ -1,9 +1,9 @@
 extension Coordinator {
-  /// Takes over keys that another holder left to whoever knows its token.
+  /// Takes over keys that another holder left to any party that knows its token.
   func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
     try checkNotForked(keys.names, .adopt)
     try beginCall(keys)
-    // Those who come meanwhile wait for the outcome, unless others are at it before.
+    // Tasks that arrive meanwhile wait for the outcome, unless other tasks were there first.
     let isLeader = queues.enterAlone(keys)
     guard Task.canBeHeldUp else {
       return try await takeOver(keys, from: token, options: options, isLeader: isLeader)

@@ -1,7 +1,8 @@
 /// The locks that the present task holds by `withLock`, so that it does not wait for itself.
 struct HeldLocks: Sendable {
-  /// The locks of the task that runs the innermost body; its child tasks inherit this too, and hold
-  /// nothing.
+  /// The locks of the task that runs the innermost body.
+  ///
+  /// Its child tasks inherit this value too, but hold nothing.
   @TaskLocal static var inherited = HeldLocks(owner: nil, held: [])
 
   /// A lock, and the server and database that it is on.
@@ -18,7 +19,7 @@ struct HeldLocks: Sendable {
     self.held = held
   }
 
-  /// What the task that asks holds itself.
+  /// The locks that the calling task holds itself.
   static var current: HeldLocks {
     let inherited = inherited
     guard inherited.owner != nil, inherited.owner == taskIdentity else {
@@ -27,7 +28,7 @@ struct HeldLocks: Sendable {
     return inherited
   }
 
-  /// The same with one more lock, held by the task that asks.
+  /// The same with one more lock, held by the calling task.
   func adding(_ lease: Lease, in storeID: String) -> HeldLocks {
     let stillHeld = held.filter { $0.lease.isHeld }
     return HeldLocks(
@@ -39,7 +40,7 @@ struct HeldLocks: Sendable {
   /// - Throws: ``LockError/Code/wouldDeadlock``.
   func check(_ keys: [String], in storeID: String) throws(LockError) {
     for one in held where one.storeID == storeID && one.lease.isHeld {
-      // Byte by byte, as the server compares.
+      // Byte by byte, as the server does.
       let key = keys.first { key in
         one.lease.claim.keys.contains { $0.utf8.elementsEqual(key.utf8) }
       }

@@ -1,9 +1,9 @@
-/// Elements in the order they came, each of which can leave at once, wherever it stands.
+/// Elements in order of arrival, each of which can leave at once, wherever it stands.
 struct LinkedQueue<Element: AnyObject> {
   /// An element with its slot.
   ///
-  /// It names the element itself, not a number: a ticket can outlive its line, and the next line gives the
-  /// same slots to other elements.
+  /// It names the element itself, not a number: a ticket can outlive its line, and the next line reuses the same
+  /// slots.
   struct Ticket {
     fileprivate let slot: Int
     fileprivate let element: Element
@@ -59,7 +59,7 @@ struct LinkedQueue<Element: AnyObject> {
   /// Takes out the element that came first.
   mutating func popFirst() -> Element? { head == Self.none ? nil : remove(at: head) }
 
-  /// Takes out an element; nil when it is not in this line.
+  /// Takes out an element; returns nil if it is not in this line.
   @discardableResult
   mutating func remove(_ ticket: Ticket) -> Element? {
     guard slots.indices.contains(ticket.slot), slots[ticket.slot].element === ticket.element

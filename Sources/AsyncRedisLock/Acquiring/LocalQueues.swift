@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// Who is at it and who waits in this process, for each set of keys.
+/// For each set of keys, the task that has or requests them, and the tasks of this process that wait.
 final class LocalQueues: Sendable {
-  /// Who has the keys or is about to.
+  /// The party that has the keys or is about to get them.
   private enum Head {
-    /// One task asks the server, with a entry in its queue if there was need.
+    /// One task asks the server, with an entry in its queue if that was needed.
     case leader(QueueEntry?)
     case held(Lease)
   }
@@ -14,10 +14,10 @@ final class LocalQueues: Sendable {
     var line = LinkedQueue<LocalWaiter>()
     /// How often the lease was handed on in a row.
     var handoffs = 0
-    /// Why the leader's last question had no answer.
+    /// Why the leader's last request got no answer.
     var trouble: StoreFailure?
 
-    /// One that nobody has entered yet.
+    /// A queue that no task has entered yet.
     static var new: Queue {
       var queue = Queue()
       queue.isNew = true
@@ -25,7 +25,7 @@ final class LocalQueues: Sendable {
     }
     private var isNew = false
 
-    /// Lets a task in, the first as the leader.
+    /// Admits a task; the first becomes the leader.
     mutating func admit(
       _ options: LockOptions, isReturning: Bool, maxWaiters: Int, handoffLimit: Int
     ) -> Admission {
@@ -39,7 +39,7 @@ final class LocalQueues: Sendable {
       return .wait(waiter, ticket, drawFor: leaseToDrawFor(handoffLimit))
     }
 
-    /// How many wait, the leader among them.
+    /// How many tasks wait, including the leader.
     var count: Int {
       if case .leader = head { line.count + 1 } else { line.count }
     }
@@ -53,26 +53,26 @@ final class LocalQueues: Sendable {
 
   private struct State {
     var queues: [LockKeys: Queue] = [:]
-    /// Keys that others want, too, so that it does not pay to try without queueing.
+    /// Keys that other parties want, too, so that a first attempt without queueing does not pay.
     var contended: Set<LockKeys> = []
     var isClosed = false
   }
 
-  /// What a task finds that comes for some keys.
+  /// The answer to a task that arrives for some keys.
   enum Admission {
-    /// Nobody here is at it: ask the server.
+    /// No other task here is at the keys: ask the server.
     case lead
-    /// Wait for the turn; the lease has to have numbers drawn to be handed on.
+    /// Wait for the turn. The lease to draw for needs numbers before it can be handed on.
     case wait(LocalWaiter, LinkedQueue<LocalWaiter>.Ticket, drawFor: Lease?)
-    /// Too many wait.
+    /// Too many tasks wait.
     case full
-    /// Nobody may come any more.
+    /// The locker is closed to new tasks.
     case closed
   }
 
-  /// More keys than this are not remembered as contended.
+  /// At most this many keys are remembered as contended.
   private static let mostContended = 1024
-  /// How many fencing tokens are drawn at once for handing a lease on.
+  /// At most this many fencing tokens are drawn at once for handing a lease on.
   private static let largestBlock = 16
 
   private let handoffLimit: Int
@@ -86,7 +86,9 @@ final class LocalQueues: Sendable {
 
   // MARK: Coming and going
 
-  /// Lets a task in that wants to wait; one whose turn came with a lease that had ended keeps its rank.
+  /// Admits a task that wants to wait.
+  ///
+  /// If its turn came with a lease that had ended, it keeps its rank.
   func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Admission {
     state.withLock { state in
       guard !state.isClosed else { return .closed }
@@ -95,7 +97,7 @@ final class LocalQueues: Sendable {
     }
   }
 
-  /// Lets a task in that does not want to wait; false when others are at it.
+  /// Admits a task that does not want to wait; returns false if other tasks are at the keys.
   func enterAlone(_ keys: LockKeys) -> Bool {
     state.withLock { state in
       guard state.queues[keys] == nil else { return false }
@@ -104,7 +106,7 @@ final class LocalQueues: Sendable {
     }
   }
 
-  /// How many tasks wait for a key, alone or among others, or are asking for it.
+  /// How many tasks request a key or wait for it, alone or among other keys.
   func waiterCount(of key: String) -> Int {
     state.withLock { state in
       state.queues.reduce(0) { count, queue in
@@ -114,12 +116,12 @@ final class LocalQueues: Sendable {
     }
   }
 
-  /// Takes a waiter out that gave up.
+  /// Takes out a waiter that gave up.
   func leave(_ keys: LockKeys, _ ticket: LinkedQueue<LocalWaiter>.Ticket) {
     state.withLock { state in _ = state.queues[keys]?.line.remove(ticket) }
   }
 
-  /// Sends all who wait away.
+  /// Dismisses all waiters.
   func close() {
     let waiters = state.withLock { state in
       state.isClosed = true
@@ -142,16 +144,16 @@ final class LocalQueues: Sendable {
     }
   }
 
-  /// Whether others were at the keys not long ago.
+  /// Whether other parties wanted the keys not long ago.
   func isContended(_ keys: LockKeys) -> Bool {
     state.withLock { !$0.contended.isEmpty && $0.contended.contains(keys) }
   }
 
-  /// Notes whether others are at the keys.
+  /// Notes whether other parties want the keys.
   func note(_ keys: LockKeys, isContended: Bool) {
     state.withLock { state in
       guard isContended else {
-        // Most keys have never been.
+        // Most keys have never been contended.
         if !state.contended.isEmpty { state.contended.remove(keys) }
         return
       }
@@ -171,12 +173,12 @@ final class LocalQueues: Sendable {
     state.withLock { $0.queues[keys]?.head = .leader(entry) }
   }
 
-  /// Notes why the leader has no answer; nil when it has one.
+  /// Notes why the leader has no answer; nil if it has one.
   func note(_ trouble: StoreFailure?, of keys: LockKeys) {
     state.withLock { $0.queues[keys]?.trouble = trouble }
   }
 
-  /// What a waiter is to be told whose time is up: who has the keys, and what the leader meets.
+  /// What to tell a waiter that has timed out: the holder of the keys, and the leader's trouble.
   func situation(_ keys: LockKeys) -> (holder: String?, trouble: StoreFailure?) {
     state.withLock { state in
       guard let queue = state.queues[keys] else { return (nil, nil) }
@@ -194,13 +196,13 @@ final class LocalQueues: Sendable {
       state.queues.values[index].head = .held(lease)
       return state.queues.values[index].leaseToDrawFor(handoffLimit)
     }
-    // One that ended before has found no entry to give up.
+    // If the lease ended earlier, its end found no entry to give up.
     if lease.hasEnded { end(lease, keys) }
     return next
   }
 
-  /// Makes the next waiter the leader, because the one before gave up; returns the entry, if there is
-  /// nobody left to look after it.
+  /// Makes the next waiter the leader, because the former one gave up; returns the entry, if no task is left to
+  /// look after it.
   func passLead(_ keys: LockKeys) -> QueueEntry? {
     state.withLock { state in
       guard case .leader(let entry)? = state.queues[keys]?.head else { return nil }
@@ -214,12 +216,12 @@ final class LocalQueues: Sendable {
 
   // MARK: The holder
 
-  /// Hands a lease on that was released just now.
+  /// Hands on a lease that was released just now.
   ///
-  /// `make` makes the next waiter's lease of it, or nil; `start` is called with the new lease as soon as
-  /// the waiter has it.
+  /// `make` makes the next waiter's lease from it, or nil; `start` is called with the new lease as soon as the
+  /// waiter has it.
   ///
-  /// - Returns: whether it was handed on; and the new lease, if it may be handed on again.
+  /// - Returns: Whether the lease was handed on, and the new lease if it may be handed on again.
   func handOn(
     _ lease: Lease, _ keys: LockKeys, make: (LockOptions) -> Lease?, start: (Lease) -> Void
   ) -> (isDone: Bool, next: Lease?) {

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// A task that waits in this process for its turn at some keys.
 final class LocalWaiter: DeadlineObserver, Promising {
-  /// What a waiter's turn can be.
+  /// The turn that a waiter gets.
   enum Turn: Sendable {
     /// The lock is its own, handed on by the former holder.
     case take(Lease)
@@ -18,7 +18,7 @@ final class LocalWaiter: DeadlineObserver, Promising {
 
   init(_ options: LockOptions) { self.options = options }
 
-  /// Waits for the turn; cancelling the task is one, too.
+  /// Waits for the turn; a cancellation of the task counts as one, too.
   func turn(countedBy activity: (any ActivityCounter)?) async -> Turn {
     await withTaskCancellationHandler {
       await value(countedBy: activity)
@@ -27,7 +27,7 @@ final class LocalWaiter: DeadlineObserver, Promising {
     }
   }
 
-  /// Gives the waiter its turn; false when it has had one.
+  /// Gives the waiter its turn; returns false if it has had one.
   func give(_ turn: Turn) -> Bool { fulfil(turn) }
 
   var isOver: Bool { isKept }

@@ -1,22 +1,22 @@
 /// The keys that one lock covers: at least one, each once, in the order of their bytes.
 ///
-/// The order is the same in every process, so that two locks on the same keys cannot block each
-/// other for good. Keys are the same when their bytes are, as on the server; Swift's strings are
-/// also equal when they only look the same, such as the two ways of writing "é".
+/// The order is the same in every process, so two locks on the same keys cannot block each other for good. Keys
+/// are the same if their bytes are, as on the server. Swift's strings are also equal if they only look the same,
+/// such as the two ways of writing "é".
 package struct LockKeys: Sendable, Hashable {
   /// The keys as they are sent.
   package let names: [String]
 
-  /// How long keys may be, in bytes, all together.
+  /// The greatest length of all keys together, in bytes.
   ///
-  /// The names of queues and the messages of grants are longer than the keys in them. Half of the least that a
-  /// server can take for the longest string (`proto-max-bulk-len`, 1 MiB) leaves room for those: a lock that can be
-  /// taken can be released.
+  /// The names of queues and the messages of grants are longer than the keys in them. This is half of the smallest
+  /// limit that a server can set for a string (`proto-max-bulk-len`, 1 MiB). The other half leaves room for those:
+  /// a lock that can be taken can be released.
   package static let longest = 512 << 10
 
   /// Checks and sorts `keys`.
   ///
-  /// - Throws: ``LockError/Code/invalidKey``, for no keys, an empty one, or keys that are too long.
+  /// - Throws: ``LockError/Code/invalidKey`` if there are no keys, one is empty, or they are too long.
   package init(_ keys: [String], longest: Int = Self.longest) throws(LockError) {
     guard !keys.isEmpty else { throw LockError(.invalidKey, "at least one key has to be given") }
     for key in keys {
@@ -30,7 +30,7 @@ package struct LockKeys: Sendable, Hashable {
           keys: keys)
       }
     }
-    // By far the most locks have one key.
+    // The great majority of locks have one key.
     names = keys.count == 1 ? keys : Self.sortedUnique(keys)
     let length = names.reduce(0) { $0 + $1.utf8.count }
     guard length <= longest else {
@@ -41,7 +41,7 @@ package struct LockKeys: Sendable, Hashable {
     }
   }
 
-  /// Wraps names that have been checked and sorted before.
+  /// Wraps names that are checked and sorted already.
   init(checked names: [String]) { self.names = names }
 
   private static func sortedUnique(_ keys: [String]) -> [String] {

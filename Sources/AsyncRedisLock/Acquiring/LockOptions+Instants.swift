@@ -1,6 +1,6 @@
 extension LockOptions {
-  /// When a lock is lost that is taken now, even though it is extended.
+  /// When a lock taken now is lost even though it is extended.
   ///
-  /// The clock is looked at only where that matters, which is seldom.
+  /// The clock is read only if that matters, which is seldom.
   func holdEnd(from now: @autoclosure () -> Instant) -> Instant? { maxHold.map { now() + $0 } }
 }

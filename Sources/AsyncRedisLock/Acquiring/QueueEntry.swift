@@ -2,16 +2,16 @@ internal import Synchronization
 
 /// A place in the server's queue for some keys, and the pause of the task that looks after it.
 ///
-/// It belongs to no task: when the one that looks after it gives up, the next goes on.
+/// It belongs to no task: if the task that looks after it gives up, the next task goes on.
 final class QueueEntry: Sendable {
   private struct Guarded {
     var state: QueueEntryState
     var pause: Signal?
     /// The ttl that the last poll asked for.
     var ttl: Duration
-    /// When the question under way was asked; nil if none is.
+    /// When the request under way was sent; nil if there is none.
     var askedAt: Instant?
-    /// Who holds a key and for how long, when last asked.
+    /// The holder of a key and the time left, when last asked.
     var keyState: KeyState?
   }
 
@@ -34,7 +34,7 @@ final class QueueEntry: Sendable {
     token = store.makeToken(label: options.label)
     guarded = Locked(
       Guarded(
-        // What is reserved of several keys lasts only as long as its place is polled.
+        // If only some of several keys are reserved, they stay so only as long as the place is polled.
         state: QueueEntryState(
           retry: options.retry, isRefreshed: store.refreshesEntries && keys.count == 1,
           at: store.clock.now),
@@ -42,13 +42,13 @@ final class QueueEntry: Sendable {
     store.listen(for: claim(ttl: options.ttl)) { [weak self] notice in self?.receive(notice) }
   }
 
-  /// Who held a key when last asked.
+  /// The holder of a key when last asked.
   var holder: String? { guarded.withLock { $0.state.holder } }
 
   /// The holder of a key and the time left, when last asked; nil if there has been no answer.
   var keyState: KeyState? { guarded.withLock { $0.keyState } }
 
-  /// Why the question under way has no answer, if a server that is well would have given one by now.
+  /// Why the request under way has no answer, if a healthy server would have given one by now.
   var trouble: StoreFailure? {
     guard let askedAt = guarded.withLock({ $0.askedAt }),
       askedAt.duration(to: store.clock.now) >= max(store.roundTrip * 10, Self.fairChance)
@@ -59,13 +59,13 @@ final class QueueEntry: Sendable {
   /// A server that does not answer for this long is in trouble.
   private static let fairChance = Duration.milliseconds(50)
 
-  /// What to do now.
+  /// Decides what to do now.
   func next() -> QueueEntryState.Action { guarded.withLock { $0.state.next(at: store.clock.now) } }
 
-  /// The claim that its keys are taken by.
+  /// The claim that takes its keys.
   func claim(ttl: Duration) -> Claim { Claim(keys: keys, token: token, ttl: ttl) }
 
-  /// Goes on for a task with other options; false when it may be granted for longer than that task wants.
+  /// Goes on for a task with other options; returns false if a grant may last longer than that task wants.
   func serve(_ options: LockOptions) -> Bool {
     guarded.withLock { guarded in
       guard guarded.ttl <= options.ttl else { return false }
@@ -74,7 +74,7 @@ final class QueueEntry: Sendable {
     }
   }
 
-  /// Asks as soon as no question is under way.
+  /// Asks as soon as no request is under way.
   func hurry() { change { $0.hurry(at: store.clock.now) } }
 
   /// Asks the store.
@@ -106,7 +106,7 @@ final class QueueEntry: Sendable {
     if let due = guarded.withLock({ $0.state.refreshDue }) { refresher.add(self, due: due) }
   }
 
-  /// What to ask about the place now; nil when it is not to be refreshed.
+  /// The request that refreshes the place now; nil if it is not to be refreshed.
   func willRefresh() -> EntryRefresh? {
     let now = store.clock.now + QueueEntryRefresher.grid
     return guarded.withLock { guarded in
@@ -118,7 +118,7 @@ final class QueueEntry: Sendable {
     }
   }
 
-  /// Takes the outcome of a refresh in; nil when a poll has to find out more.
+  /// Processes the outcome of a refresh; nil if a poll has to find out more.
   func refreshed(_ waiting: Waiting?) {
     let isTold = store.isTold(of: keys)
     noteAnswer(waiting)
@@ -135,7 +135,7 @@ final class QueueEntry: Sendable {
 
   /// Waits until an instant, until something has arrived, or until the task is cancelled.
   ///
-  /// `seen` is what there was to wait for; by now it may be something else.
+  /// `seen` is what the task decided to wait for; that may have changed by now.
   func wait(
     for seen: QueueEntryState.Action, until instant: Instant, wakingBy deadlines: Deadlines
   ) async throws(CancellationError) {
@@ -150,7 +150,7 @@ final class QueueEntry: Sendable {
     try await signal.wait(countedBy: store.clock.activity)
   }
 
-  /// Notes that no question is under way, and what the last has told.
+  /// Notes that no request is under way, and what the last one said.
   private func noteAnswer(_ waiting: Waiting?) {
     guarded.withLock { guarded in
       guarded.askedAt = nil
@@ -158,7 +158,7 @@ final class QueueEntry: Sendable {
     }
   }
 
-  /// Gives the place up for good.
+  /// Gives up the place for good.
   func cancel() {
     let ttl = guarded.withLock { $0.ttl }
     store.cancel(
@@ -174,7 +174,7 @@ final class QueueEntry: Sendable {
     }
   }
 
-  /// Lets an event into the state, and wakes the task that looks after the place.
+  /// Applies an event to the state, and wakes the task that looks after the place.
   private func change<Result: Sendable>(_ event: (inout QueueEntryState) -> Result) -> Result {
     let (result, pause) = guarded.withLock { guarded in
       (event(&guarded.state), guarded.pause.take())

@@ -1,7 +1,7 @@
 /// Keeps the entries of one locker in the server's queues, many with one request.
 ///
-/// A waiter that is told of its grant needs a poll only to keep its entry and to notice a holder that died. With
-/// ten thousand waiters, one poll each would be most of what the server does.
+/// A waiter that can be notified of its grant needs a poll only to keep its entry and to notice that a holder
+/// died. With ten thousand waiters, a poll for each would be most of the server's work.
 final class QueueEntryRefresher: Sendable {
   private struct Item {
     weak var entry: QueueEntry?
@@ -9,7 +9,7 @@ final class QueueEntryRefresher: Sendable {
 
   /// Entries that are due between two of these instants go into the same requests.
   static let grid = Duration.milliseconds(100)
-  /// Few enough that the server, which does nothing else meanwhile, is through in half a millisecond.
+  /// Few enough that the server, which does nothing else meanwhile, is done in half a millisecond.
   private static let batchSize = 100
 
   private let store: any LockStore

@@ -1,29 +1,29 @@
-/// What is known about a place in the server's queue, and what a grant is worth.
+/// The state of a place in the server's queue, which also judges grants.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the next action is returned.
 struct QueueEntryState {
-  /// What to do for a place.
+  /// The next action for a place.
   enum Action: Equatable {
     case poll
     /// Nothing before an instant, unless something arrives.
     case wait(until: Instant)
     /// Nothing unless something arrives: the place is refreshed together with others.
     case rest
-    /// The keys are the place's, for `ttl` counted from `sentAt`.
+    /// The place has the keys, for `ttl` counted from `sentAt`.
     case take(sentAt: Instant, ttl: Duration, numbers: Range<UInt64>)
-    /// The token is of no use any more.
+    /// The token is of no further use.
     case giveUp(StoreFailure)
   }
 
-  /// How far the entry is.
+  /// How far the entry has got.
   enum Phase: Equatable {
     /// A poll comes at an instant.
     case due(at: Instant)
     case polling(Poll)
-    /// A question about many entries comes at an instant, which tells less: only whether to go on waiting.
+    /// A request about many entries comes at an instant. It tells less: only whether to go on waiting.
     case resting(until: Instant)
     case refreshing
-    /// The token is ours, or of no use any more.
+    /// The token has the keys, or is of no further use.
     case over(Action)
   }
 
@@ -31,9 +31,9 @@ struct QueueEntryState {
   struct Poll: Equatable {
     let ttl: Duration
     let deadline: Instant
-    /// A grant that has arrived meanwhile: the poll's answer decides what it is worth.
+    /// A grant that has arrived meanwhile; the poll's answer decides whether it counts.
     var grant: Range<UInt64>?
-    /// Whether to ask again as soon as it is answered: it may have come too early.
+    /// Whether to ask again as soon as it is answered, because it may have come too early.
     var isHurried = false
   }
 
@@ -46,16 +46,15 @@ struct QueueEntryState {
   }
 
   private let retry: Duration
-  /// Whether somebody refreshes the place, as long as a poll has nothing else to do.
+  /// Whether a refresher keeps the place, as long as a poll has nothing else to do.
   private let isRefreshed: Bool
   private(set) var phase: Phase
   private var standing: Standing?
 
-  /// Who held a key when last asked.
+  /// The holder of a key when last asked.
   var holder: String? { standing?.holder }
 
-  /// Waiters ask at least this often, however long their ttl, so that a place soon lapses that nobody
-  /// asks for any more.
+  /// Waiters ask at least this often, however long their ttl, so that an abandoned place lapses soon.
   private static let longestPause = Duration.seconds(5)
 
   init(retry: Duration, isRefreshed: Bool = false, at now: Instant) {
@@ -64,16 +63,15 @@ struct QueueEntryState {
     phase = .due(at: now)
   }
 
-  /// The longest pause between two polls of a place with a ttl.
+  /// The longest pause between two polls of a place with this ttl.
   static func pause(ttl: Duration) -> Duration { min(ttl / 3, longestPause) }
 
-  /// How long the server keeps a place without a poll: three times the longest pause, so that two
-  /// polls may fail.
+  /// How long the server keeps a place without a poll: three times the longest pause, so that two polls may fail.
   static func lapse(ttl: Duration, operationTimeout: Duration) -> Duration {
     pause(ttl: ttl) * 3 + operationTimeout
   }
 
-  /// What to do now.
+  /// Decides what to do now.
   func next(at now: Instant) -> Action {
     switch phase {
     case .due(let instant): instant <= now ? .poll : .wait(until: instant)
@@ -83,7 +81,7 @@ struct QueueEntryState {
     }
   }
 
-  /// When the place is to be refreshed; nil when that is not what comes next.
+  /// When the place is to be refreshed; nil if something else comes next.
   var refreshDue: Instant? { if case .resting(let instant) = phase { instant } else { nil } }
 
   // MARK: Events
@@ -93,7 +91,7 @@ struct QueueEntryState {
     phase = .polling(Poll(ttl: ttl, deadline: deadline))
   }
 
-  /// Asks at once, because something may have been missed, or because another ttl is wanted.
+  /// Asks at once, because a notice may have been missed, or because another ttl is wanted.
   mutating func hurry(at now: Instant) {
     switch phase {
     case .over: break
@@ -104,9 +102,9 @@ struct QueueEntryState {
     }
   }
 
-  /// Takes the answer to the poll under way in; true if the server has granted the keys without saying so.
+  /// Processes the answer to the poll under way; returns true if the server has granted the keys without a notice.
   ///
-  /// `isTold` tells whether grants arrive at present.
+  /// `isTold` tells whether notices of grants arrive at present.
   @discardableResult
   mutating func answered(
     _ answer: Result<PollAnswer, StoreFailure>, isTold: Bool, at now: Instant,
@@ -117,7 +115,8 @@ struct QueueEntryState {
     case .failure(let failure): phase = .over(.giveUp(failure))
     case .success(.again): phase = .due(at: now)
     case .success(.held(let sentAt, let numbers, let wasGranted)):
-      // Too late to be of use, it prolongs the keys to ask again, if they still are ours.
+      // If it came too late, the poll prolongs the keys before asking again, provided that the token still has
+      // them.
       phase =
         now < LeaseState.validity(of: poll.ttl, sentAt: sentAt)
         ? .over(.take(sentAt: sentAt, ttl: poll.ttl, numbers: numbers)) : .due(at: now)
@@ -130,14 +129,14 @@ struct QueueEntryState {
     return false
   }
 
-  /// Notes that the place is about to be refreshed; false when it is not due.
+  /// Notes that the place is about to be refreshed; returns false if it is not due.
   mutating func willRefresh(at now: Instant) -> Bool {
     guard let refreshDue, refreshDue <= now else { return false }
     phase = .refreshing
     return true
   }
 
-  /// Takes the outcome of a refresh in; without one a poll has to find out more.
+  /// Processes the outcome of a refresh; if there is none, a poll has to find out more.
   mutating func refreshed(
     _ waiting: Waiting?, isTold: Bool, at now: Instant,
     using generator: inout some RandomNumberGenerator
@@ -151,7 +150,7 @@ struct QueueEntryState {
     stand(waiting, ttl: ttl, isTold: isTold, at: now, using: &generator)
   }
 
-  /// Takes a grant in.
+  /// Processes a grant.
   mutating func granted(_ numbers: Range<UInt64>, at now: Instant) {
     switch phase {
     case .over: break
@@ -162,7 +161,7 @@ struct QueueEntryState {
     }
   }
 
-  /// Believes a grant, or asks.
+  /// Accepts a grant, or asks.
   private mutating func judge(_ numbers: Range<UInt64>, at now: Instant) {
     // A message about a grant that was lost before the last answer must not pass for a new one.
     guard let standing, numbers.lowerBound > standing.counter else { return }
@@ -176,7 +175,7 @@ struct QueueEntryState {
     }
   }
 
-  /// Notes that the place waits, and plans the next question.
+  /// Notes that the place waits, and plans the next request.
   private mutating func stand(
     _ waiting: Waiting, ttl: Duration, isTold: Bool, at now: Instant,
     using generator: inout some RandomNumberGenerator
@@ -184,7 +183,7 @@ struct QueueEntryState {
     standing = Standing(
       sentAt: waiting.sentAt, ttl: ttl, counter: waiting.counter, holder: waiting.state.holder)
     var pause = Self.pause(ttl: ttl)
-    // Keys that expire tell nobody.
+    // Expiring keys notify no waiter.
     if let remaining = waiting.state.remaining { pause = min(pause, remaining + .milliseconds(1)) }
     let mustPoll = waiting.isSilent || !waiting.isHeard || !isTold
     if mustPoll { pause = min(pause, retry * Double.random(in: 0.5...1, using: &generator)) }

@@ -5,7 +5,7 @@
 #endif
 
 extension String {
-  /// Whether two strings have the same bytes, as the server compares; equal ones may only look the same.
+  /// Whether two strings have the same bytes, as the server compares; strings that are equal in Swift may differ.
   func hasSameBytes(as other: String) -> Bool {
     let isSame = unsafe utf8.withContiguousStorageIfAvailable { bytes in
       unsafe other.utf8.withContiguousStorageIfAvailable { others in
@@ -15,7 +15,7 @@ extension String {
         return unsafe memcmp(start, otherStart, bytes.count) == 0
       }
     }
-    // Only what comes from Objective-C is not in one piece.
+    // Only strings from Objective-C are not in one piece.
     return (isSame ?? nil) ?? utf8.elementsEqual(other.utf8)
   }
 }

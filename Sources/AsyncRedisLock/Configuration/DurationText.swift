@@ -1,6 +1,6 @@
 /// How durations are written in URLs and on the command line.
 extension Duration {
-  /// Reads `500ms`, `1.5s`, `5m`, `2h`, `7d`, or a bare number of seconds; cut down to billionths of the unit.
+  /// Reads `500ms`, `1.5s`, `5m`, `2h`, `7d`, or a plain number of seconds; truncated to billionths of the unit.
   package init?(text: String) {
     let number = text.utf8.prefix { $0.isASCIIDigit || $0 == UInt8(ascii: ".") }
     let unit: Duration
@@ -14,7 +14,7 @@ extension Duration {
     }
 
     let parts = number.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    // The limit keeps milliseconds far from overflow; in seconds, it is some 300 years.
+    // The limit keeps milliseconds far from overflow; in seconds it is about 300 years.
     guard parts.count <= 2, let whole = Int(digits: parts[0]), whole < 10_000_000_000 else {
       return nil
     }

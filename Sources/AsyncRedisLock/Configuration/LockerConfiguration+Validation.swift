@@ -1,9 +1,9 @@
 extension LockerConfiguration {
   /// Checks every property against its rule.
   ///
-  /// Host, path and user are never quoted: people put whole URLs there, with the password in them.
+  /// Host, path and user are never quoted: they may hold a whole URL, pasted there with its password.
   ///
-  /// - Parameter code: What kind of input it is that the configuration comes from.
+  /// - Parameter code: The kind of input that the configuration comes from.
   /// - Throws: ``LockError`` with that code, naming the value and the rule.
   package func validate(code: LockError.Code = .invalidOptions) throws(LockError) {
     try address.validate(code)
@@ -43,13 +43,13 @@ extension LockerConfiguration {
   static func check(
     database: Int, as part: String, _ code: LockError.Code
   ) throws(LockError) {
-    // Not quoted: in a URL without its host, this is the second half of a password like 1/23.
+    // Not quoted: in a URL without a host, this is the second half of a password like 1/23.
     guard (0...Int(Int32.max)).contains(database) else {
       throw LockError(code, "\(part) has to be from 0 to \(Int32.max)")
     }
   }
 
-  /// `CLIENT SETNAME` refuses every other character, non-ASCII ones among them, and takes an empty name for none.
+  /// `CLIENT SETNAME` refuses all other characters, including non-ASCII ones, and treats an empty name as none.
   static func check(
     clientName: String, as part: String, _ code: LockError.Code
   ) throws(LockError) {
@@ -81,7 +81,7 @@ extension LockerConfiguration {
     }
   }
 
-  /// A thousand in a row is far more than saves anything, and others have to wait for them.
+  /// A thousand in a row is more than enough to save trips, and other clients have to wait for them.
   static func check(
     localHandoffLimit: Int, as part: String, _ code: LockError.Code
   ) throws(LockError) {
@@ -128,7 +128,7 @@ extension LockerConfiguration.Address {
       guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else {
         throw LockError(code, "path of the socket has to be absolute, as in unix:///path")
       }
-      // The smaller of the two systems' limits, so that a configuration is valid on both or none.
+      // The smaller of the two systems' limits, so that a configuration is valid on both or on neither.
       guard path.utf8.count <= 103 else {
         throw LockError(
           code,
@@ -139,8 +139,7 @@ extension LockerConfiguration.Address {
     }
   }
 
-  /// Whether the host is made of the characters of a name or an address; the rest is up to the
-  /// resolver.
+  /// Whether the host consists of characters of a name or an address; the resolver checks the rest.
   private static func isHost(_ host: String) -> Bool {
     guard host.utf8.contains(UInt8(ascii: ":")) else { return host.utf8.allSatisfy(isNameByte) }
     let parts = host.utf8.split(
@@ -158,7 +157,7 @@ extension LockerConfiguration.Address {
 }
 
 extension String {
-  /// Whether any of the characters of Unicode's category Cc is in the text, NUL among them.
+  /// Whether the text contains a character of Unicode's category Cc, such as NUL.
   var hasControlCharacters: Bool {
     unicodeScalars.contains { $0.properties.generalCategory == .control }
   }

@@ -1,6 +1,6 @@
-/// How a ``Locker`` reaches its server, and what it keeps there.
+/// How a ``Locker`` reaches its server, and what it stores there.
 ///
-/// ``init(url:)`` makes one of a URL. Values are checked when a locker is made of it.
+/// ``init(url:)`` creates one from a URL. Creating a locker checks the values.
 public struct LockerConfiguration: Sendable, Hashable {
   /// Where the server listens; `127.0.0.1:6379` by default.
   public var address: Address
@@ -16,44 +16,45 @@ public struct LockerConfiguration: Sendable, Hashable {
   ///
   /// ASCII without spaces, as the server demands.
   public var clientName: String
-  /// How long a connection may take to be ready for commands; 1 s by default.
+  /// How long a connection may take to become ready for commands; 1 s by default.
   ///
   /// From 1 ms to 10 years.
   public var connectTimeout: Duration
   /// How long the server may take to answer a command; 1 s by default.
   ///
-  /// From 1 ms to 10 years. Commands of a lock are bounded by the smaller of this and the lock's ttl.
+  /// From 1 ms to 10 years. For commands of a lock, the smaller of this and the lock's ttl applies.
   public var operationTimeout: Duration
-  /// What the names of this library's own keys and channels begin with; `redis-lock:` by default.
+  /// The prefix of the names of this library's own keys and channels; `redis-lock:` by default.
   ///
-  /// From 1 to 128 bytes. All clients of a lock have to use the same. The keys of locks are used as they
-  /// are, and must not begin with it.
+  /// From 1 to 128 bytes. All clients of a lock have to use the same prefix. Lock keys are used unchanged, and
+  /// must not begin with it.
   public var keyPrefix: String
   /// Whether every lock draws a fencing token; `true` by default.
   ///
-  /// Without it ``Lock/fencingToken`` is `nil`, and taking a lock costs the server less.
+  /// If false, ``Lock/fencingToken`` is `nil`, and taking a lock costs the server less.
   public var isFencingEnabled: Bool
   /// How many tasks may wait for the same keys in this locker, or `nil` for any number; `nil` by default.
   ///
-  /// At least 1. One more throws ``LockError/Code/tooManyWaiters`` at once.
+  /// At least 1. If one more task calls, ``LockError/Code/tooManyWaiters`` is thrown at once.
   public var maxWaiters: Int?
-  /// How many times in a row a lock may pass from task to task within this locker, without the server
-  /// and past others that wait there; 15 by default, 0 for never.
+  /// How many times in a row a lock may pass from task to task within this locker; 15 by default, 0 for never.
   ///
-  /// At most 1000. Handing on in the process takes microseconds, and a trip to the server every now and
-  /// then costs little; what others wait longer is this number times the time that a task holds the lock.
+  /// Such a lock passes without the server, ahead of other lockers' waiters.
   ///
-  /// A lock passes on only if the server has confirmed it within the last 50 ms and a round trip. Tasks that a
-  /// lock passes between share its ``Lock/token``; with 0 each lock has a token of its own.
+  /// At most 1000. Handing on in the process takes microseconds, and an occasional trip to the server costs
+  /// little. Other lockers wait longer by at most this number times the time that a task holds the lock.
+  ///
+  /// A lock passes on only if the server has confirmed it within the last 50 ms plus a round trip. Tasks that a
+  /// lock passes between share its ``Lock/token``; if this is 0, each lock has its own token.
   public var localHandoffLimit: Int
-  /// A word for people who look at the server, stored with each lock; `nil` by default.
+  /// A label stored with each lock and shown when the lock is inspected; `nil` by default.
   ///
   /// At most 64 bytes, without control characters.
   public var label: String?
-  /// The options of every lock whose call brings none; the defaults of ``LockOptions`` by default.
+  /// The options of every lock whose call passes none; the defaults of ``LockOptions`` by default.
   public var lockOptions: LockOptions
 
-  /// Creates a configuration; every argument has the default of the property of its name.
+  /// Creates a configuration; each argument defaults to the default of the property with its name.
   public init(
     address: Address = .tcp(host: "127.0.0.1"),
     username: String? = nil,
@@ -103,7 +104,7 @@ extension LockerConfiguration {
     /// A Unix-domain socket at an absolute path in the file system, of at most 103 bytes.
     public static func unixSocket(path: String) -> Self { Self(kind: .unixSocket(path: path)) }
 
-    /// The address as people write it: `host:port`, `[::1]:6379`, or the path of a socket.
+    /// The address in its usual notation: `host:port`, `[::1]:6379`, or the path of a socket.
     public var description: String {
       switch kind {
       case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

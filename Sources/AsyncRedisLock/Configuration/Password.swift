@@ -1,6 +1,6 @@
-/// A password that no description, dump or mirror shows.
+/// A password that descriptions, dumps and mirrors do not show.
 ///
-/// Passwords are equal when their bytes are, as for the server.
+/// Two passwords are equal if their bytes are, as on the server.
 public struct Password: Sendable, Hashable, ExpressibleByStringLiteral {
   /// The password itself, for the one place that sends it.
   let value: String
@@ -8,7 +8,7 @@ public struct Password: Sendable, Hashable, ExpressibleByStringLiteral {
   /// Wraps a password.
   public init(_ value: String) { self.value = value }
 
-  /// Whether two passwords are the same bytes.
+  /// Whether two passwords have the same bytes.
   public static func == (first: Self, second: Self) -> Bool {
     first.value.utf8.elementsEqual(second.value.utf8)
   }

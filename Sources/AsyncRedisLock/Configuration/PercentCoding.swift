@@ -1,5 +1,5 @@
 extension ArraySlice<UInt8> {
-  /// The text with its percent escapes decoded, once; `part` names it in messages.
+  /// The text with its percent escapes decoded once; `part` names it in messages.
   func percentDecoded(as part: String) throws(LockError) -> String {
     var decoded: [UInt8] = []
     decoded.reserveCapacity(count)
@@ -24,7 +24,7 @@ extension ArraySlice<UInt8> {
 }
 
 extension Int {
-  /// A number in decimal digits and nothing else; one too large becomes `Int.max`.
+  /// Creates a number from decimal digits alone; a number that is too large becomes `Int.max`.
   init?(digits: some Collection<UInt8>) {
     guard !digits.isEmpty, digits.allSatisfy(\.isASCIIDigit) else { return nil }
     self = Int(String(decoding: digits, as: UTF8.self)) ?? .max

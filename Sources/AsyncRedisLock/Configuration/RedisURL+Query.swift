@@ -1,7 +1,7 @@
 extension LockerConfiguration {
-  /// Sets what the query of a URL asks for, percent-decoded; an empty query changes nothing.
+  /// Sets the properties that the query of a URL names, percent-decoded; an empty query changes nothing.
   ///
-  /// `isDatabaseSet` tells that the URL has named the database already, in its path.
+  /// `isDatabaseSet` tells that the URL's path has named the database already.
   mutating func apply(query: ArraySlice<UInt8>, isDatabaseSet: Bool) throws(LockError) {
     guard !query.isEmpty else { return }
     var seen: Set<QueryParameter> = isDatabaseSet ? [.database] : []
@@ -80,7 +80,7 @@ extension LockerConfiguration {
   }
 }
 
-/// What a parameter of a URL's query sets, whichever of its names it goes by.
+/// A parameter of a URL's query, under any of its names.
 private enum QueryParameter: String {
   case database
   case clientName = "client name"
@@ -107,10 +107,10 @@ private enum QueryParameter: String {
     }
   }
 
-  /// The error for a name that is none of these.
+  /// The error for a name that is not among these parameters.
   ///
-  /// It is quoted only if it looks like the name of a parameter: in `redis://user:1?Xy4=`, whose
-  /// writer forgot the host and to escape the `?`, it is a part of the password.
+  /// The name is quoted only if it looks like a parameter's. In `redis://user:1?Xy4=`, where the host is missing
+  /// and the `?` is not escaped, it is a part of the password.
   static func unknown(_ name: String) -> LockError {
     if name == "family" {
       return LockError(

@@ -1,8 +1,8 @@
 extension LockerConfiguration {
   /// Creates a configuration from the URL of a server.
   ///
-  /// - `redis://[[user]:password@]host[:port][/database][?query]`, also as `valkey://`; an IPv6
-  ///   address is put in brackets.
+  /// - `redis://[[user]:password@]host[:port][/database][?query]`, also as `valkey://`; an IPv6 address is put in
+  ///   brackets.
   /// - `unix://[[user]:password@]/path/of/socket[?query]`, also as `redis+unix://`.
   ///
   /// User, password, path and the values of the query are percent-decoded once. A password needs
@@ -21,7 +21,7 @@ extension LockerConfiguration {
   /// - `max_waiters`: ``maxWaiters``
   /// - `local_handoff_limit`: ``localHandoffLimit``
   ///
-  /// A timeout is written `500ms`, `1.5s`, `5m` or `2h`; a number alone counts seconds.
+  /// A timeout is written as `500ms`, `1.5s`, `5m` or `2h`; a plain number counts seconds.
   ///
   /// - Parameter url: The URL, of at most 8 KiB.
   /// - Throws: ``LockError/Code/invalidURL``, naming the part and the rule but never the password,
@@ -33,28 +33,28 @@ extension LockerConfiguration {
     (username, password) = try url.credentials
     let pathDatabase = try url.pathDatabase
     if let pathDatabase { database = pathDatabase }
-    // Before the query: messages may quote from it, and what follows an authority that makes no
-    // sense may be the rest of a password.
+    // Before the query: messages may quote it, and if the authority is malformed, the text behind it may be the
+    // rest of a password.
     try validate(code: .invalidURL)
     try apply(query: url.query, isDatabaseSet: pathDatabase != nil)
   }
 }
 
-/// A server URL cut into its parts, which are decoded and checked when they are asked for.
+/// A server URL split into parts, which are decoded and checked on access.
 ///
-/// No message quotes the authority or the path: with an `@` or the host forgotten, or with a `/` or
-/// `?` not escaped, a password would come to stand there.
+/// No message quotes the authority or the path. If an `@` or the host is missing, or a `/` or `?` is not escaped,
+/// they contain a password.
 struct RedisURL {
   private let isSocket: Bool
   private let userInfo: ArraySlice<UInt8>?
   private let hostAndPort: ArraySlice<UInt8>
   private let path: ArraySlice<UInt8>
-  /// What follows the first `?`, if there is one.
+  /// The text behind the first `?`, if there is one.
   let query: ArraySlice<UInt8>
 
   private static let longest = 8 << 10
 
-  /// Cuts up a URL.
+  /// Splits a URL.
   init(_ url: String) throws(LockError) {
     guard url.utf8.count <= Self.longest else {
       throw LockError(
@@ -82,14 +82,14 @@ struct RedisURL {
       bytes[authorityStart...].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
       ?? bytes.endIndex
     let authority = bytes[authorityStart..<pathStart]
-    // Without an authority there is no password, and sockets may well have an @ in their path.
+    // Without an authority there is no password, and socket paths may well contain an @.
     guard isSocket && authority.isEmpty || !bytes[pathStart...].contains(UInt8(ascii: "@")) else {
       throw LockError(
         .invalidURL,
         "URL has an @ after a / or ?; in a password a / is written %2F and a ? %3F, "
           + "and an @ after the host is written %40")
     }
-    // The last @, since many passwords hold one that nobody escaped, and hosts never do.
+    // The last @: many passwords contain an unescaped one, and hosts never do.
     let at = authority.lastIndex(of: UInt8(ascii: "@"))
     userInfo = at.map { authority[..<$0] }
     hostAndPort = at.map { authority[($0 + 1)...] } ?? authority
@@ -98,11 +98,11 @@ struct RedisURL {
     query = queryMark.map { bytes[($0 + 1)...] } ?? []
   }
 
-  /// Whether the scheme is one of a socket, and where the authority begins.
+  /// Whether the scheme stands for a socket, and where the authority begins.
   private static func scheme(
     of bytes: ArraySlice<UInt8>
   ) throws(LockError) -> (isSocket: Bool, authorityStart: Int) {
-    // Up to the first colon, so that what may be a password is never taken for a scheme.
+    // Up to the first colon, so that a possible password is never taken for a scheme.
     let name = bytes.prefix { $0 != UInt8(ascii: ":") }
     guard bytes[name.endIndex...].starts(with: "://".utf8), name.allSatisfy(isSchemeByte) else {
       throw LockError(.invalidURL, "scheme is missing: URL has to begin with redis:// or unix://")
@@ -134,7 +134,7 @@ struct RedisURL {
       guard let userInfo else { return (nil, nil) }
       let username = userInfo.prefix { $0 != UInt8(ascii: ":") }
       guard username.endIndex < userInfo.endIndex else {
-        // That this is an error is one of the rules of `validate()`.
+        // One of the rules of `validate()` makes this an error.
         return (try username.percentDecoded(as: "user"), nil)
       }
       let password = userInfo[(username.endIndex + 1)...]
@@ -188,12 +188,12 @@ struct RedisURL {
     }
   }
 
-  /// The address within brackets, with its zone, if it has one, as the resolver takes it.
+  /// The address within brackets, with its zone if it has one, in the form that the resolver takes.
   private static func ipv6(_ literal: ArraySlice<UInt8>) throws(LockError) -> String {
     guard literal.contains(UInt8(ascii: ":")) else {
       throw LockError(.invalidURL, "host has to be an IPv6 address if it is put in brackets")
     }
-    // RFC 6874 wants the zone's % escaped; most people write it as it is.
+    // RFC 6874 wants the zone's % escaped; most users write it as it is.
     let address = literal.prefix { $0 != UInt8(ascii: "%") }
     let zone = literal[address.endIndex...]
     let isEscaped = zone.starts(with: "%25".utf8)
@@ -204,7 +204,7 @@ struct RedisURL {
   /// The database that the path names, if it names one.
   var pathDatabase: Int? {
     get throws(LockError) {
-      // A path of a TCP URL is empty or begins with the / that ended the authority.
+      // The path of a TCP URL is empty or begins with the / that ended the authority.
       guard !isSocket, path.count > 1 else { return nil }
       let number = try path.dropFirst().percentDecoded(as: "database")
       guard let database = Int(digits: number.utf8) else {

@@ -1,5 +1,7 @@
-/// How long to wait before the next attempt to connect: at once after a connection that worked, then
-/// from 10 ms doubling to 250 ms or 1 s, each a random share between half and all of that.
+/// Decides how long to wait before the next attempt to connect.
+///
+/// There is no pause after a connection that worked. Then pauses double from 10 ms to 250 ms or 1 s; each is a
+/// random share between half and all of that.
 struct Backoff: Sendable {
   private static let shortest = Duration.milliseconds(10)
   /// Doublings until the longest pause: 10 ms × 2^7 is over a second.
@@ -10,10 +12,12 @@ struct Backoff: Sendable {
 
   private var failures = 0
 
-  /// Notes that a connection worked: the next attempt needs no pause, or the shortest if that was for moments.
+  /// Notes that a connection worked.
+  ///
+  /// The next attempt needs no pause, or the shortest one if the connection was brief.
   mutating func reset(isProven: Bool = true) { failures = isProven ? 0 : min(failures, 1) }
 
-  /// Notes that a connection failed; returns the pause before the next, shorter if that is waited for.
+  /// Notes that a connection failed; returns the pause before the next attempt, shorter if a request waits for it.
   mutating func pause(
     isWaitedFor: Bool = false, using generator: inout some RandomNumberGenerator
   ) -> Duration {

@@ -1,14 +1,14 @@
-/// Tells requests that come one by one from those that come in crowds.
+/// Tells requests that come one by one from requests that come in crowds.
 ///
-/// One by one they are served fastest on their callers' own threads. A crowd is served fastest by the
-/// queue, which gathers it; and a caller that serves itself does not see who else waits for its thread,
-/// so that now and then the queue has to look.
+/// One by one, they are served fastest on their callers' own threads. A crowd is served fastest by the queue,
+/// which gathers it. A caller that serves itself does not see which other tasks wait for its thread; so now and
+/// then the queue has to look.
 struct CallerRunsPolicy {
-  /// This many in a row without company make the next one a lonely one.
+  /// After this many in a row without company, the next one counts as lonely.
   private static let proof = 8
-  /// So many callers serve themselves, then the queue serves one.
+  /// After this many callers have served themselves, the queue serves one.
   private static let longestRun = 32
-  /// How many requests at most the queue serves after the server was too slow for a caller.
+  /// The most requests that the queue serves after the server was too slow for a caller.
   private static let longestPenalty = 256
 
   private var lonely = 0
@@ -34,10 +34,10 @@ struct CallerRunsPolicy {
     lonely = count > 1 || isBusy ? min(lonely, 0) : min(lonely + 1, Self.proof)
   }
 
-  /// Notes that a caller was served in its run.
+  /// Notes that a caller was served in its own run.
   mutating func wasQuick() { penalty = 1 }
 
-  /// Notes that a caller has waited in vain: the more often in a row, the longer nobody tries again.
+  /// Notes that a caller has waited in vain; the more often in a row, the longer no caller tries again.
   mutating func wasTooSlow() {
     lonely = Self.proof - penalty
     penalty = min(penalty * 2, Self.longestPenalty)

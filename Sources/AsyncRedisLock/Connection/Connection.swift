@@ -2,22 +2,21 @@ internal import Synchronization
 
 /// One connection to the server, shared by any number of tasks.
 ///
-/// Requests gather in a submissions; a serial queue takes all of them at once, writes them in one go and
-/// hands out the replies as they are parsed. While replies are due the queue's block waits for the
-/// socket and for new requests; when nothing is due, or the server is silent for long, it returns and no
-/// thread is held.
+/// Requests gather in a submission queue. A serial queue takes all of them at once, writes them in one go, and
+/// hands out the replies as they are parsed. While replies are due, the queue's block waits for the socket and for
+/// new requests. When nothing is due, or the server is silent for long, the block returns, and no thread is held.
 ///
-/// A task whose request is alone does the queue's work itself, for a moment: changing threads twice
-/// takes longer than a server nearby.
+/// If a task's request is the only one, the task does the queue's work itself for a moment. Two changes of threads
+/// take longer than a nearby server.
 final class Connection: Sendable {
   private let queue: any WorkQueue
-  /// For what is tried again after a pause.
+  /// The queue for work that is tried again after a pause.
   private let pauseQueue: any WorkQueue
   private let opener: any StreamOpener
   private let submissions = Locked(SubmissionQueue())
   let poller: any Poller
   let clock: LockClock
-  /// Only ever locked by the one that works: the block on the queue, or a caller in its place.
+  /// Locked only by the party that works: the block on the queue, or a caller in its place.
   private let driver: Locked<ConnectionDriver>
   private let isAnswering = Atomic<Bool>(false)
   private let isDistrusted = Atomic<Bool>(false)
@@ -25,10 +24,10 @@ final class Connection: Sendable {
   private let smoothedRoundTrip = Atomic<Int64>(0)
   let reporter: Reporter
   let loginGate = LoginGate()
-  /// Kept when all is done after ``close()``.
+  /// Kept when all work is done after ``close()``.
   let ended = Promise<Void>()
 
-  /// Creates a connection that connects when there is something to send.
+  /// Creates a connection that connects when there is a request to send.
   init(
     _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
     reporter: Reporter, on machine: any Machine = HostMachine()
@@ -48,7 +47,7 @@ final class Connection: Sendable {
   /// How long the server takes to answer, averaged over the last replies; zero before the first.
   var roundTrip: Duration { .nanoseconds(smoothedRoundTrip.load(ordering: .relaxed)) }
 
-  /// Sends a request behind all that were submitted before.
+  /// Sends a request after all that were submitted before.
   func submit(_ request: Request) {
     var refused: [Request] = []
     let notice = submissions.withLock { $0.add(CollectionOfOne(request), refused: &refused) }
@@ -56,37 +55,39 @@ final class Connection: Sendable {
     for request in refused { request.fail(.closed) { _ in } }
   }
 
-  /// Gives the connection up, because an answer made no sense: nobody knows whose the next one is.
+  /// Gives the connection up because an answer made no sense: the next answer may belong to any request.
   ///
-  /// To be called while the answer is handed out, before anybody gets the next.
+  /// Call it while the answer is handed out, before any caller gets the next.
   func distrust() { isDistrusted.store(true, ordering: .relaxed) }
 
-  /// How often the connection was given up because of what the server said: what it said before may have been the
-  /// answer to another question.
+  /// How often the connection was given up because of the server's replies.
+  ///
+  /// A reply before that may have been the answer to another request.
   var violationCount: Int { violations.load(ordering: .relaxed) }
 
   /// Counts one in ``violationCount``.
   func noteViolation() { violations.add(1, ordering: .relaxed) }
 
-  /// Does something when some time has passed, off the cooperative pool.
+  /// Runs an action when some time has passed, not on the cooperative pool.
   func afterPause(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
     pauseQueue.async(after: pause, body)
   }
 
-  /// Ends a request whose caller has given up, and takes back what it may have done.
+  /// Ends a request whose caller has given up, and undoes what it may have done.
   func abandon(_ request: Request) { request.fail(.cancelled) { submit($0) } }
 
-  /// Fails and refuses from now on everything but what gives back and cleans up.
+  /// Fails and refuses from now on all requests except those that give back and clean up.
   func stop() { act(on: submissions.withLock { $0.reduce(to: .stopped) }) }
 
-  /// Does what ``stop()`` does, and disconnects when what was submitted is done, at the latest when the
-  /// operation timeout has passed since the first of both calls.
+  /// Does what ``stop()`` does, and disconnects when all submitted requests are done.
+  ///
+  /// The limit is the operation timeout, counted from the first of both calls.
   func close() { act(on: submissions.withLock { $0.reduce(to: .closing) }) }
 
   private func act(on notice: SubmissionQueue.WorkerCall, isAwaited: Bool = false) {
     switch notice {
     case .none:
-      // Without company the threads would take turns, with a wake-up for every single answer.
+      // Without company, the threads would take turns, with a wake-up for every single answer.
       if isAwaited, isAnswering.load(ordering: .relaxed) { poller.letOthersRun() }
     case .wake: poller.wake()
     case .start:
@@ -95,8 +96,8 @@ final class Connection: Sendable {
     }
   }
 
-  /// Whether the caller may do the queue's work for a moment: a task, but no timer and no thread of the
-  /// program's own.
+  /// Whether the caller may do the queue's work for a moment: true for a task, false for a timer or a thread of
+  /// the program's own.
   private static var mayServeItself: Bool {
     #if canImport(Darwin)
       // A task of low priority must not keep extensions waiting for its turn.
@@ -107,7 +108,7 @@ final class Connection: Sendable {
   }
 }
 
-/// What the driver asks of its connection.
+/// The services that the driver needs from its connection.
 extension Connection {
   func takeSubmissions(_ requests: inout [Request]) -> SubmissionQueue.Contents {
     submissions.withLock { $0.take(&requests) }
@@ -115,15 +116,15 @@ extension Connection {
 
   func stopWorking() -> Bool { submissions.withLock { $0.stop() } }
 
-  /// Waits for a moment for those who were just answered to submit more; stops working, and returns
-  /// true, when nobody does.
+  /// Waits a moment for the callers that were just answered to submit more; if none does, stops working and
+  /// returns true.
   func rest() -> Bool {
     poller.letOthersRun()
     if submissions.withLock({ $0.beginWaiting() }) { poller.rest(for: 200) }
     return stopWorking()
   }
 
-  /// Takes nothing any more.
+  /// Stops accepting requests.
   func end() { _ = submissions.withLock { $0.reduce(to: .closed) } }
 
   /// Calls the driver again when the stream can be read, or at a deadline.
@@ -136,11 +137,11 @@ extension Connection {
     }
   }
 
-  /// Waits until something is submitted, the stream is ready, or the deadline passes; `isWoken` tells then whether
-  /// something may have been submitted.
+  /// Waits until a request is submitted, the stream is ready, or the deadline passes; `isWoken` then tells whether
+  /// a request may have been submitted.
   ///
-  /// With something to take first it only looks: who submits without pause must not stop the reading. When
-  /// it gathers, nobody has to wake it for the first moment, in which a server nearby answers.
+  /// If there are requests to take first, it only looks: a caller that submits without pause must not stop the
+  /// reading. While it gathers, no caller has to wake it for the first moment, in which a nearby server answers.
   func wait(
     for stream: (any ByteStream)?, toWrite: Bool, until deadline: Instant, gathers: Bool
   ) -> Readiness {
@@ -152,13 +153,12 @@ extension Connection {
     return readiness
   }
 
-  /// Notes whether several callers are being answered: who is answered first had better wait for the
-  /// others.
+  /// Notes whether several callers are being answered; if so, the first to be answered should wait for the others.
   func noteAnswering(_ isAnswering: Bool) {
     self.isAnswering.store(isAnswering, ordering: .relaxed)
   }
 
-  /// Whether the connection has to be given up; asked once.
+  /// Whether the connection has to be given up; read once.
   func takeDistrust() -> Bool { isDistrusted.exchange(false, ordering: .relaxed) }
 
   /// Opens a stream and puts the outcome into the submissions.
@@ -169,7 +169,7 @@ extension Connection {
     }
   }
 
-  /// Gives up what is being opened, for good.
+  /// Abandons the stream that is being opened, for good.
   func cancelOpening() { opener.cancel() }
 
   /// Notes how long an answer took.

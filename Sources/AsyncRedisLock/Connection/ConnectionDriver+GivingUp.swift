@@ -1,6 +1,6 @@
 internal import DequeModule
 
-/// How requests fail, and how a connection ends.
+/// Failing requests and ending a connection.
 extension ConnectionDriver {
   mutating func failOverdue(at now: Instant, on connection: Connection) {
     for request in inFlight.overdue(at: now) { request.fail(.timedOut) { connection.submit($0) } }
@@ -9,7 +9,7 @@ extension ConnectionDriver {
     }
   }
 
-  /// Closes the connection; what is unanswered fails, or waits for the next connection.
+  /// Closes the connection; unanswered requests fail, or wait for the next connection.
   mutating func disconnect(because cause: TransportError, on connection: Connection) {
     let doubtful = inFlight.removeDoubtful()
     let unanswered = removeUnanswered()
@@ -19,7 +19,7 @@ extension ConnectionDriver {
     if case .protocolViolation = cause { connection.noteViolation() }
     stream = nil
     lastFailure = cause
-    // It connects only for something that waits.
+    // The connection is made again only for a waiting request.
     state.lost(
       until: connection.clock.now + backoff.pause(isWaitedFor: true, using: &generator))
     let repeated = unanswered.filter { $0.givesBack && $0.returnToQueue() }
@@ -34,20 +34,20 @@ extension ConnectionDriver {
     }
   }
 
-  /// Fails what comes before a login may be tried again: waiting would not help.
+  /// Fails requests that come before a login may be tried again: waiting would not help.
   mutating func failRefused(at now: Instant, on connection: Connection) {
     guard !pending.isEmpty, let error = connection.loginGate.refusal(at: now) else { return }
     fail(because: .refused(error), on: connection)
   }
 
-  /// Fails all that waits for a connection, but for what only cleans up: that keeps trying while it makes sense.
+  /// Fails all requests that wait for a connection, except clean-ups, which keep trying while it makes sense.
   private mutating func fail(because cause: TransportError, on connection: Connection) {
     for request in pending.removeAll(where: { !$0.givesBack }) {
       request.fail(cause) { connection.submit($0) }
     }
   }
 
-  /// Takes out all that was sent and has had no answer that can be trusted.
+  /// Takes out all sent requests that have no answer that can be trusted.
   private mutating func removeUnanswered() -> [Request] {
     let unanswered = answered.map(\.request) + inFlight.removeAll()
     answered.removeAll()
@@ -55,30 +55,31 @@ extension ConnectionDriver {
     return unanswered
   }
 
-  /// Sends what takes the unanswered requests back behind them, on the same stream: sent on another
-  /// connection it may be executed before them, and leave a lock that nobody holds.
+  /// Undoes the unanswered requests by sending commands after them on the same stream.
+  ///
+  /// On another connection, the undo might be executed before them, and leave a lock without a holder.
   private mutating func takeBack(
     _ unanswered: [Request], on connection: Connection, isLast: Bool = false
   ) {
-    // What was answered last may have to be taken back as well.
+    // The request that was answered last may have to be undone as well.
     _ = takeSubmissions(of: connection)
     // A release with a caller is sent once more, unless there is no next connection.
     let waiting = pending.filter { isLast ? $0.givesBack : $0.kind == .cleanUp }
     let undos = unanswered.compactMap { $0.makeUndo() } + waiting
     guard !undos.isEmpty else { return }
     for request in waiting { request.noteRepetition() }
-    // A stream that is broken already takes nothing, and needs no more than the attempt.
+    // A stream that is broken already takes nothing; the attempt is enough.
     try? stream?.writeFinally(undos.flatMap(\.commandsBySource))
   }
 
-  /// Fails everything but what gives back and cleans up.
+  /// Fails all requests except those that give back and clean up.
   mutating func refuse(on connection: Connection) {
     let refused =
       inFlight.requests.filter { !$0.givesBack } + pending.removeAll { !$0.givesBack }
     for request in refused { request.fail(.closed) { connection.submit($0) } }
   }
 
-  /// Ends for good.
+  /// Ends the connection for good.
   mutating func shutDown(on connection: Connection) {
     connection.end()
     connection.cancelOpening()

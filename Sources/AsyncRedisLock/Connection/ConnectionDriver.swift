@@ -1,7 +1,8 @@
 internal import DequeModule
 
-/// The worker of a ``Connection``: runs on its queue, or for a moment on a caller's thread, and alone
-/// touches the stream.
+/// The worker of a ``Connection``, which runs on its queue, or for a moment on a caller's thread.
+///
+/// Only the driver touches the stream.
 struct ConnectionDriver: ~Copyable {
   private let handshake: Handshake
   var stream: CommandStream?
@@ -9,18 +10,18 @@ struct ConnectionDriver: ~Copyable {
   var pending = PendingRequests()
   var inFlight: InFlightRequests
   private var questionCount: UInt32 = 0
-  /// Requests with answers that have not been handed out.
+  /// Requests whose answers have not been handed out.
   var answered: Deque<InFlightRequests.Answered> = []
   private var callerRuns = CallerRunsPolicy()
   var backoff = Backoff()
   var generator: Randomness
-  /// Why there is no connection, for those who have waited for one in vain.
+  /// Why there is no connection, for callers that have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
   private let longestDrain: Duration
   private var ending = ConnectionEnding.open
-  /// Memory for what is taken out of the submissions.
+  /// Memory for requests that are taken out of the submissions.
   private var taken: [Request] = []
-  /// What waits for the server in place of this thread; nil while a thread works.
+  /// The watch that waits for the server in place of this thread; nil while a thread works.
   private var silenceWatch: SilenceWatch?
 
   init(
@@ -34,12 +35,12 @@ struct ConnectionDriver: ~Copyable {
     longestDrain = configuration.operationTimeout
   }
 
-  /// How much is encoded before it is written and replies are read: enough to make a batch, and not so
-  /// much that the server waits for it.
+  /// How much is encoded before it is written and replies are read: enough to make a batch, and not so much that
+  /// the server waits for it.
   private static let batchSize = 256 * 1024
 
-  /// How long a thread waits for a server that says nothing: longer than most servers need, and a small part
-  /// of the shortest ttl in use.
+  /// How long a thread waits for a silent server: longer than most servers need, and a small part of the shortest
+  /// ttl in use.
   private static let longestThreadWait = Duration.milliseconds(20)
 
   /// How long a caller may serve itself: several times what a server on the same machine needs.
@@ -48,8 +49,7 @@ struct ConnectionDriver: ~Copyable {
   /// Works until nothing is due, or nothing happens for a while.
   mutating func run(on connection: Connection) { _ = work(on: connection, until: nil) }
 
-  /// Works on a caller's thread, if that is likely to be done at once; false when the queue has to go
-  /// on with it.
+  /// Works on a caller's thread, if that is likely to be quick; returns false if the queue has to go on with it.
   mutating func runBriefly(on connection: Connection) -> Bool {
     guard state.isReady, hasNothingToDo, ending == .open, callerRuns.allowsCallerRun() else {
       return false
@@ -57,8 +57,9 @@ struct ConnectionDriver: ~Copyable {
     return work(on: connection, until: connection.clock.now + Self.longestCallerRun)
   }
 
-  /// Works until nothing is due or a watch waits for it, or until a caller has worked long enough; tells whether
-  /// nobody has to go on now.
+  /// Works until nothing is due or a watch waits for it, or until a caller has worked long enough.
+  ///
+  /// Returns whether no thread has to go on now.
   private mutating func work(on connection: Connection, until callerRunEnd: Instant?) -> Bool {
     silenceWatch?.cancel()
     silenceWatch = nil
@@ -103,7 +104,7 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  /// Lets those wait that were submitted.
+  /// Moves submitted requests to the pending ones.
   mutating func takeSubmissions(of connection: Connection) -> SubmissionQueue.Contents {
     let contents = connection.takeSubmissions(&taken)
     pending.append(contentsOf: taken)
@@ -113,7 +114,7 @@ struct ConnectionDriver: ~Copyable {
 
   private var hasNothingToDo: Bool { pending.isEmpty && inFlight.isEmpty }
 
-  /// Whether there is nothing to wait for on this thread.
+  /// Whether this thread has nothing to wait for.
   private var isIdle: Bool { hasNothingToDo && !state.isLoggingIn }
 
   // MARK: Connecting
@@ -133,7 +134,7 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  /// Takes over a stream that was opened elsewhere and sends the handshake.
+  /// Takes over a stream that was opened elsewhere, and sends the handshake.
   private mutating func adopt(
     _ opened: Result<any ByteStream, TransportError>, at now: Instant
   ) throws(TransportError) {
@@ -154,7 +155,9 @@ struct ConnectionDriver: ~Copyable {
     connection.reporter.connected()
   }
 
-  /// What ended the connection: a server that hangs up during the login has said why, if it has said anything.
+  /// The cause of the connection's end.
+  ///
+  /// If a server hangs up during the login, an earlier reply tells why, if there was one.
   private func causeOfLoss(_ error: TransportError) -> TransportError {
     guard case .connectionLost = error, let last = state.loginError else { return error }
     return handshake.judge(last)
@@ -163,10 +166,10 @@ struct ConnectionDriver: ~Copyable {
   // MARK: Sending and receiving
 
   private mutating func send(at now: Instant) throws(TransportError) {
-    // With something left to write, the stream is asked first whether it takes it.
+    // If bytes are left to write, the stream is asked first whether it takes them.
     guard !pending.isEmpty, stream?.hasUnsentBytes == false else { return }
     if inFlight.isEmpty {
-      // What the server said or did while nobody listened must not pass for an answer.
+      // Anything that the server sent or did while no thread listened must not pass for an answer.
       guard stream?.stream.isIdle == true else {
         let amount = try? stream?.read()
         throw amount == .all || amount == .maybeNotAll
@@ -201,12 +204,12 @@ struct ConnectionDriver: ~Copyable {
     if stream?.hasUnsentBytes == true { try stream?.write() }
   }
 
-  /// Waits for the stream alone and reads what is there; false when nothing comes until a deadline.
+  /// Waits for the stream alone, and reads the available bytes; returns false if nothing comes by a deadline.
   private mutating func receive(
     on connection: Connection, by deadline: Instant
   ) throws(TransportError) -> Bool {
     guard let source = stream?.stream, stream?.hasUnsentBytes == false else { return false }
-    // Where both share a processor, the server has answered before the write returned.
+    // If both share a processor, the server has answered before the write returned.
     if try receive(on: connection) { return true }
     let left = connection.clock.now.duration(to: deadline)
     guard left > .zero,
@@ -215,10 +218,11 @@ struct ConnectionDriver: ~Copyable {
     return try receive(on: connection)
   }
 
-  /// Waits for the stream and the submissions, writes what is left to write and reads what is there; false
-  /// when nothing has happened for as long as a thread may wait.
+  /// Waits for the stream and the submissions, writes the remaining bytes, and reads the available ones.
+  ///
+  /// Returns false if nothing has happened for as long as a thread may wait.
   private mutating func exchange(on connection: Connection) throws(TransportError) -> Bool {
-    // Opening a stream may take long: no thread waits for that.
+    // Opening a stream may take long; no thread waits for that.
     guard stream != nil else { return false }
     let hasMoreToSend = hasMoreToSend
     let hasUnsentBytes = stream?.hasUnsentBytes == true
@@ -234,8 +238,9 @@ struct ConnectionDriver: ~Copyable {
     return readiness.isWoken || readiness.canWrite || readiness.canRead || hasMoreToSend
   }
 
-  /// Has a watch wait for the server in place of this thread; false when there is something to do first, or when the
-  /// system has no descriptor left for it.
+  /// Has a watch wait for the server in place of this thread.
+  ///
+  /// Returns false if there is other work first, or if the system has no file descriptor left for it.
   private mutating func leaveToWatch(on connection: Connection) -> Bool {
     let next = nextEvent
     guard stream?.hasUnsentBytes != true, next.map({ $0 > connection.clock.now }) ?? true,
@@ -257,7 +262,7 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  /// Reads what is there and hands it out; false when there was nothing.
+  /// Reads the available replies and hands them out; returns false if there were none.
   @discardableResult
   private mutating func receive(on connection: Connection) throws(TransportError) -> Bool {
     connection.noteAnswering(inFlight.count > 1)
@@ -280,10 +285,10 @@ struct ConnectionDriver: ~Copyable {
     return hasRead
   }
 
-  /// Matches the replies that have arrived to their requests.
+  /// Matches arrived replies to their requests.
   ///
-  /// None is handed out before all are looked at: behind a reply that nobody asked for, nobody knows whose the
-  /// others were.
+  /// None is handed out before all are checked: if a reply without a request is among them, the others may be for
+  /// the wrong requests, too.
   private mutating func parse(on connection: Connection) throws(TransportError) {
     while let reply = try stream?.nextReply() {
       guard state.isLoggedIn else {
@@ -313,7 +318,7 @@ struct ConnectionDriver: ~Copyable {
     }
   }
 
-  /// When something has to be done even if nothing arrives.
+  /// When work is due even if nothing arrives.
   private var nextEvent: Instant? {
     [
       ending.deadline, pending.nextDeadline, inFlight.nextEvent,

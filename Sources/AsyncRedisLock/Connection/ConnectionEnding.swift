@@ -2,14 +2,14 @@
 ///
 /// A pure state machine: the time is an argument.
 enum ConnectionEnding: Equatable {
-  /// Everything is taken.
+  /// All requests are accepted.
   case open
-  /// Only what gives back is taken; should the connection be closed as well, it ends at that instant at the latest.
+  /// Only requests that give back are accepted; if the connection is closed as well, it ends by that instant.
   case stopped(latestEnd: Instant)
-  /// The same, and it ends when that is done, or at that instant.
+  /// Only such requests are accepted, and the connection ends when they are done, or at that instant.
   case closing(latestEnd: Instant)
 
-  /// Notes what the submissions say; true if that is news, and what is not taken any more has to be refused.
+  /// Applies the state of the submissions; returns true if that is news, and other requests have to be refused.
   mutating func reduce(
     to openness: SubmissionQueue.Openness, at now: Instant, drainingFor drain: Duration
   ) -> Bool {
@@ -27,6 +27,6 @@ enum ConnectionEnding: Equatable {
     if case .closing(let latestEnd) = self { isDone || latestEnd <= now } else { false }
   }
 
-  /// When to end though something is left to do.
+  /// When to end even if work is left.
   var deadline: Instant? { if case .closing(let latestEnd) = self { latestEnd } else { nil } }
 }

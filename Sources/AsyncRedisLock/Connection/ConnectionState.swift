@@ -1,6 +1,6 @@
-/// How a connection comes to be, and whether it may be sent on.
+/// How a connection is made, and whether requests may be sent on it.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the next action is returned.
 struct ConnectionState: Equatable {
   enum Phase: Equatable {
     /// Not connected; a connection may be tried from this instant on.
@@ -10,7 +10,7 @@ struct ConnectionState: Equatable {
     /// Connected; the replies to the login are due by the deadline.
     case loggingIn(replies: [Reply], expected: Int, deadline: Instant)
     case ready
-    /// The server is the wrong one; another is looked for when all replies are in.
+    /// The server is the wrong one; the client looks for another when all replies are in.
     case outdated
   }
 
@@ -23,7 +23,7 @@ struct ConnectionState: Equatable {
     case giveUp(TransportError)
   }
 
-  /// What a reply to the login means.
+  /// The meaning of a reply to the login.
   enum LoginStep: Equatable {
     /// More are due.
     case wait
@@ -33,7 +33,7 @@ struct ConnectionState: Equatable {
 
   private(set) var phase: Phase
   private let connectTimeout: Duration
-  /// Tells an attempt from those before it, whose outcome may still come.
+  /// Tells an attempt from earlier ones, whose outcome may still come.
   private var attempt = 0
 
   init(from now: Instant, connectTimeout: Duration) {
@@ -41,7 +41,7 @@ struct ConnectionState: Equatable {
     self.connectTimeout = connectTimeout
   }
 
-  /// Opening ends by itself at its deadline; after this it has been forgotten.
+  /// Opening ends by itself at its deadline; once this has passed too, it is given up.
   static let openingGrace = Duration.seconds(1)
 
   var isReady: Bool { phase == .ready }
@@ -49,7 +49,7 @@ struct ConnectionState: Equatable {
   /// Whether there is no connection, and none is being made.
   var isDown: Bool { if case .down = phase { true } else { false } }
 
-  /// Whether replies are those to requests.
+  /// Whether replies belong to requests.
   var isLoggedIn: Bool { phase == .ready || phase == .outdated }
 
   /// Whether the driver waits for replies though no request is due.
@@ -76,7 +76,7 @@ struct ConnectionState: Equatable {
     }
   }
 
-  /// Whether an outcome of opening is that of the present attempt.
+  /// Whether an outcome of opening belongs to the present attempt.
   func awaits(_ attempt: Int) -> Bool {
     if case .opening = phase { attempt == self.attempt } else { false }
   }
@@ -86,7 +86,7 @@ struct ConnectionState: Equatable {
     phase = .loggingIn(replies: [], expected: count, deadline: now + connectTimeout)
   }
 
-  /// Takes in a reply to the login.
+  /// Processes a reply to the login.
   mutating func acceptLogin(_ reply: Reply) -> LoginStep {
     guard case .loggingIn(var replies, let expected, let deadline) = phase else { return .wait }
     replies.append(reply)
@@ -104,13 +104,13 @@ struct ConnectionState: Equatable {
   /// Notes that there is no connection, and that none is wanted before an instant.
   mutating func lost(until instant: Instant) { phase = .down(until: instant) }
 
-  /// The last error that a server has said during the login.
+  /// The last error that the server has sent during the login.
   var loginError: ServerError? {
     guard case .loggingIn(let replies, _, _) = phase else { return nil }
     return replies.lazy.compactMap(\.error).last
   }
 
-  /// When to look again though nothing arrives.
+  /// When to look again even if nothing arrives.
   func nextEvent(hasPending: Bool) -> Instant? {
     switch phase {
     case .down(let earliest): hasPending ? earliest : nil

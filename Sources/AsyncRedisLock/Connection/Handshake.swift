@@ -1,10 +1,11 @@
-/// The commands that make a new connection usable, and what their replies mean.
+/// The commands that make a new connection usable, and the handling of their replies.
 struct Handshake: Sendable {
-  /// Commands of the connection's user that go out with the login, before any request.
+  /// Commands of the connection's user that are sent with the login, before any request.
   struct ConnectHook: Sendable {
-    /// Scripts, or none.
+    /// The scripts to send, if any.
     let commands: @Sendable () -> [Command]
-    /// Gets the replies on the connection's queue, before the reply to any request; false when one makes no sense.
+    /// Gets the replies on the connection's queue, before the reply to any request; returns false if one makes no
+    /// sense.
     let received: @Sendable ([Reply]) -> Bool
   }
 
@@ -23,22 +24,22 @@ struct Handshake: Sendable {
     }
     password = configuration.password?.value
     self.required = required
-    // A restricted user may not be allowed to name the connection, and can do without.
+    // A restricted user may not be allowed to name the connection, and can do without a name.
     self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
     self.connectHook = connectHook
   }
 
-  /// The commands to send, to be asked for once per connection.
+  /// The commands to send; to be read once per connection.
   func commands() -> [Command] { required + optional + (connectHook?.commands() ?? []) }
 
   /// Judges the replies to ``commands()`` and passes the connectHook's on.
   func check(_ replies: [Reply]) throws(TransportError) {
-    // A full server says so before it was asked anything, in the place of the first reply.
+    // A full server says so before any request, in place of the first reply.
     for case .error(let error) in replies where error.code == .maxClients {
       throw .unreachable(error.message)
     }
     for (index, reply) in replies.enumerated() {
-      // The last two also when a reply that nobody asked for has moved the others up.
+      // The last two also count if an unrequested reply has moved the others up.
       guard let error = reply.error,
         index < required.count || [.noAuth, .wrongPass].contains(error.code)
       else { continue }
@@ -53,7 +54,7 @@ struct Handshake: Sendable {
     else { throw .protocolViolation("an answer of the wrong kind to the login") }
   }
 
-  /// What an error during the login means for the connection.
+  /// Decides what an error during the login means for the connection.
   func judge(_ error: ServerError, mayRepeatPassword: Bool = false) -> TransportError {
     let shown: ServerError =
       if password == nil, error.code == .noAuth {
@@ -61,7 +62,7 @@ struct Handshake: Sendable {
       } else if password != nil, error.message.contains("without any password configured") {
         ServerError(message: "ERR the server has no password, but one was given")
       } else {
-        // What answers AUTH may always repeat it: in other words, or only its end.
+        // An answer to AUTH may repeat the password: in other words, or only its end.
         mayRepeatPassword ? .withoutText(error) : conceal(error)
       }
     return shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
@@ -72,13 +73,13 @@ struct Handshake: Sendable {
     if case .error(let error) = reply { .error(conceal(error)) } else { reply }
   }
 
-  /// The error, without its text if that may repeat the password, as that of an unknown command does with its
+  /// The error, without its text if that may repeat the password, as the error of an unknown command does with its
   /// arguments.
   ///
-  /// For whatever comes on the connection, since the answer to `AUTH` may come in another's place.
+  /// Applies to everything that comes on the connection, since the answer to `AUTH` may come in place of another.
   func conceal(_ error: ServerError) -> ServerError {
     guard let password else { return error }
-    // Escaped and cut like the error, of which a part of the password may be the end.
+    // Escaped and cut like the error, which may end with a part of the password.
     let hint = password.escaped(upTo: 256).prefix(4)
     return error.message.contains(hint) ? .withoutText(error) : error
   }

@@ -2,17 +2,17 @@ internal import DequeModule
 
 /// The requests that were sent on one connection and are not answered yet, in the order sent.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the result tells what to do.
 struct InFlightRequests {
   private struct Slot {
     let request: Request
     let sentAt: Instant
-    /// The number that a script has to answer with; nil of other commands.
+    /// The number that a script has to answer with; nil for other commands.
     let question: UInt32?
     let replyCount: Int
     var replies: Replies = []
 
-    /// Whether the answer says that nothing was claimed, and may be another request's.
+    /// Whether the answer says that nothing was claimed, and may belong to another request.
     var isDoubtful: Bool {
       switch replies.first {
       // A script that the server does not know is sent again, for the same claim.
@@ -23,22 +23,23 @@ struct InFlightRequests {
     }
   }
 
-  /// How long the server may say nothing at all while replies are due.
+  /// How long the server may be silent while replies are due.
   private let longestSilence: Duration
   private var slots: Deque<Slot> = []
-  /// When the server last said something, or when it was first asked after it had said everything.
+  /// When the server last sent bytes, or when it was first asked after it had answered everything.
   private var quietSince: Instant?
-  /// When the last reply was complete, or the server was first asked after it had said everything.
+  /// When the last reply was complete, or when the server was first asked after it had answered everything.
   private var repliedAt: Instant?
-  /// No request in here has an earlier deadline that has not been looked at.
+  /// No request in here has an earlier deadline that has not been checked.
   private var nextDeadline: Instant?
-  /// Claims that were answered with an error which means "not now", or with "held" and no number, until a later answer
-  /// shows by its number that each was its own.
+  /// Claims that were answered with an error that means "not now", or with "held" and no number.
+  ///
+  /// They stay here until a later answer proves by its number that each answer was the claim's own.
   private var doubtful: Deque<Request> = []
 
-  /// How many silences a reply may take that comes in small pieces: all its callers have given up by then.
+  /// How many silences a reply in small pieces may take: all its callers have given up by then.
   private static let longestReply = 4
-  /// An answer that comes twice is followed by few others before it is noticed.
+  /// If an answer comes twice, only few others follow before that is noticed.
   private static let mostDoubtful = 100
 
   init(longestSilence: Duration) { self.longestSilence = longestSilence }
@@ -47,7 +48,8 @@ struct InFlightRequests {
 
   var count: Int { slots.count }
 
-  /// Adds a request whose commands are about to be written; `question` is the number that goes along, if it is a script.
+  /// Adds a request whose commands are about to be written; if it is a script, `question` is the number sent with
+  /// it.
   mutating func append(_ request: Request, sentAt: Instant, question: UInt32? = nil) {
     if slots.isEmpty { (quietSince, repliedAt) = (sentAt, sentAt) }
     slots.append(
@@ -65,9 +67,10 @@ struct InFlightRequests {
     let answer: Request.Answer
   }
 
-  /// Whose reply this is; nil when replies of the same request are still to come.
+  /// Returns the request that a reply completes; nil if more replies to it are still to come.
   ///
-  /// - Throws: ``TransportError/protocolViolation(_:)`` when nobody asked for it, or when it answers another question.
+  /// - Throws: ``TransportError/protocolViolation(_:)`` if no request is due a reply, or if it answers another
+  ///   request.
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
     guard !slots.isEmpty else { throw .protocolViolation("a reply that nobody asked for") }
     slots[0].replies.append(try slots[0].question.map(reply.answer) ?? reply)
@@ -86,7 +89,7 @@ struct InFlightRequests {
 
   /// The requests that are past their deadline.
   ///
-  /// They keep their slots, so that the replies, if they come, are matched to nobody else.
+  /// They keep their slots, so that late replies are not matched to other requests.
   mutating func overdue(at now: Instant) -> [Request] {
     guard let earliest = nextDeadline, earliest <= now else { return [] }
     var overdue: [Request] = []
@@ -116,7 +119,7 @@ struct InFlightRequests {
     return min(nextDeadline ?? stuckAt, stuckAt)
   }
 
-  /// The requests that are not answered.
+  /// The requests without an answer.
   var requests: some Sequence<Request> { slots.lazy.map(\.request) }
 
   /// Takes out all requests, because the connection is given up.
@@ -125,7 +128,7 @@ struct InFlightRequests {
     return slots.map(\.request)
   }
 
-  /// Takes out the requests of which it is not sure that their answers were their own.
+  /// Takes out the requests whose answers may have belonged to other requests.
   mutating func removeDoubtful() -> [Request] {
     defer { doubtful.removeAll() }
     for request in doubtful { request.noteRepetition() }

@@ -2,12 +2,12 @@ internal import Synchronization
 
 /// Lets one login a second through, for all connections of a locker, once the server has refused one.
 ///
-/// A password that was rotated would otherwise be tried by every call, which fills the server's log of denied logins.
+/// Otherwise every call would try a password that was rotated, and fill the server's log of denied logins.
 final class LoginGate: Sendable {
   /// Whether a login may be tried.
   enum Admission: Equatable {
     case go
-    /// Not before an instant, because of what the server said last.
+    /// Wait until an instant, because of the server's last error.
     case wait(until: Instant, ServerError)
   }
 
@@ -23,12 +23,12 @@ final class LoginGate: Sendable {
     }
   }
 
-  /// From one login to the next.
+  /// The time from one login to the next.
   static let interval = Duration.seconds(1)
 
   private let refusal = Locked<Refusal?>(nil)
 
-  /// Asks for a login now; after a refusal it stands for the one that may be tried in this second.
+  /// Asks for a login now; after a refusal, this uses up the one login of this second.
   func admit(at now: Instant) -> Admission {
     refusal.withLock { refusal in
       guard let current = refusal else { return .go }
@@ -38,7 +38,7 @@ final class LoginGate: Sendable {
     }
   }
 
-  /// What the server said last, if no login may be tried now.
+  /// The server's last refusal, if no login may be tried now.
   func refusal(at now: Instant) -> ServerError? {
     refusal.withLock { refusal in
       guard let refusal, now < refusal.next else { return nil }

@@ -1,9 +1,9 @@
 internal import DequeModule
 
-/// Requests that wait for a connection that is ready, in the order they came.
+/// Requests that wait for a ready connection, in order of arrival.
 struct PendingRequests {
   private var requests: Deque<Request> = []
-  /// No request in here has an earlier deadline that has not been looked at.
+  /// No request in here has an earlier deadline that has not been checked.
   private(set) var nextDeadline: Instant?
 
   var isEmpty: Bool { requests.isEmpty }
@@ -15,7 +15,7 @@ struct PendingRequests {
     }
   }
 
-  /// Puts requests that have been sent before in front of the others.
+  /// Puts back requests that have been sent before, in front of the others.
   mutating func prepend(contentsOf returned: [Request]) {
     requests.prepend(contentsOf: returned)
     for request in returned {
@@ -28,7 +28,7 @@ struct PendingRequests {
     return requests.popFirst()
   }
 
-  /// Takes out the requests that nobody waits for and those past their deadline; returns the latter.
+  /// Takes out abandoned requests and requests past their deadline; returns the latter.
   mutating func removeOverdue(at now: Instant) -> [Request] {
     guard let earliest = nextDeadline, earliest <= now else { return [] }
     let overdue = filter { $0.deadline <= now }
@@ -37,16 +37,16 @@ struct PendingRequests {
     return overdue
   }
 
-  /// What waits and `isIncluded`, in order.
+  /// The waiting requests that are `isIncluded`, in order.
   func filter(_ isIncluded: (Request) -> Bool) -> [Request] {
-    // Not `Array(requests.filter …)`: of an empty deque that writes to memory which all empty arrays
-    // share, and the thread sanitizer sees it.
+    // Not `Array(requests.filter …)`: for an empty deque, that writes to memory which all empty arrays share, and
+    // the thread sanitizer reports it.
     var included: [Request] = []
     for request in requests where isIncluded(request) { included.append(request) }
     return included
   }
 
-  /// Takes out everything that `isIncluded`.
+  /// Takes out all requests that are `isIncluded`.
   mutating func removeAll(where isIncluded: (Request) -> Bool) -> [Request] {
     let removed = filter(isIncluded)
     requests.removeAll(where: isIncluded)

@@ -1,6 +1,6 @@
 /// The replies to the commands of one request, in their order.
 ///
-/// No request of the hot path has more than three, and those need no array.
+/// No request of the hot path has more than three, which need no array.
 struct Replies: RandomAccessCollection, Equatable, ExpressibleByArrayLiteral {
   private var first: Reply?
   private var second: Reply?

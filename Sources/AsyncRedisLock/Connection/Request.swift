@@ -1,27 +1,28 @@
 import Synchronization
 
-/// Commands that are sent together, and what becomes of their answer.
+/// Commands that are sent together, and the handling of their answer.
 final class Request: Sendable {
   /// The replies, one per command, and the instant just before the first command was sent.
   struct Answer: Sendable {
     let replies: Replies
     let sentAt: Instant
-    /// Whether the commands had been sent before on a connection that broke, and may have been executed
-    /// then, or may be yet.
+    /// Whether the commands had been sent before on a connection that broke.
+    ///
+    /// If so, they may have been executed then, or may be yet.
     var isOfRepetition = false
 
-    /// Whether the server does not know a script by its digest.
+    /// Whether the server did not find a script by its digest.
     var isMissingScript: Bool { replies.hasErrors && replies.contains { $0.isMissingScript } }
   }
 
-  /// What becomes of a request whose connection breaks, or whose locker is closed.
+  /// What to do with a request if its connection breaks or its locker is closed.
   enum Kind {
-    /// It fails, and its undo takes back what it may have done.
+    /// The request fails, and its undo takes back what it may have done.
     case call
-    /// It gives keys back: it is sent again on the next connection, also while the locker is being closed. For
-    /// commands alone that do no harm when the server executes them twice.
+    /// The request gives keys back. It is sent again on the next connection, also while the locker is being
+    /// closed. Only for commands that do no harm if the server executes them twice.
     case release
-    /// The same, and it is the last thing to be sent on a connection that is given up.
+    /// The same, but it is also the last thing sent on a connection that is given up.
     case cleanUp
   }
 
@@ -35,7 +36,7 @@ final class Request: Sendable {
     case commands([Command])
     /// Commands that run no script.
     case encoded(CommandBuffer)
-    /// One command, made each time it is sent; none is sent when there is none by then.
+    /// One command, made each time it is sent; if it is nil by then, none is sent.
     case made(@Sendable () -> Command?)
   }
 
@@ -45,15 +46,16 @@ final class Request: Sendable {
   let kind: Kind
   /// Whether a task waits for the answer, and may as well do the connection's work meanwhile.
   let isAwaited: Bool
-  /// Makes the request that takes back what `origin` may have done, when nobody learns its outcome.
+  /// Makes the request that undoes what `origin` may have done, if the outcome stays unknown.
   ///
-  /// What it works on is never used again.
+  /// The token that it works on is never used again.
   typealias Undo = @Sendable (_ origin: Request?) -> Request
   private let undo: Undo?
-  /// Whether it claims keys by a token of its own: one that was refused is taken back if the answer proves to have been
-  /// another request's.
+  /// Whether the request claims keys under a token of its own.
+  ///
+  /// If such a claim was refused, it is undone in case the refusal turns out to belong to another request.
   let isClaim: Bool
-  /// The request that this one takes back.
+  /// The request that this one undoes.
   private let origin: Request?
 
   /// Whether the request goes on when its connection breaks.
@@ -64,8 +66,10 @@ final class Request: Sendable {
   private let isBySource = Atomic<Bool>(false)
   private let isRepeated = Atomic<Bool>(false)
 
-  /// Creates a request; `completion` is called exactly once, on the connection's queue or on the
-  /// thread that gives the request up, and must not block.
+  /// Creates a request.
+  ///
+  /// `completion` is called exactly once, on the connection's queue or on the thread that gives the request up,
+  /// and must not block.
   convenience init(
     _ commands: [Command], deadline: Instant, kind: Kind = .call,
     isAwaited: Bool = false, undo: Undo? = nil, isClaim: Bool = false,
@@ -77,7 +81,7 @@ final class Request: Sendable {
       isClaim: isClaim, origin: origin, completion: completion)
   }
 
-  /// Creates a request of commands that run no script, and that a task waits for: a claim.
+  /// Creates a request of commands that run no script, for a claim; a task waits for it.
   convenience init(
     _ commands: CommandBuffer, deadline: Instant, undo: @escaping Undo,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
@@ -87,8 +91,9 @@ final class Request: Sendable {
       isClaim: true, origin: nil, completion: completion)
   }
 
-  /// Creates a request whose command is made when it is sent, so that it depends on all that was handed over
-  /// before it; without one it succeeds with no replies.
+  /// Creates a request whose command is made on sending, so that it depends on all requests submitted before.
+  ///
+  /// If there is no command, it succeeds with no replies.
   convenience init(
     deadline: Instant, kind: Kind = .call, isAwaited: Bool = false,
     command: @escaping @Sendable () -> Command?,
@@ -135,7 +140,7 @@ final class Request: Sendable {
     }
   }
 
-  /// What is to be sent now.
+  /// The commands to send now.
   enum ToSend {
     /// Nothing is sent if there are none.
     case commands([Command])
@@ -154,7 +159,7 @@ final class Request: Sendable {
     isBySource.load(ordering: .relaxed) ? commands.map(\.bySource) : commands
   }
 
-  /// Commands that give back, as the server understands them whatever it has forgotten.
+  /// The commands that give back, with script sources, so that they work whatever the server has forgotten.
   var commandsBySource: [Command] {
     switch content {
     case .commands(let commands): commands.map(\.bySource)
@@ -163,34 +168,35 @@ final class Request: Sendable {
     }
   }
 
-  /// Whether nobody waits for an answer any more.
+  /// Whether no caller waits for an answer any more.
   var isFinished: Bool { phase.load(ordering: .acquiring) == .finished }
 
-  /// Marks the request as about to be sent; false when the caller has given up.
+  /// Marks the request as about to be sent; returns false if the caller has given up.
   func beginSending() -> Bool {
     phase.compareExchange(expected: .queued, desired: .sent, ordering: .acquiringAndReleasing)
       .exchanged
   }
 
-  /// Makes the request that takes back what this one may have done, if there is anything to take back.
+  /// Makes the request that undoes this one, if there is anything to undo.
   func makeUndo() -> Request? { undo?(self) }
 
   /// Notes that its commands have been sent on a connection that broke.
   func noteRepetition() { isRepeated.store(true, ordering: .relaxed) }
 
-  /// Whether its commands, or what they take back, have been sent on a connection that broke.
+  /// Whether its commands, or those that it undoes, have been sent on a connection that broke.
   private var mayComeAgain: Bool {
     isRepeated.load(ordering: .relaxed) || origin?.mayComeAgain == true
   }
 
-  /// Puts a sent request back to be sent with its scripts' sources, because the server knew a digest no
-  /// more; false when that has been done before, or when the caller has given up: what it worked on
-  /// must not be touched again then.
+  /// Puts a sent request back to be sent with its scripts' sources, because the server no longer knew a digest.
+  ///
+  /// Returns false if that has been done before, or if the caller has given up: its token must not be touched again
+  /// then.
   func beginRepeatingBySource() -> Bool {
     !isBySource.exchange(true, ordering: .relaxed) && returnToQueue()
   }
 
-  /// Puts a sent request back to be sent again; false when the caller has given up.
+  /// Puts a sent request back to be sent again; returns false if the caller has given up.
   func returnToQueue() -> Bool {
     phase.compareExchange(expected: .sent, desired: .queued, ordering: .acquiringAndReleasing)
       .exchanged
@@ -206,12 +212,12 @@ final class Request: Sendable {
 
   /// Ends the request without an answer, unless it has ended before.
   ///
-  /// `send` gets the request's undo, when there is something to take back, before the caller learns
-  /// of the failure: what the caller sends next then comes after it.
+  /// If there is anything to undo, `send` gets the request's undo before the caller learns of the failure: the
+  /// caller's next request then comes after it.
   func fail(_ cause: TransportError, send: (Request) -> Void) {
     let former = phase.exchange(.finished, ordering: .acquiringAndReleasing)
     guard former != .finished else { return }
-    // What gives back has to go on in any case, sent or not.
+    // A request that gives back has to go on in any case, sent or not.
     if former == .sent || givesBack, let undo { send(undo(self)) }
     completion(.failure(cause))
   }

@@ -1,10 +1,10 @@
-/// What has been handed to a connection and not been looked at by its queue.
+/// The requests handed to a connection that its queue has not looked at yet.
 struct SubmissionQueue {
-  /// What the sender has to do so that the queue notices.
+  /// What the sender has to do so that the queue notices the requests.
   enum WorkerCall {
     /// The queue will see it anyway.
     case none
-    /// Nobody is at work: start.
+    /// No worker is at work: start one.
     case start
     /// The worker waits in `poll(2)`: wake it.
     case wake
@@ -13,11 +13,11 @@ struct SubmissionQueue {
   /// How far the connection is from its end.
   enum Openness: Int, Comparable {
     case open
-    /// Takes only what gives back and cleans up.
+    /// Accepts only requests that give back and clean up.
     case stopped
-    /// The same, and ends as soon as that is done.
+    /// The same, and ends as soon as they are done.
     case closing
-    /// Takes nothing.
+    /// Accepts nothing.
     case closed
 
     static func < (first: Self, second: Self) -> Bool { first.rawValue < second.rawValue }
@@ -36,7 +36,7 @@ struct SubmissionQueue {
   private var isWorking = false
   private var isWaiting = false
 
-  /// Adds requests; those that are not taken any more are put into `refused`.
+  /// Adds requests; those that are no longer accepted go into `refused`.
   mutating func add(_ new: some Sequence<Request>, refused: inout [Request]) -> WorkerCall {
     switch openness {
     case .open:
@@ -58,7 +58,7 @@ struct SubmissionQueue {
     return notice()
   }
 
-  /// Takes less from now on; there is no way back.
+  /// Accepts less from now on; there is no way back.
   mutating func reduce(to openness: Openness) -> WorkerCall {
     guard openness > self.openness else { return .none }
     self.openness = openness
@@ -76,7 +76,7 @@ struct SubmissionQueue {
     return .start
   }
 
-  /// Puts a worker to work; false when there is one.
+  /// Puts a worker to work; returns false if there is one.
   mutating func resume() -> Bool {
     guard !isWorking else { return false }
     isWorking = true
@@ -91,7 +91,7 @@ struct SubmissionQueue {
 
   /// Takes everything; the worker is busy until it waits or stops.
   ///
-  /// The requests are put in the place of an empty array, whose memory serves for those that come next.
+  /// The requests are put in place of an empty array, whose memory serves for the next ones.
   mutating func take(_ taken: inout [Request]) -> Contents {
     isWaiting = false
     isOpennessNews = false
@@ -100,14 +100,14 @@ struct SubmissionQueue {
     return Contents(opened: opened, openness: openness)
   }
 
-  /// Announces that the worker waits in `poll(2)`; false when there is something to take first.
+  /// Announces that the worker waits in `poll(2)`; returns false if there is something to take first.
   mutating func beginWaiting() -> Bool {
     guard hasNothingNew else { return false }
     isWaiting = true
     return true
   }
 
-  /// Announces that the worker stops; false when there is something to take first.
+  /// Announces that the worker stops; returns false if there is something to take first.
   mutating func stop() -> Bool {
     isWaiting = false
     guard hasNothingNew else { return false }

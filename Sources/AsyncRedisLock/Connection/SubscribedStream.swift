@@ -11,14 +11,14 @@ final class SubscribedStream: Sendable {
     var isSilentSincePing = false
   }
 
-  /// What arrives once the channel is subscribed to, in order.
+  /// An arrival, in order, once the stream is subscribed to the channel.
   enum Arrival: Sendable {
     case message(String)
-    /// The answer to a ``probe()``: whatever was published before it has arrived.
+    /// The answer to a ``probe()``: all messages published before it have arrived.
     case probed
   }
 
-  /// More than thousands of grants at once, after which only a flood does not pause.
+  /// More than thousands of grants at once; only a flood goes beyond that without a pause.
   private static let largestBurst = 4 << 20
 
   private let handshake: Handshake
@@ -55,7 +55,7 @@ final class SubscribedStream: Sendable {
     state.withLock { $0.source = source }
   }
 
-  /// Ends it.
+  /// Ends the connection.
   func cancel() {
     state.withLock { state in
       state.source?.cancel()
@@ -63,7 +63,7 @@ final class SubscribedStream: Sendable {
     }
   }
 
-  /// Asks the server for a sign of life; false when that cannot be sent.
+  /// Asks the server for a sign of life; returns false if that cannot be sent.
   func ping() -> Bool {
     state.withLock { state in
       state.isSilentSincePing = true
@@ -71,10 +71,10 @@ final class SubscribedStream: Sendable {
     }
   }
 
-  /// Asks the server for ``Arrival/probed``; false when that cannot be sent.
+  /// Asks the server for ``Arrival/probed``; returns false if that cannot be sent.
   func probe() -> Bool { state.withLock { Self.send(Command("PING", Self.probeText), &$0) } }
 
-  /// Tells the answer to a probe from that to a ping.
+  /// Tells the answer to a probe from the answer to a ping.
   private static let probeText = "probe"
 
   private static func send(_ command: Command, _ state: inout State) -> Bool {
@@ -87,7 +87,7 @@ final class SubscribedStream: Sendable {
     }
   }
 
-  /// Reads what is there.
+  /// Reads all that has arrived.
   func receive() throws(TransportError) -> [Arrival] {
     let result: Result<[Arrival], TransportError> = state.withLock { state in
       Result { () throws(TransportError) in
@@ -99,7 +99,7 @@ final class SubscribedStream: Sendable {
           if state.stream.bytesRead - former > Self.largestBurst {
             throw TransportError.protocolViolation("messages without a pause")
           }
-          // Also the end, when it comes with the last bytes: not every source tells of that alone.
+          // Also checks for the end, which may come with the last bytes: not every source reports that alone.
           mayHaveMore = !state.stream.stream.isIdle
           while let reply = try state.stream.nextReply() {
             state.isSilentSincePing = false
@@ -112,7 +112,7 @@ final class SubscribedStream: Sendable {
     return try result.get()
   }
 
-  /// Takes a reply in; nil when it says nothing to others.
+  /// Processes a reply; returns nil if it is of no interest to the listener.
   private func accept(_ reply: Reply, _ state: inout State) throws(TransportError) -> Arrival? {
     if var replies = state.loginReplies {
       if replies.count < loginCount, reply.error?.code != .maxClients {

@@ -1,15 +1,15 @@
 internal import Synchronization
 
-/// A second connection that listens on one channel, and connects again whenever it has to.
+/// A second connection that listens on one channel, and reconnects whenever it has to.
 ///
 /// A read source drives it, so no thread waits for messages.
 final class Subscriber: Sendable {
-  /// What the listener learns, in order, on the subscriber's queue.
+  /// An event for the listener; events come in order, on the subscriber's queue.
   enum Event: Sendable {
-    /// From now on nothing is missed.
+    /// From now on, no message is missed.
     case subscribed
     case message(String)
-    /// What was published before the last ``probe()`` has arrived.
+    /// All messages published before the last ``probe()`` have arrived.
     case probed
     /// Messages are missed until ``subscribed``.
     case disconnected(TransportError)
@@ -18,18 +18,18 @@ final class Subscriber: Sendable {
   private struct State {
     var stream: SubscribedStream?
     var isOpen = false
-    /// Tells an attempt from those before it, whose timers may still come.
+    /// Tells an attempt from earlier ones, whose timers may still fire.
     var attempt = 0
     var backoff = Backoff()
-    /// Since when the connection works; nil as long as it does not.
+    /// Since when the connection works; nil while it does not.
     var subscribedAt: Instant?
   }
 
   /// How often a silent connection is asked whether it is still there.
   private static let pingInterval = Duration.seconds(5)
-  /// A connection that has lasted this long has worked.
+  /// A connection that has lasted this long counts as working.
   private static let provingTime = Duration.seconds(1)
-  /// A server that refused does not change its mind soon.
+  /// A server that has refused does not change its mind soon.
   private static let pauseAfterRefusal = Duration.seconds(10)
 
   private let queue: any WorkQueue
@@ -44,7 +44,7 @@ final class Subscriber: Sendable {
   private let isWaitedFor: @Sendable () -> Bool
   private let handler: @Sendable (Event) -> Void
   private let loginGate: LoginGate
-  /// Only ever locked on the queue, but for closing.
+  /// Locked only on the queue, except when closing.
   private let state = Locked(State())
 
   init(
@@ -67,7 +67,7 @@ final class Subscriber: Sendable {
 
   deinit { close() }
 
-  /// Connects, and stays connected; does nothing when called again.
+  /// Connects, and stays connected; further calls do nothing.
   func open() {
     queue.async { [weak self] in
       guard let self else { return }
@@ -79,10 +79,10 @@ final class Subscriber: Sendable {
     }
   }
 
-  /// Gives a working connection up and makes another; an attempt that is under way goes on.
+  /// Gives up a working connection and makes another; an attempt under way goes on.
   ///
-  /// `isElsewhere` tells a connection that has led to the wrong server, and may do so again: the pauses
-  /// between attempts grow then.
+  /// `isElsewhere` tells that the connection has led to the wrong server. That may happen again, so the pauses
+  /// between attempts grow.
   func reconnect(because reason: String, isElsewhere: Bool) {
     queue.async { [weak self] in
       guard let self, state.withLock({ $0.stream?.isSubscribed ?? false }) else { return }
@@ -188,13 +188,13 @@ final class Subscriber: Sendable {
     }
   }
 
-  /// `isHeldBack` tells that no login was tried, because of what was said to the one before.
+  /// `isHeldBack` tells that no login was tried, because of the answer to the one before.
   private func disconnect(because cause: TransportError, isHeldBack: Bool = false) {
     var generator = randomness
     let isWaitedFor = isWaitedFor()
     let (stream, attempt, pause) = state.withLock { state in
       state.attempt += 1
-      // Otherwise a server that confirms and hangs up again would be called without any pause.
+      // Otherwise the client would reconnect without any pause to a server that confirms and hangs up again.
       if let start = state.subscribedAt.take() {
         state.backoff.reset(isProven: start + Self.provingTime <= clock.now)
       }
@@ -211,7 +211,7 @@ final class Subscriber: Sendable {
     after(isRefused ? Self.pauseAfterRefusal : pause, of: attempt) { $0.connect() }
   }
 
-  /// Does something on the queue later, unless there is another attempt by then.
+  /// Runs an action on the queue later, unless there is another attempt by then.
   private func after(
     _ pause: Duration, of attempt: Int, _ body: @escaping @Sendable (Subscriber) -> Void
   ) {

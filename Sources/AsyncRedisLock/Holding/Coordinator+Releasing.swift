@@ -1,13 +1,13 @@
 extension Coordinator {
   /// Ends a lease: hands it on to a task that waits in this process, or gives its keys back.
   ///
-  /// `isAwaited` tells that a task waits for the outcome, `revokes` that its holder did not ask for it, `isDropped` that
-  /// no handle of it is left.
+  /// `isAwaited` tells that a task waits for the outcome, `revokes` that the holder did not ask for it, and
+  /// `isDropped` that no handle is left.
   @discardableResult
   func release(
     _ lease: Lease, isAwaited: Bool = false, revokes: Bool = false, isDropped: Bool = false
   ) -> ReleasePromise {
-    // Closing must not miss what has not been handed to the store yet.
+    // Closing must not miss a release that has not been handed to the store yet.
     _ = calls.begin(until: .closed)
     let releasing = lease.beginRelease(isAwaited: isAwaited, revokes: revokes)
     if case .giveBack(let release, let promise) = releasing {
@@ -24,7 +24,7 @@ extension Coordinator {
     switch releasing {
     case .wait(let promise): return promise
     case .giveBack(let release, let promise):
-      // Behind all that: a log handler may block.
+      // After all that, because a log handler may block.
       if isDropped, release.wasValid, !release.isRepetition {
         reporter.dropped(lease)
       } else {
@@ -67,11 +67,11 @@ extension Coordinator {
       promise.fulfil(outcome)
     }
     if let end = release.keptUntil { free(lease, at: end) }
-    // Behind the release, so that the next in this process does not meet it.
+    // After the release, so that the next task in this process does not encounter it.
     queues.end(lease, keys)
   }
 
-  /// Frees keys for others whose lease was released before its time.
+  /// Frees the keys of a lease that was released before its minimum time.
   private func free(_ lease: Lease, at end: Instant) {
     let action = TimedAction(at: end, by: clock) { [releaser] in
       releaser.giveBack(lease.remainder)
@@ -79,7 +79,7 @@ extension Coordinator {
     deadlines.wake(action, at: end, until: .closing)
   }
 
-  /// Leaves a lease to another process; false when it has ended.
+  /// Leaves a lease to another process; returns false if it has ended.
   func detach(_ lease: Lease) -> Bool {
     guard lease.detach() else { return false }
     queues.end(lease, LockKeys(of: lease))
@@ -101,6 +101,6 @@ extension Coordinator {
 }
 
 extension LockKeys {
-  /// The keys of a lease, which have been checked and sorted before.
+  /// Creates the keys of a lease, which are checked and sorted already.
   init(of lease: Lease) { self.init(checked: lease.claim.keys) }
 }

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Keeps the leases of one locker alive, and notices when they end.
 final class Extender: Sendable {
-  /// What can be due.
+  /// An item that can be due.
   private enum Item: Sendable {
     case lease(Lease)
     case batch(Batch)
@@ -22,7 +22,7 @@ final class Extender: Sendable {
     }
   }
 
-  /// Leases whose extension is under way; looked at one by one only if that has no outcome in time.
+  /// Leases whose extension is under way; checked one by one only if there is no outcome in time.
   private final class Batch: Sendable {
     let leases: [Lease]
     let isConcluded = Atomic<Bool>(false)
@@ -32,10 +32,11 @@ final class Extender: Sendable {
 
   private typealias Entry = DeadlineQueue<Item>.Entry
 
-  /// Extensions that are due this soon go out with those that are due now.
+  /// Extensions that are due this soon are sent with those that are due now.
   private static let slack = Duration.milliseconds(20)
-  /// How many leases go into one request: enough that its cost is shared, and few enough that the server,
-  /// which does nothing else meanwhile, is through in a fifth of a millisecond.
+  /// How many leases go into one request.
+  ///
+  /// They share its cost, but the server, which does nothing else meanwhile, is done in a fifth of a millisecond.
   private static let batchSize = 100
 
   private let store: any LockStore
@@ -55,9 +56,9 @@ final class Extender: Sendable {
     queue.start { [weak self] due, now in self?.fire(due, at: now) ?? [] }
   }
 
-  // MARK: What is asked of it
+  // MARK: Calls
 
-  /// Looks after a lease, which may have been handed over by another holder; false when closed.
+  /// Looks after a lease, which another holder may have handed over; returns false if the locker is closed.
   func add(_ lease: Lease, wasHandedOver: Bool = false) -> Bool {
     let due = lease.plan(
       roundTrip: store.roundTrip, share: nextShare(), wasHandedOver: wasHandedOver)
@@ -71,7 +72,8 @@ final class Extender: Sendable {
   /// Notes that a lease has ended.
   func noteEnd() { queue.noteEnd() }
 
-  /// Prolongs a lease now, by more than its ttl if asked to; the completion tells whether it is still ours.
+  /// Prolongs a lease now, by more than its ttl if requested; the completion tells whether the lease still has its
+  /// keys.
   func extend(
     _ lease: Lease, by ttl: Duration, drawing numbers: Int = 0,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
@@ -102,14 +104,14 @@ final class Extender: Sendable {
     return leases
   }
 
-  /// The leases that are still held, or are being released and may not have been handed to the store yet.
+  /// The leases that are still held, or that are being released and may not have reached the store yet.
   var leases: [Lease] {
     queue.items.flatMap(\.leases).filter { !$0.hasEnded || $0.isBeingReleased }
   }
 
-  // MARK: What is due
+  // MARK: Due items
 
-  /// Extends what is due, in batches; returns what has to be looked at again.
+  /// Extends due leases, in batches; returns entries that have to be checked again.
   private func fire(_ due: [Entry], at now: Instant) -> [Entry] {
     let deadline = now + operationTimeout
     var entries: [Entry] = []
@@ -158,7 +160,7 @@ final class Extender: Sendable {
     }
   }
 
-  /// Notes what became of extensions in the background, and plans the next.
+  /// Notes the outcome of extensions in the background, and plans the next ones.
   private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
     let (now, roundTrip) = (clock.now, store.roundTrip)
     var extended: Extended?
@@ -183,7 +185,7 @@ final class Extender: Sendable {
         if let lateness { reporter.extended(lease, lateness) }
       }
     }
-    // In this order, so that the leases are always to be found.
+    // In this order, so that the leases can always be found.
     queue.add(entries)
     batch.isConcluded.store(true, ordering: .releasing)
     if let trouble, case .failure(let failure) = result { warn(trouble, failure) }
@@ -198,7 +200,7 @@ final class Extender: Sendable {
     case .unintelligible, .refused: isOutage = false
     }
     reporter.extensionFailed(trouble) { [weak self] in
-      // A lease may stand in the queue twice for a moment.
+      // A lease may be in the queue twice for a moment.
       var seen: Set<ObjectIdentifier> = []
       return (self?.leases ?? []).filter { lease in
         !lease.hasEnded && lease.state.extend != nil && (isOutage || lease.trouble != nil)
@@ -207,7 +209,7 @@ final class Extender: Sendable {
     }
   }
 
-  /// Ends a lease of which the server said that it is not ours, or the one that it has been handed on to.
+  /// Ends a lease that, by the server's answer, has lost its keys, or the lease that it has been handed on to.
   ///
   /// A token that has lost its keys never gets them back.
   static func lose(_ lease: Lease, _ reason: LossReason, to holder: String? = nil) {
@@ -218,7 +220,7 @@ final class Extender: Sendable {
     }
   }
 
-  /// A lease's own share of the stagger, between 0 and 1; all of them together are spread evenly.
+  /// A lease's own share of the stagger, between 0 and 1; the shares of all leases are spread evenly.
   private func nextShare() -> Double {
     // Multiples of the golden ratio never come close to each other.
     let share = planned.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue

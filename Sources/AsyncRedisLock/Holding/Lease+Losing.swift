@@ -2,12 +2,12 @@ internal import Synchronization
 
 /// How a lease is lost, and why.
 extension Lease {
-  /// Why the lease is lost, if it is, also if only its release has found that.
+  /// Why the lease is lost, if it is, even if only its release has found that.
   var lossReason: LossReason? {
     guarded.withLock { $0.foundByRelease ?? $0.state.lossReason(at: clock.now) }
   }
 
-  /// The holder of a key that is another's, if the server has named it.
+  /// The other holder of a key, if the server has named it.
   var newHolder: LockHolder? {
     guarded.withLock { $0.newHolder }.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) }
   }
@@ -31,9 +31,9 @@ extension Lease {
     return action == .lose(reason)
   }
 
-  /// What the store's report on a release means for the lease, whose loss it may have found.
+  /// Decides what the store's report on a release means for the lease; the report may be the first to show a loss.
   ///
-  /// A key that is gone after the end of the validity has expired.
+  /// If a key is gone after the end of the validity, it has expired.
   func judge(_ report: ReleaseReport, wasValid: Bool) -> ReleaseOutcome {
     let now = clock.now
     return guarded.withLock { guarded in
@@ -48,7 +48,7 @@ extension Lease {
     }
   }
 
-  /// What only the release has found; nil if there was nothing to find.
+  /// The loss that only the release has found; nil if there was none.
   var lossFoundByRelease: LossReason? { guarded.withLock { $0.foundByRelease } }
 
   // MARK: Explaining
@@ -78,7 +78,7 @@ extension Lease {
 }
 
 extension Lease.Guarded {
-  /// Notes how late the extender is that was due at an instant, if the validity is over by now.
+  /// Notes how late the extender is for an instant at which it was due, if the validity is over by now.
   mutating func noteDelay(at now: Instant, since due: Instant?) {
     let validUntil = state.validUntil
     guard !state.hasEnded, now >= validUntil else { return }
@@ -86,9 +86,9 @@ extension Lease.Guarded {
     if late >= (trouble == nil ? Self.seriousDelay : Self.longDelay) { delay = late }
   }
 
-  /// A timer is this late only if the process does not run, or hardly.
+  /// A timer is this late only if the process is hardly running, or not at all.
   private static let seriousDelay = Duration.milliseconds(100)
 
-  /// What counts more than a failed extension.
+  /// A delay that is a better explanation than a failed extension.
   private static let longDelay = Duration.seconds(1)
 }

@@ -1,27 +1,27 @@
 internal import Logging
 internal import Synchronization
 
-/// A lock that the store granted: its state, and who wants to know of its end.
+/// A lock that the store granted: its state, and the watchers of its end.
 final class Lease: Sendable {
   struct Guarded {
     var state: LeaseState
     var watchers: [Signal] = []
     /// The outcome of the last attempt to give the keys back.
     var release: ReleasePromise?
-    /// The time of the entry in the extender's queue that counts.
+    /// The time of the valid entry in the extender's queue.
     var scheduledFor: Instant?
     /// Fencing tokens that were drawn for handing the lease on.
     var spareNumbers: Range<UInt64>
     var isDrawingNumbers = false
-    /// Why the last extension failed, in words; nil if it did not.
+    /// Why the last extension failed, in words; nil if it succeeded.
     var trouble: String?
-    /// How late the extender was when the validity had ended; nil if it was in time.
+    /// How late the extender was after the end of the validity; nil if it was in time.
     var delay: Duration?
-    /// What the release has found, though the lease was valid.
+    /// The loss that the release has found, though the lease was valid.
     var foundByRelease: LossReason?
     /// The value of a key that another holder has.
     var newHolder: String?
-    /// Where messages about the lease go, if not where the locker's go.
+    /// The logger for messages about the lease, if it is not the locker's.
     var logger: Logger?
     /// The lease that has the token now, if this one was handed on.
     weak var successor: Lease?
@@ -32,11 +32,11 @@ final class Lease: Sendable {
       return promise
     }
 
-    /// The time for a new entry in the queue; nil when the one there still serves, or when nothing
-    /// will be due any more.
+    /// The time for a new entry in the queue; nil if the present entry still serves, or if nothing will be due any
+    /// more.
     mutating func nextEntry() -> Instant? {
       guard let next = state.nextEvent else { return nil }
-      // An entry that comes too early looks again; one that comes too late would be missed.
+      // If an entry comes too early, the lease is checked again; if it came too late, the event would be missed.
       if let scheduledFor, scheduledFor <= next { return nil }
       scheduledFor = next
       return next
@@ -48,12 +48,12 @@ final class Lease: Sendable {
   let origin: LeaseOrigin
   private let startedAt: Instant
   let clock: LockClock
-  /// Until when others are kept from the keys, even if the lease is released before.
+  /// Until when other clients are kept from the keys, even if the lease is released before.
   private let keptUntil: Instant
   private let onLoss: @Sendable (Lease) -> Void
-  /// What has been reported of the lease; bits of ``Remark``.
+  /// The remarks made about the lease; bits of ``Remark``.
   private let reported = Atomic<UInt8>(0)
-  /// Only for the extensions of this class.
+  /// For the extensions of this class only.
   let guarded: Locked<Guarded>
 
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
@@ -71,8 +71,8 @@ final class Lease: Sendable {
     guarded = Locked(Guarded(state: state, spareNumbers: numbers.dropFirst()))
   }
 
-  /// The lease of the next holder in this process, which this one, released just now, hands on; nil when
-  /// it cannot.
+  /// Creates the lease of the next holder in this process, after the release of this one; returns nil if it cannot
+  /// be handed on.
   func handedOn(to options: LockOptions, isFencing: Bool, roundTrip: Duration) -> Lease? {
     guarded.withLock { guarded in
       guard
@@ -93,7 +93,7 @@ final class Lease: Sendable {
   /// The lease that has the token now, if this one was handed on.
   var successor: Lease? { guarded.withLock { $0.successor } }
 
-  /// Whether fencing tokens have to be drawn before the lease can be handed on; said once.
+  /// Whether fencing tokens have to be drawn before the lease can be handed on; true only once.
   func beginDrawingNumbers() -> Bool {
     guarded.withLock { guarded in
       guard guarded.spareNumbers.isEmpty, !guarded.isDrawingNumbers else { return false }
@@ -102,7 +102,7 @@ final class Lease: Sendable {
     }
   }
 
-  /// Notes what was drawn, if anything was.
+  /// Notes the drawn numbers, if any.
   func endDrawingNumbers(_ numbers: Range<UInt64>) {
     guarded.withLock { guarded in
       guarded.isDrawingNumbers = false
@@ -110,7 +110,7 @@ final class Lease: Sendable {
     }
   }
 
-  /// A copy of the state, for looking at.
+  /// A copy of the state, for reading.
   var state: LeaseState { guarded.withLock { $0.state } }
 
   /// Whether the lease has been given back, left to another process, or found lost.
@@ -119,7 +119,7 @@ final class Lease: Sendable {
   /// Whether the lease can be relied on now.
   var isHeld: Bool { guarded.withLock { $0.state.isHeld(at: clock.now) } }
 
-  /// Why the last extension failed, in words; nil if it did not.
+  /// Why the last extension failed, in words; nil if it succeeded.
   var trouble: String? { guarded.withLock { $0.trouble } }
 
   /// How long ago the lease began.
@@ -127,8 +127,9 @@ final class Lease: Sendable {
 
   // MARK: Being due
 
-  /// Plans the extensions, the first at once if the lease was handed over and is not fresh; returns when the
-  /// lease is due, if ever.
+  /// Plans the extensions, the first at once if the lease was handed over and is not fresh.
+  ///
+  /// Returns when the lease is due, if ever.
   func plan(roundTrip: Duration, share: Double, wasHandedOver: Bool) -> Instant? {
     guarded.withLock { guarded in
       guarded.state.planExtensions(roundTrip: roundTrip, share: share)
@@ -137,17 +138,17 @@ final class Lease: Sendable {
     }
   }
 
-  /// What is to be done for a lease whose time has come.
+  /// The action for a lease whose time has come.
   enum Due {
-    /// Look again; not at all if there is no time.
+    /// Check again at this time; if nil, never.
     case later(Instant?)
-    /// Extend; without an outcome, look again when the validity ends.
+    /// Extend; if there is no outcome, check again when the validity ends.
     case extend(validUntil: Instant)
   }
 
-  /// Looks what is due; `firedAt` is the time of an entry that was taken out of the queue for it.
+  /// Decides what is due; `firedAt` is the time of the queue entry that was taken out for it.
   ///
-  /// An extension is noted as being sent, to be answered by a deadline.
+  /// If the answer is to extend, the extension is noted as sent, to be answered by a deadline.
   func fire(
     _ firedAt: Instant?, at now: Instant, slack: Duration, deadline: Instant
   ) -> Due {
@@ -169,7 +170,7 @@ final class Lease: Sendable {
 
   // MARK: Outcomes
 
-  /// Notes an extension that the store confirmed, and how long the keys last if far longer.
+  /// Notes an extension that the store confirmed, and how long the keys last if that is far longer.
   func extended(by ttl: Duration, sentAt: Instant, remaining: Duration?) {
     _ = act { guarded in
       guarded.state.noteRemaining(remaining)
@@ -185,8 +186,9 @@ final class Lease: Sendable {
     guarded.withLock { $0.state.willExtend(by: ttl, deadline: deadline) }
   }
 
-  /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed; returns when the
-  /// lease is due again, and how late a confirmation is.
+  /// Notes the outcome of the background extension, sent at `sentAt` if it was confirmed.
+  ///
+  /// Returns when the lease is due again, and how late a confirmation is.
   func concludeExtension(
     sentAt: Instant?, remaining: Duration?, at now: Instant, roundTrip: Duration,
     trouble: String? = nil
@@ -197,7 +199,7 @@ final class Lease: Sendable {
       guarded.trouble = trouble
       if let sentAt {
         guarded.state.noteRemaining(remaining)
-        // One that has just ended is not late.
+        // A lease that has just ended is not late.
         if guarded.state.isHeld(at: now) {
           lateness = guarded.state.lateness(at: now, roundTrip: roundTrip)
         }
@@ -211,11 +213,11 @@ final class Lease: Sendable {
     return (next, lateness)
   }
 
-  /// What a call to release has to do.
+  /// The task of a call to release.
   enum Releasing {
     /// Give the keys back, and keep the promise with the outcome.
     case giveBack(Release, ReleasePromise)
-    /// Another call does, or has done.
+    /// Another call gives them back, or has done so.
     case wait(ReleasePromise)
   }
 
@@ -240,19 +242,19 @@ final class Lease: Sendable {
     return releasing
   }
 
-  /// Notes the outcome of giving the keys back; after a failure the next call tries again.
+  /// Notes the outcome of giving the keys back; after a failure, the next call tries again.
   func gaveBack(successfully isDone: Bool) {
     guarded.withLock { $0.state.gaveBack(successfully: isDone) }
   }
 
-  /// What gives the keys back that are still the claim's, of a lease that is lost.
+  /// The release of those keys that a lost lease still has.
   var remainder: Release {
     Release(
       claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false,
       isAwaited: false, keptUntil: nil)
   }
 
-  /// Leaves the keys to another process, if they still are the lease's: it ends here, and is not released.
+  /// Leaves the keys to another process, if the lease still has them; it ends here, without a release.
   func detach() -> Bool {
     let now = clock.now
     let watchers: [Signal]? = guarded.withLock { guarded in
@@ -268,27 +270,27 @@ final class Lease: Sendable {
   /// How the lease has ended; nil while nothing has noted its end.
   var ending: LeaseState.Ending? { guarded.withLock { $0.state.ending } }
 
-  /// Whether the keys have been given back, or are being.
+  /// Whether the keys have been given back, or are being given back.
   var isBeingReleased: Bool { guarded.withLock { $0.state.isBeingReleased } }
 
   // MARK: Being reported
 
-  /// Where messages about the lease go, if not where the locker's go.
+  /// The logger for messages about the lease, if it is not the locker's.
   var logger: Logger? {
     get { guarded.withLock { $0.logger } }
     set { guarded.withLock { $0.logger = newValue } }
   }
 
-  /// Takes out where the last message goes: what the end of a handler does must not run where the lease ends.
+  /// Takes out the logger for the last message: the end of its handler must not run where the lease ends.
   func takeLogger() -> Logger? { guarded.withLock { $0.logger.take() } }
 
-  /// Whether this is said of the lease for the first time.
+  /// Whether this remark is made about the lease for the first time.
   func isFirst(_ remark: Remark) -> Bool {
     let bit = remark.rawValue
     return reported.bitwiseOr(bit, ordering: .sequentiallyConsistent).oldValue & bit == 0
   }
 
-  /// Whether this has been said of the lease.
+  /// Whether this remark has been made about the lease.
   func hasRemark(_ remark: Remark) -> Bool {
     reported.load(ordering: .sequentiallyConsistent) & remark.rawValue != 0
   }

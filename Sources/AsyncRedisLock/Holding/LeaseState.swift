@@ -1,6 +1,6 @@
-/// What is known about a lease, and what is due.
+/// The state of a lease, which decides what is due.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the next action is returned.
 struct LeaseState {
   private enum Phase: Equatable {
     case held
@@ -14,29 +14,29 @@ struct LeaseState {
     case released
     /// Closing gave it back, under its holder.
     case revoked
-    /// It was left to another process.
+    /// The holder left it to another process.
     case detached
   }
 
-  /// How far the giving back of the keys has come.
+  /// How far giving back the keys has got.
   private enum Giving: Equatable {
     case notBegun
     case underWay(wasValid: Bool)
     /// No outcome is known; the next call tries again.
     case failed(wasValid: Bool)
-    /// It succeeded, or there is nothing to be given back.
+    /// It succeeded, or there is nothing to give back.
     case done
   }
 
-  /// What a call to release has to do.
+  /// The task of a call to release.
   enum Releasing: Equatable {
-    /// Give the keys back; `wasValid` tells whether the lease was when that was tried first.
+    /// Give the keys back; `wasValid` tells whether the lease was valid at the first attempt.
     case giveBack(wasValid: Bool, isRepetition: Bool)
     /// Wait for the attempt that is under way, or for nothing.
     case wait
   }
 
-  /// What has to be done for a lease.
+  /// The next action for a lease.
   enum Action: Equatable {
     case none
     case extend
@@ -54,26 +54,26 @@ struct LeaseState {
   private var extendAt: Instant?
   /// Whether an extension in the background is under way.
   private var isExtending = false
-  /// How long after a confirmation the next extension is due, by this lease's share of the stagger.
+  /// How long after a confirmation the next extension is due, with this lease's share of the stagger.
   private var interval: Duration?
-  /// What the next extension cuts keys to that last far longer, because the server's clock was set back.
+  /// The time to which the next extension cuts keys that last far longer, because the server's clock was set back.
   private(set) var cutsTo: Duration?
-  /// The least that an extension was sent with to cut the keys to, maybe in vain.
+  /// The shortest time to which a sent extension was meant to cut the keys, maybe in vain.
   private var leastCut: Duration?
-  /// What an extension with an unknown outcome may still cut the keys to.
+  /// The time to which an extension with an unknown outcome may still cut the keys.
   private var mayBeCutTo: Duration?
-  /// Until when the keys can exist, counting extensions whose outcome is unknown.
+  /// Until when the keys can exist, including extensions with an unknown outcome.
   private(set) var keysLastUntil: Instant
   /// When the lease is lost even though it is extended.
   let holdEnd: Instant?
 
-  /// The share of the extension interval by which leases that were taken together are spread.
+  /// The share of the extension interval over which leases that were taken together are spread.
   private static let stagger = 0.1
 
-  /// A handed lease with less than this share of its ttl left is extended at once.
+  /// A lease that is handed over with less than this share of its ttl left is extended at once.
   private static let freshShare = 0.9
 
-  /// The state of a lease that was taken by a command sent at `sentAt`, with its ttl or with another.
+  /// Creates the state of a lease that was taken by a command sent at `sentAt`, with its ttl or with another.
   init(
     ttl: Duration, extend: Duration?, sentAt: Instant, takenFor takenTTL: Duration? = nil,
     holdEnd: Instant? = nil
@@ -85,19 +85,21 @@ struct LeaseState {
     longestTTL = takenTTL
     self.holdEnd = holdEnd
     validUntil = Self.earlier(Self.validity(of: takenTTL, sentAt: sentAt), holdEnd)
-    // The command was sent not long ago, so it has been executed not long ago.
+    // The command was sent, and so executed, not long ago.
     keysLastUntil = sentAt + takenTTL * 2
   }
 
-  /// A lease is handed on only if the server has confirmed it so short a time ago, and a round trip.
+  /// The longest time since the server's confirmation, besides a round trip, for which a lease is handed on.
   ///
-  /// A key that was deleted or taken by another is noticed by whoever asks next. Tasks that pass a lease on among
-  /// themselves ask nobody, so what they may be wrong for is bounded. It pays for critical sections that are
-  /// shorter than this; beside longer ones, the way to the server costs little.
+  /// If a key is deleted or taken by another client, the next request notices that. Tasks that pass a lease on
+  /// among themselves make no requests, so this limits how long they may be wrong. Handing on pays for critical
+  /// sections shorter than this; beside longer ones, a trip to the server costs little.
   static let longestUnconfirmedHandoff = Duration.milliseconds(50)
 
-  /// The state of a lease that its former holder hands on; nil when the next one could not rely on it, when
-  /// its keys might outlast what the next one asked for, or when the server has not confirmed it of late.
+  /// Creates the state of a lease that its former holder hands on.
+  ///
+  /// Returns nil if the next holder could not rely on it, if its keys might outlast the requested time, or if the
+  /// server has not confirmed it lately.
   init?(
     handedOnBy former: Self, ttl: Duration, extend: Duration?, at now: Instant, roundTrip: Duration,
     holdEnd: Instant? = nil
@@ -119,9 +121,9 @@ struct LeaseState {
 
   /// Until when a lease is valid that was taken or prolonged by a command sent at `sentAt`.
   ///
-  /// The server starts to count later than that. What is taken off, 1 % of the ttl and 2 ms, allows for
-  /// clocks that run at different rates and for the server's clock ticking in milliseconds, as in the
-  /// Redlock description.
+  /// The server starts to count later than that. The deduction of 1 % of the ttl and 2 ms follows the Redlock
+  /// description. It allows for clocks that run at different rates, and for the server's clock, which ticks in
+  /// milliseconds.
   static func validity(of ttl: Duration, sentAt: Instant) -> Instant {
     let ttl = ttl.wholeNanoseconds
     return sentAt + .nanoseconds(ttl - ttl / 100 - 2_000_000)
@@ -148,7 +150,7 @@ struct LeaseState {
   /// How the lease has ended; nil while nothing has noted its end.
   var ending: Ending? { if case .ended(let ending, _) = phase { ending } else { nil } }
 
-  /// Whether the keys have been given back, or are being, or need not be.
+  /// Whether the keys have been given back, are being given back, or need not be.
   var isBeingReleased: Bool {
     switch phase {
     case .held, .ended(_, .notBegun), .ended(_, .failed): false
@@ -179,15 +181,15 @@ struct LeaseState {
     planExtension(roundTrip: roundTrip)
   }
 
-  /// Plans the next extension after what was confirmed last.
+  /// Plans the next extension after the last confirmation.
   private mutating func planExtension(roundTrip: Duration) {
     isExtending = false
     extendAt = plannedExtension(roundTrip: roundTrip)
   }
 
-  /// When to extend, after what was confirmed last.
+  /// When to extend, after the last confirmation.
   private func plannedExtension(roundTrip: Duration) -> Instant? {
-    // What lasts as long as it may be held needs no more.
+    // A lease that is valid until it has to end needs no more.
     guard validUntil != holdEnd else { return nil }
     let margin = max(ttl.wholeNanoseconds / 4, roundTrip.wholeNanoseconds * 2)
     return interval.map { min(confirmedAt + $0, validUntil - .nanoseconds(margin)) }
@@ -200,13 +202,13 @@ struct LeaseState {
       delay: max(planned.duration(to: now), .zero), slack: planned.duration(to: validUntil))
   }
 
-  /// Plans to extend a lease at once that was handed over, unless it is as good as new.
+  /// Plans to extend a handed-over lease at once, unless it is as good as new.
   mutating func planConfirmation(at now: Instant) {
     guard validUntil != holdEnd else { return }
     if longestTTL < ttl || now.duration(to: validUntil) < ttl * Self.freshShare { extendAt = now }
   }
 
-  /// Looks what is due; extensions may come earlier by `slack`, so that several go out together.
+  /// Decides what is due; extensions may come earlier by `slack`, so that several are sent together.
   mutating func tick(at now: Instant, slack: Duration) -> Action {
     guard phase == .held else { return .none }
     guard now < validUntil else { return lose(expiry) }
@@ -217,8 +219,9 @@ struct LeaseState {
     return .extend
   }
 
-  /// Notes an extension by `ttl` that was sent at `sentAt`; a lease is never shortened, and one that
-  /// has been seen to be over does not come back.
+  /// Notes an extension by `ttl` that was sent at `sentAt`.
+  ///
+  /// A lease is never shortened, and a lease that has been seen to be over does not come back.
   mutating func extended(by ttl: Duration, sentAt: Instant, at now: Instant) -> Action {
     guard phase == .held else { return .none }
     guard now < validUntil else { return lose(expiry) }
@@ -229,15 +232,16 @@ struct LeaseState {
     return .none
   }
 
-  /// How much longer keys may last than was ever asked for; the clocks of servers are set by less.
+  /// How much longer than requested keys may last; clocks of servers are set by less.
   private static let farAbove = Duration.seconds(60)
 
-  /// Notes how long the keys last after an extension, if far longer than that asked for: they are cut the next time.
+  /// Notes how long the keys last after an extension; if that is far longer than requested, they are cut the next
+  /// time.
   mutating func noteRemaining(_ remaining: Duration?) {
     cutsTo = remaining.flatMap { $0 > longestTTL + Self.farAbove ? longestTTL : nil }
   }
 
-  /// Notes that nobody knows whether an extension worked: should it cut the keys late, no longer one is believed.
+  /// Notes that an extension has an unknown outcome: if it cuts the keys late, no longer validity is assumed.
   mutating func extensionFailed() {
     guard let leastCut else { return }
     mayBeCutTo = min(mayBeCutTo ?? leastCut, leastCut)
@@ -252,7 +256,7 @@ struct LeaseState {
 
   /// Notes that an extension by `ttl` is about to be sent, by `deadline` at the latest.
   ///
-  /// What keys are cut to grows along: a key must not be cut below what is believed of it.
+  /// The time to which keys are cut grows with it: a key must not be cut below its assumed validity.
   mutating func willExtend(by ttl: Duration, deadline: Instant) {
     if let cutsTo { leastCut = min(leastCut ?? cutsTo, cutsTo) }
     longestTTL = max(longestTTL, ttl)
@@ -260,8 +264,9 @@ struct LeaseState {
     keysLastUntil = max(keysLastUntil, deadline + ttl)
   }
 
-  /// Notes that nobody knows whether the background extension worked: it is repeated soon, twenty times
-  /// within a ttl at the most, and until the validity ends.
+  /// Notes that the background extension has an unknown outcome.
+  ///
+  /// It is repeated soon, at most twenty times within a ttl, and until the validity ends.
   mutating func retryExtension(at now: Instant) {
     isExtending = false
     extensionFailed()
@@ -301,7 +306,7 @@ struct LeaseState {
     phase = .ended(ending, isDone ? .done : .failed(wasValid: wasValid))
   }
 
-  /// Ends the lease because its keys are left to another process; false when it is not held.
+  /// Ends the lease because its keys are left to another process; returns false if it is not held.
   mutating func detach(at now: Instant) -> Bool {
     guard isHeld(at: now) else { return false }
     phase = .ended(.detached, .done)

@@ -16,7 +16,7 @@ final class MarginWarning: DeadlineObserver {
     self.deadlines = deadlines
   }
 
-  /// Fires the signal when no more than `margin` is left of the lease, at once if that is so.
+  /// Fires the signal when no more than `margin` is left of the lease; at once if that is so already.
   static func set(
     _ signal: Signal, for lease: Lease, margin: Duration, clock: LockClock, deadlines: Deadlines
   ) {

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// The outcome of giving a lease's keys back, as soon as there is one.
+/// A promise of the outcome of giving a lease's keys back.
 final class ReleasePromise: Promising {
   typealias Value = Result<ReleaseOutcome, StoreFailure>
 

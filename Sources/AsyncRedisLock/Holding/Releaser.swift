@@ -12,7 +12,7 @@ struct Releaser: Sendable {
     store.release(release, by: deadline, completion: completion)
   }
 
-  /// Gives back what was granted and is of no use.
+  /// Gives back keys that were granted but are not needed.
   func giveBack(_ claim: Claim) {
     giveBack(
       Release(

@@ -1,11 +1,11 @@
-/// How far a locker is from its end, and how many calls run that take a lock or give one back.
+/// How far a locker is from its end, and how many calls that take a lock or give one back are running.
 ///
 /// A pure state machine.
 enum ClosingState: Equatable {
   case open(calls: Int)
-  /// No new locks; those that are held go on until they are released.
+  /// New locks are refused; held ones go on until they are released.
   case closing(calls: Int)
-  /// Nothing but what gives back and cleans up.
+  /// Only requests that give back and clean up go on.
   case closed(calls: Int)
 
   var phase: ClosePhase {
@@ -22,7 +22,7 @@ enum ClosingState: Equatable {
     }
   }
 
-  /// Whether closing has to wait for no call.
+  /// Whether closing need not wait for any call.
   var isIdle: Bool { calls == 0 }
 
   private init(_ phase: ClosePhase, calls: Int) {
@@ -34,14 +34,14 @@ enum ClosingState: Equatable {
       }
   }
 
-  /// Counts a call that may begin until a phase is over; false when that is over.
+  /// Counts a call that may begin until a phase is over; returns false if it is over.
   mutating func begin(until lastPhase: ClosePhase) -> Bool {
     guard phase <= lastPhase else { return false }
     self = Self(phase, calls: calls + 1)
     return true
   }
 
-  /// Counts a call no more; true if it was the last.
+  /// Stops counting a call; returns true if it was the last.
   mutating func end() -> Bool {
     self = Self(phase, calls: calls - 1)
     return isIdle

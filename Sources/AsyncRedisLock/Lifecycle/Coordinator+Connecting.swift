@@ -7,7 +7,7 @@ extension Coordinator {
       } catch .unreachable, .unintelligible {
         continue
       } catch .refused {
-        // A password or a database may be set right meanwhile.
+        // The operator may correct a password or a database meanwhile.
         guard (try? await pause(Self.pauseAfterRefusal)) != nil else { return }
       } catch {
         return
@@ -15,7 +15,7 @@ extension Coordinator {
     }
   }
 
-  /// The store itself tries again all the time; this only bounds how late an end is noticed.
+  /// The store itself tries again all the time; this only limits how late an end is noticed.
   private static let longestAttempt = Duration.seconds(10)
 
   /// A server that has refused does not change its mind at once.

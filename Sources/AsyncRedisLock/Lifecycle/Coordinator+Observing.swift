@@ -1,8 +1,8 @@
 extension Coordinator {
-  /// How many tasks wait for a key, alone or among others, or are asking for it.
+  /// How many tasks request a key or wait for it, alone or among other keys.
   package func waiterCount(of key: String) -> Int { queues.waiterCount(of: key) }
 
-  /// Ends the leases of a key as lost that are of a token, maybe to another holder.
+  /// Ends the leases of a key under a token as lost, maybe to another holder.
   package func loseLeases(of key: String, heldBy token: String, to holder: String?) {
     for lease in extender.leases
     where lease.claim.token == token

@@ -8,12 +8,12 @@ package final class Coordinator: Sendable {
   let queues: LocalQueues
   let operationTimeout: Duration
   let reporter: Reporter
-  /// What tells the store from others in this process.
+  /// Tells the store from others in this process.
   let storeID: String
   let forkGuard = ForkGuard()
   let clock: LockClock
   let calls = OpenCalls()
-  /// Made once: each lease has a reference.
+  /// Created once, since each lease has a reference to it.
   let onLoss: @Sendable (Lease) -> Void
 
   init(
@@ -37,20 +37,20 @@ package final class Coordinator: Sendable {
     if forkGuard.isHere {
       store.close()
     } else {
-      // Even to let go of a source of events would tell the system to forget that of the parent.
+      // Even to release an event source would make the system forget the parent's.
       for owner in [extender, deadlines, refresher] as [AnyObject] {
         _ = unsafe Unmanaged.passRetained(owner)
       }
     }
   }
 
-  /// Counts the calls that run; nil in all programs but tests, and in a forked child, where no mutex may be touched.
+  /// Counts running calls; nil except in tests, and in a forked child, where no mutex may be touched.
   var activity: (any ActivityCounter)? {
     guard let activity = clock.activity, forkGuard.isHere else { return nil }
     return activity
   }
 
-  /// Waits for a while, by the store's time, or not at all when closed.
+  /// Waits for a while, by the store's time; if the locker is closed, not at all.
   func pause(_ duration: Duration) async throws(CancellationError) {
     let signal = Signal()
     deadlines.wake(signal, at: clock.now + duration, until: .closing)
@@ -73,15 +73,15 @@ package final class Coordinator: Sendable {
     deadlines.close(.closed)
     let promises = extender.close().map { release($0, revokes: true) }
     store.stop()
-    // What was granted to them just now is given back by them; the store has to be there for it.
+    // Calls give back what they were granted just now; the store has to be there for that.
     await calls.waitUntilIdle(countedBy: activity)
     for promise in promises { _ = await promise.value(countedBy: activity) }
-    // Places in queues and what was granted too late are given back, too.
+    // Places in queues and late grants are given back, too.
     await store.close().value(countedBy: activity)
     reporter.close()
   }
 
-  /// Does what ``close()`` does, when all leases have ended or the task is cancelled.
+  /// Does what ``close()`` does, once all leases have ended or the task is cancelled.
   func closeWhenReleased() async {
     guard forkGuard.isHere else { return }
     activity?.begin()

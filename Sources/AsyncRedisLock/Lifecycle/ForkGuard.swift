@@ -6,14 +6,13 @@ internal import Synchronization
   internal import Glibc
 #endif
 
-/// The process in which a value was made, to be told from those that are forked from it.
+/// The process in which a value was created, to be told from its forked children.
 ///
-/// A child made by `fork(2)` has copies of all handles and sockets, and none of the threads. A handle that
-/// goes out of scope there must not release the lock of the parent, and nothing must be said on the
-/// parent's connection.
+/// A child made by `fork(2)` has copies of all handles and sockets, and none of the threads. If a handle goes out
+/// of scope there, it must not release the parent's lock, and must send nothing on the parent's connection.
 struct ForkGuard: Sendable {
   private static let forks = Atomic<Int>(0)
-  // Cheaper than to ask the system for the number of the process each time.
+  // Cheaper than asking the system for the process id each time.
   private static let isCounting =
     pthread_atfork(nil, nil) { _ = ForkGuard.forks.add(1, ordering: .relaxed) } == 0
 
@@ -24,6 +23,6 @@ struct ForkGuard: Sendable {
     generation = Self.forks.load(ordering: .relaxed)
   }
 
-  /// Whether this is the process, and not one that was forked from it.
+  /// Whether this is the original process, and not a forked child.
   var isHere: Bool { generation == Self.forks.load(ordering: .relaxed) }
 }

@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// The calls under way that take a lock or give one back, which closing has to wait for.
+/// The calls under way that take a lock or give one back; closing waits for them.
 final class OpenCalls: Sendable {
   private struct State {
     var closing = ClosingState.open(calls: 0)
-    /// Kept when no call is under way.
+    /// Promises to keep once no call is under way.
     var idle: [Promise<Void>] = []
   }
 
@@ -13,7 +13,7 @@ final class OpenCalls: Sendable {
   /// Whether new locks may be taken.
   var isOpen: Bool { state.withLock { $0.closing.phase == .open } }
 
-  /// Begins a call in a phase of closing or before; false when that is over.
+  /// Begins a call in a phase of closing or before; returns false if the phase is over.
   func begin(until lastPhase: ClosePhase) -> Bool {
     state.withLock { $0.closing.begin(until: lastPhase) }
   }

@@ -4,21 +4,21 @@ internal import Synchronization
   internal import Tracing
 #endif
 
-/// Notes the steps of one acquisition, each kind of step once: a wait may have thousands.
+/// Records the steps of one acquisition, each kind of step once: a wait may have thousands.
 ///
-/// The span gets them when the call ends: others may wait for the task that is traced, and a span may block.
+/// The span gets them when the call ends: other tasks may wait for the traced task, and a span may block.
 final class AcquisitionTrace: Sendable {
-  /// What a call may have to do for a lock.
+  /// A step that a call may take to get a lock.
   enum Step: String {
-    /// Wait behind other tasks of the same locker.
+    /// The call waits behind other tasks of the same locker.
     case waitingInProcess = "redis_lock.waiting_in_process"
-    /// Ask the server, because the tasks before it are done.
+    /// The call asks the server, because the tasks before it are done.
     case leading = "redis_lock.leading"
-    /// Wait in the server's queue.
+    /// The call waits in the server's queue.
     case waitingOnServer = "redis_lock.waiting_on_server"
-    /// Ask again and again, because grants cannot be told.
+    /// The call asks again and again, because waiters cannot be notified of grants.
     case polling = "redis_lock.polling"
-    /// Ask again, because there was no answer.
+    /// The call asks again, because there was no answer.
     case retrying = "redis_lock.retrying"
   }
 
@@ -30,14 +30,14 @@ final class AcquisitionTrace: Sendable {
 
     init(_ span: any Span) { self.span = span }
 
-    /// The span, with all steps; to be asked for once.
+    /// The span, with all steps; to be read once.
     var finishedSpan: any Span {
       for event in events.withLock({ $0 }) { span.addEvent(event) }
       return span
     }
   #endif
 
-  /// Notes a step, with what there is to say about it.
+  /// Notes a step, with its details.
   func note(_ step: Step, _ details: [String: String] = [:]) {
     guard noted.withLock({ $0.insert(step).inserted }) else { return }
     #if Tracing

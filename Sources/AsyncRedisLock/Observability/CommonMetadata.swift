@@ -1,7 +1,7 @@
 internal import Logging
 internal import Synchronization
 
-/// What all messages of a locker say besides their text: the server, the locker and its label.
+/// The metadata of all messages of a locker: the server, the locker and its label.
 final class CommonMetadata: Sendable {
   private let values: Locked<Logger.Metadata>
 
@@ -19,7 +19,7 @@ final class CommonMetadata: Sendable {
     values.withLock { $0["redis-lock.locker"] = "\(lockerID)" }
   }
 
-  /// The same with what one message says, which goes first.
+  /// The same with one message's own metadata, which takes precedence.
   func with(_ own: Logger.Metadata) -> Logger.Metadata {
     values.withLock { $0 }.merging(own) { $1 }
   }

@@ -5,7 +5,7 @@
   internal import Tracing
 #endif
 
-/// What a locker reports to besides its logger: what the process has set up by the time the locker is made.
+/// The metrics and tracing that a locker reports to: those that the process has set up when the locker is created.
 struct Instruments {
   #if Metrics
     var metrics: any MetricsFactory = MetricsSystem.factory

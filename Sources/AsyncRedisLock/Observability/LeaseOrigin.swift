@@ -1,11 +1,11 @@
 /// How a lease came about.
 enum LeaseOrigin: String, Sendable {
-  /// The keys were free when they were asked for.
+  /// The keys were free when requested.
   case asked
-  /// After waiting in the server's queue.
+  /// The locker waited in the server's queue.
   case queued
-  /// From another task of this locker.
+  /// Another task of this locker handed it on.
   case handedOn = "handed on"
-  /// From another process, which left it as a detached lock.
+  /// Another process left it as a detached lock.
   case adopted
 }

@@ -1,19 +1,20 @@
 internal import Synchronization
 
-/// Says warnings of each kind at most once a minute, and then how many more there were.
+/// Logs warnings of each kind at most once a minute, and later the number of further ones.
 final class LimitedWarnings: Sendable {
   private let clock: LockClock
   private let limit = Locked(WarningLimit())
 
   init(clock: LockClock) { self.clock = clock }
 
-  /// Has a warning said, or held back.
+  /// Has a warning logged, or holds it back.
   ///
   /// - Parameters:
-  ///   - kind: What is limited.
-  ///   - say: Says the warning, or only for debugging if it is held back.
-  ///   - summarize: Arranges that something asks, after a pause, how many have been held back; nil if none have.
-  /// - Returns: Whether it was said as a warning.
+  ///   - kind: The kind of warning that is limited.
+  ///   - say: Logs the warning; at debug level if it is held back.
+  ///   - summarize: Arranges that, after a pause, the number of held-back warnings is asked for; nil if there are
+  ///     none.
+  /// - Returns: Whether it was logged as a warning.
   @discardableResult
   func warn(
     _ kind: WarningLimit.Kind, say: (_ isSaid: Bool) -> Void,
@@ -32,7 +33,7 @@ final class LimitedWarnings: Sendable {
     }
   }
 
-  /// How many warnings were held back and are to be said now; nil if none are.
+  /// How many warnings were held back and are to be logged now; nil if none are.
   func takeSummary(of kind: WarningLimit.Kind) -> Int? {
     let count = limit.withLock { $0.takeSummary(of: kind, at: clock.now) }
     return count > 0 ? count : nil

@@ -1,14 +1,14 @@
 #if Metrics
   internal import CoreMetrics
 
-  /// What a locker counts and times.
+  /// A locker's counters and timers.
   ///
-  /// The names and dimensions are public: see the article on monitoring. Keys are no dimension, because
-  /// there may be any number of them.
+  /// The names and dimensions are public: see the article on monitoring. Keys are not a dimension, because there
+  /// may be any number of them.
   final class LockMetrics: Sendable {
     private let handoffs: (local: Counter, remote: Counter)
     private let acquisitions: Counter
-    /// By reason; made at the start, so that a series does not begin with the first trouble.
+    /// By reason; created at the start, so that a series does not begin with the first trouble.
     private let failures: [String: Counter]
     private let losses: [LossReason: Counter]
     private let waitTime: Timer
@@ -20,10 +20,10 @@
     private let reconnects: Counter
     private let roundTrip: Timer
 
-    /// Makes the instruments, of a locker with a label.
+    /// Creates the instruments of a locker with a label.
     init(label: String?, factory: any MetricsFactory) {
-      // Also without a label: Prometheus wants the same dimensions in all metrics of a name, and takes an empty
-      // one for none.
+      // Also without a label: Prometheus wants the same dimensions in all metrics of a name, and treats an empty
+      // one as none.
       let dimensions = [("label", label ?? "")]
       func counter(_ name: String, _ more: [(String, String)] = []) -> Counter {
         Counter(label: Self.prefix + name, dimensions: dimensions + more, factory: factory)
@@ -57,7 +57,7 @@
     }
 
     private static let prefix = "redis_lock_"
-    /// Why a call can end without a lock: a holder, cancellation, or the code of an error.
+    /// Why a call can end without a lock: another holder, cancellation, or the code of an error.
     private static let failureReasons =
       ["contended", "cancelled", otherReason]
       + [LockError.Code.timeout, .tooManyWaiters, .unreachable, .refused, .closed, .lost]

@@ -3,8 +3,8 @@
 
   /// Makes the spans of a locker.
   ///
-  /// Names of spans and attributes are public: see the article on monitoring. What OpenTelemetry has a name for
-  /// goes by that: https://opentelemetry.io/docs/specs/semconv/database/
+  /// Names of spans and attributes are public: see the article on monitoring. Where OpenTelemetry has a name for
+  /// something, that name is used: https://opentelemetry.io/docs/specs/semconv/database/
   struct LockTracer: Sendable {
     private let tracer: any Tracer
     private let server: SpanAttributes
@@ -32,7 +32,7 @@
 
     // MARK: Taking
 
-    /// Starts the span of a call that takes a lock; nil when nobody wants it.
+    /// Starts the span of a call that takes a lock; returns nil if no tracer wants it.
     func begin(_ operation: String, _ keys: [String]) -> AcquisitionTrace? {
       let span = tracer.startAnySpan("\(operation) lock", ofKind: .client)
       guard span.isRecording else {
@@ -55,7 +55,7 @@
       span.end()
     }
 
-    /// Ends the span of a call that got no lock; `error` is nil when somebody else held it.
+    /// Ends the span of a call that got no lock; `error` is nil if another holder had it.
     func end(_ trace: AcquisitionTrace, _ reason: String, because error: (any Error)?) {
       let span = trace.finishedSpan
       span.attributes["redis_lock.reason"] = reason
@@ -64,7 +64,7 @@
         if let code = (error as? LockError)?.serverCode {
           span.attributes["db.response.status_code"] = code
         }
-        // To be cancelled is not a failure.
+        // A cancellation is not a failure.
         if !(error is CancellationError) {
           span.recordError(error)
           span.setStatus(SpanStatus(code: .error, message: reason))
@@ -75,7 +75,7 @@
 
     // MARK: Holding
 
-    /// Runs a body in a span of its own, to which what the body does belongs.
+    /// Runs a body in a span of its own, which becomes the parent of the body's spans.
     func hold<Value: Sendable>(
       _ lease: Lease, _ body: () async -> Result<Value, any Error>
     ) async -> Result<Value, any Error> {

@@ -1,10 +1,10 @@
-/// Whether there is a connection, since when there is none, and whether that has been said.
+/// Whether there is a connection, since when there is none, and whether that has been logged.
 ///
-/// A pure state machine: the time is an argument, and what is to be said is returned.
+/// A pure state machine: the time is an argument, and the message to log is returned.
 struct OutageState {
-  /// What to say of a connection that has ended, or of an attempt that has failed.
+  /// What to log about a connection that has ended, or an attempt that has failed.
   enum Loss: Equatable {
-    /// It goes on as before, or may be over in a moment.
+    /// The state is as before, or the outage may be over in a moment.
     case nothing
     /// The connection has been lost.
     case lost
@@ -12,12 +12,12 @@ struct OutageState {
     case cannotConnect
   }
 
-  /// What to say of a connection that works.
+  /// What to log about a connection that works.
   enum Return: Equatable {
     case first
     /// The first, after attempts that have failed.
     case late(after: Duration)
-    /// After an outage of which something has been said, or not.
+    /// It works after an outage; `wasTold` tells whether the outage was logged.
     case again(after: Duration, wasTold: Bool)
   }
 
@@ -25,13 +25,14 @@ struct OutageState {
   private var hasBeenConnected = false
   private var since: Instant?
   private var isTold = false
-  /// Whether a caller is told by an error that there has been no connection yet.
+  /// Whether a caller gets an error if there has been no connection yet.
   private let isFirstAwaited: Bool
 
   init(isFirstAwaited: Bool) { self.isFirstAwaited = isFirstAwaited }
 
-  /// Notes that a connection has ended or could not be made; `isIdle` tells of one that nothing was asked on, which may
-  /// be replaced at once.
+  /// Notes that a connection has ended or could not be made.
+  ///
+  /// `isIdle` tells that no request was made on it; such a connection may be replaced at once.
   mutating func disconnected(isIdle: Bool, at now: Instant) -> Loss {
     isConnected = false
     let isNew = since == nil
@@ -42,7 +43,7 @@ struct OutageState {
     return hasBeenConnected ? .lost : .cannotConnect
   }
 
-  /// Notes that what was to be said of the outage was held back.
+  /// Notes that the message about the outage was held back.
   mutating func wasHeldBack() { isTold = false }
 
   /// Notes that a connection works.

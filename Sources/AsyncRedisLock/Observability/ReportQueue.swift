@@ -1,10 +1,10 @@
 internal import DequeModule
 internal import Synchronization
 
-/// Calls what belongs to the program, such as log handlers and metrics, one after the other on a thread of its own.
+/// Calls code of the program, such as log handlers and metrics, one report after the other on a thread of its own.
 ///
-/// Such code may block for as long as it likes. Extensions, losses and the connection never wait for it: what
-/// does not fit any more is dropped and counted.
+/// Such code may block for as long as it likes. Extensions, losses and the connection never wait for it: reports
+/// that no longer fit are dropped and counted.
 final class ReportQueue: Sendable {
   typealias Report = @Sendable () -> Void
 
@@ -14,9 +14,9 @@ final class ReportQueue: Sendable {
     var dropped = 0
   }
 
-  /// Reports of some seconds of trouble with a thousand locks; half a megabyte at most.
+  /// Enough for some seconds of trouble with a thousand locks; half a megabyte at most.
   static let capacity = 4096
-  /// Samples leave room for what is said once, such as the end of a lease.
+  /// Samples leave room for reports that are made once, such as the end of a lease.
   static let sampleCapacity = 2048
 
   private let queue: any WorkQueue
@@ -35,7 +35,7 @@ final class ReportQueue: Sendable {
     self.reportDropped = reportDropped
   }
 
-  /// Adds a report, unless too many wait; never blocks.
+  /// Adds a report, unless too many are waiting; never blocks.
   ///
   /// A sample is one of many measurements, of which some may be missing.
   func add(isSample: Bool = false, _ report: @escaping Report) {

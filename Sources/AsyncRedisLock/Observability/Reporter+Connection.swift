@@ -1,7 +1,7 @@
 internal import Logging
 internal import Synchronization
 
-/// What is said of the connection.
+/// Reports about the connection.
 extension Reporter {
   /// Whether there is a connection that works, as far as is known.
   var isConnected: Bool { outage.withLock { $0.isConnected } }
@@ -59,7 +59,7 @@ extension Reporter {
 }
 
 extension TransportError {
-  /// Why there is no connection, for a person.
+  /// Why there is no connection, in words.
   fileprivate var explanation: String {
     switch self {
     case .timedOut: "no answer in time"

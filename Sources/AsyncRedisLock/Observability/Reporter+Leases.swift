@@ -1,7 +1,7 @@
 internal import Logging
 internal import Synchronization
 
-/// What is said of leases, from their beginning to their end.
+/// Reports about leases, from their beginning to their end.
 extension Reporter {
   /// Runs a body under a lock.
   func hold<Value: Sendable>(
@@ -16,7 +16,7 @@ extension Reporter {
 
   // MARK: Extending
 
-  /// Notes an extension; warns when it came so late that little was missing to a loss.
+  /// Notes an extension; warns if it was so late that the lock was nearly lost.
   func extended(_ lease: Lease, _ lateness: Lateness) {
     if lateness.isSerious, lease.isFirst(.late) {
       warn(.extensionLate, by: lease.logger) {
@@ -36,7 +36,7 @@ extension Reporter {
     #endif
   }
 
-  /// Warns that locks cannot be extended; `affected` looks which they are, on the queue of the reports.
+  /// Warns that locks cannot be extended; `affected` finds out which, on the queue of the reports.
   func extensionFailed(_ cause: String, affected: @escaping @Sendable () -> [Lease]) {
     warn(.extensionFailed) {
       ("An extension failed, and is repeated", ["redis-lock.cause": "\(cause)"])
@@ -55,9 +55,9 @@ extension Reporter {
 
   // MARK: Ending
 
-  /// Notes that a lease has ended, the first time that this is said of it.
+  /// Notes that a lease has ended; reports it only the first time.
   ///
-  /// `isByTask` tells that a task has ended it, whose own time it is that a log handler takes.
+  /// `isByTask` tells that a task has ended it; a log handler then takes that task's time.
   func ended(_ lease: Lease, lostBecause reason: LossReason?, isByTask: Bool = false) {
     guard lease.isFirst(.ended) else { return }
     let held = lease.age
@@ -84,7 +84,7 @@ extension Reporter {
     noteEnd(held: held, lostBecause: nil)
   }
 
-  /// Warns that a lease was lost, which only its release has found.
+  /// Warns that a lease was lost, as found only by its release.
   func lossFound(_ lease: Lease, _ reason: LossReason) {
     guard lease.isFirst(.lossFound) else { return }
     warnOfLoss(lease, reason, held: lease.age, by: lease.logger)
@@ -93,10 +93,10 @@ extension Reporter {
     #endif
   }
 
-  /// Notes that nothing more will be said of a lease that was released, once both that and its outcome are known.
+  /// Notes that no further message about a released lease will come, once both the end and the outcome are known.
   func answered(_ lease: Lease) { letGo(lease, isFirst: lease.noteStep(.answered)) }
 
-  /// Lets go of a logger where its handler may do as it likes, and not where the lease ends.
+  /// Releases a logger on the queue where its handler may block, and not where the lease ends.
   private func letGo(_ lease: Lease, isFirst: Bool) {
     guard !isFirst, let logger = lease.takeLogger() else { return }
     queue.add { withExtendedLifetime(logger) {} }
@@ -141,18 +141,18 @@ extension Reporter {
 }
 
 extension Lease {
-  /// What is said of a lease once.
+  /// A remark that is made about a lease only once.
   enum Remark: UInt8 {
     case ended = 1
     case late = 2
     case lossFound = 4
-    /// Its release has been told.
+    /// Its release has been reported.
     case told = 8
     /// The outcome of its release is known.
     case answered = 16
   }
 
-  /// Notes one of the two last things; whether it comes before the other.
+  /// Notes one of the last two steps; returns whether it is the first of them.
   fileprivate func noteStep(_ step: Remark) -> Bool {
     _ = isFirst(step)
     return !(hasRemark(.told) && hasRemark(.answered))

@@ -5,18 +5,19 @@ internal import Synchronization
   internal import CoreMetrics
 #endif
 
-/// Tells the logger and the metrics of one locker what happens to it.
+/// Reports the events of one locker to its logger and metrics.
 ///
-/// Failures that the caller receives as errors are logged at debug. Only what needs an operator is logged higher: an
-/// outage when it begins and when it ends, a lock that was lost or dropped, and what will cost locks sooner or later.
+/// Failures that the caller receives as errors are logged at debug. Only conditions that need an operator are
+/// logged higher. These are the beginning and end of an outage, a lock that was lost or dropped, and conditions that
+/// will cost locks sooner or later.
 ///
-/// What happens on the way to an extension or a loss, or on the connection, is reported from a queue of its own;
-/// what a task asks for itself, in that task, when it is done.
+/// Events on the way to an extension or a loss, or on the connection, are reported from a separate queue. The
+/// result of a task's own request is reported in that task, when it is done.
 final class Reporter: Sendable {
-  /// What is said once in the life of a locker.
+  /// A remark that is made once in the life of a locker.
   private enum Remark: Hashable { case polling, eviction }
 
-  /// Where a locker's own messages go; those about a lock may go elsewhere.
+  /// The logger for the locker's own messages; messages about a lock may go elsewhere.
   let logger: Logger
   /// How messages name the server.
   let address: String
@@ -28,15 +29,17 @@ final class Reporter: Sendable {
   let queue: ReportQueue
   #if Metrics
     let metrics: LockMetrics
-    /// Whether the program has set up anything that gets the metrics.
+    /// Whether the program has set up a metrics system.
     let isMeasured: Bool
   #endif
   #if Tracing
     let tracer: LockTracer
   #endif
 
-  /// Reports for a locker with a label; `configuration` tells where its server is, if it has one, `activity` counts
-  /// while there are reports, and `isFirstAwaited` tells that a caller awaits the first connection.
+  /// Creates a reporter for a locker with a label.
+  ///
+  /// `configuration` tells where its server is, if it has one, `activity` counts while there are reports, and
+  /// `isFirstAwaited` tells that a caller awaits the first connection.
   init(
     logger: Logger, label: String?, configuration: LockerConfiguration? = nil,
     instruments: Instruments = Instruments(), on machine: any Machine = HostMachine(),
@@ -75,19 +78,20 @@ final class Reporter: Sendable {
     #endif
   }
 
-  /// Tells the locker's identity, as soon as it has one.
+  /// Sets the locker's identity, as soon as it has one.
   func identify(as lockerID: String) { common.identify(as: lockerID) }
 
-  /// What a message says besides its text.
+  /// The metadata of a message.
   func metadata(_ own: Logger.Metadata = [:]) -> Logger.Metadata { common.with(own) }
 
   // MARK: Limited warnings
 
-  /// Says a warning, unless there has been one of its kind within a minute.
+  /// Logs a warning, unless there has been one of its kind within a minute.
   ///
-  /// Then it is said for debugging, and a number follows. `saying` makes the text of one that is said, if that is another.
+  /// If there has been one, it is logged at debug, and a number follows. `saying` makes the text for the warning
+  /// that is logged, if that differs.
   ///
-  /// - Returns: Whether it is said.
+  /// - Returns: Whether it is logged.
   @discardableResult
   func warn(
     _ kind: WarningLimit.Kind, by other: Logger? = nil, level: Logger.Level = .warning,
@@ -108,7 +112,7 @@ final class Reporter: Sendable {
     }
   }
 
-  /// Says the number of warnings that are held back, because no more will come.
+  /// Logs the number of warnings that are held back, because no more will come.
   func close() {
     queue.add { [self] in
       for kind in WarningLimit.Kind.allCases {
@@ -146,7 +150,7 @@ final class Reporter: Sendable {
     }
   }
 
-  /// Does something if warnings are read.
+  /// Runs an action if warnings are logged.
   func whenWarningsAreRead(_ body: @escaping @Sendable () -> Void) {
     queue.add { [logger] in if logger.logLevel <= .warning { body() } }
   }
@@ -155,7 +159,7 @@ final class Reporter: Sendable {
 
   // MARK: Taking locks
 
-  /// Notes a call that wants a lock; what it returns wants to know of the steps that this takes.
+  /// Notes a call that wants a lock; returns the trace that records the steps taken.
   func acquiring(_ keys: [String], _ phase: LockError.Phase) -> AcquisitionTrace? {
     #if Metrics
       metrics.began()
@@ -183,7 +187,7 @@ final class Reporter: Sendable {
     #endif
   }
 
-  /// Notes a call that ended without a lock; `error` is nil if it has a holder and the call did not wait.
+  /// Notes a call that ended without a lock; `error` is nil if the lock has a holder and the call did not wait.
   func acquiredNothing(
     _ keys: [String], because error: (any Error)?, waited: Duration, logger: Logger?,
     trace: AcquisitionTrace?

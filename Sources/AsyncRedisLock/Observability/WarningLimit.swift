@@ -1,8 +1,8 @@
-/// How often warnings of each kind are said: the first at once, and those of the minute after it as a number.
+/// Limits how often warnings of each kind are logged: the first at once, and those of the next minute as a number.
 ///
-/// A pure state machine: the time is an argument, and what is to be done is returned.
+/// A pure state machine: the time is an argument, and the next action is returned.
 struct WarningLimit {
-  /// What is limited by itself.
+  /// A kind of warning with a limit of its own.
   enum Kind: Hashable, CaseIterable {
     case lockLost, lockDropped, extensionLate, extensionFailed, connectionLost, reportsDropped
   }
@@ -10,7 +10,7 @@ struct WarningLimit {
   /// What to do with a warning.
   enum Admission: Equatable {
     case say
-    /// Say it for debugging only, and how many there were after a pause, unless that has been arranged.
+    /// Log it at debug only, and the number of them after a pause, unless that has been arranged.
     case count(summaryAfter: Duration?)
   }
 
@@ -35,7 +35,7 @@ struct WarningLimit {
       summaryAfter: window.heldBack == 1 ? max(now.duration(to: window.end), .zero) : nil)
   }
 
-  /// How many warnings were held back, to be said now; nothing more is said for another interval.
+  /// How many warnings were held back, to be logged now; nothing more is logged for another interval.
   mutating func takeSummary(of kind: Kind, at now: Instant) -> Int {
     guard let window = windows[kind], window.heldBack > 0 else { return 0 }
     windows[kind] = Window(end: now + Self.interval)
@@ -44,7 +44,7 @@ struct WarningLimit {
 }
 
 extension WarningLimit.Kind {
-  /// The warning that stands for several.
+  /// The text of the warning that stands for several.
   func summary(of count: Int) -> String {
     let more = "\(count) more"
     let isOne = count == 1

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A question for one key, in a pipeline, and the task that awaits what becomes of it.
+/// A request for one key, in a pipeline, and the promise of its outcome for the task that awaits it.
 final class AcquireCall: Promising {
   typealias Value = Result<RedisNode.Attempt, StoreFailure>
 
@@ -13,7 +13,7 @@ final class AcquireCall: Promising {
     self.node = node
   }
 
-  /// What is sent: `SET NX`, maybe `INCR`, and `GETRANGE`.
+  /// Makes the request: `SET NX`, maybe `INCR`, and `GETRANGE`.
   func makeRequest(by deadline: Instant) -> Request {
     let key = claim.keys[0]
     var commands = CommandBuffer(
@@ -36,7 +36,7 @@ final class AcquireCall: Promising {
     commands.append(key)
     commands.append("0")
     commands.append(Self.lastIndex)
-    // Closures that hold one object need no memory of their own.
+    // Closures that capture one object need no memory of their own.
     return Request(
       commands, deadline: deadline, undo: { [self] in node.cleanUp(claim, undoing: $0) }
     ) {

@@ -1,13 +1,13 @@
 internal import Synchronization
 
-/// Extensions that are asked for in one command, without those whose lease has ended by the time it is sent.
+/// Extensions that are requested in one command, without those whose lease has ended by the time it is sent.
 final class ExtendRequest: Sendable {
   private let extensions: [Extension]
   private let numbers: Int
   private let names: ServerKeys
-  /// The command when all are asked for and nothing is to be cut, which is the rule.
+  /// The command if all extensions are wanted and nothing is to be cut, which is the rule.
   private let whole: Command
-  /// Which were asked for when it was last sent.
+  /// Which extensions the last command asked for.
   private let isAsked: Locked<[Bool]>
 
   init(_ extensions: [Extension], numbers: Int, names: ServerKeys) {
@@ -18,7 +18,7 @@ final class ExtendRequest: Sendable {
     isAsked = Locked([])
   }
 
-  /// What is to be sent now; nil when nothing is wanted any more.
+  /// The command to send now; nil if no extension is wanted any more.
   func commandToSend() -> Command? {
     let isWanted = extensions.map { $0.isWanted() }
     isAsked.withLock { $0 = isWanted }
@@ -26,7 +26,7 @@ final class ExtendRequest: Sendable {
       return whole
     }
     let wanted = zip(extensions, isWanted).filter(\.1).map(\.0)
-    // What is cut is looked at only now: a longer extension may have been sent since.
+    // The longest durations are read only now: a longer extension may have been sent since.
     return wanted.isEmpty ? nil : Self.command(wanted, cuts: true, numbers: numbers, names: names)
   }
 
@@ -36,7 +36,7 @@ final class ExtendRequest: Sendable {
     var (keys, arguments): ([String], [String]) = ([], [])
     keys.reserveCapacity(extensions.count + 1)
     arguments.reserveCapacity(extensions.count * 3 + 1)
-    // Most have the same ttl.
+    // Most leases have the same ttl.
     var (ttl, milliseconds) = (Duration.zero, "0")
     for one in extensions {
       if one.ttl != ttl { (ttl, milliseconds) = (one.ttl, String(one.ttl.wholeMilliseconds)) }
@@ -58,7 +58,7 @@ final class ExtendRequest: Sendable {
     return Script.extend.command(keys: keys, arguments: arguments)
   }
 
-  /// What became of the extensions.
+  /// Reads the outcome of the extensions.
   func read(_ answer: Request.Answer, fences: FenceCounter) -> Result<Extended, StoreFailure> {
     var outcomes: [Extended.Outcome] = isAsked.withLock { $0.map { $0 ? .ours : .notAsked } }
     let count = outcomes.count { $0 == .ours }

@@ -1,23 +1,24 @@
 internal import Synchronization
 
-/// Sees to it that the fencing tokens of a locker only ever grow, though the server may lose its
-/// counter.
+/// Makes sure that the fencing tokens of a locker only ever grow, though the server may lose its counter.
 final class FenceCounter: Sendable {
   private struct State {
     /// The largest number seen anywhere.
     var largest: UInt64 = 0
-    /// The largest number among the replies of the connection.
+    /// The largest number among the replies on the connection.
     ///
-    /// Grants come another way, and may be seen before a smaller number whose reply is under way.
+    /// Grants come on another connection, and may be seen before a smaller number whose reply is under way.
     var largestInOrder: UInt64 = 0
-    /// Whether the counter was raised since the connection was made: only then is a number drawn from
-    /// it known to be above those that a former server, or a former life of it, has given out.
+    /// Whether the counter was raised since the connection was made.
+    ///
+    /// Only then is a drawn number known to be above those that a former server, or the counter before a loss, has
+    /// given out.
     var isRaised = false
   }
 
   private let state = Locked(State())
 
-  /// The largest number seen, for the server to go on from.
+  /// The largest number seen, from which the server has to go on.
   var largest: UInt64 { state.withLock { $0.largest } }
 
   /// Whether the counter was raised on this connection.
@@ -31,11 +32,11 @@ final class FenceCounter: Sendable {
     }
   }
 
-  /// Whether a number can be used as a fencing token: it is above all that the connection's replies
-  /// held before.
+  /// Whether a number can be used as a fencing token: it is above all numbers in earlier replies on the
+  /// connection.
   ///
-  /// To be called in the order of the replies. `isRaised` tells a number drawn by a script that raises
-  /// the counter first.
+  /// Call it in the order of the replies. `isRaised` tells that the number was drawn by a script that raises the
+  /// counter first.
   func accept(_ number: UInt64, isRaised: Bool = false) -> Bool {
     accept(number..<number + 1, isRaised: isRaised)
   }
@@ -51,7 +52,7 @@ final class FenceCounter: Sendable {
     }
   }
 
-  /// Notes a number that was granted: whoever waits knows by itself that it is above all before.
+  /// Notes a number that was granted; the waiter knows by itself that the number is above all before.
   func noteGranted(_ number: UInt64) {
     state.withLock { $0.largest = max($0.largest, number) }
   }

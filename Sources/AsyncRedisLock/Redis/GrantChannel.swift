@@ -1,59 +1,59 @@
 internal import Synchronization
 
-/// Where a locker is told of its grants; one for all keys, opened when somebody has to wait first.
+/// The channel that notifies a locker of its grants; one for all keys, opened at the first wait.
 ///
-/// Grants are made only for waiters whose grantChannel is on the server that grants. So the grantChannel counts as ready only
-/// once that server, asked on the locker's main connection, has said that it is there. A name or an address
+/// Grants are made only for waiters whose channel is on the granting server. So the channel counts as ready only
+/// once that server, asked on the locker's main connection, has confirmed that it is there. A name or an address
 /// may lead to another server each time.
 final class GrantChannel: Sendable {
-  /// Where the grantChannel is, as the main connection's server sees it.
+  /// The place of the channel, as the main connection's server sees it.
   enum Whereabouts: Sendable {
     case here
     case elsewhere
     /// The server did not answer; ask again.
     case unknown
-    /// The server does not say, and will not.
+    /// The server does not tell, and will not.
     case refused(String)
   }
 
   private enum Readiness {
     case closed
-    /// Being connected or verified, for the first time or again.
+    /// The channel is being connected or verified, for the first time or again.
     case opening
     case ready
-    /// Not allowed, or closed for good.
+    /// The channel is not allowed, or closed for good.
     case unavailable
   }
 
   private struct Waiting {
-    /// Whether the wait goes on through attempts that fail; nil if it ends with the first.
+    /// Whether the wait goes on through failed attempts; nil if it ends with the first.
     let isWanted: (@Sendable () -> Bool)?
     let completion: @Sendable (Bool) -> Void
   }
 
   private struct Listener {
     let receive: @Sendable (Notice) -> Void
-    /// Whether word of the grant has come, or may have been lost with a connection.
+    /// Whether the notice of the grant has come, or may have been lost with a connection.
     var isExcused = false
   }
 
   private struct State {
     var readiness = Readiness.closed
     var subscriber: Subscriber?
-    /// Counts the connections of the subscriber: what was asked about one says nothing of the next.
+    /// Counts the subscriber's connections: an answer about one says nothing about the next.
     var connection = 0
     var isSubscribed = false
     var isVerifying = false
-    /// Whether to verify once more, because the main connection's server may be another since it was asked.
+    /// Whether to verify once more, because the main connection's server may have changed since it was asked.
     var mustVerifyAgain = false
-    /// Who wants to know when the channel is ready.
+    /// Callers that wait for the channel to be ready.
     var waiting: [Waiting] = []
     var listeners: [String: Listener] = [:]
     var probes = GrantProbes()
-    /// Tokens to be forgotten as soon as word of their grants has come or is lost.
+    /// Tokens to forget as soon as the notices of their grants have come or are lost.
     var retired: Set<String> = []
 
-    /// Forgets the retired tokens of which nothing can come any more.
+    /// Forgets the retired tokens for which no notice can come any more.
     mutating func forgetRetired() {
       for token in retired where !probes.contains(token) {
         listeners[token] = nil
@@ -67,9 +67,9 @@ final class GrantChannel: Sendable {
   private let channel: String
   private let reporter: Reporter
   private let loginGate: LoginGate
-  /// Asks the main connection's server where the grantChannel is.
+  /// Asks the main connection's server where the channel is.
   private let locate: @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void
-  /// Gets what is granted to a token that nobody listens for any more.
+  /// Gets grants to tokens that have no listener any more.
   private let giveBack: @Sendable (GrantMessage) -> Void
   private let state = Locked(State())
 
@@ -90,13 +90,15 @@ final class GrantChannel: Sendable {
 
   deinit { close() }
 
-  /// Whether a grant that is made now arrives.
+  /// Whether a notice of a grant that is made now arrives.
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
-  /// Opens the channel; the completion is called when it can be used, when it cannot be used for good or, unless it is
-  /// wanted through that, when an attempt to open it has failed.
+  /// Opens the channel.
   ///
-  /// `isWanted` has to stay false once it is; it is asked under a mutex.
+  /// The completion is called if the channel can be used, or if it cannot be used for good. It is also called if
+  /// an attempt to open the channel has failed, unless it `isWanted` through that.
+  ///
+  /// Once `isWanted` is false, it has to stay so; it is called under a mutex.
   func open(
     while isWanted: (@Sendable () -> Bool)? = nil, completion: @escaping @Sendable (Bool) -> Void
   ) {
@@ -125,7 +127,7 @@ final class GrantChannel: Sendable {
     new?.open()
   }
 
-  /// Passes on what is said about a token from now on.
+  /// Passes on notices about a token from now on.
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
     state.withLock { $0.listeners[token] = Listener(receive: listener) }
   }
@@ -138,8 +140,9 @@ final class GrantChannel: Sendable {
     }
   }
 
-  /// Forgets a token that was left to another process, though word of its grant may still come: were that given
-  /// back, the other process would lose the lock.
+  /// Forgets a token that was left to another process.
+  ///
+  /// The notice of its grant may still come: if that were given back, the other process would lose the lock.
   func retire(_ token: String) {
     state.withLock { state in
       guard state.listeners[token] != nil else { return }
@@ -148,7 +151,7 @@ final class GrantChannel: Sendable {
     }
   }
 
-  /// For how many tokens somebody listens.
+  /// How many tokens have a listener.
   var listenerCount: Int { state.withLock { $0.listeners.count } }
 
   /// Disconnects for good.
@@ -164,10 +167,10 @@ final class GrantChannel: Sendable {
 
   // MARK: Grants that were not told
 
-  /// Notes that a poll has found a grant of which no word has come.
+  /// Notes that a poll has found a grant whose notice has not come.
   ///
-  /// The answer to a poll often overtakes the message. Only when the message has not come by the answer to a
-  /// probe, which is sent behind it on the same connection, it is lost, and the connection is made anew.
+  /// The answer to a poll often overtakes the notice. A probe is sent behind the notice on the same connection.
+  /// Only if its answer comes first is the notice lost, and the channel reconnects.
   func noteUntoldGrant(of token: String) {
     let subscriber: Subscriber? = state.withLock { state in
       guard state.isSubscribed, state.listeners[token]?.isExcused != true,
@@ -198,13 +201,13 @@ final class GrantChannel: Sendable {
 
   // MARK: Where it is
 
-  /// Makes sure that the grantChannel is on the main connection's server, and moves it there if it is not.
+  /// Makes sure that the channel is on the main connection's server, and moves it there if it is not.
   ///
-  /// `isNewServer` tells that an answer under way may be of a former server. A poll that is not heard says nothing
-  /// of the kind, and a crowd of them must not keep any answer from counting.
+  /// `isNewServer` tells that an answer under way may be from a former server. An unheard poll does not mean that,
+  /// and a crowd of such polls must not keep every answer from counting.
   func verify(isNewServer: Bool = true) {
     let connection: Int? = state.withLock { state in
-      // What one server has refused another may allow.
+      // One server may allow what another has refused.
       let isRefused = state.readiness == .unavailable && state.subscriber != nil
       guard state.isSubscribed, state.readiness != .unavailable || isRefused && isNewServer else {
         return nil
@@ -280,25 +283,25 @@ final class GrantChannel: Sendable {
     state.withLock { state in
       state.connection += 1
       state.isSubscribed = isSubscribed
-      // A server that has refused has changed its mind.
+      // A server that had refused has changed its mind.
       if isSubscribed, state.readiness == .unavailable, state.subscriber != nil {
         state.readiness = .opening
       }
       state.probes = GrantProbes()
-      // A grant may have been told on the connection before: that says nothing of this one.
+      // A notice may have been sent on the connection before; so its absence says nothing about this one.
       for token in state.listeners.keys { state.listeners[token]?.isExcused = true }
       state.forgetRetired()
     }
   }
 
-  /// Notes whether the grantChannel can be used, and tells all who wait for that or for a grant.
+  /// Notes whether the channel can be used, and tells all callers that wait for that or for a grant.
   ///
-  /// What was found out about a `connection` counts only as long as that is the present one.
+  /// A finding about a `connection` counts only as long as that is the present one.
   private func settle(_ readiness: Readiness, of connection: Int? = nil) {
     let (waiting, listeners): ([Waiting], [@Sendable (Notice) -> Void])
     (waiting, listeners) = state.withLock { state in
       if let connection, !state.isSubscribed || state.connection != connection { return ([], []) }
-      // What has been closed stays closed.
+      // A closed channel stays closed.
       if state.subscriber != nil { state.readiness = readiness }
       let told = state.waiting.filter { $0.isWanted == nil || readiness != .opening }
       // Those that have ended by another cause would gather while no attempt succeeds.
@@ -307,7 +310,7 @@ final class GrantChannel: Sendable {
       return (told, state.listeners.values.map(\.receive))
     }
     for one in waiting { one.completion(readiness == .ready) }
-    // What was said meanwhile is lost: ask. What will be said is, too: ask again soon.
+    // Notices sent meanwhile are lost: ask. Those sent from now on are, too: ask again soon.
     for listener in listeners { listener(.mayHaveMissed) }
   }
 }

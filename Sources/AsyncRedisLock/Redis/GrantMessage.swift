@@ -1,11 +1,11 @@
-/// What arrives in an inbox: `first numbers token keys`, see `queue.lua`.
+/// A message in an inbox: `first numbers token keys`, see `queue.lua`.
 struct GrantMessage: Equatable {
   let token: String
   /// The fencing tokens that were drawn.
   let numbers: Range<UInt64>
   let keys: [String]
 
-  /// Reads a message; nil when it is none of the library's.
+  /// Reads a message; nil if it is not one of the library's.
   init?(parsing text: String) {
     let fields = text.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
     guard fields.count == 4, let first = UInt64(fields[0]), first <= .largestFencingToken,

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// The polls that are under way, by token, so that a place that is given up takes its poll with it.
+/// The polls that are under way, by token; a place that is given up takes its poll with it.
 final class InFlightPolls: Sendable {
   private let requests = Locked([String: Request]())
 

@@ -7,10 +7,11 @@ package struct ListedKey: Sendable {
   /// How long until it expires, in milliseconds; negative if it never does.
   package let milliseconds: Int64
 
-  /// The key, as calls take it; nil if it is not UTF-8, since then none does.
+  /// The key, in the form that calls take; nil if it is not UTF-8, since no call takes it then.
   package var name: String? { String(validating: bytes, as: UTF8.self) }
 
-  /// The key for people: what is not UTF-8, and what would move a terminal's cursor, as escapes.
+  /// The key for display: bytes that are not UTF-8, and characters that would move a terminal's cursor, become
+  /// escapes.
   package var shown: String { String(escapingInvalid: bytes).escaped(upTo: .max) }
 
   /// Reads the three replies that describe a key; nil if they do not.

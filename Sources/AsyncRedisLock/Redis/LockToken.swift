@@ -1,12 +1,12 @@
 /// The value that a lock's key holds: unique per acquisition, and readable in `redis-cli`.
 ///
 /// `mark:host:pid:label:locker:sequence:nonce`, for example
-/// `rl1s:web-1:4711:billing:9f86d081884c7d65:42:3ad77bb40d7a3660`. The mark names the version of this
-/// grammar and says whether the holder wakes those who wait (`rl1n`) or has to be polled (`rl1s`).
-/// Host and label are percent-encoded where they hold anything but ASCII letters, digits, `.`, `_` and
-/// `-`; the label may be empty. The locker's id and the nonce are 16 hexadecimal digits, random both,
-/// so a token has 128 random bits. A process that is copied while it runs, with its virtual machine,
-/// still draws its own nonces.
+/// `rl1s:web-1:4711:billing:9f86d081884c7d65:42:3ad77bb40d7a3660`. The mark names the version of this grammar, and
+/// says whether the holder notifies waiters (`rl1n`) or has to be polled (`rl1s`).
+///
+/// Host and label are percent-encoded, except for ASCII letters, digits, `.`, `_` and `-`; the label may be empty.
+/// The locker's id and the nonce are both 16 random hexadecimal digits, so a token has 128 random bits. If a
+/// process is copied while it runs, with its virtual machine, it still draws its own nonces.
 struct LockToken: Sendable, Equatable {
   let notifiesWaiters: Bool
   let host: String
@@ -16,7 +16,7 @@ struct LockToken: Sendable, Equatable {
   let sequence: UInt64
   let nonce: String
 
-  /// No token is longer, in bytes: 64 of host and of label, each as three in the encoding, and the rest.
+  /// The longest possible token, in bytes: 64 of host and of label, each as three in the encoding, and the rest.
   static let maximumLength = 512
 
   private enum Mark {
@@ -24,13 +24,13 @@ struct LockToken: Sendable, Equatable {
     static let silent = "rl1s"
   }
 
-  /// Parses the value of a key; nil when it is not of this library's making.
+  /// Parses the value of a key; nil if this library has not made it.
   init?(parsing value: String) {
     let fields = value.split(separator: ":", omittingEmptySubsequences: false)
     guard fields.count == 7, fields[0] == Mark.notifying || fields[0] == Mark.silent,
       let host = Self.decode(fields[1]), !host.isEmpty,
       let processID = Int32(fields[2]), let label = Self.decode(fields[3]),
-      // None of ours has them, and whoever shows a holder need not expect them.
+      // Tokens of this library have none, so code that shows a holder need not expect them.
       !host.hasControlCharacters, !label.hasControlCharacters,
       Self.isID(fields[4]), let sequence = UInt64(fields[5]), Self.isID(fields[6])
     else { return nil }
@@ -43,12 +43,12 @@ struct LockToken: Sendable, Equatable {
     nonce = String(fields[6])
   }
 
-  /// The beginning that all tokens of a locker share, up to the sequence number.
+  /// The prefix that all tokens of a locker share, up to the sequence number.
   static func prefix(
     notifiesWaiters: Bool, host: String, processID: Int32, label: String?, lockerID: UInt64
   ) -> String {
     let mark = notifiesWaiters ? Mark.notifying : Mark.silent
-    // A scalar has four bytes at the most.
+    // A scalar has at most four bytes.
     let host = host.utf8.count <= 64 ? host : String(host.unicodeScalars.prefix(16))
     let fields = [
       mark, encode(host), String(processID), encode(label ?? ""), hexadecimal(lockerID),
@@ -56,7 +56,7 @@ struct LockToken: Sendable, Equatable {
     return fields.joined(separator: ":") + ":"
   }
 
-  /// A token, made in one piece of memory.
+  /// Makes a token with a single allocation.
   static func text(prefix: String, sequence: UInt64, nonce: UInt64) -> String {
     var digits = 1
     var rest = sequence / 10

@@ -1,9 +1,9 @@
-/// What a server does when its memory is full, as `INFO memory` tells it.
+/// What a server does if its memory is full, according to `INFO memory`.
 struct MemoryPolicy {
   let policy: String
   private let limit: UInt64
 
-  /// Reads the answer; nil when it does not say.
+  /// Reads the answer; nil if it does not tell.
   init?(_ text: String) {
     func value(_ name: String) -> String? {
       let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
@@ -16,6 +16,6 @@ struct MemoryPolicy {
     self.limit = limit
   }
 
-  /// Whether it takes keys that have not expired: any, or those that expire some time, as locks do.
+  /// Whether the server drops keys that have not expired: any, or those with a ttl, such as locks.
   var mayDropLocks: Bool { limit > 0 && policy != "noeviction" }
 }

@@ -1,4 +1,4 @@
-/// Locks as keys of Redis or Valkey: finds the server that keeps the keys of a claim, and asks that.
+/// Stores locks as keys of Redis or Valkey: finds the server that has the keys of a claim, and asks it.
 ///
 /// There is one server today. A cluster will have more, each with its connection, its fence counter and its grants.
 final class RedisLockStore: LockStore {
@@ -38,7 +38,7 @@ final class RedisLockStore: LockStore {
 
   func ping(by deadline: Instant) async throws(StoreFailure) {
     try await node.perform([Command("PING")], by: deadline) { answer in
-      // A user who may not ask this has been answered by a server that is well.
+      // A user that is not allowed to ask this has been answered by a healthy server.
       guard let error = answer.replies[0].error, error.code != .noPerm else { return .success(()) }
       return .failure(StoreFailure(error))
     }.get()

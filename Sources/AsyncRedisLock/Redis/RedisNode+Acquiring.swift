@@ -39,10 +39,10 @@ extension RedisNode {
     }
   }
 
-  /// What the replies to a claim say.
+  /// The outcome that the replies to a claim tell.
   enum Attempt: Sendable {
     case done(Acquisition)
-    /// The keys are ours, but the number drawn cannot be used.
+    /// The claim has the keys, but the drawn number cannot be used.
     case needsNumber(sentAt: Instant)
   }
 
@@ -73,9 +73,9 @@ extension RedisNode {
 
   /// Reads the replies to `SET NX`, maybe `INCR`, and `GETRANGE`.
   ///
-  /// The lock counts only when the key still holds the token after the number was drawn: the server may
-  /// do something else between two commands of a pipeline, and a holder whose key was deleted there
-  /// would outrank the next one. Nor can a reply that came twice pass for that to the next `SET`.
+  /// The lock counts only if the key still holds the token after the number was drawn. The server may run other
+  /// commands between two commands of a pipeline; a holder whose key was deleted there would outrank the next one.
+  /// Nor can a duplicate reply pass for a reply to the next `SET`.
   static func readPipeline(
     _ answer: Request.Answer, token: String, fences: FenceCounter
   ) -> Result<Attempt, StoreFailure> {
@@ -126,8 +126,8 @@ extension RedisNode {
     }
   }
 
-  /// Raises the fence counter and draws a number for keys that are ours already; when there is none, the
-  /// keys are still ours.
+  /// Raises the fence counter and draws a number for keys that the claim has already; without a number, it still
+  /// has them.
   private func drawNumber(
     _ claim: Claim, sentAt: Instant, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
@@ -144,7 +144,7 @@ extension RedisNode {
         return .success(.held(sentAt: sentAt, numbers: number..<number + 1))
       }
     }
-    // The counter was lost again between the two: once more, until the deadline.
+    // The counter was lost again between the two requests: try again, until the deadline.
     if let acquisition = try result.get() { return acquisition }
     return try await drawNumber(claim, sentAt: sentAt, by: deadline)
   }

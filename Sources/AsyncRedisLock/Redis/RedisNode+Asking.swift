@@ -5,9 +5,9 @@ extension RedisNode {
     }
   }
 
-  /// Asks with the queues if they may be used, and without where the server refuses that.
+  /// Asks with the queues if they may be used, and without them if the server refuses that.
   ///
-  /// Only if it does not refuse that, too, the queues are at fault, and not the key.
+  /// Only if the server accepts the second request are the queues at fault, and not the key.
   private func withOrWithoutQueues<Value>(
     _ ask: (_ queued: Bool) async throws(StoreFailure) -> Value
   ) async throws(StoreFailure) -> Value {
@@ -74,7 +74,7 @@ extension RedisNode {
     return try result.get()
   }
 
-  /// The failure of a question that may be asked again without the queues.
+  /// The failure of a request that may be repeated without the queues.
   static func failureOfQueues(_ error: ServerError) -> StoreFailure {
     .refused(code: error.code.rawValue, message: error.message, isTransient: true)
   }

@@ -15,7 +15,7 @@ extension RedisNode {
       completion(extended)
     }
     connection.submit(request)
-    // Those who keep no lock for so long have little to fear.
+    // A holder that never extends its locks has little to fear.
     examineServer()
   }
 
@@ -27,17 +27,17 @@ extension RedisNode {
       return releaseInGroup(.init(release: release, deadline: deadline, completion: completion))
     }
     submit(release, by: deadline) { [self] result in
-      // Word of a grant may come after a poll that has found it. As long as somebody listens it means nothing;
-      // then it is given back, which must not go ahead of the release, or free keys that are kept.
+      // The notice of a grant may come after a poll that has found it. While the token has a listener, it is ignored;
+      // afterwards it is given back, which must not overtake the release, or free keys that are kept.
       if release.keptUntil == nil { grantChannel.forget(release.claim.token) }
       completion(result)
     }
   }
 
-  /// Sends a release by itself.
+  /// Sends a single release.
   ///
-  /// `violations` is ``Connection/violationCount`` when an attempt before was answered with an error; if it has grown,
-  /// that error may have been another request's, and the attempt may have been carried out.
+  /// `violations` is ``Connection/violationCount`` from when an earlier attempt was answered with an error. If it
+  /// has grown, that error may have been another request's, and the attempt may have been carried out.
   func submit(
     _ release: Release, by deadline: Instant, violations: Int? = nil,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
@@ -45,7 +45,7 @@ extension RedisNode {
     let (claim, queued) = (release.claim, mayUseQueues)
     let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int) -> Void = {
       [self] result, violations in
-      // The server may have done it before it hung up, and refuse for another reason now.
+      // The server may have done it before it hung up, and may refuse now for another reason.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
       submit(
         isRepetition ? release.repeated : release, by: deadline,
@@ -54,7 +54,7 @@ extension RedisNode {
     let command: Command
     var undo: Request.Undo?
     if let end = release.keptUntil, clock.now < end {
-      // What would free the keys at once must not stand in for it.
+      // A command that would free the keys at once must not replace it.
       command = keepCommand(claim, until: end)
     } else {
       command = Self.releaseCommand(claim, names, queues: queued)
@@ -65,7 +65,7 @@ extension RedisNode {
       isAwaited: release.isAwaited,
       undo: undo
     ) { [self, undo] result in
-      // As it is when the error comes: what it grows by later says something about the error.
+      // The count when the error comes: if it grows later, the error is in doubt.
       let former = violations ?? connection.violationCount
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
         repeatRelease(result, former)
@@ -91,7 +91,7 @@ extension RedisNode {
     connection.submit(request)
   }
 
-  /// Whether the server could not do the command just then.
+  /// Whether the server was unable to execute the command just then.
   private static func isTransient(_ result: Result<Request.Answer, TransportError>) -> Bool {
     error(in: result).map { $0.remedy != .fail } ?? false
   }
@@ -106,7 +106,7 @@ extension RedisNode {
     switch result {
     case .failure(let failure): return .failure(StoreFailure(failure))
     case .success(let answer):
-      // Keys that were to be kept are released when that is over: what was sent later comes behind that.
+      // Keys that were kept are released at the end of that time; a request sent later arrives after that.
       let isTooLate = release.keptUntil.map { $0 <= answer.sentAt } ?? false
       let isExplained =
         release.wasValid && (release.isRepetition || answer.isOfRepetition || isTooLate)
@@ -135,14 +135,15 @@ extension RedisNode {
     }
   }
 
-  /// What lets the keys of a claim last until an instant.
+  /// Makes the command that lets the keys of a claim last until an instant.
   private func keepCommand(_ claim: Claim, until end: Instant) -> Command {
     // A part of a millisecond counts as a whole one.
     let time = clock.now.duration(to: end).wholeMilliseconds + 1
     return Script.keep.command(keys: claim.keys, arguments: [claim.token, String(time)])
   }
 
-  /// What gives a claim back; with `leavesQueue` it gives up its place in the queues, too.
+  /// Makes the command that gives a claim back; with `leavesQueue`, it gives up the claim's place in the queues,
+  /// too.
   static func releaseCommand(
     _ claim: Claim, _ names: ServerKeys, queues: Bool, leavesQueue: Bool = false
   ) -> Command {
@@ -151,14 +152,14 @@ extension RedisNode {
       arguments: [queues ? names.prefix : "", claim.token] + (leavesQueue ? ["1"] : []))
   }
 
-  /// Makes the request that takes a claim back when nobody knows whether it was granted; from now on
-  /// the claim's token is given up for good.
+  /// Makes the request that undoes a claim with an unknown outcome; from now on, the claim's token is given up for
+  /// good.
   func cleanUp(_ claim: Claim, undoing origin: Request? = nil) -> Request {
     cleanUp(claim, until: clock.now + claim.ttl, undoing: origin)
   }
 
   func cleanUp(_ claim: Claim, until end: Instant, undoing origin: Request? = nil) -> Request {
-    // Holds the store, so that the connection lives until this is done.
+    // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
     let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
     return Request([command], deadline: end, kind: .cleanUp, undoing: origin) { [self] result in
@@ -175,10 +176,10 @@ extension RedisNode {
     }
   }
 
-  /// Takes a claim back once more after a pause, and again after twice as long, until its ttl has passed.
+  /// Undoes a claim once more after a pause, and again after twice as long, until its ttl has passed.
   ///
-  /// What was sent on a connection that broke may be delivered after what took it back on the next one: a middlebox
-  /// holds it, or the system sends it again until its peer has it. Keys that come later than that are left to expire.
+  /// A request that was sent on a broken connection may arrive after its undo on the next one. A middlebox may
+  /// hold it, or the system resends it until the peer has it. Keys that appear later than that are left to expire.
   private func cleanUpAgain(_ claim: Claim, after pause: Duration, age: Duration = .zero) {
     connection.afterPause(pause) { [weak self] in
       guard let self else { return }

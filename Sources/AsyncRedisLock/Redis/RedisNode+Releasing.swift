@@ -1,10 +1,10 @@
 internal import Synchronization
 
 extension RedisNode {
-  /// Sends a release along with those that are waiting to be sent.
+  /// Sends a release along with other releases that wait to be sent.
   ///
-  /// It may go ahead of what was submitted before it: its lock was confirmed by an answer, and its token has not been in
-  /// a queue, so that nothing else under way takes the key with it.
+  /// It may overtake requests submitted before it. An answer has confirmed its lock, and its token has not been in
+  /// a queue, so no other request under way can take the key for it.
   func releaseInGroup(_ member: ReleaseGroup.Member) {
     let new: ReleaseGroup? = openGroup.withLock { group in
       if let group, group.add(member) { return nil }
@@ -41,7 +41,7 @@ extension RedisNode {
     let reply = answer.replies[0]
     if let error = reply.error {
       _ = mustDoWithoutQueues(error, queued: true)
-      // A script that failed for good may have come half-way.
+      // A script that failed for good may have been executed in part.
       let isRepetition = answer.isOfRepetition || error.remedy == .fail
       for member in members {
         let release = isRepetition ? member.release.repeated : member.release
@@ -71,7 +71,7 @@ extension RedisNode {
     }
   }
 
-  /// Gives back once more what may not have been given back, and the connection up.
+  /// Gives back again all locks that may not have been given back, and gives the connection up.
   private func distrust(_ members: [ReleaseGroup.Member]) {
     for member in members {
       connection.submit(cleanUp(member.release.claim, until: member.release.keysLastUntil))

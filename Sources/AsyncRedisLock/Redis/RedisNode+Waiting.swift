@@ -21,7 +21,7 @@ extension RedisNode {
       case .success(let answer):
         let value = readPoll(answer, numbers: numbers, hasRaised: raises)
         if case .failure(.unintelligible) = value {
-          // Its own answer may still come: what takes it back goes out before the connection is closed.
+          // Its own answer may still come: the undo is sent before the connection is closed.
           connection.submit(cleanUp(claim, until: end))
           connection.distrust()
         }
@@ -89,7 +89,7 @@ extension RedisNode {
   func cancel(_ claim: Claim, lapse: Duration) {
     grantChannel.forget(claim.token)
     if let request = polls.remove(claim.token) { connection.abandon(request) }
-    // Also behind a poll that was abandoned: those before it may have entered the token.
+    // Also after an abandoned poll: polls before it may have entered the token.
     connection.submit(cleanUp(claim, until: clock.now + lapse + claim.ttl))
   }
 
@@ -104,14 +104,14 @@ extension RedisNode {
       guard let drawn = fields[1].fencingTokens(numbers) else {
         return .failure(.noFencingToken(fields[1]))
       }
-      // The counter was lost since the question was sent; asked again, the server raises it first.
+      // The counter was lost since the request was sent; if asked again, the server raises it first.
       guard !isFencing || fences.accept(drawn, isRaised: hasRaised) else { return .success(.again) }
       return .success(.held(sentAt: answer.sentAt, numbers: drawn, wasGranted: code == 2))
     case .array(let fields) where fields.count == 6 && fields[0] == .integer(0):
       guard let counter = fields[1].fencingToken, let state = KeyState(fields[2...3]),
         case .integer(let isSilent) = fields[4], case .integer(let isHeard) = fields[5]
       else { return .failure(.unexpected(answer.replies[0])) }
-      // Not made known by the server that asks and grants, but by another: move there.
+      // The inbox is on another server than the one that grants: move it there.
       if isHeard != 1 { grantChannel.verify(isNewServer: false) }
       return .success(
         .waiting(

@@ -13,7 +13,9 @@ final class RedisNode: Sendable {
   /// The releases that were submitted last, as long as others may join them.
   let openGroup = Locked<ReleaseGroup?>(nil)
   private let reporter: Reporter
-  /// Whether the server lets us use the queues; those who may not poll, and hand nothing on.
+  /// Whether the server lets this locker use the queues.
+  ///
+  /// If not, it may not poll, and hands nothing on.
   private let mayQueue = Atomic<Bool>(true)
   private let hasBeenExamined = Atomic<Bool>(false)
 
@@ -33,7 +35,7 @@ final class RedisNode: Sendable {
       },
       received: { replies in
         defer { opened.withLock { $0.node }?.serverMayHaveChanged() }
-        // When the server cannot raise the counter now, the first lock has to do it.
+        // If the server cannot raise the counter now, the first lock has to do it.
         guard let reply = replies.first, reply.error == nil else { return true }
         guard let number = reply.fencingToken else { return false }
         _ = fences.accept(number, isRaised: true)
@@ -70,15 +72,15 @@ final class RedisNode: Sendable {
     opened.withLock { $0.node = self }
   }
 
-  /// Breaks the circle of the node and its connection, whose logins it has to know of.
+  /// Breaks the reference cycle of the node and its connection, whose logins the node has to know about.
   private struct WeakNode {
     weak var node: RedisNode?
   }
 
-  /// Forgets after a login what the server has refused: it may be another one, and the error may have been the answer
-  /// to another question.
+  /// Forgets after a login what the server has refused: it may be another server, and the error may have been the
+  /// answer to another request.
   private func serverMayHaveChanged() {
-    // Tokens go on saying that waiters are told of nothing, until a release has shown that they are.
+    // Until a release has shown that waiters are notified, tokens go on saying that they are not.
     mayQueue.store(true, ordering: .relaxed)
     grantChannel.verify()
   }
@@ -94,13 +96,13 @@ final class RedisNode: Sendable {
 
   // MARK: Notices
 
-  /// Whether a grant that is made now would be told.
+  /// Whether a notice of a grant that is made now would arrive.
   var isTold: Bool { mayUseQueues && grantChannel.isReady }
 
   /// Whether scripts may use the queues.
   var mayUseQueues: Bool { mayQueue.load(ordering: .relaxed) }
 
-  /// Whether an error says that scripts must do without the queues; noted from then on.
+  /// Whether an error says that scripts must do without the queues; if so, notes that.
   func mustDoWithoutQueues(_ error: ServerError?, queued: Bool) -> Bool {
     guard queued, let error, error.code == .noPerm else { return false }
     reporter.willPoll(because: error.message)
@@ -123,7 +125,7 @@ final class RedisNode: Sendable {
     }
   }
 
-  /// Asks the connection's server whether somebody listens to a channel there.
+  /// Asks the connection's server whether a channel has a listener there.
   private static func locate(
     _ channel: String, on connection: Connection, within patience: Duration,
     completion: @escaping @Sendable (GrantChannel.Whereabouts) -> Void
@@ -132,9 +134,9 @@ final class RedisNode: Sendable {
     connection.submit(
       Request([command], deadline: connection.clock.now + patience) { result in
         switch result.map({ $0.replies[0] }) {
-        // A locker that is being closed needs no grantChannel.
+        // A locker that is being closed needs no channel.
         case .failure(let failure) where failure == .closed: break
-        // Not asked again at once: a login that is refused fails without any wait.
+        // Not asked again at once: a refused login fails without any wait.
         case .failure: connection.afterPause(StoreFailure.transientPause) { completion(.unknown) }
         case .success(.error(let error)) where error.remedy == .fail:
           completion(.refused(error.message))
@@ -153,7 +155,7 @@ final class RedisNode: Sendable {
 
   // MARK: Examining the server
 
-  /// Looks once, without waiting, whether the server may drop locks; for that it has to allow `INFO`.
+  /// Checks once, without waiting, whether the server may drop locks; this requires the `INFO` permission.
   func examineServer() {
     guard !hasBeenExamined.exchange(true, ordering: .relaxed) else { return }
     reporter.whenWarningsAreRead { [connection, reporter] in
@@ -170,10 +172,10 @@ final class RedisNode: Sendable {
 
   // MARK: Asking and awaiting
 
-  /// Sends commands and waits for what `read` makes of the replies.
+  /// Sends commands and waits for the result of `read`, which interprets the replies.
   ///
-  /// It reads on the connection's queue and in the order of the replies. Cancelling the task gives the
-  /// request up. With `claim`, everything but a success of `read` takes the claim back.
+  /// `read` runs on the connection's queue and in the order of the replies. Cancelling the task gives the request
+  /// up. With `claim`, any result but a success of `read` undoes the claim.
   func perform<Value: Sendable>(
     _ commands: [Command], by deadline: Instant, undoing claim: Claim? = nil,
     read: @escaping @Sendable (Request.Answer) -> Result<Value, StoreFailure>
@@ -187,7 +189,8 @@ final class RedisNode: Sendable {
     return await outcome(of: request, in: promise)
   }
 
-  /// Sends a request and waits for what its completion promises; cancelling the task gives it up.
+  /// Sends a request and waits for the promise that its completion keeps; cancelling the task gives the request
+  /// up.
   func outcome<Call: Promising>(of request: Request, in call: Call) async -> Call.Value {
     await withTaskCancellationHandler {
       connection.submit(request)
@@ -197,7 +200,7 @@ final class RedisNode: Sendable {
     }
   }
 
-  /// What `read` makes of an answer; everything but a success takes a claim back.
+  /// Returns the result of `read` for an answer; anything but a success undoes a claim.
   func judge<Value>(
     _ result: Result<Request.Answer, TransportError>, undoing claim: Claim?,
     read: (Request.Answer) -> Result<Value, StoreFailure>
@@ -208,9 +211,9 @@ final class RedisNode: Sendable {
       let value = read(answer)
       guard case .failure(let failure) = value else { return value }
       if case .unintelligible = failure { connection.distrust() }
-      // A server that could not do the first command just then has done nothing, unless the error is another
-      // request's: the connection finds that out, and takes it back. A script that failed for good may have come
-      // half-way.
+      // If the server was unable to execute the first command just then, it has done nothing, unless the error
+      // belongs to another request. The connection finds that out, and undoes the claim. A script that failed for
+      // good may have been executed in part.
       let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
       if let claim, !hasDoneNothing { connection.submit(cleanUp(claim)) }
       return value

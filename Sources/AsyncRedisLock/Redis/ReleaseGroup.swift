@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Releases that go to the server together, in one command.
 ///
-/// Those that come while the first waits for its turn on the connection go along.
+/// Releases that arrive while the first waits for its turn on the connection join it.
 final class ReleaseGroup: Sendable {
   struct Member: Sendable {
     let release: Release
@@ -26,7 +26,7 @@ final class ReleaseGroup: Sendable {
     state = Locked(State(members: [first]))
   }
 
-  /// Takes one more in; false when it is too late for that.
+  /// Adds a member; returns false if it is too late for that.
   func add(_ member: Member) -> Bool {
     state.withLock { state in
       guard !state.isSent, state.members.count < Self.mostMembers else { return false }
@@ -35,13 +35,13 @@ final class ReleaseGroup: Sendable {
     }
   }
 
-  /// What is to be sent; nobody comes in from then on.
+  /// The command to send; from then on, no member can join.
   func commandToSend() -> Command {
     let members = state.withLock { state in
       state.isSent = true
       return state.members
     }
-    // One that meets a waiter hands the key on in the same step.
+    // A single release that meets a waiter hands the key on in the same step.
     if members.count == 1 {
       return RedisNode.releaseCommand(members[0].release.claim, names, queues: true)
     }
@@ -52,10 +52,10 @@ final class ReleaseGroup: Sendable {
       }, arguments: members.map(\.release.claim.token))
   }
 
-  /// Who is in it, and whether that has been sent.
+  /// The members, and whether their command has been sent.
   var contents: (members: [Member], isSent: Bool) { state.withLock { ($0.members, $0.isSent) } }
 
-  /// The places of those that were left as they were; nil if the answer to several makes no sense.
+  /// The indices of those that were left as they were; nil if the answer to several makes no sense.
   static func left(_ reply: Reply, of count: Int) -> Set<Int>? {
     guard case .array(let positions) = reply else { return nil }
     var left: Set<Int> = []

@@ -1,5 +1,5 @@
 extension Reply {
-  /// The reply as a fencing token; nil for one that no server can have counted to.
+  /// The reply as a fencing token; nil for a number that no server can have counted to.
   var fencingToken: UInt64? {
     let number: UInt64? =
       switch self {
@@ -19,7 +19,8 @@ extension Reply {
 }
 
 extension UInt64 {
-  /// Scripts count in floating point, which skips numbers above 2^53; by microseconds that is in the year 2255.
+  /// Scripts count in floating point, which skips numbers above 2^53; counted in microseconds, that is in the year
+  /// 2255.
   package static var largestFencingToken: UInt64 { (1 << 53) - 1 }
 }
 
@@ -28,7 +29,7 @@ extension KeyState {
     self.init(holder: holder.flatMap { $0.isEmpty ? nil : $0 }, remaining: nil)
   }
 
-  /// The longest time to live that a server can count, in milliseconds: some 285,000 years.
+  /// The longest time to live that a server can count, in milliseconds: about 285,000 years.
   static let longestTTL: Int64 = 1 << 53
 
   /// Reads a value and a `PTTL`, which is negative for a key that never expires.

@@ -1,6 +1,6 @@
-/// What `redis-lock run` leaves on the server for people who ask who ran a command last, and how that ended.
+/// The record that `redis-lock run` leaves on the server: which holder ran a command last, and how that ended.
 ///
-/// It says nothing that a decision depends on. All times are the server's, in milliseconds since 1970.
+/// No decision depends on it. All times are the server's, in milliseconds since 1970.
 package struct RunRecord: Sendable, Equatable {
   /// How a run has ended.
   package struct End: Sendable, Equatable {
@@ -11,20 +11,20 @@ package struct RunRecord: Sendable, Equatable {
     package let status: Int32
   }
 
-  /// The token of the lock, which tells who held it.
+  /// The token of the lock, which identifies its holder.
   package let token: String
   /// When the lock was taken.
   package let start: Int64
   package let fencingToken: UInt64?
-  /// Nil while the command runs, and when nobody could say any more how it ended.
+  /// Nil while the command runs, and if its end could not be recorded.
   package let end: End?
 
-  /// The last millisecond of the year 9999: no server's clock is later, and anybody may write a record.
+  /// The last millisecond of the year 9999: no server's clock is later, and any client may write a record.
   private static let latest: Int64 = 253_402_300_799_999
 
   static let fields = ["token", "from", "fence", "until", "ended", "status"]
 
-  /// Reads the values of the fields, in their order; nil if they are no record.
+  /// Reads the values of the fields, in their order; nil if they are not a record.
   init?(_ replies: some Collection<Reply>) {
     let texts = replies.map { reply in
       if case .string(let text) = reply { text } else { nil as String? }

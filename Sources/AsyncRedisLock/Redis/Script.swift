@@ -20,8 +20,8 @@ package struct Script: Sendable {
 
   /// Reads a script; its line `-- include queue.lua` stands for that file.
   ///
-  /// It gets the number of the question behind its arguments, and answers with that, so that an answer that comes
-  /// twice does not pass for the next one's. What stands before a line `-- answer` sees to that itself.
+  /// A script gets the number of the request behind its arguments, and includes it in its answer. So a duplicate
+  /// answer does not pass for the next one. The part before a line `-- answer` does that itself.
   private init(_ bytes: [UInt8]) {
     let queue = String(decoding: PackageResources.queue_lua, as: UTF8.self)
     let text = String(decoding: bytes, as: UTF8.self)

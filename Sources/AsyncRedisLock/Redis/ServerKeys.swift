@@ -9,18 +9,18 @@ struct ServerKeys: Sendable {
     fence = prefix + "fence"
   }
 
-  /// The channel on which a locker is told of its grants.
+  /// The channel that notifies a locker of its grants.
   func inbox(of lockerID: String) -> String { "\(prefix)inbox:\(lockerID)" }
 
-  /// A lock's key, its queue and its entries, as the scripts want them.
+  /// A lock's key, its queue and its entries, in the order of the scripts.
   func keys(of key: String) -> [String] { [key, queue(of: key), helper("entries", key)] }
 
   func queue(of key: String) -> String { helper("queue", key) }
 
-  /// The key that says more about who holds a lock, if the holder wants that.
+  /// The key that records more about a lock's holder, if the holder wants that.
   func record(of key: String) -> String { helper("record", key) }
 
-  /// A key that nobody uses, to try commands with.
+  /// An unused key to try commands with.
   func trial(of key: String) -> String { helper("trial", key) }
 
   /// The name of a helper, in the hash slot of its key.
@@ -31,8 +31,8 @@ struct ServerKeys: Sendable {
   /// The keys, queues and entries of several locks, then the counter.
   func keysAndFence(of keys: [String]) -> [String] { keys.flatMap(self.keys(of:)) + [fence] }
 
-  /// Whether a cluster finds the slot of a key by a part of it: what is between the first `{` and the
-  /// next `}`, if that is anything.
+  /// Whether a cluster finds the slot of a key by a part of it: the text between the first `{` and the next `}`,
+  /// if it is not empty.
   private static func hasHashTag(_ key: String) -> Bool {
     let bytes = key.utf8
     guard let open = bytes.firstIndex(of: UInt8(ascii: "{")) else { return false }

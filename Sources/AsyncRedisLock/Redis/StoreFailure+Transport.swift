@@ -1,5 +1,5 @@
 extension StoreFailure {
-  /// Says in the store's terms why a request was not answered.
+  /// Translates the reason why a request was not answered into the store's terms.
   init(_ error: TransportError) {
     switch error {
     case .cancelled: self = .cancelled
@@ -12,12 +12,12 @@ extension StoreFailure {
     }
   }
 
-  /// What scripts and the server's own counting say about a counter that no fencing token can be drawn from.
+  /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.
   private static let fenceErrors = [
     "the fence counter is beyond", "increment or decrement would overflow",
   ]
 
-  /// Says in the store's terms what the server's error means.
+  /// Translates the server's error into the store's terms.
   init(_ error: ServerError) { self.init(error, isTransient: error.remedy != .fail) }
 
   private init(_ error: ServerError, isTransient: Bool) {

@@ -33,7 +33,7 @@ package final class TokenSource: Sendable {
       notifiesWaiters: false, host: host, processID: processID, label: label, lockerID: id)
   }
 
-  /// A token that has never been used, with a label if that is not to be the locker's own.
+  /// Makes a token that has never been used, with a label, or with the locker's own if nil.
   package func next(label: String? = nil) -> String {
     let number = sequence.add(1, ordering: .relaxed).newValue
     let isSilent = isSilent.load(ordering: .relaxed)
@@ -45,7 +45,7 @@ package final class TokenSource: Sendable {
     return LockToken.text(prefix: prefix, sequence: number, nonce: randomness.next())
   }
 
-  /// Notes whether the server lets the holder tell others of its release; tokens say so.
+  /// Notes whether the server lets the holder notify waiters of its release; tokens say so.
   package func noteNotifying(_ notifies: Bool) {
     if isSilent.load(ordering: .relaxed) == notifies {
       isSilent.store(!notifies, ordering: .relaxed)
@@ -53,7 +53,7 @@ package final class TokenSource: Sendable {
   }
 
   private static var hostName: String {
-    // The limit of POSIX, and one more for the NUL that a cut name lacks.
+    // The limit of POSIX, and one more for the NUL that a truncated name lacks.
     let limit = 256
     return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: limit) { buffer in
       guard let start = buffer.baseAddress, unsafe gethostname(start, limit - 1) == 0 else {

@@ -2,21 +2,21 @@
   public import ServiceLifecycle
 
   extension Locker: Service {
-    /// Runs until the service group shuts down gracefully, or the task is cancelled; then it closes.
+    /// Runs until the service group shuts down gracefully or the task is cancelled, and then closes.
     ///
-    /// A locker that is not connected yet connects, however long that takes: a service comes up while the server is
+    /// If the locker is not connected yet, it keeps trying to connect: the service comes up while the server is
     /// down, and recovers.
     ///
-    /// On a graceful shutdown nothing new is taken, and who waits gets an error with the code `closed`.
-    /// What is held goes on, and is extended, until it is released; so bodies of `withLock` come to their end. The group's
-    /// `maximumGracefulShutdownDuration` bounds that: it cancels the task, and what is still held then is
-    /// released, as by ``close()``.
+    /// On a graceful shutdown, the locker refuses new calls, and waiting calls fail with the code `closed`. Held
+    /// locks are still extended until they are released, so bodies of `withLock` finish. The group's
+    /// `maximumGracefulShutdownDuration` limits that: at its end the group cancels the task, and all locks still
+    /// held are released, as by ``close()``.
     ///
-    /// Put the services that use the locker behind it in the group's list: they are shut down first then.
+    /// List services that use the locker after it in the group: they are shut down first then.
     public func run() async throws {
       await withTaskGroup { group in
         group.addTask { [coordinator] in await coordinator.connectInTheEnd() }
-        // Cancelled instead is as good.
+        // If the task is cancelled instead, the result is the same.
         try? await gracefulShutdown()
         group.cancelAll()
       }

@@ -1,9 +1,9 @@
 /// The answer to a claim.
 package enum Acquisition: Sendable {
-  /// The keys are the claim's, counting from the instant before it was sent.
+  /// The claim has the keys, counting from the instant before it was sent.
   ///
-  /// Without fencing, and sometimes otherwise, there are fewer numbers than were asked for.
+  /// Without fencing, and sometimes otherwise, there are fewer numbers than requested.
   case held(sentAt: Instant, numbers: Range<UInt64>)
-  /// Somebody else holds one of the keys.
+  /// Another holder has one of the keys.
   case contended(KeyState)
 }

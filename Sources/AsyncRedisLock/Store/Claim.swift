@@ -1,8 +1,8 @@
-/// What is asked for: keys, under a token that is used for this alone.
+/// The keys to lock, under a token that is used for nothing else.
 package struct Claim: Sendable {
   /// How the keys are held.
   package enum Mode: Sendable {
-    /// By nobody else.
+    /// By one holder at a time.
     case exclusive
   }
 

@@ -2,9 +2,13 @@
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
-  /// What keys are to be cut to that last far longer, now; nil when they are to be left alone.
+  /// How long keys may last at most; longer-lived ones are cut to that.
+  ///
+  /// Nil to leave them alone. Read when sent.
   package let longest: @Sendable () -> Duration?
-  /// Whether the lease goes on; if not, its release may be on its way, and no extension must follow it.
+  /// Whether the lease goes on.
+  ///
+  /// If not, its release may be on its way, and no extension must follow it.
   package let isWanted: @Sendable () -> Bool
 
   init(_ lease: Lease, ttl: Duration) {
@@ -15,28 +19,29 @@ package struct Extension: Sendable {
   }
 }
 
-/// What became of extensions.
+/// The outcome of extensions.
 package struct Extended: Sendable {
-  /// All keys of those that succeeded live for at least their ttl from here on: the instant before the
-  /// question was sent.
+  /// The instant before the request was sent.
+  ///
+  /// All keys of successful extensions live for at least their ttl from then on.
   package let sentAt: Instant
-  /// What became of each.
+  /// The outcome of one extension.
   package enum Outcome: Sendable, Equatable {
-    /// All its keys were its own, and live for at least its ttl.
+    /// All keys were the lease's own, and live for at least its ttl.
     case ours
     /// A key was gone, for good; nothing was changed.
     case deleted
-    /// A key was another's, whose value it had, for good; nothing was changed.
+    /// Another holder had a key, with this value, for good; nothing was changed.
     case taken(by: String)
-    /// It was not wanted any more; nothing was changed.
+    /// The extension was no longer wanted; nothing was changed.
     case notAsked
   }
 
   /// The outcome of each, in order.
   package let outcomes: [Outcome]
-  /// What was drawn; empty when it cannot be used.
+  /// The drawn numbers; empty if they cannot be used.
   package let numbers: Range<UInt64>
-  /// How long the keys of some last that last far longer than they were asked to; by index.
+  /// How long keys last that last far longer than requested; by index.
   package let remaining: [Int: Duration]
 
   package init(

@@ -1,8 +1,8 @@
-/// Who holds a key, and who waits for it.
+/// A key's holder and waiters.
 package struct Inspection: Sendable {
   package let state: KeyState
   package let waiterCount: Int
-  /// The tokens of the first of them, in order.
+  /// The tokens of the first waiters, in order.
   package let waiters: [String]
   /// Whether the holder waits for further keys, and gets its lock with the last of them.
   package let isReserved: Bool

@@ -1,8 +1,8 @@
-/// Who holds a key.
+/// The holder of a key.
 package struct KeyState: Sendable, Hashable {
-  /// The key's value; nil when it has not been asked for.
+  /// The key's value; nil if it was not requested.
   package let holder: String?
-  /// The time until the key expires; nil when it has not been asked for, or when there is no end to it.
+  /// The time until the key expires; nil if it was not requested, or if the key never expires.
   package let remaining: Duration?
 
   /// Whether the key is known never to expire by itself.

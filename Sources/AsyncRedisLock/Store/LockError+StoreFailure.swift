@@ -1,5 +1,5 @@
 extension LockError {
-  /// Says to the caller why the store did not do what was asked.
+  /// Tells the caller why the store did not do what the call asked for.
   init(_ failure: StoreFailure, keys: [String], phase: Phase, waited: Duration? = nil) {
     switch failure {
     case .closed:
@@ -7,7 +7,7 @@ extension LockError {
     case .unreachable(let reason), .unintelligible(let reason):
       self.init(.unreachable, reason, keys: keys, phase: phase, waited: waited)
     case .cancelled:
-      // Callers throw CancellationError for this; here only what is not the task's doing arrives.
+      // Callers turn this into CancellationError; a failure that arrives here is not the task's own cancellation.
       self.init(.unreachable, "the call was given up", keys: keys, phase: phase, waited: waited)
     case .refused(let code, let message, let isTransient):
       self.init(

@@ -1,14 +1,12 @@
-/// The seam between who holds what and how that is kept: a server, memory, later a quorum.
+/// Separates the logic of locks from their storage: a server, memory, later a quorum.
 ///
-
-/// What has to work while every thread of the cooperative pool is blocked takes a completion instead of
-
-/// being `async`; completions are called once, on any thread, and must not block.
+/// A method that has to work while every thread of the cooperative pool is blocked takes a completion instead of
+/// being `async`. A completion is called once, on any thread, and must not block.
 package protocol LockStore: Sendable {
-  /// The time that leases in this store are counted by.
+  /// The clock for leases in this store.
   var clock: LockClock { get }
 
-  /// What pauses are drawn from.
+  /// The source of random pauses.
   var randomness: Randomness { get }
 
   /// How long an answer takes at present.
@@ -17,10 +15,10 @@ package protocol LockStore: Sendable {
   /// Whether locks come with fencing tokens.
   var isFencing: Bool { get }
 
-  /// The random identity that its tokens share.
+  /// The random identity that is part of all its tokens.
   var lockerID: String { get }
 
-  /// A token that has never been used, with a label if that is not to be the store's own.
+  /// Makes a token that has never been used, with a label, or with the store's own if nil.
   func makeToken(label: String?) -> String
 
   /// Waits until the store can be used.
@@ -28,28 +26,28 @@ package protocol LockStore: Sendable {
 
   /// Takes all keys of a claim, or none; draws `numbers` fencing tokens with them.
   ///
-  /// When this throws, also because the task was cancelled, the store makes sure that nothing stays
-  /// behind, and the claim's token must not be used again.
+  /// If this throws, also because the task was cancelled, the store makes sure that nothing stays behind. The
+  /// claim's token must then not be used again.
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition
 
-  /// Takes the keys like ``acquire(_:numbers:by:)``, or tells who holds them and for how long, without queueing.
+  /// Takes the keys like ``acquire(_:numbers:by:)``, or returns their holder and time left, without queueing.
   ///
-  /// Throws under the same conditions, and with the same promise.
+  /// Throws under the same conditions, and with the same guarantee.
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition
 
-  /// Takes the keys over from a holder that left them to whoever knows its token; draws `numbers` fencing
+  /// Takes the keys over from a holder that left them to any party that knows its token; draws `numbers` fencing
   /// tokens with them.
   ///
-  /// Throws with the same promise: nothing stays behind, of the former holder's either.
+  /// Throws with the same guarantee: nothing stays behind, of the former holder's either.
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition
 
-  /// Whether the store can be used at present, as far as is known without asking.
+  /// Whether the store can be used now, as far as is known without asking.
   var isConnected: Bool { get }
 
   /// Asks the store for a sign of life.
@@ -57,27 +55,27 @@ package protocol LockStore: Sendable {
 
   // MARK: Waiting
 
-  /// Whether a grant of some keys that is made now would be told.
+  /// Whether a grant of some keys that is made now would be announced.
   func isTold(of keys: [String]) -> Bool
 
-  /// Gets ready to be told of grants of some keys.
+  /// Prepares for notices of grants of some keys.
   ///
-  /// The completion is called when that works, when it cannot work, or when an attempt has failed; with `isWanted`, not for
-  /// an attempt that is followed by others, and maybe never once it is not wanted.
+  /// The completion is called if that works, if it cannot work, or if an attempt has failed. With `isWanted`, it
+  /// is not called for an attempt that is followed by others, and maybe never once it is not wanted.
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
     completion: @escaping @Sendable (Bool) -> Void)
 
-  /// Passes on what is said about a claim's token, until it is given back or cancelled.
+  /// Passes on notices about a claim's token, until the claim is given back or cancelled.
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void)
 
-  /// Passes on no more about a claim whose keys were left to another process, and gives nothing of it back.
+  /// Stops passing on notices about a claim whose keys were left to another process, and gives nothing of it back.
   func stopListening(for claim: Claim)
 
   /// Takes the keys of a claim, or keeps its place in the queue for them for `lapse`.
   ///
-  /// Asking again with the same token is safe, one question at a time; after a failure only
-  /// ``cancel(_:lapse:)`` is. Draws `numbers` fencing tokens, also with a grant.
+  /// Asking again with the same token is safe, one request at a time; after a failure, only ``cancel(_:lapse:)``
+  /// is. Draws `numbers` fencing tokens, also with a grant.
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void)
@@ -85,9 +83,9 @@ package protocol LockStore: Sendable {
   /// Whether ``refresh(_:by:completion:)`` is worth a call.
   var refreshesEntries: Bool { get }
 
-  /// Keeps places in queues, all in one question; takes and grants nothing.
+  /// Keeps places in queues, all in one request; takes and grants nothing.
   ///
-  /// The outcome of a place is nil when only a poll can tell what to do. Without an answer nothing is lost.
+  /// The outcome of a place is nil if only a poll can tell what to do. If there is no answer, nothing is lost.
   func refresh(
     _ places: [EntryRefresh], by deadline: Instant,
     completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void)
@@ -95,40 +93,39 @@ package protocol LockStore: Sendable {
   /// Gives up a claim that was polled: neither a place nor a key of it stays behind.
   func cancel(_ claim: Claim, lapse: Duration)
 
-  /// Notes that a poll found a grant of a claim before word of it came.
+  /// Notes that a poll found a grant of a claim before its notice came.
   func noteUntoldGrant(of claim: Claim)
 
   // MARK: Keeping and giving back
 
-  /// Prolongs leases, all in one question; never creates a key, never shortens its life.
+  /// Prolongs leases, all in one request; never creates a key, never shortens its life.
   ///
-  /// Nobody is harmed when it is repeated. With `numbers`, which goes with one extension only, fencing
-  /// tokens are drawn in the same step.
+  /// Safe to repeat. With `numbers`, which goes with one extension only, fencing tokens are drawn in the same
+  /// step.
   func extend(
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void)
 
-  /// Gives the keys of a claim back as far as they are still the claim's.
+  /// Gives back those keys of a claim that it still has.
   ///
-  /// Without an outcome by the deadline the completion gets the failure, and the store goes on trying
-  /// in the background for as long as the keys can exist.
+  /// If there is no outcome by the deadline, the completion gets the failure. The store then goes on trying in the
+  /// background for as long as the keys can exist.
   func release(
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void)
 
   // MARK: Asking and intervening
 
-  /// Who holds a key, and who waits for it; nil when it is free.
+  /// Returns a key's holder and waiters; nil if it is free.
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection?
 
-  /// Frees a key whoever holds it; the former holder's value, or nil when it was free.
+  /// Frees a key, even if it is held; returns the former holder's value, or nil if it was free.
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String?
 
-  /// Fails what is unanswered and refuses what comes later, but for what gives back and cleans up.
+  /// Fails open requests and refuses later ones, except those that give back and clean up.
   func stop()
 
-  /// Does what ``stop()`` does, and ends when what was given back before is done or has had its time; the
-  /// promise is kept then.
+  /// Does what ``stop()`` does. The promise is kept when earlier releases are done or have had their time.
   @discardableResult
   func close() -> Promise<Void>
 }

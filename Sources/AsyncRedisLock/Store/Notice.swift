@@ -1,4 +1,4 @@
-/// What a waiter is told without asking.
+/// A notice that a waiter gets without asking.
 package enum Notice: Sendable {
   /// The keys were granted, with these fencing tokens.
   case granted(Range<UInt64>)

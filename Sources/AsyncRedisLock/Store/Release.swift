@@ -1,22 +1,23 @@
 /// A claim to be given back.
 package struct Release: Sendable {
   package let claim: Claim
-  /// Until when the claim's keys can exist if nobody deletes them.
+  /// Until when the claim's keys can exist unless they are deleted.
   package let keysLastUntil: Instant
-  /// Whether the claim was valid when it was first given back: what a repeated attempt finds gone, or
-  /// another's, the one before it has released then.
+  /// Whether the claim was valid when it was first given back.
+  ///
+  /// If so, and a repeated attempt finds a key gone or another holder's, an earlier attempt has released it.
   package let wasValid: Bool
-  /// Whether there was an attempt before this one, whose outcome is not known.
+  /// Whether there was an attempt before this one with an unknown outcome.
   package private(set) var isRepetition: Bool
-  /// Whether a task waits for the outcome: others must not be held up.
+  /// Whether a task waits for the outcome, and may do the connection's work meanwhile.
   package let isAwaited: Bool
-  /// Until when the keys stay as they are, so that nobody else gets them; nil to free them at once.
+  /// Until when the keys are kept from other clients; nil to free them at once.
   package let keptUntil: Instant?
-  /// Whether it is one of a valid lock on one key, which nobody is known to wait for, and whose token has not been in
-  /// a queue.
+  /// Whether the release is of a valid lock on one key that has no known waiters, with a token that has not been
+  /// in a queue.
   package internal(set) var isPlain = false
 
-  /// Whether keys that are found gone, or another's, were released by an earlier attempt.
+  /// Whether an earlier attempt explains that keys are gone or belong to another holder.
   package var isExplained: Bool { wasValid && isRepetition }
 
   /// The same, after an attempt that may have been carried out.
@@ -28,14 +29,14 @@ package struct Release: Sendable {
   }
 }
 
-/// What became of a release.
+/// The outcome of a release.
 package struct ReleaseReport: Sendable {
-  /// What the store has found: `deleted` for a key that was gone, for whatever reason.
+  /// What the store has found; `deleted` if a key was gone, for whatever reason.
   package let outcome: ReleaseOutcome
-  /// Whether somebody else waits for the keys, or has been handed them.
+  /// Whether another party waits for the keys, or has been handed them.
   package let isContended: Bool
 
-  /// The value of a key that is another's; nil if there is none.
+  /// The value of a key that another holder has; nil if there is none.
   package let holder: String?
 
   package init(outcome: ReleaseOutcome, isContended: Bool, holder: String? = nil) {

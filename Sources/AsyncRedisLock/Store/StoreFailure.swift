@@ -4,14 +4,14 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case cancelled
   /// The store was closed.
   case closed
-  /// No answer in time; the text says why.
+  /// There was no answer in time; the text says why.
   case unreachable(String)
-  /// The store answered something that is no answer to what was asked.
+  /// The store's answer does not fit the request.
   case unintelligible(String)
   /// The store refused; `isTransient` tells whether asking again may help.
   case refused(code: String, message: String, isTransient: Bool)
 
-  /// The pause before a store is asked again that could not do something just then.
+  /// How long to pause before asking again a store that was unable to act just then.
   static let transientPause = Duration.milliseconds(50)
 
   /// Whether asking again may help.

@@ -1,6 +1,8 @@
 internal import HeapModule
 
-/// What is due when; entries for what has ended meanwhile stay until they are due or too many.
+/// Items in the order in which they are due.
+///
+/// Entries of ended items stay until they are due, or until there are too many.
 struct DeadlineHeap<Item> {
   /// An item with the instant it is due.
   struct Entry {
@@ -10,7 +12,7 @@ struct DeadlineHeap<Item> {
 
   /// An instant and the place of its item.
   ///
-  /// The heap moves these about, and no item: copying one would count references at every step.
+  /// The heap moves these about, and no items: copying an item would count references at every step.
   private struct Due: Comparable {
     let instant: Instant
     let slot: Int
@@ -18,7 +20,7 @@ struct DeadlineHeap<Item> {
     static func < (first: Self, second: Self) -> Bool { first.instant < second.instant }
   }
 
-  /// Below this many entries a clean-up is not worth it.
+  /// Below this many entries, a clean-up is not worth it.
   private static var fewest: Int { 1024 }
 
   private var heap = Heap<Due>()
@@ -42,7 +44,7 @@ struct DeadlineHeap<Item> {
     }
   }
 
-  /// Takes out all that is due by an instant, in order.
+  /// Takes out all items that are due by an instant, in order.
   mutating func removeDue(by instant: Instant) -> [Entry] {
     var due: [Entry] = []
     while let first = heap.min, first.instant <= instant {
@@ -53,7 +55,7 @@ struct DeadlineHeap<Item> {
     return due
   }
 
-  /// Notes that one more item has ended; when every second one has, all that `hasEnded` go.
+  /// Notes that one more item has ended; once every second one has, removes all items that `hasEnded`.
   mutating func noteEnd(hasEnded: (Item) -> Bool) {
     ended += 1
     guard ended >= Self.fewest, ended * 2 > heap.count else { return }

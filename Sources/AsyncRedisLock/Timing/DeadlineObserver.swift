@@ -1,6 +1,6 @@
-/// What is told when an instant has come.
+/// An observer that is told when its instant has come.
 protocol DeadlineObserver: AnyObject, Sendable {
-  /// Whether it needs not be told any more.
+  /// Whether it no longer needs to be told.
   var isOver: Bool { get }
 
   /// Notes that the time has come, or that the locker is being closed; must not block.

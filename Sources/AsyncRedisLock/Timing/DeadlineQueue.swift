@@ -2,21 +2,21 @@ internal import Synchronization
 
 /// Hands over items when they are due, with one timer, on a Dispatch queue of its own.
 ///
-/// Off the cooperative pool: a program that blocks every thread of the pool keeps its locks.
+/// Not on the cooperative pool: a program that blocks every thread of the pool keeps its locks.
 final class DeadlineQueue<Item: Sendable>: Sendable {
   typealias Entry = DeadlineHeap<Item>.Entry
-  /// Gets what is due, and the present instant; returns what is due again.
+  /// Gets the due items and the present instant; returns items that are due again.
   typealias Handler = @Sendable ([Entry], Instant) -> [Entry]
 
   private struct State {
     var heap = DeadlineHeap<Item>()
-    /// What was taken out of the heap and has not been dealt with.
+    /// The items that were taken out of the heap and have not been dealt with.
     var firing: [Entry] = []
     var timer: (any WakeTimer)?
     var handler: Handler?
     var armedFor: Instant?
 
-    /// Sets the timer for what is due next, unless it is set for an earlier instant.
+    /// Sets the timer for the next due item, unless it is set for an earlier instant.
     ///
     /// Under the lock, so that a later alarm never replaces an earlier one.
     mutating func arm(by clock: LockClock, makeTimer: () -> any WakeTimer) {
@@ -49,17 +49,17 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
     self.hasEnded = hasEnded
   }
 
-  /// Hands over what is due from now on.
+  /// Starts to hand over due items.
   func start(_ handler: @escaping Handler) {
     state.withLock { $0.handler = handler }
   }
 
-  /// Most lockers need only one of their queues.
+  /// Made only when needed, since most lockers need only one of their queues.
   private func makeTimer() -> any WakeTimer { clock.makeTimer { [weak self] in self?.fire() } }
 
   deinit { state.withLock { $0.timer?.cancel() } }
 
-  /// All that is in the queue or being handed over, in no order.
+  /// All items in the queue or being handed over, in no order.
   var items: [Item] { state.withLock { $0.heap.items + $0.firing.map(\.item) } }
 
   func add(_ item: Item, due: Instant) { change { $0.add(item, due: due) } }
@@ -94,10 +94,10 @@ final class DeadlineQueue<Item: Sendable>: Sendable {
   }
 }
 
-/// What generic types cannot store.
+/// Constants, which generic types cannot store.
 private enum DeadlineQueueLimits {
-  /// An alarm that is later than this does not come any more, as far as anybody can tell.
+  /// An alarm that is this late is taken for lost.
   static let longestDelay = Duration.milliseconds(100)
-  /// The timer's clock stops while the machine sleeps, and that of the leases does not.
+  /// The timer's clock stops while the machine sleeps; the leases' clock does not.
   static let farthestAlarm = Duration.seconds(1)
 }

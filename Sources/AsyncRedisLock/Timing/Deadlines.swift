@@ -18,13 +18,13 @@ final class Deadlines: Sendable {
     _ observer: any DeadlineObserver, at instant: Instant, until lastPhase: ClosePhase = .open
   ) {
     queue.add(observer, due: instant)
-    // What has been added before the phase was looked at, closing has told as well.
+    // If the observer was added before the phase was read, closing has told it as well.
     if phase.load(ordering: .sequentiallyConsistent) > lastPhase.rawValue {
       observer.deadlinePassed()
     }
   }
 
-  /// Notes that an observer has been told by something else.
+  /// Notes that an observer has been told in another way.
   func noteEnd() { queue.noteEnd() }
 
   /// Begins a phase of closing: tells all observers.

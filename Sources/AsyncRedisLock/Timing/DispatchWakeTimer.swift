@@ -1,7 +1,7 @@
 internal import Dispatch
 internal import Synchronization
 
-/// A timer on the machine's time, on a queue of its own and off the cooperative pool.
+/// A timer on the machine's time, with a queue of its own, not on the cooperative pool.
 final class DispatchWakeTimer: WakeTimer {
   private let source: Locked<any DispatchSourceTimer>
 

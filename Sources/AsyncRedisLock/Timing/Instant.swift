@@ -4,10 +4,10 @@
   internal import Glibc
 #endif
 
-/// A point in time by a clock that goes on while the machine sleeps, as a lease does.
+/// An instant of a clock that, like a lease, goes on while the machine sleeps.
 ///
-/// The compiler does not know the layout of the standard library's `ContinuousClock.Instant`, so that
-/// whatever contains one is copied and destroyed by calls into the runtime: a fifth of all time.
+/// The compiler does not know the layout of the standard library's `ContinuousClock.Instant`. Copying or
+/// destroying a value that contains one calls into the runtime: a fifth of all time.
 package struct Instant: InstantProtocol {
   private let nanoseconds: Int64
 
@@ -20,7 +20,7 @@ package struct Instant: InstantProtocol {
     #else
       let clock = CLOCK_BOOTTIME
     #endif
-    // The fields of `timespec`, whose names some builds find in a module that nobody can import.
+    // The fields of `timespec`, whose names some builds find in a module that cannot be imported.
     var time: (seconds: Int64, nanoseconds: Int64) = (0, 0)
     unsafe withUnsafeMutablePointer(to: &time) { pointer in
       let raw = UnsafeMutableRawPointer(pointer)
@@ -41,7 +41,7 @@ package struct Instant: InstantProtocol {
     first.nanoseconds < second.nanoseconds
   }
 
-  /// The last instant of a grid that is not past this one.
+  /// The last instant of a grid that is not later than this one.
   func rounded(downTo grid: Duration) -> Self {
     Self(nanoseconds: nanoseconds - nanoseconds % grid.wholeNanoseconds)
   }

@@ -1,8 +1,8 @@
-/// The time that leases are counted by: the machine's, or one that a test sets.
+/// The clock for leases: the machine's, or one that a test sets.
 package struct LockClock: Sendable {
-  // Nil in all programs but tests, so that asking for the time costs no call through a table.
+  // Nil except in tests, so that reading the time costs no call through a table.
   private let manual: (any ManualTime)?
-  /// Counts the calls that run by this clock; nil in all programs but tests.
+  /// Counts the running calls that use this clock; nil except in tests.
   package let activity: (any ActivityCounter)?
 
   /// The machine's time.
@@ -17,16 +17,16 @@ package struct LockClock: Sendable {
   /// The present instant.
   package var now: Instant { manual?.now ?? .now }
 
-  /// What a question is allowed that is asked when its time is up; nothing if time may stand still.
+  /// How long a request may take that is sent when its time is up; zero if time may stand still.
   var grace: Duration { manual == nil ? .milliseconds(2) : .zero }
 
-  /// Makes a timer that calls the handler at the instants it is set for, on a thread where nothing else waits.
+  /// Makes a timer that calls the handler at the instants it is set for, on a thread that no other code blocks.
   package func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any WakeTimer {
     manual?.makeTimer(handler) ?? DispatchWakeTimer(handler)
   }
 }
 
-/// A time that somebody sets, and that wakes who waits for it.
+/// A clock that a test sets, and that fires its timers.
 package protocol ManualTime: AnyObject, Sendable {
   var now: Instant { get }
   func makeTimer(_ handler: @escaping @Sendable () -> Void) -> any WakeTimer

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A value that comes later, once, and is awaited by any number of tasks.
+/// A value that arrives later, once; any number of tasks can await it.
 package final class Promise<Value: Sendable>: Promising {
   private let state = Locked(PromiseState<Value>())
 

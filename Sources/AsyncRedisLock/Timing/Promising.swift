@@ -1,20 +1,21 @@
 internal import Synchronization
 
-/// What comes later, once, and is awaited by any number of tasks.
+/// A value that arrives later, once; any number of tasks can await it.
 ///
-/// Waiting does not end when a task is cancelled: whoever promises has to keep the promise. A protocol, so that what is
-/// awaited often is a class of its own: the runtime looks up how to destroy the fields of a generic one each time.
+/// Cancelling a task does not end its wait: the promising side has to keep the promise. This is a protocol so that
+/// promises that are awaited often can be classes of their own. For a generic class, the runtime looks up how to
+/// destroy the fields each time.
 package protocol Promising<Value>: AnyObject, Sendable {
   associatedtype Value: Sendable
 
-  /// Looks at the state, or changes it, under its mutex.
+  /// Reads or changes the state, under its mutex.
   func withPromise<Result: Sendable>(_ body: (inout PromiseState<Value>) -> Result) -> Result
 }
 
-/// What a promise keeps under its mutex.
+/// The part of a promise that its mutex protects.
 ///
-/// Fields of their own instead of an enum's cases: copying and destroying one with a generic payload
-/// cost more than all the rest.
+/// It has separate fields instead of an enum's cases, because copying and destroying an enum with a generic
+/// payload cost more than all the rest.
 package struct PromiseState<Value: Sendable> {
   fileprivate struct Waiter: Sendable {
     let continuation: PromiseContinuation<Value>
@@ -22,7 +23,7 @@ package struct PromiseState<Value: Sendable> {
   }
 
   fileprivate var value: Value?
-  /// One waiter is the rule, and needs no array.
+  /// Usually there is one waiter, which needs no array.
   fileprivate var waiter: Waiter?
   fileprivate var others: [Waiter] = []
 
@@ -30,10 +31,10 @@ package struct PromiseState<Value: Sendable> {
 }
 
 #if DEBUG
-  /// Stops a program that resumes it twice, or never.
+  /// Traps in a program that resumes it twice, and warns if it never does.
   private typealias PromiseContinuation<Value> = CheckedContinuation<Value, Never>
 #else
-  /// Without a check, which costs an allocation: tests run built for debugging.
+  /// Unchecked, because the check costs an allocation; tests run in debug builds.
   @safe private struct PromiseContinuation<Value: Sendable> {
     let continuation: UnsafeContinuation<Value, Never>
 
@@ -45,10 +46,10 @@ extension Promising {
   /// The value, as soon as it is there.
   package var value: Value { get async { await value(countedBy: nil) } }
 
-  /// The value, as soon as it is there, awaited by a call that does not count as running meanwhile.
+  /// The value, as soon as it is there; the awaiting call does not count as running meanwhile.
   package func value(countedBy activity: (any ActivityCounter)?) async -> Value {
-    // A continuation calls the waiting task's executor, which may be the program's own and may block, on the
-    // thread that keeps the promise. So the waiting is done by no executor but Swift's.
+    // A continuation resumes the waiting task on its executor. That may be the program's own and may block, on the
+    // thread that keeps the promise. So only Swift's own executor waits.
     if Task.hasExecutorPreference {
       await withTaskExecutorPreference(globalConcurrentExecutor) { await wait(activity) }
     } else {
@@ -82,7 +83,7 @@ extension Promising {
     if let kept {
       continuation.resume(returning: kept)
     } else {
-      // The task may be running again by now; then it has been counted for that before.
+      // The task may be running again by now; it was counted before it resumed.
       activity?.end()
     }
   }
@@ -90,9 +91,9 @@ extension Promising {
   /// Whether the value is there.
   var isKept: Bool { withPromise { $0.value != nil } }
 
-  /// Hands the value to all who wait and will wait; only the first value counts.
+  /// Hands the value to all present and future waiters; only the first value counts.
   ///
-  /// - Returns: whether this was the first.
+  /// - Returns: Whether this was the first.
   @discardableResult
   package func fulfil(_ value: Value) -> Bool {
     let (isFirst, waiter, others) = withPromise {

@@ -1,6 +1,6 @@
-/// Where pauses and tokens have their random numbers from: the system, or what a simulation draws from a seed.
+/// The source of random numbers for pauses and tokens: the system, or a simulation's seed.
 package struct Randomness: RandomNumberGenerator, Sendable {
-  // Nil in all programs but simulations, so that drawing costs no call through a table.
+  // Nil except in simulations, so that drawing costs no call through a table.
   private let source: (@Sendable () -> UInt64)?
 
   /// The system's random numbers.

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Something that is fired once, and that tasks wait for.
+/// A signal that is fired once, and that tasks wait for.
 package final class Signal: Promising {
   package enum Outcome: Sendable { case fired, cancelled }
 
@@ -11,12 +11,12 @@ package final class Signal: Promising {
   /// Whether the signal was fired, or a task that waited for it was cancelled.
   package var isOver: Bool { isKept }
 
-  /// Lets all tasks go on that wait, now or later.
+  /// Resumes all tasks that wait, now or later.
   package func fire() { fulfil(.fired) }
 
   /// Waits for the signal, or for the task's cancellation.
   ///
-  /// - Throws: `CancellationError` when a task that waits is cancelled first.
+  /// - Throws: `CancellationError` if a waiting task is cancelled first.
   package func wait(countedBy activity: (any ActivityCounter)? = nil)
     async throws(CancellationError)
   {

@@ -4,10 +4,13 @@ extension Task where Success == Never, Failure == Never {
     unsafe withUnsafeCurrentTask { task in unsafe task?.unownedTaskExecutor != nil }
   }
 
-  /// Whether the current task runs where the program can hold it up: on an executor that it prefers, such as an event
-  /// loop, or on the few threads of a priority below the default, of which others may block every one.
+  /// Whether the current task runs where the program can hold it up.
   ///
-  /// A function that is not of an actor runs there, also with `@concurrent`. What others wait for must not.
+  /// That is on an executor that it prefers, such as an event loop. It is also on the few threads of a priority
+  /// below the default, since other tasks may block all of them.
+  ///
+  /// A function that belongs to no actor runs there, too, even with `@concurrent`. Work that other tasks wait for
+  /// must not.
   static var canBeHeldUp: Bool {
     unsafe withUnsafeCurrentTask { task in
       guard let task = unsafe task else { return false }
@@ -15,10 +18,10 @@ extension Task where Success == Never, Failure == Never {
     }
   }
 
-  /// Does something on Swift's own threads of high priority, whatever the current task runs on.
+  /// Runs an operation on Swift's own threads of high priority, wherever the current task runs.
   ///
-  /// In a task of its own: to move the current one there, also by `withTaskExecutorPreference`, takes a turn of the
-  /// executor that it is on, which may be blocked by then.
+  /// It runs in a task of its own. To move the current task there, also by `withTaskExecutorPreference`, would
+  /// take a turn of its present executor, which may be blocked by then.
   static func outOfReach<Value: Sendable>(
     _ body: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {

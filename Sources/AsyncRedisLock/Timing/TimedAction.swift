@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Something to do at an instant, unless the locker is closed before.
+/// An action to run at an instant, unless the locker is closed before.
 final class TimedAction: DeadlineObserver {
   private let due: Instant
   private let clock: LockClock

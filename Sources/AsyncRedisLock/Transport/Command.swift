@@ -11,11 +11,10 @@ struct Command: Sendable, Equatable {
     self.scriptSource = scriptSource
   }
 
-  /// Whether it runs a script, which gets the number of the question behind its arguments.
+  /// Whether the command runs a script, which gets the number of the request behind its arguments.
   var isScript: Bool { scriptSource != nil }
 
-  /// The same command with a script's source in the place of its digest, for a server that does not
-  /// know the script, or may not when it gets the command.
+  /// The same command with a script's source in place of its digest, for a server that may not know the script.
   var bySource: Command {
     guard let scriptSource else { return self }
     return Command(["EVAL", scriptSource] + arguments.dropFirst(2), scriptSource: scriptSource)

@@ -1,12 +1,12 @@
-/// Commands as they are sent, by RESP2.
+/// Commands encoded in RESP2.
 struct CommandBuffer: Sendable {
   private(set) var bytes: [UInt8] = []
-  /// How many commands there are in it, written or not.
+  /// How many commands the buffer contains, written or not.
   private(set) var commandCount = 0
 
   init(capacity: Int = 0) { if capacity > 0 { bytes.reserveCapacity(capacity) } }
 
-  /// Begins a command; its words have to follow, the name among them.
+  /// Begins a command; its words have to follow, including the name.
   mutating func beginCommand(words: Int) {
     commandCount += 1
     append(UInt8(ascii: "*"), words)
@@ -18,7 +18,7 @@ struct CommandBuffer: Sendable {
     appendLineEnd()
   }
 
-  /// Encodes a command; one that runs a script gets the number of the question.
+  /// Encodes a command; one that runs a script gets the number of the request.
   mutating func append(_ command: Command, question: UInt32) {
     beginCommand(words: command.arguments.count + (command.isScript ? 1 : 0))
     for argument in command.arguments { append(argument) }
@@ -35,7 +35,7 @@ struct CommandBuffer: Sendable {
     commandCount = 0
   }
 
-  /// Encodes what kind of thing follows, and its size.
+  /// Encodes the type and the size of the next element.
   private mutating func append(_ mark: UInt8, _ size: Int) {
     bytes.append(mark)
     var divisor = 1

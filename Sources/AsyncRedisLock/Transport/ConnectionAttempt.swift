@@ -7,7 +7,7 @@ internal import Synchronization
   internal import Glibc
 #endif
 
-/// A `connect(2)` under way, watched by a source of Dispatch.
+/// A `connect(2)` under way, watched by a Dispatch source.
 final class ConnectionAttempt: Sendable {
   enum Outcome: Sendable {
     case connected(SocketStream)
@@ -27,9 +27,9 @@ final class ConnectionAttempt: Sendable {
   /// Takes over a socket that is being connected.
   init(on socket: consuming FileDescriptor) { state = Locked(State(socket: socket)) }
 
-  /// Calls the completion, once, when it is known what has become of the attempt.
+  /// Calls the completion, once, when the outcome of the attempt is known.
   ///
-  /// - Throws: `unreachable` if the system has nothing left to watch it with.
+  /// - Throws: `unreachable` if the system lacks the resources to watch it.
   func wait(
     for patience: Duration, on queue: DispatchQueue,
     completion: @escaping @Sendable (Outcome) -> Void

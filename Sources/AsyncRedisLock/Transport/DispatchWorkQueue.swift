@@ -1,7 +1,7 @@
 internal import Dispatch
 internal import Synchronization
 
-/// A serial queue of Dispatch.
+/// A serial Dispatch queue.
 final class DispatchWorkQueue: WorkQueue {
   private let queue: DispatchQueue
 
@@ -36,9 +36,9 @@ final class DispatchWorkQueue: WorkQueue {
   }
 }
 
-/// A source of Dispatch, cancelled when nobody refers to it any more.
+/// A Dispatch source, cancelled when the last reference to it goes away.
 private final class DispatchWorkSource: WorkSource {
-  /// One of them; what is common to both cannot be sent to another thread.
+  /// One of the sources; their common protocol cannot be sent to another thread.
   private struct Source {
     var read: (any DispatchSourceRead)?
     var timer: (any DispatchSourceTimer)?
@@ -51,7 +51,7 @@ private final class DispatchWorkSource: WorkSource {
     _ handler: @escaping @Sendable () -> Void
   ) {
     let number = descriptor.number
-    // The number of a descriptor that is closed may be another's at once: it has to stay open as long as it is watched.
+    // The number of a closed descriptor may be reused at once, so it has to stay open as long as it is watched.
     let watched = Locked(descriptor)
     source.withLock { source in
       let read = DispatchSource.makeReadSource(fileDescriptor: number, queue: queue)
@@ -81,7 +81,7 @@ private final class DispatchWorkSource: WorkSource {
     source.withLock { source in
       source.read?.cancel()
       source.timer?.cancel()
-      // Its handler may hold who cancels it.
+      // Its handler may refer to the party that cancels it.
       source = Source()
     }
   }

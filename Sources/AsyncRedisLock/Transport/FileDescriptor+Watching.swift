@@ -5,7 +5,7 @@
 #endif
 
 extension FileDescriptor {
-  /// What a socket is watched for.
+  /// The readiness that a socket is watched for.
   enum Interest {
     case reading
     case writing
@@ -13,12 +13,12 @@ extension FileDescriptor {
 
   /// Makes a descriptor for a source to watch instead of a socket.
   ///
-  /// On Linux it can be read when the socket is ready; elsewhere it is ready as the socket is.
+  /// On Linux it is readable when the socket is ready; elsewhere it is ready when the socket is.
   ///
-  /// On Linux Dispatch must never see that a socket has been hung up: it then takes the source from its
-  /// books on a thread that does not own them, and now and then crashes the process
-  /// (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949). An epoll descriptor with
-  /// the socket in it is only ever readable.
+  /// On Linux, Dispatch must never see that a socket has been hung up. It then removes the source from its records
+  /// on a thread that does not own them, and now and then crashes the process
+  /// (https://github.com/swiftlang/swift-corelibs-libdispatch/issues/949). An epoll descriptor with the socket in
+  /// it is only ever readable.
   static func watching(
     _ socket: CInt, for interest: Interest
   ) throws(TransportError) -> FileDescriptor {

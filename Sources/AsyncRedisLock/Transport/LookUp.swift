@@ -9,9 +9,9 @@ internal import Synchronization
 
 /// The look-ups of this process that are under way.
 ///
-/// One that hangs blocks a thread as long as the system likes. While it does, all that ask for the same name wait for
-/// the same answer. If that takes long, a second look-up may find the name server well again: a name takes two threads
-/// at most, however many lockers ask.
+/// A look-up that hangs blocks a thread for as long as the system likes. Meanwhile, all callers that ask for the
+/// same name wait for the same answer. If that takes long, a second look-up may find that the name server has
+/// recovered. So a name takes two threads at most, however many lockers ask.
 enum LookUp {
   private struct Name: Hashable {
     let host: String
@@ -21,20 +21,20 @@ enum LookUp {
   private struct UnderWay {
     var count = 0
     var latest: Instant
-    /// Each once, however often it asks.
+    /// Each resolver once, however often it asks.
     var waiting: [ObjectIdentifier: Resolver] = [:]
   }
 
   private static let underWay = Locked<[Name: UnderWay]>([:])
-  /// A name server that answers does so sooner.
+  /// A working name server answers sooner than this.
   private static let patience = Duration.seconds(1)
   private static let largestCount = 2
 
-  // Not of the quality that extensions need: Dispatch has so many threads of each.
+  // Not of the quality of service that extensions need: Dispatch has a limited number of threads for each.
   private static let queue = DispatchQueue(
     label: "async-redis-lock.resolver", qos: .utility, attributes: .concurrent)
 
-  /// Tells a resolver the addresses of a name when they have been found, however long that takes.
+  /// Gives a resolver the addresses of a name when they have been found, however long that takes.
   static func of(_ host: String, _ port: UInt16, for resolver: Resolver) {
     let name = Name(host: host, port: port)
     let now = Instant.now
@@ -64,7 +64,7 @@ enum LookUp {
     }
   }
 
-  /// Asks the system, as long as it takes.
+  /// Asks the system, however long that takes.
   static func addresses(
     of host: String, _ port: UInt16, flags: CInt
   ) -> Result<[SocketAddress], TransportError> {

@@ -4,26 +4,26 @@
   internal import Glibc
 #endif
 
-/// What connections are made of: the time, threads and sockets of a machine, or what a simulation has in their place.
+/// The time, threads and sockets of a machine for connections, or a simulation of them.
 package protocol Machine: Sendable {
-  /// The time that everything goes by.
+  /// The clock for everything on the machine.
   var clock: LockClock { get }
 
-  /// What tokens and pauses are drawn from.
+  /// The source of randomness for tokens and pauses.
   var randomness: Randomness { get }
 
-  /// The number of the process that runs on it.
+  /// The id of the process that runs on it.
   var processID: Int32 { get }
 
-  /// Makes a queue of its own.
+  /// Makes a separate queue.
   func makeQueue(_ label: String, _ urgency: Urgency) -> any WorkQueue
 
-  /// Makes what one thread at a time can wait with.
+  /// Makes a poller, in which one thread at a time can wait.
   ///
-  /// - Throws: `unreachable` when the system has nothing left to make it of.
+  /// - Throws: `unreachable` if the system lacks the resources.
   func makePoller() throws(TransportError) -> any Poller
 
-  /// Makes what opens streams to a server.
+  /// Makes an opener of streams to a server.
   func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener
 }
 
@@ -34,7 +34,7 @@ package protocol StreamOpener: Sendable {
     by deadline: Instant,
     completion: @escaping @Sendable (Result<any ByteStream, TransportError>) -> Void)
 
-  /// Gives up what is being opened, for good; its completion may be called or not.
+  /// Gives up the attempt under way, for good; its completion may or may not be called.
   func cancel()
 }
 

@@ -1,26 +1,26 @@
 /// Waits for a stream, and for other threads.
 package protocol Poller: Sendable {
-  /// Ends the wait that goes on, or the next one.
+  /// Ends the wait under way, or the next one.
   func wake()
 
-  /// Waits until a stream can be read or, if that is wanted, written, until somebody wakes it, or until a deadline.
+  /// Waits until a stream can be read or, if wanted, written, until another thread wakes it, or until a deadline.
   ///
-  /// With a deadline that has passed it only looks.
+  /// If the deadline has passed, only checks.
   func wait(for stream: (any ByteStream)?, toWrite: Bool, until deadline: Instant) -> Readiness
 
-  /// Waits for so many microseconds at most until a stream can be read; tells whether it can.
+  /// Waits at most so many microseconds until a stream can be read; returns whether it can.
   func canRead(_ stream: any ByteStream, within microseconds: Int) -> Bool
 
-  /// Waits for so many microseconds at most until somebody wakes it.
+  /// Waits at most so many microseconds until another thread wakes it.
   func rest(for microseconds: Int)
 
   /// Lets the threads that wait for this processor run first.
   func letOthersRun()
 }
 
-/// What a wait has ended with.
+/// The outcome of a wait.
 package struct Readiness: Sendable {
-  /// Whether another thread has woken the one that waited.
+  /// Whether another thread has woken the waiting one.
   var isWoken = false
   var canRead = false
   var canWrite = false

@@ -1,4 +1,4 @@
-/// What the server answered to one command, copied out of hiredis's memory.
+/// The server's answer to one command, copied out of hiredis's memory.
 package enum Reply: Sendable, Equatable {
   case status(String)
   case string(String)
@@ -7,9 +7,9 @@ package enum Reply: Sendable, Equatable {
   case array([Reply])
   case error(ServerError)
 
-  /// What a script has answered to a question; the number of the question alone stands for a 1.
+  /// A script's answer to the request with this number; the number alone stands for a 1.
   ///
-  /// - Throws: ``TransportError/protocolViolation(_:)`` when it is the answer to another one.
+  /// - Throws: ``TransportError/protocolViolation(_:)`` if it answers another request.
   func answer(to question: UInt32) throws(TransportError) -> Reply {
     switch self {
     case .error: return self
@@ -20,7 +20,7 @@ package enum Reply: Sendable, Equatable {
     }
   }
 
-  /// Whether it says that the server does not know a script by its digest.
+  /// Whether the reply says that the server does not know a script by its digest.
   var isMissingScript: Bool {
     if case .error(let error) = self { error.code == .noScript } else { false }
   }

@@ -7,7 +7,7 @@ internal import Synchronization
   internal import Glibc
 #endif
 
-/// Looks up the addresses of a server, bounded in time though the system's look-up is not.
+/// Looks up the addresses of a server within a time limit, though the system's look-up has none.
 ///
 /// If a look-up hangs, the addresses found last are used meanwhile.
 final class Resolver: Sendable {
@@ -15,13 +15,13 @@ final class Resolver: Sendable {
 
   private struct State {
     var known: [SocketAddress] = []
-    /// What waits for the look-up under way; its predecessors have given up.
+    /// The completion that waits for the look-up under way; earlier ones have given up.
     var answer: Once?
   }
 
   private let state = Locked(State())
 
-  /// Passes on the server's addresses, in the order to try them, once and at the deadline at the latest.
+  /// Passes on the server's addresses, in the order to try them, once and by the deadline.
   func resolve(
     _ address: LockerConfiguration.Address, by deadline: Instant, on queue: DispatchQueue,
     completion: @escaping Completion
@@ -49,7 +49,7 @@ final class Resolver: Sendable {
       return state.known
     }
     LookUp.of(host, port, for: self)
-    // With addresses to fall back on, half of the time is kept for connecting to them.
+    // If there are addresses to fall back on, half of the time is kept for connecting to them.
     let left = max(Instant.now.duration(to: deadline), .zero) / (former.isEmpty ? 1 : 2)
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(left.wholeNanoseconds))) {
       answer(
@@ -58,7 +58,7 @@ final class Resolver: Sendable {
     }
   }
 
-  /// Takes in what a look-up has found.
+  /// Processes the result of a look-up.
   func found(_ result: Result<[SocketAddress], TransportError>) {
     let (former, answer) = state.withLock { state in
       let former = state.known
@@ -73,7 +73,7 @@ final class Resolver: Sendable {
   }
 }
 
-/// A completion of which only the first call counts.
+/// A completion that counts only its first call.
 private final class Once: Sendable {
   private let completion: Locked<Resolver.Completion?>
 

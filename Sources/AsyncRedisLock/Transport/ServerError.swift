@@ -15,7 +15,7 @@ package struct ServerError: Error, Sendable, Equatable {
     self.code = Code(message: self.message)
   }
 
-  /// The text without the hash of the script that met the error, which says nothing to a person.
+  /// The text without the hash of the script that met the error, which does not help a reader.
   private static func withoutScript(_ message: String) -> String {
     var message = message
     if let start = message.firstRange(of: " script: "),
@@ -39,7 +39,7 @@ package struct ServerError: Error, Sendable, Equatable {
   /// The same with a remark of the library's own.
   func adding(_ remark: String) -> Self { Self(code: code, message: message + remark) }
 
-  /// An error of which the server may have put the password into the text, or into the first word.
+  /// The same error without text, if the server may have put the password into the text or the first word.
   static func withoutText(_ error: ServerError) -> ServerError {
     let code = Code.known.contains(error.code) ? error.code : .generic
     return ServerError(message: "\(code.rawValue) the server refused the login")
@@ -49,7 +49,7 @@ package struct ServerError: Error, Sendable, Equatable {
   enum Remedy {
     /// The same command may succeed in a moment.
     case retry
-    /// The server is the wrong one by now: look it up again, then retry.
+    /// The server has become the wrong one: look it up again, then retry.
     case reconnect
     /// Repeating does not help.
     case fail
@@ -86,16 +86,16 @@ extension ServerError {
     static let wrongPass = Self(rawValue: "WRONGPASS")
     static let noPerm = Self(rawValue: "NOPERM")
     static let wrongType = Self(rawValue: "WRONGTYPE")
-    /// Not a word of the server's: it says `ERR max number of clients reached`.
+    /// Not the server's own word, which says `ERR max number of clients reached`.
     static let maxClients = Self(rawValue: "MAXCLIENTS")
 
-    /// Codes that older servers wrap into an `ERR Error running script …` when a script meets them.
+    /// Codes that older servers wrap into an `ERR Error running script …` if a script meets them.
     private static let wrapped: [Self] = [
       .noScript, .loading, .busy, .readOnly, .masterDown, .noReplicas, .clusterDown, .tryAgain,
       .outOfMemory, .misconfigured, .noAuth, .noPerm, .wrongType,
     ]
 
-    /// All that the library knows.
+    /// All codes that the library knows.
     fileprivate static let known = Set(wrapped + [.generic, .maxClients, .wrongPass])
 
     /// Finds the code of an error reply.

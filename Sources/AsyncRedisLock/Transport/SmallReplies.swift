@@ -1,6 +1,6 @@
-/// Reads replies that are short, plain, and there as a whole, without a copy; every other is left to hiredis.
+/// Reads replies that are short, plain and complete, without a copy; all others are left to hiredis.
 ///
-/// What it reads, hiredis would read the same.
+/// hiredis would read these replies in the same way.
 @safe struct SmallReplies {
   private let bytes: UnsafeRawBufferPointer
   /// Where the next reply begins.
@@ -11,7 +11,7 @@
 
   init(_ bytes: UnsafeRawBufferPointer) { unsafe self.bytes = bytes }
 
-  /// The next reply; nil when there is none, or none to be read here.
+  /// The next reply; nil if there is none, or none that can be read here.
   mutating func next() -> Reply? {
     let start = position
     guard let reply = read(depth: 0) else {
@@ -52,7 +52,7 @@
     }
   }
 
-  /// A number as servers write it, up to the end of the line.
+  /// Reads a number as servers write it, up to the end of the line.
   private mutating func integer() -> Int64? {
     guard unsafe position < bytes.count else { return nil }
     let isNegative = unsafe bytes[position] == UInt8(ascii: "-")
@@ -66,7 +66,7 @@
       number = number * 10 + Int64(digit - UInt8(ascii: "0"))
       position += 1
     }
-    // Not with a zero in front, on which readers differ.
+    // Without a leading zero, on which readers differ.
     let isPlain =
       unsafe position - start == 1 || position > start && bytes[start] != UInt8(ascii: "0")
     guard isPlain, !(isNegative && number == 0), skipLineEnd() else { return nil }

@@ -15,7 +15,7 @@ struct SocketAddress: Sendable {
     unsafe family = CInt(address.pointee.sa_family)
   }
 
-  /// The address of a Unix-domain socket; nil when the path is too long for one.
+  /// The address of a Unix-domain socket; nil if the path is too long for one.
   init?(path: String) {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -29,7 +29,7 @@ struct SocketAddress: Sendable {
     family = AF_UNIX
   }
 
-  /// Not inherited by child processes from the start, where the system can do that.
+  /// The type of stream sockets; if the system can do that, child processes never inherit them.
   static var streamType: CInt {
     #if canImport(Darwin)
       SOCK_STREAM

@@ -7,10 +7,10 @@ internal import Synchronization
   internal import Glibc
 #endif
 
-/// Opens sockets to one server, trying every address until a deadline, and blocks no thread meanwhile.
+/// Opens sockets to one server, trying every address until a deadline, without blocking a thread.
 ///
-/// hiredis would neither bound the look-up of a name nor try a second address. Dispatch has a bounded number of
-/// threads: those that waited for servers which do not answer would be missing where a healthy one is to be reached.
+/// hiredis would neither limit the look-up of a name nor try a second address. Dispatch has a limited number of
+/// threads: if threads waited for servers that do not answer, they would be missing for healthy ones.
 final class SocketOpener: StreamOpener {
   private typealias Completion = @Sendable (Result<any ByteStream, TransportError>) -> Void
 
@@ -53,7 +53,7 @@ final class SocketOpener: StreamOpener {
     completion: @escaping Completion
   ) {
     guard let target = targets.first else { return completion(.failure(failure)) }
-    // One address that swallows everything leaves the others their share of the time.
+    // If one address swallows everything, the others keep their share of the time.
     let share = max(Instant.now.duration(to: deadline), .zero) / targets.count
     connect(to: target, within: share) { [self] result in
       switch result {
@@ -75,7 +75,7 @@ final class SocketOpener: StreamOpener {
       return completion(.success(SocketStream(adopting: socket)))
     }
     let failure = SystemError.current
-    // A full backlog of a Unix socket says EAGAIN and cannot be waited for.
+    // If the backlog of a Unix socket is full, connect(2) fails with EAGAIN, which cannot be waited for.
     guard failure.rawValue == EINPROGRESS || failure.rawValue == EINTR else {
       return completion(.failure(unreachable(failure)))
     }
@@ -105,8 +105,8 @@ final class SocketOpener: StreamOpener {
     #endif
     guard family != AF_UNIX else { return }
     set(CInt(IPPROTO_TCP), TCP_NODELAY, 1, of: number)
-    // Finds a peer that vanished without a word while the connection is idle: after 15 s, then
-    // three probes 5 s apart.
+    // Detects a peer that vanished silently while the connection was idle: after 15 s, then three probes 5 s
+    // apart.
     set(SOL_SOCKET, SO_KEEPALIVE, 1, of: number)
     #if canImport(Darwin)
       set(CInt(IPPROTO_TCP), TCP_KEEPALIVE, 15, of: number)

@@ -4,9 +4,9 @@
   internal import Glibc
 #endif
 
-/// Waits in `poll(2)`, which a pair of sockets ends, and in `select(2)` for less than a millisecond.
+/// Waits in `poll(2)`, which a pair of sockets interrupts, and in `select(2)` for less than a millisecond.
 final class SocketPoller: Poller {
-  // A pair of sockets: `pipe(2)` cannot close on exec at once.
+  // A pair of sockets, because `pipe(2)` cannot set close-on-exec in the same step.
   private let readEnd: FileDescriptor
   private let writeEnd: FileDescriptor
 
@@ -21,7 +21,7 @@ final class SocketPoller: Poller {
 
   func wake() {
     var byte: UInt8 = 0
-    // A full pipe wakes as well as one more byte would; the reader is never closed, so no SIGPIPE.
+    // A full pipe wakes as well as one more byte would; the reader is never closed, so there is no SIGPIPE.
     while unsafe write(writeEnd.number, &byte, 1) < 0, errno == EINTR {}
   }
 
@@ -68,8 +68,10 @@ final class SocketPoller: Poller {
 
   func letOthersRun() { sched_yield() }
 
-  /// Whether a descriptor becomes readable within so many microseconds; false at once for one that
-  /// `select(2)` does not know: unlike `ppoll(2)` it is everywhere, but takes no large ones.
+  /// Whether a descriptor becomes readable within so many microseconds.
+  ///
+  /// False at once if `select(2)` cannot take the descriptor: it is available everywhere, unlike `ppoll(2)`, but
+  /// takes no large numbers.
   private func isReadable(_ descriptor: CInt, within microseconds: Int) -> Bool {
     guard descriptor >= 0, descriptor < FD_SETSIZE else { return false }
     var set = fd_set()
@@ -77,7 +79,7 @@ final class SocketPoller: Poller {
       // The set is an array of machine words, and these machines are little-endian.
       unsafe bytes[Int(descriptor) / 8] |= 1 << UInt8(descriptor % 8)
     }
-    // The fields of `timeval`, whose names some builds find in a module that nobody can import.
+    // The fields of `timeval`, whose names some builds find in a module that cannot be imported.
     var timeout: (seconds: time_t, microseconds: suseconds_t) = (
       0, numericCast(min(max(microseconds, 0), 999_999))
     )
@@ -90,7 +92,7 @@ final class SocketPoller: Poller {
 }
 
 extension Duration {
-  /// The duration as `poll(2)` takes it: rounded up, so that a deadline has passed when it returns.
+  /// The duration for `poll(2)`: rounded up, so that a deadline has passed when it returns.
   fileprivate var pollTimeout: CInt {
     guard self > .zero else { return 0 }
     return CInt(clamping: wholeMilliseconds + 1)

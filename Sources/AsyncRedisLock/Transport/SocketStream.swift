@@ -4,7 +4,7 @@
   internal import Glibc
 #endif
 
-/// A socket, without anything between it and what is sent.
+/// A plain socket, without any layer in between.
 final class SocketStream: ByteStream {
   private let socket: FileDescriptor
 
@@ -43,7 +43,7 @@ final class SocketStream: ByteStream {
     return count < 0 ? try Self.nothing() : count
   }
 
-  /// What a failed call has done: nothing this time, or nothing ever again.
+  /// Handles a failed call: returns zero for "nothing this time", throws for "never again".
   private static func nothing() throws(TransportError) -> Int {
     let error = SystemError.current
     if [EAGAIN, EWOULDBLOCK, EINTR].contains(error.rawValue) { return 0 }

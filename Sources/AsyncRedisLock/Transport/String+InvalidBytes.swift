@@ -1,5 +1,5 @@
 extension String {
-  /// A text in which bytes that are not UTF-8 stand as escapes, such as `\xe9`.
+  /// Creates a text in which bytes that are not UTF-8 become escapes, such as `\xe9`.
   init(escapingInvalid bytes: some Collection<UInt8>) {
     if let text = String(validating: bytes, as: UTF8.self) {
       self = text

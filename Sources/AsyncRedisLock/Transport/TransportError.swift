@@ -10,7 +10,7 @@ package enum TransportError: Error, Sendable, Equatable {
   case unreachable(String)
   /// The server refused the connection's login or database.
   case refused(ServerError)
-  /// The server sent something that is not an answer to what was asked.
+  /// The server sent a reply that does not answer the request.
   case protocolViolation(String)
   /// The connection was closed by its owner.
   case closed

@@ -52,7 +52,7 @@ extension SimulatedServer {
       remaining: missing.remaining, isSilent: missing.isSilent, isHeard: hears(token))
   }
 
-  /// Raises a counter that was or may have been lost; returns what it is then.
+  /// Raises a counter that was or may have been lost; returns its value after that.
   private mutating func raise(from counter: UInt64, _ seen: UInt64, _ raises: Bool) -> UInt64 {
     guard counter < seen || raises else { return counter }
     let floor = max(seen, UInt64(time))
@@ -61,7 +61,7 @@ extension SimulatedServer {
     return floor
   }
 
-  /// Makes sure of a token's places; returns its ticket.
+  /// Makes sure that a token has its places; returns its ticket.
   private mutating func enter(
     _ keys: [Int], _ token: Token, ttl: Int64, lapse: Int64, numbers: Int
   ) -> UInt64 {

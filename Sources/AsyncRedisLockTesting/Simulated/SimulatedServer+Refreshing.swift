@@ -1,6 +1,7 @@
 extension SimulatedServer {
-  /// `refresh.lua`: keeps places of tokens of one locker, each for one key; who holds the keys, nil where only a poll
-  /// can tell what to do.
+  /// `refresh.lua`: keeps places of tokens of one locker, each for one key.
+  ///
+  /// Returns the keys' holders, with nil where only a poll can tell what to do.
   package mutating func refresh(
     _ places: [(key: Int, token: Token, lapse: Int64)], seen: UInt64
   ) -> (counter: UInt64, holders: [Token?]) {
@@ -11,11 +12,11 @@ extension SimulatedServer {
     return (counter, holders)
   }
 
-  /// Keeps a place; returns the holder, or nil if there is more to be done.
+  /// Keeps a place; returns the holder, or nil if a poll is needed.
   private mutating func keep(_ key: Int, _ token: Token, lapse: Int64) -> Token? {
     guard let value = value(key), value != token, hasQueue(key),
       let index = locks[key].queue.firstIndex(where: { $0.token == token }),
-      // Who holds a key and waits in its queue has it reserved, which may be taken back from it.
+      // A holder that waits in the key's queue has the key reserved, and may lose it again.
       !locks[key].queue.contains(where: { $0.token == value })
     else { return nil }
     locks[key].queue[index].lapse = milliseconds + lapse

@@ -1,8 +1,8 @@
 internal import AsyncRedisLock
 
-/// What the server and the scripts do, in memory and by a clock of the caller's.
+/// The server and the scripts, in memory and by a clock of the caller's.
 ///
-/// Keys are numbers from 0 on, and so are tokens; ``SimulatedServerTests`` compares it with the scripts.
+/// Keys are numbers from 0 on, and so are tokens; ``SimulatedServerTests`` compares the results with the scripts.
 package struct SimulatedServer {
   package typealias Token = Int
 
@@ -13,7 +13,7 @@ package struct SimulatedServer {
     package var lapse: Int64
     package var ttl: Int64
     package var numbers: Int
-    /// All keys that are waited for.
+    /// All keys that the token waits for.
     package var keys: [Int]
   }
 
@@ -27,7 +27,7 @@ package struct SimulatedServer {
     package init() {}
   }
 
-  /// What is published to an inbox.
+  /// A message published to an inbox.
   package struct Message {
     package let token: Token
     package let first: UInt64
@@ -41,11 +41,11 @@ package struct SimulatedServer {
     case wait(counter: UInt64, holder: Token?, remaining: Int64?, isSilent: Bool, isHeard: Bool)
   }
 
-  /// What a release did, see `release.lua`.
+  /// The outcome of a release, see `release.lua`.
   package struct Released: Equatable {
     package let outcome: Int
     package let handed: Int
-    /// The value of the first key that is another's.
+    /// The value of the first key that another holder has.
     package let other: Token?
 
     package init(outcome: Int, handed: Int, other: Token? = nil) {
@@ -57,16 +57,16 @@ package struct SimulatedServer {
 
   package var locks: [Lock]
   package var counter: UInt64 = 0
-  /// How many connections the server takes for those of each locker's inbox.
+  /// How many connections the server counts as listening to each locker's inbox.
   package var listeners: [Int: Int] = [:]
-  /// What was published by the last command.
+  /// The messages published by the last command.
   package var messages: [Message] = []
   /// The time in µs.
   package var time: Int64 = 0
 
   package init(keyCount: Int) { locks = Array(repeating: Lock(), count: keyCount) }
 
-  /// The locker whose token it is.
+  /// The locker that a token belongs to.
   package static func locker(of token: Token) -> Int { token >> 32 }
 
   /// A token of a locker.
@@ -76,7 +76,7 @@ package struct SimulatedServer {
 
   // MARK: Commands
 
-  /// Who holds a key.
+  /// The token that holds a key.
   package mutating func value(_ key: Int) -> Token? {
     if locks[key].value != nil, milliseconds > locks[key].expiry { locks[key].value = nil }
     return locks[key].value
@@ -104,7 +104,7 @@ package struct SimulatedServer {
     return counter - UInt64(numbers) + 1
   }
 
-  /// Whether somebody waits for a key, or has waited not long ago.
+  /// Whether a waiter is in the queue of a key, or was not long ago.
   package mutating func hasQueue(_ key: Int) -> Bool {
     if milliseconds > locks[key].queueExpiry { locks[key].queue = [] }
     return !locks[key].queue.isEmpty
@@ -112,7 +112,7 @@ package struct SimulatedServer {
 
   // MARK: Scripts
 
-  /// `acquire.lua`; nil when somebody else holds a key, who is told by ``holder(of:besides:)``.
+  /// `acquire.lua`; nil if another holder has a key, see ``holder(of:besides:)``.
   package mutating func acquire(_ keys: [Int], _ token: Token, ttl: Int64, numbers: Int) -> UInt64?
   {
     guard holder(of: keys, besides: token) == nil else { return nil }
@@ -121,7 +121,7 @@ package struct SimulatedServer {
     return first
   }
 
-  /// The first of the keys that is another's.
+  /// The first of the keys that another holder has.
   package mutating func holder(of keys: [Int], besides token: Token) -> Int? {
     for key in keys { if let value = value(key), value != token { return key } }
     return nil
@@ -134,12 +134,12 @@ package struct SimulatedServer {
     return draw(1)
   }
 
-  /// What `extend.lua` says of one lock.
+  /// The answer of `extend.lua` about one lock.
   package enum Extended: Equatable {
-    /// All keys were the token's; the first number that was drawn, if any was.
+    /// All keys were the token's; with the first drawn number, if any.
     case ours(first: UInt64?)
     case deleted
-    /// The first key that is another's has this value.
+    /// A key belongs to another holder; with the value of the first such key.
     case taken(by: Token)
   }
 
@@ -177,7 +177,7 @@ package struct SimulatedServer {
     return Released(outcome: outcome, handed: serve(free) ? 1 : 0, other: other)
   }
 
-  /// One of `release-group.lua`: whether it was done.
+  /// One release of `release-group.lua`; returns whether it was done.
   package mutating func releaseAlone(_ key: Int, _ token: Token) -> Bool {
     guard value(key) == token, !hasQueue(key) else { return false }
     locks[key].value = nil
@@ -190,7 +190,7 @@ package struct SimulatedServer {
     _ = serve([key])
   }
 
-  /// `adopt.lua`; nil when a key is held by somebody else, who is told by ``holder(of:besides:)``.
+  /// `adopt.lua`; nil if another holder has a key, see ``holder(of:besides:)``.
   package mutating func adopt(
     _ keys: [Int], from former: Token, _ token: Token, ttl: Int64, numbers: Int
   ) -> UInt64? {
@@ -220,7 +220,7 @@ package struct SimulatedServer {
     return Released(outcome: outcome, handed: 0, other: other)
   }
 
-  /// Who waits for a key, by `inspect.lua`.
+  /// The waiters for a key, by `inspect.lua`.
   package mutating func waiters(_ key: Int) -> [Token] {
     guard hasQueue(key), let holder = value(key) else { return [] }
     let now = milliseconds
@@ -303,7 +303,7 @@ package struct SimulatedServer {
     return true
   }
 
-  /// Whether a waiter's inbox is on this server.
+  /// Whether the server has a waiter's inbox.
   func hears(_ token: Token) -> Bool { listeners[Self.locker(of: token), default: 0] > 0 }
 
   private mutating func tell(_ entry: Entry) {

@@ -6,35 +6,36 @@
 
 // MARK: What this process was started with
 
-/// The arguments of this process as they were given to it, byte for byte, ended by NULL; NULL if they cannot be known.
+/// The arguments of this process, byte for byte as they were given to it, ended by NULL; NULL if they cannot be
+/// known.
 char *const *child_process_own_arguments(void);
 
 /// Whether this process was told to ignore a signal when it was started, by nohup(1) for instance.
 int child_process_was_ignored(int signal);
 
-/// Whether so many threads more can be created.
+/// Whether so many more threads can be created.
 int child_process_can_create_threads(int count);
 
 // MARK: Signals
 
-/// The first and the last of the real-time signals that programs may use; 0 where there are none.
+/// The first and the last of the real-time signals that programs may use; 0 if there are none.
 int child_process_first_real_time_signal(void);
 int child_process_last_real_time_signal(void);
 
-/// Receives signals from now on: `receive` is called for each, in their order, on a thread of its own.
+/// Receives signals from now on: `receive` is called for each, in their order, on a separate thread.
 ///
-/// Once it has returned, no signal is missed. To be called once.
+/// Once it has returned, no signal is missed. Call it once.
 ///
 /// Returns 0, or -1 with `errno`.
 int child_process_receive_signals(const int *numbers, int count, void (*receive)(int signal));
 
 // MARK: The guardian
 
-/// Starts a guardian: a process that ends the command, and this process, when nothing renews its deadline, and ends
-/// the command when this process dies.
+/// Starts a guardian: a process that ends the command, and this process, if its deadline is not renewed. It also
+/// ends the command if this process dies.
 ///
-/// To be started before the lock is asked for, so that nothing has to be created later. It leads the process group
-/// that the command runs in.
+/// Start it before the lock is requested, so that nothing has to be created later. It leads the process group that
+/// the command runs in.
 ///
 /// Returns 0, or -1 with `errno`.
 int child_process_guardian_start(void);
@@ -42,11 +43,11 @@ int child_process_guardian_start(void);
 /// Sets the guardian's deadline, in nanoseconds from now.
 void child_process_guardian_renew(int64_t nanoseconds);
 
-/// Ends the guardian, which does nothing any more, and waits for that, 100 ms at the most.
+/// Ends the guardian, which then does nothing any more, and waits for that, 100 ms at most.
 void child_process_guardian_end(void);
 
-/// The signal of Ctrl-C or of Ctrl-\ if one was typed while the command had the terminal, or 0; known once the guardian
-/// has ended. On Linux.
+/// The signal of Ctrl-C or of Ctrl-\ if one was typed while the command had the terminal, or 0; known once the
+/// guardian has ended. Linux only.
 int child_process_typed(void);
 
 // MARK: The command
@@ -55,22 +56,22 @@ int child_process_typed(void);
 struct child_process_order {
   /// The command and its arguments, ended by NULL; looked up on the PATH.
   char *const *arguments;
-  /// What is added to the environment of this process, or replaced in it: `NAME=value`, or `NAME` to leave one out;
-  /// ended by NULL.
+  /// Variables to add to the environment of this process, or to replace in it: `NAME=value`, or `NAME` to leave
+  /// one out; ended by NULL.
   char *const *additions;
-  /// The terminal that its group gets the foreground of, or -1.
+  /// The terminal whose foreground the command's group gets, or -1.
   int terminal;
 };
 
-/// Starts a command in the guardian's process group, with the dispositions and the mask of signals that this process
-/// was started with.
+/// Starts a command in the guardian's process group, with the signal dispositions and the signal mask that this
+/// process was started with.
 ///
-/// On Linux the kernel kills it when the calling thread ends, so that thread has to live on.
+/// On Linux the kernel kills it if the calling thread ends, so that thread has to live on.
 ///
-/// Returns its id, or -1 with `errno` when it could not be started.
+/// Returns its id, or -1 with `errno` if it could not be started.
 pid_t child_process_start(const struct child_process_order *order);
 
-/// Whether the command can be started as far as its arguments and environment are not too large; else 0 with `errno`.
+/// Whether the command's arguments and environment are small enough to start it; if not, 0 with `errno`.
 int child_process_fits(const struct child_process_order *order);
 
 /// Gives a terminal's foreground to the command's group, also from the background; 0, or -1 with `errno`.
@@ -79,37 +80,37 @@ int child_process_lend_terminal(int terminal);
 /// Gives it back to this process's group; 1, or 0 if the command did not have it, or -1 with `errno`.
 int child_process_take_terminal_back(int terminal);
 
-/// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it goes on.
+/// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it is continued.
 void child_process_stop_job(void);
 
-/// Lets the others of this process's own job go on.
+/// Continues the other processes of this job.
 void child_process_continue_job(void);
 
-/// Sends a signal to the others of this process's own job, as the terminal does to the job in its foreground.
+/// Sends a signal to the other processes of this job, as the terminal does to the foreground job.
 void child_process_signal_job(int signal);
 
-/// Ends this process by a signal; returns if that was ignored when this process was started, or does not end it, as in
-/// the first process of a container.
+/// Ends this process by a signal. Returns if the signal was ignored when this process was started, or does not end
+/// it, as in the first process of a container.
 void child_process_end_by(int signal);
 
 /// Sends a signal to the command and its group; 0, or -1 with `errno`.
 int child_process_signal(pid_t child, int signal);
 
-/// Sends a signal to the command, its group and all else that descends from this process.
+/// Sends a signal to the command, its group and all other descendants of this process.
 ///
-/// Returns the id of a process that it could not be sent to, or 0.
+/// Returns the id of a process that the signal could not be sent to, or 0.
 pid_t child_process_signal_all(pid_t child, int signal);
 
-/// What became of the guardian.
+/// The fate of the guardian.
 enum child_process_guardian_state {
   child_process_guardian_runs,
-  /// Something has ended it, and another has taken its place.
+  /// The guardian was ended from outside, and another has taken its place.
   child_process_guardian_replaced,
-  /// Something has ended it, and no other could be started.
+  /// The guardian was ended from outside, and no other could be started.
   child_process_guardian_lost,
 };
 
-/// What became of a child, or of the guardian.
+/// A change in the state of a child, or of the guardian.
 struct child_process_change {
   /// Its exit status; -1 if it has not exited.
   int exit_status;
@@ -117,15 +118,16 @@ struct child_process_change {
   int ending_signal;
   /// The signal that stopped it; 0 if none did.
   int stopping_signal;
-  /// If it does not run, that is what this change tells.
+  /// If it does not run, this change is about the guardian.
   enum child_process_guardian_state guardian;
 };
 
-/// Waits until a child has ended or has been stopped, or the guardian has ended, and leaves an ended child in place; -1
-/// with `errno` when there is no such child. Reaps orphans meanwhile, as the first process of a container has to.
+/// Waits until a child has ended or has been stopped, or until the guardian has ended; an ended child is left in
+/// place. Returns -1 with `errno` if there is no such child. Reaps orphans meanwhile, as the first process of a
+/// container has to.
 int child_process_wait(pid_t child, struct child_process_change *change);
 
-/// Lets go of a child that has ended.
+/// Reaps a child that has ended.
 void child_process_forget(pid_t child);
 
 #endif

@@ -8,7 +8,7 @@
     import Foundation
   #endif
 
-  /// Says what is wrong with a server for locks.
+  /// Reports problems of a server that is used for locks.
   struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "doctor", abstract: "Say what is wrong with this server for locks.",
@@ -28,7 +28,7 @@
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
         let locker = try await connection.connect()
-        // Nobody's lock, for it will be deleted.
+        // A random key that no client locks, for it will be deleted.
         let key = prefix + String(UInt64.random(in: .min ... .max), radix: 36)
         let findings = try await examine(locker, key: key)
         for finding in findings {
@@ -54,10 +54,10 @@
       findings += try await endless(locker)
       findings += try await fencing(locker)
       let permissions = Permissions(key: key, prefix: prefix, ownPrefix: locker.keyPrefix)
-      // On a replica, or out of memory, that says it all.
+      // On a replica, or out of memory, the result says it all.
       let answers = try await locker.ask(permissions.trials.map(\.words))
       findings += permissions.findings(answers, isTold: await locker.canBeTold())
-      // Where a command is missing, the trial's key could stay.
+      // If a command is missing, the trial's key could stay.
       let isHopeless = findings.contains {
         $0.level == .problem && ["disabled", "permissions"].contains($0.subject)
       }
@@ -89,7 +89,7 @@
       ]
     }
 
-    /// Whether the server's clock, which tells since when a lock is held, agrees with this host's.
+    /// Whether the server's clock, which tells since when a lock is held, agrees with this host's clock.
     private func clock(_ locker: Locker) async throws -> [Finding] {
       let before = Date.now
       guard let time = try await locker.serverTime() else { return [] }
@@ -105,7 +105,7 @@
       ]
     }
 
-    /// Keys below the prefix that never expire: their holders may be gone for good.
+    /// Finds keys below the prefix that never expire: their holders may be gone for good.
     private func endless(_ locker: Locker) async throws -> [Finding] {
       var endless: [String] = []
       let walk = KeyWalk(pattern: KeyWalk.pattern(forPrefix: prefix), locker: locker)
@@ -114,7 +114,7 @@
           endless += keys.filter { $0.milliseconds == -1 }.map(\.shown)
         }
       } catch let error as LockError where error.code == .refused {
-        // A user who may not list keys can lock them all the same.
+        // A user that may not list keys can still lock them all.
         return []
       }
       guard !endless.isEmpty else { return [] }
@@ -137,7 +137,7 @@
       return Self.finding(on: times)
     }
 
-    /// What round trips of these durations say.
+    /// The finding about round trips of these durations.
     static func finding(on times: [Duration]) -> Finding {
       let times = times.sorted()
       let (median, longest) = (times[times.count / 2], times[times.count - 1])

@@ -1,16 +1,16 @@
 #if CommandLineTool
-  /// Something that the doctor has found out.
+  /// A result of the doctor's checks.
   struct Finding: Encodable, Sendable, Equatable {
     enum Level: String, Encodable, Sendable {
       case fine
-      /// Locks work, and something may cost them.
+      /// Locks work, but they are at risk.
       case warning
       /// Locks do not work.
       case problem
     }
 
     let level: Level
-    /// What was looked at, in one word.
+    /// The subject of the check, in one word.
     let subject: String
     let text: String
 
@@ -20,7 +20,7 @@
       self.text = text
     }
 
-    /// The finding for people.
+    /// The finding in one line, for people.
     var line: String {
       let mark =
         switch level {

@@ -1,7 +1,7 @@
 #if CommandLineTool
   import AsyncRedisLock
 
-  /// What a user needs to be allowed, and what the server says about it.
+  /// The permissions that a user needs, and the server's answers about them.
   struct Permissions: Sendable {
     /// The rules for taking locks.
     static let basic =
@@ -12,19 +12,19 @@
 
     private let prefix: String
     private let key: String
-    /// What the library's own keys begin with.
+    /// The prefix of the library's own keys.
     private let ownPrefix: String
-    /// A key of the library's own, for one type of value: without `DEL` the key of another would stay.
+    /// A key of the library's own, for one type of value: if `DEL` is missing, a key of another type would stay.
     private func helper(_ kind: String) -> String { "\(ownPrefix)doctor:\(key):\(kind)" }
 
-    /// Asks with a key that nobody uses and that begins with a prefix.
+    /// Checks with an unused key that begins with a prefix.
     init(key: String, prefix: String, ownPrefix: String) {
       self.key = key
       self.prefix = prefix
       self.ownPrefix = ownPrefix
     }
 
-    /// The commands to try, in order, and whether locks can do without.
+    /// The commands to try, in order, and whether locks can do without them.
     var trials: [(words: [String], isOptional: Bool)] {
       let (counter, queue, entries) = (helper("counter"), helper("queue"), helper("entries"))
       let basic = [
@@ -47,7 +47,7 @@
       return basic.map { ($0, false) } + queueing.map { ($0, true) }
     }
 
-    /// What follows from the answers to the trials, and from whether the server tells of free locks.
+    /// The findings from the answers to the trials, and from whether the server notifies of free locks.
     func findings(_ replies: [Reply], isTold: Bool) -> [Finding] {
       var (refusedBasic, refusedQueueing, errors): ([String], [String], [String]) = ([], [], [])
       var unknown: [String] = []
@@ -56,7 +56,7 @@
         if error.message.contains("unknown command") {
           if !unknown.contains(trial.words[0]) { unknown.append(trial.words[0]) }
         } else if error.word == "NOSCRIPT" {
-          // What EVAL was refused for, or is not known, is said already.
+          // If EVAL is refused or unknown, that is reported already.
           continue
         } else if error.word != "NOPERM" {
           errors.append(error.message)
@@ -101,7 +101,7 @@
       "ACL SETUSER <user> ~\(prefix)* ~\(ownPrefix)* \(Self.basic) \(Self.queueing) &\(ownPrefix)*"
     }
 
-    /// What cannot be done without commands.
+    /// The loss of function without some commands.
     private static func loss(of commands: [String]) -> String {
       let uses: [(what: String, commands: Set<String>)] = [
         ("no lock can be taken", ["SET", "GET", "GETRANGE", "INCR", "INCRBY", "EVAL", "TIME"]),

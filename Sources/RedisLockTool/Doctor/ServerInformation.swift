@@ -1,11 +1,11 @@
 #if CommandLineTool
   import AsyncRedisLock
 
-  /// What a server says of itself, and what follows for locks.
+  /// A server's information about itself, and its meaning for locks.
   struct ServerInformation: Sendable {
     private var fields: [String: String] = [:]
 
-    /// Reads what `INFO` answers.
+    /// Reads the answer to `INFO`.
     init(_ text: String) {
       for line in text.split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {
         guard let colon = line.firstIndex(of: ":") else { continue }
@@ -15,7 +15,7 @@
       }
     }
 
-    /// All that can be said; `saves` tells whether the server takes snapshots, if that is known.
+    /// All findings; `saves` tells whether the server takes snapshots, if that is known.
     func findings(saves: Bool?) -> [Finding] {
       [version, role, eviction, persistence(saves: saves), cluster].compactMap(\.self)
     }

@@ -1,12 +1,12 @@
 #if CommandLineTool
   import AsyncRedisLock
 
-  /// A walk through the keys of a server with SCAN, which does not hold the server up.
+  /// A walk through the keys of a server with SCAN, which does not block the server.
   struct KeyWalk {
     let pattern: String
     let locker: Locker
 
-    /// The pattern of all that begins with a prefix.
+    /// The pattern for all keys with a prefix.
     static func pattern(forPrefix prefix: String) -> String {
       prefix.reduce(into: "") { pattern, character in
         if "*?[]^-\\".contains(character) { pattern.append("\\") }
@@ -16,7 +16,7 @@
 
     /// Hands over the strings page by page, each once.
     ///
-    /// - Throws: ``LockError``, and what the body throws.
+    /// - Throws: ``LockError``, and any error that the body throws.
     func run(_ body: ([ListedKey]) async throws -> Void) async throws {
       // SCAN may name a key twice. By bytes: equal strings can be different keys.
       var seen: Set<[UInt8]> = []

@@ -37,7 +37,8 @@
         "Look again every second, until interrupted: who holds what, who waits, and for how long.")
     var watch = false
 
-    /// Whether the caller has named some keys: among all of a server, strings that never expire are seldom locks.
+    /// Whether the user has named some keys: among all keys of a server, strings that never expire are seldom
+    /// locks.
     private var isNarrowed: Bool { pattern != "*" }
 
     func run() async throws {
@@ -68,18 +69,18 @@
       }
     }
 
-    /// The report with all that the server says of the key; nil when it is free by now.
+    /// The report with all that the server knows about the key; nil if it has become free.
     private func detailed(_ report: LockReport, at locker: Locker) async throws -> LockReport? {
       do {
         guard let status = try await locker.inspect(report.key) else { return nil }
         return try await LockReport(status, at: locker)
       } catch let error as LockError where error.code == .invalidKey {
-        // No lock of this library, which would not take such a key.
+        // Not a lock of this library, which would not take such a key.
         return report
       }
     }
 
-    /// Walks through the server, and hands over what it finds page by page.
+    /// Walks through the server, and hands over its findings page by page.
     private func look(
       at locker: Locker, _ body: ([LockReport]) async throws -> Void
     ) async throws {
@@ -88,7 +89,7 @@
       }
     }
 
-    /// What there is to say of the keys that are locks.
+    /// Reports on those keys that are locks.
     private func reports(on keys: [ListedKey], _ locker: Locker) async throws -> [LockReport] {
       let locks = keys.filter { key in
         LockHolder(value: key.value).host != nil

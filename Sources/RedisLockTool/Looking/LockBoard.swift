@@ -7,7 +7,7 @@
 
   /// The locks of a server as a table of 80 columns.
   struct LockBoard {
-    /// When each waiter was first seen, by its token: the server does not tell since when it waits.
+    /// When each waiter was first seen, by its token: the server does not tell how long it has waited.
     private var firstSeen: [String: Date] = [:]
 
     private static let widths = [24, 22, 9, 9, 3, 8]
@@ -48,7 +48,7 @@
   }
 
   extension Duration {
-    /// In two units at the most, such as `3m 7s`.
+    /// The duration in at most two units, such as `3m 7s`.
     fileprivate var short: String {
       let seconds = max(components.seconds, 0)
       switch seconds {

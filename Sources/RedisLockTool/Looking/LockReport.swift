@@ -7,11 +7,11 @@
     import Foundation
   #endif
 
-  /// What there is to say of a key.
+  /// The report on a key.
   ///
   /// All times are the server's.
   struct LockReport: Encodable, Sendable {
-    /// Who holds a lock, or waits for it.
+    /// The holder of a lock, or a waiter for it.
     struct Party: Encodable, Sendable {
       let value: String
       let host: String?
@@ -24,8 +24,8 @@
         host = holder.host
         processID = holder.processID
         label = holder.label
-        // What a foreign client has stored may be anything.
-        // Whoever may ask the server may see the value of a client that does not say more.
+        // A foreign client may have stored anything. Any user that may ask the server may also see the value of
+        // such a client.
         description = holder.host == nil ? holder.value.abbreviatedForMessage : holder.description
       }
     }
@@ -34,18 +34,18 @@
     enum State: String, Encodable, Sendable {
       case free
       case held
-      /// For a waiter that gets its lock with the last of several keys.
+      /// Reserved for a waiter that gets its lock with the last of several keys.
       case reserved
-      /// Released, and kept from others by `--min-hold`.
+      /// Released, and kept from other clients by `--min-hold`.
       case kept
     }
 
-    /// A run under the lock that has ended, or of which nobody could say how it ended.
+    /// A run under the lock that has ended; its end may be unknown.
     struct Run: Encodable, Sendable {
       let holder: Party
       let from: Date
       let until: Date?
-      /// One word.
+      /// How it ended, in one word; nil if that is unknown.
       let ended: String?
       let exitStatus: Int32?
       let fencingToken: UInt64?
@@ -70,18 +70,18 @@
 
     let key: String
     let state: State
-    /// Nil when the key is free.
+    /// Nil if the key is free.
     var holder: Party?
     var since: Date?
-    /// In seconds; nil when the key never expires.
+    /// In seconds; nil if the key never expires.
     var remaining: Double?
     var fencingToken: UInt64?
     var waiterCount: Int?
-    /// The first of those who wait, in order.
+    /// The first waiters, in order.
     var waiters: [Party]?
     /// The run before, once the key is free.
     var lastRun: Run?
-    /// For how long it has been held.
+    /// How long it has been held.
     private(set) var held: Duration?
 
     private enum CodingKeys: CodingKey {
@@ -130,7 +130,7 @@
       lastRun = record.map(Run.init)
     }
 
-    /// Who has the key, since when, in one line without its end.
+    /// The holder of the key, and since when, in one line without its end.
     var summary: String {
       let name = key.safeToShow
       guard let holder else { return "\(name): free" }
@@ -146,7 +146,7 @@
       return text
     }
 
-    /// The report for people, without a line's end.
+    /// The report for people, without a final line end.
     var text: String {
       var lines = [summary]
       if holder != nil {
@@ -169,19 +169,19 @@
   extension Date {
     init(milliseconds: Int64) { self.init(timeIntervalSince1970: Double(milliseconds) / 1000) }
 
-    /// As people and programs read it.
+    /// The time in the format of the reports.
     var short: String { formatted(.iso8601) }
   }
 
   extension Duration {
-    /// To the second, as far as that leaves anything.
+    /// Rounded to the second, unless that leaves nothing.
     var rounded: Duration {
       self < .seconds(1) ? self : .seconds((self / .seconds(1)).rounded())
     }
   }
 
   extension JSONEncoder {
-    /// How all of the tool's JSON looks.
+    /// The format of all the tool's JSON.
     static var forTool: JSONEncoder {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

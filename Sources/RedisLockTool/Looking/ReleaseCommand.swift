@@ -38,7 +38,7 @@
           return 0
         }
         if force {
-          // Somebody else may have it by now.
+          // Another client may have it by now.
           let former = try await locker.forceRelease(key) ?? holder
           Output.say("\(key.safeToShow) was held by \(former)")
           return 0

@@ -8,7 +8,7 @@
     import Foundation
   #endif
 
-  /// Says who holds keys, and who waits for them.
+  /// Shows the holders of keys, and their waiters.
   struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "status", abstract: "Say who holds a lock, since when, and who waits for it.",
@@ -38,7 +38,7 @@
       }
     }
 
-    /// What there is to show, and whether all keys are taken.
+    /// Returns the text to show, and whether all keys are taken.
     private func look(at locker: Locker) async throws -> (picture: String, isHeld: Bool) {
       var reports: [LockReport] = []
       for key in keys { reports.append(try await LockReport(about: key, at: locker)) }

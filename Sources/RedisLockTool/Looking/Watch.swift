@@ -15,10 +15,10 @@
 
   /// Looks again every second, until interrupted, and through outages of the server.
   enum Watch {
-    /// Shows what a look makes of the server; on a terminal each picture takes the place of the last one.
+    /// Shows the result of each look; on a terminal, each picture replaces the last one.
     static func run(isJSON: Bool, _ look: () async throws -> String) async throws -> Never {
       let redraws = !isJSON && isatty(STDOUT_FILENO) == 1
-      // From the upper left corner; what is left of the last picture is cleared.
+      // From the upper left corner; the rest of the last picture is cleared.
       let start = redraws ? "\u{1B}[H\u{1B}[J" : ""
       var outage: Date?
       while true {
@@ -27,7 +27,7 @@
           outage = nil
           if !picture.isEmpty || redraws { Output.say(start + picture) }
         } catch let error as LockError where error.isRetryable {
-          // Of an outage a log gets one line.
+          // A log gets one line about an outage.
           if outage == nil || redraws {
             let since = outage ?? .now
             outage = since

@@ -36,9 +36,9 @@
       }
     }
 
-    /// The URL as given, in a file or not, or by the environment, or that of a server on this host.
+    /// The given URL, from an option, a file or the environment; else the URL of a server on this host.
     ///
-    /// - Throws: ``ToolFailure`` when a file cannot be read.
+    /// - Throws: ``ToolFailure`` if a file cannot be read.
     func effectiveURL() throws(ToolFailure) -> String {
       if let url { return url }
       if let urlFile { return try Self.read(urlFile) }
@@ -51,15 +51,15 @@
       return "redis://127.0.0.1:6379/0"
     }
 
-    /// Reads a file with a URL, which an editor ends with a line end.
+    /// Reads a file with a URL; editors add a line end.
     private static func read(_ path: String) throws(ToolFailure) -> String {
-      // Not with Foundation, which reads no pipe.
+      // Not with Foundation, which cannot read a pipe.
       guard let file = unsafe fopen(path, "r") else {
         let why = unsafe String(cString: strerror(errno))
         throw ToolFailure(.usage, "cannot read the URL from \(path.safeToShow): \(why)")
       }
       defer { unsafe fclose(file) }
-      // More than any URL has.
+      // Longer than any URL.
       var bytes = [UInt8](repeating: 0, count: 65_536)
       let count = unsafe fread(&bytes, 1, bytes.count, file)
       guard unsafe ferror(file) == 0, var text = String(validating: bytes[..<count], as: UTF8.self)
@@ -74,7 +74,7 @@
       return text
     }
 
-    /// Connects, and tries again until a deadline as long as that may help.
+    /// Connects, and tries again until a deadline, as long as that may help.
     ///
     /// - Throws: ``ToolFailure``.
     func connect(until deadline: ContinuousClock.Instant?, console: Console) async throws -> Locker

@@ -2,7 +2,7 @@
   import ArgumentParser
   import AsyncRedisLock
 
-  /// A duration as in a URL: `500ms`, `30s`, `5m`, `2h`, `7d`; a bare number is in seconds, as for flock(1).
+  /// A duration as in a URL: `500ms`, `30s`, `5m`, `2h`, `7d`; a plain number is in seconds, as for flock(1).
   struct DurationArgument: ExpressibleByArgument {
     let duration: Duration
 

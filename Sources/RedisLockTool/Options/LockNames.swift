@@ -4,7 +4,7 @@
 
   /// The names of the locks on the server, for the completion of a command line.
   enum LockNames {
-    /// Completes what a shell asks for; nothing when the server does not answer soon.
+    /// Completes a shell's request; offers nothing if the server does not answer soon.
     static let completion = CompletionKind.custom { words, index, prefix in
       var (head, rest) = ("", prefix)
       if CompletionShell.requesting == .bash {
@@ -14,19 +14,19 @@
       let names = await names(
         with: head + rest, options: words.prefix(max(index, 0)).dropFirst().map { $0 })
       return names.map { name in
-        // zsh takes what follows a colon for a description.
+        // zsh takes the text behind a colon for a description.
         CompletionShell.requesting == .zsh
           ? name.replacing(":", with: "\\:") : String(name.dropFirst(head.count))
       }
     }
 
-    /// How long a person at a prompt is kept waiting.
+    /// How long a user at a prompt has to wait at most.
     private static let patience = Duration.seconds(1)
-    /// More than a person reads.
+    /// More than a user reads.
     private static let most = 200
 
-    /// What comes before a word at an index and belongs to it: bash ends a word at a colon, and takes colons for a word
-    /// of their own.
+    /// The part before a word at an index that belongs to it: bash ends a word at a colon, and takes colons for
+    /// separate words.
     static func head(of words: [String], at index: Int) -> String {
       guard words.indices.contains(index) else { return "" }
       var position = words[index].isColons ? index : index - 1
@@ -42,8 +42,9 @@
       return head
     }
 
-    /// Whether a shell and this program take a name for what it is: a shell may expand others and run what they ask
-    /// for, and one that looks like an option would be one.
+    /// Whether a shell and this program take a name literally.
+    ///
+    /// A shell may expand other names and run commands in them, and a name that looks like an option would be one.
     static func isPlain(_ name: String) -> Bool {
       !name.hasPrefix("-")
         && name.unicodeScalars.allSatisfy { scalar in
@@ -74,7 +75,7 @@
       return (try? await search.value) ?? []
     }
 
-    /// Where the server is, as far as it can be told from an unfinished command line.
+    /// The server's place, as far as an unfinished command line tells it.
     private static func connection(for words: [String]) -> ConnectionOptions? {
       var options: [String] = []
       for (number, word) in words.enumerated() {

@@ -1,7 +1,7 @@
 #if CommandLineTool
   import ArgumentParser
 
-  /// How much is said, and how.
+  /// How many messages to print, and how.
   struct MessageOptions: ParsableArguments {
     @Flag(name: [.short, .long], help: "Say nothing but errors.")
     var quiet = false

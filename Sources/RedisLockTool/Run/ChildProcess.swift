@@ -10,10 +10,10 @@
 
   /// The command that runs under the lock, in a process group of its own.
   ///
-  /// It is started and waited for on one thread: on Linux the kernel kills it when that thread ends, as it does
-  /// when this process is killed.
+  /// It is started and waited for on one thread: on Linux the kernel kills it if that thread ends, as it does if
+  /// this process is killed.
   struct ChildProcess: Sendable {
-    /// What becomes of it.
+    /// An event in the life of the command.
     enum Event: Sendable {
       case started(pid_t)
       /// It could not be started, for this `errno`.
@@ -21,17 +21,19 @@
       case stopped(by: Int32)
       case exited(Int32)
       case killed(signal: Int32)
-      /// Something has ended the guardian; another has taken its place, or none could.
+      /// The guardian was ended from outside; another has taken its place, or none could.
       case guardianEnded(isReplaced: Bool)
     }
 
     let command: CommandLineWords
-    /// What is added to the environment, or replaced in it: `NAME=value`, or `NAME` to leave one out.
+    /// Variables to add to the environment, or to replace: `NAME=value`, or `NAME` to leave one out.
     let additions: [String]
-    /// The terminal whose foreground it gets at once, if any.
+    /// The terminal whose foreground the command gets at once, if any.
     let terminal: Int32?
 
-    /// Starts it; `receive` is called on its thread, and while that is busy with an end, its id is still its own.
+    /// Starts the command.
+    ///
+    /// `receive` is called on its thread; while it handles the end, the command's id is not reused.
     func start(_ receive: @escaping @Sendable (Event) -> Void) {
       // The block keeps its thread until it returns.
       DispatchQueue(label: "redis-lock.command", qos: .userInteractive).async {
@@ -59,7 +61,7 @@
       }
     }
 
-    /// Whether the system can start a command with so many words and so large an environment; else why not, as `errno`.
+    /// Checks whether the system accepts so many words and so large an environment; returns the `errno` if not.
     func check() -> Int32? {
       unsafe withOrder { order in unsafe child_process_fits(&order) != 0 ? nil : errno }
     }
@@ -77,7 +79,7 @@
     }
   }
 
-  /// Calls a body with strings as C wants them, the last of them NULL.
+  /// Calls a body with strings in C's form, the last of them NULL.
   func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
   ) -> Result {

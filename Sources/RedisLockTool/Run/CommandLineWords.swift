@@ -7,13 +7,13 @@
     import Glibc
   #endif
 
-  /// The words of a command, byte for byte as this process was given them.
+  /// The words of a command, byte for byte as this process received them.
   enum CommandLineWords: Sendable {
-    /// What stands behind the first `--`.
+    /// The words behind the first `--`.
     case behindTerminator
     case shell(String)
 
-    /// The words of this process, without its name, and without the command of `run`; nil when one is not UTF-8.
+    /// The words of this process, without its name, and without the command of `run`; nil if one is not UTF-8.
     static let own: [String]? = {
       var words: [String] = []
       for index in unsafe pointers.indices.prefix(terminator).dropFirst() {
@@ -26,7 +26,7 @@
     /// Whether there is a command behind `--`.
     static var hasCommand: Bool { unsafe pointers.count > terminator + 1 }
 
-    /// The first word of the command, for messages; what is not UTF-8 is replaced.
+    /// The first word of the command, for messages; bytes that are not UTF-8 are replaced.
     var name: String {
       switch self {
       case .shell: "/bin/sh"
@@ -36,7 +36,7 @@
       }
     }
 
-    /// Calls a body with the words as C wants them, the last of them NULL.
+    /// Calls a body with the words in C's form, the last of them NULL.
     func withCStrings<Result>(
       _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
     ) -> Result {
@@ -57,7 +57,7 @@
       }
     }
 
-    // Unsafe, since the compiler does not know that the process's own words last as long as it, and never change.
+    // Unsafe, since the compiler does not know that the process's own words live as long as it, and never change.
     private nonisolated(unsafe) static let pointers: [UnsafeMutablePointer<CChar>] = {
       guard let own = unsafe child_process_own_arguments() else { return unsafe [] }
       var words: [UnsafeMutablePointer<CChar>] = unsafe []
@@ -68,7 +68,7 @@
       return unsafe words
     }()
 
-    /// The index of the first `--` of `run`, or the count of words: the parser has no second list of words.
+    /// The index of the first `--` of `run`, or the count of words: the parser supports no second list of words.
     private static let terminator: Int = {
       guard unsafe pointers.count > 1, unsafe strcmp(pointers[1], "run") == 0 else {
         return unsafe pointers.count

@@ -1,12 +1,12 @@
 #if CommandLineTool
   /// When to end a command whose lock is being lost.
   ///
-  /// A pure state machine: the time is an argument, and what is to be done is returned.
+  /// A pure state machine: the time is an argument, and the next action is returned.
   struct LossPlan: Sendable {
     enum Action: Equatable, Sendable {
-      /// Look again after this.
+      /// Check again after this time.
       case wait(Duration)
-      /// Ask the command to end, and look again after this.
+      /// Ask the command to end, and check again after this time.
       case terminate(Duration)
       /// End the command.
       case kill
@@ -14,9 +14,9 @@
 
     /// How long before the end of its validity the lock is given up.
     let margin: Duration
-    /// How long before it the command is killed.
+    /// How long before the end of its validity the command is killed.
     let reserve: Duration
-    /// When the command was asked to end, and when it has had its time.
+    /// When the command was asked to end, and when its time is over.
     private var termination: (askedAt: ContinuousClock.Instant, killAt: ContinuousClock.Instant)?
 
     /// The lock may have been extended meanwhile, or the process may have slept.
@@ -29,20 +29,22 @@
       reserve = min(.milliseconds(100), margin / 4)
     }
 
-    /// How long a command can be given: at least half of what an extension that is late leaves is for further
-    /// attempts.
+    /// The longest possible grace.
+    ///
+    /// If an extension is late, at least half of the remaining time is for further attempts.
     static func longestGrace(ttl: Duration, extend: Duration) -> Duration {
       (ttl - extend) / 2
     }
 
-    /// What to do with this much validity left; `isGone` tells that the server says the lock is another's.
+    /// Decides what to do with this much validity left; `isGone` tells that, by the server, another holder has the
+    /// lock.
     ///
-    /// A command is always asked to end before it is killed, also when there is hardly time.
+    /// A command is always asked to end before it is killed, even if there is hardly any time.
     mutating func next(
       remaining: Duration, isGone: Bool, at now: ContinuousClock.Instant
     ) -> Action {
       if let (askedAt, planned) = termination {
-        // The lock may have been extended after all; the command has been told otherwise.
+        // The lock may have been extended after all, but the command has been told otherwise.
         let isUrgent = isGone || remaining <= reserve
         let killAt = isUrgent ? min(planned, askedAt + Self.shortestGrace) : planned
         guard now < killAt else { return .kill }
@@ -59,7 +61,7 @@
       return .terminate(min(grace, left, Self.longestWait))
     }
 
-    /// What a command has between the two signals when the lock may be another's already.
+    /// The time between the two signals if another holder may have the lock already.
     static let shortestGrace = Duration.milliseconds(100)
   }
 #endif

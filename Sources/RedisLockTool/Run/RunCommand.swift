@@ -83,7 +83,7 @@
     @Argument(help: "What to lock; all of them, or none.", completion: LockNames.completion)
     var keys: [String]
 
-    /// The command; what stands behind `--` is none of the parser's.
+    /// The command; the parser does not see the words behind `--`.
     private var command: CommandLineWords { shellCommand.map { .shell($0) } ?? .behindTerminator }
 
     func validate() throws {
@@ -118,7 +118,7 @@
 
     private var waits: Bool { !noWait && wait?.duration != .zero }
 
-    /// However long the ttl: a lock that another has taken away is noticed within seconds.
+    /// Short even if the ttl is long: a lock that another client has taken away is noticed within seconds.
     private var interval: Duration { min(extend?.duration ?? ttl.duration / 3, .seconds(3)) }
 
     private var options: LockOptions {

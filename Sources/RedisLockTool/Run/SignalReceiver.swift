@@ -12,12 +12,12 @@
 
   /// Receives the signals that `redis-lock` passes on.
   final class SignalReceiver: Sendable {
-    /// What is passed on to a command that runs; of real-time signals the number alone.
+    /// The signals that are passed on to a running command; for real-time signals, only their numbers.
     static let forwarded =
       ending.sorted() + [SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGURG]
-    /// What the system sends to the whole job when a process of it asks for a terminal that another group has.
+    /// The signals for the whole job if one of its processes asks for a terminal that another group has.
     static let terminal = [SIGTTIN, SIGTTOU]
-    /// What ends the wait for the lock.
+    /// The signals that end the wait for the lock.
     static let ending: Set<Int32> = {
       let ending: Set = [
         SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ,
@@ -32,7 +32,7 @@
       #endif
     }()
 
-    /// What this process has received, of all that is passed on.
+    /// The signals that this process has received, among those that are passed on.
     private static let received = Locked<Set<Int32>>([])
 
     /// Whether this process has received a signal itself.
@@ -41,11 +41,11 @@
     /// How many stops of this job are under way, or were a moment ago.
     private static let stops = Locked(0)
 
-    /// Stops this process and the others of its job as Ctrl-Z does, and returns when somebody has let them go on.
+    /// Stops this process and the others of its job as Ctrl-Z does, and returns when they are continued.
     static func stopJob() {
       stops.withLock { $0 += 1 }
       child_process_stop_job()
-      // What is sent to the job may reach this process as well, and would stop the command again.
+      // A signal to the job may reach this process as well, and would stop the command again.
       DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { @Sendable in
         stops.withLock { $0 -= 1 }
       }
@@ -53,16 +53,17 @@
 
     private let hasContinued = DispatchSemaphore(value: 0)
 
-    /// What the thread of the signals calls, which knows of no object.
+    /// The handler that the thread of the signals calls; that thread knows no objects.
     private static let handler = Locked<(@Sendable (Int32) -> Void)?>(nil)
 
     /// Calls `receive` for each signal, on a thread of its own.
     ///
-    /// From its return on, no signal can be missed; before, each does to this process what it does to any.
+    /// Once it has returned, no signal can be missed; before, each signal has its usual effect on this process.
     ///
-    /// - Throws: ``ToolFailure`` when the system lacks a thread.
+    /// - Throws: ``ToolFailure`` if the system lacks a thread.
     init(_ receive: @escaping @Sendable (Int32) -> Void) throws(ToolFailure) {
-      // Whatever the parent has set: a closed output must not end this process, and the end of the command is waited for.
+      // Whatever the parent has set: a closed output must not end this process, and it waits for the command's
+      // end.
       _ = signal(SIGPIPE, SIG_IGN)
       _ = signal(SIGCHLD, SIG_DFL)
       Self.handler.withLock { [hasContinued] handler in
@@ -87,7 +88,7 @@
       }
     }
 
-    /// Stops this process and the others of its job, and returns when somebody has let them go on.
+    /// Stops this process and the others of its job, and returns when they are continued.
     func stop() {
       while hasContinued.wait(timeout: .now()) == .success {}
       Self.stopJob()

@@ -8,7 +8,7 @@
     import Foundation
   #endif
 
-  /// How the lock is taken and given back, and what is said of that.
+  /// Takes the lock and gives it back, and reports on that.
   extension Supervisor {
     func waitForLock(
       on connection: ConnectionOptions
@@ -40,7 +40,7 @@
           throw ToolFailure(
             .notAcquired, situation?.text ?? "somebody else holds \(order.list)")
         } catch {
-          // What was asked for and is not wanted any more has to be given back before this process ends.
+          // An abandoned request has to be given back before this process ends.
           await locker.close()
           throw error
         }
@@ -62,19 +62,20 @@
       return (locker, lock)
     }
 
-    /// Sees that this is no run within a run under the same lock, which would wait for itself.
+    /// Makes sure that this is not a run within a run under the same lock, which would wait for itself.
     func refuseNesting(at locker: Locker) async throws {
       guard let token = ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"] else { return }
-      // The variable may be that of a run that has ended.
+      // The variable may belong to a run that has ended.
       for key in order.keys where try await locker.inspect(key)?.holder.value == token {
         throw ToolFailure(
           .usage, "\(key.safeToShow) is held by the run around this one, which waits for it")
       }
     }
 
-    /// Sees that the server can do what locks need, as long as the command has not been started.
+    /// Makes sure that the server supports what locks need, as long as the command has not been started.
     ///
-    /// What it cannot do just now the lock waits for, on a server that may be another by then.
+    /// If the server is unable to do something just now, the lock waits for that; the server may be another one by
+    /// then.
     func checkCommands(at locker: Locker) async throws {
       var failure: (text: String, isTransient: Bool)?
       do {
@@ -110,13 +111,13 @@
       return "the lock was lost: the server could not be asked to extend it in time\(why)"
     }
 
-    /// What became of the command: a lock that was not held to the end is never a success.
+    /// Judges the command's end: a lock that was not held to the end is never a success.
     func judge(
       _ result: Result<Int32, ToolFailure>, wasHeld: Bool, _ lock: Lock, _ outcome: ReleaseOutcome?
     ) -> Result<Int32, ToolFailure> {
       guard case .success = result else { return result }
       if let loss = state.withLock({ $0.loss }) { return .failure(ToolFailure(.lost, loss)) }
-      // The command has ended by itself, but some of its work may have been done without the lock.
+      // The command has ended by itself, but may have done some of its work without the lock.
       if !wasHeld {
         return .failure(ToolFailure(.lost, describeLoss(of: lock)))
       }
@@ -126,7 +127,7 @@
       return result
     }
 
-    /// Leaves a record of the run on the server, or says in it how the run has ended.
+    /// Leaves a record of the run on the server, or notes in it how the run has ended.
     func record(
       _ lock: Lock, at locker: Locker, since start: ContinuousClock.Instant,
       _ ending: Result<Int32, ToolFailure>? = nil
@@ -143,7 +144,7 @@
         lock, held: start.duration(to: .now), keptFor: order.recordFor, end: end)
     }
 
-    /// What all messages about the run say to programs, and what one says besides.
+    /// The fields of all messages about the run, with those of one message.
     func fields(_ more: [String: Console.Field?] = [:]) -> Console.Fields {
       var fields: Console.Fields = ["key": .text(order.list)]
       for case (let name, let field?) in more { fields[name] = field }

@@ -17,9 +17,9 @@
     import Glibc
   #endif
 
-  /// Waits for a lock, runs a command under it, and sees to it that the command never outlives the lock.
+  /// Waits for a lock, runs a command under it, and makes sure that the command never outlives the lock.
   final class Supervisor: Sendable {
-    /// What is to be done.
+    /// The work to do.
     struct Order: Sendable {
       var keys: [String]
       var command: CommandLineWords
@@ -34,11 +34,11 @@
     }
 
     struct State {
-      /// What ends the wait for the lock; nil while it has not begun.
+      /// Ends the wait for the lock; nil while it has not begun.
       var cancelWait: (@Sendable () -> Void)?
       /// Whether the wait for the lock has ended.
       var hasWaited = false
-      /// The signal that ended the wait, or is to be passed on as soon as the command runs.
+      /// The signals that ended the wait, or that are passed on as soon as the command runs.
       var signals: [Int32] = []
       var child: pid_t?
       var plan: LossPlan?
@@ -47,13 +47,13 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
-      /// What could not be ended, and was told.
+      /// Processes that could not be ended, and have been reported.
       var missed: Set<pid_t> = []
-      /// Whether nothing guards the command any more.
+      /// Whether the command has no guardian any more.
       var isUnguarded = false
       /// Whether the command gets the terminal whenever this job has it.
       var getsTerminal = false
-      /// Whether this process is stopped with the command, or about to go on with it.
+      /// Whether this process is stopped with the command, or about to continue with it.
       var isStopped = false
     }
 
@@ -72,9 +72,9 @@
       self.console = console
     }
 
-    /// Does it all; returns the status to exit with.
+    /// Does all the work; returns the exit status.
     ///
-    /// - Throws: ``ToolFailure`` when the command was not run, or had to be ended.
+    /// - Throws: ``ToolFailure`` if the command was not run, or had to be ended.
     func run(on connection: ConnectionOptions) async throws -> Int32 {
       try prepare()
       let receiver = try SignalReceiver { [weak self] in self?.receive($0) }
@@ -88,7 +88,7 @@
         state.withLock { $0.endingSignal = signal }
         throw ToolFailure(signal: signal)
       }
-      // The wait may have been stopped for long.
+      // The process may have been stopped for long during the wait.
       guard lock.isHeld else {
         throw ToolFailure(.lost, describeLoss(of: lock))
       }
@@ -104,7 +104,7 @@
       if terminal?.takeBack() == true { child_process_continue_job() }
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
-      // A server that did not answer the release would only cost time.
+      // If the server did not answer the release, another request would only cost time.
       if outcome != nil {
         _ = await note.value
         try? await record(lock, at: locker, since: start, ending)
@@ -117,7 +117,9 @@
       return try ending.get()
     }
 
-    /// Sets up what ends the command in any case, and sees whether it can be started, before the lock is asked for.
+    /// Sets up the guardian, which ends the command in any case, and checks that the command can be started.
+    ///
+    /// This comes before the lock is requested.
     private func prepare() throws(ToolFailure) {
       if let error = child(for: nil).check() { throw failure(toStart: error) }
       guard child_process_guardian_start() == 0 else {
@@ -126,14 +128,14 @@
       }
     }
 
-    /// Tells the guardian how long the lock is valid as far as is known.
+    /// Tells the guardian how long the lock is valid, as far as is known.
     private func renewGuardian(for lock: Lock) {
       let left = lock.remaining / .nanoseconds(1)
       child_process_guardian_renew(Int64(left.rounded(.down)))
     }
 
     private func child(for lock: Lock?) -> ChildProcess {
-      // Without a lock yet, as long as they can be.
+      // Without a lock yet, the longest possible values.
       let token = lock?.token ?? String(repeating: "x", count: 256)
       let fence = lock.map { lock in lock.fencingToken.map(String.init) } ?? "9007199254740991"
       return ChildProcess(
@@ -155,7 +157,7 @@
       state.withLock { state in
         state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
       }
-      // The server may say that it is gone; the end of its validity is looked for anyway.
+      // The server may report that it is gone; the end of its validity is checked in any case.
       let watch = Task {
         try await lock.waitUntilLost()
         queue.async { self.look(after: lock) }
@@ -204,7 +206,7 @@
       console.say(.info, "started \(order.command.name)", fields(["pid": .number(Int64(id))]))
     }
 
-    /// Notes that the command has ended; what it has left behind must not go on without the lock.
+    /// Notes that the command has ended; processes that it has left behind must not go on without the lock.
     private func ended() {
       let missed: pid_t = state.withLock { state in
         defer { state.child = nil }
@@ -215,7 +217,7 @@
       tell(missed: missed)
     }
 
-    /// Says that a process cannot be ended, such as one of another user; once.
+    /// Reports that a process cannot be ended, such as another user's; once.
     private func tell(missed process: pid_t) {
       guard process > 0, state.withLock({ $0.missed.insert(process).inserted }) else { return }
       console.say(
@@ -223,7 +225,7 @@
         fields(["pid": .number(Int64(process))]))
     }
 
-    /// Does without the guardian no longer than it takes: when this process hung, nothing would end the command.
+    /// Keeps the time without a guardian short: if this process hung meanwhile, the command would not be ended.
     private func guardianEnded(isReplaced: Bool, _ lock: Lock) {
       if isReplaced {
         let text = "the process that guards the command was ended by another; it was started again"
@@ -238,13 +240,15 @@
       state.withLock { state in
         guard let child = state.child else { return }
         _ = child_process_signal(child, signal)
-        // A command that is stopped would not notice.
+        // A stopped command would not notice.
         if SignalReceiver.ending.contains(signal) { _ = child_process_signal(child, SIGCONT) }
       }
     }
 
-    /// Ends the command and all that it has started, because the lock is lost or is being lost; returns its number
-    /// when it is killed for the first time, and that of a process that cannot be ended.
+    /// Ends the command and all processes that it has started, because the lock is lost or is being lost.
+    ///
+    /// Returns the command's process id when it is killed for the first time, and the id of a process that cannot
+    /// be ended.
     @discardableResult
     private func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
       let loss = describeLoss(of: lock)
@@ -264,10 +268,10 @@
     private static let unguarded =
       "the lock was given up: the process that guards the command was ended, and no other can be started"
 
-    /// Stops with a command that was stopped, as a shell expects of a job, and goes on with it.
+    /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
-      // A shell tells nobody that a job which runs in the background has become that of the foreground.
+      // A shell does not tell a background job that it has moved to the foreground.
       if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
         state.withLock { $0.getsTerminal = true }
         return goOn()
@@ -276,14 +280,14 @@
       terminal.takeBack()
       receiver.stop()
       state.withLock { $0.isStopped = false }
-      // Maybe that was for hours.
+      // The stop may have lasted for hours.
       guard lock.isHeld else { return give(up: lock) }
       goOn()
     }
 
     // MARK: Signals and the loss
 
-    /// Goes on with the command, in the foreground if this job is there.
+    /// Continues the command, in the foreground if this job is there.
     private func goOn() {
       state.withLock { state in
         guard let child = state.child, !state.isStopped else { return }
@@ -292,9 +296,9 @@
       }
     }
 
-    /// Sees to it that another process of this job, such as a pager, gets the terminal that it has asked for.
+    /// Makes sure that another process of this job, such as a pager, gets the terminal that it has asked for.
     ///
-    /// It was stopped for that. The command has the terminal again when it asks for it.
+    /// The process was stopped for that. The command gets the terminal back when it asks for it.
     private func shareTerminal() {
       guard let terminal else { return }
       state.withLock { $0.getsTerminal = false }
@@ -320,7 +324,7 @@
       }
     }
 
-    /// Sees how long the lock lasts, and ends the command in time.
+    /// Checks how long the lock lasts, and ends the command in time.
     private func look(after lock: Lock) {
       let isGone = lock.lossReason?.isSaidByServer == true || state.withLock { $0.isUnguarded }
       if !isGone { renewGuardian(for: lock) }
@@ -332,7 +336,7 @@
       case nil: break
       case .wait(let duration): look(after: lock, in: duration)
       case .terminate(let duration):
-        // Acts first, and says so afterwards.
+        // Acts first, and reports afterwards.
         end(with: SIGTERM, because: lock)
         if isGone { child_process_guardian_renew(200_000_000) }
         look(after: lock, in: duration)
@@ -349,7 +353,7 @@
 
     private func give(up lock: Lock) {
       let ends = end(with: SIGKILL, because: lock)
-      // Until nothing is left that was started meanwhile.
+      // Until no process is left that was started meanwhile.
       look(after: lock, in: .milliseconds(50))
       guard let (killed, missed) = ends else { return }
       tell(missed: missed)

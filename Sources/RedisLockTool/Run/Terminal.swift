@@ -7,9 +7,9 @@
     import Glibc
   #endif
 
-  /// The controlling terminal, whose foreground `redis-lock` lends to its command while it has it.
+  /// The controlling terminal; while `redis-lock` has its foreground, it lends that to its command.
   ///
-  /// Not the standard input: ssh and sudo ask for passwords on the terminal whatever that is.
+  /// Not the standard input: ssh and sudo ask for passwords on the terminal, whatever the input is.
   struct Terminal: Sendable {
     private let descriptor: Int32
 
@@ -22,10 +22,12 @@
 
     var fileDescriptor: Int32 { descriptor }
 
-    /// Whether another process of this job may want the terminal, as a pager does in a pipeline, and a script that has
-    /// started this process in the background, without an input.
+    /// Whether another process of this job may want the terminal.
     ///
-    /// The command gets it only when it asks for it, then.
+    /// A pager in a pipeline may; so may a script that has started this process in the background, without an
+    /// input.
+    ///
+    /// If so, the command gets the terminal only when it asks for it.
     static let mayBeShared: Bool = {
       var output = stat()
       guard isatty(STDIN_FILENO) == 1, unsafe fstat(STDOUT_FILENO, &output) == 0 else {
@@ -41,7 +43,7 @@
     /// Whether this process is in the foreground, and has not lent it.
     var isOwn: Bool { tcgetpgrp(descriptor) == getpgrp() }
 
-    /// Lends the foreground again, if it is this job's: after `bg` it is not.
+    /// Lends the foreground again, if this job has it: after `bg` it does not.
     func lend() {
       if isOwn { child_process_lend_terminal(descriptor) }
     }

@@ -7,13 +7,13 @@
     import Foundation
   #endif
 
-  /// Says who holds what is waited for: at once and ever anew on a terminal, and rarely elsewhere.
+  /// Reports the holder during the wait: at once and continuously on a terminal, and rarely elsewhere.
   struct WaitReporter: Sendable {
     let keys: [String]
     let locker: Locker
     let console: Console
 
-    /// When a mail or a log gets a line, since the wait began; every hour after that.
+    /// When a mail or a log gets a line, counted from the start of the wait; every hour after that.
     private static let pauses: [Duration] = [.seconds(10), .seconds(50), .seconds(540)]
 
     /// Reports until the task is cancelled.
@@ -40,7 +40,7 @@
       }
     }
 
-    /// Who holds the first key that somebody holds; nil if all are free.
+    /// The holder of the first key that is held; nil if all are free.
     func situation() async throws -> (key: String, holder: String, text: String)? {
       for key in keys {
         guard let status = try await locker.inspect(key) else { continue }

@@ -1,6 +1,6 @@
 -- Takes all keys for a token, or none.
 -- KEYS: the lock's keys, then the fence counter if a number is to be drawn.
--- ARGV: token, ttl in ms, how many of KEYS are the lock's, how many fencing tokens to draw.
+-- ARGV: token, ttl in ms, number of lock keys in KEYS, number of fencing tokens to draw.
 -- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key that is held.
 -- Keys that hold the token already are prolonged: asking again must be safe.
 local token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3])

@@ -1,8 +1,7 @@
 -- Takes all keys over from the token that holds them, or none.
 -- KEYS: the lock's keys, then the fence counter if a number is to be drawn.
--- ARGV: the former token, the new one, ttl in ms, how many of KEYS are the lock's, how many fencing tokens to
--- draw.
--- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key that is another's.
+-- ARGV: the former token, the new one, ttl in ms, number of lock keys in KEYS, number of fencing tokens to draw.
+-- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key with another holder.
 -- Keys that hold the new token already are prolonged: asking again must be safe.
 local former, token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 for i = 1, count do
@@ -21,7 +20,7 @@ if KEYS[count + 1] then
   fence = string.format('%.0f', last - ARGV[5] + 1)
 end
 for i = 1, count do
-  -- Not for as long as its former holder had it: whoever adopts it gives it back by its own ttl.
+  -- Not for as long as its former holder had it: the new holder gives it back by its own ttl.
   local left = redis.call('GET', KEYS[i]) == token and redis.call('PTTL', KEYS[i]) or 0
   redis.call('SET', KEYS[i], token, 'PX', math.max(ttl, left))
 end

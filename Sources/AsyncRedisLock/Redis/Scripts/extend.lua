@@ -1,10 +1,12 @@
--- Prolongs the keys of some tokens to at least a ttl from now; never creates, and shortens only what it is told to.
+-- Prolongs the keys of some tokens to at least a ttl from now; never creates keys, and shortens only those it is
+-- told to.
 -- KEYS: the keys of the first lock, of the next, …; then the fence counter if numbers are to be drawn.
--- ARGV: for each lock its token, its ttl in ms and how many of KEYS are its own; then, for one lock only, how
--- many fencing tokens to draw. A ttl may be followed by a space and the longest that the lock ever asked for: keys that
--- last a minute longer, because the server's clock was set back, are cut to that.
--- Returns for each 1, or the PTTL of a key that lasts more than a minute longer than its ttl; or 0 if a key is gone, or
--- the value of one that is another's, and nothing of it is changed then. Then the first number as text, if any were drawn.
+-- ARGV: for each lock its token, its ttl in ms and the number of its keys in KEYS; then, for one lock only, the
+-- number of fencing tokens to draw. A ttl may be followed by a space and the longest ttl that the lock ever asked
+-- for. Keys that last a minute longer, because the server's clock was set back, are cut to that.
+-- Returns for each lock 1, or the PTTL of a key that lasts more than a minute longer than its ttl. If a key is
+-- gone, returns 0; if one has another holder, its value. Nothing of that lock is changed then. Then follows the
+-- first number as text, if any were drawn.
 local outcome, first = {}, 1
 for i = 1, #ARGV - 2, 3 do
   local token, ttl, last = ARGV[i], tonumber(ARGV[i + 1]), first + ARGV[i + 2] - 1

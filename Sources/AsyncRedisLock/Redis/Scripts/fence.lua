@@ -1,5 +1,5 @@
--- Raises the fence counter to the server's time in microseconds and to the largest number that the
--- caller has seen, so that a lost counter hands out no number twice; then draws a number.
+-- Raises the fence counter to the server's time in microseconds and to the largest number that the caller has seen;
+-- then draws a number. So a lost counter gives out no number twice.
 -- KEYS: the counter, then the keys of a lock. ARGV: largest number seen, the lock's token.
 -- Returns the number as text, or false if a key of the lock does not hold the token.
 for i = 2, #KEYS do

@@ -1,5 +1,4 @@
--- Takes a lock away from whoever holds it, and hands it on. A key of another type is no lock, and is left
--- alone.
+-- Takes a lock away from its holder, and hands it on. A key of another type is no lock, and is left alone.
 -- ARGV: prefix. Returns the holder's value, or false if the key was free.
 -- include queue.lua
 local holder = call('GET', KEYS[1])

@@ -1,7 +1,7 @@
 -- Lets keys of a token that was released too early last for a time from now, and no longer.
 -- KEYS: the keys. ARGV: token, how long they last in ms.
--- Returns {outcome, 0}. outcome: 1 if all were the token's; else -1 if one is another's, whose value is a third element
--- then, 0 if one is gone.
+-- Returns {outcome, 0}. outcome: 1 if all were the token's; else -1 if one has another holder, whose value is then
+-- a third element; else 0 if one is gone.
 local outcome, other = 1, nil
 for _, key in ipairs(KEYS) do
   local value = redis.pcall('GET', key)

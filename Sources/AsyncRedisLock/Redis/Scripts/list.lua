@@ -1,6 +1,6 @@
--- A page of the strings in a database, for people who look at the server.
--- ARGV: cursor, pattern, about how many keys to look at. Returns {cursor, then for each key: its bytes in hexadecimal, the
--- first 512 bytes of its value, PTTL}; without what the user may not read.
+-- Returns a page of the strings in a database, for tools that inspect the server.
+-- ARGV: cursor, pattern, about how many keys to look at. Returns {cursor, then for each key: its bytes in
+-- hexadecimal, the first 512 bytes of its value, PTTL}, without keys that the user may not read.
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3], 'TYPE', 'string')
 local answer = {page[1]}
 for _, key in ipairs(page[2]) do

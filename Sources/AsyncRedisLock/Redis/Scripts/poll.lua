@@ -1,17 +1,17 @@
 -- Takes all keys for a token, or keeps its place in their queues. Asking again is always safe.
--- ARGV: prefix, token, ttl in ms, for how many ms a place is kept without a further poll, how many
--- fencing tokens to draw, the largest fencing token that the caller has seen, 1 if the caller has not raised
--- the fence counter since it has connected.
--- Returns {1, first fencing token}; {2, first fencing token} if the keys had been granted before; or
--- {0, fence counter, a holder's value or '', the shortest PTTL, 1 if a holder will tell nobody of its end, 1 if
--- the caller's inbox is on this server}.
+-- ARGV: prefix, token, ttl in ms, for how many ms a place is kept without a further poll, number of fencing tokens
+-- to draw, the largest fencing token that the caller has seen, 1 if the caller has not raised the fence counter
+-- since it connected.
+-- Returns {1, first fencing token}; {2, first fencing token} if the keys had been granted before; or {0, fence
+-- counter, a holder's value or '', the shortest PTTL, 1 if a holder will not announce its release, 1 if the
+-- caller's inbox is on this server}.
 -- include queue.lua
 local token, ttl, lapse, numbers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local locks = locks()
 
 local largest, mayBeLost = token53(ARGV[6]), ARGV[7] == '1'
 
--- Raises a counter that was or may have been lost; returns what it is then.
+-- Raises a counter that was or may have been lost; returns its value after that.
 local function raised(counter)
   if counter < largest or mayBeLost then
     mayBeLost = false
@@ -45,7 +45,7 @@ if own == #locks then
   return take(2)
 end
 if isFree then
-  -- Nobody waits: no need to queue.
+  -- There are no waiters, so there is no need to queue.
   local number = first()
   for _, lock in ipairs(locks) do
     call('SET', lock.key, token, 'PX', ttl)
@@ -53,8 +53,8 @@ if isFree then
   return {1, number}
 end
 
--- In all queues or in none: entries that are missing somewhere are entered anew everywhere, with one
--- ticket, so that two waiters for several keys have the same order in each queue.
+-- In all queues or in none: if entries are missing in some queue, the waiter is entered again everywhere, with one
+-- ticket. So two waiters for several keys have the same order in each queue.
 local ticket, netstrings = nil, {}
 for i, lock in ipairs(locks) do
   local former = call('ZSCORE', lock.queue, token)
@@ -70,7 +70,7 @@ for _, lock in ipairs(locks) do
     call('ZADD', lock.queue, ticket, token)
   end
   call('HSET', lock.entries, token, entry)
-  -- Never shorter than the longest that anybody's place is kept; twice that, so as to be seldom raised.
+  -- Never shorter than the longest lapse of any place; twice that, so that it is seldom raised.
   if call('PTTL', lock.queue) < lapse then
     call('PEXPIRE', lock.queue, 2 * lapse)
     call('PEXPIRE', lock.entries, 2 * lapse)
@@ -84,7 +84,7 @@ for _, lock in ipairs(locks) do
     lock.value = call('GET', lock.key)
   end
   if lock.value and lock.value ~= token then
-    -- Who holds a key and waits in its queue has it reserved; it goes back to who came before.
+    -- A holder that waits in the key's queue has the key reserved; it goes back to an earlier waiter.
     local other = call('ZSCORE', lock.queue, lock.value)
     if other and tonumber(other) > tonumber(ticket) then
       call('DEL', lock.key)

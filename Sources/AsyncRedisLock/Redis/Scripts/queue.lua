@@ -1,7 +1,7 @@
--- What the scripts share that know about waiting; they include it.
+-- Functions about waiting, shared by the scripts that include this file.
 --
--- A lock's key has two helpers: the queue, a sorted set of tokens by ticket, and the entries, a hash of
--- what there is to know about each: "lapse ttl numbers keys", see `parse`.
+-- A lock's key has two helpers: the queue, a sorted set of tokens by ticket, and the entries, a hash with the data
+-- of each token: "lapse ttl numbers keys", see `parse`.
 -- KEYS: key, queue, entries of each lock key; then the fence counter. ARGV[1]: the prefix of names.
 -- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
 local prefix, fence, call = ARGV[1], KEYS[#KEYS], redis.call
@@ -58,7 +58,8 @@ local function draw(numbers)
   return drawn - numbers + 1
 end
 
--- Raises the fence counter to the server's time in microseconds, at least to `floor`; returns what it is then.
+-- Raises the fence counter to the server's time in microseconds, at least to `floor`; returns its value after
+-- that.
 local function raise(floor)
   local time = call('TIME')
   drawn = math.max(floor, time[1] * 1000000 + time[2])
@@ -66,7 +67,7 @@ local function raise(floor)
   return drawn
 end
 
--- Draws like `draw`, above a number that was drawn before: a counter that is not above it was lost.
+-- Draws like `draw`, above a number that was drawn before: if the counter is not above it, it was lost.
 local function drawAbove(floor, numbers)
   local first = draw(numbers)
   if first <= floor then
@@ -76,7 +77,7 @@ local function drawAbove(floor, numbers)
   return first
 end
 
--- Reads an entry. `keys` are all keys waited for, as netstrings, if there are several; else it is ''.
+-- Reads an entry. `keys` are all keys that the waiter wants, as netstrings, if there are several; else ''.
 local function parse(entry)
   local lapse, ttl, numbers, keys = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
   return tonumber(lapse), ttl, numbers, keys
@@ -100,13 +101,13 @@ local function leave(lock, token)
   call('HDEL', lock.entries, token)
 end
 
--- The value of a key, or false; of a key of another type something that is no token.
+-- The value of a key, or false; for a key of another type, a value that is no token.
 local function holder(lock)
   local value = redis.pcall('GET', lock.key)
   return type(value) == 'table' and '' or value
 end
 
--- False once the server has refused to tell somebody.
+-- False once the server has refused to send a notice.
 local canTell = true
 
 -- The inbox of the locker that a token belongs to.
@@ -115,8 +116,8 @@ local function inbox(token)
 end
 
 -- Whether a waiter's inbox is on this very server.
--- The count that PUBLISH returns comes too late: a message sent by a script reaches the inboxes on replicas,
--- too, though the script takes the grant back. So nothing is said of what will not stand.
+-- The count that PUBLISH returns comes too late: a script's message reaches the inboxes on replicas, too, even if
+-- the script takes the grant back. So a grant that will not last is not announced.
 local function hears(token)
   local subscribers = redis.pcall('PUBSUB', 'NUMSUB', inbox(token))
   if subscribers.err then
@@ -134,8 +135,8 @@ local function tell(token, first, numbers, keys)
   return canTell
 end
 
--- Reserves a free lock for a waiter that needs others too, and grants all when they are complete.
--- A reservation lasts no longer than the waiter's place, `life` in ms, if nobody polls.
+-- Reserves a free lock for a waiter that needs others too, and grants all of them once it has them all.
+-- If the waiter stops polling, the reservation lasts no longer than its place, `life` in ms.
 -- Returns whether the waiter has the key now.
 local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   local taken, isComplete, all = {lock}, true, split(keys)
@@ -170,8 +171,8 @@ local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   return false
 end
 
--- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller
--- gets its answer anyway; others have to be told.
+-- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller gets its
+-- answer anyway; other waiters have to be notified.
 local function give(lock, token, ticket, entry, now, isCaller)
   local lapse, ttl, numbers, keys = parse(entry)
   if keys ~= '' then
@@ -193,7 +194,7 @@ local function give(lock, token, ticket, entry, now, isCaller)
   return false
 end
 
--- Hands a free lock to the first who waits for it and can be told; returns whether somebody has it then.
+-- Hands a free lock to the first waiter that can be notified; returns whether the lock has a holder then.
 -- `caller` is the token of a waiter that asks at this moment.
 local function hand(lock, caller)
   local passed, now = 0, nil
@@ -215,19 +216,19 @@ local function hand(lock, caller)
       return false
     end
   end
-  -- Behind so many that cannot be told, who asks need not wait for them.
+  -- After so many waiters that cannot be notified, a caller need not wait for them.
   return caller and give(lock, caller, nil, call('HGET', lock.entries, caller), now, true) or false
 end
 
--- Hands on locks that were given back; what goes wrong here must not spoil the giving back.
--- Returns 1 if somebody got one, -1 if nobody could be told, else 0.
+-- Hands on locks that were given back; an error here must not affect the release.
+-- Returns 1 if a waiter got one, -1 if no waiter could be notified, else 0.
 local function serve(locks)
   local isHanded = false
   if prefix == '' then
     return 0
   end
   for i, lock in ipairs(locks) do
-    -- One that was reserved together with the one before is not free any more.
+    -- A lock that was reserved together with the one before is no longer free.
     if i == 1 or call('EXISTS', lock.key) == 0 then
       local isDone, isTaken = pcall(hand, lock)
       canTell = canTell and isDone

@@ -1,6 +1,7 @@
--- Notes a run under a lock, for people who look at the server; no decision depends on it.
--- KEYS: record. ARGV: token, milliseconds to keep the record, milliseconds since the lock was taken, fencing token or ''; at the
--- end of the run also how it ended, and the status. Returns 1, or 0 if the record is that of a later run.
+-- Records a run under a lock, for users that inspect the server; no decision depends on it.
+-- KEYS: record. ARGV: token, milliseconds to keep the record, milliseconds since the lock was taken, fencing token
+-- or ''; at the end of the run also how it ended, and the status. Returns 1, or 0 if the record belongs to a later
+-- run.
 local call, record = redis.call, KEYS[1]
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,21 +1,21 @@
 -- Keeps the places of some tokens of one locker that wait for one key each; takes and grants nothing.
 -- KEYS as in queue.lua. ARGV: prefix, the largest fencing token that the caller has seen; then for each key the
--- token and for how many ms its place is kept without a further question.
+-- token and for how many ms its place is kept without a further request.
 -- Returns the fence counter, and for each key the holder's value and its PTTL; the value is '' where only a poll
 -- can tell what to do.
 -- include queue.lua
 local now = milliseconds()
 local counter = token53(call('GET', fence))
--- A counter that was lost has to be raised; who is not heard has to hear of it.
+-- A lost counter has to be raised; a caller that cannot be notified has to learn that.
 local isAsExpected = counter >= token53(ARGV[2]) and hears(ARGV[3])
 
--- Keeps a place; returns the holder's value, or nil if there is more to be done.
+-- Keeps a place; returns the holder's value, or nil if a poll is needed.
 local function keep(lock, token, lapse)
   local value = holder(lock)
   if not value or value == token or string.sub(value, 1, 5) ~= 'rl1n:' then
     return nil
   end
-  -- Who holds a key and waits in its queue has it reserved, which may be taken back from it.
+  -- A holder that waits in the key's queue has the key reserved, and may lose it again.
   local entry = call('ZSCORE', lock.queue, token) and call('HGET', lock.entries, token)
   if not entry or call('ZSCORE', lock.queue, value) then
     return nil

@@ -1,6 +1,6 @@
--- Deletes each key that holds its token and that nobody waits for.
+-- Deletes each key that holds its token and has no waiters.
 -- KEYS: key and queue of each lock. ARGV: their tokens.
--- Returns the positions of those that were left as they are: `release.lua` has more to do there, or to tell.
+-- Returns the positions of those that were left as they are: `release.lua` has more to do there, or to report.
 local left = {}
 for i, token in ipairs(ARGV) do
   local key = KEYS[2 * i - 1]

@@ -1,10 +1,12 @@
--- Deletes the keys that hold a token, leaves the others alone, and hands on what is free.
+-- Deletes the keys that hold a token, leaves the others alone, and hands on those that are free.
 -- ARGV: prefix, token, and 1 if the token may have a place in the queues, which it gives up.
--- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one is another's, whose value is a third element
--- then, 0 if one is gone. handed: 1 if somebody got a key, -1 if somebody waits and could not be told, else 0.
+-- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one has another holder, whose value is
+-- then a third element; else 0 if one is gone. handed: 1 if a waiter got a key, -1 if a waiter could not be
+-- notified, else 0.
 --
--- Most release one key that nobody waits for, and then one that somebody waits for who wants no other: that is done
--- in a straight line, without the functions below, and says the same. The number of the question alone says {1, 0}.
+-- Most calls release one key without waiters, or one with a waiter that wants no other key. The code below does
+-- that in a straight line, without the functions, and returns the same. The number of the request alone means
+-- {1, 0}.
 if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) == ARGV[2] then
   local call, key, question = redis.pcall, KEYS[1], tonumber(ARGV[3])
   local head = call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
@@ -56,7 +58,7 @@ for _, lock in ipairs(locks) do
 end
 if ARGV[3] and prefix ~= '' then
   for _, lock in ipairs(locks) do
-    -- Who may not queue has no place, and must be able to give its keys back.
+    -- A party that may not queue has no place, and must be able to give its keys back.
     pcall(leave, lock, token)
   end
 end

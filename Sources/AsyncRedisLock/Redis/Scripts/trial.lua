@@ -1,5 +1,5 @@
--- Tries the commands that locks need, on a key that nobody uses.
--- KEYS: the key. ARGV: 1 if fencing tokens are drawn. Returns 1, or the name of the first command that fails, and why.
+-- Tries the commands that locks need, on an unused key.
+-- KEYS: the key. ARGV: 1 if fencing tokens are drawn. Returns 1, or the first command that fails, and why.
 local key = KEYS[1]
 local commands = {
   {'SET', key, '0', 'NX', 'PX', 1000}, {'GET', key}, {'GETRANGE', key, 0, 1}, {'PTTL', key},

@@ -1,16 +1,16 @@
 internal import CHiredis
 
-/// Commands and their replies on a stream of bytes: hiredis parses them.
+/// Sends commands and receives replies on a stream of bytes; hiredis parses the replies.
 ///
-/// Reading and writing are the stream's. hiredis would write without `MSG_NOSIGNAL`, so that a closed socket would kill
-/// the process, and knows of no stream but its own. Commands are encoded and the smallest replies are read in place,
-/// which saves most of what hiredis allocates; whatever else arrives, hiredis reads.
+/// The stream itself reads and writes. hiredis would write without `MSG_NOSIGNAL`, so a closed socket would kill
+/// the process, and it supports only its own streams. Commands are encoded here, and the smallest replies are read
+/// in place, which saves most of hiredis's allocations; hiredis reads all other replies.
 @safe struct CommandStream: ~Copyable {
   /// How many bytes are read at a time.
   private static let readSize = 16 * 1024
-  /// A larger buffer of commands is given back when it is empty.
+  /// A larger buffer of commands is freed when it is empty.
   private static let largestIdleBuffer = 256 * 1024
-  /// More than any reply this library asks for.
+  /// More than any reply that this library asks for.
   private static let maximumReplySize = 1 << 20
   /// hiredis before 1.2.1 frees nested replies recursively and can exhaust the stack.
   private static let maximumDepth = 8
@@ -18,21 +18,21 @@ internal import CHiredis
   let stream: any ByteStream
   private let reader: UnsafeMutablePointer<redisReader>
   private let functions: UnsafeMutablePointer<arl_reader_functions>
-  /// Replies that were read in place, and how many of them have been handed out.
+  /// Replies that were read in place.
   private var small: [Reply] = []
   private var smallCount = 0
-  /// How much of a reply has been left to hiredis that has not been handed out.
+  /// How many bytes of an unfinished reply have been left to hiredis.
   private var bytesOfReply = 0
-  /// How much has been read in all.
+  /// How many bytes have been read in all.
   private(set) var bytesRead = 0
-  /// The encoded commands that have not been written, behind some that have.
+  /// The encoded commands; some at the beginning may be written already.
   private var outgoing = CommandBuffer()
   private var written = 0
 
   /// Whether commands wait to be written.
   var hasUnsentBytes: Bool { written < outgoing.bytes.count }
 
-  /// Begins to talk on a stream.
+  /// Begins to communicate on a stream.
   init(on stream: any ByteStream) throws(TransportError) {
     guard let reader = unsafe redisReaderCreate() else { throw .unreachable("out of memory") }
     self.stream = stream
@@ -46,26 +46,27 @@ internal import CHiredis
     unsafe functions.deallocate()
   }
 
-  /// Whether something of a reply has been read that has not been handed out.
+  /// Whether a part of an unfinished reply has been read.
   ///
-  /// Not asked of hiredis: it has no mark of having taken the first byte of a reply out of its buffer.
+  /// hiredis cannot tell: it does not record that it has taken the first byte of a reply out of its buffer.
   var hasUnparsedBytes: Bool { bytesOfReply > 0 }
 
-  /// Encodes a command behind those that wait to be written, a script with the number of the question; returns how long
-  /// that is.
+  /// Encodes a command after those that wait to be written; a script gets the number of the request.
+  ///
+  /// Returns the encoded length.
   mutating func append(_ command: Command, question: UInt32 = 0) -> Int {
     let former = outgoing.bytes.count
     outgoing.append(command, question: question)
     return outgoing.bytes.count - former
   }
 
-  /// Puts encoded commands behind those that wait to be written; returns how long they are.
+  /// Adds encoded commands after those that wait to be written; returns their length.
   mutating func append(_ commands: CommandBuffer) -> Int {
     outgoing.append(commands)
     return commands.bytes.count
   }
 
-  /// Writes what the stream takes.
+  /// Writes as much as the stream accepts.
   mutating func write() throws(TransportError) {
     guard hasUnsentBytes else { return }
     do throws(TransportError) {
@@ -84,25 +85,25 @@ internal import CHiredis
     }
   }
 
-  /// Sends commands as the last thing, even if reading has failed.
+  /// Sends commands as the last ones, even if reading has failed.
   mutating func writeFinally(_ commands: [Command]) throws(TransportError) {
-    // Behind the half of a command they would make no sense.
+    // After half of a command they would make no sense.
     try write()
     guard !hasUnsentBytes else { return }
     for command in commands { _ = append(command) }
     try write()
   }
 
-  /// How much of what was there has been read.
+  /// How much of the available input has been read.
   enum Amount {
     case nothing
     case all
     case maybeNotAll
   }
 
-  /// Reads what is there, at most so much at a time.
+  /// Reads the available bytes, up to a limit at a time.
   ///
-  /// - Returns: what it has read: nothing, something, or as much as it can, so that there may be more.
+  /// - Returns: Whether it has read nothing, something, or as much as it can, so that there may be more.
   mutating func read() throws(TransportError) -> Amount {
     let result: Result<Int, TransportError> = unsafe withUnsafeTemporaryAllocation(
       byteCount: Self.readSize, alignment: 1
@@ -111,7 +112,7 @@ internal import CHiredis
         let count = try unsafe stream.read(into: buffer)
         guard count > 0 else { return 0 }
         var rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
-        // Not behind a part of a reply that hiredis has.
+        // Not after a part of a reply that hiredis has.
         if bytesOfReply == 0 { unsafe readSmallReplies(&rest) }
         if unsafe !rest.isEmpty {
           let start = unsafe rest.baseAddress?.assumingMemoryBound(to: CChar.self)
@@ -128,14 +129,14 @@ internal import CHiredis
     return count == 0 ? .nothing : count < Self.readSize ? .all : .maybeNotAll
   }
 
-  /// Takes as many replies out of some bytes as can be read in place.
+  /// Reads as many replies in place as possible, and removes them from the bytes.
   private mutating func readSmallReplies(_ bytes: inout UnsafeRawBufferPointer) {
     var reading = unsafe SmallReplies(bytes)
     while let reply = reading.next() { small.append(reply) }
     unsafe bytes = UnsafeRawBufferPointer(rebasing: bytes[reading.position...])
   }
 
-  /// The next complete reply, or nil when more has to be read first.
+  /// The next complete reply; nil if more has to be read first.
   mutating func nextReply() throws(TransportError) -> Reply? {
     if smallCount < small.count {
       smallCount += 1
@@ -158,7 +159,7 @@ internal import CHiredis
     return reply
   }
 
-  /// Refuses a reply that grows past what this library asks for.
+  /// Refuses a reply that grows beyond what this library asks for.
   private func checkBounds() throws(TransportError) {
     if unsafe Int(reader.pointee.ridx) > Self.maximumDepth {
       throw .protocolViolation("a reply nested too deeply")
@@ -168,7 +169,7 @@ internal import CHiredis
     }
   }
 
-  /// What the server said before it hung up, if it did: nothing is read any more after an error.
+  /// The server's words before it hung up, if any: after an error, nothing more is read.
   private func lastWords() -> String {
     let room = 512
     let words = unsafe withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in

@@ -3,7 +3,7 @@ internal import CHiredis
 extension Reply {
   /// Copies a reply; nil for a type that RESP2 does not have.
   ///
-  /// The recursion is bounded: the reader is cut off before a reply nests deeper than 8.
+  /// The recursion is bounded: the reader stops before a reply nests deeper than 8.
   init?(copying reply: UnsafePointer<redisReply>) {
     let body = unsafe reply.pointee
     switch unsafe body.type {
@@ -25,8 +25,10 @@ extension Reply {
     }
   }
 
-  /// The text of a reply; bytes that are not UTF-8 become escapes, whose backslash no token of ours contains, so
-  /// that a foreign value cannot pass for one.
+  /// The text of a reply.
+  ///
+  /// Bytes that are not UTF-8 become escapes. No token of this library contains their backslash, so a foreign
+  /// value cannot pass for one.
   private static func text(_ body: redisReply) -> String {
     guard let start = unsafe body.str else { return "" }
     return unsafe String(
