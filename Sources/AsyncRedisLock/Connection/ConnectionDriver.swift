@@ -168,7 +168,10 @@ struct ConnectionDriver: ~Copyable {
     if inFlight.isEmpty {
       // What the server said or did while nobody listened must not pass for an answer.
       guard stream?.stream.isIdle == true else {
-        throw .connectionLost("the idle connection was closed")
+        let amount = try? stream?.read()
+        throw amount == .all || amount == .maybeNotAll
+          ? .protocolViolation("bytes that nobody asked for")
+          : .connectionLost("the idle connection was closed")
       }
     }
     let isBusy = !inFlight.isEmpty

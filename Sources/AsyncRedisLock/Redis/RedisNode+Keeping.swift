@@ -43,13 +43,13 @@ extension RedisNode {
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let (claim, queued) = (release.claim, mayUseQueues)
-    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>) -> Void = {
-      [self] result in
+    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int) -> Void = {
+      [self] result, violations in
       // The server may have done it before it hung up, and refuse for another reason now.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
       submit(
         isRepetition ? release.repeated : release, by: deadline,
-        violations: violations ?? connection.violationCount, completion: completion)
+        violations: violations, completion: completion)
     }
     let command: Command
     var undo: Request.Undo?
@@ -65,12 +65,14 @@ extension RedisNode {
       isAwaited: release.isAwaited,
       undo: undo
     ) { [self, undo] result in
+      // As it is when the error comes: what it grows by later says something about the error.
+      let former = violations ?? connection.violationCount
       if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
-        repeatRelease(result)
+        repeatRelease(result, former)
         return
       }
       guard Self.isTransient(result) else {
-        let isSuspect = violations.map { $0 < connection.violationCount } ?? false
+        let isSuspect = former < connection.violationCount
         let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
         if case .failure(.unintelligible) = outcome {
           if let undo { connection.submit(undo(nil)) }
@@ -80,7 +82,7 @@ extension RedisNode {
         return
       }
       if clock.now + StoreFailure.transientPause < deadline {
-        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result) }
+        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result, former) }
       } else {
         if let undo { connection.submit(undo(nil)) }
         completion(readRelease(result, of: release))

@@ -103,6 +103,7 @@ struct InFlightRequestsTests {
     pipeline.append(makeRequest(), sentAt: start, question: 4)
     #expect(throws: TransportError.self) { try pipeline.accept(.integer(3)) }
     #expect(pipeline.removeDoubtful().count == 1)
+    pipeline = InFlightRequests(longestSilence: .seconds(1))
     // Its script is sent again, and its token is still in use.
     pipeline.append(claim, sentAt: start, question: 5)
     _ = try pipeline.accept(.error(ServerError(message: "NOSCRIPT No matching script.")))
