@@ -23,7 +23,7 @@ class RedisLock < Formula
 
   test do
     assert_match version.to_s, shell_output("#{bin}/redis-lock --version")
-    # Nobody listens there.
+    # No server listens at this address.
     shell_output("#{bin}/redis-lock run --url redis://127.0.0.1:1 key -- true 2>&1", 69)
   end
 end
