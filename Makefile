@@ -107,6 +107,7 @@ lint: swift ## check the formatting, the layers, the tests, the mutants, and tha
 	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
 	  echo 'The lines above name a folder of one machine.' >&2; exit 1; fi
 	.ci/check-layers
+	.ci/check-words
 
 format: swift ## format the sources
 	$(SWIFT) format --in-place --recursive --parallel $(SWIFT_SOURCES)

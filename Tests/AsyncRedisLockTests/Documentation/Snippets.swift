@@ -36,7 +36,7 @@ func scoped(_ locker: Locker) async throws -> (Int, Report?) {
     try await sumUp()
   }
 
-  // Once, without waiting: nil when somebody else is at it.
+  // Once, without waiting: nil if another process holds the lock.
   let report: Report? = try await locker.withLockIfAvailable("nightly-report") { _ in
     try await makeReport()
   }
@@ -77,7 +77,7 @@ func errors(_ locker: Locker) async throws {
   do {
     try await locker.withLock("invoices") { _ in try await transfer() }
   } catch LockError.Code.timeout {
-    print("somebody else is at it")
+    print("another process holds the lock")
   } catch LockError.Code.lost {
     print("the lock was lost while the body ran")
   } catch let error as LockError where error.isRetryable {
@@ -109,7 +109,7 @@ func gettingStarted() async throws {
   do {
     try await locker.withLock("invoices") { _ in try await bill() }
   } catch LockError.Code.lost {
-    print("somebody else may have billed meanwhile")
+    print("another process may have billed meanwhile")
   }
 
   let task = Task {
@@ -126,7 +126,7 @@ func moreErrors(_ locker: Locker) async throws {
     try await bill()
     try await lock.release()
   } catch let error as LockError where error.code == .timeout {
-    let holder = error.holder?.description ?? "somebody"
+    let holder = error.holder?.description ?? "another holder"
     print("waited \(error.waited ?? .zero) for \(holder)")
   } catch let error as LockError where error.isRetryable {
     print("later: \(error)")
@@ -205,6 +205,6 @@ func order(
     }
     return true
   } catch LockError.Code.timeout {
-    return false  // Somebody else is busy with this customer: 409 Conflict.
+    return false  // Another request is busy with this customer: 409 Conflict.
   }
 }
