@@ -3,8 +3,10 @@
 SWIFT = swift
 # Swift 6.4's new build system refuses this flag as soon as there are dependencies.
 STRICT = --build-system native -Xswiftc -warnings-as-errors
-# In a checkout all traits are on, see Package.swift, and a bare `swift test` shares its build with `make test`. To name
-# them all would have them in another order, for which everything is built again.
+# SwiftPM passes traits to the compiler in the order of a set, which is another in each process: without this it builds
+# everything again whenever it plans anew.
+export SWIFT_DETERMINISTIC_HASHING = 1
+# In a checkout all traits are on: see Package.swift.
 TRAITS = $(if $(findstring /checkouts/,$(CURDIR))$(findstring /registry/,$(CURDIR)),--enable-all-traits)
 SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources/lock-bench
 
@@ -45,7 +47,8 @@ docs-preview: dependencies ## build the documentation, and serve it on this mach
 
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own; FILTER=CancellationTests some of them
-	SWIFT=$(SWIFT) .ci/test $(TRAITS) --no-parallel $(if $(FILTER),--filter '$(FILTER)')
+	$(SWIFT) build $(TRAITS) --build-tests
+	env -u SWIFT_DETERMINISTIC_HASHING SWIFT=$(SWIFT) .ci/test $(TRAITS) --skip-build --no-parallel $(if $(FILTER),--filter '$(FILTER)')
 	$(if $(FILTER),,SWIFT=$(SWIFT) Tests/simulate)
 
 simulation: dependencies ## run SEEDS=10000 simulations of the product, built for release, on all processors

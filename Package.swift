@@ -22,7 +22,7 @@ let settings: [SwiftSetting] = [
 /// Whether another package fetched this one.
 ///
 /// What depends on this package gets no trait that it does not name. A checkout to work in gets all of them, so that a
-/// bare `swift test` builds what `make test` builds, and neither builds anew after the other.
+/// bare `swift test` builds what `make test` builds.
 let isDependency =
   Context.packageDirectory.contains("/checkouts/")
   || Context.packageDirectory.contains("/registry/")

@@ -205,6 +205,6 @@ func order(
     }
     return true
   } catch LockError.Code.timeout {
-    return false  // Another request is busy with this customer: 409 Conflict.
+    return false  // Another request serves this customer: 409 Conflict.
   }
 }
