@@ -11,9 +11,13 @@ enum DurationFuzzer {
   }
 
   private static func text(_ text: String) {
-    guard let duration = Duration(urlValue: text) else { return }
+    guard let duration = Duration(text: text) else { return }
     verify(duration >= .zero, "\(text) is \(duration)")
-    let unit: Double = text.hasSuffix("ms") ? 0.001 : text.hasSuffix("m") ? 60 : 1
+    // Ten digits are read at most.
+    let isShort = duration < .seconds(86_400)
+    verify(!isShort || Duration(text: duration.text) != nil, "\(duration.text) is not read again")
+    let units: [(String, Double)] = [("ms", 0.001), ("m", 60), ("h", 3600), ("d", 86_400)]
+    let unit = units.first { text.hasSuffix($0.0) }?.1 ?? 1
     guard let number = Double(text.prefix { "0123456789.".contains($0) }) else {
       return verify(false, "\(text) has no number")
     }

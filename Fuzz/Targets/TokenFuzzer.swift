@@ -34,6 +34,8 @@ enum TokenFuzzer {
     )
     let (notifies, host, label) = (input.byte() & 1 == 0, input.shortText(), input.shortText())
     guard !host.isEmpty, label.utf8.count <= 64 else { return }
+    // Labels with control characters are refused, and no host's name has any.
+    guard !host.hasControlCharacters, !label.hasControlCharacters else { return }
     let prefix = LockToken.prefix(
       notifiesWaiters: notifies, host: host, processID: process,
       label: label.isEmpty ? nil : label, lockerID: id)
