@@ -64,6 +64,7 @@ struct LockBench: AsyncParsableCommand {
       if !json { print("\n" + measured.text) }
     }
     texts.append(report.summary)
+    texts.append("How costs grow is drawn in [Plots](Plots), by `lock-bench plots`.")
     print(json ? try report.json : "\n" + report.summary)
     if let results {
       try (texts.joined(separator: "\n\n") + "\n")

@@ -69,7 +69,7 @@ struct Plot {
       """
       <text x="\((Self.left + Self.width - Self.right) / 2)" y="\(Self.height - 10)" \
       text-anchor="middle">\(xLabel)</text>
-      <text x="\(Self.left)" y="\(Self.top - 6)" text-anchor="end">\(yLabel)</text>
+      <text x="8" y="\(Self.top - 10)">\(yLabel)</text>
       """)
     for (line, style) in zip(lines, Self.styles) {
       let points = line.points.map { "\(x($0.x).short),\(y($0.y).short)" }
