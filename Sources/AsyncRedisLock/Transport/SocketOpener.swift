@@ -15,13 +15,13 @@ final class SocketOpener: StreamOpener {
   private typealias Completion = @Sendable (Result<any ByteStream, TransportError>) -> Void
 
   private let address: LockerConfiguration.Address
-  private let resolver = Resolver()
-  private let state = Locked(State())
-
   private struct State {
     var attempt: ConnectionAttempt?
     var isCancelled = false
   }
+
+  private let resolver = Resolver()
+  private let state = Locked(State())
   private let queue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
 
   init(address: LockerConfiguration.Address) { self.address = address }
@@ -81,7 +81,8 @@ final class SocketOpener: StreamOpener {
     }
     let attempt = ConnectionAttempt(on: socket)
     let isCancelled = state.withLock { state in
-      state.attempt = attempt
+      // What is not kept closes its socket.
+      state.attempt = state.isCancelled ? nil : attempt
       return state.isCancelled
     }
     guard !isCancelled else { return }

@@ -1,4 +1,5 @@
 import Dispatch
+import FaultProxy
 import Logging
 import PrivateRedis
 import Testing
@@ -56,6 +57,35 @@ struct GrantChannelTests {
 
   private func message(_ token: String, number: UInt64 = 5) -> String {
     "\(number) 1 \(token) 3:key"
+  }
+
+  @Test("An inbox whose whereabouts are answered oddly is asked for again after a pause each time")
+  func oddWhereabouts() async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let oddAnswers = Shared(0)
+    proxy.setScript { message in
+      guard message.direction == .replies, message.command?.name == "PUBSUB" else {
+        return .forward
+      }
+      oddAnswers.change { $0 += 1 }
+      return .replace(Array("*2\r\n$3\r\nodd\r\n:1\r\n".utf8))
+    }
+    let (holder, waiter) = (
+      try await Locker(on: .current), try await Locker(url: proxy.url)
+    )
+    let lock = try await holder.acquire(uniqueKey())
+    let start = ContinuousClock.now
+    let wait = Task {
+      try await waiter.acquire(lock.keys[0], options: LockOptions(timeout: .seconds(30)))
+    }
+    let count = 8
+    await eventually { oddAnswers.value >= count }
+    #expect(start.duration(to: .now) >= StoreFailure.transientPause * (count - 1))
+    try await lock.release()
+    // It polls, and gets the lock all the same.
+    try await wait.value.release()
+    await waiter.close()
   }
 
   @Test("An inbox counts as ready after one answer, however many polls go unheard meanwhile")

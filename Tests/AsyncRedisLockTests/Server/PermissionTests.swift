@@ -76,6 +76,23 @@ struct PermissionTests {
     try await taken.release()
   }
 
+  @Test("A user without rights to the queues goes on telling waiters to poll after a new login")
+  func silentAfterLogin() async throws {
+    let user = try makeUser(
+      Self.commands + Self.queueing, patterns: ["~locks:*", "~redis-lock:fence"],
+      channels: ["&redis-lock:*"])
+    let locker = try await connect(as: user)
+    let key = "locks:" + uniqueKey()
+    // Its first release shows that no waiter can be notified.
+    try await locker.acquire(key).release()
+    for _ in 0..<2 {
+      let lock = try await locker.acquire(key)
+      #expect(lock.token.hasPrefix("rl1s:"))
+      try await lock.release()
+      try admin("CLIENT", "KILL", "USER", user)
+    }
+  }
+
   @Test("A user that may queue does not poll", arguments: [true, false])
   func queue(isFencingEnabled: Bool) async throws {
     let user = try makeUser(
