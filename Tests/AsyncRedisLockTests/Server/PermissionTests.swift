@@ -85,11 +85,14 @@ struct PermissionTests {
     let key = "locks:" + uniqueKey()
     // Its first release shows that no waiter can be notified.
     try await locker.acquire(key).release()
-    for _ in 0..<2 {
-      let lock = try await locker.acquire(key)
+    try admin("CLIENT", "KILL", "USER", user)
+    // The first token is made before the login, the second one behind it.
+    let (first, second) = (
+      try await locker.acquire(key), try await locker.acquire("locks:" + uniqueKey())
+    )
+    for lock in [first, second] {
       #expect(lock.token.hasPrefix("rl1s:"))
       try await lock.release()
-      try admin("CLIENT", "KILL", "USER", user)
     }
   }
 
