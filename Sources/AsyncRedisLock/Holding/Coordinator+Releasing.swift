@@ -62,7 +62,11 @@ extension Coordinator {
         queues.note(keys, isContended: report.isContended)
         return lease.judge(report, wasValid: wasValid)
       }
-      if let reason = lease.lossFoundByRelease { reporter.lossFound(lease, reason) }
+      if case .success(let value) = outcome, value != .released,
+        let reason = lease.lossFoundByRelease
+      {
+        reporter.lossFound(lease, reason)
+      }
       reporter.answered(lease)
       promise.fulfil(outcome)
     }

@@ -35,6 +35,7 @@ extension Lease {
   ///
   /// If a key is gone after the end of the validity, it has expired.
   func judge(_ report: ReleaseReport, wasValid: Bool) -> ReleaseOutcome {
+    guard report.outcome != .released else { return .released }
     let now = clock.now
     return guarded.withLock { guarded in
       if report.outcome == .takenByAnother { guarded.newHolder = report.holder }

@@ -5,20 +5,31 @@ import Testing
 
 @Suite("An extender", .timeLimit(.minutes(2)))
 struct ExtenderTests {
+  private func makeExtender(of store: StubStore) -> Extender {
+    Extender(
+      store: store, operationTimeout: .seconds(5),
+      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+  }
+
+  /// Makes a lease of a second, extended every 300 ms, that begins now.
+  private func makeLease(
+    of store: StubStore, onLoss: @escaping @Sendable () -> Void = {}
+  ) -> Lease {
+    Lease(
+      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
+      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: store.clock.now),
+      minHold: .zero, clock: store.clock, origin: .asked
+    ) { _ in onLoss() }
+  }
+
   @Test("If an extension gets no answer, the lease is lost when its validity ends")
   func unansweredExtension() throws {
     let time = HandFiredTime()
     // The store answers no extension.
     let store = StubStore(clock: LockClock(time))
-    let extender = Extender(
-      store: store, operationTimeout: .seconds(5),
-      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+    let extender = makeExtender(of: store)
     let isLost = Shared(false)
-    let lease = Lease(
-      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
-      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: time.now),
-      minHold: .zero, clock: store.clock, origin: .asked
-    ) { _ in isLost.value = true }
+    let lease = makeLease(of: store) { isLost.value = true }
     #expect(extender.add(lease))
     let end = lease.state.validUntil
     // The extension, then the end.
@@ -33,14 +44,8 @@ struct ExtenderTests {
   func stall(foundByRelease: Bool) throws {
     let time = HandFiredTime()
     let store = StubStore(clock: LockClock(time))
-    let extender = Extender(
-      store: store, operationTimeout: .seconds(5),
-      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
-    let lease = Lease(
-      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
-      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: time.now),
-      minHold: .zero, clock: store.clock, origin: .asked
-    ) { _ in }
+    let extender = makeExtender(of: store)
+    let lease = makeLease(of: store)
     #expect(extender.add(lease))
     let due = try #require(time.alarm.value)
     time.present.value = due + .milliseconds(3100)
@@ -55,14 +60,8 @@ struct ExtenderTests {
   func noStall() throws {
     let time = HandFiredTime()
     let store = StubStore(clock: LockClock(time))
-    let extender = Extender(
-      store: store, operationTimeout: .seconds(5),
-      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
-    let lease = Lease(
-      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
-      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: time.now),
-      minHold: .zero, clock: store.clock, origin: .asked
-    ) { _ in }
+    let extender = makeExtender(of: store)
+    let lease = makeLease(of: store)
     #expect(extender.add(lease))
     try time.fireNext()
     store.extensions.exchange([]).first?(.failure(.unreachable("no answer in time")))
@@ -73,15 +72,9 @@ struct ExtenderTests {
   @Test("The answer *not ours* also ends the lease to which the token was handed on meanwhile")
   func handedOnMeanwhile() throws {
     let store = StubStore(clock: LockClock(HandFiredTime()))
-    let extender = Extender(
-      store: store, operationTimeout: .seconds(5),
-      reporter: Reporter(logger: Logger(label: "extender"), label: nil))
+    let extender = makeExtender(of: store)
     let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(300))
-    let lease = Lease(
-      Claim(keys: ["key"], token: "token", ttl: .seconds(1)), numbers: 0..<0,
-      state: LeaseState(ttl: .seconds(1), extend: .milliseconds(300), sentAt: store.clock.now),
-      minHold: .zero, clock: store.clock, origin: .asked
-    ) { _ in }
+    let lease = makeLease(of: store)
     extender.extend(lease, by: .seconds(1)) { _ in }
     func answer(_ outcome: Extended.Outcome) {
       store.extensions.exchange([]).first?(
