@@ -211,7 +211,8 @@ public final class Lock: Sendable {
     }
     let why = lease.lossExplanation.map { "the lock was lost: \($0)" }
     let ending =
-      lease.ending == .detached ? "the lock was left to another process" : "the lock was released"
+      lease.ending == .detached
+      ? "the lock was detached for another process" : "the lock was released"
     return LockError(
       .lost, why ?? ending, keys: keys, phase: phase, holder: lease.newHolder,
       lossReason: lease.lossReason)

@@ -14,7 +14,7 @@ public struct LockHolder: Sendable, Hashable {
   /// The ``Locker/id`` of the holder's locker; nil for a foreign client.
   public let lockerID: String?
 
-  /// Whether the holder wakes waiters when it releases; other holders have to be polled.
+  /// Whether the holder wakes waiters when it releases; other holders must be polled.
   package let notifiesWaiters: Bool
 
   /// Describes the holder whose key holds `value`.

@@ -22,7 +22,7 @@ public struct LockOptions: Sendable, Hashable {
   public var ttl: Duration
   /// How often the lock is extended in the background, or `nil` for never; a third of ``ttl`` by default.
   ///
-  /// Unless it is set, it follows the ttl, which leaves room for two failed extensions. If set, it has to be
+  /// Unless it is set, it follows the ttl, which leaves room for two failed extensions. If set, it must be
   /// shorter than the ttl, and at least 1 ms. However long it is, a lock is extended at the latest when a quarter
   /// of the ttl is left.
   public var extend: Duration? {
@@ -105,7 +105,7 @@ public struct LockOptions: Sendable, Hashable {
       guard extend.wholeMilliseconds < ttl.wholeMilliseconds else {
         throw LockError(
           .invalidOptions,
-          "extend (\(extend.roundedForMessage)) has to be shorter than ttl (\(ttl.roundedForMessage))"
+          "extend (\(extend.roundedForMessage)) must be shorter than ttl (\(ttl.roundedForMessage))"
         )
       }
     }
@@ -115,7 +115,7 @@ public struct LockOptions: Sendable, Hashable {
       guard minHold <= maxHold else {
         throw LockError(
           .invalidOptions,
-          "minHold (\(minHold.roundedForMessage)) has to be at most maxHold "
+          "minHold (\(minHold.roundedForMessage)) must be at most maxHold "
             + "(\(maxHold.roundedForMessage))")
       }
     }
@@ -133,10 +133,10 @@ extension Duration {
   ) throws(LockError) {
     guard self >= minimum else {
       throw LockError(
-        code, "\(name) (\(roundedForMessage)) has to be at least \(minimum.roundedForMessage)")
+        code, "\(name) (\(roundedForMessage)) must be at least \(minimum.roundedForMessage)")
     }
     guard self <= Self.longest else {
-      throw LockError(code, "\(name) (\(roundedForMessage)) has to be at most 10 years")
+      throw LockError(code, "\(name) (\(roundedForMessage)) must be at most 10 years")
     }
   }
 

@@ -121,7 +121,7 @@ extension InMemoryServer {
     }
   }
 
-  /// Sets how requests of lockers are treated; returns the request that has to be done first, if there is one.
+  /// Sets how requests of lockers are treated; returns the request that must be done first, if there is one.
   ///
   /// Requests that arrive meanwhile come behind those that have waited, as on one connection.
   private func set(_ fault: Fault, towards locker: Locker?) -> InMemoryRequest? {

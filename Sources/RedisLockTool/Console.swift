@@ -112,7 +112,7 @@
         return state.dropped
       }
       if dropped > 0 {
-        let text = "\(dropped) messages were dropped, since nothing read them in time"
+        let text = "\(dropped) messages were dropped because nothing read them in time"
         Self.write(line(.warning, text, [:], at: time), to: STDERR_FILENO)
       }
     }

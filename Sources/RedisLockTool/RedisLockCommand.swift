@@ -65,7 +65,8 @@
 
     static func main() async {
       guard let words = CommandLineWords.own else {
-        Console.fail(.usage, "an argument is not UTF-8; only those of the command behind -- may be")
+        Console.fail(
+          .usage, "an argument is not UTF-8; only arguments of the command, after --, may be")
       }
       // The parser would print its help, and end with success, though no command was run.
       guard !words.isEmpty else { Console.fail(.usage, helpMessage()) }
@@ -91,7 +92,7 @@
   @main
   enum RedisLockCommand {
     static func main() {
-      print("redis-lock was built without the trait CommandLineTool, and can do nothing.")
+      print("redis-lock was built without the CommandLineTool trait and does nothing.")
     }
   }
 #endif

@@ -76,7 +76,7 @@
         await until("there is another") {
           (tool.guardian.map { !known.contains($0) }) ?? false
         }
-        await until("the new start is reported") { tool.errors.contains("it was started again") }
+        await until("the new start is reported") { tool.errors.contains("another was started") }
         // A stopped guardian would not guard anything.
         let last = try #require(tool.guardian)
         kill(last, SIGSTOP)
@@ -123,7 +123,7 @@
         kill(try #require(tool.guardian), SIGKILL)
         let outcome = await tool.outcome()
         #expect(outcome.status == 76)
-        #expect(outcome.errors.contains("no other can be started"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("another cannot be started"), "\(outcome.errors)")
         #expect(try server.keys().isEmpty)
       }
     #endif

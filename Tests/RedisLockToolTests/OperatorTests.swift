@@ -125,7 +125,7 @@
       let outcome = try await ToolProcess.run(
         ["run", "a key", "other", "-c", "\(inner) 'a key' -- true"], on: server)
       #expect(outcome.status == 64)
-      #expect(outcome.errors.contains("a key is held by the run around this one"))
+      #expect(outcome.errors.contains("a key is held by an enclosing redis-lock run"))
       let other = try await ToolProcess.run(
         ["run", "key", "-c", "\(inner) other -- echo ran"], on: server)
       #expect(other.status == 0 && other.output == "ran\n")
@@ -229,7 +229,7 @@
       let none = try await status(["--url-file", folder.path("none")])
       #expect(none.status == 64 && none.errors.contains("No such file or directory"))
       let empty = try await status(["--url-file", folder.path("empty")])
-      #expect(empty.status == 64 && empty.errors.contains("has no URL"))
+      #expect(empty.status == 64 && empty.errors.contains("contains no URL"))
     }
 
     // MARK: Messages

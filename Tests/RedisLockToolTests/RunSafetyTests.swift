@@ -135,7 +135,7 @@
         _ = try RedisClient(server)("DEL", "key")
         #expect(await tool.outcome().status == 76)
         let text = String(decoding: try await said ?? Data(), as: UTF8.self)
-        #expect(text.contains(" messages were dropped, since nothing read them in time"))
+        #expect(text.contains(" messages were dropped because nothing read them in time"))
       }
     #endif
 
@@ -253,7 +253,7 @@
       }
       _ = try RedisClient(server)("DEL", "key")
       await until("it is told") {
-        tool.errors.contains("process \(id), which runs under the lock, cannot be ended")
+        tool.errors.contains("cannot kill process \(id), which runs under the lock")
       }
       #expect(!tool.errors.contains("killed process"))
       kill(try #require(pid_t(id)), SIGKILL)

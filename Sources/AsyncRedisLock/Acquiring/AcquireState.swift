@@ -255,7 +255,7 @@ struct AcquireState {
     let name = holder?.name(seenBy: lockerID) ?? "another holder"
     let end = state?.isEndless == true ? "; the key never expires" : ""
     return LockError(
-      .timeout, "\(name) held the lock for all of the timeout\(allowed)\(end)",
+      .timeout, "\(name) held the lock for the whole timeout\(allowed)\(end)",
       keys: keys, phase: .acquire, waited: start.duration(to: now), holder: holder)
   }
 

@@ -82,7 +82,7 @@ extension Coordinator {
     case .full:
       throw LockError(
         .tooManyWaiters,
-        "as many tasks of this locker wait for the lock as maxWaiters (\(queues.maxWaiters)) allows",
+        "as many tasks of this locker already wait for the lock as maxWaiters (\(queues.maxWaiters)) allows",
         keys: keys.names, phase: .acquire)
     case .closed: throw Self.closedError(keys)
     case .lead: break

@@ -50,7 +50,8 @@ extension Coordinator {
       switch answer {
       case .contended(let state):
         throw LockError(
-          .lost, "the lock has expired, was taken over before, or is another's", keys: keys.names,
+          .lost, "the lock has expired, was taken over before, or belongs to another client",
+          keys: keys.names,
           phase: .adopt, holder: state.holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) })
       case .held(let sentAt, let numbers):
         let state = LeaseState(

@@ -47,7 +47,7 @@ struct HeldLocks: Sendable {
       guard let key else { continue }
       throw LockError(
         .wouldDeadlock,
-        "the task holds \(key.abbreviatedForMessage) already, and would wait for itself",
+        "the task already holds \(key.abbreviatedForMessage) and would wait for itself",
         keys: keys, phase: .acquire)
     }
   }

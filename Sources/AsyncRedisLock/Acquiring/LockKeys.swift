@@ -18,7 +18,7 @@ package struct LockKeys: Sendable, Hashable {
   ///
   /// - Throws: ``LockError/Code/invalidKey`` if there are no keys, one is empty, or they are too long.
   package init(_ keys: [String], longest: Int = Self.longest) throws(LockError) {
-    guard !keys.isEmpty else { throw LockError(.invalidKey, "at least one key has to be given") }
+    guard !keys.isEmpty else { throw LockError(.invalidKey, "at least one key must be given") }
     for key in keys {
       guard !key.isEmpty else {
         throw LockError(.invalidKey, "a key must not be empty", keys: keys)
@@ -26,7 +26,7 @@ package struct LockKeys: Sendable, Hashable {
       guard key.utf8.count <= longest else {
         throw LockError(
           .invalidKey,
-          "a key (\(key.abbreviatedForMessage)) has to be at most \(longest) bytes long",
+          "a key (\(key.abbreviatedForMessage)) must be at most \(longest) bytes long",
           keys: keys)
       }
     }
@@ -36,7 +36,7 @@ package struct LockKeys: Sendable, Hashable {
     guard length <= longest else {
       throw LockError(
         .invalidKey,
-        "the keys of a lock have to be at most \(longest) bytes long together, not \(length)",
+        "the keys of a lock must be at most \(longest) bytes long together, not \(length)",
         keys: keys)
     }
   }

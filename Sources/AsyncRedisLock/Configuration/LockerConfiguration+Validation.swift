@@ -24,7 +24,7 @@ extension LockerConfiguration {
   private func validateCredentials(_ code: LockError.Code) throws(LockError) {
     if let username {
       guard !username.isEmpty else {
-        throw LockError(code, "user has to be left out if it is empty")
+        throw LockError(code, "user must not be empty; leave it out")
       }
       try Self.check(username, hasNoNULAs: "user", code)
       guard password != nil else {
@@ -34,7 +34,7 @@ extension LockerConfiguration {
     }
     if let password {
       guard !password.value.isEmpty else {
-        throw LockError(code, "password has to be left out if it is empty")
+        throw LockError(code, "password must not be empty; leave it out")
       }
       try Self.check(password.value, hasNoNULAs: "password", code)
     }
@@ -45,7 +45,7 @@ extension LockerConfiguration {
   ) throws(LockError) {
     // Not quoted: in a URL without a host, this is the second half of a password like 1/23.
     guard (0...Int(Int32.max)).contains(database) else {
-      throw LockError(code, "\(part) has to be from 0 to \(Int32.max)")
+      throw LockError(code, "\(part) must be from 0 to \(Int32.max)")
     }
   }
 
@@ -56,7 +56,7 @@ extension LockerConfiguration {
     guard clientName.utf8.allSatisfy((UInt8(ascii: "!")...UInt8(ascii: "~")).contains) else {
       throw LockError(
         code,
-        "\(part) (\(clientName.abbreviatedForMessage)) has to be ASCII without spaces and control "
+        "\(part) (\(clientName.abbreviatedForMessage)) must be ASCII without spaces and control "
           + "characters")
     }
   }
@@ -66,7 +66,7 @@ extension LockerConfiguration {
   ) throws(LockError) {
     guard (1...128).contains(keyPrefix.utf8.count) else {
       throw LockError(
-        code, "\(part) has to be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
+        code, "\(part) must be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
     }
     try check(keyPrefix, hasNoNULAs: part, code)
   }
@@ -77,7 +77,7 @@ extension LockerConfiguration {
     guard (1...Int(Int32.max)).contains(maxWaiters) else {
       throw LockError(
         code,
-        "\(part) (\(maxWaiters)) has to be from 1 to \(Int32.max), or left out for any number")
+        "\(part) (\(maxWaiters)) must be from 1 to \(Int32.max), or left out for any number")
     }
   }
 
@@ -86,7 +86,7 @@ extension LockerConfiguration {
     localHandoffLimit: Int, as part: String, _ code: LockError.Code
   ) throws(LockError) {
     guard (0...1000).contains(localHandoffLimit) else {
-      throw LockError(code, "\(part) (\(localHandoffLimit)) has to be from 0 to 1000")
+      throw LockError(code, "\(part) (\(localHandoffLimit)) must be from 0 to 1000")
     }
   }
 
@@ -95,7 +95,7 @@ extension LockerConfiguration {
   ) throws(LockError) {
     guard label.utf8.count <= 64 else {
       throw LockError(
-        code, "\(part) (\(label.abbreviatedForMessage)) has to be at most 64 bytes long")
+        code, "\(part) (\(label.abbreviatedForMessage)) must be at most 64 bytes long")
     }
     guard !label.hasControlCharacters else {
       throw LockError(
@@ -120,19 +120,19 @@ extension LockerConfiguration.Address {
       guard Self.isHost(host) else {
         throw LockError(
           code,
-          "host has to be a name in ASCII, an IPv4 address or an IPv6 address, "
+          "host must be a name in ASCII, an IPv4 address or an IPv6 address, "
             + "without its port")
       }
-      guard port > 0 else { throw LockError(code, "port has to be from 1 to 65535") }
+      guard port > 0 else { throw LockError(code, "port must be from 1 to 65535") }
     case .unixSocket(let path):
       guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else {
-        throw LockError(code, "path of the socket has to be absolute, as in unix:///path")
+        throw LockError(code, "path of the socket must be absolute, as in unix:///path")
       }
       // The smaller of the two systems' limits, so that a configuration is valid on both or on neither.
       guard path.utf8.count <= 103 else {
         throw LockError(
           code,
-          "path of the socket has to be at most 103 bytes long, not "
+          "path of the socket must be at most 103 bytes long, not "
             + "\(path.utf8.count): a socket's address has room for 103 on macOS, 107 on Linux")
       }
       try LockerConfiguration.check(path, hasNoNULAs: "path of the socket", code)

@@ -17,7 +17,7 @@ extension ArraySlice<UInt8> {
       decoded.append(high << 4 | low)
     }
     guard let text = String(validating: decoded, as: UTF8.self) else {
-      throw LockError(.invalidURL, "\(part) has to be UTF-8 once its percent escapes are decoded")
+      throw LockError(.invalidURL, "\(part) must be UTF-8 once its percent escapes are decoded")
     }
     return text
   }

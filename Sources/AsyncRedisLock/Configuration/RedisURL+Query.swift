@@ -8,7 +8,8 @@ extension LockerConfiguration {
     for pair in query.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false) {
       let nameBytes = pair.prefix { $0 != UInt8(ascii: "=") }
       guard nameBytes.endIndex < pair.endIndex else {
-        throw LockError(.invalidURL, "query has to be made of name=value, separated by single &")
+        throw LockError(
+          .invalidURL, "query must consist of name=value pairs, separated by single &")
       }
       let name = String(decoding: nameBytes, as: UTF8.self)
       guard let parameter = QueryParameter(name: name) else {
@@ -47,7 +48,7 @@ extension LockerConfiguration {
     case .fencing:
       guard value == "true" || value == "false" else {
         throw LockError(
-          .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be true or false")
+          .invalidURL, "\(part) (\(value.abbreviatedForMessage)) must be true or false")
       }
       isFencingEnabled = value == "true"
     case .maxWaiters:
@@ -63,7 +64,7 @@ extension LockerConfiguration {
   private static func number(_ value: String, as part: String) throws(LockError) -> Int {
     guard let number = Int(digits: value.utf8) else {
       throw LockError(
-        .invalidURL, "\(part) (\(value.abbreviatedForMessage)) has to be in decimal digits")
+        .invalidURL, "\(part) (\(value.abbreviatedForMessage)) must be in decimal digits")
     }
     return number
   }
@@ -72,7 +73,7 @@ extension LockerConfiguration {
     guard let timeout = Duration(text: value) else {
       throw LockError(
         .invalidURL,
-        "\(part) (\(value.abbreviatedForMessage)) has to be a number of seconds, or "
+        "\(part) (\(value.abbreviatedForMessage)) must be a number of seconds, or "
           + "a number with a unit such as 500ms, 1.5s or 1m, and at most 10 years")
     }
     try timeout.validate(as: part, atLeast: minimumTimeout, code: .invalidURL)
@@ -115,7 +116,7 @@ private enum QueryParameter: String {
     if name == "family" {
       return LockError(
         .invalidURL,
-        "query parameter family has to be left out: all addresses of a host are tried, IPv4 and IPv6"
+        "query parameter family must be left out: all addresses of a host are tried, IPv4 and IPv6"
       )
     }
     let isShown =

@@ -58,13 +58,13 @@ struct RedisURL {
   init(_ url: String) throws(LockError) {
     guard url.utf8.count <= Self.longest else {
       throw LockError(
-        .invalidURL, "URL has to be at most \(Self.longest) bytes long, not \(url.utf8.count)")
+        .invalidURL, "URL must be at most \(Self.longest) bytes long, not \(url.utf8.count)")
     }
     let bytes = Array(url.utf8)[...]
     let authorityStart: Int
     (isSocket, authorityStart) = try Self.scheme(of: bytes)
     guard url.last?.isNewline != true else {
-      throw LockError(.invalidURL, "URL ends with white space: a line end has to go")
+      throw LockError(.invalidURL, "URL ends with white space, such as a line end")
     }
     guard !url.hasControlCharacters, !url.unicodeScalars.contains(where: \.properties.isWhitespace)
     else {
@@ -74,7 +74,7 @@ struct RedisURL {
     guard !bytes.contains(UInt8(ascii: "#")) else {
       throw LockError(
         .invalidURL,
-        "URL has a fragment (#), which means nothing here; a # in a password is "
+        "URL has a fragment (#), which has no meaning here; a # in a password is "
           + "written %23")
     }
 
@@ -119,7 +119,7 @@ struct RedisURL {
     default:
       throw LockError(
         .invalidURL,
-        "scheme (\(scheme.abbreviatedForMessage)) has to be redis, valkey, unix or "
+        "scheme (\(scheme.abbreviatedForMessage)) must be redis, valkey, unix or "
           + "redis+unix")
     }
   }
@@ -152,7 +152,7 @@ struct RedisURL {
       guard hostAndPort.isEmpty else {
         throw LockError(
           .invalidURL,
-          "host has no place in the URL of a socket: its path is absolute, as in "
+          "a socket's URL has no host: its path is absolute, as in "
             + "unix:///path or unix://:password@/path")
       }
       return .unixSocket(path: try path.percentDecoded(as: "path"))
@@ -181,7 +181,7 @@ struct RedisURL {
       else {
         throw LockError(
           .invalidURL,
-          "port has to be a number from 1 to 65535; a password is followed by @ and "
+          "port must be a number from 1 to 65535; a password is followed by @ and "
             + "the host, and an IPv6 address is put in brackets")
       }
       return .tcp(host: host, port: port)
@@ -191,7 +191,7 @@ struct RedisURL {
   /// The address within brackets, with its zone if it has one, in the form that the resolver takes.
   private static func ipv6(_ literal: ArraySlice<UInt8>) throws(LockError) -> String {
     guard literal.contains(UInt8(ascii: ":")) else {
-      throw LockError(.invalidURL, "host has to be an IPv6 address if it is put in brackets")
+      throw LockError(.invalidURL, "host must be an IPv6 address if it is put in brackets")
     }
     // RFC 6874 wants the zone's % escaped; most users write it as it is.
     let address = literal.prefix { $0 != UInt8(ascii: "%") }
@@ -208,7 +208,7 @@ struct RedisURL {
       guard !isSocket, path.count > 1 else { return nil }
       let number = try path.dropFirst().percentDecoded(as: "database")
       guard let database = Int(digits: number.utf8) else {
-        throw LockError(.invalidURL, "database in the path has to be a number in decimal digits")
+        throw LockError(.invalidURL, "database in the path must be a number in decimal digits")
       }
       return database
     }

@@ -158,7 +158,7 @@ extension Connection {
     self.isAnswering.store(isAnswering, ordering: .relaxed)
   }
 
-  /// Whether the connection has to be given up; read once.
+  /// Whether the connection must be given up; read once.
   func takeDistrust() -> Bool { isDistrusted.exchange(false, ordering: .relaxed) }
 
   /// Opens a stream and puts the outcome into the submissions.

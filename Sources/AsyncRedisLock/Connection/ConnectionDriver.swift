@@ -173,7 +173,7 @@ struct ConnectionDriver: ~Copyable {
       guard stream?.stream.isIdle == true else {
         let amount = try? stream?.read()
         throw amount == .all || amount == .maybeNotAll
-          ? .protocolViolation("bytes that nobody asked for")
+          ? .protocolViolation("unexpected bytes")
           : .connectionLost("the idle connection was closed")
       }
     }
@@ -299,11 +299,11 @@ struct ConnectionDriver: ~Copyable {
       guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
       answered.append(next)
       if next.answer.isMissingScript, next.request.hasSentSource {
-        throw .protocolViolation("a script is missing that was sent along")
+        throw .protocolViolation("NOSCRIPT for a script sent in full")
       }
     }
     if state.isLoggedIn, inFlight.isEmpty, stream?.hasUnparsedBytes == true {
-      throw .protocolViolation("bytes that nobody asked for")
+      throw .protocolViolation("unexpected bytes")
     }
   }
 
@@ -313,7 +313,7 @@ struct ConnectionDriver: ~Copyable {
         pending.append(contentsOf: [next.request])
       } else {
         next.request.succeed(next.answer)
-        if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong kind") }
+        if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong type") }
       }
     }
   }

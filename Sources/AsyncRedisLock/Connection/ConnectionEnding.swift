@@ -9,7 +9,7 @@ enum ConnectionEnding: Equatable {
   /// Only such requests are accepted, and the connection ends when they are done, or at that instant.
   case closing(latestEnd: Instant)
 
-  /// Applies the state of the submissions; returns true if that is news, and other requests have to be refused.
+  /// Applies the state of the submissions; returns true if that is news, and other requests must be refused.
   mutating func reduce(
     to openness: SubmissionQueue.Openness, at now: Instant, drainingFor drain: Duration
   ) -> Bool {

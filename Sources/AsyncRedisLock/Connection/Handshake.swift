@@ -51,7 +51,7 @@ struct Handshake: Sendable {
     }
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
       connectHook?.received(own) ?? true
-    else { throw .protocolViolation("an answer of the wrong kind to the login") }
+    else { throw .protocolViolation("an answer of the wrong type to the login") }
   }
 
   /// Decides what an error during the login means for the connection.

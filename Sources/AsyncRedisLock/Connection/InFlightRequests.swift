@@ -72,7 +72,7 @@ struct InFlightRequests {
   /// - Throws: ``TransportError/protocolViolation(_:)`` if no request is due a reply, or if it answers another
   ///   request.
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
-    guard !slots.isEmpty else { throw .protocolViolation("a reply that nobody asked for") }
+    guard !slots.isEmpty else { throw .protocolViolation("an unexpected reply") }
     slots[0].replies.append(try slots[0].question.map(reply.answer) ?? reply)
     repliedAt = quietSince
     if slots[0].question != nil, reply.error == nil { doubtful.removeAll() }
@@ -105,7 +105,7 @@ struct InFlightRequests {
     return overdue
   }
 
-  /// Whether the server has been silent, or at one reply, for so long that the connection has to be given up.
+  /// Whether the server has been silent, or at one reply, for so long that the connection must be given up.
   func isStuck(at now: Instant) -> Bool { stuckAt.map { $0 <= now } ?? false }
 
   private var stuckAt: Instant? {

@@ -19,7 +19,7 @@ final class LoginGate: Sendable {
     /// The refusal for a call that was not worth a login of its own.
     func told(at now: Instant) -> ServerError {
       let age = time.duration(to: now).roundedForMessage
-      return error.adding(" (said \(age) ago; a login is tried once a second at most)")
+      return error.adding(" (\(age) ago; the client logs in at most once a second)")
     }
   }
 

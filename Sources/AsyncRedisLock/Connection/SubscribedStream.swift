@@ -37,7 +37,7 @@ final class SubscribedStream: Sendable {
     var stream = try CommandStream(on: bytes)
     for command in commands + [Command("SUBSCRIBE", channel)] { _ = stream.append(command) }
     try stream.write()
-    guard !stream.hasUnsentBytes else { throw .unreachable("the server takes nothing") }
+    guard !stream.hasUnsentBytes else { throw .unreachable("the server accepts no data") }
     state = Locked(State(stream: stream))
   }
 
@@ -97,7 +97,7 @@ final class SubscribedStream: Sendable {
         while mayHaveMore {
           _ = try state.stream.read()
           if state.stream.bytesRead - former > Self.largestBurst {
-            throw TransportError.protocolViolation("messages without a pause")
+            throw TransportError.protocolViolation("an endless stream of messages")
           }
           // Also checks for the end, which may come with the last bytes: not every source reports that alone.
           mayHaveMore = !state.stream.stream.isIdle
@@ -139,6 +139,6 @@ final class SubscribedStream: Sendable {
       throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)
     default: break
     }
-    throw .protocolViolation("something else than a message")
+    throw .protocolViolation("a reply that is not a pub/sub message")
   }
 }

@@ -111,7 +111,7 @@ final class Extender: Sendable {
 
   // MARK: Due items
 
-  /// Extends due leases, in batches; returns entries that have to be checked again.
+  /// Extends due leases, in batches; returns entries that must be checked again.
   private func fire(_ due: [Entry], at now: Instant) -> [Entry] {
     let deadline = now + operationTimeout
     var entries: [Entry] = []

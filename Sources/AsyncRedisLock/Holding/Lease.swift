@@ -93,7 +93,7 @@ final class Lease: Sendable {
   /// The lease that has the token now, if this one was handed on.
   var successor: Lease? { guarded.withLock { $0.successor } }
 
-  /// Whether fencing tokens have to be drawn before the lease can be handed on; true only once.
+  /// Whether fencing tokens must be drawn before the lease can be handed on; true only once.
   func beginDrawingNumbers() -> Bool {
     guarded.withLock { guarded in
       guard guarded.spareNumbers.isEmpty, !guarded.isDrawingNumbers else { return false }

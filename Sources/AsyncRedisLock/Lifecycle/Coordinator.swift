@@ -73,7 +73,7 @@ package final class Coordinator: Sendable {
     deadlines.close(.closed)
     let promises = extender.close().map { release($0, revokes: true) }
     store.stop()
-    // Calls give back what they were granted just now; the store has to be there for that.
+    // Calls give back what they were granted just now; the store must be there for that.
     await calls.waitUntilIdle(countedBy: activity)
     for promise in promises { _ = await promise.value(countedBy: activity) }
     // Places in queues and late grants are given back, too.

@@ -39,7 +39,7 @@ extension Reporter {
   /// Warns that locks cannot be extended; `affected` finds out which, on the queue of the reports.
   func extensionFailed(_ cause: String, affected: @escaping @Sendable () -> [Lease]) {
     warn(.extensionFailed) {
-      ("An extension failed, and is repeated", ["redis-lock.cause": "\(cause)"])
+      ("An extension failed and will be repeated", ["redis-lock.cause": "\(cause)"])
     } saying: { [clock] in
       let leases = affected()
       let count = leases.count

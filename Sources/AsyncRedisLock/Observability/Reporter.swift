@@ -135,7 +135,7 @@ final class Reporter: Sendable {
     guard isNew(.polling) else { return }
     queue.add { [self] in
       logger.warning(
-        "Waiters poll: this server does not tell them of a lock that becomes free",
+        "Waiters poll: this server does not notify them when a lock becomes free",
         metadata: metadata(["redis-lock.cause": "\(cause)"]))
     }
   }
@@ -145,7 +145,7 @@ final class Reporter: Sendable {
     guard isNew(.eviction) else { return }
     queue.add { [self] in
       logger.warning(
-        "The server may drop locks when its memory is full: set maxmemory-policy to noeviction",
+        "The server may evict locks when its memory is full: set maxmemory-policy to noeviction",
         metadata: metadata(["redis-lock.policy": "\(policy)"]))
     }
   }

@@ -16,7 +16,7 @@ struct GrantProbes {
   private var probed: Set<String> = []
   private var later: Set<String> = []
 
-  /// Notes a token whose grant came without notice; returns true if a probe has to be sent for it.
+  /// Notes a token whose grant came without notice; returns true if a probe must be sent for it.
   mutating func add(_ token: String) -> Bool {
     guard !isProbing else {
       later.insert(token)

@@ -2,7 +2,7 @@
 ///
 /// `mark:host:pid:label:locker:sequence:nonce`, for example
 /// `rl1s:web-1:4711:billing:9f86d081884c7d65:42:3ad77bb40d7a3660`. The mark names the version of this grammar, and
-/// says whether the holder notifies waiters (`rl1n`) or has to be polled (`rl1s`).
+/// says whether the holder notifies waiters (`rl1n`) or must be polled (`rl1s`).
 ///
 /// Host and label are percent-encoded, except for ASCII letters, digits, `.`, `_` and `-`; the label may be empty.
 /// The locker's id and the nonce are both 16 random hexadecimal digits, so a token has 128 random bits. If a

@@ -16,7 +16,7 @@ package enum Reply: Sendable, Equatable {
     case .integer(Int64(question)): return .integer(1)
     case .array(let parts) where parts.count == 2 && parts[0] == .integer(Int64(question)):
       return parts[1]
-    default: throw .protocolViolation("an answer to another question")
+    default: throw .protocolViolation("an answer to another request")
     }
   }
 

@@ -11,7 +11,7 @@
   /// Reports problems of a server that is used for locks.
   struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "doctor", abstract: "Say what is wrong with this server for locks.",
+      commandName: "doctor", abstract: "Check whether this server is fit for locks.",
       discussion: """
         Exit status: 0, also with warnings; 1 if locks do not work; 69 if the server cannot be reached, 77 if it \
         refuses the login.
@@ -19,10 +19,10 @@
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Flag(help: "As JSON, an object for each finding and line.")
+    @Flag(help: "Print JSON, one object per line for each finding.")
     var json = false
 
-    @Argument(help: "What a key begins with that may be locked, for a user who may lock only some.")
+    @Argument(help: "The prefix of the keys that the user may lock, if its ACL allows only some.")
     var prefix = "redis-lock-doctor:"
 
     func run() async throws {
@@ -47,7 +47,7 @@
         findings += ServerInformation(text).findings(saves: Self.saves(replies[1]))
       } else {
         findings.append(
-          Finding(.warning, "server", "this user may not use INFO, so much cannot be said"))
+          Finding(.warning, "server", "this user may not use INFO, so several checks were skipped"))
       }
       findings.append(try await timing(locker))
       findings += try await clock(locker)
@@ -84,7 +84,7 @@
         Finding(
           .problem, "fencing",
           "the counter \(counter) is at \(number), and no token above 2^53 - 1 can be drawn: "
-            + "delete it while nothing is locked, and have what refuses old tokens forget the largest"
+            + "delete it while no lock is held, and reset every check that remembers the largest token"
         )
       ]
     }
@@ -95,7 +95,7 @@
       guard let time = try await locker.serverTime() else { return [] }
       let middle = before.addingTimeInterval(Date.now.timeIntervalSince(before) / 2)
       let ahead = Date(milliseconds: time).timeIntervalSince(middle)
-      guard abs(ahead) >= 1 else { return [Finding(.fine, "clock", "as this host's")] }
+      guard abs(ahead) >= 1 else { return [Finding(.fine, "clock", "the same as this host's")] }
       let size = Duration.seconds(abs(ahead)).rounded.text
       return [
         Finding(
@@ -122,7 +122,7 @@
       return [
         Finding(
           .warning, "expiry",
-          "\(endless.count) of the keys that begin with \(prefix.safeToShow) never expire (\(names)): a lock there is never free again when its holder dies; see redis-lock release --force"
+          "\(endless.count) of the keys that begin with \(prefix.safeToShow) never expire (\(names)): if its holder dies, such a lock is never released; see redis-lock release --force"
         )
       ]
     }
@@ -143,7 +143,7 @@
       let (median, longest) = (times[times.count / 2], times[times.count - 1])
       let text = "\(milliseconds(median)), the longest of \(times.count) \(milliseconds(longest))"
       guard median > .milliseconds(50) else { return Finding(.fine, "round trip", text) }
-      return Finding(.warning, "round trip", text + ": choose a ttl of many times that")
+      return Finding(.warning, "round trip", text + ": choose a ttl many times longer")
     }
 
     private static func milliseconds(_ duration: Duration) -> String {
@@ -154,7 +154,7 @@
     private func trial(_ locker: Locker, key: String) async -> Finding {
       do {
         guard let lock = try await locker.acquireIfAvailable(key) else {
-          return Finding(.problem, "trial", "somebody holds a key that nobody can know")
+          return Finding(.problem, "trial", "a new random key is already held")
         }
         try await lock.extend(by: .seconds(5))
         let outcome = try await lock.release()

@@ -72,7 +72,7 @@
         findings.append(
           Finding(
             .problem, "disabled",
-            "the server does not know \(unknown.joined(separator: ", ")), renamed or disabled: without, \(Self.loss(of: unknown))"
+            "the server does not know \(unknown.joined(separator: ", ")), renamed or disabled: \(Self.loss(of: unknown))"
           ))
       }
       if let error = errors.first { findings.append(Finding(.problem, "commands", error)) }
@@ -80,7 +80,7 @@
         findings.append(
           Finding(
             .problem, "permissions",
-            "this user may not use \(Self.list(refusedBasic)) on \(prefix)* or the library's own keys: without, \(Self.loss(of: refusedBasic)); it needs: \(rules)"
+            "this user may not use \(Self.list(refusedBasic)) on \(prefix)* or the library's own keys: \(Self.loss(of: refusedBasic)); it needs: \(rules)"
           ))
       }
       if !refusedQueueing.isEmpty {
@@ -92,7 +92,7 @@
       }
       if findings.isEmpty {
         findings.append(
-          Finding(.fine, "permissions", "all that locks need, and waiting in the queue"))
+          Finding(.fine, "permissions", "all that locks and the queue need"))
       }
       return findings
     }
@@ -110,7 +110,7 @@
       ]
       let lost = uses.filter { !$0.commands.isDisjoint(with: commands) }.map(\.what)
       return lost.isEmpty
-        ? "nobody waits in the server's queue" : lost.joined(separator: ", ")
+        ? "waiters poll instead of queueing" : lost.joined(separator: ", ")
     }
 
     private static func list(_ names: [String]) -> String {

@@ -42,7 +42,8 @@
       guard let role = fields["role"] else { return nil }
       guard role == "master" else {
         return Finding(
-          .problem, "role", "this is a replica: connect to the primary, here nothing can be locked")
+          .problem, "role", "this is a replica, where nothing can be locked: connect to the primary"
+        )
       }
       guard let replicas = fields["connected_slaves"].flatMap({ Int($0) }), replicas > 0 else {
         return Finding(.fine, "role", "a primary without replicas")
@@ -57,14 +58,14 @@
       guard let policy = fields["maxmemory_policy"], let limit = fields["maxmemory"] else {
         return nil
       }
-      guard limit != "0" else { return Finding(.fine, "eviction", "none, there is no maxmemory") }
+      guard limit != "0" else { return Finding(.fine, "eviction", "none: maxmemory is not set") }
       guard policy == "noeviction" else {
         return Finding(
           .warning, "eviction",
-          "maxmemory-policy is \(policy): a server that is full may drop locks; set it to noeviction"
+          "maxmemory-policy is \(policy): a full server may evict locks; set it to noeviction"
         )
       }
-      return Finding(.fine, "eviction", "noeviction: a server that is full refuses new locks")
+      return Finding(.fine, "eviction", "noeviction: a full server refuses new locks")
     }
 
     private func persistence(saves: Bool?) -> Finding? {

@@ -19,7 +19,7 @@
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Flag(help: "As JSON, an object for each lock and line.")
+    @Flag(help: "Print JSON, one object per line for each lock.")
     var json = false
 
     @Flag(
@@ -29,12 +29,13 @@
     var foreign = false
 
     @Argument(
-      help: "Which keys: * stands for anything, ? for one character, [ab] for one of these.")
+      help: "A pattern for keys: * matches any text, ? one character, [ab] one of these characters."
+    )
     var pattern = "*"
 
     @Flag(
       help:
-        "Look again every second, until interrupted: who holds what, who waits, and for how long.")
+        "Refresh every second, until interrupted: holders, waiters, and how long they have waited.")
     var watch = false
 
     /// Whether the user has named some keys: among all keys of a server, strings that never expire are seldom

@@ -11,7 +11,7 @@
   /// Takes a lock away from its holder.
   struct ReleaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "release", abstract: "Free a key, and say whose it was.",
+      commandName: "release", abstract: "Release a lock, and say who held it.",
       discussion: """
         Without --force only a lock is freed whose token is given, or stands in REDIS_LOCK_TOKEN. Until the former \
         holder notices, two may believe that they hold the lock: force it only if the holder is known to be gone. \
@@ -20,13 +20,13 @@
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Flag(help: "Free it whoever holds it.")
+    @Flag(help: "Release the lock even if another client holds it.")
     var force = false
 
     @Option(help: "The token of the lock. (default: REDIS_LOCK_TOKEN)")
     var token: String?
 
-    @Argument(help: "The key to free.", completion: LockNames.completion)
+    @Argument(help: "The key to release.", completion: LockNames.completion)
     var key: String
 
     func run() async throws {
@@ -46,7 +46,7 @@
         let own = token ?? ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"]
         guard own == holder.value else {
           throw ToolFailure(
-            .problem, "\(key.safeToShow) is held by \(holder), and is freed only with --force")
+            .problem, "\(key.safeToShow) is held by \(holder); only --force releases it")
         }
         let check = DetachedLock(keys: [key], token: holder.value, fencingToken: nil)
         try await locker.adopt(check).release()

@@ -11,7 +11,7 @@
   /// Shows the holders of keys, and their waiters.
   struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "status", abstract: "Say who holds a lock, since when, and who waits for it.",
+      commandName: "status", abstract: "Show a lock's holder, start time and waiters.",
       discussion: """
         Since when, with which fencing token, and how the last run ended, is known of redis-lock run alone. \
         Exit status: 0 when each key is taken, 1 when one is free; 69, 77 as for run.
@@ -19,13 +19,13 @@
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Flag(help: "As JSON, an object for each key and line.")
+    @Flag(help: "Print JSON, one object per line for each key.")
     var json = false
 
-    @Flag(help: "Look again every second, until interrupted.")
+    @Flag(help: "Refresh every second, until interrupted.")
     var watch = false
 
-    @Argument(help: "What to look at.", completion: LockNames.completion)
+    @Argument(help: "The keys to look at.", completion: LockNames.completion)
     var keys: [String]
 
     func run() async throws {

@@ -21,13 +21,14 @@
       help: ArgumentHelp(
         "The server, as redis://user:password@host:6379/0 or unix:///path.",
         discussion:
-          "By default REDIS_LOCK_URL, which other users cannot read, or the server of this host."))
+          "The default is REDIS_LOCK_URL, which other users cannot read, or else a server on this host."
+      ))
     var url: String?
 
     @Option(
       help: ArgumentHelp(
-        "A file with the server's URL, so that a password stands in no list of processes.",
-        discussion: "By default REDIS_LOCK_URL_FILE.", valueName: "path"), completion: .file())
+        "A file that contains the server's URL. It keeps a password out of the process list.",
+        discussion: "The default is REDIS_LOCK_URL_FILE.", valueName: "path"), completion: .file())
     var urlFile: String?
 
     func validate() throws {
@@ -64,12 +65,12 @@
       let count = unsafe fread(&bytes, 1, bytes.count, file)
       guard unsafe ferror(file) == 0, var text = String(validating: bytes[..<count], as: UTF8.self)
       else {
-        let why = unsafe ferror(file) == 0 ? "it is no text" : "it cannot be read"
+        let why = unsafe ferror(file) == 0 ? "it is not text" : "it cannot be read"
         throw ToolFailure(.usage, "cannot read the URL from \(path.safeToShow): \(why)")
       }
       while text.last?.isNewline == true { text.removeLast() }
       guard !text.isEmpty else {
-        throw ToolFailure(.usage, "the file \(path.safeToShow) has no URL in it")
+        throw ToolFailure(.usage, "the file \(path.safeToShow) contains no URL")
       }
       return text
     }

@@ -3,13 +3,13 @@
 
   /// How many messages to print, and how.
   struct MessageOptions: ParsableArguments {
-    @Flag(name: [.short, .long], help: "Say nothing but errors.")
+    @Flag(name: [.short, .long], help: "Print errors only.")
     var quiet = false
 
-    @Flag(name: [.short, .long], help: "Say what happens.")
+    @Flag(name: [.short, .long], help: "Print what the command does.")
     var verbose = false
 
-    @Flag(help: "Say it as JSON, an object a line.")
+    @Flag(help: "Print messages as JSON, one object per line.")
     var jsonLog = false
 
     func validate() throws {

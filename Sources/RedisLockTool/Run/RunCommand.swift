@@ -19,17 +19,17 @@
         """,
       discussion: """
         Waits for the lock, runs the command, and releases the lock. The lock is extended while the command \
-        runs. If it is lost all the same, the command gets SIGTERM, and SIGKILL before the lock could be \
-        another's. The command finds REDIS_LOCK_KEY, REDIS_LOCK_TOKEN and REDIS_LOCK_FENCE in its \
+        runs. If the lock is lost anyway, the command gets SIGTERM, and SIGKILL before another client can \
+        hold the lock. The command finds REDIS_LOCK_KEY, REDIS_LOCK_TOKEN and REDIS_LOCK_FENCE in its \
         environment. Durations are written like 500ms, 30s, 5m, 2h or 7d.
 
         Exit status: that of the command, or 128 and its signal's number;
           64  bad usage
           69  the server cannot be reached
           71  the system lacks threads, processes or /proc
-          74  what was asked for could not be written
-          75  the lock was not to be had in time; see also -E
-          76  the lock was not held to the end
+          74  the output could not be written
+          75  the lock could not be acquired in time; see also -E
+          76  the lock was lost before the command ended
           77  the server refused, for instance the login
           126 the command could not be started
           127 the command was not found
@@ -38,7 +38,7 @@
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var messages: MessageOptions
 
-    @Option(help: "How long the lock outlives this process at the most.")
+    @Option(help: "How long the lock can outlive this process.")
     var ttl = DurationArgument(.seconds(30))
 
     @Option(
@@ -54,15 +54,15 @@
     var noWait = false
 
     @Option(
-      help: "How long others are kept from the lock at the least, even if the command is faster.")
+      help: "The shortest time that the lock is held, even if the command ends sooner.")
     var minHold: DurationArgument?
 
-    @Option(help: "How long the command may take at the most; then the lock counts as lost.")
+    @Option(help: "How long the command may run; after that the lock counts as lost.")
     var maxHold: DurationArgument?
 
     @Option(
       help:
-        "How long the command has between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or what the ttl leaves)"
+        "The time between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or less with a short ttl)"
     )
     var grace: DurationArgument?
 
@@ -70,17 +70,20 @@
       help: "How long the server keeps a record of this run, for status and list; 0 for none.")
     var recordFor = DurationArgument(.seconds(7 * 86_400))
 
-    @Option(help: "A word for people who look at the lock. (default: the command's name)")
+    @Option(
+      help:
+        "A label stored with the lock and shown by status and list. (default: the command's name)")
     var label: String?
 
     @Option(
-      name: [.customShort("E"), .long], help: "The exit status instead of 75.")
+      name: [.customShort("E"), .long],
+      help: "The exit status when the lock is not acquired, instead of 75.")
     var conflictExitCode: UInt8?
 
     @Option(name: [.customShort("c"), .customLong("command")], help: "A command for /bin/sh.")
     var shellCommand: String?
 
-    @Argument(help: "What to lock; all of them, or none.", completion: LockNames.completion)
+    @Argument(help: "The keys to lock, all or none.", completion: LockNames.completion)
     var keys: [String]
 
     /// The command; the parser does not see the words behind `--`.
@@ -104,13 +107,13 @@
         throw ValidationError(error.message)
       }
       if recordFor.duration > .seconds(366 * 86_400) {
-        throw ValidationError("--record-for (\(recordFor.duration.text)) has to be at most 366d.")
+        throw ValidationError("--record-for (\(recordFor.duration.text)) must be at most 366d.")
       }
       if let grace {
         let longest = LossPlan.longestGrace(ttl: ttl.duration, extend: interval)
         guard grace.duration <= longest else {
           throw ValidationError(
-            "--grace (\(grace.duration.text)) has to be at most half of ttl - extend (\(longest.text))."
+            "--grace (\(grace.duration.text)) must be at most half of ttl - extend (\(longest.text))."
           )
         }
       }

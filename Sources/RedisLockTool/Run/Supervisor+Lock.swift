@@ -38,9 +38,9 @@
           }
           let situation = try? await reporter.situation()
           throw ToolFailure(
-            .notAcquired, situation?.text ?? "somebody else holds \(order.list)")
+            .notAcquired, situation?.text ?? "another client holds \(order.list)")
         } catch {
-          // An abandoned request has to be given back before this process ends.
+          // An abandoned request must be given back before this process ends.
           await locker.close()
           throw error
         }
@@ -68,7 +68,8 @@
       // The variable may belong to a run that has ended.
       for key in order.keys where try await locker.inspect(key)?.holder.value == token {
         throw ToolFailure(
-          .usage, "\(key.safeToShow) is held by the run around this one, which waits for it")
+          .usage,
+          "\(key.safeToShow) is held by an enclosing redis-lock run, which waits for this one")
       }
     }
 
@@ -87,7 +88,7 @@
       guard failure.isTransient else {
         throw ToolFailure(
           .refused,
-          "the server cannot do what locks need (\(failure.text)): see redis-lock doctor")
+          "the server lacks what locks need (\(failure.text)): see redis-lock doctor")
       }
       if order.waits { console.say(.warning, "waiting for the server: \(failure.text)", fields()) }
     }
@@ -97,7 +98,7 @@
         return try await lock.release()
       } catch {
         console.say(
-          .warning, "the lock could not be released, and ends with its ttl: \(error)", fields())
+          .warning, "the lock could not be released and expires with its ttl: \(error)", fields())
         return nil
       }
     }

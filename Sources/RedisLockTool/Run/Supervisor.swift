@@ -221,14 +221,14 @@
     private func tell(missed process: pid_t) {
       guard process > 0, state.withLock({ $0.missed.insert(process).inserted }) else { return }
       console.say(
-        .warning, "process \(process), which runs under the lock, cannot be ended",
+        .warning, "cannot kill process \(process), which runs under the lock",
         fields(["pid": .number(Int64(process))]))
     }
 
     /// Keeps the time without a guardian short: if this process hung meanwhile, the command would not be ended.
     private func guardianEnded(isReplaced: Bool, _ lock: Lock) {
       if isReplaced {
-        let text = "the process that guards the command was ended by another; it was started again"
+        let text = "the guardian process was killed; another was started"
         return console.say(.warning, text, fields())
       }
       state.withLock { $0.isUnguarded = true }
@@ -266,7 +266,7 @@
     }
 
     private static let unguarded =
-      "the lock was given up: the process that guards the command was ended, and no other can be started"
+      "the lock was given up: the guardian process was killed, and another cannot be started"
 
     /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {

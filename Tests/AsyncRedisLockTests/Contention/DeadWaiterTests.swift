@@ -59,7 +59,7 @@ struct DeadWaiterTests {
   }
 
   @Test(
-    "If a poll gets an answer of the wrong kind, the waiter undoes it on the same connection",
+    "If a poll gets an answer of the wrong type, the waiter undoes it on the same connection",
     .redisServer())
   func wrongAnswer() async throws {
     let key = uniqueKey()

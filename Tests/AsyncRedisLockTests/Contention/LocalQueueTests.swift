@@ -130,7 +130,7 @@ struct LocalQueueTests {
     let other = try await queueUp(lockers[2], for: key)
     let stays = Task { try await lockers[1].acquire(key, options: .patient) }
     if isCancelled {
-      // The task has to be in the queue before the entry becomes free.
+      // The task must be in the queue before the entry becomes free.
       await eventually { lockers[1].waiterCount(of: key) == 2 }
       givesUp.cancel()
     }

@@ -18,7 +18,7 @@ struct TimeoutMessageTests {
     let processID = try #require(holder.processID)
     #expect(
       attempt.error?.message
-        == "billing on \(host), process \(processID) held the lock for all of the timeout (300 ms)")
+        == "billing on \(host), process \(processID) held the lock for the whole timeout (300 ms)")
     let text = try #require(attempt.error.map { "\($0)" })
     #expect(!text.contains("[holder:"), "said twice: \(text)")
     #expect(!text.contains(lock.token), "a token in \(text)")
@@ -33,7 +33,7 @@ struct TimeoutMessageTests {
     #expect(attempt.error?.code == .timeout)
     #expect(
       attempt.error?.message
-        == "another task or handle of this locker held the lock for all of the timeout (300 ms)")
+        == "another task or handle of this locker held the lock for the whole timeout (300 ms)")
     try await lock.release()
   }
 

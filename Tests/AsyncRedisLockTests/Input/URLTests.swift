@@ -35,7 +35,7 @@ struct URLTests {
     #expect(throws: Never.self) { try LockerConfiguration(url: longest) }
     let error = #expect(throws: LockError.self) { try LockerConfiguration(url: longest + "x") }
     #expect(error?.code == .invalidURL)
-    #expect(error?.message == "URL has to be at most 8192 bytes long, not 8193")
+    #expect(error?.message == "URL must be at most 8192 bytes long, not 8193")
   }
 
   @Test("A URL's scheme means the same in upper case, and by its other name")

@@ -73,7 +73,7 @@ struct ImpossibleNumberTests {
   }
 
   @Test(
-    "An impossible time to live or count makes an answer of the wrong kind",
+    "An impossible time to live or count makes an answer of the wrong type",
     arguments: [
       ("-2", "0", true), ("-3", "0", false), ("9007199254740992", "0", true),
       ("9007199254740993", "0", false), ("1000", "2147483647", true),
@@ -108,7 +108,7 @@ struct ImpossibleNumberTests {
   }
 
   @Test(
-    "If the login gets an answer of the wrong kind, connecting fails",
+    "If the login gets an answer of the wrong type, connecting fails",
     arguments: ["AUTH", "SELECT"], [":1\r\n", "$2\r\nOK\r\n", "+QUEUED\r\n", "*0\r\n"])
   func login(command name: String, answer: String) async throws {
     let server = try FakeServer { command, _, _ in command.name == name ? .send(answer) : nil }

@@ -39,7 +39,7 @@ struct RotatedPasswordTests {
     }
     let most = Int((ContinuousClock.now - start) / .seconds(1)) + 2
     #expect(try server.calls("auth") - before <= most)
-    #expect(messages.contains { $0.contains("a login is tried once a second at most") })
+    #expect(messages.contains { $0.contains("the client logs in at most once a second") })
     #expect(messages.allSatisfy { !$0.contains("first") })
     try setPassword("first")
     await eventually { (try? await locker.ping()) != nil }
@@ -60,7 +60,7 @@ struct RotatedPasswordTests {
     #expect(instant == start + .seconds(1))
     #expect(
       error.message
-        == "WRONGPASS no (said 400 ms ago; a login is tried once a second at most)")
+        == "WRONGPASS no (400 ms ago; the client logs in at most once a second)")
     #expect(error.code == .wrongPass)
     #expect(gate.refusal(at: start + .milliseconds(999)) != nil)
     #expect(gate.refusal(at: start + .seconds(1)) == nil)

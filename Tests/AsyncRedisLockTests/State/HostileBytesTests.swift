@@ -55,7 +55,7 @@ struct HostileBytesTests {
     #expect(try read(all, pieces: 7) == first)
   }
 
-  @Test("A flood of messages without a pause ends the conversation")
+  @Test("A flood of an endless stream of messages ends the conversation")
   func flood() async throws {
     let (server, client) = try FakeWire.pair()
     let login = Handshake(LockerConfiguration(), connectHook: nil)

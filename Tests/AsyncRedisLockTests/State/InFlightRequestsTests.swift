@@ -128,7 +128,7 @@ struct InFlightRequestsTests {
   @Test("Requests in flight do not accept an unsolicited reply")
   func unasked() {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))
-    #expect(throws: TransportError.protocolViolation("a reply that nobody asked for")) {
+    #expect(throws: TransportError.protocolViolation("an unexpected reply")) {
       _ = try pipeline.accept(.integer(1))
     }
   }

@@ -43,7 +43,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
 
   /// How many locks are held briefly for each that is held for long.
   ///
-  /// A forgotten lock has to be held for long, so that the overlap is noticed.
+  /// A forgotten lock must be held for long, so that the overlap is noticed.
   var shortHoldings: Int { self == .forgetful || self == .jumpy ? 60 : 400 }
 
   /// How the server is started; if it keeps its data, it writes them before it answers.

@@ -136,7 +136,7 @@ internal import CHiredis
     unsafe bytes = UnsafeRawBufferPointer(rebasing: bytes[reading.position...])
   }
 
-  /// The next complete reply; nil if more has to be read first.
+  /// The next complete reply; nil if more must be read first.
   mutating func nextReply() throws(TransportError) -> Reply? {
     if smallCount < small.count {
       smallCount += 1
@@ -154,7 +154,7 @@ internal import CHiredis
     defer { unsafe freeReplyObject(object) }
     bytesOfReply = unsafe reader.pointee.len - reader.pointee.pos
     guard let reply = unsafe Reply(copying: object.assumingMemoryBound(to: redisReply.self)) else {
-      throw .protocolViolation("a reply of a type that was not asked for")
+      throw .protocolViolation("a reply of an unexpected type")
     }
     return reply
   }
