@@ -46,7 +46,7 @@ extension Locker {
       let error = ServerError(message: text)
       return ("\(name): \(error.message)", error.remedy != .fail)
     // A user that may lock only some keys, without fencing tokens, needs none of the library's own keys.
-    case .error(let error) where error.message.contains("access one of the keys"): return nil
+    case .error(let error) where StoreFailure(error).isAboutKeys: return nil
     case .error(let error): return (error.message, error.remedy != .fail)
     default: return nil
     }

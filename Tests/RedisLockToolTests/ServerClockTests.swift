@@ -11,7 +11,8 @@
       let server = try RedisServer(environment: clock?.environment ?? [:])
       defer { server.stop() }
       let fine = try await ToolProcess.run(["doctor"], on: server)
-      #expect(fine.output.contains("clock: the same as this host's") && !fine.output.contains("expiry"))
+      #expect(
+        fine.output.contains("clock: the same as this host's") && !fine.output.contains("expiry"))
       try clock?.set(offset: 120)
       for key in ["job:a", "job:b", "other"] { _ = try RedisClient(server)("SET", key, "theirs") }
       let outcome = try await ToolProcess.run(["doctor", "job:"], on: server)

@@ -31,12 +31,17 @@ extension ConnectionDriver {
     if case .refused(let error) = cause {
       connection.loginGate.refused(error, at: connection.clock.now)
       fail(because: cause, on: connection)
+    } else {
+      connection.loginGate.forget()
     }
   }
 
   /// Fails requests that come before a login may be tried again: waiting would not help.
   mutating func failRefused(at now: Instant, on connection: Connection) {
     guard !pending.isEmpty, let error = connection.loginGate.refusal(at: now) else { return }
+    if let end = pending.earliestLeaseEnd {
+      connection.loginGate.hurry(forLeaseUntil: end, at: now)
+    }
     fail(because: .refused(error), on: connection)
   }
 

@@ -127,7 +127,8 @@ struct ConnectionDriver: ~Copyable {
     case .open(let attempt, let deadline):
       switch connection.loginGate.admit(at: now) {
       case .go: connection.open(by: deadline, attempt: attempt)
-      case .wait(let instant, _): state.lost(until: instant)
+      // An extension may bring the login forward meanwhile.
+      case .wait(let instant, _): state.lost(until: min(instant, now + LoginGate.shortestInterval))
       }
     case .send: try send(at: now)
     case .giveUp(let cause): throw cause
@@ -151,7 +152,7 @@ struct ConnectionDriver: ~Copyable {
     guard case .check(let replies) = state.acceptLogin(reply) else { return }
     try handshake.check(replies)
     state.loggedIn()
-    connection.loginGate.opened()
+    connection.loginGate.forget()
     connection.reporter.connected()
   }
 

@@ -1,8 +1,9 @@
 internal import Synchronization
 
-/// Lets one login a second through, for all connections of a locker, once the server has refused one.
+/// Lets one login a second through, once the server has refused one.
 ///
-/// Otherwise every call would try a password that was rotated, and fill the server's log of denied logins.
+/// Otherwise every call would try a password that was rotated, and fill the server's log of denied logins. Only the
+/// connection that carries the requests notes refusals: another's says nothing about what that one may do.
 final class LoginGate: Sendable {
   /// Whether a login may be tried.
   enum Admission: Equatable {
@@ -25,6 +26,8 @@ final class LoginGate: Sendable {
 
   /// The time from one login to the next.
   static let interval = Duration.seconds(1)
+  /// The same for the sake of a lease that would end before.
+  static let shortestInterval = Duration.milliseconds(100)
 
   private let refusal = Locked<Refusal?>(nil)
 
@@ -46,6 +49,19 @@ final class LoginGate: Sendable {
     }
   }
 
+  /// Brings the next login forward if a lease ends before it could help: to the middle of the time that is left.
+  ///
+  /// A password is often wrong for a moment only, while it is being rotated.
+  func hurry(forLeaseUntil end: Instant, at now: Instant) {
+    refusal.withLock { refusal in
+      guard let current = refusal, now < end, end < current.next + Self.shortestInterval else {
+        return
+      }
+      let middle = now + now.duration(to: end) / 2
+      refusal?.next = min(current.next, max(middle, current.time + Self.shortestInterval))
+    }
+  }
+
   /// Notes that a login was refused.
   func refused(_ error: ServerError, at now: Instant) {
     refusal.withLock { refusal in
@@ -54,6 +70,6 @@ final class LoginGate: Sendable {
     }
   }
 
-  /// Notes that a login has succeeded.
-  func opened() { refusal.withLock { $0 = nil } }
+  /// Notes that a login has succeeded, or that the last attempt ended without an answer: the refusal is history.
+  func forget() { refusal.withLock { $0 = nil } }
 }

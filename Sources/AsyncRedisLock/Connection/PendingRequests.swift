@@ -46,6 +46,9 @@ struct PendingRequests {
     return included
   }
 
+  /// When the first lease ends that a waiting request extends.
+  var earliestLeaseEnd: Instant? { requests.lazy.compactMap(\.leaseEnd).min() }
+
   /// Takes out all requests that are `isIncluded`.
   mutating func removeAll(where isIncluded: (Request) -> Bool) -> [Request] {
     let removed = filter(isIncluded)

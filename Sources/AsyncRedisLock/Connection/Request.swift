@@ -44,6 +44,8 @@ final class Request: Sendable {
   /// When the caller stops waiting.
   let deadline: Instant
   let kind: Kind
+  /// When the first lease ends that the request extends; nil if it extends none.
+  let leaseEnd: Instant?
   /// Whether a task waits for the answer, and may as well do the connection's work meanwhile.
   let isAwaited: Bool
   /// Makes the request that undoes what `origin` may have done, if the outcome stays unknown.
@@ -95,18 +97,18 @@ final class Request: Sendable {
   ///
   /// If there is no command, it succeeds with no replies.
   convenience init(
-    deadline: Instant, kind: Kind = .call, isAwaited: Bool = false,
+    deadline: Instant, kind: Kind = .call, isAwaited: Bool = false, leaseEnd: Instant? = nil,
     command: @escaping @Sendable () -> Command?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: nil,
-      isClaim: false, origin: nil, completion: completion)
+      isClaim: false, origin: nil, leaseEnd: leaseEnd, completion: completion)
   }
 
   private init(
     _ content: Content, deadline: Instant, kind: Kind, isAwaited: Bool,
-    undo: Undo?, isClaim: Bool, origin: Request?,
+    undo: Undo?, isClaim: Bool, origin: Request?, leaseEnd: Instant? = nil,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.content = content
@@ -116,6 +118,7 @@ final class Request: Sendable {
     self.undo = undo
     self.isClaim = isClaim
     self.origin = origin
+    self.leaseEnd = leaseEnd
     self.completion = completion
   }
 

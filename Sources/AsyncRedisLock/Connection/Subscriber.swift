@@ -120,7 +120,7 @@ final class Subscriber: Sendable {
       state.attempt += 1
       return state.attempt
     }
-    if case .wait(_, let error) = loginGate.admit(at: clock.now) {
+    if let error = loginGate.refusal(at: clock.now) {
       return disconnect(because: .refused(error), isHeldBack: true)
     }
     let deadline = clock.now + connectTimeout
@@ -203,12 +203,10 @@ final class Subscriber: Sendable {
     }
     stream?.cancel()
     handler(.disconnected(cause))
-    var isRefused = false
-    if case .refused(let error) = cause {
-      isRefused = true
-      if !isHeldBack { loginGate.refused(error, at: clock.now) }
-    }
-    after(isRefused ? Self.pauseAfterRefusal : pause, of: attempt) { $0.connect() }
+    let isRefused = if case .refused = cause { true } else { false }
+    after(
+      isHeldBack ? LoginGate.interval : isRefused ? Self.pauseAfterRefusal : pause, of: attempt
+    ) { $0.connect() }
   }
 
   /// Runs an action on the queue later, unless there is another attempt by then.

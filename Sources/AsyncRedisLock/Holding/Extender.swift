@@ -160,9 +160,29 @@ final class Extender: Sendable {
     }
   }
 
+  /// Extends the leases of a batch in two smaller ones, because a key of one of them was refused for all.
+  private func split(_ batch: Batch, at now: Instant) {
+    let middle = batch.leases.count / 2
+    let halves = [batch.leases[..<middle], batch.leases[middle...]].map { Batch(Array($0)) }
+    queue.add(
+      halves.map { half in
+        for lease in half.leases {
+          lease.willExtend(by: lease.claim.ttl, deadline: now + operationTimeout)
+        }
+        let end = half.leases.lazy.map(\.state.validUntil).min() ?? now
+        return Entry(due: end, item: .batch(half))
+      })
+    batch.isConcluded.store(true, ordering: .releasing)
+    for half in halves { extend(half, at: now) }
+  }
+
   /// Notes the outcome of extensions in the background, and plans the next ones.
   private func conclude(_ batch: Batch, _ result: Result<Extended, StoreFailure>) {
     let (now, roundTrip) = (clock.now, store.roundTrip)
+    if case .failure(let failure) = result, failure.isAboutKeys, batch.leases.count > 1 {
+      split(batch, at: now)
+      return
+    }
     var extended: Extended?
     var trouble: String?
     switch result {

@@ -4,8 +4,10 @@ extension RedisNode {
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
     let extendRequest = ExtendRequest(extensions, numbers: numbers, names: names)
-    let request = Request(deadline: deadline, command: extendRequest.commandToSend) {
-      [connection, fences] result in
+    let request = Request(
+      deadline: deadline, leaseEnd: extensions.lazy.map(\.leaseEnd).min(),
+      command: extendRequest.commandToSend
+    ) { [connection, fences] result in
       let extended: Result<Extended, StoreFailure> =
         switch result {
         case .success(let answer): extendRequest.read(answer, fences: fences)

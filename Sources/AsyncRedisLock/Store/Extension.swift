@@ -2,6 +2,8 @@
 package struct Extension: Sendable {
   package let claim: Claim
   package let ttl: Duration
+  /// When the lease ends without this extension.
+  package let leaseEnd: Instant
   /// How long keys may last at most; longer-lived ones are cut to that.
   ///
   /// Nil to leave them alone. Read when sent.
@@ -14,6 +16,7 @@ package struct Extension: Sendable {
   init(_ lease: Lease, ttl: Duration) {
     claim = lease.claim
     self.ttl = ttl
+    leaseEnd = lease.state.validUntil
     longest = { lease.state.cutsTo }
     isWanted = { !lease.hasEnded }
   }

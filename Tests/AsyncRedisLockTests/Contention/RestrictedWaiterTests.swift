@@ -37,6 +37,31 @@ struct RestrictedWaiterTests {
     return task
   }
 
+  @Test("A refused subscription fails no call and loses no lock when connections are cut later")
+  func refusedInbox() async throws {
+    let (key, name) = (uniqueKey(), uniqueKey("user"))
+    try admin("ACL", "SETUSER", name, "on", ">pw", "+@all", "~*", "resetchannels")
+    let refusals = try RedisServer.current.errors("NOPERM")
+    let locker = try await Locker {
+      $0.username = name
+      $0.password = "pw"
+    }
+    let holder = try await Locker(on: .current).acquire(key, options: .patient)
+    let held = try await locker.acquire(uniqueKey(), options: LockOptions(ttl: .seconds(1)))
+    let waiting = try await startAsking(locker, for: key)
+    await eventually("the subscription is refused") {
+      try RedisServer.current.errors("NOPERM") > refusals
+    }
+    for _ in 0..<3 {
+      try admin("CLIENT", "KILL", "USER", name)
+      try await locker.ping()
+    }
+    #expect(held.isHeld)
+    try await holder.release()
+    try await waiting.value.release()
+    #expect(try await held.release() == .released)
+  }
+
   @Test(
     "A user without channels gets the lock within its retry time",
     arguments: [

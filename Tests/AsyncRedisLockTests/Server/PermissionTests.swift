@@ -221,6 +221,28 @@ struct PermissionTests {
     #expect(lock.lossReason == .expired)
   }
 
+  @Test("A holder that may no longer use one key keeps its locks on the others")
+  func oneKeyTakenAway() async throws {
+    let user = try makeUser(Self.commands, patterns: ["~locks:*", "~redis-lock:*", "~other:*"])
+    let locker = try await connect(as: user)
+    let options = LockOptions(ttl: .seconds(1), extend: .milliseconds(200))
+    // More than one request extends, and the key in question is in the middle of one.
+    var locks: [Lock] = []
+    for index in 0..<150 {
+      let prefix = index == 70 ? "other:" : "locks:"
+      locks.append(try await locker.acquire(prefix + uniqueKey(), options: options))
+    }
+    try admin(
+      words: ["ACL", "SETUSER", user, "resetkeys", "~locks:*", "~redis-lock:*"])
+    try await locks[70].waitUntilLost()
+    let end = ContinuousClock.now + .seconds(1)
+    await eventually("another ttl has passed") { ContinuousClock.now > end }
+    #expect(locks.count { !$0.isHeld } == 1)
+    for (index, lock) in locks.enumerated() where index != 70 {
+      #expect(try await lock.release() == .released)
+    }
+  }
+
   // MARK: Helpers
 
   private func makeUser(

@@ -66,7 +66,53 @@ struct RotatedPasswordTests {
     #expect(gate.refusal(at: start + .seconds(1)) == nil)
     #expect(gate.admit(at: start + .seconds(1)) == .go)
     #expect(gate.admit(at: start + .milliseconds(1500)) != .go, "one login uses up its second")
-    gate.opened()
+    gate.forget()
     #expect(gate.admit(at: start + .milliseconds(1500)) == .go)
+  }
+
+  @Test("A lease that ends before the next login brings it forward, but no login follows at once")
+  func hurriedLogin() {
+    let (gate, start) = (LoginGate(), Instant.now)
+    func next() -> Duration? {
+      guard case .wait(let instant, _) = gate.admit(at: start) else { return nil }
+      return start.duration(to: instant)
+    }
+    gate.hurry(forLeaseUntil: start + .milliseconds(500), at: start)
+    #expect(gate.admit(at: start) == .go)
+    gate.refused(ServerError(message: "WRONGPASS no"), at: start)
+    gate.hurry(forLeaseUntil: start + .seconds(3), at: start)
+    #expect(next() == .seconds(1))
+    gate.hurry(forLeaseUntil: start + .milliseconds(900), at: start)
+    #expect(next() == .milliseconds(450))
+    gate.hurry(forLeaseUntil: start + .milliseconds(950), at: start)
+    #expect(next() == .milliseconds(450), "later is never better")
+    gate.hurry(forLeaseUntil: start + .milliseconds(50), at: start)
+    #expect(next() == .milliseconds(100))
+  }
+
+  @Test("A password that is wrong for a moment loses no lock, even with a short ttl")
+  func wrongForAMoment() async throws {
+    let (server, admin) = (try RedisServer(), uniqueKey())
+    defer { server.stop() }
+    let client = RedisClient(server)
+    func setPassword(_ password: String) throws {
+      try client(words: [
+        "ACL", "SETUSER", admin, "on", "resetpass", ">\(password)", "~*", "&*", "+@all",
+      ])
+    }
+    try setPassword("first")
+    let locker = try await Locker(on: server) {
+      $0.username = admin
+      $0.password = "first"
+    }
+    let lock = try await locker.acquire("held", options: LockOptions(ttl: .seconds(1)))
+    try setPassword("second")
+    try client("CLIENT", "KILL", "USER", admin)
+    await eventually("a login is refused") { try server.errors("WRONGPASS") > 0 }
+    try setPassword("first")
+    let end = ContinuousClock.now + .milliseconds(1500)
+    await eventually("longer than the ttl") { ContinuousClock.now > end || !lock.isHeld }
+    #expect(lock.isHeld)
+    #expect(try await lock.release() == .released)
   }
 }

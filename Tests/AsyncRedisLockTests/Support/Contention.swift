@@ -105,6 +105,14 @@ extension RedisServer {
     }
   }
 
+  /// How often the server has answered with an error of this code.
+  func errors(_ code: String) throws -> Int {
+    let lines = try RedisClient(self)("INFO", "errorstats").string?.split(separator: "\r\n") ?? []
+    let start = "errorstat_\(code):count="
+    return lines.lazy.compactMap { $0.hasPrefix(start) ? Int($0.dropFirst(start.count)) : nil }
+      .first ?? 0
+  }
+
   private func strings(_ command: String, _ arguments: String...) throws -> [String] {
     let answer = try RedisClient(self)(words: [command] + arguments)
     return answer.array?.compactMap(\.string) ?? []
