@@ -158,6 +158,8 @@ static void run(const struct child_process_order *order, char **environment, pid
   // Not if the job was put into the background while it waited.
   int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == parent_group;
   if (setpgid(0, child_process_group()) != 0) return;
+  // Here as well: the parent may be stopped before it does so, and the command may leave the group.
+  child_process_note(getpid());
   setpriority(PRIO_PROCESS, 0, child_process_own_nice());
   if (is_foreground) set_foreground(order->terminal, child_process_group());
   for (int number = 1; number < NSIG; number++)
@@ -181,6 +183,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   sigset_t all, former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
+  child_process_mark(order->additions[0]);
   // The parent and the child both set the child's group; either may come first.
   pid_t parent = getpid(), parent_group = getpgrp();
   pid_t child = fork();

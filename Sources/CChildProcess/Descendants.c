@@ -1,67 +1,194 @@
+// The processes that the command has started, also those that have left its group. The guardian looks for them as
+// well, so nothing in here allocates memory.
+
+#ifdef __linux__
+#define _GNU_SOURCE
+#endif
+
 #include "CChildProcess.h"
 #include "Internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifdef __linux__
-#include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
-enum { most_processes = 4096 };
+int child_process_open(pid_t process, const char *file) {
+  char path[64], *start = path + sizeof path;
+  size_t length = strlen(file);
+  if (length > 32) return -1;
+  *--start = 0;
+  start -= length;
+  memcpy(start, file, length);
+  *--start = '/';
+  do *--start = (char)('0' + process % 10);
+  while (process /= 10);
+  start -= strlen("/proc/");
+  memcpy(start, "/proc/", strlen("/proc/"));
+  return open(start, O_RDONLY | O_CLOEXEC);
+}
 
 /// Returns the parent of a process, and its state; 0 if it is gone.
 static pid_t parent_of(pid_t process, char *state) {
-  char path[64], line[512];
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
-  FILE *file = fopen(path, "re");
-  if (!file) return 0;
-  size_t length = fread(line, 1, sizeof line - 1, file);
-  fclose(file);
-  line[length] = 0;
+  int file = child_process_open(process, "stat");
+  if (file < 0) return 0;
+  char line[512];
+  ssize_t length = read(file, line, sizeof line - 1);
+  close(file);
+  line[length > 0 ? length : 0] = 0;
   // The name in parentheses may contain anything, even parentheses.
-  char *end = NULL;
-  for (char *c = line; *c; c++)
-    if (*c == ')') end = c;
-  int parent = 0;
-  return end && sscanf(end + 1, " %c %d", state, &parent) == 2 ? parent : 0;
+  char *end = strrchr(line, ')');
+  if (!end || strlen(end) < 5) return 0;
+  *state = end[2];
+  return (pid_t)strtol(end + 4, NULL, 10);
 }
 
-/// Whether a process descends from this one, through processes other than the guardian.
-static int descends(pid_t process) {
-  char state;
-  for (int depth = 0; depth < 256 && process > 1; depth++) {
-    if (child_process_is_guardian(process)) return 0;
-    pid_t parent = parent_of(process, &state);
-    if (parent == getpid()) return 1;
-    process = parent;
+/// Whether the environment that a process was started with contains the mark, with a zero byte at either end.
+static int has_mark(pid_t process, const char *mark, size_t length) {
+  static char text[65536];
+  int file = child_process_open(process, "environ"), is_found = 0;
+  if (file < 0) return 0;
+  text[0] = 0;
+  size_t kept = 1;
+  ssize_t count;
+  while (!is_found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
+    size_t end = kept + (size_t)count;
+    is_found = memmem(text, end, mark, length) != NULL;
+    kept = end < length - 1 ? end : length - 1;
+    memmove(text, text + end - kept, kept);
+  }
+  close(file);
+  return is_found;
+}
+
+/// All processes, in ascending order of their ids, as /proc lists them. Callers take turns.
+static struct process {
+  pid_t id, parent;
+  /// Whether it runs, and is neither the tool nor the guardian nor this one.
+  char counts;
+} processes[65536];
+static int count;
+
+static void list_processes(void) {
+  struct entry {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+  };
+  static char buffer[32768] __attribute__((aligned(8)));
+  int folder = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  count = 0;
+  if (folder < 0) return;
+  for (long size; (size = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0;)
+    for (long at = 0; at < size;) {
+      struct entry *entry = (struct entry *)(buffer + at);
+      pid_t id = (pid_t)strtol(entry->name, NULL, 10);
+      if (id > 0 && count < (int)(sizeof processes / sizeof *processes)) processes[count++].id = id;
+      at += entry->length;
+    }
+  close(folder);
+}
+
+static struct process *find(pid_t id) {
+  int low = 0, high = count;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (processes[middle].id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < count && processes[low].id == id ? &processes[low] : NULL;
+}
+
+/// Whether a process descends from the tool, through processes other than the guardian.
+static int descends(const struct process *process, pid_t tool) {
+  for (int depth = 0; process && depth <= count; depth++) {
+    if (child_process_is_guardian(process->id)) return 0;
+    if (process->parent == tool) return 1;
+    process = find(process->parent);
   }
   return 0;
 }
 
-static pid_t signal_descendants(pid_t child, int signal) {
-  pid_t missed = 0;
-  DIR *folder = opendir("/proc");
-  if (!folder) return 0;
-  for (struct dirent *entry; (entry = readdir(folder));) {
-    pid_t process = (pid_t)atoi(entry->d_name);
+/// Calls `act` for each process that descends from the tool, unless that is 0, or whose environment contains the
+/// mark, if there is one.
+static void for_each_left(
+    pid_t tool, const char *mark, size_t length, void (*act)(pid_t process, void *context), void *context) {
+  list_processes();
+  // The latest first, and children at once: they may be links of a chain of short-lived processes.
+  for (int i = count - 1; i >= 0; i--) {
+    struct process *process = &processes[i];
     char state = 0;
-    if (process <= 1 || process == getpid() || child_process_is_guardian(process) || !parent_of(process, &state) ||
-        state == 'Z')
-      continue;
-    // The command's group has received the signal, where allowed; a second one would be too much for some
-    // handlers.
-    int is_told = process == child || getpgid(process) == child_process_group();
-    if (!is_told && !descends(process)) continue;
-    if (kill(process, is_told ? 0 : signal) != 0 && errno == EPERM) missed = process;
+    process->parent = parent_of(process->id, &state);
+    process->counts = state && state != 'Z' && state != 'X' && process->id != tool && process->id != getpid() &&
+                      !child_process_is_guardian(process->id);
+    if (!process->counts || !tool || process->parent != tool) continue;
+    act(process->id, context);
+    process->counts = 0;
   }
-  closedir(folder);
-  return missed;
+  for (int i = count - 1; i >= 0; i--) {
+    const struct process *process = &processes[i];
+    if (!process->counts) continue;
+    if ((tool && descends(process, tool)) || (length && has_mark(process->id, mark, length)))
+      act(process->id, context);
+  }
+}
+
+struct signalling {
+  int signal;
+  /// The command, which has received the signal.
+  pid_t child;
+  int is_sent;
+  pid_t missed;
+};
+
+static void send(pid_t process, void *context) {
+  struct signalling *signalling = context;
+  // The command's group has received the signal, where allowed; a second one would be too much for some handlers.
+  int is_told = process == signalling->child || getpgid(process) == child_process_group();
+  if (signalling->signal == SIGKILL) is_told = 0;
+  if (kill(process, is_told ? 0 : signalling->signal) == 0)
+    signalling->is_sent = 1;
+  else if (errno == EPERM)
+    signalling->missed = process;
+}
+
+static pid_t signal_descendants(pid_t child, int signal) {
+  struct signalling signalling = {.signal = signal, .child = child};
+  for_each_left(getpid(), NULL, 0, send, &signalling);
+  return signalling.missed;
+}
+
+pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) {
+  struct signalling signalling = {.signal = SIGKILL};
+  struct timespec start, now, moment = {0, 1000000};
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  // A process may start another just before it is killed, so that it takes several passes, the last two of them
+  // without a find.
+  for (int clean = 0; clean < 2;) {
+    signalling.is_sent = 0;
+    for_each_left(tool, mark, length, send, &signalling);
+    clean = signalling.is_sent ? 0 : clean + 1;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - start.tv_sec > 1) break;
+    // Killed processes need a moment to end.
+    if (signalling.is_sent) nanosleep(&moment, NULL);
+  }
+  return signalling.missed;
 }
 #else
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
+
+pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) { return 0; }
 #endif
 
 int child_process_signal(pid_t child, int signal) {
@@ -76,4 +203,10 @@ pid_t child_process_signal_all(pid_t child, int signal) {
   pid_t missed = child_process_signal(child, signal) != 0 && errno == EPERM ? child : 0;
   pid_t other = signal_descendants(child, signal);
   return other ? other : missed;
+}
+
+pid_t child_process_kill_left(void) {
+  child_process_guardian_expend();
+  kill(-child_process_group(), SIGKILL);
+  return child_process_kill_rest(getpid(), NULL, 0);
 }

@@ -34,6 +34,10 @@ struct shared {
   _Atomic int is_over;
   /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
   _Atomic int typed;
+  /// The variable that all processes of the command have in their environment, with a zero byte at either end.
+  char mark[512];
+  /// Its length; 0 while there is none.
+  _Atomic size_t mark_length;
 };
 
 static struct shared *shared;
@@ -57,6 +61,13 @@ void child_process_note(pid_t child) {
   if (shared) atomic_store(&shared->child, child);
 }
 
+void child_process_mark(const char *variable) {
+  size_t length = strlen(variable) + 2;
+  if (!shared || length > sizeof shared->mark) return;
+  memcpy(shared->mark + 1, variable, length - 1);
+  atomic_store(&shared->mark_length, length);
+}
+
 /// A clock that goes on while the machine sleeps, like the server's.
 static int64_t now(void) {
   struct timespec time;
@@ -68,12 +79,23 @@ static int64_t now(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static void kill_command(pid_t tool_group) {
+/// Kills the processes that have left the command's group, such as those of timeout(1).
+static void kill_rest(pid_t tool) {
+  child_process_kill_rest(tool, shared->mark, atomic_load(&shared->mark_length));
+}
+
+/// Kills the command and all that it has started; `tool` is 0 if this program has ended.
+static void kill_command(pid_t tool, pid_t tool_group) {
   pid_t child = atomic_load(&shared->child);
   // Leaves the group, to survive its end; this fails if nothing is left of the other group.
   setpgid(0, tool_group);
-  if (child > 0) kill(child, SIGKILL);
+  if (child > 0) {
+    // It may lead a group of its own.
+    if (getpgid(child) == child) kill(-child, SIGKILL);
+    kill(child, SIGKILL);
+  }
   kill(-group, SIGKILL);
+  kill_rest(tool);
 }
 
 /// Waits for the other end of the life line to be closed; returns whether that was in time.
@@ -93,17 +115,8 @@ struct look {
 static struct look look_at(pid_t process) {
   struct look look = {0, 0};
 #ifdef __linux__
-  char path[32], text[4096];
-  // Without snprintf, which may allocate memory: this process was forked from one with threads.
-  char *end = path + sizeof path, *start = end;
-  const char *suffix = "/status";
-  *--start = 0;
-  for (int i = 6; i >= 0; i--) *--start = suffix[i];
-  do *--start = (char)('0' + process % 10);
-  while (process /= 10);
-  const char *prefix = "/proc/";
-  for (int i = 5; i >= 0; i--) *--start = prefix[i];
-  int file = open(start, O_RDONLY | O_CLOEXEC);
+  char text[4096];
+  int file = child_process_open(process, "status");
   if (file < 0) return look;
   ssize_t length = read(file, text, sizeof text - 1);
   close(file);
@@ -176,21 +189,24 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     int is_ended = wait_for_end(line, milliseconds);
     int is_to_stop = note_typed(tool);
     if (is_ended) {
-      if (!atomic_load(&shared->is_over)) kill_command(tool_group);
+      if (!atomic_load(&shared->is_over)) kill_command(0, tool_group);
       return;
     }
     // A moment later, so that a command that is just stopping is not taken for one that cannot stop.
     if (looks > 0) looks = help_to_stop() ? most_looks : looks - 1;
     if (is_to_stop) looks = most_looks;
   }
-  kill_command(tool_group);
+  kill_command(tool, tool_group);
   // The tool may still report how that happened, if it can, or when a shell continues it.
-  while (!wait_for_end(line, 2000))
-    // A stopped process does nothing that would have to be ended.
-    if (look_at(tool).state != 'T') {
+  for (int running = 0; !wait_for_end(line, 2000);) {
+    // A stopped process does nothing that would have to be ended. One that was just continued gets its time.
+    running = look_at(tool).state != 'T' ? running + 1 : 0;
+    if (running > 1) {
       kill(tool, SIGKILL);
+      kill_rest(0);
       return;
     }
+  }
 }
 
 /// Forks a guardian, which leads the command's group or joins it.
@@ -266,18 +282,24 @@ void child_process_guardian_renew(int64_t nanoseconds) {
 }
 
 void child_process_guardian_end(void) {
-  if (!shared || life_line < 0) return;
+  if (!shared || guardian <= 0) return;
   atomic_store(&shared->is_over, 1);
-  close(life_line);
+  if (life_line >= 0) close(life_line);
   life_line = -1;
   // The guardian handles typed signals, and ends. The wait is short, in case another process has stopped the
-  // guardian. It is left unreaped, so that its number is not reused.
+  // guardian.
   struct timespec pause = {0, 1000000};
   siginfo_t info = {.si_pid = 0};
   for (int i = 0; i < 100; i++) {
     if (waitid(P_PID, (id_t)guardian, &info, WEXITED | WNOWAIT | WNOHANG) < 0 || info.si_pid) break;
     nanosleep(&pause, NULL);
   }
+}
+
+void child_process_guardian_reap(void) {
+  child_process_guardian_end();
+  if (guardian > 0) waitpid(guardian, NULL, WNOHANG);
+  guardian = 0;
 }
 
 int child_process_typed(void) { return shared ? atomic_load(&shared->typed) : 0; }

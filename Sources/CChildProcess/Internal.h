@@ -14,8 +14,20 @@ int child_process_is_guardian(pid_t process);
 void child_process_guardian_expend(void);
 int child_process_guardian_is_expendable(void);
 
+/// Opens a file about a process in /proc; returns -1 if it cannot. Linux only.
+int child_process_open(pid_t process, const char *file);
+
+/// Kills all processes that descend from the tool, unless that is 0, or whose environment contains the mark, until
+/// none is left, but not for longer than two seconds. Linux only.
+///
+/// Returns the id of a process that could not be killed, or 0.
+pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length);
+
 /// Starts another guardian, in the group of one that has ended but was not reaped; returns 0, or -1 with `errno`.
 int child_process_guardian_restart(void);
+
+/// Tells the guardian which variable of the environment marks the command's processes.
+void child_process_mark(const char *variable);
 
 /// Tells the guardian which process the command is; 0 before the command is reaped.
 void child_process_note(pid_t child);

@@ -54,8 +54,8 @@
     private static let progressWidth = 79
 
     private static let capacity = 256
-    /// How long the end of the process waits for the last messages.
-    private static let patience = DispatchTimeInterval.milliseconds(200)
+    /// How long the end of the process waits for the last messages, in milliseconds.
+    private static let patience = 200
 
     let level: Level
     /// Whether the messages go to a terminal, which shows progress and no times.
@@ -158,14 +158,29 @@
     private func drain() {
       let isWritten = DispatchSemaphore(value: 0)
       queue.async { @Sendable in _ = isWritten.signal() }
-      _ = isWritten.wait(timeout: .now() + Self.patience)
+      _ = isWritten.wait(timeout: .now() + .milliseconds(Self.patience))
     }
 
     /// Reports why the process cannot even begin, and ends it.
     static func fail(_ status: ToolStatus, _ text: String, isJSON: Bool = false) -> Never {
       let line = isJSON ? jsonLine(.error, text, [:], at: .now) : "redis-lock: \(text)\n"
-      write(line, to: STDERR_FILENO)
+      sayLast(line)
       end(status.rawValue)
+    }
+
+    /// Writes a text to the standard error before the process ends, if that takes it within a moment.
+    ///
+    /// A pipe that nothing reads must not keep the process alive.
+    static func sayLast(_ text: String) {
+      var rest = ArraySlice(text.utf8)
+      while !rest.isEmpty {
+        var entry = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        guard unsafe poll(&entry, 1, Int32(patience)) > 0 else { return }
+        // A pipe that can be written to takes so much at once.
+        let part = rest.prefix(Int(PIPE_BUF))
+        guard write(String(decoding: part, as: UTF8.self), to: STDERR_FILENO) == nil else { return }
+        rest = rest.dropFirst(part.count)
+      }
     }
 
     private static func end(_ status: Int32) -> Never {

@@ -20,5 +20,15 @@
   extension String {
     /// The text with escapes for line ends and for characters that move a terminal's cursor.
     var safeToShow: String { escaped(upTo: .max) }
+
+    /// The text without the users and passwords of URLs in it.
+    var masked: String {
+      var parts = split(separator: "://", omittingEmptySubsequences: false).map(String.init)
+      for index in parts.indices.dropFirst() {
+        let url = parts[index].prefix { !$0.isWhitespace }
+        if let end = url.lastIndex(of: "@") { parts[index] = "…" + parts[index][end...] }
+      }
+      return parts.joined(separator: "://")
+    }
   }
 #endif

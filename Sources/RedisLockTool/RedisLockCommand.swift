@@ -48,7 +48,7 @@
     /// Reports an error in the usage, with a suggestion, and ends the process.
     private static func fail(_ error: any Error, _ words: [String]) -> Never {
       if words.contains("--json-log") {
-        Console.fail(.usage, message(for: error), isJSON: true)
+        Console.fail(.usage, message(for: error).masked, isJSON: true)
       }
       let isCommand = words.first.map { word in
         word == "help"
@@ -57,10 +57,14 @@
       // In the style of flock(1): a lock, and a command.
       if isCommand == false, let key = words.first, !key.hasPrefix("-"), words.count > 1 {
         let rest = words.dropFirst(words[1] == "--" ? 2 : 1)
-        let command = ([key, "--"] + rest).joined(separator: " ")
-        Console.write("Did you mean: redis-lock run \(command.safeToShow)\n", to: STDERR_FILENO)
+        // Neither the rest nor the parser's message, which may contain a password.
+        let command = rest.first.map { $0.hasPrefix("-") ? "<command>" : $0 } ?? "<command>"
+        let words = "\(key) -- \(command)\(rest.count > 1 ? " …" : "")"
+        Console.fail(
+          .usage, "unknown command. Did you mean: redis-lock run \(words.masked.safeToShow)")
       }
-      exit(withError: error)
+      Console.sayLast(fullMessage(for: error).masked + "\n")
+      exit(withError: exitCode(for: error))
     }
 
     static func main() async {

@@ -16,13 +16,21 @@
       #expect(try signs(folder.read("alive")).last - end < seconds * 1_000_000_000)
     }
 
-    @Test("If the tool is killed, its command is ended with its whole process group")
-    func killed() async throws {
+    /// Words that run a command in the group of the tool's command, in a group of its own, and in a session of its
+    /// own.
+    static let wrappers: [[String]] = [
+      ["env"], ["timeout", "100"], ["setsid", "--fork", "--wait"],
+    ]
+
+    @Test(
+      "If the tool is killed, its command is ended with all that it has started",
+      arguments: wrappers)
+    func killed(wrapper: [String]) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
       let tool = try ToolProcess(
-        ["run", "key", "-c", "sh -c \"\(stubborn(folder.path("alive")))\"; true"], on: server)
+        ["run", "key", "--"] + wrapper + ["sh", "-c", stubborn(folder.path("alive"))], on: server)
       await until("it runs") { !folder.read("alive").isEmpty }
       tool.signal(SIGKILL)
       _ = await tool.outcome()
@@ -30,13 +38,16 @@
       try await expectEnd(folder, within: 2, of: ended)
     }
 
-    @Test("If the tool is stopped, its command is ended before the lock ends")
-    func stopped() async throws {
+    @Test(
+      "If the tool is stopped, its command is ended with all that it has started before the lock ends",
+      arguments: wrappers)
+    func stopped(wrapper: [String]) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
       let tool = try ToolProcess(
-        ["run", "--ttl", "2s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+        ["run", "--ttl", "2s", "key", "--"] + wrapper
+          + ["sh", "-c", stubborn(folder.path("alive"))], on: server)
       await until("it runs") { !folder.read("alive").isEmpty }
       tool.signal(SIGSTOP)
       let stopped = now

@@ -294,12 +294,41 @@
     func hints() async throws {
       let bare = try await ToolProcess.run(["job", "--", "echo", "hi"])
       #expect(bare.status == 64 && bare.output.isEmpty)
-      #expect(bare.errors.contains("Did you mean: redis-lock run job -- echo hi\n"))
+      #expect(bare.errors.contains("Did you mean: redis-lock run job -- echo …\n"))
       let short = try await ToolProcess.run(["job", "echo", "hi"])
-      #expect(short.errors.contains("Did you mean: redis-lock run job -- echo hi\n"))
+      #expect(short.errors.contains("Did you mean: redis-lock run job -- echo …\n"))
       let undashed = try await ToolProcess.run(["run", "job", "echo", "hi"])
       #expect(undashed.status == 64)
-      #expect(undashed.errors.contains("Did you mean: redis-lock run job -- echo hi"))
+      #expect(undashed.errors.contains("Did you mean: redis-lock run job -- echo …"))
+    }
+
+    @Test(
+      "No message about a mistake repeats a password",
+      arguments: [
+        ["job", "--url", "redis://:s3cret@host", "true"],
+        ["redis://me:s3cret@host", "echo", "hi"], ["job", "mysql", "-ps3cret"],
+        ["run", "job", "mysql://me:s3cret@host"], ["run", "job", "redis://me:s3cret@host", "x"],
+        ["status", "--format", "redis://me:s3cret@host"],
+        ["status", "--url=redis://me:s3cret@host:port", "job"],
+      ])
+    func mistakesWithPasswords(words: [String]) async throws {
+      let outcome = try await ToolProcess.run(words)
+      #expect(outcome.status == 64)
+      #expect(!(outcome.errors + outcome.output).contains("s3cret"), "\(outcome.errors)")
+    }
+
+    @Test(
+      "The label of a shell command is its first word, but never a variable's value",
+      arguments: [
+        ("cat", "cat"), ("/usr/bin/env cat", "env"), ("PASSWORD=s3cret cat", "sh"),
+        ("P='a s3cret' cat", "sh"), ("$S3CRET; cat", "sh"), ("  cat", "cat"),
+      ])
+    func labels(command: String, label: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await ToolProcess.run(
+        ["run", "key", "-c", "\(command) </dev/null; \(ToolProcess.path) status key"], on: server)
+      #expect(outcome.output.contains("held by \(label) on "), "\(outcome.output)")
     }
   }
 #endif

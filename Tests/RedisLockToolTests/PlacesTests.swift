@@ -97,7 +97,7 @@
       let environment = folder.read("environment").split(separator: "\0").map(String.init)
       #expect(Array(environment.prefix(variables.count)) == variables)
       let names = environment.dropFirst(variables.count).map { $0.prefix { $0 != "=" } }
-      #expect(names == ["REDIS_LOCK_KEY", "REDIS_LOCK_TOKEN", "REDIS_LOCK_FENCE"])
+      #expect(names == ["REDIS_LOCK_TOKEN", "REDIS_LOCK_KEY", "REDIS_LOCK_FENCE"])
       let mask = folder.read("status").split(separator: "\n").first { $0.hasPrefix("SigBlk:") }
       #expect(mask == "SigBlk:\t0000000000000a00")
     }

@@ -55,6 +55,27 @@
       #expect(try server.keys().isEmpty)
     }
 
+    @Test("A chain of processes, each of which starts the next and ends, ends with the lock")
+    func chain() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let link = folder.path("link")
+      _ = try folder.makeFile(
+        "link", "trap '' TERM; date +%s%N >>'\(folder.path("alive"))'; setsid sh \"$0\" &")
+      let tool = try ToolProcess(
+        [
+          "run", "key", "--ttl", "3s", "--max-hold", "1500ms", "--grace", "100ms", "-c",
+          "trap '' TERM; setsid sh '\(link)' & sleep 100",
+        ], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      let end = now
+      try await Task.sleep(for: .milliseconds(200))
+      #expect(try nanoseconds(folder.read("alive")) < end)
+    }
+
     @Test("If the server is gone, the command gets its grace period")
     func serverGone() async throws {
       let server = try RedisServer()

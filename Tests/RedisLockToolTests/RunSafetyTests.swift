@@ -56,6 +56,16 @@
       withExtendedLifetime(pipe) {}
     }
 
+    @Test("An unread standard error does not keep a mistake in the usage from ending the tool")
+    func stuckUsage() async throws {
+      let pipe = try fullPipe()
+      for words in [["run", "key"], ["key", "--", "true"], []] {
+        let tool = try ToolProcess(words, errors: pipe.fileHandleForWriting)
+        #expect(await tool.outcome().status == 64)
+      }
+      withExtendedLifetime(pipe) {}
+    }
+
     @Test("Closed outputs change neither the command nor its status")
     func closedErrors() async throws {
       let server = try RedisServer()

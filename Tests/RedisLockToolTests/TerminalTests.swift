@@ -68,6 +68,20 @@
       #expect(try server.keys().isEmpty)
     }
 
+    @Test("A command that is killed while the terminal is raw does not leave it so")
+    func rawModes() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await type(
+        [("ready", "x")],
+        into:
+          "$RUN key -c 'stty raw -echo; echo ready; kill -KILL $$'; stty -a | tr ' ' '\n' | grep -x -e icanon -e opost -e echo",
+        on: server)
+      #expect(
+        ["icanon", "opost", "echo"].allSatisfy(outcome.output.contains), "\(outcome.output)")
+      #expect(!outcome.output.contains("-icanon"))
+    }
+
     @Test("On a terminal, Ctrl-Z stops a run and fg resumes it")
     func stop() async throws {
       let server = try RedisServer()

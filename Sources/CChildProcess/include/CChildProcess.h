@@ -44,7 +44,13 @@ int child_process_guardian_start(void);
 void child_process_guardian_renew(int64_t nanoseconds);
 
 /// Ends the guardian, which then does nothing any more, and waits for that, 100 ms at most.
+///
+/// It is left unreaped, so that the number of the command's group is not reused.
 void child_process_guardian_end(void);
+
+/// Ends the guardian, and reaps it: the first process of a container may reap nothing. The command's group must not
+/// be named any more.
+void child_process_guardian_reap(void);
 
 /// The signal of Ctrl-C or of Ctrl-\ if one was typed while the command had the terminal, or 0; known once the
 /// guardian has ended. Linux only.
@@ -58,6 +64,7 @@ struct child_process_order {
   char *const *arguments;
   /// Variables to add to the environment of this process, or to replace in it: `NAME=value`, or `NAME` to leave
   /// one out; ended by NULL.
+  /// The first has a value of its own for each run, which marks the command's processes.
   char *const *additions;
   /// The terminal whose foreground the command's group gets, or -1.
   int terminal;
@@ -100,6 +107,12 @@ int child_process_signal(pid_t child, int signal);
 ///
 /// Returns the id of a process that the signal could not be sent to, or 0.
 pid_t child_process_signal_all(pid_t child, int signal);
+
+/// Kills the processes that the command has left behind, again and again until none is left. Linux only, but for
+/// those in its group.
+///
+/// Returns the id of a process that could not be killed, or 0.
+pid_t child_process_kill_left(void);
 
 /// The fate of the guardian.
 enum child_process_guardian_state {

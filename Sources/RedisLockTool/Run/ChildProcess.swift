@@ -27,6 +27,8 @@
 
     let command: CommandLineWords
     /// Variables to add to the environment, or to replace: `NAME=value`, or `NAME` to leave one out.
+    ///
+    /// The first has another value in each run.
     let additions: [String]
     /// The terminal whose foreground the command gets at once, if any.
     let terminal: Int32?

@@ -93,7 +93,7 @@
       if CommandLineWords.hasCommand == (shellCommand != nil) {
         let hint =
           keys.count > 1 && shellCommand == nil
-          ? " Did you mean: redis-lock run \(keys[0]) -- \(keys.dropFirst().joined(separator: " "))"
+          ? " Did you mean: redis-lock run \(keys[0]) -- \(keys[1])\(keys.count > 2 ? " …" : "")"
           : ""
         throw ValidationError("A command is needed, either after -- or with -c.\(hint)")
       }
@@ -131,13 +131,23 @@
     }
 
     /// The label given, or the name of the command.
+    ///
+    /// Anybody who can use the server sees it. So nothing is taken from a shell command that begins with more than a
+    /// plain name, such as `PASSWORD=…`.
     private var effectiveLabel: String? {
       if let label { return label }
       let word =
-        shellCommand.map { $0.split(separator: " ").first.map(String.init) } ?? command.name
-      let name = word.map { URL(filePath: $0).lastPathComponent } ?? ""
+        shellCommand.map { $0.drop(while: \.isWhitespace).prefix { !$0.isWhitespace } }
+        .map { $0.allSatisfy(Self.isPlain) ? String($0) : "sh" } ?? command.name
+      let name = URL(filePath: word).lastPathComponent
       let plain = name.filter { $0.isASCII && !$0.isWhitespace && $0 >= " " && $0 != "\u{7F}" }
       return plain.isEmpty ? nil : String(plain.prefix(64))
+    }
+
+    /// Whether a character has no meaning of its own for a shell.
+    private static func isPlain(_ character: Character) -> Bool {
+      character.isASCII
+        && (character.isLetter || character.isNumber || "/._-+@".contains(character))
     }
 
     func run() async throws {

@@ -77,6 +77,7 @@
     /// - Throws: ``ToolFailure`` if the command was not run, or had to be ended.
     func run(on connection: ConnectionOptions) async throws -> Int32 {
       try prepare()
+      defer { child_process_guardian_reap() }
       let receiver = try SignalReceiver { [weak self] in self?.receive($0) }
       defer { withExtendedLifetime(receiver) {} }
       let locker: Locker
@@ -102,8 +103,11 @@
       let wasHeld = lock.isHeld
       // Another process of this job may have asked for it a moment ago.
       if terminal?.takeBack() == true { child_process_continue_job() }
+      if endingSignal != nil { terminal?.restoreModes() }
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
+      // The server may have been the first to know.
+      if case .success = result, case .failure = ending { tell(missed: child_process_kill_left()) }
       // If the server did not answer the release, another request would only cost time.
       if outcome != nil {
         _ = await note.value
@@ -141,7 +145,7 @@
       return ChildProcess(
         command: order.command,
         additions: [
-          "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "), "REDIS_LOCK_TOKEN=" + token,
+          "REDIS_LOCK_TOKEN=" + token, "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "),
           fence.map { "REDIS_LOCK_FENCE=" + $0 } ?? "REDIS_LOCK_FENCE",
         ], terminal: Terminal.mayBeShared ? nil : terminal?.fileDescriptor)
     }
@@ -170,15 +174,20 @@
             self.started(id)
             self.queue.async { self.look(after: lock) }
           case .failed(let error):
-            continuation.resume(returning: .failure(self.failure(toStart: error)))
+            // Without its lock, the command's group may be gone.
+            let isLost = !lock.isHeld
+            continuation.resume(
+              returning: .failure(
+                isLost
+                  ? ToolFailure(.lost, self.describeLoss(of: lock)) : self.failure(toStart: error)))
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
           case .guardianEnded(let isReplaced): self.guardianEnded(isReplaced: isReplaced, lock)
           case .exited(let status):
-            self.ended()
+            self.ended(lock)
             continuation.resume(returning: .success(status))
           case .killed(let signal):
             self.state.withLock { $0.endingSignal = signal }
-            self.ended()
+            self.ended(lock)
             continuation.resume(returning: .success(128 + signal))
           }
         }
@@ -207,12 +216,14 @@
     }
 
     /// Notes that the command has ended; processes that it has left behind must not go on without the lock.
-    private func ended() {
-      let missed: pid_t = state.withLock { state in
-        defer { state.child = nil }
-        guard let child = state.child, state.loss != nil else { return 0 }
-        return child_process_signal_all(child, SIGKILL)
+    ///
+    /// The guardian may have ended it while this process was stopped.
+    private func ended(_ lock: Lock) {
+      let isLost = state.withLock { state in
+        state.child = nil
+        return state.loss != nil
       }
+      let missed = isLost || !lock.isHeld ? child_process_kill_left() : 0
       child_process_guardian_end()
       tell(missed: missed)
     }

@@ -12,12 +12,16 @@
   /// Not the standard input: ssh and sudo ask for passwords on the terminal, whatever the input is.
   struct Terminal: Sendable {
     private let descriptor: Int32
+    /// The modes that it had at the start; nil if they cannot be read.
+    private let modes: termios?
 
     /// The controlling terminal; nil if there is none.
     init?() {
       let descriptor = unsafe open("/dev/tty", O_RDWR | O_CLOEXEC)
       guard descriptor >= 0 else { return nil }
       self.descriptor = descriptor
+      var modes = termios()
+      self.modes = unsafe tcgetattr(descriptor, &modes) == 0 ? modes : nil
     }
 
     var fileDescriptor: Int32 { descriptor }
@@ -39,6 +43,15 @@
     /// Takes the foreground back, if the command has it; returns whether it had.
     @discardableResult
     func takeBack() -> Bool { child_process_take_terminal_back(descriptor) > 0 }
+
+    /// Restores the modes of the start if this job has the foreground, as a shell does after a job that a signal ended.
+    ///
+    /// An editor that was killed leaves the terminal raw.
+    func restoreModes() {
+      guard isOwn, var modes else { return }
+      // At once: the rest of the output may be held up for as long as somebody likes.
+      unsafe tcsetattr(descriptor, TCSANOW, &modes)
+    }
 
     /// Whether this process is in the foreground, and has not lent it.
     var isOwn: Bool { tcgetpgrp(descriptor) == getpgrp() }

@@ -35,7 +35,8 @@ for i = 1, #ARGV - 2, 3 do
       elseif longest and left > longest + 60000 then
         redis.call('PEXPIRE', KEYS[k], longest)
       elseif left > ttl + 60000 then
-        state = left
+        -- A longer time, which another client may set, is none that the caller could use.
+        state = math.min(left, 315360000000)
       end
     end
   end
