@@ -6,6 +6,16 @@ import Testing
 
 @Suite("Small parts", .timeLimit(.minutes(2)))
 struct SmallPartsTests {
+  @Test("A script's answer counts only for the request whose number it has")
+  func answers() throws {
+    let (number, pair) = (Reply.integer(7), Reply.array([.integer(7), .string("x")]))
+    #expect(try number.answer(to: 7) == .integer(1))
+    #expect(try pair.answer(to: 7) == .string("x"))
+    for reply in [number, pair, .string("x"), .null, .array([.integer(8)])] {
+      #expect(throws: TransportError.self) { try reply.answer(to: 8) }
+    }
+  }
+
   @Test(
     "SHA-1 agrees with the vectors of FIPS 180-4",
     arguments: [
