@@ -132,7 +132,7 @@
 
     /// The label given, or the name of the command.
     ///
-    /// Anybody who can use the server sees it. So nothing is taken from a shell command that begins with more than a
+    /// All users of the server see it. So nothing is taken from a shell command that begins with more than a
     /// plain name, such as `PASSWORD=…`.
     private var effectiveLabel: String? {
       if let label { return label }

@@ -49,7 +49,7 @@
     /// An editor that was killed leaves the terminal raw.
     func restoreModes() {
       guard isOwn, var modes else { return }
-      // At once: the rest of the output may be held up for as long as somebody likes.
+      // At once: the terminal may hold up the rest of the output without end.
       unsafe tcsetattr(descriptor, TCSANOW, &modes)
     }
 
