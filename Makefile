@@ -107,6 +107,7 @@ lint: swift ## check the formatting, the layers, the tests, the mutants, and tha
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)
 	@.ci/check-tests
 	@Tests/mutants --check
+	@Benchmarks/readme-figures --check
 	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
 	  echo 'The lines above name a folder of one machine.' >&2; exit 1; fi
 	.ci/check-layers
