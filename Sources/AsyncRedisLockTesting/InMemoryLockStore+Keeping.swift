@@ -78,7 +78,7 @@ extension InMemoryLockStore {
       InMemoryRequest(from: client, by: deadline) { memory, now in
         var drawn = 0..<UInt64(0)
         let outcomes = extensions.map { one -> Extended.Outcome in
-          guard one.isWanted() else { return .notAsked }
+          guard one.terms.isWanted else { return .notAsked }
           let (keys, token) = memory.numbers(of: one.claim, client: client)
           let extended = memory.server.extend(
             keys, token, ttl: ServerMemory.life(one.ttl), numbers: numbers)

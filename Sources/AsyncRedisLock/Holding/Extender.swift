@@ -25,9 +25,11 @@ final class Extender: Sendable {
   /// Leases whose extension is under way; checked one by one only if there is no outcome in time.
   private final class Batch: Sendable {
     let leases: [Lease]
+    /// When the first of them ends.
+    let end: Instant
     let isConcluded = Atomic<Bool>(false)
 
-    init(_ leases: [Lease]) { self.leases = leases }
+    init(_ leases: [Lease], end: Instant) { (self.leases, self.end) = (leases, end) }
   }
 
   private typealias Entry = DeadlineQueue<Item>.Entry
@@ -79,9 +81,10 @@ final class Extender: Sendable {
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
     let patience = min(operationTimeout, lease.claim.ttl)
-    let deadline = min(clock.now + patience, lease.state.validUntil)
+    let end = lease.state.validUntil
+    let deadline = min(clock.now + patience, end)
     lease.willExtend(by: ttl, deadline: deadline)
-    let one = Extension(lease, ttl: ttl)
+    let one = Extension(lease, ttl: ttl, leaseEnd: end)
     store.extend([one], numbers: numbers, by: deadline) { result in
       switch result {
       case .success(let extended):
@@ -119,7 +122,7 @@ final class Extender: Sendable {
     var (leases, end) = ([Lease](), Instant?.none)
     func closeBatch() {
       guard let first = end else { return }
-      let batch = Batch(leases)
+      let batch = Batch(leases, end: first)
       batches.append(batch)
       entries.append(Entry(due: first, item: .batch(batch)))
       (leases, end) = ([], nil)
@@ -152,7 +155,7 @@ final class Extender: Sendable {
     var longest = Duration.zero
     let extensions = batch.leases.map { lease in
       longest = max(longest, lease.claim.ttl)
-      return Extension(lease, ttl: lease.claim.ttl)
+      return Extension(lease, ttl: lease.claim.ttl, leaseEnd: batch.end)
     }
     let deadline = now + min(operationTimeout, longest)
     store.extend(extensions, numbers: 0, by: deadline) { [weak self] result in
@@ -163,15 +166,13 @@ final class Extender: Sendable {
   /// Extends the leases of a batch in two smaller ones, because a key of one of them was refused for all.
   private func split(_ batch: Batch, at now: Instant) {
     let middle = batch.leases.count / 2
-    let halves = [batch.leases[..<middle], batch.leases[middle...]].map { Batch(Array($0)) }
-    queue.add(
-      halves.map { half in
-        for lease in half.leases {
-          lease.willExtend(by: lease.claim.ttl, deadline: now + operationTimeout)
-        }
-        let end = half.leases.lazy.map(\.state.validUntil).min() ?? now
-        return Entry(due: end, item: .batch(half))
-      })
+    let halves = [batch.leases[..<middle], batch.leases[middle...]].map { leases in
+      for lease in leases {
+        lease.willExtend(by: lease.claim.ttl, deadline: now + operationTimeout)
+      }
+      return Batch(Array(leases), end: leases.lazy.map(\.state.validUntil).min() ?? now)
+    }
+    queue.add(halves.map { Entry(due: $0.end, item: .batch($0)) })
     batch.isConcluded.store(true, ordering: .releasing)
     for half in halves { extend(half, at: now) }
   }

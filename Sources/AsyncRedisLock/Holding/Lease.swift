@@ -267,6 +267,11 @@ final class Lease: Sendable {
     return watchers != nil
   }
 
+  /// What an extension that is sent now asks for.
+  var extensionTerms: Extension.Terms {
+    guarded.withLock { .init(isWanted: !$0.state.hasEnded, longest: $0.state.cutsTo) }
+  }
+
   /// How the lease has ended; nil while nothing has noted its end.
   var ending: LeaseState.Ending? { guarded.withLock { $0.state.ending } }
 

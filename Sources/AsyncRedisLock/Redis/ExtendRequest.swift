@@ -14,31 +14,29 @@ final class ExtendRequest: Sendable {
     self.extensions = extensions
     self.numbers = numbers
     self.names = names
-    whole = Self.command(extensions, cuts: false, numbers: numbers, names: names)
+    whole = Self.command(extensions.map { ($0, nil) }, numbers: numbers, names: names)
     isAsked = Locked([])
   }
 
   /// The command to send now; nil if no extension is wanted any more.
   func commandToSend() -> Command? {
-    let isWanted = extensions.map { $0.isWanted() }
-    isAsked.withLock { $0 = isWanted }
-    guard isWanted.contains(false) || extensions.contains(where: { $0.longest() != nil }) else {
-      return whole
-    }
-    let wanted = zip(extensions, isWanted).filter(\.1).map(\.0)
     // The longest durations are read only now: a longer extension may have been sent since.
-    return wanted.isEmpty ? nil : Self.command(wanted, cuts: true, numbers: numbers, names: names)
+    let terms = extensions.map(\.terms)
+    isAsked.withLock { $0 = terms.map(\.isWanted) }
+    if terms.allSatisfy({ $0.isWanted && $0.longest == nil }) { return whole }
+    let wanted = zip(extensions, terms).filter(\.1.isWanted).map { ($0, $1.longest) }
+    return wanted.isEmpty ? nil : Self.command(wanted, numbers: numbers, names: names)
   }
 
   private static func command(
-    _ extensions: [Extension], cuts: Bool, numbers: Int, names: ServerKeys
+    _ extensions: [(Extension, longest: Duration?)], numbers: Int, names: ServerKeys
   ) -> Command {
     var (keys, arguments): ([String], [String]) = ([], [])
     keys.reserveCapacity(extensions.count + 1)
     arguments.reserveCapacity(extensions.count * 3 + 1)
     // Most leases have the same ttl.
     var (ttl, milliseconds) = (Duration.zero, "0")
-    for one in extensions {
+    for (one, longest) in extensions {
       if one.ttl != ttl { (ttl, milliseconds) = (one.ttl, String(one.ttl.wholeMilliseconds)) }
       if one.claim.keys.count == 1 {
         keys.append(one.claim.keys[0])
@@ -47,8 +45,7 @@ final class ExtendRequest: Sendable {
       }
       arguments.append(one.claim.token)
       arguments.append(
-        (cuts ? one.longest() : nil).map { "\(milliseconds) \($0.wholeMilliseconds)" }
-          ?? milliseconds)
+        longest.map { "\(milliseconds) \($0.wholeMilliseconds)" } ?? milliseconds)
       arguments.append(String(one.claim.keys.count))
     }
     if numbers > 0 {

@@ -1,25 +1,29 @@
 /// One lease to be prolonged.
 package struct Extension: Sendable {
-  package let claim: Claim
+  private let lease: Lease
   package let ttl: Duration
-  /// When the lease ends without this extension.
+  /// When the lease, or the first of its batch, ends without this extension.
   package let leaseEnd: Instant
-  /// How long keys may last at most; longer-lived ones are cut to that.
-  ///
-  /// Nil to leave them alone. Read when sent.
-  package let longest: @Sendable () -> Duration?
-  /// Whether the lease goes on.
-  ///
-  /// If not, its release may be on its way, and no extension must follow it.
-  package let isWanted: @Sendable () -> Bool
 
-  init(_ lease: Lease, ttl: Duration) {
-    claim = lease.claim
+  init(_ lease: Lease, ttl: Duration, leaseEnd: Instant) {
+    self.lease = lease
     self.ttl = ttl
-    leaseEnd = lease.state.validUntil
-    longest = { lease.state.cutsTo }
-    isWanted = { !lease.hasEnded }
+    self.leaseEnd = leaseEnd
   }
+
+  package var claim: Claim { lease.claim }
+
+  /// What to ask for when the command is made.
+  package struct Terms: Sendable {
+    /// Whether the lease goes on.
+    ///
+    /// If not, its release may be on its way, and no extension must follow it.
+    package let isWanted: Bool
+    /// How long keys may last at most; longer-lived ones are cut to that. Nil to leave them alone.
+    package let longest: Duration?
+  }
+
+  package var terms: Terms { lease.extensionTerms }
 }
 
 /// The outcome of extensions.

@@ -15,7 +15,7 @@ struct ExtendRequestTests {
 
   private func makeQuestion(_ leases: [Lease], numbers: Int = 0) -> ExtendRequest {
     ExtendRequest(
-      leases.map { Extension($0, ttl: .seconds(3)) }, numbers: numbers,
+      leases.map { Extension($0, ttl: .seconds(3), leaseEnd: .now) }, numbers: numbers,
       names: ServerKeys(prefix: "test:"))
   }
 
