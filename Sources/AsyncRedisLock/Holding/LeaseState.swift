@@ -117,6 +117,8 @@ struct LeaseState {
     mayBeCutTo = former.mayBeCutTo
     validUntil = Self.earlier(former.validUntil, holdEnd)
     keysLastUntil = former.keysLastUntil
+    // An extension of the former holder may be under way; only that holder's lease learns of its outcome.
+    extensionFailed()
   }
 
   /// Until when a lease is valid that was taken or prolonged by a command sent at `sentAt`.

@@ -327,6 +327,18 @@ struct LeaseStateTests {
     #expect(lease.validUntil < start + .seconds(3))
   }
 
+  @Test("A cut that is under way when a lease is handed on bounds what the next holder believes")
+  func cutUnderWayAtHandover() throws {
+    var former = makeLease()
+    former.noteRemaining(.seconds(120))
+    former.willExtend(by: .seconds(3), deadline: start + .seconds(1))
+    var next = try #require(
+      LeaseState(
+        handedOnBy: former, ttl: .seconds(3), extend: nil, at: start, roundTrip: .zero))
+    _ = next.extended(by: .seconds(60), sentAt: start, at: start)
+    #expect(next.validUntil < start + .seconds(3))
+  }
+
   @Test(
     "Keys that last far longer than requested are cut, and an unknown cut is allowed for")
   func cuts() {
