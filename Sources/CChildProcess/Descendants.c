@@ -34,19 +34,38 @@ int child_process_open(pid_t process, const char *file) {
   return open(start, O_RDONLY | O_CLOEXEC);
 }
 
-/// Returns the parent of a process, and its state; 0 if it is gone.
-static pid_t parent_of(pid_t process, char *state) {
-  int file = child_process_open(process, "stat");
+/// A process as /proc shows it.
+struct process {
+  pid_t id, parent;
+  /// When it was started, in ticks since the system was.
+  unsigned long long start;
+  /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
+  char counts;
+};
+
+/// Reads the parent and the start of a process; returns whether it runs.
+static int look_up(struct process *process) {
+  int file = child_process_open(process->id, "stat");
+  process->parent = 0;
   if (file < 0) return 0;
   char line[512];
   ssize_t length = read(file, line, sizeof line - 1);
   close(file);
   line[length > 0 ? length : 0] = 0;
   // The name in parentheses may contain anything, even parentheses.
-  char *end = strrchr(line, ')');
-  if (!end || strlen(end) < 5) return 0;
-  *state = end[2];
-  return (pid_t)strtol(end + 4, NULL, 10);
+  char *field = strrchr(line, ')'), state = 0;
+  long threads = 0;
+  // Numbered from the state on: the parent, the number of threads, the start.
+  for (int number = 0; field && number < 20; number++) {
+    field = strchr(field + 1, ' ');
+    if (!field) break;
+    if (number == 0) state = field[1];
+    if (number == 1) process->parent = (pid_t)strtol(field, NULL, 10);
+    if (number == 17) threads = strtol(field, NULL, 10);
+    if (number == 19) process->start = strtoull(field, NULL, 10);
+  }
+  // A process whose first thread has ended looks like one that has ended.
+  return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
 /// Whether the environment that a process was started with contains the mark, with a zero byte at either end.
@@ -67,12 +86,26 @@ static int has_mark(pid_t process, const char *mark, size_t length) {
   return is_found;
 }
 
+/// Whether a process is the guardian of any run.
+static int is_guardian(pid_t process) {
+  char name[sizeof CHILD_PROCESS_GUARDIAN_NAME + 1];
+  int file = child_process_open(process, "comm");
+  if (file < 0) return 0;
+  ssize_t length = read(file, name, sizeof name);
+  close(file);
+  return length == sizeof CHILD_PROCESS_GUARDIAN_NAME &&
+         memcmp(name, CHILD_PROCESS_GUARDIAN_NAME "\n", (size_t)length) == 0;
+}
+
+/// Whether a process has the mark, if there is one.
+///
+/// A run within the command has it, too. Its guardian is needed to end what that run has started, which has another.
+static int is_marked(pid_t process, const char *mark, size_t length) {
+  return length && has_mark(process, mark, length) && !is_guardian(process);
+}
+
 /// All processes, in ascending order of their ids, as /proc lists them. Callers take turns.
-static struct process {
-  pid_t id, parent;
-  /// Whether it runs, and is neither the tool nor the guardian nor this one.
-  char counts;
-} processes[65536];
+static struct process processes[65536];
 static int count;
 
 static void list_processes(void) {
@@ -109,28 +142,43 @@ static struct process *find(pid_t id) {
   return low < count && processes[low].id == id ? &processes[low] : NULL;
 }
 
-/// Whether a process descends from the tool, through processes other than the guardian.
+/// The children that this process had before it became the tool: not the command's, but of a shell that used exec.
+static struct process former[256];
+static int former_count;
+
+void child_process_keep_former_children(void) {
+  list_processes();
+  for (int i = 0; i < count; i++)
+    if (look_up(&processes[i]) && processes[i].parent == getpid() && former_count < 256)
+      former[former_count++] = processes[i];
+}
+
+static int is_former(const struct process *process) {
+  for (int i = 0; i < former_count; i++)
+    if (former[i].id == process->id && former[i].start == process->start) return 1;
+  return 0;
+}
+
+/// Whether a process descends from the tool, through processes other than the guardian and former children.
 static int descends(const struct process *process, pid_t tool) {
   for (int depth = 0; process && depth <= count; depth++) {
-    if (child_process_is_guardian(process->id)) return 0;
+    if (child_process_is_guardian(process->id) || is_former(process)) return 0;
     if (process->parent == tool) return 1;
     process = find(process->parent);
   }
   return 0;
 }
 
-/// Calls `act` for each process that descends from the tool, unless that is 0, or whose environment contains the
-/// mark, if there is one.
+/// Calls `act` for each process that descends from the tool, unless that is 0, or is in the command's group, or whose
+/// environment contains the mark, if there is one.
 static void for_each_left(
     pid_t tool, const char *mark, size_t length, void (*act)(pid_t process, void *context), void *context) {
   list_processes();
   // The latest first, and children at once: they may be links of a chain of short-lived processes.
   for (int i = count - 1; i >= 0; i--) {
     struct process *process = &processes[i];
-    char state = 0;
-    process->parent = parent_of(process->id, &state);
-    process->counts = state && state != 'Z' && state != 'X' && process->id != tool && process->id != getpid() &&
-                      !child_process_is_guardian(process->id);
+    process->counts = look_up(process) && process->id != tool && process->id != getpid() &&
+                      !child_process_is_guardian(process->id) && !is_former(process);
     if (!process->counts || !tool || process->parent != tool) continue;
     act(process->id, context);
     process->counts = 0;
@@ -138,7 +186,8 @@ static void for_each_left(
   for (int i = count - 1; i >= 0; i--) {
     const struct process *process = &processes[i];
     if (!process->counts) continue;
-    if ((tool && descends(process, tool)) || (length && has_mark(process->id, mark, length)))
+    if (getpgid(process->id) == child_process_group() || (tool && descends(process, tool)) ||
+        is_marked(process->id, mark, length))
       act(process->id, context);
   }
 }
@@ -186,6 +235,8 @@ pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) {
   return signalling.missed;
 }
 #else
+void child_process_keep_former_children(void) {}
+
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
 pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) { return 0; }

@@ -80,22 +80,26 @@ static int64_t now(void) {
 }
 
 /// Kills the processes that have left the command's group, such as those of timeout(1).
+///
+/// As long as the tool is there, all descend from it, and there is no time to read every environment.
 static void kill_rest(pid_t tool) {
-  child_process_kill_rest(tool, shared->mark, atomic_load(&shared->mark_length));
+  child_process_kill_rest(tool, shared->mark, tool ? 0 : atomic_load(&shared->mark_length));
 }
 
 /// Kills the command and all that it has started; `tool` is 0 if this program has ended.
 static void kill_command(pid_t tool, pid_t tool_group) {
   pid_t child = atomic_load(&shared->child);
   // Leaves the group, to survive its end; this fails if nothing is left of the other group.
-  setpgid(0, tool_group);
+  // In a container, the other group may be from outside, and has no number here.
+  int survives = tool_group > 0 && setpgid(0, tool_group) == 0;
   if (child > 0) {
     // It may lead a group of its own.
     if (getpgid(child) == child) kill(-child, SIGKILL);
     kill(child, SIGKILL);
   }
-  kill(-group, SIGKILL);
+  if (survives) kill(-group, SIGKILL);
   kill_rest(tool);
+  if (!survives) kill(-group, SIGKILL);
 }
 
 /// Waits for the other end of the life line to be closed; returns whether that was in time.
@@ -226,7 +230,7 @@ static int fork_guardian(void) {
     setpgid(0, group);
 #ifdef __linux__
     // So that a pkill(1) for this program does not match it.
-    prctl(PR_SET_NAME, "lock-guardian");
+    prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
 #endif
     // A process that reads the output of this one must not wait for the guardian.
     long most = sysconf(_SC_OPEN_MAX);
@@ -259,6 +263,7 @@ int child_process_guardian_start(void) {
     shared = NULL;
     return -1;
   }
+  child_process_keep_former_children();
   if (fork_guardian() != 0) return -1;
 #ifdef __linux__
   // Processes that leave the command's group stay below this process, to be ended with it.

@@ -14,11 +14,17 @@ int child_process_is_guardian(pid_t process);
 void child_process_guardian_expend(void);
 int child_process_guardian_is_expendable(void);
 
+/// The name of the guardian among the processes.
+#define CHILD_PROCESS_GUARDIAN_NAME "lock-guardian"
+
 /// Opens a file about a process in /proc; returns -1 if it cannot. Linux only.
 int child_process_open(pid_t process, const char *file);
 
-/// Kills all processes that descend from the tool, unless that is 0, or whose environment contains the mark, until
-/// none is left, but not for longer than two seconds. Linux only.
+/// Notes the children that this process has, which are none of the command's. Linux only.
+void child_process_keep_former_children(void);
+
+/// Kills all processes that descend from the tool, unless that is 0, or are in the command's group, or whose
+/// environment contains the mark, until none is left, but not for longer than two seconds. Linux only.
 ///
 /// Returns the id of a process that could not be killed, or 0.
 pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length);

@@ -141,14 +141,16 @@
     ///
     /// If Ctrl-C has ended the command, the process ends by the same signal.
     ///
-    /// Otherwise a script would go on: its shell sees how the child ends, and has to get the signal as well.
+    /// Otherwise a script would go on: its shell sees how the child ends, and has to get the signal as well. The same
+    /// goes for any signal that has ended a command with the terminal, whose modes a shell restores then.
     func exit(_ status: Int32, endedBy signal: Int32? = nil) -> Never {
       drain()
       let typed = child_process_typed()
       if typed != 0 { child_process_signal_job(typed) }
-      if let signal, [SIGINT, SIGQUIT].contains(signal),
-        signal == typed || SignalReceiver.hasReceived(signal)
-      {
+      let isTyped =
+        signal.map { [SIGINT, SIGQUIT].contains($0) } == true
+        && (signal == typed || SignalReceiver.hasReceived(signal ?? 0))
+      if let signal, isTyped || status == 128 + signal && child_process_has_had_terminal() != 0 {
         child_process_end_by(signal)
       }
       Self.end(status)

@@ -63,6 +63,17 @@
         Console.fail(
           .usage, "unknown command. Did you mean: redis-lock run \(words.masked.safeToShow)")
       }
+      // A command without `--` before it: its options are none of this tool's, and may contain a password.
+      if words.first == "run", !CommandLineWords.hasCommand,
+        !words.contains(where: { $0 == "-c" || $0.hasPrefix("--command") }),
+        words.count > 2, !words[1].hasPrefix("-"), !words[2].hasPrefix("-")
+      {
+        let words = "\(words[1]) -- \(words[2])\(words.count > 3 ? " …" : "")"
+        Console.fail(
+          .usage,
+          "a command is needed, either after -- or with -c. Did you mean: redis-lock run \(words.masked.safeToShow)"
+        )
+      }
       Console.sayLast(fullMessage(for: error).masked + "\n")
       exit(withError: exitCode(for: error))
     }

@@ -38,6 +38,57 @@
       try await expectEnd(folder, within: 2, of: ended)
     }
 
+    @Test("A guardian ends the command also if nothing else is left of the tool's group")
+    func killedWithItsGroup() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      // The shell gives the tool a group of its own, and reaps it.
+      let script = """
+        set -m; "$0" run key -- timeout 100 sh -c "$1" & until [ -s "$2" ]; do sleep 0.02; done
+        kill -KILL $!; wait $!; echo over
+        """
+      let alive = folder.path("alive")
+      let shell = try ToolProcess(
+        [stubborn(alive), alive], on: server, through: ["/bin/bash", "-c", script])
+      await shell.waitUntilSaid("over")
+      try await expectEnd(folder, within: 2, of: now)
+    }
+
+    @Test("A process that a shell started before it became the tool is left alone")
+    func formerChild() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The helper closes the descriptor by which Foundation would wait for it, too.
+      let script = """
+        (for f in /proc/self/fd/*; do [ ${f##*/} -lt 3 ] || eval "exec ${f##*/}>&-"; done; exec sleep 100) >/dev/null 2>&1 &
+        echo $!; exec "$0" run --ttl 3s --max-hold 500ms key -- sleep 100
+        """
+      let tool = try ToolProcess([], on: server, through: ["/bin/bash", "-c", script])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 76)
+      let helper = try #require(
+        pid_t(outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)))
+      #expect(kill(helper, SIGKILL) == 0, "it runs")
+    }
+
+    @Test("If a tool is killed, a run within its command ends, with all that it has started")
+    func killedAroundAnother() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        [
+          "run", "outer", "--", ToolProcess.path, "run", "inner", "--", "timeout", "100", "sh",
+          "-c",
+          stubborn(folder.path("alive")),
+        ], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGKILL)
+      _ = await tool.outcome()
+      try await expectEnd(folder, within: 2, of: now)
+    }
+
     @Test(
       "If the tool is stopped, its command is ended with all that it has started before the lock ends",
       arguments: wrappers)

@@ -308,6 +308,7 @@
         ["job", "--url", "redis://:s3cret@host", "true"],
         ["redis://me:s3cret@host", "echo", "hi"], ["job", "mysql", "-ps3cret"],
         ["run", "job", "mysql://me:s3cret@host"], ["run", "job", "redis://me:s3cret@host", "x"],
+        ["run", "job", "mysql", "-ps3cret"], ["run", "job", "mysql", "-E", "s3cret"],
         ["status", "--format", "redis://me:s3cret@host"],
         ["status", "--url=redis://me:s3cret@host:port", "job"],
       ])

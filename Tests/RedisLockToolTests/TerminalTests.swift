@@ -68,18 +68,50 @@
       #expect(try server.keys().isEmpty)
     }
 
-    @Test("A command that is killed while the terminal is raw does not leave it so")
+    @Test("A run that has not lent the terminal leaves its modes alone, however its command ends")
+    func modesOfAnother() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // Another part of the job has the terminal, and sets it for its own use, before the run and during it.
+      let outcome = try await type(
+        [("ready", "x")],
+        into: """
+          stty raw -echo
+          $RUN key -c 'echo ready; stty sane </dev/tty; kill -KILL $$' | cat
+          stty -a </dev/tty | tr ' ' '\\n' | grep -x -e -icanon -e icanon
+          """, on: server)
+      #expect(
+        outcome.output.split(whereSeparator: \.isNewline).last == "icanon", "\(outcome.output)")
+    }
+
+    @Test(
+      "A command that is ended because of its lock while the terminal is raw does not leave it so")
     func rawModes() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let outcome = try await type(
         [("ready", "x")],
-        into:
-          "$RUN key -c 'stty raw -echo; echo ready; kill -KILL $$'; stty -a | tr ' ' '\n' | grep -x -e icanon -e opost -e echo",
-        on: server)
+        into: """
+          $RUN --max-hold 500ms key -- bash --norc -ic 'stty raw -echo; echo ready; sleep 100'
+          echo status $?; stty -a | tr ' ' '\\n' | grep -x -e icanon -e opost -e echo
+          """, on: server)
       #expect(
-        ["icanon", "opost", "echo"].allSatisfy(outcome.output.contains), "\(outcome.output)")
+        ["status 76", "icanon", "opost", "echo"].allSatisfy(outcome.output.contains),
+        "\(outcome.output)")
       #expect(!outcome.output.contains("-icanon"))
+    }
+
+    @Test(
+      "On a terminal, a run ends by the signal that has ended its command, so that a shell sees it")
+    func endsBySignal() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await type(
+        [("ready", "x")],
+        into:
+          "perl -e '$s = system(@ARGV); print \"signal \", $s & 127, \"\\n\"' $RUN key -c 'echo ready; kill -KILL $$'",
+        on: server)
+      #expect(outcome.output.contains("signal 9"), "\(outcome.output)")
     }
 
     @Test("On a terminal, Ctrl-Z stops a run and fg resumes it")

@@ -84,8 +84,11 @@ int child_process_fits(const struct child_process_order *order);
 /// Gives a terminal's foreground to the command's group, also from the background; 0, or -1 with `errno`.
 int child_process_lend_terminal(int terminal);
 
-/// Gives it back to this process's group; 1, or 0 if the command did not have it, or -1 with `errno`.
+/// Gives it back to this process's group; 1, or 0 if another job has it, or -1 with `errno`.
 int child_process_take_terminal_back(int terminal);
+
+/// Whether the command has had the terminal.
+int child_process_has_had_terminal(void);
 
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it is continued.
 void child_process_stop_job(void);

@@ -67,9 +67,13 @@
     /// The signal that has ended the command, or the wait for the lock, if one has.
     var endingSignal: Int32? { state.withLock { $0.endingSignal } }
 
+    private let plan: LossPlan
+
     init(_ order: Order, console: Console) {
       self.order = order
       self.console = console
+      let extend = order.options.extend ?? order.options.ttl / 3
+      plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
     }
 
     /// Does all the work; returns the exit status.
@@ -102,8 +106,11 @@
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
       // Another process of this job may have asked for it a moment ago.
-      if terminal?.takeBack() == true { child_process_continue_job() }
-      if endingSignal != nil { terminal?.restoreModes() }
+      if terminal?.takeBack() == true {
+        // If the command has ended by itself, the shell sees to that.
+        if !wasHeld || state.withLock({ $0.loss != nil }) { terminal?.restoreModes() }
+        child_process_continue_job()
+      }
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
       // The server may have been the first to know.
@@ -134,7 +141,8 @@
 
     /// Tells the guardian how long the lock is valid, as far as is known.
     private func renewGuardian(for lock: Lock) {
-      let left = lock.remaining / .nanoseconds(1)
+      // Ending all processes takes a moment, too.
+      let left = (lock.remaining - plan.reserve / 2) / .nanoseconds(1)
       child_process_guardian_renew(Int64(left.rounded(.down)))
     }
 
@@ -157,10 +165,8 @@
     ) async -> Result<Int32, ToolFailure> {
       let child = child(for: lock)
       state.withLock { $0.getsTerminal = child.terminal != nil }
-      let extend = order.options.extend ?? order.options.ttl / 3
-      state.withLock { state in
-        state.plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
-      }
+      if child.terminal != nil, terminal?.isOwn == true { terminal?.keepModes() }
+      state.withLock { $0.plan = plan }
       // The server may report that it is gone; the end of its validity is checked in any case.
       let watch = Task {
         try await lock.waitUntilLost()

@@ -1,4 +1,5 @@
 #if CommandLineTool
+  import AsyncRedisLock
   import CChildProcess
 
   #if canImport(Darwin)
@@ -10,18 +11,16 @@
   /// The controlling terminal; while `redis-lock` has its foreground, it lends that to its command.
   ///
   /// Not the standard input: ssh and sudo ask for passwords on the terminal, whatever the input is.
-  struct Terminal: Sendable {
+  final class Terminal: Sendable {
     private let descriptor: Int32
-    /// The modes that it had at the start; nil if they cannot be read.
-    private let modes: termios?
+    /// The modes that it had before the command got it; nil while it has not.
+    private let modes = Locked<termios?>(nil)
 
     /// The controlling terminal; nil if there is none.
     init?() {
       let descriptor = unsafe open("/dev/tty", O_RDWR | O_CLOEXEC)
       guard descriptor >= 0 else { return nil }
       self.descriptor = descriptor
-      var modes = termios()
-      self.modes = unsafe tcgetattr(descriptor, &modes) == 0 ? modes : nil
     }
 
     var fileDescriptor: Int32 { descriptor }
@@ -44,11 +43,19 @@
     @discardableResult
     func takeBack() -> Bool { child_process_take_terminal_back(descriptor) > 0 }
 
-    /// Restores the modes of the start if this job has the foreground, as a shell does after a job that a signal ended.
+    /// Keeps the modes for ``restoreModes()``, before the command gets the terminal for the first time.
+    func keepModes() {
+      modes.withLock { kept in
+        var modes = termios()
+        if kept == nil, unsafe tcgetattr(descriptor, &modes) == 0 { kept = modes }
+      }
+    }
+
+    /// Restores the modes after a command that was ended because of its lock: an editor leaves the terminal raw.
     ///
-    /// An editor that was killed leaves the terminal raw.
+    /// Only for a terminal that was taken back from the command: otherwise another process may have set them.
     func restoreModes() {
-      guard isOwn, var modes else { return }
+      guard isOwn, var modes = modes.withLock({ $0 }) else { return }
       // At once: the terminal may hold up the rest of the output without end.
       unsafe tcsetattr(descriptor, TCSANOW, &modes)
     }
@@ -58,7 +65,9 @@
 
     /// Lends the foreground again, if this job has it: after `bg` it does not.
     func lend() {
-      if isOwn { child_process_lend_terminal(descriptor) }
+      guard isOwn else { return }
+      keepModes()
+      child_process_lend_terminal(descriptor)
     }
   }
 #endif
