@@ -36,13 +36,13 @@ extension ConnectionDriver {
     }
   }
 
-  /// Fails requests that come before a login may be tried again: waiting would not help.
+  /// Fails requests that come before a login may be tried again; a caller that has time may ask again.
   mutating func failRefused(at now: Instant, on connection: Connection) {
     guard !pending.isEmpty, let error = connection.loginGate.refusal(at: now) else { return }
     if let end = pending.earliestLeaseEnd {
       connection.loginGate.hurry(forLeaseUntil: end, at: now)
     }
-    fail(because: .refused(error), on: connection)
+    fail(because: .heldBack(error), on: connection)
   }
 
   /// Fails all requests that wait for a connection, except clean-ups, which keep trying while it makes sense.

@@ -12,7 +12,7 @@ struct Handshake: Sendable {
   private let required: [Command]
   private let optional: [Command]
   private let connectHook: ConnectHook?
-  private let password: String?
+  let password: String?
 
   init(_ configuration: LockerConfiguration, connectHook: ConnectHook?) {
     var required: [Command] = []

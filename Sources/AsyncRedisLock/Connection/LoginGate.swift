@@ -26,7 +26,9 @@ final class LoginGate: Sendable {
 
   /// The time from one login to the next.
   static let interval = Duration.seconds(1)
-  /// The same for the sake of a lease that would end before.
+  /// How long before the end of a lease a login has to come: the longest pause between two extensions, and a moment.
+  static let margin = Duration.milliseconds(350)
+  /// The shortest time between two logins for the sake of a lease.
   static let shortestInterval = Duration.milliseconds(100)
 
   private let refusal = Locked<Refusal?>(nil)
@@ -54,9 +56,7 @@ final class LoginGate: Sendable {
   /// A password is often wrong for a moment only, while it is being rotated.
   func hurry(forLeaseUntil end: Instant, at now: Instant) {
     refusal.withLock { refusal in
-      guard let current = refusal, now < end, end < current.next + Self.shortestInterval else {
-        return
-      }
+      guard let current = refusal, now < end, end < current.next + Self.margin else { return }
       let middle = now + now.duration(to: end) / 2
       refusal?.next = min(current.next, max(middle, current.time + Self.shortestInterval))
     }

@@ -121,7 +121,7 @@ final class Subscriber: Sendable {
       return state.attempt
     }
     if let error = loginGate.refusal(at: clock.now) {
-      return disconnect(because: .refused(error), isHeldBack: true)
+      return disconnect(because: .heldBack(error))
     }
     let deadline = clock.now + connectTimeout
     opener.open(by: deadline) { [weak self] result in
@@ -188,8 +188,7 @@ final class Subscriber: Sendable {
     }
   }
 
-  /// `isHeldBack` tells that no login was tried, because of the answer to the one before.
-  private func disconnect(because cause: TransportError, isHeldBack: Bool = false) {
+  private func disconnect(because cause: TransportError) {
     var generator = randomness
     let isWaitedFor = isWaitedFor()
     let (stream, attempt, pause) = state.withLock { state in
@@ -203,10 +202,13 @@ final class Subscriber: Sendable {
     }
     stream?.cancel()
     handler(.disconnected(cause))
-    let isRefused = if case .refused = cause { true } else { false }
-    after(
-      isHeldBack ? LoginGate.interval : isRefused ? Self.pauseAfterRefusal : pause, of: attempt
-    ) { $0.connect() }
+    let pauseBeforeNext =
+      switch cause {
+      case .refused: Self.pauseAfterRefusal
+      case .heldBack: LoginGate.interval
+      default: pause
+      }
+    after(pauseBeforeNext, of: attempt) { $0.connect() }
   }
 
   /// Runs an action on the queue later, unless there is another attempt by then.

@@ -268,11 +268,12 @@ struct LeaseState {
 
   /// Notes that the background extension has an unknown outcome.
   ///
-  /// It is repeated soon, at most twenty times within a ttl, and until the validity ends.
+  /// It is repeated soon, at most twenty times within a ttl, and until the validity ends; more often near the end.
   mutating func retryExtension(at now: Instant) {
     isExtending = false
     extensionFailed()
-    extendAt = now + min(max(ttl / 20, .milliseconds(1)), .milliseconds(250))
+    let share = min(ttl / 20, max(now.duration(to: validUntil) / 4, .milliseconds(5)))
+    extendAt = now + min(max(share, .milliseconds(1)), .milliseconds(250))
   }
 
   /// Ends the lease as lost, for good.

@@ -66,7 +66,7 @@ extension TransportError {
     case .cancelled, .closed: "closed"
     case .connectionLost(let reason), .unreachable(let reason): reason
     case .protocolViolation(let what): "the server sent \(what)"
-    case .refused(let error): "the server refused: \(error.message)"
+    case .refused(let error), .heldBack(let error): "the server refused: \(error.message)"
     }
   }
 }

@@ -269,7 +269,7 @@ final class GrantChannel: Sendable {
     case .subscribed:
       changeConnection(isSubscribed: true)
       verify()
-    case .disconnected(.refused(let error)):
+    case .disconnected(.refused(let error)), .disconnected(.heldBack(let error)):
       changeConnection(isSubscribed: false)
       reporter.willPoll(because: error.message)
       settle(.unavailable)

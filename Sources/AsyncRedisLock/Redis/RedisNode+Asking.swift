@@ -19,7 +19,7 @@ extension RedisNode {
         throw error
       }
       let value = try await ask(false)
-      _ = mustDoWithoutQueues(ServerError(message: message), queued: true)
+      doWithoutQueues(because: ServerError(message: message))
       return value
     }
   }
@@ -75,7 +75,7 @@ extension RedisNode {
   }
 
   /// The failure of a request that may be repeated without the queues.
-  static func failureOfQueues(_ error: ServerError) -> StoreFailure {
-    .refused(code: error.code.rawValue, message: error.message, isTransient: true)
+  static func failureOfQueues(_ error: ServerError?) -> StoreFailure {
+    .refused(code: error?.code.rawValue ?? "", message: error?.message ?? "", isTransient: true)
   }
 }

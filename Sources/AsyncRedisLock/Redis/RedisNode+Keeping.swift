@@ -69,18 +69,17 @@ extension RedisNode {
     ) { [self, undo] result in
       // The count when the error comes: if it grows later, the error is in doubt.
       let former = violations ?? connection.violationCount
-      if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
-        repeatRelease(result, former)
-        return
-      }
       guard Self.isTransient(result) else {
-        let isSuspect = former < connection.violationCount
-        let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
-        if case .failure(.unintelligible) = outcome {
-          if let undo { connection.submit(undo(nil)) }
-          connection.distrust()
+        examine(Self.error(in: result), about: claim.keys, queued: queued) { [self] mustDoWithout in
+          if mustDoWithout { return repeatRelease(result, former) }
+          let isSuspect = former < connection.violationCount
+          let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
+          if case .failure(.unintelligible) = outcome {
+            if let undo { connection.submit(undo(nil)) }
+            connection.distrust()
+          }
+          completion(outcome)
         }
-        completion(outcome)
         return
       }
       if clock.now + StoreFailure.transientPause < deadline {
@@ -94,8 +93,12 @@ extension RedisNode {
   }
 
   /// Whether the server was unable to execute the command just then.
+  ///
+  /// Giving back is worth trying again also if the server accepts no writes until it can save or has memory.
   private static func isTransient(_ result: Result<Request.Answer, TransportError>) -> Bool {
-    error(in: result).map { $0.remedy != .fail } ?? false
+    error(in: result).map {
+      $0.remedy != .fail || [.misconfigured, .outOfMemory].contains($0.code)
+    } ?? false
   }
 
   private static func error(in result: Result<Request.Answer, TransportError>) -> ServerError? {
@@ -165,13 +168,15 @@ extension RedisNode {
     let queued = mayUseQueues
     let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
     return Request([command], deadline: end, kind: .cleanUp, undoing: origin) { [self] result in
-      if mustDoWithoutQueues(Self.error(in: result), queued: queued) {
-        return connection.submit(cleanUp(claim, until: end))
-      }
       if case .success(let answer) = result, answer.isOfRepetition {
         cleanUpAgain(claim, after: operationTimeout)
       }
-      guard Self.isTransient(result), clock.now < end else { return }
+      guard Self.isTransient(result), clock.now < end else {
+        examine(Self.error(in: result), about: claim.keys, queued: queued) { [self] mustDoWithout in
+          if mustDoWithout { connection.submit(cleanUp(claim, until: end)) }
+        }
+        return
+      }
       connection.afterPause(StoreFailure.transientPause) {
         self.connection.submit(self.cleanUp(claim, until: end))
       }

@@ -40,7 +40,6 @@ extension RedisNode {
   private func conclude(_ members: [ReleaseGroup.Member], _ answer: Request.Answer) {
     let reply = answer.replies[0]
     if let error = reply.error {
-      _ = mustDoWithoutQueues(error, queued: true)
       // A script that failed for good may have been executed in part.
       let isRepetition = answer.isOfRepetition || error.remedy == .fail
       for member in members {

@@ -25,7 +25,10 @@ extension RedisNode {
           connection.submit(cleanUp(claim, until: end))
           connection.distrust()
         }
-        completion(value)
+        let error = answer.replies[0].error
+        examine(error, about: claim.keys, queued: true) { canDoWithout in
+          completion(canDoWithout ? .failure(Self.failureOfQueues(error)) : value)
+        }
       }
     }
     polls.add(request, for: claim.token)
@@ -118,9 +121,7 @@ extension RedisNode {
           Waiting(
             sentAt: answer.sentAt, counter: counter, state: state, isSilent: isSilent == 1,
             isHeard: isHeard == 1)))
-    case .error(let error):
-      let canDoWithout = mustDoWithoutQueues(error, queued: true)
-      return .failure(canDoWithout ? Self.failureOfQueues(error) : StoreFailure(error))
+    case .error(let error): return .failure(StoreFailure(error))
     case let reply: return .failure(.unexpected(reply))
     }
   }

@@ -102,13 +102,35 @@ final class RedisNode: Sendable {
   /// Whether scripts may use the queues.
   var mayUseQueues: Bool { mayQueue.load(ordering: .relaxed) }
 
-  /// Whether an error says that scripts must do without the queues; if so, notes that.
-  func mustDoWithoutQueues(_ error: ServerError?, queued: Bool) -> Bool {
-    guard queued, let error, error.code == .noPerm else { return false }
+  /// Notes that scripts must do without the queues, because the server has refused what those need.
+  func doWithoutQueues(because error: ServerError) {
     reporter.willPoll(because: error.message)
     mayQueue.store(false, ordering: .relaxed)
     tokens.noteNotifying(false)
-    return true
+  }
+
+  /// Finds out whether scripts must do without the queues; if so, notes that.
+  ///
+  /// An error about a key may be about the lock's own. Only if that can be read are the queues at fault: one
+  /// forbidden key must not keep the locker from waiting for others.
+  func examine(
+    _ error: ServerError?, about keys: [String], queued: Bool,
+    completion: @escaping @Sendable (_ mustDoWithoutQueues: Bool) -> Void
+  ) {
+    guard queued, let error, error.code == .noPerm else { return completion(false) }
+    guard StoreFailure(error).isAboutKeys else {
+      doWithoutQueues(because: error)
+      return completion(true)
+    }
+    let commands = keys.map { Command("GETRANGE", $0, "0", "0") }
+    connection.submit(
+      Request(commands, deadline: clock.now + operationTimeout, kind: .release) { [self] result in
+        guard case .success(let answer) = result,
+          !answer.replies.contains(where: { $0.error?.code == .noPerm })
+        else { return completion(false) }
+        doWithoutQueues(because: error)
+        completion(true)
+      })
   }
 
   func prepareToWait(

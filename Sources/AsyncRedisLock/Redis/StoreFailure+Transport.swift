@@ -9,6 +9,8 @@ extension StoreFailure {
     case .unreachable(let reason): self = .unreachable(reason)
     case .protocolViolation(let what): self = .unreachable("the server sent \(what)")
     case .refused(let error): self.init(error, isTransient: false)
+    // The next login may succeed.
+    case .heldBack(let error): self.init(error, isTransient: true)
     }
   }
 

@@ -10,6 +10,8 @@ package enum TransportError: Error, Sendable, Equatable {
   case unreachable(String)
   /// The server refused the connection's login or database.
   case refused(ServerError)
+  /// The server has refused a login a moment ago, and the next one is not due yet.
+  case heldBack(ServerError)
   /// The server sent a reply that does not answer the request.
   case protocolViolation(String)
   /// The connection was closed by its owner.

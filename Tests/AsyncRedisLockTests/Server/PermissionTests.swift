@@ -243,6 +243,34 @@ struct PermissionTests {
     }
   }
 
+  @Test("A call on a forbidden key does not keep the locker from waiting in the queue for others")
+  func forbiddenKey() async throws {
+    let user = try makeUser(Self.commands + Self.queueing, channels: ["allchannels"])
+    let locker = try await connect(as: user) { $0.label = "restricted" }
+    let key = "locks:" + uniqueKey()
+    let allowed = try await locker.acquire("locks:" + uniqueKey())
+    await expectError(.refused) { try await locker.acquire("other:" + uniqueKey()) }
+    let holder = try await Locker(on: .current).acquire(key, options: .patient)
+    let waiting = Task { try await locker.acquire(key, options: .patient) }
+    await eventually("it waits in the queue") {
+      try RedisServer.current.entries(of: key).count == 1
+    }
+    try await holder.release()
+    try await waiting.value.release()
+    #expect(try await allowed.release() == .released)
+    // Also if the rights are taken away while a lock is held, or awaited.
+    let lost = try await locker.acquire("locks:" + uniqueKey("lost"))
+    try admin(words: ["ACL", "SETUSER", user, "resetkeys", "~\(key)", "~redis-lock:*"])
+    await expectError(.refused) { try await lost.release() }
+    let second = try await Locker(on: .current).acquire(key, options: .patient)
+    let next = Task { try await locker.acquire(key, options: .patient) }
+    await eventually("it waits in the queue") {
+      try RedisServer.current.entries(of: key).count == 1
+    }
+    try await second.release()
+    try await next.value.release()
+  }
+
   // MARK: Helpers
 
   private func makeUser(

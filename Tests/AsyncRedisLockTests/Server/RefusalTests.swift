@@ -67,6 +67,8 @@ struct RefusalTests {
     let (client, locker) = (RedisClient(server), try await Locker())
     let held = try await locker.acquire(
       uniqueKey("held"), options: LockOptions(ttl: .milliseconds(500), extend: .milliseconds(100)))
+    let givenKey = uniqueKey("given")
+    let given = try await locker.acquire(givenKey, options: LockOptions(ttl: .seconds(60)))
     try FileManager.default.createDirectory(
       atPath: server.directory + "/dump.rdb", withIntermediateDirectories: false)
     try client("CONFIG", "SET", "save", "3600 1")
@@ -76,10 +78,12 @@ struct RefusalTests {
     }
     let key = uniqueKey()
     await expectRefusal("MISCONF") { try await locker.acquire(key, options: Self.patient) }
+    await expectError(.refused) { try await given.release() }
     // The lock is not extended, and only the clock tells its holder in time.
     try await held.waitUntilLost()
     #expect(held.lossReason == .expired)
     try client("CONFIG", "SET", "save", "")
+    await eventually("the release goes on") { try client("EXISTS", givenKey) == .integer(0) }
     try await locker.acquire(key).release()
   }
 

@@ -1,3 +1,4 @@
+import FaultProxy
 import PrivateRedis
 import Testing
 
@@ -88,6 +89,63 @@ struct RotatedPasswordTests {
     #expect(next() == .milliseconds(450), "later is never better")
     gate.hurry(forLeaseUntil: start + .milliseconds(50), at: start)
     #expect(next() == .milliseconds(100))
+  }
+
+  @Test("A connection that has lost its login is given up, and its locks are kept")
+  func lostLogin() async throws {
+    let server = try RedisServer()
+    defer { server.stop() }
+    try RedisClient(server)("ACL", "SETUSER", "one", "on", ">pw", "~*", "&*", "+@all")
+    let proxy = try FaultProxy(to: server)
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url) {
+      $0.username = "one"
+      $0.password = "pw"
+    }
+    let lock = try await locker.acquire("key", options: LockOptions(ttl: .seconds(2)))
+    proxy.setScript { message in
+      guard message.direction == .replies, message.connection == 0 else { return .forward }
+      return .replace(Array("-NOAUTH Authentication required.\r\n".utf8))
+    }
+    await eventually("a call succeeds on the next connection") {
+      (try? await locker.ping()) != nil
+    }
+    let end = ContinuousClock.now + .seconds(2)
+    await eventually("longer than the ttl") { ContinuousClock.now > end || !lock.isHeld }
+    #expect(try await lock.release() == .released)
+  }
+
+  @Test("A wait that has time outlasts a password that is wrong for a moment")
+  func waitsForNextLogin() async throws {
+    let server = try RedisServer()
+    defer { server.stop() }
+    let (client, name) = (RedisClient(server), uniqueKey())
+    func setPassword(_ password: String) throws {
+      try client(words: [
+        "ACL", "SETUSER", name, "on", "resetpass", ">\(password)", "~*", "&*", "+@all",
+      ])
+    }
+    try setPassword("first")
+    let locker = try await Locker(on: server) {
+      $0.username = name
+      $0.password = "first"
+    }
+    try setPassword("second")
+    try client("CLIENT", "KILL", "USER", name)
+    await expectError(.refused) { try await locker.ping() }
+    try setPassword("first")
+    let attempt = await Attempt { try await locker.acquireIfAvailable("key") }
+    #expect(attempt.error?.code == .refused && attempt.error?.isRetryable == true)
+    try await locker.acquire("key", options: LockOptions(timeout: .seconds(5))).release()
+    // Wrong for good: the next login tells, and the wait ends long before its timeout.
+    try setPassword("second")
+    try client("CLIENT", "KILL", "USER", name)
+    await expectError(.refused) { try await locker.ping() }
+    let hopeless = await Attempt {
+      try await locker.acquire("key", options: LockOptions(timeout: .seconds(60)))
+    }
+    #expect(hopeless.error?.code == .refused && hopeless.error?.isRetryable == false)
+    #expect(hopeless.duration < .seconds(20))
   }
 
   @Test("A password that is wrong for a moment loses no lock, even with a short ttl")

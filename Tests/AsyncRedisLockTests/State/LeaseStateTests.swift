@@ -327,6 +327,18 @@ struct LeaseStateTests {
     #expect(lease.validUntil < start + .seconds(3))
   }
 
+  @Test("An extension is repeated more often near the end of the validity")
+  func retriesNearTheEnd() {
+    var lease = makeLease()
+    _ = lease.tick(at: start + .seconds(1), slack: .zero)
+    lease.retryExtension(at: start + .seconds(1))
+    #expect(lease.nextEvent == start + .milliseconds(1150))
+    let late = lease.validUntil - .milliseconds(100)
+    _ = lease.tick(at: late, slack: .zero)
+    lease.retryExtension(at: late)
+    #expect(lease.nextEvent == late + .milliseconds(25))
+  }
+
   @Test("A cut that is under way when a lease is handed on bounds what the next holder believes")
   func cutUnderWayAtHandover() throws {
     var former = makeLease()
