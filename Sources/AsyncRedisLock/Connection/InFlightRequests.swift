@@ -132,6 +132,7 @@ struct InFlightRequests {
   mutating func removeDoubtful() -> [Request] {
     defer { doubtful.removeAll() }
     for request in doubtful { request.noteRepetition() }
-    return Array(doubtful)
+    // Not `Array(doubtful)` alone: see `PendingRequests.filter`.
+    return doubtful.isEmpty ? [] : Array(doubtful)
   }
 }
