@@ -23,8 +23,10 @@ int child_process_open(pid_t process, const char *file);
 /// Notes the children that this process has, which are none of the command's. Linux only.
 void child_process_keep_former_children(void);
 
-/// Kills all processes that descend from the tool, unless that is 0, or are in the command's group, or whose
-/// environment contains the mark, until none is left, but not for longer than two seconds. Linux only.
+/// Kills processes until none is left, but not for longer than two seconds. Linux only.
+///
+/// Those are the descendants of the tool, unless that is 0, the command's group, and all whose environment contains the
+/// mark.
 ///
 /// Returns the id of a process that could not be killed, or 0.
 pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length);
