@@ -19,7 +19,9 @@ package struct Extension: Sendable {
     ///
     /// If not, its release may be on its way, and no extension must follow it.
     package let isWanted: Bool
-    /// How long keys may last at most; longer-lived ones are cut to that. Nil to leave them alone.
+    /// How long keys may last at most; longer-lived ones are cut to that.
+    ///
+    /// Nil to leave them alone.
     package let longest: Duration?
   }
 
