@@ -111,8 +111,8 @@ final class RedisNode: Sendable {
 
   /// Finds out whether scripts must do without the queues; if so, notes that.
   ///
-  /// An error about a key may be about the lock's own. Only if that can be read are the queues at fault: one
-  /// forbidden key must not keep the locker from waiting for others.
+  /// An error about a key may be about the lock's own. Only if a script may have that alone are the queues at fault:
+  /// one forbidden key must not keep the locker from waiting for others.
   func examine(
     _ error: ServerError?, about keys: [String], queued: Bool,
     completion: @escaping @Sendable (_ mustDoWithoutQueues: Bool) -> Void
@@ -122,12 +122,13 @@ final class RedisNode: Sendable {
       doWithoutQueues(because: error)
       return completion(true)
     }
-    let commands = keys.map { Command("GETRANGE", $0, "0", "0") }
+    // For a script, a user needs the right to read and to write its keys.
+    let command = Command(["EVAL", "return 0", String(keys.count)] + keys)
     connection.submit(
-      Request(commands, deadline: clock.now + operationTimeout, kind: .release) { [self] result in
-        guard case .success(let answer) = result,
-          !answer.replies.contains(where: { $0.error?.code == .noPerm })
-        else { return completion(false) }
+      Request([command], deadline: clock.now + operationTimeout, kind: .release) { [self] result in
+        guard case .success(let answer) = result, answer.replies[0].error?.code != .noPerm else {
+          return completion(false)
+        }
         doWithoutQueues(because: error)
         completion(true)
       })

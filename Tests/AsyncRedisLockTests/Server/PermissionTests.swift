@@ -243,9 +243,13 @@ struct PermissionTests {
     }
   }
 
-  @Test("A call on a forbidden key does not keep the locker from waiting in the queue for others")
-  func forbiddenKey() async throws {
-    let user = try makeUser(Self.commands + Self.queueing, channels: ["allchannels"])
+  @Test(
+    "A call on a forbidden key does not keep the locker from waiting in the queue for others",
+    arguments: [[], ["%R~other:*"]])
+  func forbiddenKey(more patterns: [String]) async throws {
+    let user = try makeUser(
+      Self.commands + Self.queueing, patterns: ["~locks:*", "~redis-lock:*"] + patterns,
+      channels: ["allchannels"])
     let locker = try await connect(as: user) { $0.label = "restricted" }
     let key = "locks:" + uniqueKey()
     let allowed = try await locker.acquire("locks:" + uniqueKey())
