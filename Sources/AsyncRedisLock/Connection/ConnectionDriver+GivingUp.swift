@@ -36,13 +36,17 @@ extension ConnectionDriver {
     }
   }
 
-  /// Fails requests that come before a login may be tried again; a caller that has time may ask again.
+  /// Fails requests that come before a login may be tried again.
+  ///
+  /// After one refusal, a caller that has time may ask again. After two, the password is not just being rotated.
   mutating func failRefused(at now: Instant, on connection: Connection) {
-    guard !pending.isEmpty, let error = connection.loginGate.refusal(at: now) else { return }
+    guard !pending.isEmpty, let (error, isRepeated) = connection.loginGate.refusal(at: now) else {
+      return
+    }
     if let end = pending.earliestLeaseEnd {
       connection.loginGate.hurry(forLeaseUntil: end, at: now)
     }
-    fail(because: .heldBack(error), on: connection)
+    fail(because: isRepeated ? .refused(error) : .heldBack(error), on: connection)
   }
 
   /// Fails all requests that wait for a connection, except clean-ups, which keep trying while it makes sense.

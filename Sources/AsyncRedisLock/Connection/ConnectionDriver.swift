@@ -296,9 +296,7 @@ struct ConnectionDriver: ~Copyable {
         try acceptLogin(reply, on: connection)
         continue
       }
-      // A proxy may have given the connection's place at the server to another client.
-      let hasLostLogin = reply.error?.code == .noAuth && handshake.password != nil
-      if hasLostLogin || reply.error?.remedy == .reconnect { state.isOutdated() }
+      if reply.error?.remedy == .reconnect { state.isOutdated() }
       guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
       answered.append(next)
       if next.answer.isMissingScript, next.request.hasSentSource {

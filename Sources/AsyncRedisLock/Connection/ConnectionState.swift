@@ -72,7 +72,9 @@ struct ConnectionState: Equatable {
     case .ready: return .send
     case .outdated:
       return hasPending && !hasInFlight
-        ? .giveUp(.connectionLost("the server is not the master any more")) : .wait
+        ? .giveUp(
+          .connectionLost("the server is not the master any more, or has forgotten the login"))
+        : .wait
     }
   }
 

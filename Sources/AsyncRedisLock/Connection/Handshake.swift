@@ -12,7 +12,7 @@ struct Handshake: Sendable {
   private let required: [Command]
   private let optional: [Command]
   private let connectHook: ConnectHook?
-  let password: String?
+  private let password: String?
 
   init(_ configuration: LockerConfiguration, connectHook: ConnectHook?) {
     var required: [Command] = []
@@ -65,7 +65,8 @@ struct Handshake: Sendable {
         // An answer to AUTH may repeat the password: in other words, or only its end.
         mayRepeatPassword ? .withoutText(error) : conceal(error)
       }
-    return shown.remedy == .fail ? .refused(shown) : .unreachable(shown.message)
+    let isFinal = shown.remedy == .fail || shown.code == .noAuth
+    return isFinal ? .refused(shown) : .unreachable(shown.message)
   }
 
   /// The same for a reply, if it is an error.

@@ -16,6 +16,8 @@ final class LoginGate: Sendable {
     let error: ServerError
     let time: Instant
     var next: Instant
+    /// Whether the login before was refused, too.
+    let isRepeated: Bool
 
     /// The refusal for a call that was not worth a login of its own.
     func told(at now: Instant) -> ServerError {
@@ -43,11 +45,11 @@ final class LoginGate: Sendable {
     }
   }
 
-  /// The server's last refusal, if no login may be tried now.
-  func refusal(at now: Instant) -> ServerError? {
+  /// The server's last refusal, if no login may be tried now, and whether the one before it was a refusal as well.
+  func refusal(at now: Instant) -> (error: ServerError, isRepeated: Bool)? {
     refusal.withLock { refusal in
       guard let refusal, now < refusal.next else { return nil }
-      return refusal.told(at: now)
+      return (refusal.told(at: now), refusal.isRepeated)
     }
   }
 
@@ -66,7 +68,7 @@ final class LoginGate: Sendable {
   func refused(_ error: ServerError, at now: Instant) {
     refusal.withLock { refusal in
       let next = max(refusal?.next ?? now, now + Self.interval)
-      refusal = Refusal(error: error, time: now, next: next)
+      refusal = Refusal(error: error, time: now, next: next, isRepeated: refusal != nil)
     }
   }
 

@@ -120,7 +120,7 @@ final class Subscriber: Sendable {
       state.attempt += 1
       return state.attempt
     }
-    if let error = loginGate.refusal(at: clock.now) {
+    if let (error, _) = loginGate.refusal(at: clock.now) {
       return disconnect(because: .heldBack(error))
     }
     let deadline = clock.now + connectTimeout

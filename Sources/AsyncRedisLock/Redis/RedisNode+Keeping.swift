@@ -70,14 +70,15 @@ extension RedisNode {
       // The count when the error comes: if it grows later, the error is in doubt.
       let former = violations ?? connection.violationCount
       guard Self.isTransient(result) else {
-        examine(Self.error(in: result), about: claim.keys, queued: queued) { [self] mustDoWithout in
-          if mustDoWithout { return repeatRelease(result, former) }
+        examine(Self.error(in: result), about: claim.keys, queued: queued, by: deadline) {
+          [self] refused in
+          if refused == .queues { return repeatRelease(result, former) }
           let isSuspect = former < connection.violationCount
           let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
-          if case .failure(.unintelligible) = outcome {
-            if let undo { connection.submit(undo(nil)) }
-            connection.distrust()
-          }
+          let isUnintelligible =
+            if case .failure(.unintelligible) = outcome { true } else { false }
+          if isUnintelligible || refused == .unknown, let undo { connection.submit(undo(nil)) }
+          if isUnintelligible { connection.distrust() }
           completion(outcome)
         }
         return
@@ -163,7 +164,11 @@ extension RedisNode {
     cleanUp(claim, until: clock.now + claim.ttl, undoing: origin)
   }
 
-  func cleanUp(_ claim: Claim, until end: Instant, undoing origin: Request? = nil) -> Request {
+  /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt.
+  func cleanUp(
+    _ claim: Claim, until end: Instant, undoing origin: Request? = nil,
+    pause: Duration = StoreFailure.transientPause
+  ) -> Request {
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
     let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
@@ -171,14 +176,22 @@ extension RedisNode {
       if case .success(let answer) = result, answer.isOfRepetition {
         cleanUpAgain(claim, after: operationTimeout)
       }
-      guard Self.isTransient(result), clock.now < end else {
-        examine(Self.error(in: result), about: claim.keys, queued: queued) { [self] mustDoWithout in
-          if mustDoWithout { connection.submit(cleanUp(claim, until: end)) }
+      let tryLater: @Sendable () -> Void = { [self] in
+        connection.afterPause(pause) {
+          let next = min(pause * 2, .seconds(1))
+          self.connection.submit(self.cleanUp(claim, until: end, pause: next))
         }
-        return
       }
-      connection.afterPause(StoreFailure.transientPause) {
-        self.connection.submit(self.cleanUp(claim, until: end))
+      guard clock.now < end else { return }
+      if Self.isTransient(result) { return tryLater() }
+      examine(
+        Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
+      ) { [self] refused in
+        switch refused {
+        case .queues: connection.submit(cleanUp(claim, until: end))
+        case .other: break
+        case .unknown: tryLater()
+        }
       }
     }
   }

@@ -26,8 +26,8 @@ extension RedisNode {
           connection.distrust()
         }
         let error = answer.replies[0].error
-        examine(error, about: claim.keys, queued: true) { canDoWithout in
-          completion(canDoWithout ? .failure(Self.failureOfQueues(error)) : value)
+        examine(error, about: claim.keys, queued: true, by: deadline) { refused in
+          completion(refused == .other ? value : .failure(Self.failureOfQueues(error)))
         }
       }
     }

@@ -109,28 +109,30 @@ final class RedisNode: Sendable {
     tokens.noteNotifying(false)
   }
 
-  /// Finds out whether scripts must do without the queues; if so, notes that.
+  /// The part of a request that the server has refused.
+  enum Refused { case queues, other, unknown }
+
+  /// Finds out whether an error means that scripts must do without the queues; if so, notes that.
   ///
   /// An error about a key may be about the lock's own. Only if a script may have that alone are the queues at fault:
   /// one forbidden key must not keep the locker from waiting for others.
   func examine(
-    _ error: ServerError?, about keys: [String], queued: Bool,
-    completion: @escaping @Sendable (_ mustDoWithoutQueues: Bool) -> Void
+    _ error: ServerError?, about keys: [String], queued: Bool, by deadline: Instant,
+    completion: @escaping @Sendable (Refused) -> Void
   ) {
-    guard queued, let error, error.code == .noPerm else { return completion(false) }
+    guard queued, let error, error.code == .noPerm else { return completion(.other) }
     guard StoreFailure(error).isAboutKeys else {
       doWithoutQueues(because: error)
-      return completion(true)
+      return completion(.queues)
     }
     // For a script, a user needs the right to read and to write its keys.
     let command = Command(["EVAL", "return 0", String(keys.count)] + keys)
     connection.submit(
-      Request([command], deadline: clock.now + operationTimeout, kind: .release) { [self] result in
-        guard case .success(let answer) = result, answer.replies[0].error?.code != .noPerm else {
-          return completion(false)
-        }
+      Request([command], deadline: deadline, kind: .release) { [self] result in
+        guard case .success(let answer) = result else { return completion(.unknown) }
+        guard answer.replies[0].error?.code != .noPerm else { return completion(.other) }
         doWithoutQueues(because: error)
-        completion(true)
+        completion(.queues)
       })
   }
 

@@ -58,7 +58,8 @@ package struct ServerError: Error, Sendable, Equatable {
   var remedy: Remedy {
     switch code {
     case .loading, .busy, .tryAgain, .clusterDown, .noReplicas, .noScript: .retry
-    case .readOnly, .masterDown, .maxClients: .reconnect
+    // Behind a login, the server has forgotten that; the next login tells if it wants another.
+    case .readOnly, .masterDown, .maxClients, .noAuth: .reconnect
     default: .fail
     }
   }
