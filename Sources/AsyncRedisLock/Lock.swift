@@ -20,7 +20,9 @@ public final class Lock: Sendable {
   }
 
   deinit {
-    if coordinator.forkGuard.isHere { coordinator.release(lease, isDropped: true) }
+    // Most locks have been released by now.
+    guard coordinator.forkGuard.isHere, !lease.isBeingReleased else { return }
+    coordinator.release(lease, isDropped: true)
   }
 
   /// The locked keys, without duplicates, sorted by their bytes.

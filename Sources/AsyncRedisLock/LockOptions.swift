@@ -26,7 +26,8 @@ public struct LockOptions: Sendable, Hashable {
   /// shorter than the ttl, and at least 1 ms. However long it is, a lock is extended at the latest when a quarter
   /// of the ttl is left.
   public var extend: Duration? {
-    get { isExtendSet ? setExtend : ttl / 3 }
+    // Dividing a duration itself goes through generic arithmetic.
+    get { isExtendSet ? setExtend : Duration(attoseconds: ttl.attoseconds / 3) }
     set { (isExtendSet, setExtend) = (true, newValue) }
   }
   /// The minimum time for which other clients cannot get the lock, even if it is released earlier; zero by
@@ -146,8 +147,10 @@ extension Duration {
   /// Whole nanoseconds, rounded down; for a duration that fits.
   package var wholeNanoseconds: Int64 {
     // Below nine seconds, a division of machine words is enough.
-    if let attoseconds = Int64(exactly: attoseconds) { return attoseconds / 1_000_000_000 }
-    return Int64(attoseconds / 1_000_000_000)
+    let attoseconds = attoseconds
+    let low = Int64(truncatingIfNeeded: attoseconds)
+    return Int128(low) == attoseconds
+      ? low / 1_000_000_000 : Int64(attoseconds / 1_000_000_000)
   }
 
   /// Whole milliseconds, rounded down; for a validated duration.

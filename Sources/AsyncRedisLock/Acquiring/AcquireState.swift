@@ -46,7 +46,9 @@ struct AcquireState {
   private let keys: [String]
   /// The identity of the locker, to tell its own locks from other lockers'.
   private let lockerID: String?
-  private let options: LockOptions
+  private let ttl: Duration
+  private let retry: Duration
+  private let timeout: Duration?
   private let waits: Bool
   private let start: Instant
   /// When to give up; nil for never.
@@ -65,12 +67,14 @@ struct AcquireState {
   ) {
     self.lockerID = lockerID
     self.keys = keys
-    self.options = options
+    ttl = options.ttl
+    retry = options.retry
+    timeout = options.timeout
     self.waits = waits
     start = now
     patience = min(operationTimeout, options.ttl)
     self.grace = grace
-    end = waits ? options.timeout.map { now + $0 } : now + patience
+    end = waits ? timeout.map { now + $0 } : now + patience
   }
 
   /// Whether waiters cannot be notified of grants.
@@ -106,7 +110,7 @@ struct AcquireState {
     switch acquisition {
     case .held(let sentAt, let numbers):
       outlook = .unknown
-      let isValid = now < LeaseState.validity(of: options.ttl, sentAt: sentAt)
+      let isValid = now < LeaseState.validity(of: ttl, sentAt: sentAt)
       return isValid ? .take(sentAt: sentAt, numbers: numbers) : .giveBack
     case .contended(let state):
       note(state, isNews: waits)
@@ -145,7 +149,7 @@ struct AcquireState {
     guard case .held(let state, isNews: true) = outlook else { return next(at: now) }
     outlook = .held(state, isNews: false)
     // An expiring key notifies no waiter, so pause no longer than the key can last.
-    let longest = min(options.retry, state.remaining.map { $0 + .milliseconds(1) } ?? options.retry)
+    let longest = min(retry, state.remaining.map { $0 + .milliseconds(1) } ?? retry)
     return pause(longest, at: now, roundTrip, &generator)
   }
 
@@ -190,7 +194,7 @@ struct AcquireState {
     at now: Instant, roundTrip: Duration, using generator: inout some RandomNumberGenerator
   ) -> Action {
     outlook = .trouble(.unreachable("the answer took longer than the lock would have been valid"))
-    return pause(options.retry, at: now, roundTrip, &generator)
+    return pause(retry, at: now, roundTrip, &generator)
   }
 
   /// Decides what to do after a request without an answer.
@@ -212,7 +216,7 @@ struct AcquireState {
       case .unknown, .othersFirst, .held, .trouble: outlook = .trouble(failure)
       }
     }
-    return pause(min(options.retry, Self.troublePause), at: now, roundTrip, &generator)
+    return pause(min(retry, Self.troublePause), at: now, roundTrip, &generator)
   }
 
   private func wasCutShort(at now: Instant, roundTrip: Duration) -> Bool {
@@ -250,7 +254,7 @@ struct AcquireState {
     case .held(let known, _): state = known
     case .unknown, .othersFirst: break
     }
-    let allowed = options.timeout.map { " (\($0.roundedForMessage))" } ?? ""
+    let allowed = timeout.map { " (\($0.roundedForMessage))" } ?? ""
     let holder = state?.holder.flatMap { $0.isEmpty ? nil : LockHolder(value: $0) }
     let name = holder?.name(seenBy: lockerID) ?? "another holder"
     let end = state?.isEndless == true ? "; the key never expires" : ""

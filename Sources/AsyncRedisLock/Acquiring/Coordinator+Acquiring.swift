@@ -38,7 +38,9 @@ extension Coordinator {
     case alone(isLeader: Bool)
   }
 
-  @concurrent private func acquire(_ call: AcquireRun, at place: Place) async throws -> Lease? {
+  @concurrent private func acquire(
+    _ call: consuming AcquireRun, at place: consuming Place
+  ) async throws -> Lease? {
     defer { calls.end() }
     switch place {
     case .inLine(let admission): return try await acquireInTurn(call, admission: admission)
@@ -47,8 +49,7 @@ extension Coordinator {
   }
 
   /// Takes keys without waiting for their holder; returns nil if there is one.
-  private func acquireOnce(_ call: AcquireRun, isLeader: Bool) async throws -> Lease? {
-    var call = call
+  private func acquireOnce(_ call: consuming AcquireRun, isLeader: Bool) async throws -> Lease? {
     let keys = call.keys
     do {
       let lease = try await ask(&call, action: call.state.next(at: clock.now))
@@ -62,9 +63,8 @@ extension Coordinator {
 
   /// Waits for its turn in this process, then for the keys.
   private func acquireInTurn(
-    _ call: AcquireRun, admission: LocalQueues.Admission
+    _ call: consuming AcquireRun, admission: consuming LocalQueues.Admission
   ) async throws -> Lease {
-    var (call, admission) = (call, admission)
     while true {
       if let lease = try await awaitTurn(&call, admission: admission) { return lease }
       if let error = call.state.timeUp(at: clock.now) { throw error }
@@ -131,7 +131,8 @@ extension Coordinator {
 
   private func lead(_ call: inout AcquireRun) async throws -> Lease {
     let keys = call.keys
-    var entry = queues.entry(keys)
+    let outlook = queues.outlook(keys)
+    var entry = outlook.entry
     if let former = entry, !former.serve(call.options) {
       queues.setEntry(nil, of: keys)
       former.cancel()
@@ -139,7 +140,7 @@ extension Coordinator {
     }
     let now = clock.now
     // Here, too, a task that comes too late asks once, see `AcquireState.next`.
-    let queuesAtOnce = queues.isContended(keys) && call.state.timeUp(at: now) == nil
+    let queuesAtOnce = outlook.isContended && call.state.timeUp(at: now) == nil
     let action: AcquireState.Action =
       entry != nil || queuesAtOnce ? .queue : call.state.next(at: now)
     guard let lease = try await ask(&call, action: action) else {
@@ -152,7 +153,7 @@ extension Coordinator {
   private func ask(
     _ call: inout AcquireRun, action first: AcquireState.Action
   ) async throws -> Lease? {
-    let (keys, options) = (call.keys, call.options)
+    let keys = call.keys
     var generator = store.randomness
     var action = first
     var claim: Claim?
@@ -161,7 +162,7 @@ extension Coordinator {
       case .ask(let isFirst, let deadline):
         // A token is used for one request: if the outcome stays unknown, it is given up for good.
         let asking = Claim(
-          keys: keys.names, token: store.makeToken(label: options.label), ttl: options.ttl)
+          keys, token: store.makeToken(label: call.options.label), ttl: call.options.ttl)
         claim = asking
         do throws(StoreFailure) {
           let numbers = queues.numbersWanted(keys)
@@ -206,9 +207,9 @@ extension Coordinator {
           Lease(
             claim, numbers: numbers,
             state: LeaseState(
-              ttl: options.ttl, extend: options.extend, sentAt: sentAt,
-              holdEnd: options.holdEnd(from: clock.now)),
-            minHold: options.minHold, clock: clock, origin: .asked, onLoss: onLoss))
+              ttl: call.options.ttl, extend: call.options.extend, sentAt: sentAt,
+              holdEnd: call.options.holdEnd(from: clock.now)),
+            minHold: call.options.minHold, clock: clock, origin: .asked, onLoss: onLoss))
       case .giveBack:
         if let claim { releaser.giveBack(claim) }
         action = call.state.gaveBack(at: clock.now, roundTrip: store.roundTrip, using: &generator)

@@ -2,60 +2,13 @@ internal import Synchronization
 
 /// For each set of keys, the task that has or requests them, and the tasks of this process that wait.
 final class LocalQueues: Sendable {
-  /// The party that has the keys or is about to get them.
-  private enum Head {
-    /// One task asks the server, with an entry in its queue if that was needed.
-    case leader(QueueEntry?)
-    case held(Lease)
-  }
-
-  private struct Queue {
-    var head = Head.leader(nil)
-    var line = LinkedQueue<LocalWaiter>()
-    /// How often the lease was handed on in a row.
-    var handoffs = 0
-    /// Why the leader's last request got no answer.
-    var trouble: StoreFailure?
-
-    /// A queue that no task has entered yet.
-    static var new: Queue {
-      var queue = Queue()
-      queue.isNew = true
-      return queue
-    }
-    private var isNew = false
-
-    /// Admits a task; the first becomes the leader.
-    mutating func admit(
-      _ options: LockOptions, isReturning: Bool, maxWaiters: Int, handoffLimit: Int
-    ) -> Admission {
-      guard !isNew else {
-        isNew = false
-        return .lead
-      }
-      guard isReturning || count < maxWaiters else { return .full }
-      let waiter = LocalWaiter(options)
-      let ticket = isReturning ? line.prepend(waiter) : line.append(waiter)
-      return .wait(waiter, ticket, drawFor: leaseToDrawFor(handoffLimit))
-    }
-
-    /// How many tasks wait, including the leader.
-    var count: Int {
-      if case .leader = head { line.count + 1 } else { line.count }
-    }
-
-    /// The lease that may be handed on, and needs numbers for that.
-    func leaseToDrawFor(_ handoffLimit: Int) -> Lease? {
-      guard case .held(let lease) = head, handoffs < handoffLimit, !line.isEmpty else { return nil }
-      return lease
-    }
-  }
-
   private struct State {
-    var queues: [LockKeys: Queue] = [:]
+    var queues: [LockKeys: LocalQueue] = [:]
     /// Keys that other parties want, too, so that a first attempt without queueing does not pay.
     var contended: Set<LockKeys> = []
     var isClosed = false
+
+    func isContended(_ keys: LockKeys) -> Bool { !contended.isEmpty && contended.contains(keys) }
   }
 
   /// The answer to a task that arrives for some keys.
@@ -92,7 +45,11 @@ final class LocalQueues: Sendable {
   func enter(_ keys: LockKeys, options: LockOptions, isReturning: Bool = false) -> Admission {
     state.withLock { state in
       guard !state.isClosed else { return .closed }
-      return state.queues[keys, default: .new].admit(
+      guard let queue = state.queues[keys] else {
+        state.queues[keys] = LocalQueue()
+        return .lead
+      }
+      return queue.admit(
         options, isReturning: isReturning, maxWaiters: maxWaiters, handoffLimit: handoffLimit)
     }
   }
@@ -101,7 +58,7 @@ final class LocalQueues: Sendable {
   func enterAlone(_ keys: LockKeys) -> Bool {
     state.withLock { state in
       guard state.queues[keys] == nil else { return false }
-      state.queues[keys] = Queue()
+      state.queues[keys] = LocalQueue()
       return true
     }
   }
@@ -126,8 +83,8 @@ final class LocalQueues: Sendable {
     let waiters = state.withLock { state in
       state.isClosed = true
       var waiters: [LocalWaiter] = []
-      for keys in state.queues.keys {
-        while let waiter = state.queues[keys]?.line.popFirst() { waiters.append(waiter) }
+      for queue in state.queues.values {
+        while let waiter = queue.line.popFirst() { waiters.append(waiter) }
       }
       return waiters
     }
@@ -145,9 +102,7 @@ final class LocalQueues: Sendable {
   }
 
   /// Whether other parties wanted the keys not long ago.
-  func isContended(_ keys: LockKeys) -> Bool {
-    state.withLock { !$0.contended.isEmpty && $0.contended.contains(keys) }
-  }
+  func isContended(_ keys: LockKeys) -> Bool { state.withLock { $0.isContended(keys) } }
 
   /// Notes whether other parties want the keys.
   func note(_ keys: LockKeys, isContended: Bool) {
@@ -163,10 +118,11 @@ final class LocalQueues: Sendable {
   }
 
   /// The leader's entry in the server's queue.
-  func entry(_ keys: LockKeys) -> QueueEntry? {
-    state.withLock { state in
-      if case .leader(let entry)? = state.queues[keys]?.head { entry } else { nil }
-    }
+  func entry(_ keys: LockKeys) -> QueueEntry? { state.withLock { $0.queues[keys]?.entry } }
+
+  /// The leader's entry in the server's queue, and whether other parties wanted the keys not long ago.
+  func outlook(_ keys: LockKeys) -> (entry: QueueEntry?, isContended: Bool) {
+    state.withLock { ($0.queues[keys]?.entry, $0.isContended(keys)) }
   }
 
   func setEntry(_ entry: QueueEntry?, of keys: LockKeys) {
@@ -192,9 +148,9 @@ final class LocalQueues: Sendable {
   /// Notes that the leader has the keys; returns the lease if it may be handed on.
   func settle(_ keys: LockKeys, _ lease: Lease) -> Lease? {
     let next: Lease? = state.withLock { state in
-      guard let index = state.queues.index(forKey: keys) else { return nil }
-      state.queues.values[index].head = .held(lease)
-      return state.queues.values[index].leaseToDrawFor(handoffLimit)
+      guard let queue = state.queues[keys] else { return nil }
+      queue.head = .held(lease)
+      return queue.leaseToDrawFor(handoffLimit)
     }
     // If the lease ended earlier, its end found no entry to give up.
     if lease.hasEnded { end(lease, keys) }
@@ -205,8 +161,8 @@ final class LocalQueues: Sendable {
   /// look after it.
   func passLead(_ keys: LockKeys) -> QueueEntry? {
     state.withLock { state in
-      guard case .leader(let entry)? = state.queues[keys]?.head else { return nil }
-      while let waiter = state.queues[keys]?.line.popFirst() {
+      guard let queue = state.queues[keys], case .leader(let entry) = queue.head else { return nil }
+      while let waiter = queue.line.popFirst() {
         if waiter.give(.lead) { return nil }
       }
       state.queues[keys] = nil
@@ -226,21 +182,21 @@ final class LocalQueues: Sendable {
     _ lease: Lease, _ keys: LockKeys, make: (LockOptions) -> Lease?, start: (Lease) -> Void
   ) -> (isDone: Bool, next: Lease?) {
     state.withLock { state in
-      guard !state.isClosed, let index = state.queues.index(forKey: keys),
-        state.queues.values[index].leaseToDrawFor(handoffLimit) === lease
+      guard !state.isClosed, let queue = state.queues[keys],
+        queue.leaseToDrawFor(handoffLimit) === lease
       else { return (false, nil) }
-      while let waiter = state.queues[keys]?.line.first {
+      while let waiter = queue.line.first {
         guard !waiter.isOver else {
-          _ = state.queues[keys]?.line.popFirst()
+          _ = queue.line.popFirst()
           continue
         }
         guard let next = make(waiter.options) else { break }
-        _ = state.queues[keys]?.line.popFirst()
+        _ = queue.line.popFirst()
         guard waiter.give(.take(next)) else { continue }
         start(next)
-        state.queues[keys]?.head = .held(next)
-        state.queues[keys]?.handoffs += 1
-        return (true, state.queues[keys]?.leaseToDrawFor(handoffLimit))
+        queue.head = .held(next)
+        queue.handoffs += 1
+        return (true, queue.leaseToDrawFor(handoffLimit))
       }
       return (false, nil)
     }
@@ -249,16 +205,14 @@ final class LocalQueues: Sendable {
   /// Makes the next waiter the leader, because a lease has ended.
   func end(_ lease: Lease, _ keys: LockKeys) {
     state.withLock { state in
-      guard let index = state.queues.index(forKey: keys),
-        case .held(let current) = state.queues.values[index].head, current === lease
-      else { return }
-      while let waiter = state.queues.values[index].line.popFirst() {
+      guard let queue = state.queues[keys], queue.isHeld(by: lease) else { return }
+      while let waiter = queue.line.popFirst() {
         guard waiter.give(.lead) else { continue }
-        state.queues.values[index].head = .leader(nil)
-        state.queues.values[index].handoffs = 0
+        queue.head = .leader(nil)
+        queue.handoffs = 0
         return
       }
-      state.queues.remove(at: index)
+      state.queues[keys] = nil
     }
   }
 }

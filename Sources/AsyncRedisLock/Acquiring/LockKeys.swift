@@ -6,6 +6,8 @@
 package struct LockKeys: Sendable, Hashable {
   /// The keys as they are sent.
   package let names: [String]
+  /// The hash of the names, which are looked up several times for each lock.
+  private let digest: Int
 
   /// The greatest length of all keys together, in bytes.
   ///
@@ -32,6 +34,7 @@ package struct LockKeys: Sendable, Hashable {
     }
     // The great majority of locks have one key.
     names = keys.count == 1 ? keys : Self.sortedUnique(keys)
+    digest = Self.digest(of: names)
     let length = names.reduce(0) { $0 + $1.utf8.count }
     guard length <= longest else {
       throw LockError(
@@ -42,7 +45,17 @@ package struct LockKeys: Sendable, Hashable {
   }
 
   /// Wraps names that are checked and sorted already.
-  init(checked names: [String]) { self.names = names }
+  init(checked names: [String]) {
+    self.names = names
+    digest = Self.digest(of: names)
+  }
+
+  /// Strings with the same bytes are equal in Swift too, so their own hash serves, and is fast.
+  private static func digest(of names: [String]) -> Int {
+    var hasher = Hasher()
+    for name in names { hasher.combine(name) }
+    return hasher.finalize()
+  }
 
   private static func sortedUnique(_ keys: [String]) -> [String] {
     var unique: [String] = []
@@ -56,9 +69,15 @@ package struct LockKeys: Sendable, Hashable {
 
   /// Compares the bytes.
   package static func == (lhs: LockKeys, rhs: LockKeys) -> Bool {
-    lhs.names.elementsEqual(rhs.names) { $0.hasSameBytes(as: $1) }
+    guard lhs.digest == rhs.digest else { return false }
+    return unsafe lhs.names.withUnsafeBufferPointer { names in
+      unsafe rhs.names.withUnsafeBufferPointer { others in
+        // Mostly, both are the same array.
+        unsafe names.baseAddress == others.baseAddress
+          || names.elementsEqual(others) { $0.hasSameBytes(as: $1) }
+      }
+    }
   }
 
-  /// Strings with the same bytes are equal in Swift too, so their own hash serves, and is faster.
-  package func hash(into hasher: inout Hasher) { for name in names { hasher.combine(name) } }
+  package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }

@@ -77,8 +77,10 @@ extension ConnectionDriver {
     let undos = unanswered.compactMap { $0.makeUndo() } + waiting
     guard !undos.isEmpty else { return }
     for request in waiting { request.noteRepetition() }
+    var commands = CommandBuffer()
+    for undo in undos { undo.encodeBySource(into: &commands) }
     // A stream that is broken already takes nothing; the attempt is enough.
-    try? stream?.writeFinally(undos.flatMap(\.commandsBySource))
+    try? stream?.writeFinally(commands)
   }
 
   /// Fails all requests except those that give back and clean up.

@@ -141,7 +141,7 @@ struct ConnectionDriver: ~Copyable {
   ) throws(TransportError) {
     stream = try CommandStream(on: opened.get())
     let commands = handshake.commands()
-    for command in commands { _ = stream?.append(command) }
+    for command in commands { stream?.append(command) }
     state.logIn(expecting: commands.count, at: now)
     try stream?.write()
   }
@@ -179,25 +179,17 @@ struct ConnectionDriver: ~Copyable {
       }
     }
     let isBusy = !inFlight.isEmpty
-    var (size, count) = (0, 0)
-    while size < Self.batchSize, let request = pending.popFirst() {
+    var count = 0
+    while let size = stream?.unsentCount, size < Self.batchSize, let request = pending.popFirst() {
       guard request.beginSending() else { continue }
-      switch request.commandsToSend {
-      case .encoded(let commands):
-        inFlight.append(request, sentAt: now)
-        size += stream?.append(commands) ?? 0
-      case .commands(let commands):
-        guard !commands.isEmpty else {
-          request.succeed(Request.Answer(replies: [], sentAt: now))
-          continue
-        }
-        questionCount &+= 1
-        // A script is never sent along with other commands.
-        inFlight.append(
-          request, sentAt: now, question: commands[0].isScript ? questionCount : nil)
-        for command in commands {
-          size += stream?.append(command, question: questionCount) ?? 0
-        }
+      questionCount &+= 1
+      let question = questionCount
+      switch stream?.append({ request.encode(into: &$0, question: question) }) {
+      case .nothing, nil:
+        request.succeed(Request.Answer(replies: [], sentAt: now))
+        continue
+      case .commands: inFlight.append(request, sentAt: now)
+      case .script: inFlight.append(request, sentAt: now, question: question)
       }
       count += 1
     }

@@ -10,10 +10,9 @@ struct InFlightRequests {
     /// The number that a script has to answer with; nil for other commands.
     let question: UInt32?
     let replyCount: Int
-    var replies: Replies = []
 
-    /// Whether the answer says that nothing was claimed, and may belong to another request.
-    var isDoubtful: Bool {
+    /// Whether an answer says that nothing was claimed, and may belong to another request.
+    func isDoubtful(_ replies: Replies) -> Bool {
       switch replies.first {
       // A script that the server does not know is sent again, for the same claim.
       case .error(let error)?: error.remedy != .fail && error.code != .noScript
@@ -26,6 +25,10 @@ struct InFlightRequests {
   /// How long the server may be silent while replies are due.
   private let longestSilence: Duration
   private var slots: Deque<Slot> = []
+  /// The replies to the first request so far.
+  ///
+  /// They are not in its slot, so that they need not be copied out of it.
+  private var replies: Replies = []
   /// When the server last sent bytes, or when it was first asked after it had answered everything.
   private var quietSince: Instant?
   /// When the last reply was complete, or when the server was first asked after it had answered everything.
@@ -73,18 +76,24 @@ struct InFlightRequests {
   ///   request.
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
     guard !slots.isEmpty else { throw .protocolViolation("an unexpected reply") }
-    slots[0].replies.append(try slots[0].question.map(reply.answer) ?? reply)
+    if let question = slots[0].question {
+      replies.append(try reply.answer(to: question))
+      if reply.error == nil { doubtful.removeAll() }
+    } else {
+      replies.append(reply)
+    }
     repliedAt = quietSince
-    if slots[0].question != nil, reply.error == nil { doubtful.removeAll() }
-    guard slots[0].replies.count == slots[0].replyCount else { return nil }
+    guard replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
-    if slot.request.isClaim, slot.isDoubtful {
+    if slot.request.isClaim, slot.isDoubtful(replies) {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }
       doubtful.append(slot.request)
     }
+    var complete: Replies = []
+    swap(&complete, &replies)
     return Answered(
-      request: slot.request, answer: Request.Answer(replies: slot.replies, sentAt: slot.sentAt))
+      request: slot.request, answer: Request.Answer(replies: complete, sentAt: slot.sentAt))
   }
 
   /// The requests that are past their deadline.

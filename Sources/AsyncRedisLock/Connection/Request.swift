@@ -34,8 +34,7 @@ final class Request: Sendable {
 
   private enum Content {
     case commands([Command])
-    /// Commands that run no script.
-    case encoded(CommandBuffer)
+    case encoder(any CommandEncoder)
     /// One command, made each time it is sent; if it is nil by then, none is sent.
     case made(@Sendable () -> Command?)
   }
@@ -83,14 +82,15 @@ final class Request: Sendable {
       isClaim: isClaim, origin: origin, completion: completion)
   }
 
-  /// Creates a request of commands that run no script, for a claim; a task waits for it.
+  /// Creates a request whose commands an object encodes.
   convenience init(
-    _ commands: CommandBuffer, deadline: Instant, undo: @escaping Undo,
+    _ encoder: any CommandEncoder, deadline: Instant, kind: Kind = .call, isAwaited: Bool,
+    undo: Undo? = nil, isClaim: Bool = false,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
-      .encoded(commands), deadline: deadline, kind: .call, isAwaited: true, undo: undo,
-      isClaim: true, origin: nil, completion: completion)
+      .encoder(encoder), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
+      isClaim: isClaim, origin: nil, completion: completion)
   }
 
   /// Creates a request whose command is made on sending, so that it depends on all requests submitted before.
@@ -126,7 +126,7 @@ final class Request: Sendable {
   var commandCount: Int {
     switch content {
     case .commands(let commands): commands.count
-    case .encoded(let commands): commands.commandCount
+    case .encoder(let encoder): encoder.commandCount
     case .made: 1
     }
   }
@@ -138,37 +138,46 @@ final class Request: Sendable {
     guard isBySource.load(ordering: .relaxed) else { return false }
     return switch content {
     case .commands(let commands): commands.first?.isScript ?? false
-    case .encoded: false
+    case .encoder(let encoder): encoder.runsScript
     case .made: true
     }
   }
 
-  /// The commands to send now.
-  enum ToSend {
-    /// Nothing is sent if there are none.
-    case commands([Command])
-    case encoded(CommandBuffer)
+  /// What has been encoded of a request.
+  enum Encoded {
+    /// There is nothing to send.
+    case nothing
+    case commands
+    /// A script, which answers with the number that it was sent with.
+    case script
   }
 
-  var commandsToSend: ToSend {
+  /// Encodes the commands to send now; a script gets the number `question`.
+  func encode(into buffer: inout CommandBuffer, question: UInt32) -> Encoded {
+    encode(into: &buffer, question: question, bySource: isBySource.load(ordering: .relaxed))
+  }
+
+  /// Encodes the commands with script sources, so that they work whatever the server has forgotten.
+  func encodeBySource(into buffer: inout CommandBuffer) {
+    _ = encode(into: &buffer, question: 0, bySource: true)
+  }
+
+  private func encode(
+    into buffer: inout CommandBuffer, question: UInt32, bySource: Bool
+  ) -> Encoded {
+    let commands: [Command]
     switch content {
-    case .encoded(let commands): .encoded(commands)
-    case .commands(let commands): .commands(inForm(commands))
-    case .made(let command): .commands(inForm(command().map { [$0] } ?? []))
+    case .encoder(let encoder):
+      encoder.encode(into: &buffer, question: question, bySource: bySource)
+      return encoder.runsScript ? .script : .commands
+    case .commands(let given): commands = given
+    case .made(let command): commands = command().map { [$0] } ?? []
     }
-  }
-
-  private func inForm(_ commands: [Command]) -> [Command] {
-    isBySource.load(ordering: .relaxed) ? commands.map(\.bySource) : commands
-  }
-
-  /// The commands that give back, with script sources, so that they work whatever the server has forgotten.
-  var commandsBySource: [Command] {
-    switch content {
-    case .commands(let commands): commands.map(\.bySource)
-    case .made(let command): command().map { [$0.bySource] } ?? []
-    case .encoded: preconditionFailure("What gives back runs scripts.")
+    for command in commands {
+      buffer.append(bySource ? command.bySource : command, question: question)
     }
+    // A script is never sent along with other commands.
+    return commands.isEmpty ? .nothing : commands[0].isScript ? .script : .commands
   }
 
   /// Whether no caller waits for an answer any more.
@@ -206,7 +215,7 @@ final class Request: Sendable {
   }
 
   /// Hands the replies to the caller, unless it has given up.
-  func succeed(_ answer: Answer) {
+  func succeed(_ answer: consuming Answer) {
     guard phase.exchange(.finished, ordering: .acquiringAndReleasing) != .finished else { return }
     var answer = answer
     answer.isOfRepetition = mayComeAgain

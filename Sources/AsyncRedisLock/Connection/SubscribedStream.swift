@@ -35,7 +35,7 @@ final class SubscribedStream: Sendable {
     self.channel = channel
     loginCount = commands.count
     var stream = try CommandStream(on: bytes)
-    for command in commands + [Command("SUBSCRIBE", channel)] { _ = stream.append(command) }
+    for command in commands + [Command("SUBSCRIBE", channel)] { stream.append(command) }
     try stream.write()
     guard !stream.hasUnsentBytes else { throw .unreachable("the server accepts no data") }
     state = Locked(State(stream: stream))
@@ -79,7 +79,7 @@ final class SubscribedStream: Sendable {
 
   private static func send(_ command: Command, _ state: inout State) -> Bool {
     do throws(TransportError) {
-      _ = state.stream.append(command)
+      state.stream.append(command)
       try state.stream.write()
       return true
     } catch {

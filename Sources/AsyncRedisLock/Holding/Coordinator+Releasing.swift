@@ -105,6 +105,6 @@ extension Coordinator {
 }
 
 extension LockKeys {
-  /// Creates the keys of a lease, which are checked and sorted already.
-  init(of lease: Lease) { self.init(checked: lease.claim.keys) }
+  /// The keys of a lease.
+  init(of lease: Lease) { self = lease.claim.lockKeys }
 }

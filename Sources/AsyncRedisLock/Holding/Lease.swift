@@ -81,7 +81,7 @@ final class Lease: Sendable {
           roundTrip: roundTrip, holdEnd: options.holdEnd(from: clock.now)),
         !(isFencing && guarded.spareNumbers.isEmpty)
       else { return nil }
-      let claim = Claim(keys: claim.keys, token: claim.token, ttl: options.ttl)
+      let claim = Claim(claim.lockKeys, token: claim.token, ttl: options.ttl)
       let next = Lease(
         claim, numbers: guarded.spareNumbers, state: state, minHold: options.minHold, clock: clock,
         origin: .handedOn, onLoss: onLoss)

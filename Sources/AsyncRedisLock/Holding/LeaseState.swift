@@ -86,7 +86,7 @@ struct LeaseState {
     self.holdEnd = holdEnd
     validUntil = Self.earlier(Self.validity(of: takenTTL, sentAt: sentAt), holdEnd)
     // The command was sent, and so executed, not long ago.
-    keysLastUntil = sentAt + takenTTL * 2
+    keysLastUntil = sentAt + takenTTL + takenTTL
   }
 
   /// The longest time since the server's confirmation, besides a round trip, for which a lease is handed on.

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// A request for one key, in a pipeline, and the promise of its outcome for the task that awaits it.
-final class AcquireCall: Promising {
+final class AcquireCall: Promising, CommandEncoder {
   typealias Value = Result<RedisNode.Attempt, StoreFailure>
 
   private let claim: Claim
@@ -13,38 +13,38 @@ final class AcquireCall: Promising {
     self.node = node
   }
 
-  /// Makes the request: `SET NX`, maybe `INCR`, and `GETRANGE`.
   func makeRequest(by deadline: Instant) -> Request {
-    let key = claim.keys[0]
-    var commands = CommandBuffer(
-      capacity: 160 + 2 * key.utf8.count + claim.token.utf8.count + node.names.fence.utf8.count)
-    commands.beginCommand(words: 6)
-    commands.append("SET")
-    commands.append(key)
-    commands.append(claim.token)
-    commands.append("NX")
-    commands.append("PX")
-    commands.append(String(claim.ttl.wholeMilliseconds))
-    if node.isFencing {
-      commands.beginCommand(words: 2)
-      commands.append("INCR")
-      commands.append(node.names.fence)
-    }
-    // Not GET: a foreign value can be of any length.
-    commands.beginCommand(words: 4)
-    commands.append("GETRANGE")
-    commands.append(key)
-    commands.append("0")
-    commands.append(Self.lastIndex)
     // Closures that capture one object need no memory of their own.
-    return Request(
-      commands, deadline: deadline, undo: { [self] in node.cleanUp(claim, undoing: $0) }
+    Request(
+      self, deadline: deadline, isAwaited: true,
+      undo: { [self] in node.cleanUp(claim, undoing: $0) }, isClaim: true
     ) {
       [self] result in finish(result)
     }
   }
 
-  private static let lastIndex = String(LockToken.maximumLength - 1)
+  var commandCount: Int { node.isFencing ? 3 : 2 }
+
+  var runsScript: Bool { false }
+
+  /// Encodes `SET NX`, maybe `INCR`, and `GETRANGE`.
+  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) {
+    let key = claim.keys[0]
+    buffer.append(encoded: "*6\r\n$3\r\nSET\r\n")
+    buffer.append(key)
+    buffer.append(claim.token)
+    buffer.append(encoded: "$2\r\nNX\r\n$2\r\nPX\r\n")
+    buffer.append(claim.ttl.wholeMilliseconds)
+    if node.isFencing {
+      buffer.append(encoded: "*2\r\n$4\r\nINCR\r\n")
+      buffer.append(node.names.fence)
+    }
+    // Not GET: a foreign value can be of any length.
+    buffer.append(encoded: "*4\r\n$8\r\nGETRANGE\r\n")
+    buffer.append(key)
+    buffer.append(encoded: "$1\r\n0\r\n")
+    buffer.append(Int64(LockToken.maximumLength - 1))
+  }
 
   private func finish(_ result: Result<Request.Answer, TransportError>) {
     fulfil(

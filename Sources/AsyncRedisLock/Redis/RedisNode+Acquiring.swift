@@ -79,8 +79,9 @@ extension RedisNode {
   static func readPipeline(
     _ answer: Request.Answer, token: String, fences: FenceCounter
   ) -> Result<Attempt, StoreFailure> {
-    let (replies, last) = (answer.replies, answer.replies[answer.replies.count - 1])
-    switch replies[0] {
+    let count = answer.replies.count
+    let last = answer.replies[count - 1]
+    switch answer.replies[0] {
     case .null:
       switch last {
       case .string(let value): return .success(.done(.contended(.init(value))))
@@ -88,12 +89,14 @@ extension RedisNode {
       default: return .failure(.unexpected(last))
       }
     case .status("OK"):
-      for reply in replies { if let error = reply.error { return .failure(StoreFailure(error)) } }
-      let number = replies.count == 3 ? replies[1].fencingToken : 0
-      guard let number else { return .failure(.noFencingToken(replies[1])) }
+      if answer.replies.hasErrors, let error = answer.replies.lazy.compactMap(\.error).first {
+        return .failure(StoreFailure(error))
+      }
+      let number = count == 3 ? answer.replies[1].fencingToken : 0
+      guard let number else { return .failure(.noFencingToken(answer.replies[1])) }
       guard case .string(let value) = last else { return .failure(.unexpected(last)) }
       guard value == token else { return .success(.done(.contended(.init(value)))) }
-      guard replies.count == 3 else {
+      guard count == 3 else {
         return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
       }
       guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
@@ -101,7 +104,7 @@ extension RedisNode {
     case .error(let error):
       return .failure(StoreFailure(error))
     default:
-      return .failure(.unexpected(replies[0]))
+      return .failure(.unexpected(answer.replies[0]))
     }
   }
 

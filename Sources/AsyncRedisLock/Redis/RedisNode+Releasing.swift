@@ -8,18 +8,15 @@ extension RedisNode {
   func releaseInGroup(_ member: ReleaseGroup.Member) {
     let new: ReleaseGroup? = openGroup.withLock { group in
       if let group, group.add(member) { return nil }
-      let new = ReleaseGroup(member, names: names)
+      let new = ReleaseGroup(member, at: self)
       group = new
       return new
     }
-    guard let new else { return }
-    connection.submit(
-      Request(
-        deadline: member.deadline, kind: .release, isAwaited: member.release.isAwaited,
-        command: { new.commandToSend() }, completion: { [self] in conclude(new, $0) }))
+    if let new { connection.submit(new.makeRequest(for: member)) }
   }
 
-  private func conclude(_ group: ReleaseGroup, _ result: Result<Request.Answer, TransportError>) {
+  /// Passes the outcome of a group on to its members.
+  func conclude(_ group: ReleaseGroup, _ result: Result<Request.Answer, TransportError>) {
     openGroup.withLock { if $0 === group { $0 = nil } }
     let (members, isSent) = group.contents
     switch result {
@@ -60,12 +57,15 @@ extension RedisNode {
       for member in members { member.completion(.failure(.unexpected(reply))) }
       return
     }
-    for (place, member) in members.enumerated() {
+    // Not as an element, which would be copied.
+    for place in members.indices {
       if left.contains(place) {
+        let member = members[place]
         let release = answer.isOfRepetition ? member.release.repeated : member.release
         submit(release, by: member.deadline, completion: member.completion)
       } else {
-        member.completion(.success(ReleaseReport(outcome: .released, isContended: false)))
+        members[place].completion(
+          .success(ReleaseReport(outcome: .released, isContended: false)))
       }
     }
   }

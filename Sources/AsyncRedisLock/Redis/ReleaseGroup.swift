@@ -3,7 +3,7 @@ internal import Synchronization
 /// Releases that go to the server together, in one command.
 ///
 /// Releases that arrive while the first waits for its turn on the connection join it.
-final class ReleaseGroup: Sendable {
+final class ReleaseGroup: CommandEncoder {
   struct Member: Sendable {
     let release: Release
     let deadline: Instant
@@ -18,11 +18,11 @@ final class ReleaseGroup: Sendable {
   /// The server does nothing else meanwhile, and needs a microsecond for each.
   private static let mostMembers = 64
 
-  private let names: ServerKeys
+  private let node: RedisNode
   private let state: Locked<State>
 
-  init(_ first: Member, names: ServerKeys) {
-    self.names = names
+  init(_ first: Member, at node: RedisNode) {
+    self.node = node
     state = Locked(State(members: [first]))
   }
 
@@ -35,21 +35,50 @@ final class ReleaseGroup: Sendable {
     }
   }
 
-  /// The command to send; from then on, no member can join.
-  func commandToSend() -> Command {
-    let members = state.withLock { state in
+  func makeRequest(for first: Member) -> Request {
+    // A closure that captures one object needs no memory of its own.
+    Request(
+      self, deadline: first.deadline, kind: .release, isAwaited: first.release.isAwaited
+    ) {
+      [self] result in node.conclude(self, result)
+    }
+  }
+
+  var commandCount: Int { 1 }
+
+  var runsScript: Bool { true }
+
+  /// Encodes the command; from then on, no member can join.
+  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) {
+    state.withLock { state in
       state.isSent = true
-      return state.members
+      // A single release that meets a waiter hands the key on in the same step.
+      if state.members.count == 1 {
+        let claim = state.members[0].release.claim
+        buffer.beginCommand(words: 10)
+        Script.release.append(to: &buffer, bySource: bySource, keyCount: 4)
+        buffer.append(claim.keys[0])
+        node.names.appendQueue(of: claim.keys[0], to: &buffer)
+        node.names.appendEntries(of: claim.keys[0], to: &buffer)
+        buffer.append(node.names.fence)
+        buffer.append(node.names.prefix)
+        buffer.append(claim.token)
+      } else {
+        let count = state.members.count
+        buffer.beginCommand(words: 3 + 3 * count + 1)
+        Script.releaseGroup.append(to: &buffer, bySource: bySource, keyCount: 2 * count)
+        // Not as elements, which would be copied.
+        for place in state.members.indices {
+          let key = state.members[place].release.claim.keys[0]
+          buffer.append(key)
+          node.names.appendQueue(of: key, to: &buffer)
+        }
+        for place in state.members.indices {
+          buffer.append(state.members[place].release.claim.token)
+        }
+      }
     }
-    // A single release that meets a waiter hands the key on in the same step.
-    if members.count == 1 {
-      return RedisNode.releaseCommand(members[0].release.claim, names, queues: true)
-    }
-    return Script.releaseGroup.command(
-      keys: members.flatMap { member in
-        let key = member.release.claim.keys[0]
-        return [key, names.queue(of: key)]
-      }, arguments: members.map(\.release.claim.token))
+    buffer.append(Int64(question))
   }
 
   /// The members, and whether their command has been sent.

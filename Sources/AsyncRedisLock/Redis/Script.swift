@@ -39,6 +39,18 @@ package struct Script: Sendable {
     digest = SHA1.hexadecimalDigest(of: Array(source.utf8))
   }
 
+  /// Encodes the first three words of a command that runs the script; its keys and arguments have to follow.
+  func append(to buffer: inout CommandBuffer, bySource: Bool, keyCount: Int) {
+    if bySource {
+      buffer.append(encoded: "$4\r\nEVAL\r\n")
+      buffer.append(source)
+    } else {
+      buffer.append(encoded: "$7\r\nEVALSHA\r\n")
+      buffer.append(digest)
+    }
+    buffer.append(Int64(keyCount))
+  }
+
   /// The command that runs the script by its digest.
   func command(keys: [String], arguments: [String] = []) -> Command {
     var words: [String] = []

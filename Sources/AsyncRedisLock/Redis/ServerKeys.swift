@@ -17,6 +17,16 @@ struct ServerKeys: Sendable {
 
   func queue(of key: String) -> String { helper("queue", key) }
 
+  /// Encodes the name of a lock's queue, without a string in between.
+  func appendQueue(of key: String, to buffer: inout CommandBuffer) {
+    append("queue", key, to: &buffer)
+  }
+
+  /// Encodes the name of the entries in a lock's queue.
+  func appendEntries(of key: String, to buffer: inout CommandBuffer) {
+    append("entries", key, to: &buffer)
+  }
+
   /// The key that records more about a lock's holder, if the holder wants that.
   func record(of key: String) -> String { helper("record", key) }
 
@@ -28,16 +38,35 @@ struct ServerKeys: Sendable {
     Self.hasHashTag(key) ? "\(prefix)\(kind)::\(key)" : "\(prefix)\(kind):{\(key)}"
   }
 
+  /// Encodes the name that ``helper(_:_:)`` makes.
+  private func append(_ kind: String, _ key: String, to buffer: inout CommandBuffer) {
+    let hasHashTag = Self.hasHashTag(key)
+    let signs = hasHashTag ? 2 : 3
+    buffer.beginWord(
+      length: prefix.utf8.count + kind.utf8.count + signs + key.utf8.count)
+    buffer.append(partOfWord: prefix)
+    buffer.append(partOfWord: kind)
+    buffer.append(encoded: hasHashTag ? "::" : ":{")
+    buffer.append(partOfWord: key)
+    if !hasHashTag { buffer.append(encoded: "}") }
+    buffer.endWord()
+  }
+
   /// The keys, queues and entries of several locks, then the counter.
   func keysAndFence(of keys: [String]) -> [String] { keys.flatMap(self.keys(of:)) + [fence] }
 
   /// Whether a cluster finds the slot of a key by a part of it: the text between the first `{` and the next `}`,
   /// if it is not empty.
   private static func hasHashTag(_ key: String) -> Bool {
-    let bytes = key.utf8
-    guard let open = bytes.firstIndex(of: UInt8(ascii: "{")) else { return false }
-    let tag = bytes[bytes.index(after: open)...]
-    guard let close = tag.firstIndex(of: UInt8(ascii: "}")) else { return false }
-    return close > tag.startIndex
+    // The first brace that opens, and whether anything has come after it.
+    var (isOpen, isEmpty) = (false, true)
+    for byte in key.utf8 {
+      switch byte {
+      case UInt8(ascii: "{") where !isOpen: isOpen = true
+      case UInt8(ascii: "}") where isOpen: return !isEmpty
+      default: if isOpen { isEmpty = false }
+      }
+    }
+    return false
   }
 }

@@ -193,10 +193,13 @@ struct InFlightRequestsTests {
   }
 
   /// The words that a request sends.
-  private func words(of request: Request) -> [[String]] {
-    switch request.commandsToSend {
-    case .commands(let commands): commands.map(\.arguments)
-    case .encoded: [["encoded"]]
+  private func words(of request: Request) -> [String] {
+    var buffer = CommandBuffer()
+    _ = request.encode(into: &buffer, question: 0)
+    return unsafe buffer.withBytes(from: 0) { bytes in
+      // Every second line is the type and the length of the next, the first those of the command.
+      unsafe String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").dropFirst()
+        .enumerated().filter { !$0.offset.isMultiple(of: 2) }.map { String($0.element) }
     }
   }
 
@@ -205,9 +208,9 @@ struct InFlightRequestsTests {
     let command = Command(["EVALSHA", "digest", "1", "key"], scriptSource: "return 1")
     let request = Request([command], deadline: start + .seconds(1)) { _ in }
     #expect(request.beginSending())
-    #expect(words(of: request) == [command.arguments])
+    #expect(words(of: request) == command.arguments + ["0"])
     #expect(request.beginRepeatingBySource())
-    #expect(words(of: request) == [["EVAL", "return 1", "1", "key"]])
+    #expect(words(of: request) == ["EVAL", "return 1", "1", "key", "0"])
     #expect(request.beginSending())
     #expect(!request.beginRepeatingBySource())
 
@@ -227,10 +230,10 @@ struct InFlightRequestsTests {
     #expect(request.commandCount == 1)
     #expect(left.withLock { $0.count } == 1, "the command is made before it is sent")
     left.withLock { $0 += $0 }
-    #expect(words(of: request) == [["EVALSHA", "digest", "1", "key"]])
+    #expect(words(of: request) == ["EVALSHA", "digest", "1", "key", "0"])
     #expect(request.beginSending())
     #expect(request.beginRepeatingBySource())
-    #expect(words(of: request) == [["EVAL", "return 1", "1", "key"]])
+    #expect(words(of: request) == ["EVAL", "return 1", "1", "key", "0"])
     #expect(words(of: request).isEmpty)
   }
 }

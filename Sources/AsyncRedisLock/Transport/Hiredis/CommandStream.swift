@@ -1,4 +1,5 @@
 internal import CHiredis
+internal import DequeModule
 
 /// Sends commands and receives replies on a stream of bytes; hiredis parses the replies.
 ///
@@ -19,8 +20,7 @@ internal import CHiredis
   private let reader: UnsafeMutablePointer<redisReader>
   private let functions: UnsafeMutablePointer<arl_reader_functions>
   /// Replies that were read in place.
-  private var small: [Reply] = []
-  private var smallCount = 0
+  private var small: Deque<Reply> = []
   /// How many bytes of an unfinished reply have been left to hiredis.
   private var bytesOfReply = 0
   /// How many bytes have been read in all.
@@ -30,7 +30,10 @@ internal import CHiredis
   private var written = 0
 
   /// Whether commands wait to be written.
-  var hasUnsentBytes: Bool { written < outgoing.bytes.count }
+  var hasUnsentBytes: Bool { unsentCount > 0 }
+
+  /// How many encoded bytes wait to be written.
+  var unsentCount: Int { outgoing.count - written }
 
   /// Begins to communicate on a stream.
   init(on stream: any ByteStream) throws(TransportError) {
@@ -51,46 +54,37 @@ internal import CHiredis
   /// hiredis cannot tell: it does not record that it has taken the first byte of a reply out of its buffer.
   var hasUnparsedBytes: Bool { bytesOfReply > 0 }
 
-  /// Encodes a command after those that wait to be written; a script gets the number of the request.
-  ///
-  /// Returns the encoded length.
-  mutating func append(_ command: Command, question: UInt32 = 0) -> Int {
-    let former = outgoing.bytes.count
-    outgoing.append(command, question: question)
-    return outgoing.bytes.count - former
-  }
+  /// Encodes a command after those that wait to be written.
+  mutating func append(_ command: Command) { outgoing.append(command, question: 0) }
 
-  /// Adds encoded commands after those that wait to be written; returns their length.
-  mutating func append(_ commands: CommandBuffer) -> Int {
-    outgoing.append(commands)
-    return commands.bytes.count
+  /// Calls a function that encodes commands after those that wait to be written.
+  mutating func append<Result>(_ encode: (inout CommandBuffer) -> Result) -> Result {
+    encode(&outgoing)
   }
 
   /// Writes as much as the stream accepts.
   mutating func write() throws(TransportError) {
     guard hasUnsentBytes else { return }
     do throws(TransportError) {
-      let result = unsafe outgoing.bytes.withUnsafeBytes { buffer in
-        Result { () throws(TransportError) in
-          try unsafe stream.write(UnsafeRawBufferPointer(rebasing: buffer[written...]))
-        }
+      let stream = stream
+      written += try unsafe outgoing.withBytes(from: written) { bytes throws(TransportError) in
+        try unsafe stream.write(bytes)
       }
-      written += try result.get()
     } catch .connectionLost(let reason) {
       throw .connectionLost(reason + lastWords())
     }
     if !hasUnsentBytes {
-      outgoing.removeAll(keepingCapacity: outgoing.bytes.capacity <= Self.largestIdleBuffer)
+      outgoing.removeAll(keepingCapacity: Self.largestIdleBuffer)
       written = 0
     }
   }
 
   /// Sends commands as the last ones, even if reading has failed.
-  mutating func writeFinally(_ commands: [Command]) throws(TransportError) {
+  mutating func writeFinally(_ commands: borrowing CommandBuffer) throws(TransportError) {
     // After half of a command they would make no sense.
     try write()
     guard !hasUnsentBytes else { return }
-    for command in commands { _ = append(command) }
+    outgoing.append(commands)
     try write()
   }
 
@@ -138,12 +132,7 @@ internal import CHiredis
 
   /// The next complete reply; nil if more must be read first.
   mutating func nextReply() throws(TransportError) -> Reply? {
-    if smallCount < small.count {
-      smallCount += 1
-      return small[smallCount - 1]
-    }
-    small.removeAll(keepingCapacity: true)
-    smallCount = 0
+    if let reply = small.popFirst() { return reply }
     guard bytesOfReply > 0 else { return nil }
     var object: UnsafeMutableRawPointer?
     guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else { throw failure() }
