@@ -97,7 +97,7 @@ struct ConnectionStateTests {
       from: .outdated, event: .advance(hasPending: false), to: .outdated, action: "wait"),
     Transition(
       from: .outdated, event: .advance(), to: .outdated,
-      action: "the server is not the master any more"),
+      action: "the server is not the master any more, or has forgotten the login"),
     Transition(from: .outdated, event: .isOutdated, to: .outdated),
     Transition(from: .outdated, event: .lost, to: .down),
   ]

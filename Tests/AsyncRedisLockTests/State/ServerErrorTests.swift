@@ -22,7 +22,7 @@ struct ServerErrorTests {
       ("ERR max number of clients reached", "MAXCLIENTS", .reconnect),
       ("OOM command not allowed when used memory > 'maxmemory'.", "OOM", .fail),
       ("MISCONF Redis is configured to save RDB snapshots", "MISCONF", .fail),
-      ("NOAUTH Authentication required.", "NOAUTH", .fail),
+      ("NOAUTH Authentication required.", "NOAUTH", .reconnect),
       ("WRONGPASS invalid username-password pair or user is disabled.", "WRONGPASS", .fail),
       ("NOPERM this user has no permissions to run the 'set' command", "NOPERM", .fail),
       (
