@@ -116,7 +116,8 @@ public final class Locker: Sendable {
     _ keys: [String], _ options: LockOptions?, _ logger: Logger?
   ) async throws -> Lock {
     let keys = try check(keys)
-    try HeldLocks.current.check(keys.names, in: coordinator.storeID)
+    let held = HeldLocks.current
+    if !held.isEmpty { try held.check(keys.names, in: coordinator.storeID) }
     guard let lock = try await take(keys, options, waits: true, logger) else {
       preconditionFailure("An acquisition that waits ends with a lock or an error.")
     }

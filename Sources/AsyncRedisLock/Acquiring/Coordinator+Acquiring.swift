@@ -18,8 +18,13 @@ extension Coordinator {
       waits
       ? .inLine(queues.enter(keys, options: options))
       : .alone(isLeader: queues.enterAlone(keys))
-    guard Task.canBeHeldUp else { return try await acquire(call, at: place) }
-    return try await Task.outOfReach { try await self.acquire(call, at: place) }
+    guard Task.canBeHeldUp else { return try await acquire(consume call, at: place) }
+    return try await acquireOutOfReach(call, at: place)
+  }
+
+  // Not part of the function above: what its closure captures would be copied on the usual way, too.
+  private func acquireOutOfReach(_ call: AcquireRun, at place: Place) async throws -> Lease? {
+    try await Task.outOfReach { try await self.acquire(call, at: place) }
   }
 
   /// A call's wishes, and how far it has got.

@@ -28,6 +28,9 @@ struct HeldLocks: Sendable {
     return inherited
   }
 
+  /// Whether there are none, as for most tasks.
+  var isEmpty: Bool { held.isEmpty }
+
   /// The same with one more lock, held by the calling task.
   func adding(_ lease: Lease, in storeID: String) -> HeldLocks {
     let stillHeld = held.filter { $0.lease.isHeld }

@@ -205,14 +205,16 @@ final class LocalQueues: Sendable {
   /// Makes the next waiter the leader, because a lease has ended.
   func end(_ lease: Lease, _ keys: LockKeys) {
     state.withLock { state in
-      guard let queue = state.queues[keys], queue.isHeld(by: lease) else { return }
+      guard let index = state.queues.index(forKey: keys) else { return }
+      let queue = state.queues.values[index]
+      guard queue.isHeld(by: lease) else { return }
       while let waiter = queue.line.popFirst() {
         guard waiter.give(.lead) else { continue }
         queue.head = .leader(nil)
         queue.handoffs = 0
         return
       }
-      state.queues[keys] = nil
+      state.queues.remove(at: index)
     }
   }
 }

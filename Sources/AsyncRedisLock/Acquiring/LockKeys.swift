@@ -21,14 +21,15 @@ package struct LockKeys: Sendable, Hashable {
   /// - Throws: ``LockError/Code/invalidKey`` if there are no keys, one is empty, or they are too long.
   package init(_ keys: [String], longest: Int = Self.longest) throws(LockError) {
     guard !keys.isEmpty else { throw LockError(.invalidKey, "at least one key must be given") }
-    for key in keys {
-      guard !key.isEmpty else {
+    // By place, since an element would be copied.
+    for place in keys.indices {
+      guard !keys[place].isEmpty else {
         throw LockError(.invalidKey, "a key must not be empty", keys: keys)
       }
-      guard key.utf8.count <= longest else {
+      guard keys[place].utf8.count <= longest else {
         throw LockError(
           .invalidKey,
-          "a key (\(key.abbreviatedForMessage)) must be at most \(longest) bytes long",
+          "a key (\(keys[place].abbreviatedForMessage)) must be at most \(longest) bytes long",
           keys: keys)
       }
     }
@@ -53,7 +54,7 @@ package struct LockKeys: Sendable, Hashable {
   /// Strings with the same bytes are equal in Swift too, so their own hash serves, and is fast.
   private static func digest(of names: [String]) -> Int {
     var hasher = Hasher()
-    for name in names { hasher.combine(name) }
+    for place in names.indices { hasher.combine(names[place]) }
     return hasher.finalize()
   }
 

@@ -3,9 +3,15 @@ internal import DequeModule
 /// Failing requests and ending a connection.
 extension ConnectionDriver {
   mutating func failOverdue(at now: Instant, on connection: Connection) {
-    for request in inFlight.overdue(at: now) { request.fail(.timedOut) { connection.submit($0) } }
-    for request in pending.removeOverdue(at: now) {
-      request.fail(state.isLoggedIn ? .timedOut : lastFailure) { connection.submit($0) }
+    if let deadline = inFlight.nextDeadline, deadline <= now {
+      for request in inFlight.overdue(at: now) {
+        request.fail(.timedOut) { connection.submit($0) }
+      }
+    }
+    if let deadline = pending.nextDeadline, deadline <= now {
+      for request in pending.removeOverdue(at: now) {
+        request.fail(state.isLoggedIn ? .timedOut : lastFailure) { connection.submit($0) }
+      }
     }
   }
 

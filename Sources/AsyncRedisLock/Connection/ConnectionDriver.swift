@@ -290,10 +290,9 @@ struct ConnectionDriver: ~Copyable {
       }
       if reply.error?.remedy == .reconnect { state.isOutdated() }
       guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
+      let isViolation = next.answer.isMissingScript && next.request.hasSentSource
       answered.append(next)
-      if next.answer.isMissingScript, next.request.hasSentSource {
-        throw .protocolViolation("NOSCRIPT for a script sent in full")
-      }
+      if isViolation { throw .protocolViolation("NOSCRIPT for a script sent in full") }
     }
     if state.isLoggedIn, inFlight.isEmpty, stream?.hasUnparsedBytes == true {
       throw .protocolViolation("unexpected bytes")
@@ -301,11 +300,11 @@ struct ConnectionDriver: ~Copyable {
   }
 
   private mutating func handOut(on connection: Connection) throws(TransportError) {
-    while let next = answered.popFirst() {
+    while var next = answered.popFirst() {
       if next.answer.isMissingScript, next.request.beginRepeatingBySource() {
         pending.append(contentsOf: [next.request])
       } else {
-        next.request.succeed(next.answer)
+        next.request.succeed(next.takeAnswer())
         if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong type") }
       }
     }

@@ -28,13 +28,13 @@ struct InFlightRequests {
   /// The replies to the first request so far.
   ///
   /// They are not in its slot, so that they need not be copied out of it.
-  private var replies: Replies = []
+  private var replies = Replies()
   /// When the server last sent bytes, or when it was first asked after it had answered everything.
   private var quietSince: Instant?
   /// When the last reply was complete, or when the server was first asked after it had answered everything.
   private var repliedAt: Instant?
   /// No request in here has an earlier deadline that has not been checked.
-  private var nextDeadline: Instant?
+  private(set) var nextDeadline: Instant?
   /// Claims that were answered with an error that means "not now", or with "held" and no number.
   ///
   /// They stay here until a later answer proves by its number that each answer was the claim's own.
@@ -67,7 +67,19 @@ struct InFlightRequests {
   /// A request with all its replies.
   struct Answered {
     let request: Request
-    let answer: Request.Answer
+    private(set) var answer: Request.Answer
+
+    init(_ request: Request, _ answer: Request.Answer) {
+      self.request = request
+      self.answer = answer
+    }
+
+    /// Takes the answer out, which saves a copy of each reply.
+    mutating func takeAnswer() -> Request.Answer {
+      var taken = Request.Answer(replies: Replies(), sentAt: answer.sentAt)
+      swap(&taken, &answer)
+      return taken
+    }
   }
 
   /// Returns the request that a reply completes; nil if more replies to it are still to come.
@@ -90,10 +102,9 @@ struct InFlightRequests {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }
       doubtful.append(slot.request)
     }
-    var complete: Replies = []
+    var complete = Replies()
     swap(&complete, &replies)
-    return Answered(
-      request: slot.request, answer: Request.Answer(replies: complete, sentAt: slot.sentAt))
+    return Answered(slot.request, Request.Answer(replies: complete, sentAt: slot.sentAt))
   }
 
   /// The requests that are past their deadline.

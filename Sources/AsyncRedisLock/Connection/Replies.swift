@@ -10,6 +10,8 @@ struct Replies: RandomAccessCollection, Equatable, ExpressibleByArrayLiteral {
   /// Whether one of them is an error.
   private(set) var hasErrors = false
 
+  init() {}
+
   init(_ replies: [Reply]) { for reply in replies { append(reply) } }
 
   init(arrayLiteral replies: Reply...) { self.init(replies) }

@@ -9,8 +9,11 @@ extension Coordinator {
   ) -> ReleasePromise {
     // Closing must not miss a release that has not been handed to the store yet.
     _ = calls.begin(until: .closed)
-    let releasing = lease.beginRelease(isAwaited: isAwaited, revokes: revokes)
-    if case .giveBack(let release, let promise) = releasing {
+    switch lease.beginRelease(isAwaited: isAwaited, revokes: revokes) {
+    case .wait(let promise):
+      calls.end()
+      return promise
+    case .giveBack(let release, let promise):
       if release.wasValid, !release.isRepetition, release.keptUntil == nil, handOn(lease) {
         lease.gaveBack(successfully: true)
         promise.fulfil(.success(.released))
@@ -19,11 +22,7 @@ extension Coordinator {
         giveBack(lease, release, promise)
       }
       extender.noteEnd()
-    }
-    calls.end()
-    switch releasing {
-    case .wait(let promise): return promise
-    case .giveBack(let release, let promise):
+      calls.end()
       // After all that, because a log handler may block.
       if isDropped, release.wasValid, !release.isRepetition {
         reporter.dropped(lease)
@@ -57,15 +56,19 @@ extension Coordinator {
       && release.keptUntil == nil && keys.names.count == 1 && !queues.isContended(keys)
     let wasValid = release.wasValid
     releaser.giveBack(release) { [queues, reporter] result in
-      lease.gaveBack(successfully: (try? result.get()) != nil)
-      let outcome = result.map { report in
-        queues.note(keys, isContended: report.isContended)
-        return lease.judge(report, wasValid: wasValid)
-      }
-      if case .success(let value) = outcome, value != .released,
-        let reason = lease.lossFoundByRelease
-      {
-        reporter.lossFound(lease, reason)
+      let outcome: ReleasePromise.Value
+      switch result {
+      case .success(let report):
+        lease.gaveBack(successfully: true)
+        queues.note(LockKeys(of: lease), isContended: report.isContended)
+        let value = lease.judge(report, wasValid: wasValid)
+        outcome = .success(value)
+        if value != .released, let reason = lease.lossFoundByRelease {
+          reporter.lossFound(lease, reason)
+        }
+      case .failure(let failure):
+        lease.gaveBack(successfully: false)
+        outcome = .failure(failure)
       }
       reporter.answered(lease)
       promise.fulfil(outcome)

@@ -224,18 +224,19 @@ final class Lease: Sendable {
   /// Ends the lease because its handle gives it back, or because closing does, which revokes it.
   func beginRelease(isAwaited: Bool, revokes: Bool = false) -> Releasing {
     let now = clock.now
-    let (releasing, watchers): (Releasing, [Signal]) = guarded.withLock { guarded in
+    var watchers: [Signal] = []
+    let releasing: Releasing = guarded.withLock { guarded in
       guarded.noteDelay(at: now, since: guarded.scheduledFor)
       switch guarded.state.release(at: now, revokes: revokes) {
-      case .wait: return (.wait(guarded.releasePromise()), [])
+      case .wait: return .wait(guarded.releasePromise())
       case .giveBack(let wasValid, let isRepetition):
         guarded.release = nil
         let release = Release(
           claim: claim, keysLastUntil: guarded.state.keysLastUntil, wasValid: wasValid,
           isRepetition: isRepetition, isAwaited: isAwaited,
           keptUntil: wasValid && now < keptUntil ? keptUntil : nil)
-        defer { guarded.watchers = [] }
-        return (.giveBack(release, guarded.releasePromise()), guarded.watchers)
+        swap(&watchers, &guarded.watchers)
+        return .giveBack(release, guarded.releasePromise())
       }
     }
     for watcher in watchers { watcher.fire() }

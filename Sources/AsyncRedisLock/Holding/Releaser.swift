@@ -2,13 +2,20 @@
 struct Releaser: Sendable {
   let store: any LockStore
   let operationTimeout: Duration
+  let clock: LockClock
+
+  init(store: any LockStore, operationTimeout: Duration) {
+    self.store = store
+    self.operationTimeout = operationTimeout
+    clock = store.clock
+  }
 
   /// Gives the keys of a claim back.
   func giveBack(
     _ release: Release,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void = { _ in }
   ) {
-    let deadline = store.clock.now + min(operationTimeout, release.claim.ttl)
+    let deadline = clock.now + min(operationTimeout, release.claim.ttl)
     store.release(release, by: deadline, completion: completion)
   }
 
@@ -16,7 +23,7 @@ struct Releaser: Sendable {
   func giveBack(_ claim: Claim) {
     giveBack(
       Release(
-        claim: claim, keysLastUntil: store.clock.now + claim.ttl, wasValid: false,
+        claim: claim, keysLastUntil: clock.now + claim.ttl, wasValid: false,
         isRepetition: false, isAwaited: false, keptUntil: nil))
   }
 }

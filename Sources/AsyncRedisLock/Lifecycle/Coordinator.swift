@@ -104,10 +104,12 @@ package final class Coordinator: Sendable {
   }
 
   /// Checks that this is not a child process with a copy of the locker.
-  func checkNotForked(_ keys: [String], _ phase: LockError.Phase) throws(LockError) {
+  func checkNotForked(
+    _ keys: @autoclosure () -> [String], _ phase: LockError.Phase
+  ) throws(LockError) {
     if !forkGuard.isHere {
       throw LockError(
-        .closed, "the locker belongs to the process that this one was forked from", keys: keys,
+        .closed, "the locker belongs to the process that this one was forked from", keys: keys(),
         phase: phase)
     }
   }

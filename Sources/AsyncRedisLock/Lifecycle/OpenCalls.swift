@@ -19,12 +19,12 @@ final class OpenCalls: Sendable {
   }
 
   func end() {
-    let idle = state.withLock { state in
-      guard state.closing.end() else { return [Promise<Void>]() }
+    let idle: [Promise<Void>]? = state.withLock { state in
+      guard state.closing.end(), !state.idle.isEmpty else { return nil }
       defer { state.idle = [] }
       return state.idle
     }
-    for promise in idle { promise.fulfil(()) }
+    for promise in idle ?? [] { promise.fulfil(()) }
   }
 
   /// Begins a phase of closing.

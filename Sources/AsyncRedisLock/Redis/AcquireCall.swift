@@ -29,15 +29,15 @@ final class AcquireCall: Promising, CommandEncoder {
 
   /// Encodes `SET NX`, maybe `INCR`, and `GETRANGE`.
   func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) {
-    let key = claim.keys[0]
+    let (key, fence) = (claim.keys[0], node.isFencing ? node.names.fence : nil)
     buffer.append(encoded: "*6\r\n$3\r\nSET\r\n")
     buffer.append(key)
     buffer.append(claim.token)
     buffer.append(encoded: "$2\r\nNX\r\n$2\r\nPX\r\n")
     buffer.append(claim.ttl.wholeMilliseconds)
-    if node.isFencing {
+    if let fence {
       buffer.append(encoded: "*2\r\n$4\r\nINCR\r\n")
-      buffer.append(node.names.fence)
+      buffer.append(fence)
     }
     // Not GET: a foreign value can be of any length.
     buffer.append(encoded: "*4\r\n$8\r\nGETRANGE\r\n")

@@ -18,6 +18,9 @@ final class RedisLockStore: LockStore {
   /// The server that keeps some keys.
   func node(of keys: [String]) -> RedisNode { node }
 
+  /// The server that keeps the keys of a claim.
+  func node(of claim: Claim) -> RedisNode { node }
+
   var clock: LockClock { node.clock }
 
   var randomness: Randomness { tokens.randomness }
@@ -54,19 +57,19 @@ final class RedisLockStore: LockStore {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await node(of: claim.keys).acquire(claim, numbers: numbers, by: deadline)
+    try await node(of: claim).acquire(claim, numbers: numbers, by: deadline)
   }
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await node(of: claim.keys).inquire(claim, numbers: numbers, by: deadline)
+    try await node(of: claim).inquire(claim, numbers: numbers, by: deadline)
   }
 
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await node(of: claim.keys).adopt(claim, from: token, numbers: numbers, by: deadline)
+    try await node(of: claim).adopt(claim, from: token, numbers: numbers, by: deadline)
   }
 
   // MARK: Waiting
@@ -79,22 +82,22 @@ final class RedisLockStore: LockStore {
   ) { node(of: keys).prepareToWait(while: isWanted, completion: completion) }
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
-    node(of: claim.keys).listen(for: claim.token, listener)
+    node(of: claim).listen(for: claim.token, listener)
   }
 
   func stopListening(for claim: Claim) {
-    node(of: claim.keys).grantChannel.retire(claim.token)
+    node(of: claim).grantChannel.retire(claim.token)
   }
 
   func noteUntoldGrant(of claim: Claim) {
-    node(of: claim.keys).grantChannel.noteUntoldGrant(of: claim.token)
+    node(of: claim).grantChannel.noteUntoldGrant(of: claim.token)
   }
 
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
-    node(of: claim.keys).poll(
+    node(of: claim).poll(
       claim, numbers: numbers, lapse: lapse, by: deadline, completion: completion)
   }
 
@@ -105,7 +108,7 @@ final class RedisLockStore: LockStore {
     completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void
   ) { node.refresh(places, by: deadline, completion: completion) }
 
-  func cancel(_ claim: Claim, lapse: Duration) { node(of: claim.keys).cancel(claim, lapse: lapse) }
+  func cancel(_ claim: Claim, lapse: Duration) { node(of: claim).cancel(claim, lapse: lapse) }
 
   // MARK: Keeping and giving back
 
@@ -117,7 +120,7 @@ final class RedisLockStore: LockStore {
   func release(
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
-  ) { node(of: release.claim.keys).release(release, by: deadline, completion: completion) }
+  ) { node(of: release.claim).release(release, by: deadline, completion: completion) }
 
   // MARK: Asking and intervening
 

@@ -50,18 +50,20 @@ final class ReleaseGroup: CommandEncoder {
 
   /// Encodes the command; from then on, no member can join.
   func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) {
+    let names = node.names
     state.withLock { state in
       state.isSent = true
       // A single release that meets a waiter hands the key on in the same step.
       if state.members.count == 1 {
         let claim = state.members[0].release.claim
+        let key = claim.keys[0]
         buffer.beginCommand(words: 10)
         Script.release.append(to: &buffer, bySource: bySource, keyCount: 4)
-        buffer.append(claim.keys[0])
-        node.names.appendQueue(of: claim.keys[0], to: &buffer)
-        node.names.appendEntries(of: claim.keys[0], to: &buffer)
-        buffer.append(node.names.fence)
-        buffer.append(node.names.prefix)
+        buffer.append(key)
+        names.appendQueue(of: key, to: &buffer)
+        names.appendEntries(of: key, to: &buffer)
+        buffer.append(names.fence)
+        buffer.append(names.prefix)
         buffer.append(claim.token)
       } else {
         let count = state.members.count
@@ -71,7 +73,7 @@ final class ReleaseGroup: CommandEncoder {
         for place in state.members.indices {
           let key = state.members[place].release.claim.keys[0]
           buffer.append(key)
-          node.names.appendQueue(of: key, to: &buffer)
+          names.appendQueue(of: key, to: &buffer)
         }
         for place in state.members.indices {
           buffer.append(state.members[place].release.claim.token)

@@ -39,13 +39,13 @@ struct ServerKeys: Sendable {
   }
 
   /// Encodes the name that ``helper(_:_:)`` makes.
-  private func append(_ kind: String, _ key: String, to buffer: inout CommandBuffer) {
+  private func append(_ kind: StaticString, _ key: String, to buffer: inout CommandBuffer) {
     let hasHashTag = Self.hasHashTag(key)
     let signs = hasHashTag ? 2 : 3
     buffer.beginWord(
-      length: prefix.utf8.count + kind.utf8.count + signs + key.utf8.count)
+      length: prefix.utf8.count + kind.utf8CodeUnitCount + signs + key.utf8.count)
     buffer.append(partOfWord: prefix)
-    buffer.append(partOfWord: kind)
+    buffer.append(encoded: kind)
     buffer.append(encoded: hasHashTag ? "::" : ":{")
     buffer.append(partOfWord: key)
     if !hasHashTag { buffer.append(encoded: "}") }
@@ -58,15 +58,16 @@ struct ServerKeys: Sendable {
   /// Whether a cluster finds the slot of a key by a part of it: the text between the first `{` and the next `}`,
   /// if it is not empty.
   private static func hasHashTag(_ key: String) -> Bool {
-    // The first brace that opens, and whether anything has come after it.
-    var (isOpen, isEmpty) = (false, true)
-    for byte in key.utf8 {
-      switch byte {
-      case UInt8(ascii: "{") where !isOpen: isOpen = true
-      case UInt8(ascii: "}") where isOpen: return !isEmpty
-      default: if isOpen { isEmpty = false }
-      }
+    let bytes = key.utf8
+    // Most keys have none; a loop over memory finds that out fastest.
+    let hasBrace = unsafe bytes.withContiguousStorageIfAvailable { bytes in
+      unsafe bytes.contains(UInt8(ascii: "{"))
     }
-    return false
+    guard hasBrace != false, let open = bytes.firstIndex(of: UInt8(ascii: "{")) else {
+      return false
+    }
+    let tag = bytes[bytes.index(after: open)...]
+    guard let close = tag.firstIndex(of: UInt8(ascii: "}")) else { return false }
+    return close > tag.startIndex
   }
 }

@@ -48,12 +48,14 @@ extension Promising {
 
   /// The value, as soon as it is there; the awaiting call does not count as running meanwhile.
   package func value(countedBy activity: (any ActivityCounter)?) async -> Value {
+    // A task that has served itself has the value by now.
+    if let value = withPromise({ $0.value }) { return value }
     // A continuation resumes the waiting task on its executor. That may be the program's own and may block, on the
     // thread that keeps the promise. So only Swift's own executor waits.
     if Task.hasExecutorPreference {
-      await withTaskExecutorPreference(globalConcurrentExecutor) { await wait(activity) }
+      return await withTaskExecutorPreference(globalConcurrentExecutor) { await wait(activity) }
     } else {
-      await wait(activity)
+      return await wait(activity)
     }
   }
 

@@ -38,7 +38,7 @@
   /// Begins a command; its words have to follow, including the name.
   mutating func beginCommand(words: Int) { append(UInt8(ascii: "*"), words) }
 
-  mutating func append(_ word: String) {
+  @inline(__always) mutating func append(_ word: String) {
     beginWord(length: word.utf8.count)
     append(partOfWord: word)
     endWord()
@@ -56,7 +56,7 @@
   /// Begins a word of so many bytes, which follow in parts.
   mutating func beginWord(length: Int) { append(UInt8(ascii: "$"), length) }
 
-  mutating func append(partOfWord part: String) {
+  @inline(__always) mutating func append(partOfWord part: String) {
     let isAppended: Void? = unsafe part.utf8.withContiguousStorageIfAvailable { bytes in
       unsafe append(UnsafeRawBufferPointer(bytes))
     }
@@ -97,6 +97,8 @@
   }
 
   private static func digitCount(of number: UInt64) -> Int {
+    // Most numbers are lengths.
+    if number < 100 { return number < 10 ? 1 : 2 }
     var (digits, rest) = (1, number / 10)
     while rest > 0 { (digits, rest) = (digits + 1, rest / 10) }
     return digits
@@ -104,6 +106,11 @@
 
   /// Appends a number, for which there is room.
   private mutating func appendDigits(of number: UInt64) {
+    if number < 10 {
+      unsafe memory[count] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number)
+      count += 1
+      return
+    }
     let digits = Self.digitCount(of: number)
     var rest = number
     for place in stride(from: count + digits - 1, through: count, by: -1) {

@@ -1,4 +1,15 @@
 extension String {
+  /// The same for bytes in memory, which are nearly always ASCII: that is found out fast.
+  init(escapingInvalid bytes: UnsafeRawBufferPointer) {
+    guard unsafe bytes.allSatisfy({ $0 < 0x80 }) else {
+      unsafe self.init(escapingInvalid: Array(bytes))
+      return
+    }
+    self = unsafe String(unsafeUninitializedCapacity: bytes.count) { buffer in
+      unsafe buffer.initialize(fromContentsOf: bytes)
+    }
+  }
+
   /// Creates a text in which bytes that are not UTF-8 become escapes, such as `\xe9`.
   init(escapingInvalid bytes: some Collection<UInt8>) {
     if let text = String(validating: bytes, as: UTF8.self) {

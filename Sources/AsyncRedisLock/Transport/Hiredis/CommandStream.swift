@@ -19,6 +19,8 @@ internal import DequeModule
   let stream: any ByteStream
   private let reader: UnsafeMutablePointer<redisReader>
   private let functions: UnsafeMutablePointer<arl_reader_functions>
+  /// Memory for what is read, which is too much for the stack.
+  private let input: UnsafeMutableRawBufferPointer
   /// Replies that were read in place.
   private var small: Deque<Reply> = []
   /// How many bytes of an unfinished reply have been left to hiredis.
@@ -42,11 +44,13 @@ internal import DequeModule
     unsafe self.reader = reader
     unsafe functions = .allocate(capacity: 1)
     unsafe arl_reader_bound_arrays(reader, functions)
+    unsafe input = .allocate(byteCount: Self.readSize, alignment: 1)
   }
 
   deinit {
     unsafe redisReaderFree(reader)
     unsafe functions.deallocate()
+    unsafe input.deallocate()
   }
 
   /// Whether a part of an unfinished reply has been read.
@@ -99,28 +103,18 @@ internal import DequeModule
   ///
   /// - Returns: Whether it has read nothing, something, or as much as it can, so that there may be more.
   mutating func read() throws(TransportError) -> Amount {
-    let result: Result<Int, TransportError> = unsafe withUnsafeTemporaryAllocation(
-      byteCount: Self.readSize, alignment: 1
-    ) { buffer in
-      Result { () throws(TransportError) in
-        let count = try unsafe stream.read(into: buffer)
-        guard count > 0 else { return 0 }
-        var rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
-        // Not after a part of a reply that hiredis has.
-        if bytesOfReply == 0 { unsafe readSmallReplies(&rest) }
-        if unsafe !rest.isEmpty {
-          let start = unsafe rest.baseAddress?.assumingMemoryBound(to: CChar.self)
-          guard unsafe redisReaderFeed(reader, start, rest.count) == REDIS_OK else {
-            throw failure()
-          }
-          bytesOfReply += rest.count
-        }
-        return count
-      }
+    let count = try unsafe stream.read(into: input)
+    guard count > 0 else { return .nothing }
+    var rest = unsafe UnsafeRawBufferPointer(rebasing: input[..<count])
+    // Not after a part of a reply that hiredis has.
+    if bytesOfReply == 0 { unsafe readSmallReplies(&rest) }
+    if unsafe !rest.isEmpty {
+      let start = unsafe rest.baseAddress?.assumingMemoryBound(to: CChar.self)
+      guard unsafe redisReaderFeed(reader, start, rest.count) == REDIS_OK else { throw failure() }
+      bytesOfReply += rest.count
     }
-    let count = try result.get()
     bytesRead += count
-    return count == 0 ? .nothing : count < Self.readSize ? .all : .maybeNotAll
+    return count < Self.readSize ? .all : .maybeNotAll
   }
 
   /// Reads as many replies in place as possible, and removes them from the bytes.
