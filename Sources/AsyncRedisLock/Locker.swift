@@ -168,10 +168,11 @@ public final class Locker: Sendable {
   /// Checks and sorts the keys of a call.
   func check(_ keys: [String]) throws(LockError) -> LockKeys {
     let keys = try LockKeys(keys)
-    for name in keys.names where name.utf8.starts(with: keyPrefix.utf8) {
+    // By place, since an element would be copied.
+    for place in keys.names.indices where keys.names[place].utf8.starts(with: keyPrefix.utf8) {
+      let name = keys.names[place].abbreviatedForMessage
       throw LockError(
-        .invalidKey,
-        "the key \(name.abbreviatedForMessage) must not begin with the prefix of the locker's own keys",
+        .invalidKey, "the key \(name) must not begin with the prefix of the locker's own keys",
         keys: keys.names)
     }
     return keys

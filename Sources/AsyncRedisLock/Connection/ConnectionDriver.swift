@@ -171,7 +171,7 @@ struct ConnectionDriver: ~Copyable {
     guard !pending.isEmpty, stream?.hasUnsentBytes == false else { return }
     if inFlight.isEmpty {
       // Anything that the server sent or did while no thread listened must not pass for an answer.
-      guard stream?.stream.isIdle == true else {
+      guard stream?.isIdle == true else {
         let amount = try? stream?.read()
         throw amount == .all || amount == .maybeNotAll
           ? .protocolViolation("unexpected bytes")
@@ -201,11 +201,11 @@ struct ConnectionDriver: ~Copyable {
   private mutating func receive(
     on connection: Connection, by deadline: Instant
   ) throws(TransportError) -> Bool {
-    guard let source = stream?.stream, stream?.hasUnsentBytes == false else { return false }
+    guard stream?.hasUnsentBytes == false else { return false }
     // If both share a processor, the server has answered before the write returned.
     if try receive(on: connection) { return true }
     let left = connection.clock.now.duration(to: deadline)
-    guard left > .zero,
+    guard left > .zero, let source = stream?.stream,
       connection.poller.canRead(source, within: Int(left.wholeNanoseconds / 1000))
     else { return false }
     return try receive(on: connection)

@@ -100,7 +100,7 @@ final class SubscribedStream: Sendable {
             throw TransportError.protocolViolation("an endless stream of messages")
           }
           // Also checks for the end, which may come with the last bytes: not every source reports that alone.
-          mayHaveMore = !state.stream.stream.isIdle
+          mayHaveMore = !state.stream.isIdle
           while let reply = try state.stream.nextReply() {
             state.isSilentSincePing = false
             if let arrival = try accept(reply, &state) { arrivals.append(arrival) }

@@ -34,6 +34,9 @@ internal import DequeModule
   /// Whether commands wait to be written.
   var hasUnsentBytes: Bool { unsentCount > 0 }
 
+  /// Whether the stream is connected and has nothing to read.
+  var isIdle: Bool { stream.isIdle }
+
   /// How many encoded bytes wait to be written.
   var unsentCount: Int { outgoing.count - written }
 
