@@ -39,7 +39,9 @@ struct process {
   pid_t id, parent;
   /// When it was started, in ticks since the system was.
   unsigned long long start;
-  /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
+  /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child nor in the tool's group.
+  ///
+  /// A child of a former child that has ended is in that group.
   char counts;
 };
 
@@ -97,11 +99,13 @@ static int is_guardian(pid_t process) {
          memcmp(name, CHILD_PROCESS_GUARDIAN_NAME "\n", (size_t)length) == 0;
 }
 
-/// Whether a process has the mark, if there is one.
+/// Whether a process is in the command's group or has the mark, if there is one.
 ///
-/// A run within the command has it, too. Its guardian is needed to end what that run has started, which has another.
+/// A run within the command has it, too, and its guardian may join the group. That one is needed to end what its run
+/// has started, which has another mark.
 static int is_marked(pid_t process, const char *mark, size_t length) {
-  return length && has_mark(process, mark, length) && !is_guardian(process);
+  return (getpgid(process) == child_process_group() || (length && has_mark(process, mark, length))) &&
+         !is_guardian(process);
 }
 
 /// All processes, in ascending order of their ids, as /proc lists them. Callers take turns.
@@ -178,7 +182,8 @@ static void for_each_left(
   for (int i = count - 1; i >= 0; i--) {
     struct process *process = &processes[i];
     process->counts = look_up(process) && process->id != tool && process->id != getpid() &&
-                      !child_process_is_guardian(process->id) && !is_former(process);
+                      !child_process_is_guardian(process->id) && !is_former(process) &&
+                      !(tool && getpgid(process->id) == getpgid(tool));
     if (!process->counts || !tool || process->parent != tool) continue;
     act(process->id, context);
     process->counts = 0;
@@ -186,9 +191,7 @@ static void for_each_left(
   for (int i = count - 1; i >= 0; i--) {
     const struct process *process = &processes[i];
     if (!process->counts) continue;
-    if (getpgid(process->id) == child_process_group() || (tool && descends(process, tool)) ||
-        is_marked(process->id, mark, length))
-      act(process->id, context);
+    if ((tool && descends(process, tool)) || is_marked(process->id, mark, length)) act(process->id, context);
   }
 }
 

@@ -99,7 +99,9 @@ static void kill_command(pid_t tool, pid_t tool_group) {
   }
   if (survives) kill(-group, SIGKILL);
   kill_rest(tool);
+#ifndef __linux__
   if (!survives) kill(-group, SIGKILL);
+#endif
 }
 
 /// Waits for the other end of the life line to be closed; returns whether that was in time.

@@ -55,21 +55,23 @@
       try await expectEnd(folder, within: 2, of: now)
     }
 
-    @Test("A process that a shell started before it became the tool is left alone")
-    func formerChild() async throws {
-      let server = try RedisServer()
+    @Test(
+      "A process that a shell started before it became the tool is left alone, also as an orphan",
+      arguments: ["exec sleep 100", "sleep 100 & echo $! >\"$1\""])
+    func formerChild(helper: String) async throws {
+      let (server, folder) = (try RedisServer(), try TemporaryFolder())
       defer { server.stop() }
       // The helper closes the descriptor by which Foundation would wait for it, too.
       let script = """
-        (for f in /proc/self/fd/*; do [ ${f##*/} -lt 3 ] || eval "exec ${f##*/}>&-"; done; exec sleep 100) >/dev/null 2>&1 &
-        echo $!; exec "$0" run --ttl 3s --max-hold 500ms key -- sleep 100
+        (for f in /proc/self/fd/*; do [ ${f##*/} -lt 3 ] || eval "exec ${f##*/}>&-"; done
+        echo $BASHPID >"$1"; \(helper)) >/dev/null 2>&1 &
+        exec "$0" run --ttl 3s --max-hold 500ms key -- sleep 100
         """
-      let tool = try ToolProcess([], on: server, through: ["/bin/bash", "-c", script])
-      let outcome = await tool.outcome()
-      #expect(outcome.status == 76)
-      let helper = try #require(
-        pid_t(outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)))
-      #expect(kill(helper, SIGKILL) == 0, "it runs")
+      let tool = try ToolProcess(
+        [folder.path("id")], on: server, through: ["/bin/bash", "-c", script])
+      #expect(await tool.outcome().status == 76)
+      let id = folder.read("id").trimmingCharacters(in: .whitespacesAndNewlines)
+      #expect(kill(try #require(pid_t(id)), SIGKILL) == 0, "it runs")
     }
 
     @Test("If a tool is killed, a run within its command ends, with all that it has started")
