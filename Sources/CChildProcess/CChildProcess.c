@@ -194,7 +194,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
   child_process_mark(order->additions[0]);
-  if (order->terminal >= 0) is_lent = 1;
+  if (order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp()) is_lent = 1;
   // The parent and the child both set the child's group; either may come first.
   pid_t parent = getpid(), parent_group = getpgrp();
   pid_t child = fork();

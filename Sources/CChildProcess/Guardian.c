@@ -209,10 +209,11 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     running = look_at(tool).state != 'T' ? running + 1 : 0;
     if (running > 1) {
       kill(tool, SIGKILL);
-      kill_rest(0);
-      return;
+      break;
     }
   }
+  // The tool may have been killed meanwhile, and then the rest does not descend from it any more.
+  if (!atomic_load(&shared->is_over)) kill_rest(0);
 }
 
 /// Forks a guardian, which leads the command's group or joins it.
