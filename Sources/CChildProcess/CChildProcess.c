@@ -44,8 +44,7 @@ int child_process_has_had_terminal(void) { return is_lent; }
 int child_process_take_terminal_back(int terminal) {
   pid_t owner = tcgetpgrp(terminal);
   // After bg, it belongs to another job. But a shell that was the command may have left it to a group that is gone.
-  int is_abandoned = is_lent && owner > 0 && kill(-owner, 0) != 0 && errno == ESRCH;
-  if (owner != child_process_group() && !is_abandoned) return 0;
+  if (owner != child_process_group() && !(is_lent && owner > 0 && child_process_group_has_ended(owner))) return 0;
   return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
 

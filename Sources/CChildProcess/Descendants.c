@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -214,10 +215,25 @@ static void send(pid_t process, void *context) {
     signalling->missed = process;
 }
 
+/// For the threads of the tool; the guardian has but one.
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
 static pid_t signal_descendants(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
+  pthread_mutex_lock(&turn);
   for_each_left(getpid(), NULL, 0, send, &signalling);
+  pthread_mutex_unlock(&turn);
   return signalling.missed;
+}
+
+int child_process_group_has_ended(pid_t group) {
+  int runs = 0;
+  pthread_mutex_lock(&turn);
+  list_processes();
+  // A process that has ended stays in its group until it is reaped.
+  for (int i = 0; i < count && !runs; i++) runs = getpgid(processes[i].id) == group && look_up(&processes[i]);
+  pthread_mutex_unlock(&turn);
+  return !runs;
 }
 
 pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) {
@@ -239,6 +255,8 @@ pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) {
 }
 #else
 void child_process_keep_former_children(void) {}
+
+int child_process_group_has_ended(pid_t group) { return kill(-group, 0) != 0 && errno == ESRCH; }
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
@@ -262,5 +280,12 @@ pid_t child_process_signal_all(pid_t child, int signal) {
 pid_t child_process_kill_left(void) {
   child_process_guardian_expend();
   kill(-child_process_group(), SIGKILL);
-  return child_process_kill_rest(getpid(), NULL, 0);
+#ifdef __linux__
+  pthread_mutex_lock(&turn);
+#endif
+  pid_t missed = child_process_kill_rest(getpid(), NULL, 0);
+#ifdef __linux__
+  pthread_mutex_unlock(&turn);
+#endif
+  return missed;
 }

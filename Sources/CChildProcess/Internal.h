@@ -23,6 +23,9 @@ int child_process_open(pid_t process, const char *file);
 /// Notes the children that this process has, which are none of the command's. Linux only.
 void child_process_keep_former_children(void);
 
+/// Whether no process of a group runs.
+int child_process_group_has_ended(pid_t group);
+
 /// Kills processes until none is left, but not for longer than two seconds. Linux only.
 ///
 /// Those are the descendants of the tool, unless that is 0, the command's group, and all whose environment contains the
