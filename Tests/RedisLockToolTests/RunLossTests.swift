@@ -76,6 +76,20 @@
       #expect(try nanoseconds(folder.read("alive")) < end)
     }
 
+    @Test("That the lock cannot be extended is told to the user while it is still held")
+    func outageIsTold() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "--ttl", "8s", "--extend", "500ms", "key", "-c", "echo ready; exec sleep 100"],
+        on: server)
+      await tool.waitUntilSaid("ready")
+      server.kill()
+      await until("it is told") { tool.errors.contains("Cannot extend 1 lock; it expires in ") }
+      #expect(!tool.errors.contains("the lock is being lost"))
+      #expect(await tool.outcome().status == 76)
+    }
+
     @Test("If the server is gone, the command gets its grace period")
     func serverGone() async throws {
       let server = try RedisServer()

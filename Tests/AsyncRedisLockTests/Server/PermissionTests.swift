@@ -1,4 +1,5 @@
 import AsyncRedisLock
+import FaultProxy
 import Foundation
 import PrivateRedis
 import Testing
@@ -273,6 +274,29 @@ struct PermissionTests {
     }
     try await second.release()
     try await next.value.release()
+  }
+
+  @Test("A release whose refusal cannot be examined in time goes on in the background")
+  func unansweredExamination() async throws {
+    let user = try makeUser(Self.unfencedCommands, patterns: ["~locks:*"])
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let locker = try await Locker(url: proxy.url) {
+      $0.username = user
+      $0.password = "pw"
+      $0.isFencingEnabled = false
+      $0.operationTimeout = .milliseconds(300)
+    }
+    let key = "locks:" + uniqueKey()
+    let lock = try await locker.acquire(key, options: LockOptions(ttl: .seconds(60)))
+    proxy.setScript { message in
+      message.direction == .replies && message.command?.words.dropFirst().first == "return 0"
+        ? .swallow : .forward
+    }
+    await expectError(.refused) { try await lock.release() }
+    #expect(try admin("EXISTS", key) == .integer(1))
+    proxy.setScript { _ in .forward }
+    await eventually("it is given back") { try admin("EXISTS", key) == .integer(0) }
   }
 
   // MARK: Helpers
