@@ -51,10 +51,20 @@ package struct LockKeys: Sendable, Hashable {
     digest = Self.digest(of: names)
   }
 
-  /// Strings with the same bytes are equal in Swift too, so their own hash serves, and is fast.
+  /// Hashes the bytes: strings that only look the same have one hash of their own, whatever the seed, so that
+  /// chosen keys could slow all look-ups down.
   private static func digest(of names: [String]) -> Int {
     var hasher = Hasher()
-    for place in names.indices { hasher.combine(names[place]) }
+    for place in names.indices {
+      let isHashed: Void? = unsafe names[place].utf8.withContiguousStorageIfAvailable {
+        unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0))
+      }
+      if isHashed == nil {
+        unsafe Array(names[place].utf8).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+      }
+      // No UTF-8 contains this byte: it separates the names.
+      hasher.combine(UInt8.max)
+    }
     return hasher.finalize()
   }
 

@@ -44,7 +44,7 @@ extension ConnectionDriver {
 
   /// Fails requests that come before a login may be tried again.
   ///
-  /// After one refusal, a caller that has time may ask again. After two, the password is not just being rotated.
+  /// A caller that has time may ask again, unless logins have been refused for so long that it is no use.
   mutating func failRefused(at now: Instant, on connection: Connection) {
     guard !pending.isEmpty, let (error, isRepeated) = connection.loginGate.refusal(at: now) else {
       return

@@ -16,8 +16,11 @@ final class LoginGate: Sendable {
     let error: ServerError
     let time: Instant
     var next: Instant
-    /// Whether the login before was refused, too.
-    let isRepeated: Bool
+    /// When the first refusal of the present series came.
+    let since: Instant
+
+    /// Whether refusals have come for so long that the password is not just being rotated.
+    var isRepeated: Bool { since + LoginGate.interval <= time }
 
     /// The refusal for a call that was not worth a login of its own.
     func told(at now: Instant) -> ServerError {
@@ -45,7 +48,7 @@ final class LoginGate: Sendable {
     }
   }
 
-  /// The server's last refusal, if no login may be tried now, and whether the one before it was a refusal as well.
+  /// The server's last refusal, if no login may be tried now, and whether refusals had come for a second by then.
   func refusal(at now: Instant) -> (error: ServerError, isRepeated: Bool)? {
     refusal.withLock { refusal in
       guard let refusal, now < refusal.next else { return nil }
@@ -68,7 +71,7 @@ final class LoginGate: Sendable {
   func refused(_ error: ServerError, at now: Instant) {
     refusal.withLock { refusal in
       let next = max(refusal?.next ?? now, now + Self.interval)
-      refusal = Refusal(error: error, time: now, next: next, isRepeated: refusal != nil)
+      refusal = Refusal(error: error, time: now, next: next, since: refusal?.since ?? now)
     }
   }
 

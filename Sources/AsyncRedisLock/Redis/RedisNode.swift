@@ -130,9 +130,12 @@ final class RedisNode: Sendable {
     connection.submit(
       Request([command], deadline: deadline, kind: .release) { [self] result in
         guard case .success(let answer) = result else { return completion(.unknown) }
-        guard answer.replies[0].error?.code != .noPerm else { return completion(.other) }
-        doWithoutQueues(because: error)
-        completion(.queues)
+        switch answer.replies[0].error {
+        case nil:
+          doWithoutQueues(because: error)
+          completion(.queues)
+        case let refusal?: completion(refusal.code == .noPerm ? .other : .unknown)
+        }
       })
   }
 

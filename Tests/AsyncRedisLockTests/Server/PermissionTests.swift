@@ -276,6 +276,37 @@ struct PermissionTests {
     try await next.value.release()
   }
 
+  @Test(
+    "If an examination meets a passing error, nothing is concluded about the queues",
+    arguments: ["BUSY", "LOADING", "READONLY"])
+  func examinationInTrouble(code: String) async throws {
+    let user = try makeUser(Self.commands + Self.queueing, channels: ["allchannels"])
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let examinations = Shared(0)
+    proxy.setScript { message in
+      guard message.direction == .replies,
+        message.command?.words.dropFirst().first == "return 0"
+      else { return .forward }
+      examinations.change { $0 += 1 }
+      return .replace(Array("-\(code) in trouble\r\n".utf8))
+    }
+    let locker = try await Locker(url: proxy.url) {
+      $0.username = user
+      $0.password = "pw"
+    }
+    await expectError(.refused) { try await locker.acquire("other:" + uniqueKey()) }
+    await eventually("the refusal is examined") { examinations.value > 0 }
+    let key = "locks:" + uniqueKey()
+    let holder = try await Locker(on: .current).acquire(key, options: .patient)
+    let waiting = Task { try await locker.acquire(key, options: .patient) }
+    await eventually("it waits in the queue") {
+      try RedisServer.current.entries(of: key).count == 1
+    }
+    try await holder.release()
+    try await waiting.value.release()
+  }
+
   @Test("A release whose refusal cannot be examined in time goes on in the background")
   func unansweredExamination() async throws {
     let user = try makeUser(Self.unfencedCommands, patterns: ["~locks:*"])

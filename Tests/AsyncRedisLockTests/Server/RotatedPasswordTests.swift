@@ -67,6 +67,8 @@ struct RotatedPasswordTests {
     #expect(gate.refusal(at: start + .seconds(1)) == nil)
     #expect(gate.admit(at: start + .seconds(1)) == .go)
     #expect(gate.admit(at: start + .milliseconds(1500)) != .go, "one login uses up its second")
+    gate.refused(ServerError(message: "WRONGPASS no"), at: start + .milliseconds(900))
+    #expect(gate.refusal(at: start + .seconds(1))?.isRepeated == false, "it may be a rotation")
     gate.refused(ServerError(message: "WRONGPASS no"), at: start + .milliseconds(1500))
     #expect(gate.refusal(at: start + .milliseconds(1600))?.isRepeated == true)
     gate.forget()

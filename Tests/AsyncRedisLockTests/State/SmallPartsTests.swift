@@ -6,6 +6,19 @@ import Testing
 
 @Suite("Small parts", .timeLimit(.minutes(2)))
 struct SmallPartsTests {
+  @Test("Keys that only look the same are different, and have different hashes")
+  func lookalikes() throws {
+    let keys = try (0..<256).map { number in
+      try LockKeys([
+        (0..<8).map { number >> $0 & 1 == 0 ? "\u{E9}" : "e\u{301}" }.joined()
+      ])
+    }
+    #expect(Set(keys).count == 256)
+    // Two of 256 may meet by chance, but not many.
+    #expect(Set(keys.map(\.hashValue)).count > 250)
+    #expect(try LockKeys(["a", "b"]).hashValue != LockKeys(["ab"]).hashValue)
+  }
+
   @Test("A script's answer counts only for the request whose number it has")
   func answers() throws {
     let (number, pair) = (Reply.integer(7), Reply.array([.integer(7), .string("x")]))
