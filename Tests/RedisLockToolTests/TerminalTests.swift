@@ -3,53 +3,13 @@
   import PrivateRedis
   import Testing
 
-  /// Uses script(1), which makes a pseudo-terminal and records what it shows.
   @Suite("redis-lock run on a terminal", .timeLimit(.minutes(5)))
   struct TerminalTests {
-    /// Runs a command line in a terminal.
-    ///
-    /// The variable RUN is the tool, patient with a busy server, and GO is a file that does not exist yet. After
-    /// each prompt, the matching input is typed. If the shell cannot report that it is ready, the last input is
-    /// typed repeatedly until an answer comes.
-    private func type(
-      _ input: [(prompt: String, keys: String)], until answer: String? = nil,
-      into commandLine: String, on server: RedisServer
-    ) async throws -> ToolProcess.Outcome {
-      let folder = try TemporaryFolder()
-      _ = try folder.makeFile("command", commandLine)
-      var steps = input.map { prompt, keys in
-        "until grep -q '\(prompt)' \"$seen\" || [ -e \"$seen.end\" ]; do sleep 0.02; done; printf '\(keys)'"
-      }
-      if let answer, let keys = input.last?.keys {
-        steps.append(
-          """
-          until grep -q '\(answer)' "$seen" || [ -e "$seen.end" ]; do sleep 0.2; printf '\(keys)'; done
-          """)
-      }
-      let launcher = """
-        export LOCK="$0" RUN="$0 run -w 60s" seen='\(folder.path("seen"))' GO='\(folder.path("go"))'; : >"$seen"
-        { \(steps.joined(separator: "\n")); while [ ! -e "$seen.end" ]; do sleep 0.02; done; } |
-          { script -qefc "bash '\(folder.path("command"))'" "$seen"; code=$?; : >"$seen.end"; exit $code; }
-        """
-      return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
-    }
-
-    // A shell that is about to wait for a process may lose Ctrl-C to that process. So the process to be ended is
-    // not a child of a shell.
-
-    /// Lets a command wait until the shell has made the file GO, without a process that could be stopped
-    /// separately.
-    private static let untilGo = "while [ ! -e $GO ]; do :; done"
-    /// Lets a command wait until its job is in the foreground, by its own group or by that of the run.
-    private static let untilInForeground = """
-      while :; do for p in $$ $PPID; do set -- $(cat /proc/$p/stat); [ $5 = $8 ] && break 2; done; sleep 0.02; done
-      """
-
     @Test("A run on a terminal gives the command the terminal")
     func passesThrough() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "hello\\n")],
         into: "$RUN key -c 'test -t 0 && test -t 1 && echo ready; read word; echo got $word'",
         on: server)
@@ -62,7 +22,7 @@
     func interrupt() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "\\003")], into: "$RUN key -c 'echo ready; exec sleep 100'", on: server)
       #expect(outcome.status == 128 + SIGINT)
       #expect(try server.keys().isEmpty)
@@ -73,7 +33,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       // Another part of the job has the terminal, and sets it for its own use, before the run and during it.
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "x")],
         into: """
           stty raw -echo
@@ -90,7 +50,7 @@
     func rawModes() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "x")],
         into: """
           $RUN --max-hold 500ms key -- bash --norc -ic 'stty raw -echo; echo ready; sleep 100'
@@ -107,7 +67,7 @@
     func endsBySignal() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "x")],
         into:
           "perl -e '$s = system(@ARGV); print \"signal \", $s & 127, \"\\n\"' $RUN key -c 'echo ready; kill -KILL $$'",
@@ -121,12 +81,12 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $RUN key -c 'echo ready; \(Self.untilGo); echo fin\"\"ished'
+        $RUN key -c 'echo ready; \(Terminal.untilGo); echo fin\"\"ished'
         echo stopped with $?
         : >$GO; fg >/dev/null
         echo ended with $?
         """
-      let outcome = try await type([("ready", "\\032")], into: commands, on: server)
+      let outcome = try await Terminal.type([("ready", "\\032")], into: commands, on: server)
       #expect(outcome.output.contains("stopped with \(128 + SIGTSTP)"))
       #expect(outcome.output.contains("finished"))
       #expect(outcome.output.contains("ended with 0"))
@@ -139,14 +99,14 @@
       defer { server.stop() }
       let commands = """
         set -m
-        $RUN key -c 'echo ready; \(Self.untilGo)'
+        $RUN key -c 'echo ready; \(Terminal.untilGo)'
         : >$GO; bg >/dev/null
         wait
         echo now
         read word </dev/tty
         echo got $word
         """
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "\\032"), ("now", "hello\\n")], into: commands, on: server)
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
     }
@@ -166,7 +126,7 @@
         $RUN key -c '\(command); echo got $word' &
         \(fetch) >/dev/null
         """
-      let outcome = try await type([("ready", "hello\\n")], into: commands, on: server)
+      let outcome = try await Terminal.type([("ready", "hello\\n")], into: commands, on: server)
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
     }
 
@@ -182,147 +142,10 @@
         fg >/dev/null
         echo ended with $?
         """
-      let outcome = try await type([("ready", "\\032")], into: commands, on: server)
+      let outcome = try await Terminal.type([("ready", "\\032")], into: commands, on: server)
       #expect(outcome.output.contains("stopped with \(128 + SIGTSTP)"))
       #expect(!outcome.output.contains("finished"))
       #expect(outcome.output.contains("ended with 76"))
-    }
-
-    /// The output of a shell between the marked lines, with flock(1) or with the tool in its place.
-    private func compare(
-      _ input: [(prompt: String, keys: String)], _ commands: String, on server: RedisServer
-    ) async throws -> (flock: String, tool: String) {
-      let folder = try TemporaryFolder()
-      var outputs: [String] = []
-      for lock in ["flock '\(folder.path("file"))'", "$RUN key --"] {
-        let outcome = try await type(
-          input, into: commands.replacing("LOCKED", with: lock), on: server)
-        // The shell's own messages name the command, which differs.
-        // The terminal also shows the typed input and, on a busy machine, the progress.
-        let words = outcome.output.replacing("^Z", with: "").replacing("\u{1B}[K", with: "")
-          .split(whereSeparator: \.isNewline)
-          .filter {
-            $0.hasPrefix("= ")
-          }
-        outputs.append(words.joined(separator: "\n"))
-      }
-      return (outputs[0], outputs[1])
-    }
-
-    private static let hasFlock = FileManager.default.fileExists(atPath: "/usr/bin/flock")
-
-    @Test(
-      "A shell can handle a run in the same way as flock", .enabled(if: hasFlock),
-      arguments: [
-        // In the background, and then in the foreground.
-        """
-        LOCKED sh -c '\(untilInForeground); echo "= done"' &
-        echo = ready; fg >/dev/null; echo = $?
-        """,
-        // In the background, in the foreground, stopped, and in the foreground again.
-        """
-        LOCKED sh -c '\(untilInForeground); echo "= ready"; \(untilGo); echo "= done"' &
-        fg >/dev/null; echo = $?; : >$GO; fg >/dev/null; echo = $?
-        """,
-        // Stopped, and then resumed in the background.
-        """
-        LOCKED sh -c 'echo "= ready"; \(untilGo); echo "= done"'
-        echo = $?; : >$GO; bg >/dev/null; wait %1; echo = $?
-        """,
-        // Stopped with an input that is not a terminal.
-        """
-        LOCKED sh -c 'echo "= ready"; \(untilGo); cat' </dev/null
-        echo = $?; : >$GO; fg >/dev/null; echo = $?
-        """,
-      ])
-    func likeFlock(commands: String) async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      // Ctrl-Z, when the shell waits for it to be typed.
-      let stops = commands.contains("$GO")
-      let input = [(prompt: "= ready", keys: stops ? "\\032" : "")]
-      let (flock, tool) = try await compare(input, "set -m\n" + commands, on: server)
-      #expect(flock == tool)
-      #expect(tool.contains("= 0"), "\(tool)")
-      if stops { #expect(tool.contains("= \(128 + SIGTSTP)"), "\(tool)") }
-      #expect(try server.keys().isEmpty)
-    }
-
-    @Test(
-      "Other parts of a run's job have the terminal in the same way as with flock",
-      .enabled(if: hasFlock),
-      arguments: [
-        // Another part reads from the terminal while the command runs, as a pager does.
-        """
-        LOCKED sh -c 'echo "= ready" >/dev/tty; \(untilGo); echo "= passed"' |
-          { read word </dev/tty; echo "= got $word"; : >$GO; cat; }
-        """,
-        // The command reads from the terminal.
-        """
-        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= got $word"' | cat
-        """,
-        // The command reads from the terminal whatever its input is, as for a password.
-        """
-        LOCKED sh -c 'echo "= ready"; read word </dev/tty; echo "= got $word"' </dev/null
-        """,
-        // First the command reads, and then the other part, which asks while the command has the terminal.
-        """
-        set -m
-        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= first $word"; : >$GO; sleep 1' |
-          { \(untilGo); read word </dev/tty; echo "= got $word"; cat; }
-        """,
-        // A script reads from the terminal, and a process that it has started in the background holds the lock.
-        """
-        set -m
-        ( LOCKED sh -c ': >$GO; sleep 1' &
-          \(untilGo); echo "= ready"; read word </dev/tty; echo "= got $word"; wait; echo "= $?" )
-        """,
-      ])
-    func pipelineLikeFlock(commands: String) async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let scripts = commands.hasPrefix("set -m") ? [commands] : [commands, "set -m\n" + commands]
-      for script in scripts {
-        let (flock, tool) = try await compare([("= ready", "hello\\nhello\\n")], script, on: server)
-        #expect(flock == tool)
-        #expect(tool.contains("= got hello"), "\(tool)")
-        #expect(try server.keys().isEmpty)
-      }
-    }
-
-    @Test(
-      "Ctrl-C ends a script around a run as it does around flock", .enabled(if: hasFlock),
-      arguments: [
-        // In a loop of a script; the terminal sends the signal to all of it.
-        """
-        for n in 1 2; do LOCKED sh -c 'echo "= ready"; exec sleep 20'; echo "= next"; done; echo "= end"
-        """,
-        // With an input that is not a terminal.
-        """
-        LOCKED sh -c 'echo "= ready"; exec sleep 20' </dev/null; echo "= $?"
-        """,
-        // In a pipeline.
-        """
-        LOCKED sh -c 'echo "= ready" >/dev/tty; exec sleep 20' | cat; echo "= next"
-        """,
-        // With a command that ignores the signal.
-        """
-        LOCKED sh -c 'trap i=1 INT; echo "= ready"; while [ -z "$i" ]; do :; done; echo "= done"'
-        """,
-        // In a job of its own: after fg of a background job, and of a stopped job.
-        """
-        set -m
-        LOCKED sh -c '\(untilInForeground); echo "= ready"; exec sleep 20' &
-        fg >/dev/null; echo "= $?"
-        """,
-      ])
-    func interruptLikeFlock(commands: String) async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let (flock, tool) = try await compare([("= ready", "\\003")], commands, on: server)
-      #expect(flock == tool)
-      #expect(!tool.contains("next") && !tool.contains("end"), "\(tool)")
-      await until("nothing stays") { try server.keys().isEmpty }
     }
 
     @Test("A run that waits on a terminal names the holder, and its messages are short")
@@ -331,7 +154,7 @@
       defer { server.stop() }
       _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
       let commands = "trap : INT; $RUN -v key -- true; echo; $LOCK run -n key -- true; echo end"
-      let outcome = try await type([("(3s)", "\\003")], into: commands, on: server)
+      let outcome = try await Terminal.type([("(3s)", "\\003")], into: commands, on: server)
       let lines = outcome.output.split(whereSeparator: \.isNewline).filter { !$0.isEmpty }
       #expect(lines.first?.hasPrefix("redis-lock: waiting for key") == true, "\(outcome.output)")
       let progress = outcome.output.components(separatedBy: "\r\u{1B}[K")
@@ -355,7 +178,7 @@
         """
       }
       let stops = (1...6).map { (prompt: "ready-\($0)", keys: "\\032") }
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         stops, into: "set -m\n" + commands.joined(separator: "\n"), on: server)
       let count = outcome.output.components(separatedBy: "stopped with \(128 + SIGTSTP)").count - 1
       #expect(count == 6, "\(outcome.output)")
@@ -367,12 +190,12 @@
       defer { server.stop() }
       let commands = """
         set -m; trap : INT
-        $RUN key -c 'echo ready; \(Self.untilGo); echo go on; exec sleep 100'
+        $RUN key -c 'echo ready; \(Terminal.untilGo); echo go on; exec sleep 100'
         echo stopped with $?
         : >$GO; fg >/dev/null
         echo ended with $?
         """
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         [("ready", "\\032"), ("go on", "\\003")], into: commands, on: server)
       #expect(outcome.output.contains("stopped with \(128 + SIGTSTP)"), "\(outcome.output)")
       #expect(outcome.output.contains("ended with \(128 + SIGINT)"), "\(outcome.output)")
@@ -395,7 +218,7 @@
         """
       let keys = isStopped ? [("waiting", "\\032"), ("ended", "\\003")] : [("waiting", "\\003")]
       // The shell cannot report that it has resumed the run.
-      let outcome = try await type(
+      let outcome = try await Terminal.type(
         keys, until: isStopped ? "then with" : nil, into: commands, on: server)
       let first = isStopped ? 128 + SIGTSTP : 128 + SIGINT
       #expect(outcome.output.contains("ended with \(first)"), "\(outcome.output)")

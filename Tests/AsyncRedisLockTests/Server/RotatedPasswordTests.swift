@@ -11,12 +11,7 @@ struct RotatedPasswordTests {
   func onceASecond() async throws {
     let (server, admin) = (RedisServer.current, RedisClient(.current))
     let name = uniqueKey("user")
-    func setPassword(_ password: String) throws {
-      try admin(words: [
-        "ACL", "SETUSER", name, "on", "resetpass", ">\(password)", "~*", "&*", "+@all",
-      ])
-    }
-    try setPassword("first")
+    try admin.set(password: "first", of: name)
     let locker = try await Locker(on: server) {
       $0.username = name
       $0.password = "first"
@@ -27,7 +22,7 @@ struct RotatedPasswordTests {
       try await locker.acquire("held", options: LockOptions(timeout: .milliseconds(200)))
     }
     let lock = try await locker.acquire(uniqueKey(), options: LockOptions(ttl: .seconds(30)))
-    try setPassword("second")
+    try admin.set(password: "second", of: name)
     try admin("CLIENT", "KILL", "USER", name)
     let before = try server.calls("auth")
     let start = ContinuousClock.now
@@ -42,7 +37,7 @@ struct RotatedPasswordTests {
     #expect(try server.calls("auth") - before <= most)
     #expect(messages.contains { $0.contains("the client logs in at most once a second") })
     #expect(messages.allSatisfy { !$0.contains("first") })
-    try setPassword("first")
+    try admin.set(password: "first", of: name)
     await eventually { (try? await locker.ping()) != nil }
     #expect(lock.isHeld)
     try await lock.release()
@@ -124,27 +119,22 @@ struct RotatedPasswordTests {
     let server = try RedisServer()
     defer { server.stop() }
     let (client, name) = (RedisClient(server), uniqueKey())
-    func setPassword(_ password: String) throws {
-      try client(words: [
-        "ACL", "SETUSER", name, "on", "resetpass", ">\(password)", "~*", "&*", "+@all",
-      ])
-    }
-    try setPassword("first")
+    try client.set(password: "first", of: name)
     let locker = try await Locker(on: server) {
       $0.username = name
       $0.password = "first"
     }
-    try setPassword("second")
+    try client.set(password: "second", of: name)
     try client("CLIENT", "KILL", "USER", name)
     await expectError(.refused) { try await locker.ping() }
-    try setPassword("first")
+    try client.set(password: "first", of: name)
     let attempt = await Attempt { try await locker.acquireIfAvailable("key") }
     #expect(
       attempt.error?.code == .refused && attempt.error?.isRetryable == true,
       "\(String(describing: attempt.error)) \(attempt.duration)")
     try await locker.acquire("key", options: LockOptions(timeout: .seconds(5))).release()
     // Wrong for good: the next login tells, and the wait ends long before its timeout.
-    try setPassword("second")
+    try client.set(password: "second", of: name)
     try client("CLIENT", "KILL", "USER", name)
     await expectError(.refused) { try await locker.ping() }
     // Other calls meet the later refusals; the waits learn of those all the same.
@@ -165,27 +155,29 @@ struct RotatedPasswordTests {
 
   @Test("A password that is wrong for a moment loses no lock, even with a short ttl")
   func wrongForAMoment() async throws {
-    let (server, admin) = (try RedisServer(), uniqueKey())
+    let server = try RedisServer()
     defer { server.stop() }
-    let client = RedisClient(server)
-    func setPassword(_ password: String) throws {
-      try client(words: [
-        "ACL", "SETUSER", admin, "on", "resetpass", ">\(password)", "~*", "&*", "+@all",
-      ])
-    }
-    try setPassword("first")
+    let (client, name) = (RedisClient(server), uniqueKey())
+    try client.set(password: "first", of: name)
     let locker = try await Locker(on: server) {
-      $0.username = admin
+      $0.username = name
       $0.password = "first"
     }
     let lock = try await locker.acquire("held", options: LockOptions(ttl: .seconds(1)))
-    try setPassword("second")
-    try client("CLIENT", "KILL", "USER", admin)
+    try client.set(password: "second", of: name)
+    try client("CLIENT", "KILL", "USER", name)
     await eventually("a login is refused") { try server.errors("WRONGPASS") > 0 }
-    try setPassword("first")
+    try client.set(password: "first", of: name)
     let end = ContinuousClock.now + .milliseconds(1500)
     await eventually("longer than the ttl") { ContinuousClock.now > end || !lock.isHeld }
     #expect(lock.isHeld)
     #expect(try await lock.release() == .released)
+  }
+}
+
+extension RedisClient {
+  /// Makes a user with all permissions, or changes its password.
+  fileprivate func set(password: String, of user: String) throws {
+    try self("ACL", "SETUSER", user, "on", "resetpass", ">\(password)", "~*", "&*", "+@all")
   }
 }

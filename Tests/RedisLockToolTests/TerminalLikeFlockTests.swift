@@ -1,0 +1,144 @@
+#if CommandLineTool && os(Linux)
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  @Suite("redis-lock run and flock on a terminal", .timeLimit(.minutes(5)), .enabled(if: hasFlock))
+  struct TerminalLikeFlockTests {
+    /// The output of a shell between the marked lines, with flock(1) or with the tool in its place.
+    private func compare(
+      _ input: [(prompt: String, keys: String)], _ commands: String, on server: RedisServer
+    ) async throws -> (flock: String, tool: String) {
+      let folder = try TemporaryFolder()
+      var outputs: [String] = []
+      for lock in ["flock '\(folder.path("file"))'", "$RUN key --"] {
+        let outcome = try await Terminal.type(
+          input, into: commands.replacing("LOCKED", with: lock), on: server)
+        // The shell's own messages name the command, which differs.
+        // The terminal also shows the typed input and, on a busy machine, the progress.
+        let words = outcome.output.replacing("^Z", with: "").replacing("\u{1B}[K", with: "")
+          .split(whereSeparator: \.isNewline)
+          .filter {
+            $0.hasPrefix("= ")
+          }
+        outputs.append(words.joined(separator: "\n"))
+      }
+      return (outputs[0], outputs[1])
+    }
+
+    @Test(
+      "A shell can handle a run in the same way as flock",
+      arguments: [
+        // In the background, and then in the foreground.
+        """
+        LOCKED sh -c '\(Terminal.untilInForeground); echo "= done"' &
+        echo = ready; fg >/dev/null; echo = $?
+        """,
+        // In the background, in the foreground, stopped, and in the foreground again.
+        """
+        LOCKED sh -c '\(Terminal.untilInForeground); echo "= ready"; \(Terminal.untilGo); echo "= done"' &
+        fg >/dev/null; echo = $?; : >$GO; fg >/dev/null; echo = $?
+        """,
+        // Stopped, and then resumed in the background.
+        """
+        LOCKED sh -c 'echo "= ready"; \(Terminal.untilGo); echo "= done"'
+        echo = $?; : >$GO; bg >/dev/null; wait %1; echo = $?
+        """,
+        // Stopped with an input that is not a terminal.
+        """
+        LOCKED sh -c 'echo "= ready"; \(Terminal.untilGo); cat' </dev/null
+        echo = $?; : >$GO; fg >/dev/null; echo = $?
+        """,
+      ])
+    func likeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // Ctrl-Z, when the shell waits for it to be typed.
+      let stops = commands.contains("$GO")
+      let input = [(prompt: "= ready", keys: stops ? "\\032" : "")]
+      let (flock, tool) = try await compare(input, "set -m\n" + commands, on: server)
+      #expect(flock == tool)
+      #expect(tool.contains("= 0"), "\(tool)")
+      if stops { #expect(tool.contains("= \(128 + SIGTSTP)"), "\(tool)") }
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test(
+      "Other parts of a run's job have the terminal in the same way as with flock",
+      arguments: [
+        // Another part reads from the terminal while the command runs, as a pager does.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; \(Terminal.untilGo); echo "= passed"' |
+          { read word </dev/tty; echo "= got $word"; : >$GO; cat; }
+        """,
+        // The command reads from the terminal.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= got $word"' | cat
+        """,
+        // The command reads from the terminal whatever its input is, as for a password.
+        """
+        LOCKED sh -c 'echo "= ready"; read word </dev/tty; echo "= got $word"' </dev/null
+        """,
+        // First the command reads, and then the other part, which asks while the command has the terminal.
+        """
+        set -m
+        LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= first $word"; : >$GO; sleep 1' |
+          { \(Terminal.untilGo); read word </dev/tty; echo "= got $word"; cat; }
+        """,
+        // A script reads from the terminal, and a process that it has started in the background holds the lock.
+        """
+        set -m
+        ( LOCKED sh -c ': >$GO; sleep 1' &
+          \(Terminal.untilGo); echo "= ready"; read word </dev/tty; echo "= got $word"; wait; echo "= $?" )
+        """,
+      ])
+    func pipelineLikeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let scripts = commands.hasPrefix("set -m") ? [commands] : [commands, "set -m\n" + commands]
+      for script in scripts {
+        let (flock, tool) = try await compare([("= ready", "hello\\nhello\\n")], script, on: server)
+        #expect(flock == tool)
+        #expect(tool.contains("= got hello"), "\(tool)")
+        #expect(try server.keys().isEmpty)
+      }
+    }
+
+    @Test(
+      "Ctrl-C ends a script around a run as it does around flock",
+      arguments: [
+        // In a loop of a script; the terminal sends the signal to all of it.
+        """
+        for n in 1 2; do LOCKED sh -c 'echo "= ready"; exec sleep 20'; echo "= next"; done; echo "= end"
+        """,
+        // With an input that is not a terminal.
+        """
+        LOCKED sh -c 'echo "= ready"; exec sleep 20' </dev/null; echo "= $?"
+        """,
+        // In a pipeline.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; exec sleep 20' | cat; echo "= next"
+        """,
+        // With a command that ignores the signal.
+        """
+        LOCKED sh -c 'trap i=1 INT; echo "= ready"; while [ -z "$i" ]; do :; done; echo "= done"'
+        """,
+        // In a job of its own: after fg of a background job, and of a stopped job.
+        """
+        set -m
+        LOCKED sh -c '\(Terminal.untilInForeground); echo "= ready"; exec sleep 20' &
+        fg >/dev/null; echo "= $?"
+        """,
+      ])
+    func interruptLikeFlock(commands: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let (flock, tool) = try await compare([("= ready", "\\003")], commands, on: server)
+      #expect(flock == tool)
+      #expect(!tool.contains("next") && !tool.contains("end"), "\(tool)")
+      await until("nothing stays") { try server.keys().isEmpty }
+    }
+  }
+
+  private let hasFlock = FileManager.default.fileExists(atPath: "/usr/bin/flock")
+#endif
