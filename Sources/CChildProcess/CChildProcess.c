@@ -228,6 +228,8 @@ pid_t child_process_start(const struct child_process_order *order) {
 }
 
 int child_process_wait(pid_t child, struct child_process_change *change) {
+  // A guardian that was killed with the command's group is not reaped, so that the group's number is not reused.
+  static int is_guardian_left;
   siginfo_t info;
   change->exit_status = -1;
   change->ending_signal = change->stopping_signal = 0;
@@ -235,13 +237,17 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
   for (;;) {
     // The child stays unreaped, so that its id is not reused meanwhile.
     info.si_pid = 0;
-    int result = waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT);
+    int result = waitid(is_guardian_left ? P_PID : P_ALL, (id_t)child, &info, WEXITED | WSTOPPED | WNOWAIT);
     if (result < 0 && errno == EINTR) continue;
     if (result < 0) return -1;
     if (info.si_pid == child) break;
     pid_t other = info.si_pid;
     int is_ended = info.si_code != CLD_STOPPED, is_guardian = child_process_is_guardian(other);
-    if (is_guardian && is_ended && !child_process_guardian_is_expendable())
+    if (is_guardian && is_ended && child_process_guardian_is_expendable()) {
+      is_guardian_left = 1;
+      continue;
+    }
+    if (is_guardian && is_ended)
       // Before it is reaped, since its number is also the group's.
       change->guardian =
           child_process_guardian_restart() == 0 ? child_process_guardian_replaced : child_process_guardian_lost;

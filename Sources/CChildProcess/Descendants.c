@@ -40,9 +40,7 @@ struct process {
   pid_t id, parent;
   /// When it was started, in ticks since the system was.
   unsigned long long start;
-  /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child nor in the tool's group.
-  ///
-  /// A child of a former child that has ended is in that group.
+  /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
   char counts;
 };
 
@@ -71,9 +69,12 @@ static int look_up(struct process *process) {
   return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
-/// Whether the environment that a process was started with contains the mark, with a zero byte at either end.
-static int has_mark(pid_t process, const char *mark, size_t length) {
+/// Whether the environment that a process was started with contains the mark of this run.
+static int has_mark(pid_t process) {
   static char text[65536];
+  size_t length;
+  const char *mark = child_process_own_mark(&length);
+  if (!mark) return 0;
   int file = child_process_open(process, "environ"), is_found = 0;
   if (file < 0) return 0;
   text[0] = 0;
@@ -89,7 +90,10 @@ static int has_mark(pid_t process, const char *mark, size_t length) {
   return is_found;
 }
 
-/// Whether a process is the guardian of any run.
+/// Whether a process is the guardian of any run, or helps one.
+///
+/// A run within the command ends with its tool, and its guardian is needed to end what it has started, which has
+/// another mark.
 static int is_guardian(pid_t process) {
   char name[sizeof CHILD_PROCESS_GUARDIAN_NAME + 1];
   int file = child_process_open(process, "comm");
@@ -98,15 +102,6 @@ static int is_guardian(pid_t process) {
   close(file);
   return length == sizeof CHILD_PROCESS_GUARDIAN_NAME &&
          memcmp(name, CHILD_PROCESS_GUARDIAN_NAME "\n", (size_t)length) == 0;
-}
-
-/// Whether a process is in the command's group or has the mark, if there is one.
-///
-/// A run within the command has it, too, and its guardian may join the group. That one is needed to end what its run
-/// has started, which has another mark.
-static int is_marked(pid_t process, const char *mark, size_t length) {
-  return (getpgid(process) == child_process_group() || (length && has_mark(process, mark, length))) &&
-         !is_guardian(process);
 }
 
 /// All processes, in ascending order of their ids, as /proc lists them. Callers take turns.
@@ -148,13 +143,13 @@ static struct process *find(pid_t id) {
 }
 
 /// The children that this process had before it became the tool: not the command's, but of a shell that used exec.
-static struct process former[256];
+static struct process former[sizeof processes / sizeof *processes];
 static int former_count;
 
 void child_process_keep_former_children(void) {
   list_processes();
   for (int i = 0; i < count; i++)
-    if (look_up(&processes[i]) && processes[i].parent == getpid() && former_count < 256)
+    if (look_up(&processes[i]) && processes[i].parent == getpid())
       former[former_count++] = processes[i];
 }
 
@@ -174,25 +169,33 @@ static int descends(const struct process *process, pid_t tool) {
   return 0;
 }
 
-/// Calls `act` for each process that descends from the tool, unless that is 0, or is in the command's group, or whose
-/// environment contains the mark, if there is one.
-static void for_each_left(
-    pid_t tool, const char *mark, size_t length, void (*act)(pid_t process, void *context), void *context) {
+/// Whether a process is in the command's group or was started by the command; `tool` is 0 if that has ended.
+///
+/// As long as the tool is there, all descend from it, and there is no time to read every environment. But in the
+/// tool's group may also be the child of a former child that has ended, which now descends from the tool.
+static int is_left(const struct process *process, pid_t tool, pid_t tool_group) {
+  pid_t group = getpgid(process->id);
+  if (group == child_process_group()) return 1;
+  if (tool && group != tool_group) return descends(process, tool);
+  return (!tool || descends(process, tool)) && has_mark(process->id);
+}
+
+/// Calls `act` for each process that the command has left; `tool` is 0 if that has ended.
+static void for_each_left(pid_t tool, void (*act)(pid_t process, void *context), void *context) {
   list_processes();
+  pid_t tool_group = tool ? getpgid(tool) : 0;
   // The latest first, and children at once: they may be links of a chain of short-lived processes.
   for (int i = count - 1; i >= 0; i--) {
     struct process *process = &processes[i];
     process->counts = look_up(process) && process->id != tool && process->id != getpid() &&
-                      !child_process_is_guardian(process->id) && !is_former(process) &&
-                      !(tool && getpgid(process->id) == getpgid(tool));
-    if (!process->counts || !tool || process->parent != tool) continue;
-    act(process->id, context);
+                      !child_process_is_guardian(process->id) && !is_former(process);
+    if (!process->counts || !tool || process->parent != tool || getpgid(process->id) == tool_group) continue;
     process->counts = 0;
+    if (!is_guardian(process->id)) act(process->id, context);
   }
   for (int i = count - 1; i >= 0; i--) {
     const struct process *process = &processes[i];
-    if (!process->counts) continue;
-    if ((tool && descends(process, tool)) || is_marked(process->id, mark, length)) act(process->id, context);
+    if (process->counts && is_left(process, tool, tool_group) && !is_guardian(process->id)) act(process->id, context);
   }
 }
 
@@ -221,14 +224,29 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static pid_t signal_descendants(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
-  for_each_left(getpid(), NULL, 0, send, &signalling);
+  for_each_left(getpid(), send, &signalling);
   pthread_mutex_unlock(&turn);
   return signalling.missed;
 }
 
+/// Whether /proc does not show the processes of other users, and those that may not be traced.
+static int has_hidden_processes(void) {
+  static char text[65536];
+  int file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 1;
+  size_t length = 0;
+  for (ssize_t count = 1; count > 0 && length < sizeof text; length += (size_t)count)
+    if ((count = read(file, text + length, sizeof text - length)) < 0) count = 0;
+  close(file);
+  return length == sizeof text || memmem(text, length, "hidepid=", strlen("hidepid=")) ||
+         memmem(text, length, "subset=pid", strlen("subset=pid"));
+}
+
 int child_process_group_has_ended(pid_t group) {
+  if (kill(-group, 0) != 0 && errno == ESRCH) return 1;
   int runs = 0;
   pthread_mutex_lock(&turn);
+  if (has_hidden_processes()) runs = 1;
   list_processes();
   // A process that has ended stays in its group until it is reaped.
   for (int i = 0; i < count && !runs; i++) runs = getpgid(processes[i].id) == group && look_up(&processes[i]);
@@ -236,7 +254,7 @@ int child_process_group_has_ended(pid_t group) {
   return !runs;
 }
 
-pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) {
+pid_t child_process_kill_rest(pid_t tool) {
   struct signalling signalling = {.signal = SIGKILL};
   struct timespec start, now, moment = {0, 1000000};
   clock_gettime(CLOCK_MONOTONIC, &start);
@@ -244,7 +262,7 @@ pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) {
   // without a find.
   for (int clean = 0; clean < 2;) {
     signalling.is_sent = 0;
-    for_each_left(tool, mark, length, send, &signalling);
+    for_each_left(tool, send, &signalling);
     clean = signalling.is_sent ? 0 : clean + 1;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - start.tv_sec > 1) break;
@@ -260,7 +278,7 @@ int child_process_group_has_ended(pid_t group) { return kill(-group, 0) != 0 && 
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
-pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length) { return 0; }
+pid_t child_process_kill_rest(pid_t tool) { return 0; }
 #endif
 
 int child_process_signal(pid_t child, int signal) {
@@ -283,7 +301,7 @@ pid_t child_process_kill_left(void) {
 #ifdef __linux__
   pthread_mutex_lock(&turn);
 #endif
-  pid_t missed = child_process_kill_rest(getpid(), NULL, 0);
+  pid_t missed = child_process_kill_rest(getpid());
 #ifdef __linux__
   pthread_mutex_unlock(&turn);
 #endif

@@ -5,6 +5,10 @@
 // leader itself. Otherwise setsid(1) would fork, and the lock would be released while its command runs. As long as
 // it is not reaped, the number of the group is not reused.
 
+#ifdef __linux__
+#define _GNU_SOURCE
+#endif
+
 #include "CChildProcess.h"
 #include "Internal.h"
 
@@ -23,6 +27,7 @@
 
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 /// The memory that both processes share.
@@ -34,7 +39,7 @@ struct shared {
   _Atomic int is_over;
   /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
   _Atomic int typed;
-  /// The variable that all processes of the command have in their environment, with a zero byte at either end.
+  /// The text that all processes of the command have in their environment.
   char mark[512];
   /// Its length; 0 while there is none.
   _Atomic size_t mark_length;
@@ -62,9 +67,10 @@ void child_process_note(pid_t child) {
 }
 
 void child_process_mark(const char *variable) {
-  size_t length = strlen(variable) + 2;
-  if (!shared || length > sizeof shared->mark) return;
-  memcpy(shared->mark + 1, variable, length - 1);
+  const char *value = strchr(variable, '=');
+  size_t length = value ? strlen(++value) : 0;
+  if (!shared || !length || length > sizeof shared->mark) return;
+  memcpy(shared->mark, value, length);
   atomic_store(&shared->mark_length, length);
 }
 
@@ -79,26 +85,48 @@ static int64_t now(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/// Kills the processes that have left the command's group, such as those of timeout(1).
+const char *child_process_own_mark(size_t *length) {
+  *length = shared ? atomic_load(&shared->mark_length) : 0;
+  return *length ? shared->mark : NULL;
+}
+
+/// Leaves the command's group for one of this process's own, to survive its end; returns whether it could.
 ///
-/// As long as the tool is there, all descend from it, and there is no time to read every environment.
-static void kill_rest(pid_t tool) {
-  child_process_kill_rest(tool, shared->mark, tool ? 0 : atomic_load(&shared->mark_length));
+/// No other group would do: it may be killed meanwhile, as the tool's is, or be that of another run's command.
+static int leave_group(void) {
+#ifdef __linux__
+  // Without the handlers of libraries for fork(2), which could wait for threads that are not here.
+  pid_t helper = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (helper == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) pause();
+  }
+#else
+  pid_t helper = fork();
+  if (helper == 0)
+    for (;;) pause();
+#endif
+  // If this process does not lead the group, the helper stays in it, and is not reaped, so that its number is not
+  // reused.
+  if (getpid() != group) return setpgid(0, 0) == 0;
+  if (helper < 0) return 0;
+  // A leader can only join a group.
+  int is_done = setpgid(helper, helper) == 0 && setpgid(0, helper) == 0;
+  kill(helper, SIGKILL);
+  return is_done;
 }
 
 /// Kills the command and all that it has started; `tool` is 0 if this program has ended.
-static void kill_command(pid_t tool, pid_t tool_group) {
+static void kill_command(pid_t tool) {
   pid_t child = atomic_load(&shared->child);
-  // Leaves the group, to survive its end; this fails if nothing is left of the other group.
-  // In a container, the other group may be from outside, and has no number here.
-  int survives = tool_group > 0 && setpgid(0, tool_group) == 0;
+  int survives = leave_group();
   if (child > 0) {
     // It may lead a group of its own.
     if (getpgid(child) == child) kill(-child, SIGKILL);
     kill(child, SIGKILL);
   }
   if (survives) kill(-group, SIGKILL);
-  kill_rest(tool);
+  child_process_kill_rest(tool);
 #ifndef __linux__
   if (!survives) kill(-group, SIGKILL);
 #endif
@@ -183,7 +211,7 @@ static int help_to_stop(void) {
   return 1;
 }
 
-static void guard(int line, pid_t tool, pid_t tool_group) {
+static void guard(int line, pid_t tool) {
   int looks = 0;
   for (;;) {
     int64_t deadline = atomic_load(&shared->deadline);
@@ -195,14 +223,14 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     int is_ended = wait_for_end(line, milliseconds);
     int is_to_stop = note_typed(tool);
     if (is_ended) {
-      if (!atomic_load(&shared->is_over)) kill_command(0, tool_group);
+      if (!atomic_load(&shared->is_over)) kill_command(0);
       return;
     }
     // A moment later, so that a command that is just stopping is not taken for one that cannot stop.
     if (looks > 0) looks = help_to_stop() ? most_looks : looks - 1;
     if (is_to_stop) looks = most_looks;
   }
-  kill_command(tool, tool_group);
+  kill_command(tool);
   // The tool may still report how that happened, if it can, or when a shell continues it.
   for (int running = 0; !wait_for_end(line, 2000);) {
     // A stopped process does nothing that would have to be ended. One that was just continued gets its time.
@@ -213,7 +241,7 @@ static void guard(int line, pid_t tool, pid_t tool_group) {
     }
   }
   // The tool may have been killed meanwhile, and then the rest does not descend from it any more.
-  if (!atomic_load(&shared->is_over)) kill_rest(0);
+  if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
 }
 
 /// Forks a guardian, which leads the command's group or joins it.
@@ -225,7 +253,7 @@ static int fork_guardian(void) {
   sigset_t all, former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
-  pid_t tool = getpid(), tool_group = getpgrp();
+  pid_t tool = getpid();
   pid_t child = fork();
   if (child == 0) {
     guardian = getpid();
@@ -240,7 +268,7 @@ static int fork_guardian(void) {
     if (most < 0 || most > 65536) most = 65536;
     for (int number = 0; number < most; number++)
       if (number != line[0]) close(number);
-    guard(line[0], tool, tool_group);
+    guard(line[0], tool);
     _exit(0);
   }
   int error = errno;

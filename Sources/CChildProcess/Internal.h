@@ -28,17 +28,20 @@ int child_process_group_has_ended(pid_t group);
 
 /// Kills processes until none is left, but not for longer than two seconds. Linux only.
 ///
-/// Those are the descendants of the tool, unless that is 0, the command's group, and all whose environment contains the
-/// mark.
+/// Those are the command's group, and the descendants of the tool; if that has ended and `tool` is 0, all processes
+/// whose environment contains the mark.
 ///
 /// Returns the id of a process that could not be killed, or 0.
-pid_t child_process_kill_rest(pid_t tool, const char *mark, size_t length);
+pid_t child_process_kill_rest(pid_t tool);
 
 /// Starts another guardian, in the group of one that has ended but was not reaped; returns 0, or -1 with `errno`.
 int child_process_guardian_restart(void);
 
-/// Tells the guardian which variable of the environment marks the command's processes.
+/// Tells the guardian which variable of the environment has the value that marks the command's processes.
 void child_process_mark(const char *variable);
+
+/// The text that marks the command's processes, and its length; NULL for none.
+const char *child_process_own_mark(size_t *length);
 
 /// Tells the guardian which process the command is; 0 before the command is reaped.
 void child_process_note(pid_t child);

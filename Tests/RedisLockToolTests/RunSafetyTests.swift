@@ -243,8 +243,8 @@
 
     @Test(
       "If a command of another user cannot be ended, the message tells its process number",
-      .enabled("Only root can use two users.") { Nobody.canRun })
-    func otherUser() async throws {
+      .enabled("Only root can use two users.") { Nobody.canRun }, arguments: ["", "setsid "])
+    func otherUser(session: String) async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
       // Like sudo: a program that becomes another user for good.
@@ -252,10 +252,11 @@
       let become = folder.path("become")
       try FileManager.default.copyItem(atPath: Nobody.command[0], toPath: become)
       try #require(unsafe chmod(become, 0o4755) == 0)
-      let script = "echo $$; exec \(become) --reuid=0 --clear-groups sleep 100"
+      let script = "echo $$; exec \(session)\(become) --reuid=0 --clear-groups sleep 100"
       let tool = try ToolProcess(
         ["run", "--extend", "200ms", "key", "-c", script], on: server, through: Nobody.command)
       await until("it runs") { tool.output.hasSuffix("\n") }
+      let guardian = try #require(tool.guardian)
       let id = tool.output.trimmingCharacters(in: .whitespacesAndNewlines)
       let name = "/proc/\(id)/comm"
       await until("it is another's") {
@@ -266,6 +267,9 @@
         tool.errors.contains("cannot kill process \(id), which runs under the lock")
       }
       #expect(!tool.errors.contains("killed process"))
+      // As long as the guardian is not reaped, no other group gets the number that is still signalled.
+      await until("the guardian has ended") { tool.guardian == nil }
+      #expect(kill(guardian, 0) == 0)
       kill(try #require(pid_t(id)), SIGKILL)
       #expect(await tool.outcome().status == 76)
     }

@@ -94,12 +94,27 @@
     }
 
     @Test("A run that ends in the background leaves the terminal to its present owner")
-    func endInBackground() async throws {
-      let server = try RedisServer()
+    func endInBackground() async throws { try await expectTerminalIsLeft(by: "$RUN") }
+
+    @Test(
+      "A run that cannot see other users' processes does not take the terminal from them",
+      .enabled("Only root can hide them.") { Container.canRun && Nobody.canRun })
+    func endBesideHiddenProcesses() async throws {
+      try await expectTerminalIsLeft(
+        by: Nobody.command.joined(separator: " ") + " $RUN",
+        after: """
+          [ "$HIDES" ] || HIDES=1 exec unshare -m bash -c \
+            "mount --make-rprivate / && mount -o remount,hidepid=2 /proc && exec bash '$0'"
+          """)
+    }
+
+    private func expectTerminalIsLeft(by run: String, after preparation: String = "") async throws {
+      let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
       let commands = """
+        \(preparation)
         set -m
-        $RUN key -c 'echo ready; \(Terminal.untilGo)'
+        \(run) key -c 'echo ready; \(Terminal.untilGo)'
         : >$GO; bg >/dev/null
         wait
         echo now

@@ -64,7 +64,8 @@ struct child_process_order {
   char *const *arguments;
   /// Variables to add to the environment of this process, or to replace in it: `NAME=value`, or `NAME` to leave
   /// one out; ended by NULL.
-  /// The first has a value of its own for each run, which marks the command's processes.
+  /// The first has a value of its own for each run, which marks the command's processes, wherever it stands in their
+  /// environments.
   char *const *additions;
   /// The terminal whose foreground the command's group gets, or -1.
   int terminal;

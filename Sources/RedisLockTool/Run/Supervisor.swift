@@ -155,7 +155,18 @@
         additions: [
           "REDIS_LOCK_TOKEN=" + token, "REDIS_LOCK_KEY=" + order.keys.joined(separator: " "),
           fence.map { "REDIS_LOCK_FENCE=" + $0 } ?? "REDIS_LOCK_FENCE",
-        ], terminal: Terminal.mayBeShared ? nil : terminal?.fileDescriptor)
+        ] + Self.outerTokens, terminal: Terminal.mayBeShared ? nil : terminal?.fileDescriptor)
+    }
+
+    /// If this run is part of another's command, the variable by which its processes are still found as the other's.
+    private static var outerTokens: [String] {
+      let environment = ProcessInfo.processInfo.environment
+      guard let outer = environment["REDIS_LOCK_TOKEN"] else { return [] }
+      let all = [environment["REDIS_LOCK_OUTER_TOKENS"], outer].compactMap(\.self)
+        .flatMap { $0.split(separator: " ") }
+      // A run may start the next for ever.
+      let kept = all.filter { $0.utf8.count <= 64 }.suffix(16)
+      return ["REDIS_LOCK_OUTER_TOKENS=" + kept.joined(separator: " ")]
     }
 
     // MARK: The command

@@ -3,11 +3,14 @@
 
   extension ToolProcess {
     /// The process that guards the tool's command; nil while there is none.
-    var guardian: pid_t? {
+    var guardian: pid_t? { child(named: "lock-guardian") }
+
+    /// A child of the tool by its name; nil if none runs.
+    func child(named name: String) -> pid_t? {
       let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
       return processes.lazy.compactMap { pid_t($0) }.first { process in
         let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
-        guard let status, status.hasPrefix("Name:\tlock-guardian\n") else { return false }
+        guard let status, status.hasPrefix("Name:\t\(name)\n") else { return false }
         return status.contains("\nPPid:\t\(processID)\n") && !status.contains("\nState:\tZ")
       }
     }
