@@ -104,15 +104,16 @@ extension InMemoryLockStore {
     let (client, claim) = (client, release.claim)
     forget(claim.token)
     // If the keys are kept until an instant, a clean-up, which frees them at once, must not replace the release.
-    let remedy = release.keptUntil == nil ? cleanUp(claim, until: release.keysLastUntil) : nil
+    let remedy =
+      release.keptUntil.map { keep(claim, until: $0) }
+      ?? cleanUp(claim, until: release.keysLastUntil)
     server.submit(
       InMemoryRequest(from: client, by: deadline, isPersistent: true, remedy: remedy) {
         memory, now in
         let (keys, token) = memory.numbers(of: claim, client: client)
         let released: SimulatedServer.Released
         if let end = release.keptUntil, now < end {
-          let life = ServerMemory.life(now.duration(to: end))
-          released = memory.server.keep(keys, token, for: life)
+          released = memory.server.keep(keys, token, for: ServerMemory.life(now.duration(to: end)))
         } else {
           released = memory.server.release(keys, token, leaves: false)
         }
@@ -123,6 +124,19 @@ extension InMemoryLockStore {
       } fail: {
         completion(.failure($0))
       })
+  }
+
+  /// Lets the keys of a claim last until an instant, as long as that makes sense.
+  private func keep(_ claim: Claim, until end: Instant) -> @Sendable () -> InMemoryRequest {
+    let client = client
+    return {
+      InMemoryRequest(from: client, by: end, isPersistent: true, remedy: nil) { memory, now in
+        let (keys, token) = memory.numbers(of: claim, client: client)
+        _ = memory.server.keep(keys, token, for: ServerMemory.life(now.duration(to: end)))
+        return {}
+      } fail: { _ in
+      }
+    }
   }
 
   private static func outcome(_ code: Int, isExplained: Bool) -> ReleaseOutcome {

@@ -17,7 +17,7 @@
 
     /// Starts processes whose environments take long to read, so that a guardian takes long to find what it has to end.
     private static let crowd = """
-      filler=$(head -c 20000 /dev/zero | tr '\\0' x); for i in $(seq 300); do F="$filler" sleep 60 & done
+      filler=$(head -c 20000 /dev/zero | tr '\\0' x); for i in $(seq 600); do F="$filler" sleep 60 & done
       """
 
     @Test("If a group is killed again and again, a guardian still ends what has left the group")
@@ -29,7 +29,7 @@
         // The group has another process, so that it is still there when it is killed again.
         let script = """
           \(Self.crowd); set -m
-          { "$0" run \(round) -- timeout 100 sh -c "$1" & sleep 100; } & until [ -s "$2" ]; do sleep 0.02; done
+          { "$0" run \(round) -- sh -c 'timeout 100 sh -c "$0"; :' "$1" & sleep 100; } & until [ -s "$2" ]; do sleep 0.02; done
           for i in $(seq 60); do kill -KILL -- -$! 2>/dev/null; sleep 0.001; done
           set +m; echo over; trap 'kill $(jobs -p)' EXIT; while :; do sleep 0.1; done
           """
@@ -57,7 +57,9 @@
       let inner = [ToolProcess.path, "run"]
       let outer = try ToolProcess(
         ["run", "1", "--"] + inner + ["2", "--"] + inner + ["3", "--"]
-          + ["setsid", "--fork", "--wait", "sh", "-c", stubborn(folder.path("alive"))], on: server)
+          + [
+            "sh", "-c", "setsid --fork sh -c \"$0\"; sleep 100; :", stubborn(folder.path("alive")),
+          ], on: server)
       await until("it runs") { !folder.read("alive").isEmpty }
       kill(try #require(outer.child(named: "redis-lock")), SIGKILL)
       try await expectEnd(folder)

@@ -101,7 +101,7 @@
       .enabled("Only root can hide them.") { Container.canRun && Nobody.canRun })
     func endBesideHiddenProcesses() async throws {
       try await expectTerminalIsLeft(
-        by: Nobody.command.joined(separator: " ") + " $RUN",
+        by: Nobody.command.joined(separator: " ") + " --regid=65534 $RUN",
         after: """
           [ "$HIDES" ] || HIDES=1 exec unshare -m bash -c \
             "mount --make-rprivate / && mount -o remount,hidepid=2 /proc && exec bash '$0'"

@@ -14,6 +14,7 @@ final class Connection: Sendable {
   private let pauseQueue: any WorkQueue
   private let opener: any StreamOpener
   private let submissions = Locked(SubmissionQueue())
+  private let postponed = Locked(PostponedWork())
   let poller: any Poller
   let clock: LockClock
   /// Locked only by the party that works: the block on the queue, or a caller in its place.
@@ -24,6 +25,8 @@ final class Connection: Sendable {
   private let smoothedRoundTrip = Atomic<Int64>(0)
   let reporter: Reporter
   let loginGate = LoginGate()
+  /// Leaves time for several attempts before a close ends.
+  private static let longestClosingPause = Duration.milliseconds(100)
   /// Kept when all work is done after ``close()``.
   let ended = Promise<Void>()
 
@@ -73,16 +76,43 @@ final class Connection: Sendable {
     pauseQueue.async(after: pause, body)
   }
 
+  /// Runs an action that gives back when some time has passed, or soon if the connection is closed.
+  ///
+  /// The connection does not end before that, as far as ``close()`` waits at all.
+  func giveBackLater(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
+    let isClosing = submissions.withLock { $0.beginPause() }
+    let place = postponed.withLock { $0.add(body) }
+    afterPause(isClosing ? min(pause, Self.longestClosingPause) : pause) { [self] in
+      if let body = postponed.withLock({ $0.take(place) }) { run(body) }
+    }
+  }
+
+  /// Runs what has been postponed, in time for a close.
+  private func hurryPostponed() {
+    for body in postponed.withLock({ $0.takeAll() }) { pauseQueue.async { self.run(body) } }
+  }
+
+  private func run(_ postponed: @Sendable () -> Void) {
+    postponed()
+    act(on: submissions.withLock { $0.endPause() })
+  }
+
   /// Ends a request whose caller has given up, and undoes what it may have done.
   func abandon(_ request: Request) { request.fail(.cancelled) { submit($0) } }
 
   /// Fails and refuses from now on all requests except those that give back and clean up.
-  func stop() { act(on: submissions.withLock { $0.reduce(to: .stopped) }) }
+  func stop() {
+    act(on: submissions.withLock { $0.reduce(to: .stopped) })
+    hurryPostponed()
+  }
 
   /// Does what ``stop()`` does, and disconnects when all submitted requests are done.
   ///
   /// The limit is the operation timeout, counted from the first of both calls.
-  func close() { act(on: submissions.withLock { $0.reduce(to: .closing) }) }
+  func close() {
+    act(on: submissions.withLock { $0.reduce(to: .closing) })
+    hurryPostponed()
+  }
 
   private func act(on notice: SubmissionQueue.WorkerCall, isAwaited: Bool = false) {
     switch notice {

@@ -79,7 +79,7 @@ struct ConnectionDriver: ~Copyable {
           try adopt(opened.stream, at: now)
         }
         failOverdue(at: now, on: connection)
-        if ending.isDue(at: now, isDone: hasNothingToDo) {
+        if ending.isDue(at: now, isDone: hasNothingToDo && !submitted.hasPauses) {
           shutDown(on: connection)
           continue
         }
@@ -115,7 +115,7 @@ struct ConnectionDriver: ~Copyable {
   private var hasNothingToDo: Bool { pending.isEmpty && inFlight.isEmpty }
 
   /// Whether this thread has nothing to wait for.
-  private var isIdle: Bool { hasNothingToDo && !state.isLoggingIn }
+  private var isIdle: Bool { hasNothingToDo && !state.isLoggingIn && ending.deadline == nil }
 
   // MARK: Connecting
 

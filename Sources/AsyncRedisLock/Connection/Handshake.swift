@@ -63,25 +63,30 @@ struct Handshake: Sendable {
         ServerError(message: "ERR the server has no password, but one was given")
       } else {
         // An answer to AUTH may repeat the password: in other words, or only its end.
-        mayRepeatPassword ? .withoutText(error) : conceal(error)
+        mayRepeatPassword ? error.inOwnWords(Self.refusal) : conceal(error, as: Self.refusal)
       }
     let isFinal = shown.remedy == .fail || shown.code == .noAuth
     return isFinal ? .refused(shown) : .unreachable(shown.message)
   }
+
+  private static let refusal = "the server refused the login"
 
   /// The same for a reply, if it is an error.
   func conceal(_ reply: Reply) -> Reply {
     if case .error(let error) = reply { .error(conceal(error)) } else { reply }
   }
 
-  /// The error, without its text if that may repeat the password, as the error of an unknown command does with its
+  /// The error, in other words if it may repeat the password, as the error of an unknown command does with its
   /// arguments.
   ///
   /// Applies to everything that comes on the connection, since the answer to `AUTH` may come in place of another.
-  func conceal(_ error: ServerError) -> ServerError {
+  func conceal(
+    _ error: ServerError,
+    as text: String = "the server's words are withheld, since they may repeat the password"
+  ) -> ServerError {
     guard let password else { return error }
     // Escaped and cut like the error, which may end with a part of the password.
     let hint = password.escaped(upTo: 256).prefix(4)
-    return error.message.contains(hint) ? .withoutText(error) : error
+    return error.message.contains(hint) ? error.inOwnWords(text) : error
   }
 }

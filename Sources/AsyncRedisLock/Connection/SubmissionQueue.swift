@@ -32,7 +32,9 @@ struct SubmissionQueue {
   private var requests: [Request] = []
   private var opened: Opened?
   private var openness = Openness.open
-  private var isOpennessNews = false
+  private var hasNews = false
+  /// How many requests that give back are to follow after a pause.
+  private var pauses = 0
   private var isWorking = false
   private var isWaiting = false
 
@@ -62,7 +64,21 @@ struct SubmissionQueue {
   mutating func reduce(to openness: Openness) -> WorkerCall {
     guard openness > self.openness else { return .none }
     self.openness = openness
-    isOpennessNews = true
+    hasNews = true
+    return notice()
+  }
+
+  /// Notes that a request that gives back follows after a pause; returns whether the connection is being closed.
+  mutating func beginPause() -> Bool {
+    pauses += 1
+    return openness > .open
+  }
+
+  /// Notes that the request has been added, or was not necessary.
+  mutating func endPause() -> WorkerCall {
+    pauses -= 1
+    guard openness == .closing, pauses == 0 else { return .none }
+    hasNews = true
     return notice()
   }
 
@@ -87,6 +103,8 @@ struct SubmissionQueue {
   struct Contents {
     let opened: Opened?
     let openness: Openness
+    /// Whether requests that give back are to follow after a pause.
+    let hasPauses: Bool
   }
 
   /// Takes everything; the worker is busy until it waits or stops.
@@ -94,10 +112,10 @@ struct SubmissionQueue {
   /// The requests are put in place of an empty array, whose memory serves for the next ones.
   mutating func take(_ taken: inout [Request]) -> Contents {
     isWaiting = false
-    isOpennessNews = false
+    hasNews = false
     swap(&requests, &taken)
     defer { opened = nil }
-    return Contents(opened: opened, openness: openness)
+    return Contents(opened: opened, openness: openness, hasPauses: pauses > 0)
   }
 
   /// Announces that the worker waits in `poll(2)`; returns false if there is something to take first.
@@ -115,5 +133,5 @@ struct SubmissionQueue {
     return true
   }
 
-  private var hasNothingNew: Bool { requests.isEmpty && opened == nil && !isOpennessNews }
+  private var hasNothingNew: Bool { requests.isEmpty && opened == nil && !hasNews }
 }

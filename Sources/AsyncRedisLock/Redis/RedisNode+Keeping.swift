@@ -53,19 +53,15 @@ extension RedisNode {
         isRepetition ? release.repeated : release, by: deadline,
         violations: violations, completion: completion)
     }
-    let command: Command
-    var undo: Request.Undo?
-    if let end = release.keptUntil, clock.now < end {
-      // A command that would free the keys at once must not replace it.
-      command = keepCommand(claim, until: end)
-    } else {
-      command = Self.releaseCommand(claim, names, queues: queued)
-      undo = { [self] in cleanUp(claim, until: release.keysLastUntil, undoing: $0) }
+    let command =
+      keepCommand(claim, until: release.keptUntil)
+      ?? Self.releaseCommand(claim, names, queues: queued)
+    let undo: Request.Undo = { [self] in
+      let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
+      return cleanUp(claim, until: end, keptUntil: release.keptUntil, undoing: $0)
     }
     let request = Request(
-      [command], deadline: deadline, kind: undo == nil ? .cleanUp : .release,
-      isAwaited: release.isAwaited,
-      undo: undo
+      [command], deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo
     ) { [self, undo] result in
       // The count when the error comes: if it grows later, the error is in doubt.
       let former = violations ?? connection.violationCount
@@ -77,16 +73,16 @@ extension RedisNode {
           let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
           let isUnintelligible =
             if case .failure(.unintelligible) = outcome { true } else { false }
-          if isUnintelligible || refused == .unknown, let undo { connection.submit(undo(nil)) }
+          if isUnintelligible || refused == .unknown { connection.submit(undo(nil)) }
           if isUnintelligible { connection.distrust() }
           completion(outcome)
         }
         return
       }
       if clock.now + StoreFailure.transientPause < deadline {
-        connection.afterPause(StoreFailure.transientPause) { repeatRelease(result, former) }
+        connection.giveBackLater(StoreFailure.transientPause) { repeatRelease(result, former) }
       } else {
-        if let undo { connection.submit(undo(nil)) }
+        connection.submit(undo(nil))
         completion(readRelease(result, of: release))
       }
     }
@@ -141,8 +137,9 @@ extension RedisNode {
     }
   }
 
-  /// Makes the command that lets the keys of a claim last until an instant.
-  private func keepCommand(_ claim: Claim, until end: Instant) -> Command {
+  /// Makes the command that lets the keys of a claim last until an instant; nil if that has passed.
+  private func keepCommand(_ claim: Claim, until end: Instant?) -> Command? {
+    guard let end, clock.now < end else { return nil }
     // A part of a millisecond counts as a whole one.
     let time = clock.now.duration(to: end).wholeMilliseconds + 1
     return Script.keep.command(keys: claim.keys, arguments: [claim.token, String(time)])
@@ -164,22 +161,26 @@ extension RedisNode {
     cleanUp(claim, until: clock.now + claim.ttl, undoing: origin)
   }
 
-  /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt.
+  /// `keptUntil` is until when the keys are kept from other clients. `pause` is how long to wait if the server cannot
+  /// do it now, and grows with each attempt.
   func cleanUp(
-    _ claim: Claim, until end: Instant, undoing origin: Request? = nil,
+    _ claim: Claim, until end: Instant, keptUntil: Instant? = nil, undoing origin: Request? = nil,
     pause: Duration = StoreFailure.transientPause
   ) -> Request {
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
-    let command = Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
+    let keep = keepCommand(claim, until: keptUntil)
+    let command =
+      keep ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
     return Request([command], deadline: end, kind: .cleanUp, undoing: origin) { [self] result in
-      if case .success(let answer) = result, answer.isOfRepetition {
+      if case .success(let answer) = result, answer.isOfRepetition, keep == nil {
         cleanUpAgain(claim, after: operationTimeout)
       }
       let tryLater: @Sendable () -> Void = { [self] in
-        connection.afterPause(pause) {
+        connection.giveBackLater(pause) {
           let next = min(pause * 2, .seconds(1))
-          self.connection.submit(self.cleanUp(claim, until: end, pause: next))
+          self.connection.submit(
+            self.cleanUp(claim, until: end, keptUntil: keptUntil, pause: next))
         }
       }
       guard clock.now < end else { return }
@@ -188,7 +189,7 @@ extension RedisNode {
         Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
       ) { [self] refused in
         switch refused {
-        case .queues: connection.submit(cleanUp(claim, until: end))
+        case .queues: connection.submit(cleanUp(claim, until: end, keptUntil: keptUntil))
         case .other: break
         case .unknown: tryLater()
         }

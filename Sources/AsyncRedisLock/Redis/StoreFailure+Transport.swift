@@ -14,16 +14,11 @@ extension StoreFailure {
     }
   }
 
-  /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.
-  private static let fenceErrors = [
-    "the fence counter is beyond", "increment or decrement would overflow",
-  ]
-
   /// Translates the server's error into the store's terms.
   init(_ error: ServerError) { self.init(error, isTransient: error.remedy != .fail) }
 
   private init(_ error: ServerError, isTransient: Bool) {
-    guard !Self.fenceErrors.contains(where: error.message.contains) else {
+    guard !error.isAboutFenceCounter else {
       self = .refused(
         code: error.code.rawValue,
         message: "the fence counter is beyond 2^53 - 1; redis-lock doctor tells what to do",

@@ -20,11 +20,9 @@ package enum StoreFailure: Error, Sendable, Equatable {
   }
 
   /// Whether the store refused because of a key, so that it might not refuse a command with other keys.
-  ///
-  /// Redis 6 and 7 say "access one of the keys", later versions "access a key".
   var isAboutKeys: Bool {
     guard case .refused("NOPERM", let message, _) = self else { return false }
-    return message.contains("access") && message.contains("key")
+    return ServerError.isAboutKeys(message)
   }
 
   /// Whether it makes sense to ask again before a deadline.

@@ -39,11 +39,36 @@ package struct ServerError: Error, Sendable, Equatable {
   /// The same with a remark of the library's own.
   func adding(_ remark: String) -> Self { Self(code: code, message: message + remark) }
 
-  /// The same error without text, if the server may have put the password into the text or the first word.
-  static func withoutText(_ error: ServerError) -> ServerError {
-    let code = Code.known.contains(error.code) ? error.code : .generic
-    return ServerError(message: "\(code.rawValue) the server refused the login")
+  /// The error in words that mean the same to the library, for one whose text may repeat the password.
+  ///
+  /// `text` is for an error that means nothing else than its code.
+  func inOwnWords(_ text: String) -> Self {
+    let text =
+      if Self.isAboutKeys(message) {
+        "no permission to access one of the keys"
+      } else if isAboutFenceCounter {
+        Self.fenceCounter[0]
+      } else {
+        text
+      }
+    let code = Code.known.contains(code) ? code : .generic
+    return Self(code: code, message: "\(code.rawValue) \(text)")
   }
+
+  /// Whether a refusal for lack of permission is about a key.
+  ///
+  /// Redis 6 and 7 say "access one of the keys", later versions "access a key".
+  static func isAboutKeys(_ message: String) -> Bool {
+    message.contains("access") && message.contains("key")
+  }
+
+  /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.
+  private static let fenceCounter = [
+    "the fence counter is beyond", "increment or decrement would overflow",
+  ]
+
+  /// Whether no fencing token can be drawn from the server's counter.
+  var isAboutFenceCounter: Bool { Self.fenceCounter.contains(where: message.contains) }
 
   /// What to do about an error.
   enum Remedy {

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import PrivateRedis
 import Testing
 
 @testable import AsyncRedisLock
@@ -25,5 +26,27 @@ struct ClosingTests {
     await closing.value
     await eventually("both are through") { store.events.values.count == 2 }
     #expect(store.events.values == ["released", "closed"])
+  }
+
+  @Test(
+    "Closing gives back a lock whose release the server could not carry out yet",
+    arguments: [true, false])
+  func postponedRelease(hasFailed: Bool) async throws {
+    let server = try RedisServer()
+    defer { server.stop() }
+    let client = RedisClient(server)
+    let locker = try await Locker(on: server) {
+      $0.operationTimeout = hasFailed ? .milliseconds(100) : .seconds(5)
+    }
+    let lock = try await locker.acquire("key", options: LockOptions(ttl: .seconds(60)))
+    try client("CONFIG", "SET", "min-replicas-to-write", "1")
+    let release = Task { try await lock.release() }
+    await eventually("it is refused") { try server.errors("NOREPLICAS") > 0 }
+    if hasFailed { await expectError(.refused) { try await release.value } }
+    let closing = Task { await locker.close() }
+    try client("CONFIG", "SET", "min-replicas-to-write", "0")
+    await closing.value
+    _ = try? await release.value
+    #expect(try client("EXISTS", "key") == .integer(0))
   }
 }

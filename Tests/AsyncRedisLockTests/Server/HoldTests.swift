@@ -59,6 +59,21 @@ struct HoldTests {
     }
   }
 
+  @Test("A lock with minHold is kept even if the server cannot do that before the release fails")
+  func keptLater() async throws {
+    let server = try RedisServer()
+    defer { server.stop() }
+    let client = RedisClient(server)
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(200) }
+    var options = LockOptions(ttl: .seconds(5))
+    options.minHold = .seconds(30)
+    let lock = try await locker.acquire("key", options: options)
+    try client("CONFIG", "SET", "min-replicas-to-write", "1")
+    await expectError(.refused) { try await lock.release() }
+    try client("CONFIG", "SET", "min-replicas-to-write", "0")
+    await eventually("it is kept") { try client("PTTL", "key").integer ?? 0 > 5000 }
+  }
+
   @Test("A lock with minHold on several keys keeps those that it still holds")
   func keptInPart() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))
