@@ -161,8 +161,9 @@ extension RedisNode {
     cleanUp(claim, until: clock.now + claim.ttl, undoing: origin)
   }
 
-  /// `keptUntil` is until when the keys are kept from other clients. `pause` is how long to wait if the server cannot
-  /// do it now, and grows with each attempt.
+  /// Makes the request that gives a claim back, or keeps its keys from other clients until `keptUntil`.
+  ///
+  /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt.
   func cleanUp(
     _ claim: Claim, until end: Instant, keptUntil: Instant? = nil, undoing origin: Request? = nil,
     pause: Duration = StoreFailure.transientPause
