@@ -27,4 +27,10 @@ extension StoreFailure {
     }
     self = .refused(code: error.code.rawValue, message: error.message, isTransient: isTransient)
   }
+
+  /// Whether the store refused because of a key, so that it might not refuse a command with other keys.
+  var isAboutKeys: Bool {
+    guard case .refused("NOPERM", let message, _) = self else { return false }
+    return ServerError.isAboutKeys(message)
+  }
 }

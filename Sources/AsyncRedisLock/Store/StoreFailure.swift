@@ -19,12 +19,6 @@ package enum StoreFailure: Error, Sendable, Equatable {
     if case .refused(_, _, isTransient: true) = self { true } else { false }
   }
 
-  /// Whether the store refused because of a key, so that it might not refuse a command with other keys.
-  var isAboutKeys: Bool {
-    guard case .refused("NOPERM", let message, _) = self else { return false }
-    return ServerError.isAboutKeys(message)
-  }
-
   /// Whether it makes sense to ask again before a deadline.
   func isTransient(until deadline: Instant, at now: Instant) -> Bool {
     isTransient && now + Self.transientPause < deadline
