@@ -26,7 +26,9 @@ final class Connection: Sendable {
   let reporter: Reporter
   let loginGate = LoginGate()
   /// Leaves time for several attempts before a close ends.
-  private static let longestClosingPause = Duration.milliseconds(100)
+  private static let shortestClosingPause = Duration.milliseconds(100)
+  /// Bounds the attempts of all requests to 10,000 a second.
+  private static let closingPauseOfOne = Duration.microseconds(100)
   /// Kept when all work is done after ``close()``.
   let ended = Promise<Void>()
 
@@ -80,9 +82,11 @@ final class Connection: Sendable {
   ///
   /// The connection does not end before that, as far as ``close()`` waits at all.
   func giveBackLater(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
+    // In this order, so that a close in between hurries it.
+    let (place, count) = postponed.withLock { ($0.add(body), $0.count) }
     let isClosing = submissions.withLock { $0.beginPause() }
-    let place = postponed.withLock { $0.add(body) }
-    afterPause(isClosing ? min(pause, Self.longestClosingPause) : pause) { [self] in
+    let longest = max(Self.shortestClosingPause, Self.closingPauseOfOne * count)
+    afterPause(isClosing ? min(pause, longest) : pause) { [self] in
       if let body = postponed.withLock({ $0.take(place) }) { run(body) }
     }
   }

@@ -87,6 +87,7 @@ struct Handshake: Sendable {
     guard let password else { return error }
     // Escaped and cut like the error, which may end with a part of the password.
     let hint = password.escaped(upTo: 256).prefix(4)
-    return error.message.contains(hint) ? error.inOwnWords(text) : error
+    // By its bytes: a mark at its beginning combines with any character before it.
+    return error.message.utf8.firstRange(of: hint.utf8) == nil ? error : error.inOwnWords(text)
   }
 }

@@ -3,6 +3,8 @@ struct PostponedWork {
   private var bodies: [Int: @Sendable () -> Void] = [:]
   private var lastPlace = 0
 
+  var count: Int { bodies.count }
+
   /// Adds an action, and returns its place.
   mutating func add(_ body: @escaping @Sendable () -> Void) -> Int {
     lastPlace += 1

@@ -98,12 +98,13 @@ final class Request: Sendable {
   /// If there is no command, it succeeds with no replies.
   convenience init(
     deadline: Instant, kind: Kind = .call, isAwaited: Bool = false, leaseEnd: Instant? = nil,
+    undo: Undo? = nil, undoing origin: Request? = nil,
     command: @escaping @Sendable () -> Command?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
-      .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: nil,
-      isClaim: false, origin: nil, leaseEnd: leaseEnd, completion: completion)
+      .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
+      isClaim: false, origin: origin, leaseEnd: leaseEnd, completion: completion)
   }
 
   private init(

@@ -53,15 +53,16 @@ extension RedisNode {
         isRepetition ? release.repeated : release, by: deadline,
         violations: violations, completion: completion)
     }
-    let command =
-      keepCommand(claim, until: release.keptUntil)
-      ?? Self.releaseCommand(claim, names, queues: queued)
     let undo: Request.Undo = { [self] in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
       return cleanUp(claim, until: end, keptUntil: release.keptUntil, undoing: $0)
     }
     let request = Request(
-      [command], deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo
+      deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo,
+      command: { [self] in
+        keepCommand(claim, until: release.keptUntil)
+          ?? Self.releaseCommand(claim, names, queues: queued)
+      }
     ) { [self, undo] result in
       // The count when the error comes: if it grows later, the error is in doubt.
       let former = violations ?? connection.violationCount
@@ -138,6 +139,8 @@ extension RedisNode {
   }
 
   /// Makes the command that lets the keys of a claim last until an instant; nil if that has passed.
+  ///
+  /// It holds how long that is from now on, so it is made on sending.
   private func keepCommand(_ claim: Claim, until end: Instant?) -> Command? {
     guard let end, clock.now < end else { return nil }
     // A part of a millisecond counts as a whole one.
@@ -170,11 +173,14 @@ extension RedisNode {
   ) -> Request {
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
-    let keep = keepCommand(claim, until: keptUntil)
-    let command =
-      keep ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
-    return Request([command], deadline: end, kind: .cleanUp, undoing: origin) { [self] result in
-      if case .success(let answer) = result, answer.isOfRepetition, keep == nil {
+    return Request(
+      deadline: end, kind: .cleanUp, undoing: origin,
+      command: { [self] in
+        keepCommand(claim, until: keptUntil)
+          ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
+      }
+    ) { [self] result in
+      if case .success(let answer) = result, answer.isOfRepetition, keptUntil == nil {
         cleanUpAgain(claim, after: operationTimeout)
       }
       let tryLater: @Sendable () -> Void = { [self] in

@@ -74,6 +74,26 @@ struct HoldTests {
     await eventually("it is kept") { try client("PTTL", "key").integer ?? 0 > 5000 }
   }
 
+  @Test("A keep that has to wait for a connection keeps the keys for as much less")
+  func keptForLess() async throws {
+    @Sendable func time(in command: FakeCommand) -> Int? {
+      command.words.dropFirst().first == Script.keep.digest ? Int(command.words[5]) : nil
+    }
+    let server = try FakeServer { command, connection, index in
+      if connection == 0 { return time(in: command) == nil ? nil : FakeAnswer(.hangUp) }
+      // The next login takes half a second.
+      return index == 0 ? .drip("+OK\r\n", every: .milliseconds(100)) : nil
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = .seconds(10) }
+    var options = long
+    options.minHold = .seconds(20)
+    let lock = try await locker.acquire("key", options: options)
+    _ = try? await lock.release()
+    let times = server.commands.flatMap { $0 }.compactMap(time)
+    #expect(times.count == 2 && times[1] <= times[0] - 400, "\(times)")
+  }
+
   @Test("A lock with minHold on several keys keeps those that it still holds")
   func keptInPart() async throws {
     let (locker, client) = (try await Locker(on: .current), RedisClient(.current))

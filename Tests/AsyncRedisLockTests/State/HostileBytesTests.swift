@@ -156,6 +156,13 @@ struct LoginTests {
     #expect(error.map { "\($0)".contains("zq7") } == false)
   }
 
+  @Test("A password that begins with a combining mark is not shown either")
+  func combining() {
+    let login = Handshake(LockerConfiguration(password: "\u{301}ecretpass"), connectHook: nil)
+    let shown = login.conceal(Self.error("ERR bad arguments a\u{301}ecretpass")).error
+    #expect(shown?.message.contains("ecretpass") == false)
+  }
+
   @Test("Replies to a login are shown unchanged if they contain no password")
   func others() {
     let login = Handshake(LockerConfiguration(password: "zq7 kx9"), connectHook: nil)
