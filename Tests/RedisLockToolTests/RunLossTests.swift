@@ -7,7 +7,7 @@
   struct RunLossTests {
     /// A command that does not end when asked to, and records every few milliseconds that it is alive.
     private func stubborn(_ file: String) -> String {
-      "trap 'echo asked' TERM; echo ready; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
+      "trap 'echo asked' TERM; echo ready; while date +%s%N >>'\(file)' || [ -e '\(file)' ]; do sleep 0.01; done"
     }
 
     private func nanoseconds(_ text: String) throws -> Int64 {

@@ -7,8 +7,10 @@
 
   extension SignsOfLife {
     /// A shell command that records every few milliseconds that it is alive, and ignores SIGTERM.
+    ///
+    /// It ends with the folder of the file.
     func stubborn(_ file: String) -> String {
-      "trap '' TERM; while :; do date +%s%N >>'\(file)'; sleep 0.01; done"
+      "trap '' TERM; while date +%s%N >>'\(file)'; do sleep 0.01; done"
     }
 
     /// The first and the last sign of life, in nanoseconds of the wall clock.
