@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -228,8 +229,9 @@ pid_t child_process_start(const struct child_process_order *order) {
 }
 
 int child_process_wait(pid_t child, struct child_process_change *change) {
-  // A guardian that was killed with the command's group is not reaped, so that the group's number is not reused.
+  // A guardian that has no successor is not reaped, so that the number of the command's group is not reused.
   static int is_guardian_left;
+  struct timespec pause = {0, 20000000};
   siginfo_t info;
   change->exit_status = -1;
   change->ending_signal = change->stopping_signal = 0;
@@ -237,7 +239,13 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
   for (;;) {
     // The child stays unreaped, so that its id is not reused meanwhile.
     info.si_pid = 0;
-    int result = waitid(is_guardian_left ? P_PID : P_ALL, (id_t)child, &info, WEXITED | WSTOPPED | WNOWAIT);
+    int options = WEXITED | WSTOPPED | WNOWAIT | (is_guardian_left ? WNOHANG : 0);
+    if (is_guardian_left) child_process_reap_orphans(child);
+    int result = waitid(is_guardian_left ? P_PID : P_ALL, (id_t)child, &info, options);
+    if (result == 0 && info.si_pid == 0) {
+      nanosleep(&pause, NULL);
+      continue;
+    }
     if (result < 0 && errno == EINTR) continue;
     if (result < 0) return -1;
     if (info.si_pid == child) break;
@@ -247,10 +255,13 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
       is_guardian_left = 1;
       continue;
     }
-    if (is_guardian && is_ended)
+    if (is_guardian && is_ended) {
       // Before it is reaped, since its number is also the group's.
       change->guardian =
           child_process_guardian_restart() == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
+      is_guardian_left = change->guardian == child_process_guardian_lost;
+      if (is_guardian_left) return 0;
+    }
     // If stopped, it could not end the command.
     if (is_guardian && !is_ended) kill(other, SIGCONT);
     // Else an orphan; whether that was stopped is of no interest.

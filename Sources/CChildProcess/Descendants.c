@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -229,6 +230,17 @@ static pid_t signal_descendants(pid_t child, int signal) {
   return signalling.missed;
 }
 
+void child_process_reap_orphans(pid_t child) {
+  pthread_mutex_lock(&turn);
+  list_processes();
+  for (int i = 0; i < count; i++) {
+    pid_t id = processes[i].id;
+    int is_orphan = !look_up(&processes[i]) && processes[i].parent == getpid();
+    if (is_orphan && id != child && !child_process_is_guardian(id)) waitpid(id, NULL, WNOHANG);
+  }
+  pthread_mutex_unlock(&turn);
+}
+
 /// Whether /proc does not show the processes of other users, and those that may not be traced.
 static int has_hidden_processes(void) {
   static char text[65536];
@@ -273,6 +285,8 @@ pid_t child_process_kill_rest(pid_t tool) {
 }
 #else
 void child_process_keep_former_children(void) {}
+
+void child_process_reap_orphans(pid_t child) {}
 
 int child_process_group_has_ended(pid_t group) { return kill(-group, 0) != 0 && errno == ESRCH; }
 

@@ -95,10 +95,13 @@ const char *child_process_own_mark(size_t *length) {
 /// No other group would do: it may be killed meanwhile, as the tool's is, or be that of another run's command.
 static int leave_group(void) {
 #ifdef __linux__
+  pid_t own = getpid();
   // Without the handlers of libraries for fork(2), which could wait for threads that are not here.
   pid_t helper = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (helper == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // This process may have ended before.
+    if (getppid() != own) _exit(0);
     for (;;) pause();
   }
 #else
@@ -127,7 +130,10 @@ static void kill_command(pid_t tool) {
   }
   if (survives) kill(-group, SIGKILL);
   child_process_kill_rest(tool);
-#ifndef __linux__
+#ifdef __linux__
+  // By now there may be room for the helper.
+  if (!survives && leave_group()) kill(-group, SIGKILL);
+#else
   if (!survives) kill(-group, SIGKILL);
 #endif
 }

@@ -23,6 +23,9 @@ int child_process_open(pid_t process, const char *file);
 /// Notes the children that this process has, which are none of the command's. Linux only.
 void child_process_keep_former_children(void);
 
+/// Reaps the children of this process that have ended, except the command and the guardian. Linux only.
+void child_process_reap_orphans(pid_t child);
+
 /// Whether no process of a group runs.
 int child_process_group_has_ended(pid_t group);
 

@@ -252,7 +252,8 @@
       let become = folder.path("become")
       try FileManager.default.copyItem(atPath: Nobody.command[0], toPath: become)
       try #require(unsafe chmod(become, 0o4755) == 0)
-      let script = "echo $$; exec \(session)\(become) --reuid=0 --clear-groups sleep 100"
+      let script =
+        "echo $$; exec \(session)\(become) --reuid=0 --clear-groups sh -c 'while :; do (true &); sleep 0.02; done'"
       let tool = try ToolProcess(
         ["run", "--extend", "200ms", "key", "-c", script], on: server, through: Nobody.command)
       await until("it runs") { tool.output.hasSuffix("\n") }
@@ -260,7 +261,7 @@
       let id = tool.output.trimmingCharacters(in: .whitespacesAndNewlines)
       let name = "/proc/\(id)/comm"
       await until("it is another's") {
-        try String(contentsOfFile: name, encoding: .utf8) == "sleep\n"
+        try String(contentsOfFile: name, encoding: .utf8) == "sh\n"
       }
       _ = try RedisClient(server)("DEL", "key")
       await until("it is told") {
@@ -270,6 +271,9 @@
       // As long as the guardian is not reaped, no other group gets the number that is still signalled.
       await until("the guardian has ended") { tool.guardian == nil }
       #expect(kill(guardian, 0) == 0)
+      // Longer than it takes the command to leave dozens of orphans.
+      try await Task.sleep(for: .seconds(2))
+      #expect(tool.zombieCount < 10, "orphans are reaped")
       kill(try #require(pid_t(id)), SIGKILL)
       #expect(await tool.outcome().status == 76)
     }

@@ -5,6 +5,16 @@
     /// The process that guards the tool's command; nil while there is none.
     var guardian: pid_t? { child(named: "lock-guardian") }
 
+    /// How many children of the tool have ended and were not reaped.
+    var zombieCount: Int {
+      let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+      return processes.lazy.compactMap { pid_t($0) }.count { process in
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        return status?.contains("\nPPid:\t\(processID)\n") == true
+          && status?.contains("\nState:\tZ") == true
+      }
+    }
+
     /// A child of the tool by its name; nil if none runs.
     func child(named name: String) -> pid_t? {
       let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
