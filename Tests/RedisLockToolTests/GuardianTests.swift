@@ -5,17 +5,6 @@
 
   @Suite("The process that guards the command of redis-lock run", .timeLimit(.minutes(2)))
   struct GuardianTests: SignsOfLife {
-    private func expectEnd(
-      _ folder: TemporaryFolder, within seconds: Int64, of end: Int64
-    ) async throws {
-      await until("it does not live on") {
-        let alive = folder.read("alive")
-        usleep(100_000)
-        return folder.read("alive") == alive
-      }
-      #expect(try signs(folder.read("alive")).last - end < seconds * 1_000_000_000)
-    }
-
     /// Words that run a command in the group of the tool's command, in a group of its own, and in a session of its
     /// own.
     static let wrappers: [[String]] = [
@@ -35,7 +24,7 @@
       tool.signal(SIGKILL)
       _ = await tool.outcome()
       let ended = now
-      try await expectEnd(folder, within: 2, of: ended)
+      try await expectEnd(folder, of: ended)
     }
 
     @Test("A guardian ends the command also if nothing else is left of the tool's group")
@@ -52,7 +41,7 @@
       let shell = try ToolProcess(
         [stubborn(alive), alive], on: server, through: ["/bin/bash", "-c", script])
       await shell.waitUntilSaid("over")
-      try await expectEnd(folder, within: 2, of: now)
+      try await expectEnd(folder, of: now)
     }
 
     @Test(
@@ -88,7 +77,7 @@
       await until("it runs") { !folder.read("alive").isEmpty }
       tool.signal(SIGKILL)
       _ = await tool.outcome()
-      try await expectEnd(folder, within: 2, of: now)
+      try await expectEnd(folder, of: now)
     }
 
     @Test(
@@ -171,7 +160,7 @@
         tool.signal(SIGKILL)
         _ = await tool.outcome()
         let ended = now
-        try await expectEnd(folder, within: 2, of: ended)
+        try await expectEnd(folder, of: ended)
       }
 
       @Test(

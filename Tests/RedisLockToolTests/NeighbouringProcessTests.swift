@@ -5,16 +5,6 @@
 
   @Suite("redis-lock run among processes that are not its command's", .timeLimit(.minutes(2)))
   struct NeighbouringProcessTests: SignsOfLife {
-    private func expectEnd(_ folder: TemporaryFolder) async throws {
-      let killed = now
-      await until("it does not live on") {
-        let alive = folder.read("alive")
-        usleep(100_000)
-        return folder.read("alive") == alive
-      }
-      #expect(try signs(folder.read("alive")).last - killed < 2_000_000_000)
-    }
-
     /// Starts processes whose environments take long to read, so that a guardian takes long to find what it has to end.
     private static let crowd = """
       filler=$(head -c 20000 /dev/zero | tr '\\0' x); for i in $(seq 600); do F="$filler" sleep 60 & done
@@ -37,7 +27,7 @@
         let shell = try ToolProcess(
           [stubborn(alive), alive], on: server, through: ["/bin/bash", "-c", script])
         await shell.waitUntilSaid("over")
-        try await expectEnd(folder)
+        try await expectEnd(folder, of: now)
         shell.signal(SIGTERM)
       }
     }
@@ -62,7 +52,7 @@
           ], on: server)
       await until("it runs") { !folder.read("alive").isEmpty }
       kill(try #require(outer.child(named: "redis-lock")), SIGKILL)
-      try await expectEnd(folder)
+      try await expectEnd(folder, of: now)
       #expect(await outer.outcome().status == 128 + SIGKILL)
       crowd.signal(SIGTERM)
     }
@@ -85,7 +75,7 @@
       await until("it runs") { !folder.read("alive").isEmpty }
       tool.signal(SIGKILL)
       _ = await tool.outcome()
-      try await expectEnd(folder)
+      try await expectEnd(folder, of: now)
     }
 
     @Test("A process of the command that joins the group of the tool ends with the lock")
@@ -101,7 +91,7 @@
       await until("it runs") { !folder.read("alive").isEmpty }
       _ = try RedisClient(server)("DEL", "key")
       #expect(await tool.outcome().status == 76)
-      try await expectEnd(folder)
+      try await expectEnd(folder, of: now)
     }
 
     @Test("All processes that a shell started before it became the tool are left alone")

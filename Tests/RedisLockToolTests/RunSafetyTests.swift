@@ -248,9 +248,7 @@
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
       let folder = try TemporaryFolder()
-      let become = folder.path("become")
-      try FileManager.default.copyItem(atPath: Nobody.command[0], toPath: become)
-      try #require(unsafe chmod(become, 0o4755) == 0)
+      let become = try Nobody.makeBecome(in: folder)
       let loop = "while [ -e \(become) ]; do (true &); sleep 0.02; done"
       let script = "echo $$; exec \(become) --reuid=0 --clear-groups sh -c '\(loop)'"
       let tool = try ToolProcess(
@@ -272,11 +270,8 @@
     func otherUser(session: String) async throws {
       let server = try RedisServer(listen: .tcp)
       defer { server.stop() }
-      // Like sudo: a program that becomes another user for good.
       let folder = try TemporaryFolder()
-      let become = folder.path("become")
-      try FileManager.default.copyItem(atPath: Nobody.command[0], toPath: become)
-      try #require(unsafe chmod(become, 0o4755) == 0)
+      let become = try Nobody.makeBecome(in: folder)
       let script =
         "echo $$; exec \(session)\(become) --reuid=0 --clear-groups sleep 100"
       let tool = try ToolProcess(

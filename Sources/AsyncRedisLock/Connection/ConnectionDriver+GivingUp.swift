@@ -9,8 +9,14 @@ extension ConnectionDriver {
       }
     }
     if let deadline = pending.nextDeadline, deadline <= now {
+      var cause = state.isLoggedIn ? .timedOut : lastFailure
+      // The login that is under way may succeed.
+      if case .refused(let error) = cause, connection.loginGate.refusal(at: now)?.isRepeated != true
+      {
+        cause = .heldBack(error)
+      }
       for request in pending.removeOverdue(at: now) {
-        request.fail(state.isLoggedIn ? .timedOut : lastFailure) { connection.submit($0) }
+        request.fail(cause) { connection.submit($0) }
       }
     }
   }

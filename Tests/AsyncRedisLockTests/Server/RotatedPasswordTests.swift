@@ -114,6 +114,25 @@ struct RotatedPasswordTests {
     #expect(try await lock.release() == .released)
   }
 
+  @Test("A call that ends during the login after a refusal may be tried again")
+  func endsDuringLogin() async throws {
+    let server = try FakeServer { command, connection, _ in
+      guard command.name == "AUTH" else { return nil }
+      return connection == 0 ? "-WRONGPASS invalid password\r\n" : .silence
+    }
+    defer { server.stop() }
+    var configuration = try LockerConfiguration(url: server.url)
+    configuration.password = "secret"
+    configuration.operationTimeout = .milliseconds(1500)
+    let locker = try Locker(connectingLazilyTo: configuration)
+    await expectError(.refused) { try await locker.ping() }
+    let attempt = await Attempt { try await locker.acquireIfAvailable("key") }
+    #expect(server.connectionCount > 1, "the next login has begun")
+    #expect(
+      attempt.error?.code == .refused && attempt.error?.isRetryable == true,
+      "\(String(describing: attempt.error))")
+  }
+
   @Test("A wait that has time outlasts a password that is wrong for a moment")
   func waitsForNextLogin() async throws {
     let server = try RedisServer()
@@ -123,11 +142,17 @@ struct RotatedPasswordTests {
     let locker = try await Locker(on: server) {
       $0.username = name
       $0.password = "first"
+      // The call below ends before the next login.
+      $0.operationTimeout = .milliseconds(600)
     }
     try client.set(password: "second", of: name)
     try client("CLIENT", "KILL", "USER", name)
     await expectError(.refused) { try await locker.ping() }
     try client.set(password: "first", of: name)
+    let attempt = await Attempt { try await locker.acquireIfAvailable("key") }
+    #expect(
+      attempt.error?.code == .refused && attempt.error?.isRetryable == true,
+      "\(String(describing: attempt.error)) \(attempt.duration)")
     try await locker.acquire("key", options: LockOptions(timeout: .seconds(5))).release()
     // Wrong for good: the next login tells, and the wait ends long before its timeout.
     try client.set(password: "second", of: name)

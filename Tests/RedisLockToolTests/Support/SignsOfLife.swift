@@ -21,6 +21,16 @@
       return (try #require(signs.first), try #require(signs.last))
     }
 
+    /// Expects that a command whose signs of life are in `alive` ends within two seconds of an instant.
+    func expectEnd(_ folder: TemporaryFolder, of end: Int64) async throws {
+      await until("it does not live on") {
+        let alive = folder.read("alive")
+        usleep(100_000)
+        return folder.read("alive") == alive
+      }
+      #expect(try signs(folder.read("alive")).last - end < 2_000_000_000)
+    }
+
     var now: Int64 { Int64(Date.now.timeIntervalSince1970 * 1e9) }
   }
 #endif
