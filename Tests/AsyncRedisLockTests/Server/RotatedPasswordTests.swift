@@ -123,7 +123,9 @@ struct RotatedPasswordTests {
     defer { server.stop() }
     var configuration = try LockerConfiguration(url: server.url)
     configuration.password = "secret"
-    configuration.operationTimeout = .milliseconds(1500)
+    // The call below ends more than a second after the next login began.
+    configuration.operationTimeout = .milliseconds(2500)
+    configuration.connectTimeout = .seconds(4)
     let locker = try Locker(connectingLazilyTo: configuration)
     await expectError(.refused) { try await locker.ping() }
     let attempt = await Attempt { try await locker.acquireIfAvailable("key") }
