@@ -11,6 +11,6 @@ protocol CommandEncoder: AnyObject, Sendable {
   /// Encodes the commands, each time they are sent, so that they can depend on all requests submitted before.
   ///
   /// A script is followed by `question`, the number of the request. `bySource` tells to send the source of a script
-  /// in place of its digest.
-  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool)
+  /// in place of its digest. Returns whether there is anything to send.
+  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) -> Bool
 }

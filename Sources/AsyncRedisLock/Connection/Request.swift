@@ -82,29 +82,29 @@ final class Request: Sendable {
       isClaim: isClaim, origin: origin, completion: completion)
   }
 
-  /// Creates a request whose commands an object encodes.
+  /// Creates a request whose commands an object encodes; if there are none, it succeeds with no replies.
   convenience init(
-    _ encoder: any CommandEncoder, deadline: Instant, kind: Kind = .call, isAwaited: Bool,
-    undo: Undo? = nil, isClaim: Bool = false,
+    _ encoder: any CommandEncoder, deadline: Instant, kind: Kind = .call, isAwaited: Bool = false,
+    leaseEnd: Instant? = nil, undo: Undo? = nil, isClaim: Bool = false,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .encoder(encoder), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
-      isClaim: isClaim, origin: nil, completion: completion)
+      isClaim: isClaim, origin: nil, leaseEnd: leaseEnd, completion: completion)
   }
 
   /// Creates a request whose command is made on sending, so that it depends on all requests submitted before.
   ///
   /// If there is no command, it succeeds with no replies.
   convenience init(
-    deadline: Instant, kind: Kind = .call, isAwaited: Bool = false, leaseEnd: Instant? = nil,
-    undo: Undo? = nil, undoing origin: Request? = nil,
+    deadline: Instant, kind: Kind = .call, isAwaited: Bool = false, undo: Undo? = nil,
+    undoing origin: Request? = nil,
     command: @escaping @Sendable () -> Command?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
-      isClaim: false, origin: origin, leaseEnd: leaseEnd, completion: completion)
+      isClaim: false, origin: origin, completion: completion)
   }
 
   private init(
@@ -169,7 +169,9 @@ final class Request: Sendable {
     let commands: [Command]
     switch content {
     case .encoder(let encoder):
-      encoder.encode(into: &buffer, question: question, bySource: bySource)
+      guard encoder.encode(into: &buffer, question: question, bySource: bySource) else {
+        return .nothing
+      }
       return encoder.runsScript ? .script : .commands
     case .commands(let given): commands = given
     case .made(let command): commands = command().map { [$0] } ?? []

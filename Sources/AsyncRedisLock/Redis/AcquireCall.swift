@@ -28,7 +28,7 @@ final class AcquireCall: Promising, CommandEncoder {
   var runsScript: Bool { false }
 
   /// Encodes `SET NX`, maybe `INCR`, and `GETRANGE`.
-  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) {
+  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) -> Bool {
     let (key, fence) = (claim.keys[0], node.isFencing ? node.names.fence : nil)
     buffer.append(encoded: "*6\r\n$3\r\nSET\r\n")
     buffer.append(key)
@@ -44,6 +44,7 @@ final class AcquireCall: Promising, CommandEncoder {
     buffer.append(key)
     buffer.append(encoded: "$1\r\n0\r\n")
     buffer.append(Int64(LockToken.maximumLength - 1))
+    return true
   }
 
   private func finish(_ result: Result<Request.Answer, TransportError>) {

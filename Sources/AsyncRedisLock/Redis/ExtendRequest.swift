@@ -1,58 +1,55 @@
 internal import Synchronization
 
 /// Extensions that are requested in one command, without those whose lease has ended by the time it is sent.
-final class ExtendRequest: Sendable {
+final class ExtendRequest: CommandEncoder {
   private let extensions: [Extension]
   private let numbers: Int
-  private let names: ServerKeys
-  /// The command if all extensions are wanted and nothing is to be cut, which is the rule.
-  private let whole: Command
+  private let fence: String
   /// Which extensions the last command asked for.
   private let isAsked: Locked<[Bool]>
 
   init(_ extensions: [Extension], numbers: Int, names: ServerKeys) {
     self.extensions = extensions
     self.numbers = numbers
-    self.names = names
-    whole = Self.command(extensions.map { ($0, nil) }, numbers: numbers, names: names)
+    fence = names.fence
     isAsked = Locked([])
   }
 
-  /// The command to send now; nil if no extension is wanted any more.
-  func commandToSend() -> Command? {
+  var commandCount: Int { 1 }
+
+  var runsScript: Bool { true }
+
+  /// Encodes the command from the leases themselves, unless no extension is wanted any more.
+  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) -> Bool {
     // The longest durations are read only now: a longer extension may have been sent since.
     let terms = extensions.map(\.terms)
     isAsked.withLock { $0 = terms.map(\.isWanted) }
-    if terms.allSatisfy({ $0.isWanted && $0.longest == nil }) { return whole }
-    let wanted = zip(extensions, terms).filter(\.1.isWanted).map { ($0, $1.longest) }
-    return wanted.isEmpty ? nil : Self.command(wanted, numbers: numbers, names: names)
-  }
-
-  private static func command(
-    _ extensions: [(Extension, longest: Duration?)], numbers: Int, names: ServerKeys
-  ) -> Command {
-    var (keys, arguments): ([String], [String]) = ([], [])
-    keys.reserveCapacity(extensions.count + 1)
-    arguments.reserveCapacity(extensions.count * 3 + 1)
-    // Most leases have the same ttl.
-    var (ttl, milliseconds) = (Duration.zero, "0")
-    for (one, longest) in extensions {
-      if one.ttl != ttl { (ttl, milliseconds) = (one.ttl, String(one.ttl.wholeMilliseconds)) }
-      if one.claim.keys.count == 1 {
-        keys.append(one.claim.keys[0])
+    // By place, since an element would be copied.
+    let wanted = extensions.indices.lazy.filter { terms[$0].isWanted }
+    let (count, keyCount) = wanted.reduce(into: (0, 0)) { sums, place in
+      sums.0 += 1
+      sums.1 += extensions[place].claim.keys.count
+    }
+    guard count > 0 else { return false }
+    let drawn = numbers > 0 ? 1 : 0
+    buffer.beginCommand(words: 3 + keyCount + 3 * count + 2 * drawn + 1)
+    Script.extend.append(to: &buffer, bySource: bySource, keyCount: keyCount + drawn)
+    for place in wanted { for key in extensions[place].claim.keys { buffer.append(key) } }
+    if drawn > 0 { buffer.append(fence) }
+    for place in wanted {
+      let claim = extensions[place].claim
+      buffer.append(claim.token)
+      let milliseconds = extensions[place].ttl.wholeMilliseconds
+      if let longest = terms[place].longest {
+        buffer.append("\(milliseconds) \(longest.wholeMilliseconds)")
       } else {
-        keys += one.claim.keys
+        buffer.append(milliseconds)
       }
-      arguments.append(one.claim.token)
-      arguments.append(
-        longest.map { "\(milliseconds) \($0.wholeMilliseconds)" } ?? milliseconds)
-      arguments.append(String(one.claim.keys.count))
+      buffer.append(Int64(claim.keys.count))
     }
-    if numbers > 0 {
-      keys.append(names.fence)
-      arguments.append(String(numbers))
-    }
-    return Script.extend.command(keys: keys, arguments: arguments)
+    if drawn > 0 { buffer.append(Int64(numbers)) }
+    buffer.append(Int64(question))
+    return true
   }
 
   /// Reads the outcome of the extensions.

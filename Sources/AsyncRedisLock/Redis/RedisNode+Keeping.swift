@@ -5,8 +5,7 @@ extension RedisNode {
   ) {
     let extendRequest = ExtendRequest(extensions, numbers: numbers, names: names)
     let request = Request(
-      deadline: deadline, leaseEnd: extensions.lazy.map(\.leaseEnd).min(),
-      command: extendRequest.commandToSend
+      extendRequest, deadline: deadline, leaseEnd: extensions.lazy.map(\.leaseEnd).min()
     ) { [connection, fences] result in
       let extended: Result<Extended, StoreFailure> =
         switch result {

@@ -49,7 +49,7 @@ final class ReleaseGroup: CommandEncoder {
   var runsScript: Bool { true }
 
   /// Encodes the command; from then on, no member can join.
-  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) {
+  func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) -> Bool {
     let names = node.names
     state.withLock { state in
       state.isSent = true
@@ -81,6 +81,7 @@ final class ReleaseGroup: CommandEncoder {
       }
     }
     buffer.append(Int64(question))
+    return true
   }
 
   /// The members, and whether their command has been sent.

@@ -1,3 +1,4 @@
+import FaultProxy
 import Testing
 
 @testable import AsyncRedisLock
@@ -19,6 +20,14 @@ struct ExtendRequestTests {
       names: ServerKeys(prefix: "test:"))
   }
 
+  /// The words behind the script's name; nil if nothing is sent.
+  private func words(of question: ExtendRequest) -> [String]? {
+    var buffer = CommandBuffer()
+    guard question.encode(into: &buffer, question: 7, bySource: false) else { return nil }
+    return Array(
+      FakeCommand(unsafe buffer.withBytes(from: 0) { unsafe Array($0) }).words.dropFirst(2))
+  }
+
   private func answer(_ replies: Reply...) -> Request.Answer {
     Request.Answer(replies: Replies(replies), sentAt: .now)
   }
@@ -33,10 +42,7 @@ struct ExtendRequestTests {
     ]
     let question = makeQuestion(leases)
     _ = leases[1].beginRelease(isAwaited: true)
-    let command = try #require(question.commandToSend())
-    #expect(
-      Array(command.arguments.dropFirst(2))
-        == ["2", "one", "four", "a", "3000", "1", "c", "3000", "1"])
+    #expect(words(of: question) == ["2", "one", "four", "a", "3000", "1", "c", "3000", "1", "7"])
     let extended = try question.read(answer(.array([.integer(0), .integer(1)])), fences: fences)
       .get()
     #expect(extended.outcomes == [.deleted, .notAsked, .ours])
@@ -52,24 +58,30 @@ struct ExtendRequestTests {
   func all() throws {
     let leases = [makeLease("a", keys: ["one"]), makeLease("b", keys: ["two", "three"])]
     let question = makeQuestion(leases)
-    let words = [
-      "3", "one", "two", "three", "a", "3000", "1", "b", "3000", "2",
-    ]
-    #expect(question.commandToSend()?.arguments.dropFirst(2) == words[...])
-    _ = leases[0].lose(.deleted)
     #expect(
-      question.commandToSend()?.arguments.dropFirst(2) == ["2", "two", "three", "b", "3000", "2"])
+      words(of: question)
+        == ["3", "one", "two", "three", "a", "3000", "1", "b", "3000", "2", "7"])
+    _ = leases[0].lose(.deleted)
+    #expect(words(of: question) == ["2", "two", "three", "b", "3000", "2", "7"])
     let extended = try question.read(answer(.array([.integer(1)])), fences: fences).get()
     #expect(extended.outcomes == [.notAsked, .ours])
+  }
+
+  @Test(
+    "A request for extensions cuts keys that last far longer to the longest time of their lease")
+  func cut() throws {
+    let lease = makeLease("a", keys: ["one"])
+    lease.extended(by: .seconds(3), sentAt: .now, remaining: .seconds(600))
+    #expect(words(of: makeQuestion([lease])) == ["1", "one", "a", "3000 3000", "1", "7"])
   }
 
   @Test("If no lease continues, a request for extensions is not sent and draws no numbers")
   func nothing() throws {
     let lease = makeLease("a", keys: ["one"])
     let question = makeQuestion([lease], numbers: 4)
-    #expect(question.commandToSend()?.arguments.suffix(4) == ["a", "3000", "1", "4"])
+    #expect(words(of: question) == ["2", "one", "test:fence", "a", "3000", "1", "4", "7"])
     #expect(lease.detach())
-    #expect(question.commandToSend() == nil)
+    #expect(words(of: question) == nil)
     let extended = try question.read(answer(), fences: fences).get()
     #expect(extended.outcomes == [.notAsked])
     #expect(extended.numbers.isEmpty)
