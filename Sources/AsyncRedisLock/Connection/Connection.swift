@@ -25,10 +25,6 @@ final class Connection: Sendable {
   private let smoothedRoundTrip = Atomic<Int64>(0)
   let reporter: Reporter
   let loginGate = LoginGate()
-  /// Leaves time for several attempts before a close ends.
-  private static let shortestClosingPause = Duration.milliseconds(100)
-  /// Bounds the attempts of all requests to 10,000 a second.
-  private static let closingPauseOfOne = Duration.microseconds(100)
   /// Kept when all work is done after ``close()``.
   let ended = Promise<Void>()
 
@@ -78,27 +74,38 @@ final class Connection: Sendable {
     pauseQueue.async(after: pause, body)
   }
 
-  /// Runs an action that gives back when some time has passed, or soon if the connection is closed.
+  /// Runs an action that gives back when some time has passed, or sooner if the connection is being closed.
   ///
-  /// The connection does not end before that, as far as ``close()`` waits at all.
+  /// The connection does not end before that, as far as ``close()`` waits at all. A closing connection tries a few
+  /// such actions often, and all of them as soon as one has succeeded: the server may be well for a moment only, and
+  /// must not be kept busy by what it cannot take.
   func giveBackLater(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
-    // In this order, so that a close in between hurries it.
-    let (place, count) = postponed.withLock { ($0.add(body), $0.count) }
-    let isClosing = submissions.withLock { $0.beginPause() }
-    let longest = max(Self.shortestClosingPause, Self.closingPauseOfOne * count)
-    afterPause(isClosing ? min(pause, longest) : pause) { [self] in
-      if let body = postponed.withLock({ $0.take(place) }) { run(body) }
+    submissions.withLock { $0.beginPause() }
+    let due = clock.now + pause
+    if postponed.withLock({ $0.add(body, due: due) }) { return tryPostponed() }
+    afterPause(pause) { [self] in run(postponed.withLock { $0.takeDue(by: due) }) }
+  }
+
+  /// Notes that an attempt to give back has succeeded.
+  func noteGivenBack() {
+    let actions = postponed.withLock { $0.takeAllOnSuccess(at: clock.now) }
+    if !actions.isEmpty { pauseQueue.async { [self] in run(actions) } }
+  }
+
+  /// Tries some of what has been postponed after a moment, and so on, while the connection is being closed.
+  private func tryPostponed() {
+    guard postponed.withLock({ $0.beginTrial() }) else { return }
+    afterPause(PostponedWork.trialPause) { [self] in
+      run(postponed.withLock { $0.takeTrial() })
+      tryPostponed()
     }
   }
 
-  /// Runs what has been postponed, in time for a close.
-  private func hurryPostponed() {
-    for body in postponed.withLock({ $0.takeAll() }) { pauseQueue.async { self.run(body) } }
-  }
-
-  private func run(_ postponed: @Sendable () -> Void) {
-    postponed()
-    act(on: submissions.withLock { $0.endPause() })
+  private func run(_ postponed: [PostponedWork.Action]) {
+    for action in postponed {
+      action()
+      act(on: submissions.withLock { $0.endPause() })
+    }
   }
 
   /// Ends a request whose caller has given up, and undoes what it may have done.
@@ -107,7 +114,8 @@ final class Connection: Sendable {
   /// Fails and refuses from now on all requests except those that give back and clean up.
   func stop() {
     act(on: submissions.withLock { $0.reduce(to: .stopped) })
-    hurryPostponed()
+    postponed.withLock { $0.close() }
+    tryPostponed()
   }
 
   /// Does what ``stop()`` does, and disconnects when all submitted requests are done.
@@ -115,7 +123,8 @@ final class Connection: Sendable {
   /// The limit is the operation timeout, counted from the first of both calls.
   func close() {
     act(on: submissions.withLock { $0.reduce(to: .closing) })
-    hurryPostponed()
+    postponed.withLock { $0.close() }
+    tryPostponed()
   }
 
   private func act(on notice: SubmissionQueue.WorkerCall, isAwaited: Bool = false) {
@@ -158,8 +167,11 @@ extension Connection {
     return stopWorking()
   }
 
-  /// Stops accepting requests.
-  func end() { _ = submissions.withLock { $0.reduce(to: .closed) } }
+  /// Stops accepting requests; what has been postponed fails.
+  func end() {
+    _ = submissions.withLock { $0.reduce(to: .closed) }
+    pauseQueue.async { [self] in run(postponed.withLock { $0.takeAll() }) }
+  }
 
   /// Calls the driver again when the stream can be read, or at a deadline.
   func watch(

@@ -12,7 +12,9 @@ struct Handshake: Sendable {
   private let required: [Command]
   private let optional: [Command]
   private let connectHook: ConnectHook?
-  private let password: String?
+  private let hasPassword: Bool
+  /// How the password may begin where it is repeated.
+  private let hints: [[UInt8]]
 
   init(_ configuration: LockerConfiguration, connectHook: ConnectHook?) {
     var required: [Command] = []
@@ -22,7 +24,9 @@ struct Handshake: Sendable {
     if configuration.database != 0 {
       required.append(Command("SELECT", String(configuration.database)))
     }
-    password = configuration.password?.value
+    let password = configuration.password?.value
+    hasPassword = password != nil
+    hints = password.map(Self.hints) ?? []
     self.required = required
     // A restricted user may not be allowed to name the connection, and can do without a name.
     self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
@@ -43,7 +47,7 @@ struct Handshake: Sendable {
       guard let error = reply.error,
         index < required.count || [.noAuth, .wrongPass].contains(error.code)
       else { continue }
-      throw judge(error, mayRepeatPassword: index == 0 && password != nil)
+      throw judge(error, mayRepeatPassword: index == 0 && hasPassword)
     }
     var own: [Reply] = []
     for reply in replies.dropFirst(required.count + optional.count) {
@@ -57,9 +61,9 @@ struct Handshake: Sendable {
   /// Decides what an error during the login means for the connection.
   func judge(_ error: ServerError, mayRepeatPassword: Bool = false) -> TransportError {
     let shown: ServerError =
-      if password == nil, error.code == .noAuth {
+      if !hasPassword, error.code == .noAuth {
         ServerError(message: "NOAUTH the server has a password, but none was given")
-      } else if password != nil, error.message.contains("without any password configured") {
+      } else if hasPassword, error.message.contains("without any password configured") {
         ServerError(message: "ERR the server has no password, but one was given")
       } else {
         // An answer to AUTH may repeat the password: in other words, or only its end.
@@ -84,10 +88,21 @@ struct Handshake: Sendable {
     _ error: ServerError,
     as text: String = "the server's words are withheld, since they may repeat the password"
   ) -> ServerError {
-    guard let password else { return error }
-    // Escaped and cut like the error, which may end with a part of the password.
-    let hint = password.escaped(upTo: 256).prefix(4)
-    // By its bytes: a mark at its beginning combines with any character before it.
-    return error.message.utf8.firstRange(of: hint.utf8) == nil ? error : error.inOwnWords(text)
+    // By their bytes: a mark at the beginning combines with any character before it.
+    hints.allSatisfy { error.message.utf8.firstRange(of: $0) == nil }
+      ? error : error.inOwnWords(text)
+  }
+
+  /// The first bytes of a password as it stands in an error, which may be cut behind them.
+  ///
+  /// The error is escaped, and a server puts blanks for line ends. If a server changes more than that, it leaves
+  /// letters and digits alone.
+  private static func hints(of password: String) -> [[UInt8]] {
+    let oneLine = password.unicodeScalars.map { $0 == "\r" || $0 == "\n" ? " " : $0 }
+    let forms = [password, String(String.UnicodeScalarView(oneLine))].map { $0.escaped(upTo: 256) }
+    let words = password.split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
+    let word = words.first { $0.count >= 4 }.map { [String($0)] } ?? []
+    // Not characters, of which one may have any length.
+    return (forms + word).map { Array(String($0.unicodeScalars.prefix(4)).utf8) }
   }
 }

@@ -1,25 +1,57 @@
-/// Actions that wait for a time to pass, and that may be taken out before.
+/// Actions that give back and are to be tried again after a pause, because the server could not take them.
 struct PostponedWork {
-  private var bodies: [Int: @Sendable () -> Void] = [:]
-  private var lastPlace = 0
+  typealias Action = @Sendable () -> Void
 
-  var count: Int { bodies.count }
+  /// How often a few actions are tried while the connection is being closed.
+  static let trialPause = Duration.milliseconds(10)
+  /// How many are tried then: 10,000 a second, whatever their number.
+  private static let mostTrials = 100
+  /// The time for which all of them are not tried again, for each of them.
+  private static let pauseOfOne = Duration.microseconds(100)
 
-  /// Adds an action, and returns its place.
-  mutating func add(_ body: @escaping @Sendable () -> Void) -> Int {
-    lastPlace += 1
-    bodies[lastPlace] = body
-    return lastPlace
+  private var actions = DeadlineHeap<Action>()
+  private var isClosing = false
+  private var isTrying = false
+  private var nextForAll: Instant?
+
+  /// Adds an action; returns whether the connection is being closed, so that trials decide when it is run.
+  mutating func add(_ action: @escaping Action, due: Instant) -> Bool {
+    actions.add(action, due: due)
+    return isClosing
   }
 
-  /// Takes out an action, unless that has been done before.
-  mutating func take(_ place: Int) -> (@Sendable () -> Void)? {
-    bodies.removeValue(forKey: place)
+  /// Begins closing.
+  mutating func close() { isClosing = true }
+
+  /// Begins trials, which have to be ended by the next of ``takeTrial()``; returns false if it is under way, or if
+  /// there is nothing to try.
+  mutating func beginTrial() -> Bool {
+    guard isClosing, !isTrying, actions.count > 0 else { return false }
+    isTrying = true
+    return true
   }
 
-  /// Takes out all actions, in the order in which they were added.
-  mutating func takeAll() -> [@Sendable () -> Void] {
-    defer { bodies = [:] }
-    return bodies.sorted { $0.key < $1.key }.map(\.value)
+  /// Takes out those actions that have waited longest, in turn.
+  mutating func takeTrial() -> [Action] {
+    isTrying = false
+    return actions.removeFirst(Self.mostTrials).map(\.item)
   }
+
+  /// Takes out the actions that are due by an instant.
+  mutating func takeDue(by instant: Instant) -> [Action] {
+    actions.removeDue(by: instant).map(\.item)
+  }
+
+  /// Takes out all actions, since one has succeeded, if the connection is being closed and if that has not been
+  /// done just before.
+  mutating func takeAllOnSuccess(at instant: @autoclosure () -> Instant) -> [Action] {
+    guard isClosing, actions.count > 0 else { return [] }
+    let now = instant()
+    if let nextForAll, now < nextForAll { return [] }
+    nextForAll = now + max(Self.trialPause, Self.pauseOfOne * actions.count)
+    return takeAll()
+  }
+
+  /// Takes out all actions.
+  mutating func takeAll() -> [Action] { actions.removeFirst(actions.count).map(\.item) }
 }

@@ -68,11 +68,8 @@ struct SubmissionQueue {
     return notice()
   }
 
-  /// Notes that a request that gives back follows after a pause; returns whether the connection is being closed.
-  mutating func beginPause() -> Bool {
-    pauses += 1
-    return openness > .open
-  }
+  /// Notes that a request that gives back follows after a pause.
+  mutating func beginPause() { pauses += 1 }
 
   /// Notes that the request has been added, or was not necessary.
   mutating func endPause() -> WorkerCall {

@@ -232,7 +232,8 @@ final class Lease: Sendable {
       case .giveBack(let wasValid, let isRepetition):
         guarded.release = nil
         let release = Release(
-          claim: claim, keysLastUntil: guarded.state.keysLastUntil, wasValid: wasValid,
+          claim: claim, validUntil: guarded.state.validUntil,
+          keysLastUntil: guarded.state.keysLastUntil, wasValid: wasValid,
           isRepetition: isRepetition, isAwaited: isAwaited,
           keptUntil: wasValid && now < keptUntil ? keptUntil : nil)
         swap(&watchers, &guarded.watchers)
@@ -250,9 +251,10 @@ final class Lease: Sendable {
 
   /// The release of those keys that a lost lease still has.
   var remainder: Release {
-    Release(
-      claim: claim, keysLastUntil: state.keysLastUntil, wasValid: false, isRepetition: false,
-      isAwaited: false, keptUntil: nil)
+    let state = state
+    return Release(
+      claim: claim, validUntil: state.validUntil, keysLastUntil: state.keysLastUntil,
+      wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil)
   }
 
   /// Leaves the keys to another process, if the lease still has them; it ends here, without a release.

@@ -23,7 +23,7 @@ struct Releaser: Sendable {
   func giveBack(_ claim: Claim) {
     giveBack(
       Release(
-        claim: claim, keysLastUntil: clock.now + claim.ttl, wasValid: false,
-        isRepetition: false, isAwaited: false, keptUntil: nil))
+        claim: claim, validUntil: clock.now, keysLastUntil: clock.now + claim.ttl,
+        wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil))
   }
 }

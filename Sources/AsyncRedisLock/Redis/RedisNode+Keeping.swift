@@ -54,7 +54,9 @@ extension RedisNode {
     }
     let undo: Request.Undo = { [self] in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
-      return cleanUp(claim, until: end, keptUntil: release.keptUntil, undoing: $0)
+      return cleanUp(
+        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil, undoing: $0
+      )
     }
     let request = Request(
       deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo,
@@ -75,6 +77,7 @@ extension RedisNode {
             if case .failure(.unintelligible) = outcome { true } else { false }
           if isUnintelligible || refused == .unknown { connection.submit(undo(nil)) }
           if isUnintelligible { connection.distrust() }
+          if case .success = outcome { connection.noteGivenBack() }
           completion(outcome)
         }
         return
@@ -96,6 +99,10 @@ extension RedisNode {
     error(in: result).map {
       $0.remedy != .fail || [.misconfigured, .outOfMemory].contains($0.code)
     } ?? false
+  }
+
+  private static func hasSucceeded(_ result: Result<Request.Answer, TransportError>) -> Bool {
+    if case .success(let answer) = result { answer.replies.first?.error == nil } else { false }
   }
 
   private static func error(in result: Result<Request.Answer, TransportError>) -> ServerError? {
@@ -165,10 +172,11 @@ extension RedisNode {
 
   /// Makes the request that gives a claim back, or keeps its keys from other clients until `keptUntil`.
   ///
-  /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt.
+  /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt. Keys that are to be
+  /// kept exist until `validUntil`, so that several attempts have to come before.
   func cleanUp(
-    _ claim: Claim, until end: Instant, keptUntil: Instant? = nil, undoing origin: Request? = nil,
-    pause: Duration = StoreFailure.transientPause
+    _ claim: Claim, until end: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
+    undoing origin: Request? = nil, pause: Duration = StoreFailure.transientPause
   ) -> Request {
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
@@ -183,19 +191,26 @@ extension RedisNode {
         cleanUpAgain(claim, after: operationTimeout)
       }
       let tryLater: @Sendable () -> Void = { [self] in
-        connection.giveBackLater(pause) {
-          let next = min(pause * 2, .seconds(1))
-          self.connection.submit(
-            self.cleanUp(claim, until: end, keptUntil: keptUntil, pause: next))
+        connection.giveBackLater(pause) { [self] in
+          var next = min(pause * 2, .seconds(1))
+          if keptUntil != nil, let validUntil, clock.now < validUntil {
+            next = min(
+              next, max(clock.now.duration(to: validUntil) / 4, StoreFailure.transientPause))
+          }
+          connection.submit(
+            cleanUp(claim, until: end, validUntil: validUntil, keptUntil: keptUntil, pause: next))
         }
       }
       guard clock.now < end else { return }
       if Self.isTransient(result) { return tryLater() }
+      if Self.hasSucceeded(result) { connection.noteGivenBack() }
       examine(
         Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
       ) { [self] refused in
         switch refused {
-        case .queues: connection.submit(cleanUp(claim, until: end, keptUntil: keptUntil))
+        case .queues:
+          connection.submit(
+            cleanUp(claim, until: end, validUntil: validUntil, keptUntil: keptUntil))
         case .other: break
         case .unknown: tryLater()
         }

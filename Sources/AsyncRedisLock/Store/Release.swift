@@ -1,6 +1,8 @@
 /// A claim to be given back.
 package struct Release: Sendable {
   package let claim: Claim
+  /// Until when the claim's keys exist for sure unless they are deleted.
+  package let validUntil: Instant
   /// Until when the claim's keys can exist unless they are deleted.
   package let keysLastUntil: Instant
   /// Whether the claim was valid when it was first given back.

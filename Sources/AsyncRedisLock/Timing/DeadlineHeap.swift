@@ -44,10 +44,21 @@ struct DeadlineHeap<Item> {
     }
   }
 
+  /// How many items there are.
+  var count: Int { heap.count }
+
   /// Takes out all items that are due by an instant, in order.
   mutating func removeDue(by instant: Instant) -> [Entry] {
+    remove { _, due in due <= instant }
+  }
+
+  /// Takes out the items that are due first.
+  mutating func removeFirst(_ most: Int) -> [Entry] { remove { count, _ in count < most } }
+
+  /// Takes out items in the order in which they are due, while a condition holds for their count and the next.
+  private mutating func remove(while isWanted: (Int, Instant) -> Bool) -> [Entry] {
     var due: [Entry] = []
-    while let first = heap.min, first.instant <= instant {
+    while let first = heap.min, isWanted(due.count, first.instant) {
       heap.removeMin()
       if let item = removeItem(first.slot) { due.append(Entry(due: first.instant, item: item)) }
     }

@@ -48,6 +48,8 @@ package struct ServerError: Error, Sendable, Equatable {
         "no permission to access one of the keys"
       } else if isAboutFenceCounter {
         Self.fenceCounter[0]
+      } else if message.contains("unknown command") {
+        "unknown command"
       } else {
         text
       }

@@ -58,8 +58,8 @@ struct LateGrantTests {
     let claim = Claim(keys: [uniqueKey()], token: "gone by now", ttl: .seconds(1))
     let answer = Promise<Result<ReleaseReport, StoreFailure>>()
     let release = Release(
-      claim: claim, keysLastUntil: .now, wasValid: true, isRepetition: false, isAwaited: true,
-      keptUntil: .now)
+      claim: claim, validUntil: .now, keysLastUntil: .now, wasValid: true, isRepetition: false,
+      isAwaited: true, keptUntil: .now)
     try node(of: locker).release(release, by: .now + .seconds(5)) { answer.fulfil($0) }
     #expect(try await answer.value.get().outcome == .released)
   }

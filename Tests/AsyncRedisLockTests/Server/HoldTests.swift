@@ -74,6 +74,23 @@ struct HoldTests {
     await eventually("it is kept") { try client("PTTL", "key").integer ?? 0 > 5000 }
   }
 
+  @Test("A refused minimum hold is tried again in time before the keys expire")
+  func keptInTime() async throws {
+    let server = try RedisServer()
+    defer { server.stop() }
+    let client = RedisClient(server)
+    let locker = try await Locker(on: server) { $0.operationTimeout = .milliseconds(100) }
+    // With a second between attempts, none would come in the last 700 ms.
+    var options = LockOptions(ttl: .milliseconds(4600), extend: nil)
+    options.minHold = .seconds(30)
+    let lock = try await locker.acquire("key", options: options)
+    try client("CONFIG", "SET", "min-replicas-to-write", "1")
+    await expectError(.refused) { try await lock.release() }
+    await eventually("it expires soon") { try client("PTTL", "key").integer ?? 0 < 700 }
+    try client("CONFIG", "SET", "min-replicas-to-write", "0")
+    await eventually("it is kept") { try client("PTTL", "key").integer ?? 0 > 5000 }
+  }
+
   @Test("A keep that has to wait for a connection keeps the keys for as much less")
   func keptForLess() async throws {
     @Sendable func time(in command: FakeCommand) -> Int? {
