@@ -274,7 +274,8 @@ public final class Locker: Sendable {
   ///
   /// Running bodies of `withLock` are cancelled, and `withLock` throws `closed`.
   ///
-  /// Takes no longer than the operation timeout, and may be called again.
+  /// Takes no longer than the operation timeout, and may be called again. If the server refuses to free tens of
+  /// thousands of locks, asking for each and noting the answers takes a second or two longer.
   public func close() async { await coordinator.close() }
 
   /// Stops accepting calls, fails waiting calls with `closed`, and closes once every held lock has been released

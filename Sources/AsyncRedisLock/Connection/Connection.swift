@@ -15,6 +15,7 @@ final class Connection: Sendable {
   private let opener: any StreamOpener
   private let submissions = Locked(SubmissionQueue())
   private let postponed = Locked(PostponedWork())
+  private let operationTimeout: Duration
   let poller: any Poller
   let clock: LockClock
   /// Locked only by the party that works: the block on the queue, or a caller in its place.
@@ -34,6 +35,7 @@ final class Connection: Sendable {
     reporter: Reporter, on machine: any Machine = HostMachine()
   ) throws(TransportError) {
     self.reporter = reporter
+    operationTimeout = configuration.operationTimeout
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
     pauseQueue = machine.makeQueue("pause", .extensions)
@@ -96,7 +98,7 @@ final class Connection: Sendable {
   private func tryPostponed() {
     guard postponed.withLock({ $0.beginTrial() }) else { return }
     afterPause(PostponedWork.trialPause) { [self] in
-      run(postponed.withLock { $0.takeTrial() })
+      run(postponed.withLock { $0.takeTrial(at: clock.now) })
       tryPostponed()
     }
   }
@@ -114,7 +116,7 @@ final class Connection: Sendable {
   /// Fails and refuses from now on all requests except those that give back and clean up.
   func stop() {
     act(on: submissions.withLock { $0.reduce(to: .stopped) })
-    postponed.withLock { $0.close() }
+    postponed.withLock { $0.close(by: clock.now + operationTimeout) }
     tryPostponed()
   }
 
@@ -123,7 +125,7 @@ final class Connection: Sendable {
   /// The limit is the operation timeout, counted from the first of both calls.
   func close() {
     act(on: submissions.withLock { $0.reduce(to: .closing) })
-    postponed.withLock { $0.close() }
+    postponed.withLock { $0.close(by: clock.now + operationTimeout) }
     tryPostponed()
   }
 

@@ -10,30 +10,33 @@ struct PostponedWork {
   private static let pauseOfOne = Duration.microseconds(100)
 
   private var actions = DeadlineHeap<Action>()
-  private var isClosing = false
+  /// When the connection ends, if it is being closed.
+  private var end: Instant?
   private var isTrying = false
   private var nextForAll: Instant?
 
   /// Adds an action; returns whether the connection is being closed, so that trials decide when it is run.
   mutating func add(_ action: @escaping Action, due: Instant) -> Bool {
     actions.add(action, due: due)
-    return isClosing
+    return end != nil
   }
 
-  /// Begins closing.
-  mutating func close() { isClosing = true }
+  /// Begins closing, which is over at an instant, unless it has begun.
+  mutating func close(by end: Instant) { self.end = self.end ?? end }
 
   /// Begins trials, which have to be ended by the next of ``takeTrial()``; returns false if it is under way, or if
   /// there is nothing to try.
   mutating func beginTrial() -> Bool {
-    guard isClosing, !isTrying, actions.count > 0 else { return false }
+    guard end != nil, !isTrying, actions.count > 0 else { return false }
     isTrying = true
     return true
   }
 
-  /// Takes out those actions that have waited longest, in turn.
-  mutating func takeTrial() -> [Action] {
+  /// Takes out those actions that have waited longest, or all when the time for closing is over: their callers
+  /// wait for an outcome.
+  mutating func takeTrial(at now: Instant) -> [Action] {
     isTrying = false
+    if let end, end <= now { return takeAll() }
     return actions.removeFirst(Self.mostTrials).map(\.item)
   }
 
@@ -45,7 +48,7 @@ struct PostponedWork {
   /// Takes out all actions, since one has succeeded, if the connection is being closed and if that has not been
   /// done just before.
   mutating func takeAllOnSuccess(at instant: @autoclosure () -> Instant) -> [Action] {
-    guard isClosing, actions.count > 0 else { return [] }
+    guard end != nil, actions.count > 0 else { return [] }
     let now = instant()
     if let nextForAll, now < nextForAll { return [] }
     nextForAll = now + max(Self.trialPause, Self.pauseOfOne * actions.count)

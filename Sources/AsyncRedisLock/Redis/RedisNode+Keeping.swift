@@ -82,11 +82,14 @@ extension RedisNode {
         }
         return
       }
-      if clock.now + StoreFailure.transientPause < deadline {
-        connection.giveBackLater(StoreFailure.transientPause) { repeatRelease(result, former) }
-      } else {
+      let giveUp: @Sendable () -> Void = { [self] in
         connection.submit(undo(nil))
         completion(readRelease(result, of: release))
+      }
+      guard clock.now + StoreFailure.transientPause < deadline else { return giveUp() }
+      connection.giveBackLater(StoreFailure.transientPause) { [self] in
+        // A closing connection may have had no time for it before.
+        if clock.now < deadline { repeatRelease(result, former) } else { giveUp() }
       }
     }
     connection.submit(request)

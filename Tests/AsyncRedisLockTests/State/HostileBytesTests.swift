@@ -165,7 +165,7 @@ struct LoginTests {
       ("ab\necretpass", "NOAUTH cannot log in with 'ab ecretpass'"),
       ("\r\necretpass", "ERR invalid password '  ecretpass'"),
       ("\r\n\r\nab", "ERR invalid password '    ab'"),
-      ("\"\"\"ecretpass", #"ERR invalid password "\"\"\"ecretpass""#),
+      ("'''ecretpass", "ERR invalid password \\\\'\\\\'\\\\'ecretpass"),
       (
         "a" + String(repeating: "\u{301}", count: 200) + "ecretpass",
         "ERR invalid password 'a" + String(repeating: "\u{301}", count: 200)

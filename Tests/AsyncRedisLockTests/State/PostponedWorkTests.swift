@@ -38,20 +38,22 @@ final class PostponedWorkTests: Sendable {
   @Test(
     "A closing connection tries a hundred actions at a time, those first that have waited longest")
   func trials() {
-    work.withLock { $0.close() }
+    work.withLock { $0.close(by: start + .seconds(1)) }
     #expect(!work.withLock { $0.beginTrial() }, "there is nothing to try")
     #expect(add(250))
     for expected in [Array(151...250), Array(51...150), Array(1...50)] {
       #expect(work.withLock { $0.beginTrial() })
       #expect(!work.withLock { $0.beginTrial() }, "one at a time")
-      #expect(run(work.withLock { $0.takeTrial() }) == expected.reversed())
+      #expect(run(work.withLock { $0.takeTrial(at: start) }) == expected.reversed())
     }
     #expect(!work.withLock { $0.beginTrial() })
+    #expect(add(250))
+    #expect(work.withLock { $0.takeTrial(at: start + .seconds(1)) }.count == 250, "time is up")
   }
 
   @Test("After one success, a closing connection tries all other actions, but not again at once")
   func success() {
-    work.withLock { $0.close() }
+    work.withLock { $0.close(by: start + .seconds(1)) }
     _ = add(1000)
     #expect(work.withLock { $0.takeAllOnSuccess(at: start) }.count == 1000)
     #expect(work.withLock { $0.takeAllOnSuccess(at: start) }.isEmpty)
