@@ -79,7 +79,7 @@ final class Connection: Sendable {
   /// Runs an action that gives back when some time has passed, or sooner if the connection is being closed.
   ///
   /// The connection does not end before that, as far as ``close()`` waits at all. A closing connection tries a few
-  /// such actions often, and all of them as soon as one has succeeded: the server may be well for a moment only, and
+  /// such actions often, and all of them as soon as one has succeeded. The server may be well for a moment only, and
   /// must not be kept busy by what it cannot take.
   func giveBackLater(_ pause: Duration, _ body: @escaping @Sendable () -> Void) {
     submissions.withLock { $0.beginPause() }
