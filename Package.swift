@@ -166,7 +166,7 @@ let package = Package(
     .testTarget(
       name: "RedisLockToolTests",
       dependencies: [
-        "CChildProcess", "FaultProxy", "PrivateRedis", "RedisLockTool",
+        "CChildProcess", "FaultProxy", "LockTaker", "PrivateRedis", "RedisLockTool",
         .product(
           name: "ArgumentParser", package: "swift-argument-parser",
           condition: .when(traits: ["CommandLineTool"])),

@@ -39,16 +39,48 @@ int child_process_open(pid_t process, const char *file) {
 /// A process as /proc shows it.
 struct process {
   pid_t id, parent;
+  /// Its first thread, or another if that has ended: then /proc shows nothing of the process under its own number.
+  pid_t thread;
   /// When it was started, in ticks since the system was.
   unsigned long long start;
   /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
   char counts;
 };
 
+/// Calls `take` with each number that a folder in /proc lists, until that returns 0.
+static void list(int folder, int (*take)(pid_t id, void *context), void *context) {
+  struct entry {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+  };
+  char buffer[4096] __attribute__((aligned(8)));
+  if (folder < 0) return;
+  int goes_on = 1;
+  for (long size; goes_on && (size = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0;)
+    for (long at = 0; goes_on && at < size;) {
+      struct entry *entry = (struct entry *)(buffer + at);
+      pid_t id = (pid_t)strtol(entry->name, NULL, 10);
+      if (id > 0) goes_on = take(id, context);
+      at += entry->length;
+    }
+  close(folder);
+}
+
+static int take_other_thread(pid_t id, void *context) {
+  struct process *process = context;
+  process->thread = id;
+  return id == process->id;
+}
+
 /// Reads the parent and the start of a process; returns whether it runs.
 static int look_up(struct process *process) {
   int file = child_process_open(process->id, "stat");
   process->parent = 0;
+  process->start = 0;
+  process->thread = process->id;
   if (file < 0) return 0;
   char line[512];
   ssize_t length = read(file, line, sizeof line - 1);
@@ -67,21 +99,23 @@ static int look_up(struct process *process) {
     if (number == 19) process->start = strtoull(field, NULL, 10);
   }
   // A process whose first thread has ended looks like one that has ended.
+  if (state == 'Z' && threads > 1)
+    list(child_process_open(process->id, "task"), take_other_thread, process);
   return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
-/// Whether the environment that a process was started with contains the mark of this run.
-static int has_mark(pid_t process) {
+/// Whether the environment that a process was started with contains the mark of this run; -1 if it is empty.
+static int look_for_mark(pid_t process) {
   static char text[65536];
   size_t length;
   const char *mark = child_process_own_mark(&length);
   if (!mark) return 0;
-  int file = child_process_open(process, "environ"), is_found = 0;
+  int file = child_process_open(process, "environ"), is_found = -1;
   if (file < 0) return 0;
   text[0] = 0;
   size_t kept = 1;
   ssize_t count;
-  while (!is_found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
+  while (is_found <= 0 && (count = read(file, text + kept, sizeof text - kept)) > 0) {
     size_t end = kept + (size_t)count;
     is_found = memmem(text, end, mark, length) != NULL;
     kept = end < length - 1 ? end : length - 1;
@@ -89,6 +123,20 @@ static int has_mark(pid_t process) {
   }
   close(file);
   return is_found;
+}
+
+/// Whether the environment of a process contains the mark of this run.
+static int has_mark(const struct process *process) {
+  // Threads of the kernel have no environment.
+  if (process->id == 2 || process->parent == 2) return 0;
+  // At each exec, it is empty for a moment.
+  struct timespec moment = {0, 100000};
+  int found = look_for_mark(process->thread);
+  for (int i = 0; found < 0 && i < 10; i++) {
+    nanosleep(&moment, NULL);
+    found = look_for_mark(process->thread);
+  }
+  return found > 0;
 }
 
 /// Whether a process is the guardian of any run, or helps one.
@@ -109,26 +157,15 @@ static int is_guardian(pid_t process) {
 static struct process processes[65536];
 static int count;
 
+static int take_process(pid_t id, void *context) {
+  (void)context;
+  processes[count++].id = id;
+  return count < (int)(sizeof processes / sizeof *processes);
+}
+
 static void list_processes(void) {
-  struct entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[];
-  };
-  static char buffer[32768] __attribute__((aligned(8)));
-  int folder = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   count = 0;
-  if (folder < 0) return;
-  for (long size; (size = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0;)
-    for (long at = 0; at < size;) {
-      struct entry *entry = (struct entry *)(buffer + at);
-      pid_t id = (pid_t)strtol(entry->name, NULL, 10);
-      if (id > 0 && count < (int)(sizeof processes / sizeof *processes)) processes[count++].id = id;
-      at += entry->length;
-    }
-  close(folder);
+  list(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), take_process, NULL);
 }
 
 static struct process *find(pid_t id) {
@@ -178,26 +215,34 @@ static int is_left(const struct process *process, pid_t tool, pid_t tool_group) 
   pid_t group = getpgid(process->id);
   if (group == child_process_group()) return 1;
   if (tool && group != tool_group) return descends(process, tool);
-  return (!tool || descends(process, tool)) && has_mark(process->id);
+  return (!tool || descends(process, tool)) && has_mark(process);
 }
 
 /// Calls `act` for each process that the command has left; `tool` is 0 if that has ended.
-static void for_each_left(pid_t tool, void (*act)(pid_t process, void *context), void *context) {
+///
+/// Returns whether none can have been missed: one that was started after `begin` and has ended may have started
+/// another.
+static int for_each_left(pid_t tool, unsigned long long begin, void (*act)(pid_t process, void *context), void *context) {
   list_processes();
   pid_t tool_group = tool ? getpgid(tool) : 0;
-  // The latest first, and children at once: they may be links of a chain of short-lived processes.
+  int is_clear = 1;
+  // The latest first, and at once those whose ancestors need not be known: they may be links of a chain of
+  // short-lived processes.
   for (int i = count - 1; i >= 0; i--) {
     struct process *process = &processes[i];
-    process->counts = look_up(process) && process->id != tool && process->id != getpid() &&
+    int runs = look_up(process);
+    if (!runs && (!process->start || process->start >= begin)) is_clear = 0;
+    process->counts = runs && process->id != tool && process->id != getpid() &&
                       !child_process_is_guardian(process->id) && !is_former(process);
-    if (!process->counts || !tool || process->parent != tool || getpgid(process->id) == tool_group) continue;
+    if (!process->counts || tool && (process->parent != tool || getpgid(process->id) == tool_group)) continue;
     process->counts = 0;
-    if (!is_guardian(process->id)) act(process->id, context);
+    if ((tool || is_left(process, 0, 0)) && !is_guardian(process->id)) act(process->id, context);
   }
-  for (int i = count - 1; i >= 0; i--) {
+  for (int i = count - 1; i >= 0 && tool; i--) {
     const struct process *process = &processes[i];
     if (process->counts && is_left(process, tool, tool_group) && !is_guardian(process->id)) act(process->id, context);
   }
+  return is_clear;
 }
 
 struct signalling {
@@ -225,7 +270,7 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static pid_t signal_descendants(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
-  for_each_left(getpid(), send, &signalling);
+  for_each_left(getpid(), 0, send, &signalling);
   pthread_mutex_unlock(&turn);
   return signalling.missed;
 }
@@ -269,13 +314,17 @@ int child_process_group_has_ended(pid_t group) {
 pid_t child_process_kill_rest(pid_t tool) {
   struct signalling signalling = {.signal = SIGKILL};
   struct timespec start, now, moment = {0, 1000000};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  // In the unit in which /proc tells when a process was started, and some time before.
+  long ticks = sysconf(_SC_CLK_TCK);
+  unsigned long long begin = (unsigned long long)now.tv_sec * ticks + now.tv_nsec / (1000000000 / ticks) - ticks / 10;
   clock_gettime(CLOCK_MONOTONIC, &start);
   // A process may start another just before it is killed, so that it takes several passes, the last two of them
-  // without a find.
+  // without a find. As long as the tool is there, it is the parent of whatever was missed.
   for (int clean = 0; clean < 2;) {
     signalling.is_sent = 0;
-    for_each_left(tool, send, &signalling);
-    clean = signalling.is_sent ? 0 : clean + 1;
+    int is_clear = for_each_left(tool, begin, send, &signalling) || tool;
+    clean = signalling.is_sent || !is_clear ? 0 : clean + 1;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - start.tv_sec > 1) break;
     // Killed processes need a moment to end.
@@ -297,9 +346,14 @@ pid_t child_process_kill_rest(pid_t tool) { return 0; }
 
 int child_process_signal(pid_t child, int signal) {
   if (signal == SIGKILL) child_process_guardian_expend();
-  int result = kill(-child_process_group(), signal);
+  int result = kill(-child_process_group(), signal), error = errno;
   // The command may have left the group.
-  if (getpgid(child) != child_process_group()) result = kill(child, signal);
+  if (getpgid(child) != child_process_group()) {
+    result = kill(child, signal);
+    error = errno;
+  }
+  if (signal == SIGKILL) child_process_guardian_succeed();
+  errno = error;
   return result;
 }
 
@@ -312,6 +366,7 @@ pid_t child_process_signal_all(pid_t child, int signal) {
 pid_t child_process_kill_left(void) {
   child_process_guardian_expend();
   kill(-child_process_group(), SIGKILL);
+  child_process_guardian_succeed();
 #ifdef __linux__
   pthread_mutex_lock(&turn);
 #endif

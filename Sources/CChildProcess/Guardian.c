@@ -53,7 +53,7 @@ static int life_line = -1;
 
 pid_t child_process_group(void) { return group; }
 
-int child_process_is_guardian(pid_t process) { return process == guardian; }
+int child_process_is_guardian(pid_t process) { return process == guardian || process == group; }
 
 /// Whether it is killed with the command's group.
 static _Atomic int is_expendable;
@@ -250,8 +250,15 @@ static void guard(int line, pid_t tool) {
   if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
 }
 
-/// Forks a guardian, which leads the command's group or joins it.
-static int fork_guardian(void) {
+/// Ends what is left of the command if the tool is killed while it does that itself.
+static void guard_rest(int line, pid_t tool) {
+  (void)tool;
+  wait_for_end(line, -1);
+  if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
+}
+
+/// Forks a guardian, which leads the command's group or joins it, or else is in a group of its own.
+static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
   int line[2];
   if (pipe(line) != 0) return -1;
   fcntl(line[0], F_SETFD, FD_CLOEXEC);
@@ -264,7 +271,7 @@ static int fork_guardian(void) {
   if (child == 0) {
     guardian = getpid();
     if (!group) group = guardian;
-    setpgid(0, group);
+    setpgid(0, is_in_group ? group : 0);
 #ifdef __linux__
     // So that a pkill(1) for this program does not match it.
     prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
@@ -288,7 +295,7 @@ static int fork_guardian(void) {
   guardian = child;
   if (!group) group = child;
   // Here as well, since either process may come first.
-  setpgid(child, group);
+  setpgid(child, is_in_group ? group : child);
   if (life_line >= 0) close(life_line);
   life_line = line[1];
   return 0;
@@ -301,7 +308,7 @@ int child_process_guardian_start(void) {
     return -1;
   }
   child_process_keep_former_children();
-  if (fork_guardian() != 0) return -1;
+  if (fork_guardian(1, guard) != 0) return -1;
 #ifdef __linux__
   // Processes that leave the command's group stay below this process, to be ended with it.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -313,10 +320,17 @@ int child_process_guardian_restart(void) {
   struct timespec pause = {0, 10000000};
   // There may be room for a process in a moment.
   for (int i = 0; i < 10; i++) {
-    if (fork_guardian() == 0) return 0;
+    if (fork_guardian(1, guard) == 0) return 0;
     nanosleep(&pause, NULL);
   }
   return -1;
+}
+
+void child_process_guardian_succeed(void) {
+#ifdef __linux__
+  static _Atomic int is_done;
+  if (shared && !atomic_exchange(&is_done, 1)) fork_guardian(0, guard_rest);
+#endif
 }
 
 void child_process_guardian_renew(int64_t nanoseconds) {
@@ -341,6 +355,8 @@ void child_process_guardian_end(void) {
 void child_process_guardian_reap(void) {
   child_process_guardian_end();
   if (guardian > 0) waitpid(guardian, NULL, WNOHANG);
+  // The first one, if it was killed with the command's group.
+  if (group > 0) waitpid(group, NULL, WNOHANG);
   guardian = 0;
 }
 

@@ -7,7 +7,7 @@
 /// The process group of the command, which the guardian leads.
 pid_t child_process_group(void);
 
-/// Whether a process is the guardian.
+/// Whether a process is the guardian, or was the first one, whose number is the group's.
 int child_process_is_guardian(pid_t process);
 
 /// Notes that the guardian is going to be killed with the command's group, or returns whether that was noted.
@@ -36,6 +36,9 @@ int child_process_group_has_ended(pid_t group);
 ///
 /// Returns the id of a process that could not be killed, or 0.
 pid_t child_process_kill_rest(pid_t tool);
+
+/// Starts another guardian once the command's group has been killed, to end the rest if the tool is killed meanwhile.
+void child_process_guardian_succeed(void);
 
 /// Starts another guardian, in the group of one that has ended but was not reaped; returns 0, or -1 with `errno`.
 int child_process_guardian_restart(void);

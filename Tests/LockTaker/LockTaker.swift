@@ -8,7 +8,8 @@ import AsyncRedisLock
 
 /// A process for the tests: takes a lock, does what its second argument says, and reports on its output.
 ///
-/// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, or `LockTaker URL ordeal NAME` for ``Ordeal``.
+/// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, `LockTaker URL ordeal NAME` for ``Ordeal``, or
+/// `LockTaker thread FILE` to take no lock and show signs of life by another thread than the first.
 @main
 enum LockTaker {
   /// The use of the lock.
@@ -43,6 +44,7 @@ enum LockTaker {
     if arguments.count == 4, arguments[2] == "ordeal" {
       return await Ordeal.run(arguments[1], arguments[3])
     }
+    if arguments.count == 3, arguments[1] == "thread" { LoneThread.run(arguments[2]) }
     guard arguments.count == 6, let mode = Mode(rawValue: arguments[2]),
       let ttl = Int(arguments[4]), let extend = Int(arguments[5])
     else {

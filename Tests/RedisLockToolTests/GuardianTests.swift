@@ -27,6 +27,40 @@
       try await expectEnd(folder, of: ended)
     }
 
+    @Test("If the tool is killed, a chain of short-lived processes is ended, too")
+    func killedWithChain() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let link = folder.path("link")
+      // Each link ends as soon as it has started the next.
+      try "date +%s%N >>'\(folder.path("alive"))'; setsid sh '\(link)' &\n"
+        .write(toFile: link, atomically: true, encoding: .utf8)
+      let tool = try ToolProcess(["run", "key", "-c", "sh '\(link)'; sleep 100; :"], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGKILL)
+      _ = await tool.outcome()
+      let ended = now
+      // Whatever the outcome, the chain ends here.
+      defer { try? FileManager.default.removeItem(atPath: link) }
+      try await expectEnd(folder, of: ended)
+    }
+
+    @Test("If the tool is killed, a process whose first thread has ended is ended, too")
+    func killedWithThread() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let program = URL(filePath: ToolProcess.path).deletingLastPathComponent()
+        .appending(path: "LockTaker").path(percentEncoded: false)
+      let tool = try ToolProcess(
+        ["run", "key", "--", "timeout", "100", program, "thread", folder.path("alive")], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGKILL)
+      _ = await tool.outcome()
+      try await expectEnd(folder, of: now)
+    }
+
     @Test("A guardian ends the command also if nothing else is left of the tool's group")
     func killedWithItsGroup() async throws {
       let server = try RedisServer()
