@@ -54,7 +54,8 @@
       let program = URL(filePath: ToolProcess.path).deletingLastPathComponent()
         .appending(path: "LockTaker").path(percentEncoded: false)
       let tool = try ToolProcess(
-        ["run", "key", "--", "timeout", "100", program, "thread", folder.path("alive")], on: server)
+        ["run", "key", "--"] + Self.wrappers[2] + [program, "thread", folder.path("alive")],
+        on: server)
       await until("it runs") { !folder.read("alive").isEmpty }
       tool.signal(SIGKILL)
       _ = await tool.outcome()
