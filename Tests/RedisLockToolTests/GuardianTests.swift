@@ -33,10 +33,11 @@
       defer { server.stop() }
       let folder = try TemporaryFolder()
       let link = folder.path("link")
-      // Each link ends as soon as it has started the next.
+      // Each link ends as soon as it has started the next. Of several chains, one is easily missed.
       try "date +%s%N >>'\(folder.path("alive"))'; setsid sh '\(link)' &\n"
         .write(toFile: link, atomically: true, encoding: .utf8)
-      let tool = try ToolProcess(["run", "key", "-c", "sh '\(link)'; sleep 100; :"], on: server)
+      let start = String(repeating: "sh '\(link)'; ", count: 6)
+      let tool = try ToolProcess(["run", "key", "-c", "\(start) sleep 100; :"], on: server)
       await until("it runs") { !folder.read("alive").isEmpty }
       tool.signal(SIGKILL)
       _ = await tool.outcome()

@@ -38,4 +38,11 @@ struct Curve {
         measured: { Case(name: "", job: .pairs(count: 5000), crowd: crowd($0), minimumSeconds: 30) }
       )
     }
+    + crowds.map { name, cause, amounts, crowd in
+      Curve(
+        file: "handoff-\(name)", title: "Median handoff between two processes", cause: cause,
+        effect: "µs", amounts: amounts, contestants: [.library], metric: .gapP50,
+        measured: { Case(name: "", job: .handoff(tasks: 1), crowd: crowd($0), processes: 2) }
+      )
+    }
 }
