@@ -27,8 +27,10 @@
       try await expectEnd(folder, of: ended)
     }
 
-    @Test("If the tool is killed, a chain of short-lived processes is ended, too")
-    func killedWithChain() async throws {
+    // One attempt in six meets the moment in which a careless look misses a link.
+    @Test(
+      "If the tool is killed, a chain of short-lived processes is ended, too", arguments: 0..<15)
+    func killedWithChain(attempt: Int) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
@@ -38,7 +40,7 @@
         .write(toFile: link, atomically: true, encoding: .utf8)
       let start = String(repeating: "sh '\(link)'; ", count: 6)
       let tool = try ToolProcess(["run", "key", "-c", "\(start) sleep 100; :"], on: server)
-      await until("it runs") { !folder.read("alive").isEmpty }
+      await until("all run") { folder.read("alive").count { $0 == "\n" } > 100 }
       tool.signal(SIGKILL)
       _ = await tool.outcome()
       let ended = now
