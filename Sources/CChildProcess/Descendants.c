@@ -104,39 +104,42 @@ static int look_up(struct process *process) {
   return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
-/// Whether the environment that a process was started with contains the mark of this run; -1 if it is empty.
-static int look_for_mark(pid_t process) {
+enum finding { not_found, found, empty, vanished };
+
+/// Looks for the mark of this run in the environment that a process was started with.
+static enum finding look_for_mark(pid_t process) {
   static char text[65536];
   size_t length;
   const char *mark = child_process_own_mark(&length);
-  if (!mark) return 0;
-  int file = child_process_open(process, "environ"), is_found = -1;
-  if (file < 0) return 0;
+  if (!mark) return not_found;
+  int file = child_process_open(process, "environ");
+  if (file < 0) return errno == ENOENT || errno == ESRCH ? vanished : not_found;
+  enum finding finding = empty;
   text[0] = 0;
   size_t kept = 1;
   ssize_t count;
-  while (is_found <= 0 && (count = read(file, text + kept, sizeof text - kept)) > 0) {
+  while (finding != found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
     size_t end = kept + (size_t)count;
-    is_found = memmem(text, end, mark, length) != NULL;
+    finding = memmem(text, end, mark, length) ? found : not_found;
     kept = end < length - 1 ? end : length - 1;
     memmove(text, text + end - kept, kept);
   }
   close(file);
-  return is_found;
+  return finding;
 }
 
-/// Whether the environment of a process contains the mark of this run.
+/// Whether the environment of a process contains the mark of this run; -1 if the process has ended meanwhile.
 static int has_mark(const struct process *process) {
   // Threads of the kernel have no environment.
   if (process->id == 2 || process->parent == 2) return 0;
   // At each exec, it is empty for a moment.
   struct timespec moment = {0, 100000};
-  int found = look_for_mark(process->thread);
-  for (int i = 0; found < 0 && i < 10; i++) {
+  enum finding finding = look_for_mark(process->thread);
+  for (int i = 0; finding == empty && i < 10; i++) {
     nanosleep(&moment, NULL);
-    found = look_for_mark(process->thread);
+    finding = look_for_mark(process->thread);
   }
-  return found > 0;
+  return finding == vanished ? -1 : finding == found;
 }
 
 /// Whether a process is the guardian of any run, or helps one.
@@ -207,7 +210,8 @@ static int descends(const struct process *process, pid_t tool) {
   return 0;
 }
 
-/// Whether a process is in the command's group or was started by the command; `tool` is 0 if that has ended.
+/// Whether a process is in the command's group or was started by the command; -1 if it has ended before that could be
+/// seen. `tool` is 0 if that has ended.
 ///
 /// As long as the tool is there, all descend from it, and there is no time to read every environment. But in the
 /// tool's group may also be the child of a former child that has ended, which now descends from the tool.
@@ -215,7 +219,7 @@ static int is_left(const struct process *process, pid_t tool, pid_t tool_group) 
   pid_t group = getpgid(process->id);
   if (group == child_process_group()) return 1;
   if (tool && group != tool_group) return descends(process, tool);
-  return (!tool || descends(process, tool)) && has_mark(process);
+  return tool && !descends(process, tool) ? 0 : has_mark(process);
 }
 
 /// Calls `act` for each process that the command has left; `tool` is 0 if that has ended.
@@ -236,11 +240,13 @@ static int for_each_left(pid_t tool, unsigned long long begin, void (*act)(pid_t
                       !child_process_is_guardian(process->id) && !is_former(process);
     if (!process->counts || tool && (process->parent != tool || getpgid(process->id) == tool_group)) continue;
     process->counts = 0;
-    if ((tool || is_left(process, 0, 0)) && !is_guardian(process->id)) act(process->id, context);
+    int left = tool ? 1 : is_left(process, 0, 0);
+    if (left < 0) is_clear = 0;
+    if (left > 0 && !is_guardian(process->id)) act(process->id, context);
   }
   for (int i = count - 1; i >= 0 && tool; i--) {
     const struct process *process = &processes[i];
-    if (process->counts && is_left(process, tool, tool_group) && !is_guardian(process->id)) act(process->id, context);
+    if (process->counts && is_left(process, tool, tool_group) > 0 && !is_guardian(process->id)) act(process->id, context);
   }
   return is_clear;
 }
