@@ -104,15 +104,19 @@ static int look_up(struct process *process) {
   return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
+/// Whether something was found out about a process; `empty` and `vanished` for an environment that could not be read.
 enum finding { not_found, found, empty, vanished };
 
 /// Looks for the mark of this run in the environment that a process was started with.
-static enum finding look_for_mark(pid_t process) {
+///
+/// It is empty for a moment at each exec.
+static enum finding look_for_mark(const struct process *process) {
   static char text[65536];
   size_t length;
   const char *mark = child_process_own_mark(&length);
-  if (!mark) return not_found;
-  int file = child_process_open(process, "environ");
+  // Threads of the kernel have no environment.
+  if (!mark || process->id == 2 || process->parent == 2) return not_found;
+  int file = child_process_open(process->thread, "environ");
   if (file < 0) return errno == ENOENT || errno == ESRCH ? vanished : not_found;
   enum finding finding = empty;
   text[0] = 0;
@@ -126,20 +130,6 @@ static enum finding look_for_mark(pid_t process) {
   }
   close(file);
   return finding;
-}
-
-/// Whether the environment of a process contains the mark of this run; -1 if the process has ended meanwhile.
-static int has_mark(const struct process *process) {
-  // Threads of the kernel have no environment.
-  if (process->id == 2 || process->parent == 2) return 0;
-  // At each exec, it is empty for a moment.
-  struct timespec moment = {0, 100000};
-  enum finding finding = look_for_mark(process->thread);
-  for (int i = 0; finding == empty && i < 10; i++) {
-    nanosleep(&moment, NULL);
-    finding = look_for_mark(process->thread);
-  }
-  return finding == vanished ? -1 : finding == found;
 }
 
 /// Whether a process is the guardian of any run, or helps one.
@@ -210,45 +200,44 @@ static int descends(const struct process *process, pid_t tool) {
   return 0;
 }
 
-/// Whether a process is in the command's group or was started by the command; -1 if it has ended before that could be
-/// seen. `tool` is 0 if that has ended.
+/// Whether a process is in the command's group or was started by the command; `tool` is 0 if that has ended.
 ///
 /// As long as the tool is there, all descend from it, and there is no time to read every environment. But in the
 /// tool's group may also be the child of a former child that has ended, which now descends from the tool.
-static int is_left(const struct process *process, pid_t tool, pid_t tool_group) {
+static enum finding is_left(const struct process *process, pid_t tool, pid_t tool_group) {
   pid_t group = getpgid(process->id);
-  if (group == child_process_group()) return 1;
-  if (tool && group != tool_group) return descends(process, tool);
-  return tool && !descends(process, tool) ? 0 : has_mark(process);
+  if (group == child_process_group()) return found;
+  if (tool && group != tool_group) return descends(process, tool) ? found : not_found;
+  return tool && !descends(process, tool) ? not_found : look_for_mark(process);
 }
 
 /// Calls `act` for each process that the command has left; `tool` is 0 if that has ended.
 ///
-/// Returns whether none can have been missed: one that was started after `begin` and has ended may have started
-/// another.
-static int for_each_left(pid_t tool, unsigned long long begin, void (*act)(pid_t process, void *context), void *context) {
+/// Returns `vanished` if some may have been missed: a process that was started after `begin` and has ended may have
+/// started another. Returns `empty` if that is so only because of empty environments.
+static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*act)(pid_t process, void *context), void *context) {
   list_processes();
   pid_t tool_group = tool ? getpgid(tool) : 0;
-  int is_clear = 1;
+  enum finding missed = not_found;
   // The latest first, and at once those whose ancestors need not be known: they may be links of a chain of
   // short-lived processes.
   for (int i = count - 1; i >= 0; i--) {
     struct process *process = &processes[i];
     int runs = look_up(process);
-    if (!runs && (!process->start || process->start >= begin)) is_clear = 0;
+    if (!runs && (!process->start || process->start >= begin)) missed = vanished;
     process->counts = runs && process->id != tool && process->id != getpid() &&
                       !child_process_is_guardian(process->id) && !is_former(process);
     if (!process->counts || tool && (process->parent != tool || getpgid(process->id) == tool_group)) continue;
     process->counts = 0;
-    int left = tool ? 1 : is_left(process, 0, 0);
-    if (left < 0) is_clear = 0;
-    if (left > 0 && !is_guardian(process->id)) act(process->id, context);
+    enum finding left = tool ? found : is_left(process, 0, 0);
+    if (left == vanished || (left == empty && missed == not_found)) missed = left;
+    if (left == found && !is_guardian(process->id)) act(process->id, context);
   }
   for (int i = count - 1; i >= 0 && tool; i--) {
     const struct process *process = &processes[i];
-    if (process->counts && is_left(process, tool, tool_group) > 0 && !is_guardian(process->id)) act(process->id, context);
+    if (process->counts && is_left(process, tool, tool_group) == found && !is_guardian(process->id)) act(process->id, context);
   }
-  return is_clear;
+  return missed;
 }
 
 struct signalling {
@@ -317,6 +306,9 @@ int child_process_group_has_ended(pid_t group) {
   return !runs;
 }
 
+/// How often processes with empty environments are looked at again, in case they are amid an exec.
+static const int most_doubtful_passes = 10;
+
 pid_t child_process_kill_rest(pid_t tool) {
   struct signalling signalling = {.signal = SIGKILL};
   struct timespec start, now, moment = {0, 1000000};
@@ -327,14 +319,16 @@ pid_t child_process_kill_rest(pid_t tool) {
   clock_gettime(CLOCK_MONOTONIC, &start);
   // A process may start another just before it is killed, so that it takes several passes, the last two of them
   // without a find. As long as the tool is there, it is the parent of whatever was missed.
-  for (int clean = 0; clean < 2;) {
+  for (int clean = 0, doubtful = 0; clean < 2;) {
     signalling.is_sent = 0;
-    int is_clear = for_each_left(tool, begin, send, &signalling) || tool;
-    clean = signalling.is_sent || !is_clear ? 0 : clean + 1;
+    enum finding missed = for_each_left(tool, begin, send, &signalling);
+    // The environments of some processes are empty for good.
+    if (missed == empty && !signalling.is_sent && ++doubtful > most_doubtful_passes) break;
+    clean = signalling.is_sent || (missed != not_found && !tool) ? 0 : clean + 1;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - start.tv_sec > 1) break;
     // Killed processes need a moment to end.
-    if (signalling.is_sent) nanosleep(&moment, NULL);
+    if (!clean) nanosleep(&moment, NULL);
   }
   return signalling.missed;
 }
@@ -351,14 +345,13 @@ pid_t child_process_kill_rest(pid_t tool) { return 0; }
 #endif
 
 int child_process_signal(pid_t child, int signal) {
-  if (signal == SIGKILL) child_process_guardian_expend();
+  if (signal == SIGKILL) child_process_guardian_succeed();
   int result = kill(-child_process_group(), signal), error = errno;
   // The command may have left the group.
   if (getpgid(child) != child_process_group()) {
     result = kill(child, signal);
     error = errno;
   }
-  if (signal == SIGKILL) child_process_guardian_succeed();
   errno = error;
   return result;
 }
@@ -370,9 +363,8 @@ pid_t child_process_signal_all(pid_t child, int signal) {
 }
 
 pid_t child_process_kill_left(void) {
-  child_process_guardian_expend();
-  kill(-child_process_group(), SIGKILL);
   child_process_guardian_succeed();
+  kill(-child_process_group(), SIGKILL);
 #ifdef __linux__
   pthread_mutex_lock(&turn);
 #endif

@@ -49,7 +49,9 @@ static struct shared *shared;
 static pid_t guardian;
 /// The command's group, which the first guardian leads.
 static pid_t group;
-static int life_line = -1;
+/// The ends of the pipes by which guardians notice the end of this process; the first is that of a guardian which has a
+/// successor.
+static int former_life_line = -1, life_line = -1;
 
 pid_t child_process_group(void) { return group; }
 
@@ -250,10 +252,10 @@ static void guard(int line, pid_t tool) {
   if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
 }
 
-/// Ends what is left of the command if the tool is killed while it does that itself.
+/// Ends what is left of the command if the tool is killed or stopped while it does that itself.
 static void guard_rest(int line, pid_t tool) {
-  (void)tool;
-  wait_for_end(line, -1);
+  while (!wait_for_end(line, 100))
+    if (look_at(tool).state == 'T') child_process_kill_rest(tool);
   if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
 }
 
@@ -327,9 +329,22 @@ int child_process_guardian_restart(void) {
 }
 
 void child_process_guardian_succeed(void) {
+  child_process_guardian_expend();
 #ifdef __linux__
-  static _Atomic int is_done;
-  if (shared && !atomic_exchange(&is_done, 1)) fork_guardian(0, guard_rest);
+  static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+  static int is_done;
+  pthread_mutex_lock(&turn);
+  if (shared && !is_done) {
+    // The first one notices the end of this process until it is killed.
+    int line = life_line;
+    life_line = -1;
+    is_done = fork_guardian(0, guard_rest) == 0;
+    if (is_done)
+      former_life_line = line;
+    else
+      life_line = line;
+  }
+  pthread_mutex_unlock(&turn);
 #endif
 }
 
@@ -340,8 +355,9 @@ void child_process_guardian_renew(int64_t nanoseconds) {
 void child_process_guardian_end(void) {
   if (!shared || guardian <= 0) return;
   atomic_store(&shared->is_over, 1);
+  if (former_life_line >= 0) close(former_life_line);
   if (life_line >= 0) close(life_line);
-  life_line = -1;
+  former_life_line = life_line = -1;
   // The guardian handles typed signals, and ends. The wait is short, in case another process has stopped the
   // guardian.
   struct timespec pause = {0, 1000000};

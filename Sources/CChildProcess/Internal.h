@@ -37,7 +37,8 @@ int child_process_group_has_ended(pid_t group);
 /// Returns the id of a process that could not be killed, or 0.
 pid_t child_process_kill_rest(pid_t tool);
 
-/// Starts another guardian once the command's group has been killed, to end the rest if the tool is killed meanwhile.
+/// Starts another guardian before the command's group is killed, and the guardian with it. It ends the rest if the tool
+/// is killed or stopped meanwhile.
 void child_process_guardian_succeed(void);
 
 /// Starts another guardian, in the group of one that has ended but was not reaped; returns 0, or -1 with `errno`.

@@ -75,9 +75,21 @@ struct Handshake: Sendable {
 
   private static let refusal = "the server refused the login"
 
-  /// The same for a reply, if it is an error.
+  /// The same for a reply, if it is an error or contains one, as the answer of a script may.
   func conceal(_ reply: Reply) -> Reply {
-    if case .error(let error) = reply { .error(conceal(error)) } else { reply }
+    switch reply {
+    case .error(let error): .error(conceal(error))
+    case .array(let fields) where hasPassword && fields.contains(where: Self.mayBeError):
+      .array(fields.map(conceal))
+    default: reply
+    }
+  }
+
+  private static func mayBeError(_ reply: Reply) -> Bool {
+    switch reply {
+    case .error, .array: true
+    default: false
+    }
   }
 
   /// The error, in other words if it may repeat the password, as the error of an unknown command does with its
@@ -95,11 +107,13 @@ struct Handshake: Sendable {
 
   /// The first bytes of a password as it stands in an error, which may be cut behind them.
   ///
-  /// The error is escaped, and a server puts blanks for line ends. If a server changes more than that, it leaves
+  /// The error is escaped, and a server puts blanks for line ends or quotes it. If a server changes more than that, it leaves
   /// letters and digits alone.
   private static func hints(of password: String) -> [[UInt8]] {
     let oneLine = password.unicodeScalars.map { $0 == "\r" || $0 == "\n" ? " " : $0 }
-    let forms = [password, String(String.UnicodeScalarView(oneLine))].map { $0.escaped(upTo: 256) }
+    let forms =
+      [password, String(String.UnicodeScalarView(oneLine))].map { $0.escaped(upTo: 256) }
+      + [String(password.escaped(upTo: 256, isQuoted: true).dropFirst())]
     let words = password.split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
     let word = words.first { $0.count >= 4 }.map { [String($0)] } ?? []
     // Not characters, of which one may have any length.

@@ -7,7 +7,7 @@ struct PostponedWork {
   /// How many are tried then: 10,000 a second, whatever their number.
   private static let mostTrials = 100
   /// The time for which all of them are not tried again, for each of them.
-  private static let pauseOfOne = Duration.microseconds(100)
+  private static let pauseOfOne = Duration.microseconds(10)
 
   private var actions = DeadlineHeap<Action>()
   /// When the connection ends, if it is being closed.

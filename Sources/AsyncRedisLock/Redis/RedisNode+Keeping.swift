@@ -86,13 +86,24 @@ extension RedisNode {
         connection.submit(undo(nil))
         completion(readRelease(result, of: release))
       }
-      guard clock.now + StoreFailure.transientPause < deadline else { return giveUp() }
-      connection.giveBackLater(StoreFailure.transientPause) { [self] in
+      let pause = pause(
+        StoreFailure.transientPause, keepingUntil: release.keptUntil, validUntil: release.validUntil
+      )
+      guard clock.now + pause < deadline else { return giveUp() }
+      connection.giveBackLater(pause) { [self] in
         // A closing connection may have had no time for it before.
         if clock.now < deadline { repeatRelease(result, former) } else { giveUp() }
       }
     }
     connection.submit(request)
+  }
+
+  /// How long to wait before the next attempt: several have to come before keys expire that are to be kept.
+  private func pause(
+    _ longest: Duration, keepingUntil keptUntil: Instant?, validUntil: Instant?
+  ) -> Duration {
+    guard keptUntil != nil, let validUntil, clock.now < validUntil else { return longest }
+    return min(longest, max(clock.now.duration(to: validUntil) / 4, .milliseconds(1)))
   }
 
   /// Whether the server was unable to execute the command just then.
@@ -194,12 +205,9 @@ extension RedisNode {
         cleanUpAgain(claim, after: operationTimeout)
       }
       let tryLater: @Sendable () -> Void = { [self] in
-        connection.giveBackLater(pause) { [self] in
-          var next = min(pause * 2, .seconds(1))
-          if keptUntil != nil, let validUntil, clock.now < validUntil {
-            next = min(
-              next, max(clock.now.duration(to: validUntil) / 4, StoreFailure.transientPause))
-          }
+        let due = self.pause(pause, keepingUntil: keptUntil, validUntil: validUntil)
+        connection.giveBackLater(due) { [self] in
+          let next = min(pause * 2, .seconds(1))
           connection.submit(
             cleanUp(claim, until: end, validUntil: validUntil, keptUntil: keptUntil, pause: next))
         }

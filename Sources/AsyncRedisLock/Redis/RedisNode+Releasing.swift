@@ -49,7 +49,7 @@ extension RedisNode {
     }
     if members.count == 1 {
       let outcome = readRelease(.success(answer), of: members[0].release)
-      if case .failure = outcome { distrust(members) }
+      if case .failure = outcome { distrust(members) } else { connection.noteGivenBack() }
       return members[0].completion(outcome)
     }
     guard let left = ReleaseGroup.left(reply, of: members.count) else {
@@ -57,6 +57,7 @@ extension RedisNode {
       for member in members { member.completion(.failure(.unexpected(reply))) }
       return
     }
+    connection.noteGivenBack()
     // Not as an element, which would be copied.
     for place in members.indices {
       if left.contains(place) {

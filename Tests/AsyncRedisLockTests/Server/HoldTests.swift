@@ -91,6 +91,23 @@ struct HoldTests {
     await eventually("it is kept") { try client("PTTL", "key").integer ?? 0 > 5000 }
   }
 
+  @Test("A refused minimum hold of a lock with a short ttl is tried again in time, too")
+  func keptInShortTime() async throws {
+    let keeps = Shared<[ContinuousClock.Instant]>([])
+    let server = try FakeServer { command, _, _ in
+      guard command.words.dropFirst().first == Script.keep.digest else { return nil }
+      keeps.value.append(.now)
+      return keeps.value.count == 1 ? "-NOREPLICAS not enough good replicas to write.\r\n" : nil
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    var options = LockOptions(ttl: .milliseconds(150), extend: nil)
+    options.minHold = .seconds(1)
+    _ = try? await locker.acquire("key", options: options).release()
+    await eventually("it is tried again") { keeps.value.count > 1 }
+    #expect(keeps.value[1] - keeps.value[0] < .milliseconds(50), "the usual pause")
+  }
+
   @Test("A keep that has to wait for a connection keeps the keys for as much less")
   func keptForLess() async throws {
     @Sendable func time(in command: FakeCommand) -> Int? {

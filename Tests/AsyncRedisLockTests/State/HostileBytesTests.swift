@@ -165,16 +165,19 @@ struct LoginTests {
       ("ab\necretpass", "NOAUTH cannot log in with 'ab ecretpass'"),
       ("\r\necretpass", "ERR invalid password '  ecretpass'"),
       ("\r\n\r\nab", "ERR invalid password '    ab'"),
+      ("a\"b\"c", "ERR invalid password a\\\"b\\\"c"),
       ("'''ecretpass", "ERR invalid password \\\\'\\\\'\\\\'ecretpass"),
       (
         "a" + String(repeating: "\u{301}", count: 200) + "ecretpass",
         "ERR invalid password 'a" + String(repeating: "\u{301}", count: 200)
       ),
     ])
-  func changed(password: String, text: String) {
+  func changed(password: String, text: String) throws {
     let login = Handshake(LockerConfiguration(password: Password(password)), connectHook: nil)
     let shown = login.conceal(Self.error(text)).error
     #expect(shown?.message.contains("withheld") == true)
+    let nested = login.conceal(.array([.integer(1), .array([Self.error(text)])]))
+    #expect(nested == .array([.integer(1), .array([.error(try #require(shown))])]))
   }
 
   @Test("Replies to a login are shown unchanged if they contain no password")
