@@ -306,8 +306,8 @@ int child_process_group_has_ended(pid_t group) {
   return !runs;
 }
 
-/// How often processes with empty environments are looked at again, in case they are amid an exec.
-static const int most_doubtful_passes = 10;
+/// How often processes with empty environments are looked at again, in case they are amid an exec: for 100 ms at least.
+static const int most_doubtful_passes = 100;
 
 pid_t child_process_kill_rest(pid_t tool) {
   struct signalling signalling = {.signal = SIGKILL};
