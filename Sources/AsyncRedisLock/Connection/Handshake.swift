@@ -107,8 +107,8 @@ struct Handshake: Sendable {
 
   /// The first bytes of a password as it stands in an error, which may be cut behind them.
   ///
-  /// The error is escaped, and a server puts blanks for line ends or quotes it. If a server changes more than that, it leaves
-  /// letters and digits alone.
+  /// The error is escaped, and a server puts blanks for line ends or quotes it. If a server changes more than that, it
+  /// leaves letters and digits alone.
   private static func hints(of password: String) -> [[UInt8]] {
     let oneLine = password.unicodeScalars.map { $0 == "\r" || $0 == "\n" ? " " : $0 }
     let forms =
