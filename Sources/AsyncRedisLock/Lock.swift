@@ -20,9 +20,12 @@ public final class Lock: Sendable {
   }
 
   deinit {
+    guard coordinator.forkGuard.isHere else {
+      _ = unsafe Unmanaged.passRetained(lease)
+      return coordinator.keepInForkedChild()
+    }
     // Most locks have been released by now.
-    guard coordinator.forkGuard.isHere, !lease.isBeingReleased else { return }
-    coordinator.release(lease, isDropped: true)
+    if !lease.isBeingReleased { coordinator.release(lease, isDropped: true) }
   }
 
   /// The locked keys, without duplicates, sorted by their bytes.

@@ -16,7 +16,8 @@ extension Locker {
   ///   cancelled, throws `CancellationError`.
   @discardableResult
   public func ping() async throws -> Duration {
-    try await ask(.ping, about: []) { store, deadline throws(StoreFailure) in
+    try coordinator.checkNotForked([], .ping)
+    return try await ask(.ping, about: []) { store, deadline throws(StoreFailure) in
       let start = store.clock.now
       try await store.ping(by: deadline)
       return start.duration(to: store.clock.now)

@@ -56,6 +56,10 @@ public final class Locker: Sendable {
     id = store.lockerID
   }
 
+  deinit {
+    if !coordinator.forkGuard.isHere { coordinator.keepInForkedChild() }
+  }
+
   // MARK: Handles
 
   /// Waits for a lock and takes it.
@@ -223,6 +227,7 @@ public final class Locker: Sendable {
   /// - Throws: ``LockError`` with the code `unreachable` or `refused`, also for a key that is no lock. The code
   ///   can also be `invalidKey` or `closed`. If the task is cancelled, throws `CancellationError`.
   public func inspect(_ key: String) async throws -> LockStatus? {
+    try coordinator.checkNotForked([key], .inspect)
     let name = try check([key]).names[0]
     return try await ask(.inspect, about: [name]) { store, deadline throws(StoreFailure) in
       try await store.inspect(name, by: deadline).map { LockStatus(key: name, $0) }
@@ -241,6 +246,7 @@ public final class Locker: Sendable {
   /// - Throws: As ``inspect(_:)``.
   @discardableResult
   public func forceRelease(_ key: String) async throws -> LockHolder? {
+    try coordinator.checkNotForked([key], .forceRelease)
     let name = try check([key]).names[0]
     return try await ask(.forceRelease, about: [name]) { store, deadline throws(StoreFailure) in
       try await store.forceRelease(name, by: deadline).map(LockHolder.init(value:))
@@ -248,11 +254,12 @@ public final class Locker: Sendable {
   }
 
   /// Asks the store, and repeats that while it makes sense, within the operation timeout.
+  ///
+  /// The caller has checked that this is no forked child: there, even to make the type of the answer can hang.
   func ask<Answer>(
     _ phase: LockError.Phase, about keys: [String],
     _ question: (any LockStore, Instant) async throws(StoreFailure) -> Answer
   ) async throws -> Answer {
-    try coordinator.checkNotForked(keys, phase)
     coordinator.activity?.begin()
     defer { coordinator.activity?.end() }
     let deadline = coordinator.clock.now + coordinator.operationTimeout

@@ -11,23 +11,102 @@ extension LockTaker {
         if let lock { keep(lock) }
         return
       }
-      say("child isHeld \(lock?.isHeld == true), remaining \(lock?.remaining ?? .seconds(1))")
-      say("child release: \(await code { try await lock?.release() })")
-      say("child extend: \(await code { try await lock?.extend(by: .seconds(60)) })")
-      say("child acquire: \(await code { try await locker?.acquire("other") })")
-      say("child inspect: \(await code { try await locker?.inspect(key) })")
-      await locker?.close()
-      lock = nil
-      locker = nil
-      say("child let go")
+      endThisProcess(in: 10)
+      await misuse(&locker, &lock, key)
       // The child has copies of the sockets until it ends.
       usleep(2_500_000)
       _exit(0)
+    }
+
+    /// Forks 200 times while the Swift runtime is busy, and counts the children that hang.
+    static func forkOften(_ url: String, _ key: String, _ options: LockOptions) async throws {
+      var (locker, lock) = try await open(url, key, options)
+      for _ in 0..<2 {
+        Thread.detachNewThread { while true { makeTypes() } }
+      }
+      var hung = 0
+      for _ in 0..<200 {
+        let child = Glibc.fork()
+        if child == 0 {
+          endThisProcess(in: 2)
+          let null = unsafe Glibc.open("/dev/null", O_WRONLY)
+          _ = dup2(null, 1)
+          await misuse(&locker, &lock, key)
+          _exit(0)
+        }
+        var status: Int32 = 0
+        while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+        if status != 0 { hung += 1 }
+      }
+      say("of 200 children, \(hung) hung, held \(lock?.isHeld == true)")
+    }
+
+    /// Ends a child that hangs, by a signal, which Dispatch's threads block.
+    private static func endThisProcess(in seconds: UInt32) {
+      var signals = sigset_t()
+      _ = unsafe sigemptyset(&signals)
+      _ = unsafe sigaddset(&signals, SIGALRM)
+      _ = unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+      alarm(seconds)
+    }
+
+    private static func misuse(_ locker: inout Locker?, _ lock: inout Lock?, _ key: String) async {
+      tell(lock?.isHeld == false && lock?.remaining == .zero, "child holds nothing\n")
+      tell(await isClosed { _ = try await lock?.release() }, "child release: closed\n")
+      tell(
+        await isClosed { _ = try await lock?.extend(by: .seconds(60)) }, "child extend: closed\n")
+      tell(await isClosed { _ = try await locker?.acquire("other") }, "child acquire: closed\n")
+      tell(await isClosed { _ = try await locker?.inspect(key) }, "child inspect: closed\n")
+      await locker?.close()
+      lock = nil
+      locker = nil
+      tell(true, "child let go\n")
+    }
+
+    /// Makes the runtime create types and look for their conformances, for which it needs its mutexes.
+    ///
+    /// A fork leaves a child mutexes that no thread will ever unlock; so the child must not need them.
+    private static func makeTypes() {
+      var type: any Hashable.Type = Int.self
+      for _ in 0..<12 {
+        let outer: Any.Type = nested(type, Int.random(in: 0..<3))
+        type = outer as? any Hashable.Type ?? type
+      }
+    }
+
+    private static func nested<Value: Hashable>(
+      _: Value.Type, _ choice: Int
+    ) -> Any.Type {
+      switch choice {
+      case 0: Value?.self
+      case 1: [Value].self
+      default: Set<Value>.self
+      }
+    }
+
+    /// Writes a line if it is true, without the standard library's output, which needs the runtime's mutexes.
+    private static func tell(_ isTrue: Bool, _ line: StaticString) {
+      if isTrue { _ = unsafe write(1, line.utf8Start, line.utf8CodeUnitCount) }
+    }
+
+    private static func isClosed(_ call: () async throws -> Void) async -> Bool {
+      do {
+        try await call()
+        return false
+      } catch let error as LockError {
+        return error.code == .closed
+      } catch {
+        return false
+      }
     }
   #else
     /// Swift does not offer `fork(2)` here.
     static func fork(_ url: String, _ key: String, _ options: LockOptions) async throws {
       say("no fork")
+    }
+
+    static func forkOften(_ url: String, _ key: String, _ options: LockOptions) async throws {
+      try await fork(url, key, options)
     }
   #endif
 
@@ -45,17 +124,6 @@ extension LockTaker {
     let lock = try await other.acquire(key)
     _ = try? await locker.acquire(key, options: LockOptions(timeout: .milliseconds(200)))
     try await lock.release()
-  }
-
-  private static func code<Value>(_ call: () async throws -> Value) async -> String {
-    do {
-      _ = try await call()
-      return "no error"
-    } catch let error as LockError {
-      return "\(error.code)"
-    } catch {
-      return "\(error)"
-    }
   }
 
   /// Starts another program, and counts the sockets it inherited from the library.

@@ -29,6 +29,8 @@ enum LockTaker {
     /// Does the same as `keep`, after making a child by `fork(2)` that reports what it sees and lets go of
     /// everything.
     case fork
+    /// Reports how many of 200 children made by `fork(2)` hang when they let go of everything.
+    case forkOften = "fork-often"
     /// Reports how many sockets a child program has.
     case spawn
     /// Takes other locks while a timer interrupts its system calls.
@@ -58,10 +60,11 @@ enum LockTaker {
       retry: .seconds(20), timeout: mode == .wait ? nil : .seconds(1),
       ttl: .milliseconds(ttl), extend: .milliseconds(extend))
     if mode == .fork { return try await fork(url, key, options) }
+    if mode == .forkOften { return try await forkOften(url, key, options) }
     let locker = try await Locker(url: url)
     let lock = try await take(key, options, locker)
     switch mode {
-    case .hold, .wait, .fork, .connect: try await Task.sleep(for: .seconds(600))
+    case .hold, .wait, .fork, .forkOften, .connect: try await Task.sleep(for: .seconds(600))
     case .keep: keep(lock)
     case .watch: watch(lock)
     case .blockPool: blockPool(lock)

@@ -33,16 +33,13 @@ package final class Coordinator: Sendable {
     onLoss = Self.onLoss(queues, releaser, reporter)
   }
 
-  deinit {
-    if forkGuard.isHere {
-      store.close()
-    } else {
-      // Even to release an event source would make the system forget the parent's.
-      for owner in [extender, deadlines, refresher] as [AnyObject] {
-        _ = unsafe Unmanaged.passRetained(owner)
-      }
-    }
-  }
+  deinit { store.close() }
+
+  /// Keeps this object in a forked child for ever, when a handle goes out of scope there.
+  ///
+  /// Even to release an event source would make the system forget the parent's. The end of an object can also need
+  /// a mutex, of the library or of the Swift runtime, whose owner is a thread that does not exist in the child.
+  func keepInForkedChild() { _ = unsafe Unmanaged.passRetained(self) }
 
   /// Counts running calls; nil except in tests, and in a forked child, where no mutex may be touched.
   var activity: (any ActivityCounter)? {

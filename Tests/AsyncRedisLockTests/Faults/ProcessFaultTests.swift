@@ -100,11 +100,21 @@ struct ProcessFaultTests {
     let key = uniqueKey()
     let process = try await start("fork", key: key)
     await process.expectKept(key)
-    #expect(process.hasSaid("child isHeld false, remaining 0.0 seconds"))
+    #expect(process.hasSaid("child holds nothing"))
     for call in ["release", "extend", "acquire", "inspect"] {
       #expect(process.hasSaid("child \(call): closed"), "\(process.saying)")
     }
     #expect(process.hasSaid("child let go"))
+  }
+
+  /// A mutex of the Swift runtime that another thread has at the fork stays locked in the child for ever.
+  @Test(
+    "A process that forks while the runtime is busy has children that let go of its handles at once",
+    .enabled("On this system, Swift offers no fork.") { Self.hasProc })
+  func forkedOften() async throws {
+    let process = try await start("fork-often", key: uniqueKey(), ttl: 30_000, extend: 1000)
+    await eventually(within: .seconds(60)) { process.hasSaid("children") }
+    #expect(process.hasSaid("of 200 children, 0 hung, held true"), "\(process.saying)")
   }
 
   @Test(

@@ -78,7 +78,10 @@ final class LockTakerProcess: Sendable {
   /// Ends the program without a chance to clean up.
   func kill() {
     guard process.isRunning else { return }
-    _ = Foundation.kill(process.processIdentifier, SIGKILL)
-    process.waitUntilExit()
+    _ = Foundation.kill(id, SIGKILL)
+    // Not waitUntilExit(), which also waits for the children that the process has forked: they have copies of the
+    // descriptor by which it sees the end. The process stays for its owner to be reaped.
+    var info = unsafe siginfo_t()
+    while unsafe waitid(P_PID, id_t(id), &info, Int32(WEXITED | WNOWAIT)) < 0, errno == EINTR {}
   }
 }
