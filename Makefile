@@ -106,6 +106,7 @@ fuzz: dependencies ## fuzz what reads foreign bytes, SECONDS=60 each; TARGET=url
 lint: swift ## check the formatting, the layers, the tests, the mutants, and that no file names a folder of one machine
 	$(SWIFT) format lint --strict --recursive --parallel $(SWIFT_SOURCES)
 	@.ci/check-tests
+	@.ci/check-runner
 	@Tests/mutants --check
 	@Benchmarks/readme-figures --check
 	@if git grep -nIE '(^|[^])}[:alnum:]_.~/-])/(home|root|work|Users)/[[:alnum:]]'; then \
