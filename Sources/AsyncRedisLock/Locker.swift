@@ -195,6 +195,8 @@ public final class Locker: Sendable {
     _ keys: LockKeys, _ options: LockOptions?, _ logger: Logger?, _ phase: LockError.Phase,
     by call: (Coordinator, LockOptions, AcquisitionTrace?) async throws -> Lease?
   ) async throws -> Lock? {
+    // Before the reporter, whose mutex can be locked for ever in a forked child.
+    try coordinator.checkNotForked(keys.names, phase)
     var options = options ?? lockOptions
     try options.validate()
     // The validity is counted from the ttl that the server gets.
@@ -294,6 +296,7 @@ public final class Locker: Sendable {
   /// - Throws: ``LockError`` with the code `wouldDeadlock` if the task itself holds a lock of this locker by
   ///   `withLock`; the locker then stays open.
   public func closeWhenReleased() async throws {
+    guard coordinator.forkGuard.isHere else { return }
     try HeldLocks.current.checkNone(of: coordinator.extender.leases)
     await coordinator.closeWhenReleased()
   }

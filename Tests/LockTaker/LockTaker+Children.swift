@@ -57,6 +57,22 @@ extension LockTaker {
         await isClosed { _ = try await lock?.extend(by: .seconds(60)) }, "child extend: closed\n")
       tell(await isClosed { _ = try await locker?.acquire("other") }, "child acquire: closed\n")
       tell(await isClosed { _ = try await locker?.inspect(key) }, "child inspect: closed\n")
+      for call in 0..<6 {
+        let isClosed = await isClosed {
+          switch call {
+          case 0: _ = try await locker?.acquireIfAvailable("other")
+          case 1: try await locker?.withLock("other") { _ in }
+          case 2: _ = try await locker?.forceRelease(key)
+          case 3: _ = try await locker?.ping()
+          case 4: _ = try await lock?.detach()
+          default:
+            _ = try await locker?.adopt(DetachedLock(keys: [key], token: "rl1", fencingToken: nil))
+          }
+        }
+        if !isClosed { tell(true, "child: no error\n") }
+      }
+      try? await lock?.waitUntilLost()
+      try? await locker?.closeWhenReleased()
       await locker?.close()
       lock = nil
       locker = nil

@@ -7,7 +7,6 @@ extension Coordinator {
   func acquire(
     _ keys: LockKeys, options: LockOptions, waits: Bool, trace: AcquisitionTrace? = nil
   ) async throws -> Lease? {
-    try checkNotForked(keys.names, .acquire)
     try beginCall(keys)
     let call = AcquireRun(
       keys: keys, options: options, trace: trace,

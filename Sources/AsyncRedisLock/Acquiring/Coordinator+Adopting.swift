@@ -1,7 +1,6 @@
 extension Coordinator {
   /// Takes over keys that another holder left to any party that knows its token.
   func adopt(_ keys: LockKeys, from token: String, options: LockOptions) async throws -> Lease {
-    try checkNotForked(keys.names, .adopt)
     try beginCall(keys)
     // Tasks that arrive meanwhile wait for the outcome, unless other tasks were there first.
     let isLeader = queues.enterAlone(keys)

@@ -104,6 +104,7 @@ struct ProcessFaultTests {
     for call in ["release", "extend", "acquire", "inspect"] {
       #expect(process.hasSaid("child \(call): closed"), "\(process.saying)")
     }
+    #expect(!process.hasSaid("child: no error"), "\(process.saying)")
     #expect(process.hasSaid("child let go"))
   }
 
