@@ -251,15 +251,12 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     if (info.si_pid == child) break;
     pid_t other = info.si_pid;
     int is_ended = info.si_code != CLD_STOPPED, is_guardian = child_process_is_guardian(other);
-    if (is_guardian && is_ended && child_process_guardian_is_expendable()) {
-      is_guardian_left = 1;
-      continue;
-    }
     if (is_guardian && is_ended) {
       // Before it is reaped, since its number is also the group's.
-      change->guardian =
-          child_process_guardian_restart() == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
-      is_guardian_left = change->guardian == child_process_guardian_lost;
+      int result = child_process_guardian_restart();
+      is_guardian_left = result != 0;
+      if (result > 0) continue;
+      change->guardian = result == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
       if (is_guardian_left) return 0;
     }
     // If stopped, it could not end the command.

@@ -52,17 +52,15 @@ static pid_t group;
 /// The ends of the pipes by which guardians notice the end of this process; the first is that of a guardian which has a
 /// successor.
 static int former_life_line = -1, life_line = -1;
+/// For the thread that waits for the command and the one that kills it: each may need another guardian.
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 pid_t child_process_group(void) { return group; }
 
 int child_process_is_guardian(pid_t process) { return process == guardian || process == group; }
 
-/// Whether it is killed with the command's group.
-static _Atomic int is_expendable;
-
-void child_process_guardian_expend(void) { atomic_store(&is_expendable, 1); }
-
-int child_process_guardian_is_expendable(void) { return atomic_load(&is_expendable); }
+/// Whether it is killed with the command's group. Under `turn`, as the end of the life line.
+static int is_expendable;
 
 void child_process_note(pid_t child) {
   if (shared) atomic_store(&shared->child, child);
@@ -173,6 +171,12 @@ static struct look look_at(pid_t process) {
   return look;
 }
 
+/// Whether a process does nothing until something continues it: a signal (`T`) or a debugger (`t`).
+static int is_stopped(pid_t process) {
+  char state = look_at(process).state;
+  return state == 'T' || state == 't';
+}
+
 /// How often in a row a command has to be seen not to need help before that is believed.
 static const int most_looks = 20;
 
@@ -242,7 +246,7 @@ static void guard(int line, pid_t tool) {
   // The tool may still report how that happened, if it can, or when a shell continues it.
   for (int running = 0; !wait_for_end(line, 2000);) {
     // A stopped process does nothing that would have to be ended. One that was just continued gets its time.
-    running = look_at(tool).state != 'T' ? running + 1 : 0;
+    running = is_stopped(tool) ? 0 : running + 1;
     if (running > 1) {
       kill(tool, SIGKILL);
       break;
@@ -255,7 +259,7 @@ static void guard(int line, pid_t tool) {
 /// Ends what is left of the command if the tool is killed or stopped while it does that itself.
 static void guard_rest(int line, pid_t tool) {
   while (!wait_for_end(line, 100))
-    if (look_at(tool).state == 'T') child_process_kill_rest(tool);
+    if (is_stopped(tool)) child_process_kill_rest(tool);
   if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
 }
 
@@ -322,18 +326,21 @@ int child_process_guardian_restart(void) {
   struct timespec pause = {0, 10000000};
   // There may be room for a process in a moment.
   for (int i = 0; i < 10; i++) {
-    if (fork_guardian(1, guard) == 0) return 0;
+    // Only for the attempt: a kill does not wait for the pauses.
+    pthread_mutex_lock(&turn);
+    int result = is_expendable ? 1 : fork_guardian(1, guard);
+    pthread_mutex_unlock(&turn);
+    if (result >= 0) return result;
     nanosleep(&pause, NULL);
   }
   return -1;
 }
 
 void child_process_guardian_succeed(void) {
-  child_process_guardian_expend();
-#ifdef __linux__
-  static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-  static int is_done;
   pthread_mutex_lock(&turn);
+  is_expendable = 1;
+#ifdef __linux__
+  static int is_done;
   if (shared && !is_done) {
     // The first one notices the end of this process until it is killed.
     int line = life_line;
@@ -344,8 +351,8 @@ void child_process_guardian_succeed(void) {
     else
       life_line = line;
   }
-  pthread_mutex_unlock(&turn);
 #endif
+  pthread_mutex_unlock(&turn);
 }
 
 void child_process_guardian_renew(int64_t nanoseconds) {
@@ -355,9 +362,11 @@ void child_process_guardian_renew(int64_t nanoseconds) {
 void child_process_guardian_end(void) {
   if (!shared || guardian <= 0) return;
   atomic_store(&shared->is_over, 1);
+  pthread_mutex_lock(&turn);
   if (former_life_line >= 0) close(former_life_line);
   if (life_line >= 0) close(life_line);
   former_life_line = life_line = -1;
+  pthread_mutex_unlock(&turn);
   // The guardian handles typed signals, and ends. The wait is short, in case another process has stopped the
   // guardian.
   struct timespec pause = {0, 1000000};

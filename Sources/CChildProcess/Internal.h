@@ -10,10 +10,6 @@ pid_t child_process_group(void);
 /// Whether a process is the guardian, or was the first one, whose number is the group's.
 int child_process_is_guardian(pid_t process);
 
-/// Notes that the guardian is going to be killed with the command's group, or returns whether that was noted.
-void child_process_guardian_expend(void);
-int child_process_guardian_is_expendable(void);
-
 /// The name of the guardian among the processes.
 #define CHILD_PROCESS_GUARDIAN_NAME "lock-guardian"
 
@@ -42,6 +38,8 @@ pid_t child_process_kill_rest(pid_t tool);
 void child_process_guardian_succeed(void);
 
 /// Starts another guardian, in the group of one that has ended but was not reaped; returns 0, or -1 with `errno`.
+///
+/// Returns 1 if it has been killed with the command's group meanwhile, so that none is needed.
 int child_process_guardian_restart(void);
 
 /// Tells the guardian which variable of the environment has the value that marks the command's processes.
