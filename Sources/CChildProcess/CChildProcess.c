@@ -253,10 +253,10 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     int is_ended = info.si_code != CLD_STOPPED, is_guardian = child_process_is_guardian(other);
     if (is_guardian && is_ended) {
       // Before it is reaped, since its number is also the group's.
-      int result = child_process_guardian_restart();
-      is_guardian_left = result != 0;
-      if (result > 0) continue;
-      change->guardian = result == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
+      int failure = child_process_guardian_restart();
+      is_guardian_left = failure != 0;
+      if (failure > 0) continue;
+      change->guardian = failure == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
       if (is_guardian_left) return 0;
     }
     // If stopped, it could not end the command.
