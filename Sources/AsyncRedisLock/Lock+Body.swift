@@ -30,6 +30,11 @@ extension Lock {
 
   /// Releases the lock; returns the error to throw if the lock ended while the body ran.
   private func releaseAfterBody() async -> LockError? {
+    do throws(LockError) {
+      try coordinator.checkNotForked(keys, .release)
+    } catch {
+      return error
+    }
     if lease.ending == .revoked { return notHeldError(nil) }
     if lossReason != nil {
       // There is nothing to wait for, least of all if the server is gone; remaining keys are cleaned up.

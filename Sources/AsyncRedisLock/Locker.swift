@@ -120,6 +120,8 @@ public final class Locker: Sendable {
     _ keys: [String], _ options: LockOptions?, _ logger: Logger?
   ) async throws -> Lock {
     let keys = try check(keys)
+    // Before the leases, whose mutexes can be locked for ever in a forked child.
+    try coordinator.checkNotForked(keys.names, .acquire)
     let held = HeldLocks.current
     if !held.isEmpty { try held.check(keys.names, in: coordinator.storeID) }
     guard let lock = try await take(keys, options, waits: true, logger) else {

@@ -26,19 +26,52 @@ extension LockTaker {
       }
       var hung = 0
       for _ in 0..<200 {
-        let child = Glibc.fork()
+        let child = forkQuietly()
         if child == 0 {
-          endThisProcess(in: 2)
-          let null = unsafe Glibc.open("/dev/null", O_WRONLY)
-          _ = dup2(null, 1)
           await misuse(&locker, &lock, key)
           _exit(0)
         }
-        var status: Int32 = 0
-        while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
-        if status != 0 { hung += 1 }
+        if !hasSucceeded(child) { hung += 1 }
       }
       say("of 200 children, \(hung) hung, held \(lock?.isHeld == true)")
+      guard let locker else { return }
+      hung = try await locker.withLock("body-\(key)", options: options) { body in
+        await failInChildren(of: locker, body)
+      }
+      say("of 100 children of a body, \(hung) hung")
+    }
+
+    /// Forks a child that a signal ends if it hangs, and whose output is of no interest.
+    private static func forkQuietly() -> pid_t {
+      let child = Glibc.fork()
+      if child == 0 {
+        endThisProcess(in: 2)
+        let null = unsafe Glibc.open("/dev/null", O_WRONLY)
+        _ = dup2(null, 1)
+      }
+      return child
+    }
+
+    /// Forks children that ask for the lock of the body, whose mutex a thread has at some forks; returns how many of
+    /// them hung or got something other than an error.
+    private static func failInChildren(of locker: Locker, _ body: Lock) async -> Int {
+      Thread.detachNewThread { while true { _ = body.isHeld } }
+      var hung = 0
+      for _ in 0..<100 {
+        let child = forkQuietly()
+        if child == 0 {
+          _exit(await isClosed { _ = try await locker.acquire(body.keys) } ? 0 : 1)
+        }
+        if !hasSucceeded(child) { hung += 1 }
+      }
+      return hung
+    }
+
+    /// Waits for the end of a child, and returns whether its status is 0.
+    private static func hasSucceeded(_ child: pid_t) -> Bool {
+      var status: Int32 = 0
+      while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+      return status == 0
     }
 
     /// Ends a child that hangs, by a signal, which Dispatch's threads block.

@@ -101,11 +101,11 @@ struct Handshake: Sendable {
     as text: String = "the server's words are withheld, since they may repeat the password"
   ) -> ServerError {
     // By their bytes: a mark at the beginning combines with any character before it.
-    hints.allSatisfy { error.message.utf8.firstRange(of: $0) == nil }
+    hints.isEmpty || hints.allSatisfy { error.message.lowercased().utf8.firstRange(of: $0) == nil }
       ? error : error.inOwnWords(text)
   }
 
-  /// The first bytes of a password as it stands in an error, which may be cut behind them.
+  /// The first bytes of a password as it stands in an error, which may be cut behind them; in lower case.
   ///
   /// The error is escaped, and a server puts blanks for line ends or quotes it. If a server changes more than that, it
   /// leaves letters and digits alone.
@@ -117,6 +117,6 @@ struct Handshake: Sendable {
     let words = password.split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
     let word = words.first { $0.count >= 4 }.map { [String($0)] } ?? []
     // Not characters, of which one may have any length.
-    return (forms + word).map { Array(String($0.unicodeScalars.prefix(4)).utf8) }
+    return (forms + word).map { Array(String($0.unicodeScalars.prefix(4)).lowercased().utf8) }
   }
 }

@@ -75,7 +75,7 @@ extension RedisNode {
           let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
           let isUnintelligible =
             if case .failure(.unintelligible) = outcome { true } else { false }
-          if isUnintelligible || refused == .unknown { connection.submit(undo(nil)) }
+          if isUnintelligible || Self.isToBeRepeated(result) { connection.submit(undo(nil)) }
           if isUnintelligible { connection.distrust() }
           if case .success = outcome { connection.noteGivenBack() }
           completion(outcome)
@@ -113,6 +113,13 @@ extension RedisNode {
     error(in: result).map {
       $0.remedy != .fail || [.misconfigured, .outOfMemory].contains($0.code)
     } ?? false
+  }
+
+  /// Whether the server has refused what it may accept later, for example once its operator has mended the rights.
+  ///
+  /// A key of another type is none of a lock.
+  private static func isToBeRepeated(_ result: Result<Request.Answer, TransportError>) -> Bool {
+    error(in: result).map { $0.code != .wrongType } ?? false
   }
 
   private static func hasSucceeded(_ result: Result<Request.Answer, TransportError>) -> Bool {
@@ -222,8 +229,7 @@ extension RedisNode {
         case .queues:
           connection.submit(
             cleanUp(claim, until: end, validUntil: validUntil, keptUntil: keptUntil))
-        case .other: break
-        case .unknown: tryLater()
+        case .other, .unknown: if Self.isToBeRepeated(result) { tryLater() }
         }
       }
     }

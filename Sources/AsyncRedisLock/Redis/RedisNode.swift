@@ -120,8 +120,15 @@ final class RedisNode: Sendable {
     _ error: ServerError?, about keys: [String], queued: Bool, by deadline: Instant,
     completion: @escaping @Sendable (Refused) -> Void
   ) {
-    guard queued, let error, error.code == .noPerm else { return completion(.other) }
-    guard StoreFailure(error).isAboutKeys else {
+    guard let error, error.code == .noPerm else { return completion(.other) }
+    let isAboutKeys = StoreFailure(error).isAboutKeys
+    // If scripts without queues are refused as well, the queues are not at fault: the rights are wrong just now, and
+    // waiters count on a notice once they are right again.
+    guard queued, !error.isAboutScripts else {
+      if !isAboutKeys { mayQueue.store(true, ordering: .relaxed) }
+      return completion(.other)
+    }
+    guard isAboutKeys else {
       doWithoutQueues(because: error)
       return completion(.queues)
     }

@@ -13,7 +13,10 @@
     /// held are released, as by ``close()``.
     ///
     /// List services that use the locker after it in the group: they are shut down first then.
+    ///
+    /// - Throws: ``LockError`` with the code `closed` in a child made by `fork(2)`.
     public func run() async throws {
+      try coordinator.checkNotForked([], .connect)
       await withTaskGroup { group in
         group.addTask { [coordinator] in await coordinator.connectInTheEnd() }
         // If the task is cancelled instead, the result is the same.

@@ -64,6 +64,9 @@ package struct ServerError: Error, Sendable, Equatable {
     message.contains("access") && message.contains("key")
   }
 
+  /// Whether a refusal for lack of permission is about running scripts at all.
+  var isAboutScripts: Bool { code == .noPerm && message.contains("'eval") }
+
   /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.
   private static let fenceCounter = [
     "the fence counter is beyond", "increment or decrement would overflow",

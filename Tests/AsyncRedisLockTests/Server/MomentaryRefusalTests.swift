@@ -1,0 +1,101 @@
+import AsyncRedisLock
+import PrivateRedis
+import Testing
+
+/// An operator's mistake in a user's rights, which is mended soon, must not cost more than that time.
+@Suite("Rights that are wrong for a moment", .timeLimit(.minutes(2)), .redisServer(), .serialized)
+struct MomentaryRefusalTests {
+  /// What is taken from the user, in turn: scripts at all, and a command of each release.
+  private static let losses = [["-eval", "-evalsha"], ["-del"]]
+
+  private let admin = RedisClient(.current)
+
+  @Test("A release that was refused is repeated until the key is free", arguments: losses)
+  func release(_ losses: [String]) async throws {
+    let (user, locker) = try await connect()
+    let keys = (0..<20).map { _ in uniqueKey() }
+    var locks: [Lock] = []
+    for key in keys { locks.append(try await locker.acquire(key, options: Self.long)) }
+    try admin(words: ["ACL", "SETUSER", user] + losses)
+    for lock in locks {
+      let attempt = await Attempt { try await lock.release() }
+      #expect(attempt.error?.code == .refused)
+    }
+    try allow(user, losses)
+    await eventually { try admin(words: ["EXISTS"] + keys) == .integer(0) }
+  }
+
+  @Test("A locker that is closed repeats refused releases until its time is over")
+  func close() async throws {
+    let (user, locker) = try await connect { $0.operationTimeout = .seconds(20) }
+    let keys = (0..<100).map { _ in uniqueKey() }
+    var locks: [Lock] = []
+    for key in keys { locks.append(try await locker.acquire(key, options: Self.long)) }
+    try admin(words: ["ACL", "SETUSER", user] + Self.losses[0])
+    let first = await Attempt { try await locks[0].release() }
+    #expect(first.error?.code == .refused)
+    let closing = Task { await locker.close() }
+    await eventually { !locks[99].isHeld }
+    try allow(user, Self.losses[0])
+    await closing.value
+    #expect(try admin(words: ["EXISTS"] + keys) == .integer(0))
+  }
+
+  @Test(
+    "A lock whose hold was refused is kept for the time that it was to be held", arguments: losses)
+  func hold(_ losses: [String]) async throws {
+    let (user, locker) = try await connect()
+    let key = uniqueKey()
+    let lock = try await locker.acquire(
+      key, options: LockOptions(ttl: .seconds(20), minHold: .seconds(600)))
+    try admin(words: ["ACL", "SETUSER", user] + losses + ["-pexpire"])
+    let attempt = await Attempt { try await lock.release() }
+    #expect(attempt.error?.code == .refused)
+    try allow(user, losses + ["-pexpire"])
+    await eventually { try admin("PTTL", key).integer ?? 0 > 500_000 }
+  }
+
+  @Test(
+    "A locker whose release was refused goes on handing its locks to waiters", arguments: losses)
+  func handOver(_ losses: [String]) async throws {
+    let (user, locker) = try await connect()
+    let (_, waiting) = try await connect()
+    let key = uniqueKey()
+    let held = try await locker.acquire(key, options: Self.long)
+    // A waiter that polls does so only after an hour.
+    let waiter = Task {
+      try await waiting.acquire(key, options: LockOptions(retry: .seconds(3600), timeout: nil))
+    }
+    await eventually { try admin("ZCARD", "redis-lock:queue:{\(key)}") == .integer(1) }
+    let other = try await locker.acquire(uniqueKey(), options: Self.long)
+    try admin(words: ["ACL", "SETUSER", user] + losses)
+    let attempt = await Attempt { try await other.release() }
+    #expect(attempt.error?.code == .refused)
+    try allow(user, losses)
+    let released = ContinuousClock.now
+    try await held.release()
+    try await waiter.value.release()
+    #expect(released.duration(to: .now) < .seconds(1))
+  }
+
+  // MARK: Helpers
+
+  private static let long = LockOptions(ttl: .seconds(600))
+
+  private func connect(
+    _ configure: (inout LockerConfiguration) -> Void = { _ in }
+  ) async throws -> (user: String, locker: Locker) {
+    let user = uniqueKey("user")
+    try admin("ACL", "SETUSER", user, "on", ">pw", "+@all", "~*", "&*")
+    let locker = try await Locker {
+      $0.username = user
+      $0.password = "pw"
+      configure(&$0)
+    }
+    return (user, locker)
+  }
+
+  private func allow(_ user: String, _ losses: [String]) throws {
+    try admin(words: ["ACL", "SETUSER", user] + losses.map { $0.replacing("-", with: "+") })
+  }
+}
