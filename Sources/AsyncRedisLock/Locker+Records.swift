@@ -46,6 +46,9 @@ extension Locker {
 }
 
 extension Lock {
+  /// How long the server may take to answer, by the locker's configuration.
+  package var operationTimeout: Duration { coordinator.operationTimeout }
+
   /// Why the last automatic extension failed, in words; nil if it succeeded.
   package var extensionTrouble: String? { lease.trouble }
 

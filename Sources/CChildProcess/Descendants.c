@@ -45,6 +45,8 @@ struct process {
   unsigned long long start;
   /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
   char counts;
+  /// Whether it is a thread of the kernel, which has no environment.
+  char is_kernel;
 };
 
 /// Calls `take` with each number that a folder in /proc lists, until that returns 0.
@@ -75,6 +77,9 @@ static int take_other_thread(pid_t id, void *context) {
   return id == process->id;
 }
 
+/// PF_KTHREAD of the kernel's sched.h, which proc(5) refers to.
+static const unsigned long kernel_thread = 0x00200000;
+
 /// Reads the parent and the start of a process; returns whether it runs.
 static int look_up(struct process *process) {
   int file = child_process_open(process->id, "stat");
@@ -89,12 +94,14 @@ static int look_up(struct process *process) {
   // The name in parentheses may contain anything, even parentheses.
   char *field = strrchr(line, ')'), state = 0;
   long threads = 0;
-  // Numbered from the state on: the parent, the number of threads, the start.
+  process->is_kernel = 0;
+  // Numbered from the state on: the parent, the flags, the number of threads, the start.
   for (int number = 0; field && number < 20; number++) {
     field = strchr(field + 1, ' ');
     if (!field) break;
     if (number == 0) state = field[1];
     if (number == 1) process->parent = (pid_t)strtol(field, NULL, 10);
+    if (number == 6) process->is_kernel = (strtoul(field, NULL, 10) & kernel_thread) != 0;
     if (number == 17) threads = strtol(field, NULL, 10);
     if (number == 19) process->start = strtoull(field, NULL, 10);
   }
@@ -114,8 +121,7 @@ static enum finding look_for_mark(const struct process *process) {
   static char text[65536];
   size_t length;
   const char *mark = child_process_own_mark(&length);
-  // Threads of the kernel have no environment.
-  if (!mark || process->id == 2 || process->parent == 2) return not_found;
+  if (!mark || process->is_kernel) return not_found;
   int file = child_process_open(process->thread, "environ");
   if (file < 0) return errno == ENOENT || errno == ESRCH ? vanished : not_found;
   enum finding finding = empty;

@@ -47,8 +47,11 @@ struct shared {
 
 static struct shared *shared;
 static pid_t guardian;
-/// The command's group, which the first guardian leads.
-static pid_t group;
+/// The command's group, which the first guardian leads, and its latest guardian: as long as that is not reaped, the
+/// group's number is not reused.
+static pid_t group, keeper;
+/// The tool's group, to which the terminal belongs when the command has ended.
+static pid_t tool_group;
 /// The ends of the pipes by which guardians notice the end of this process; the first is that of a guardian which has a
 /// successor.
 static int former_life_line = -1, life_line = -1;
@@ -57,7 +60,9 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 pid_t child_process_group(void) { return group; }
 
-int child_process_is_guardian(pid_t process) { return process == guardian || process == group; }
+int child_process_is_guardian(pid_t process) {
+  return process == guardian || process == keeper || process == group;
+}
 
 /// Whether it is killed with the command's group. Under `turn`, as the end of the life line.
 static int is_expendable;
@@ -136,6 +141,19 @@ static void kill_command(pid_t tool) {
 #else
   if (!survives) kill(-group, SIGKILL);
 #endif
+}
+
+/// Gives the terminal of a command whose tool has been killed back to the tool's group, which may be a script's.
+///
+/// A script that reads from the terminal before that is stopped, so it is continued.
+static void give_terminal_back(void) {
+  int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return;
+  pid_t owner = tcgetpgrp(terminal);
+  int is_commands = owner == group || (owner > 0 && kill(-owner, 0) != 0 && errno == ESRCH);
+  // All signals are blocked here, also SIGTTOU.
+  if (is_commands && tcsetpgrp(terminal, tool_group) == 0) kill(-tool_group, SIGCONT);
+  close(terminal);
 }
 
 /// Waits for the other end of the life line to be closed; returns whether that was in time.
@@ -235,7 +253,11 @@ static void guard(int line, pid_t tool) {
     int is_ended = wait_for_end(line, milliseconds);
     int is_to_stop = note_typed(tool);
     if (is_ended) {
-      if (!atomic_load(&shared->is_over)) kill_command(0);
+      if (atomic_load(&shared->is_over)) return;
+      // First, since a script may be about to use it.
+      give_terminal_back();
+      kill_command(0);
+      give_terminal_back();
       return;
     }
     // A moment later, so that a command that is just stopping is not taken for one that cannot stop.
@@ -244,23 +266,29 @@ static void guard(int line, pid_t tool) {
   }
   kill_command(tool);
   // The tool may still report how that happened, if it can, or when a shell continues it.
-  for (int running = 0; !wait_for_end(line, 2000);) {
-    // A stopped process does nothing that would have to be ended. One that was just continued gets its time.
+  for (int running = 0; !wait_for_end(line, 100);) {
+    // A stopped process does nothing that would have to be ended, and does not see what the kill has missed. One that
+    // was just continued gets its time: four seconds.
     running = is_stopped(tool) ? 0 : running + 1;
-    if (running > 1) {
+    if (!running) child_process_kill_rest(tool);
+    if (running > 40) {
       kill(tool, SIGKILL);
       break;
     }
   }
   // The tool may have been killed meanwhile, and then the rest does not descend from it any more.
-  if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
+  if (atomic_load(&shared->is_over)) return;
+  child_process_kill_rest(0);
+  give_terminal_back();
 }
 
 /// Ends what is left of the command if the tool is killed or stopped while it does that itself.
 static void guard_rest(int line, pid_t tool) {
   while (!wait_for_end(line, 100))
     if (is_stopped(tool)) child_process_kill_rest(tool);
-  if (!atomic_load(&shared->is_over)) child_process_kill_rest(0);
+  if (atomic_load(&shared->is_over)) return;
+  child_process_kill_rest(0);
+  give_terminal_back();
 }
 
 /// Forks a guardian, which leads the command's group or joins it, or else is in a group of its own.
@@ -273,6 +301,7 @@ static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
   pid_t tool = getpid();
+  tool_group = getpgrp();
   pid_t child = fork();
   if (child == 0) {
     guardian = getpid();
@@ -300,6 +329,7 @@ static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
   }
   guardian = child;
   if (!group) group = child;
+  if (is_in_group) keeper = child;
   // Here as well, since either process may come first.
   setpgid(child, is_in_group ? group : child);
   if (life_line >= 0) close(life_line);
@@ -355,8 +385,11 @@ void child_process_guardian_succeed(void) {
   pthread_mutex_unlock(&turn);
 }
 
-void child_process_guardian_renew(int64_t nanoseconds) {
-  if (shared) atomic_store(&shared->deadline, now() + (nanoseconds > 0 ? nanoseconds : 0));
+int64_t child_process_guardian_time(void) { return now(); }
+
+void child_process_guardian_renew(int64_t deadline) {
+  // Zero would stand for none.
+  if (shared) atomic_store(&shared->deadline, deadline > 1 ? deadline : 1);
 }
 
 void child_process_guardian_end(void) {
@@ -380,8 +413,8 @@ void child_process_guardian_end(void) {
 void child_process_guardian_reap(void) {
   child_process_guardian_end();
   if (guardian > 0) waitpid(guardian, NULL, WNOHANG);
-  // The first one, if it was killed with the command's group.
-  if (group > 0) waitpid(group, NULL, WNOHANG);
+  // One that was killed with the command's group.
+  if (keeper > 0) waitpid(keeper, NULL, WNOHANG);
   guardian = 0;
 }
 

@@ -57,21 +57,7 @@ int child_process_receive_signals(const int *numbers, int count, void (*receive)
   sigemptyset(&received);
   for (int i = 0; i < count; i++) sigaddset(&received, numbers[i]);
 
-  pthread_t thread;
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 512 * 1024);
-  sigset_t all, former;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &former);
-  int error = pthread_create(&thread, &attributes, tell, NULL);
-  pthread_sigmask(SIG_SETMASK, &former, NULL);
-  pthread_attr_destroy(&attributes);
-  if (error) {
-    errno = error;
-    return -1;
-  }
+  if (child_process_start_thread(NULL, tell) != 0) return -1;
   struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
   sigfillset(&action.sa_mask);
   for (int i = 0; i < count; i++) sigaction(numbers[i], &action, NULL);

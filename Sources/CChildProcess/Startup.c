@@ -1,12 +1,14 @@
 #include "CChildProcess.h"
 #include "Internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -87,6 +89,43 @@ int child_process_was_ignored(int signal) { return signal > 0 && signal < NSIG &
 const sigset_t *child_process_own_mask(void) { return &own_mask; }
 
 int child_process_own_nice(void) { return own_nice; }
+
+/// A thread to be started.
+struct start {
+  void *context;
+  void *(*body)(void *context);
+};
+
+static void *run_urgently(void *argument) {
+  struct start start = *(struct start *)argument;
+  free(argument);
+#ifdef __linux__
+  // For this thread alone; only root may.
+  setpriority(PRIO_PROCESS, 0, own_nice - 10);
+#endif
+  return start.body(start.context);
+}
+
+int child_process_start_thread(void *context, void *(*body)(void *context)) {
+  struct start *start = malloc(sizeof *start);
+  if (!start) return -1;
+  *start = (struct start){context, body};
+  pthread_t thread;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, 1024 * 1024);
+  sigset_t all, former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+  int error = pthread_create(&thread, &attributes, run_urgently, start);
+  pthread_sigmask(SIG_SETMASK, &former, NULL);
+  pthread_attr_destroy(&attributes);
+  if (!error) return 0;
+  free(start);
+  errno = error;
+  return -1;
+}
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 

@@ -61,7 +61,7 @@
     /// Whether the messages go to a terminal, which shows progress and no times.
     let isTerminal = isatty(STDERR_FILENO) == 1
     private let isJSON: Bool
-    private let queue = DispatchQueue(label: "redis-lock.console")
+    private let queue = ThreadQueue()
     private let state = Locked(State())
 
     init(level: Level, isJSON: Bool) {

@@ -214,6 +214,27 @@
         #expect(outcome.errors.contains("another cannot be started"), "\(outcome.errors)")
         #expect(try server.keys().isEmpty)
       }
+
+      @Test(
+        "A run whose guardian cannot be replaced ends its command and itself also without further threads",
+        .enabled("Only root can set the limit.") { Nobody.canRun })
+      func guardianLostWithoutThreads() async throws {
+        let server = try RedisServer(listen: .tcp)
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        try FileManager.default.setAttributes(
+          [.posixPermissions: 0o777], ofItemAtPath: folder.path(""))
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "prlimit --nproc=1 --pid $PPID; " + stubborn(folder.path("alive"))],
+          on: server, through: Nobody.command)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        // Dispatch keeps a thread that has nothing to do for five seconds.
+        try await Task.sleep(for: .seconds(7))
+        kill(try #require(tool.guardian), SIGKILL)
+        let ended = now
+        try await expectEnd(folder, of: ended)
+        #expect(await tool.outcome().status == 76)
+      }
     #endif
   }
 #endif

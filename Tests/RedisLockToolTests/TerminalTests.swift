@@ -28,6 +28,20 @@
       #expect(try server.keys().isEmpty)
     }
 
+    @Test("A script goes on at the terminal when its run was killed")
+    func killedInScript() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("status", "hello\\n")],
+        into: """
+          $RUN key -c 'kill -KILL $PPID; sleep 100'
+          echo status $?; read word; echo got $word
+          """, on: server)
+      #expect(outcome.output.contains("status 137"), "\(outcome.output)")
+      #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+
     @Test("A run that has not lent the terminal leaves its modes alone, however its command ends")
     func modesOfAnother() async throws {
       let server = try RedisServer()

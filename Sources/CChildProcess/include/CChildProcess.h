@@ -29,6 +29,11 @@ int child_process_last_real_time_signal(void);
 /// Returns 0, or -1 with `errno`.
 int child_process_receive_signals(const int *numbers, int count, void (*receive)(int signal));
 
+/// Starts a thread that receives no signals, and is more urgent than others where the system allows that.
+///
+/// Returns 0, or -1 with `errno`.
+int child_process_start_thread(void *context, void *(*body)(void *context));
+
 // MARK: The guardian
 
 /// Starts a guardian: a process that ends the command, and this process, if its deadline is not renewed. It also
@@ -40,8 +45,13 @@ int child_process_receive_signals(const int *numbers, int count, void (*receive)
 /// Returns 0, or -1 with `errno`.
 int child_process_guardian_start(void);
 
-/// Sets the guardian's deadline, in nanoseconds from now.
-void child_process_guardian_renew(int64_t nanoseconds);
+/// The time by the guardian's clock, in nanoseconds.
+int64_t child_process_guardian_time(void);
+
+/// Sets the guardian's deadline, by its clock.
+///
+/// Not from now on: this process may be stopped between a look at the lock and this call.
+void child_process_guardian_renew(int64_t deadline);
 
 /// Ends the guardian, which then does nothing any more, and waits for that, 100 ms at most.
 ///

@@ -1,6 +1,5 @@
 #if CommandLineTool
   import CChildProcess
-  import Dispatch
 
   #if canImport(Darwin)
     import Darwin
@@ -35,10 +34,9 @@
 
     /// Starts the command.
     ///
-    /// `receive` is called on its thread; while it handles the end, the command's id is not reused.
-    func start(_ receive: @escaping @Sendable (Event) -> Void) {
-      // The block keeps its thread until it returns.
-      DispatchQueue(label: "redis-lock.command", qos: .userInteractive).async {
+    /// `receive` is called on the queue's thread; while it handles the end, the command's id is not reused.
+    func start(on queue: ThreadQueue, _ receive: @escaping @Sendable (Event) -> Void) {
+      queue.async {
         let child = self.spawn()
         guard child > 0 else { return receive(.failed(errno)) }
         receive(.started(child))

@@ -38,17 +38,19 @@
     /// Whether this process has received a signal itself.
     static func hasReceived(_ signal: Int32) -> Bool { received.withLock { $0.contains(signal) } }
 
-    /// How many stops of this job are under way, or were a moment ago.
-    private static let stops = Locked(0)
+    /// The stops of this job: how many are under way, and when a stop counts as over.
+    private static let stops = Locked((count: 0, over: ContinuousClock.now))
+
+    private static var isBeingStopped: Bool {
+      stops.withLock { $0.count > 0 || .now < $0.over }
+    }
 
     /// Stops this process and the others of its job as Ctrl-Z does, and returns when they are continued.
     static func stopJob() {
-      stops.withLock { $0 += 1 }
+      stops.withLock { $0.count += 1 }
       child_process_stop_job()
       // A signal to the job may reach this process as well, and would stop the command again.
-      DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { @Sendable in
-        stops.withLock { $0 -= 1 }
-      }
+      stops.withLock { $0 = ($0.count - 1, .now + .milliseconds(100)) }
     }
 
     private let hasContinued = DispatchSemaphore(value: 0)
@@ -71,7 +73,7 @@
           if number == SIGCONT {
             hasContinued.signal()
           } else {
-            guard number != SIGTSTP || Self.stops.withLock({ $0 == 0 }) else { return }
+            guard number != SIGTSTP || !Self.isBeingStopped else { return }
             Self.received.withLock { _ = $0.insert(number) }
           }
           receive(number)

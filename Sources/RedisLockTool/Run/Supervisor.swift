@@ -60,8 +60,9 @@
     let order: Order
     let console: Console
     private let terminal = Terminal()
-    // A busy machine must not keep the command from being ended.
-    private let queue = DispatchQueue(label: "redis-lock", qos: .userInteractive)
+    private let queue = ThreadQueue()
+    /// The command is a child of this thread.
+    private let commandQueue = ThreadQueue()
     let state = Locked(State())
 
     /// The signal that has ended the command, or the wait for the lock, if one has.
@@ -141,9 +142,10 @@
 
     /// Tells the guardian how long the lock is valid, as far as is known.
     private func renewGuardian(for lock: Lock) {
+      let now = child_process_guardian_time()
       // Ending all processes takes a moment, too.
       let left = (lock.remaining - plan.reserve / 2) / .nanoseconds(1)
-      child_process_guardian_renew(Int64(left.rounded(.down)))
+      child_process_guardian_renew(now + Int64(left.rounded(.down)))
     }
 
     private func child(for lock: Lock?) -> ChildProcess {
@@ -185,7 +187,7 @@
       }
       defer { watch.cancel() }
       return await withCheckedContinuation { continuation in
-        child.start { event in
+        child.start(on: commandQueue) { event in
           switch event {
           case .started(let id):
             self.started(id)
@@ -200,11 +202,11 @@
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
           case .guardianEnded(let isReplaced): self.guardianEnded(isReplaced: isReplaced, lock)
           case .exited(let status):
-            self.ended(lock)
+            self.ended(lock, with: status)
             continuation.resume(returning: .success(status))
           case .killed(let signal):
             self.state.withLock { $0.endingSignal = signal }
-            self.ended(lock)
+            self.ended(lock, with: 128 + signal)
             continuation.resume(returning: .success(128 + signal))
           }
         }
@@ -235,7 +237,8 @@
     /// Notes that the command has ended; processes that it has left behind must not go on without the lock.
     ///
     /// The guardian may have ended it while this process was stopped.
-    private func ended(_ lock: Lock) {
+    private func ended(_ lock: Lock, with status: Int32) {
+      limitTheRest(after: status, lock, wasHeld: lock.isHeld)
       let isLost = state.withLock { state in
         state.child = nil
         return state.loss != nil
@@ -243,6 +246,18 @@
       let missed = isLost || !lock.isHeld ? child_process_kill_left() : 0
       child_process_guardian_end()
       tell(missed: missed)
+    }
+
+    /// Ends this process if it has not ended by itself in time: to release the lock, it needs threads of Dispatch.
+    private func limitTheRest(after status: Int32, _ lock: Lock, wasHeld: Bool) {
+      // For the release, for the record of the run, and for what is in between.
+      queue.async(after: lock.operationTimeout * 3 + .seconds(5)) { [self] in
+        do throws(ToolFailure) {
+          console.exit(try judge(.success(status), wasHeld: wasHeld, lock, nil).get())
+        } catch {
+          Console.fail(.lost, error.description)
+        }
+      }
     }
 
     /// Reports that a process cannot be ended, such as another user's; once.
@@ -366,7 +381,7 @@
       case .terminate(let duration):
         // Acts first, and reports afterwards.
         end(with: SIGTERM, because: lock)
-        if isGone { child_process_guardian_renew(200_000_000) }
+        if isGone { child_process_guardian_renew(child_process_guardian_time() + 200_000_000) }
         look(after: lock, in: duration)
         console.say(.warning, "the lock is being lost: ending the command", fields())
       case .kill: give(up: lock)
@@ -374,9 +389,7 @@
     }
 
     private func look(after lock: Lock, in duration: Duration) {
-      queue.asyncAfter(deadline: .now() + max(duration / .seconds(1), 0)) {
-        self.look(after: lock)
-      }
+      queue.async(after: duration) { self.look(after: lock) }
     }
 
     private func give(up lock: Lock) {
