@@ -117,7 +117,7 @@ lint: swift ## check the formatting, the layers, the tests, the mutants, and tha
 format: swift ## format the sources
 	$(SWIFT) format --in-place --recursive --parallel $(SWIFT_SOURCES)
 
-dependencies: swift ## install what is missing: hiredis and redis-server
+dependencies: swift ## install what is missing: hiredis, OpenSSL and redis-server
 	@.ci/install-dependencies
 
 library: swift

@@ -4,10 +4,12 @@ import PackageDescription
 
 #if os(Linux)
   // Debian's hiredis.pc carries a define that SwiftPM warns about on every build, and its headers
-  // and library are on the default search paths anyway.
+  // and library are on the default search paths anyway, as OpenSSL's are.
   let hiredisPkgConfig: String? = nil
+  let opensslPkgConfig: String? = nil
 #else
   let hiredisPkgConfig: String? = "hiredis"
+  let opensslPkgConfig: String? = "openssl"
 #endif
 
 let settings: [SwiftSetting] = [
@@ -52,9 +54,10 @@ let package = Package(
     .trait(
       name: "Tracing",
       description: "Makes spans of taking and holding locks, with swift-distributed-tracing."),
+    .trait(name: "TLS", description: "Encrypted connections to the server, with OpenSSL."),
     .default(
       enabledTraits: isDependency
-        ? [] : ["CommandLineTool", "ServiceLifecycle", "Metrics", "Tracing"]),
+        ? [] : ["CommandLineTool", "ServiceLifecycle", "Metrics", "Tracing", "TLS"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.1"),
@@ -71,12 +74,19 @@ let package = Package(
       pkgConfig: hiredisPkgConfig,
       providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]
     ),
+    .systemLibrary(
+      name: "COpenSSL",
+      path: "Modules/COpenSSL",
+      pkgConfig: opensslPkgConfig,
+      providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
+    ),
     .target(name: "CEpoll", path: "Modules/CEpoll"),
     .target(name: "CThreadSanitizer", path: "Modules/CThreadSanitizer"),
     .target(
       name: "AsyncRedisLock",
       dependencies: [
         "CEpoll", "CHiredis", "CThreadSanitizer",
+        .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),

@@ -68,7 +68,7 @@ extension LockError {
   /// The kinds of failure; new ones may be added in a minor version.
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     private enum Value: String {
-      case invalidOptions, invalidKey, invalidURL, tlsUnavailable
+      case invalidOptions, invalidKey, invalidURL, tlsUnavailable, tlsFailed
       case timeout, tooManyWaiters, lost, wouldDeadlock
       case unreachable, refused, closed
     }
@@ -84,8 +84,12 @@ extension LockError {
     public static let invalidKey = Self(.invalidKey)
     /// The URL of a server is malformed.
     public static let invalidURL = Self(.invalidURL)
-    /// TLS was requested but is not built in.
+    /// TLS was requested but is not built in: the package trait `TLS` is off.
     public static let tlsUnavailable = Self(.tlsUnavailable)
+    /// The server's certificate was not accepted, the server did not accept the client's, or TLS failed otherwise.
+    ///
+    /// The same call fails again until a certificate, a file or a setting has changed.
+    public static let tlsFailed = Self(.tlsFailed)
     /// Another holder had the lock for as long as the call was allowed to wait.
     public static let timeout = Self(.timeout)
     /// ``LockerConfiguration/maxWaiters`` tasks are waiting for the lock already.

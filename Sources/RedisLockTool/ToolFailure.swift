@@ -60,7 +60,7 @@
         switch error.code {
         case .timeout, .tooManyWaiters, .wouldDeadlock: .notAcquired
         case .lost: .lost
-        case .refused: .refused
+        case .refused, .tlsFailed: .refused
         case .unreachable, .closed: .unreachable
         default: .usage
         }

@@ -17,7 +17,7 @@ struct SimulatedMachine: Machine {
 
   func makePoller() -> any Poller { SimulatedPoller() }
 
-  func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener {
+  func makeOpener(for configuration: LockerConfiguration) -> any StreamOpener {
     SimulatedOpener(process: process, network: network, queue: SimulatedQueue(of: process))
   }
 }

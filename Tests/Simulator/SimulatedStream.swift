@@ -18,6 +18,8 @@ final class SimulatedStream: ByteStream, @unchecked Sendable {
 
   var hasBufferedInput: Bool { false }
 
+  var hasBufferedOutput: Bool { false }
+
   var isIdle: Bool { end == nil && start == input.count }
 
   var isReadable: Bool { !isIdle }

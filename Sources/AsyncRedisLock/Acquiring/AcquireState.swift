@@ -204,7 +204,8 @@ struct AcquireState {
   ) -> Action {
     switch failure {
     case .cancelled: return .cancel
-    case .closed, .refused(_, _, isTransient: false): return .fail(error(for: failure, at: now))
+    case .closed, .tlsFailed, .refused(_, _, isTransient: false):
+      return .fail(error(for: failure, at: now))
     case .refused, .unintelligible: outlook = .trouble(failure)
     case .unreachable:
       // If the deadline cut a last request short, that is no news about a server that has answered before.

@@ -8,6 +8,7 @@ extension LockerConfiguration {
   package func validate(code: LockError.Code = .invalidOptions) throws(LockError) {
     try address.validate(code)
     try validateCredentials(code)
+    try tls?.validate(for: address, code)
     try Self.check(database: database, as: "database", code)
     try Self.check(clientName: clientName, as: "clientName", code)
     try connectTimeout.validate(as: "connectTimeout", atLeast: Self.minimumTimeout, code: code)
@@ -103,7 +104,7 @@ extension LockerConfiguration {
     }
   }
 
-  fileprivate static func check(
+  static func check(
     _ text: String, hasNoNULAs part: String, _ code: LockError.Code
   ) throws(LockError) {
     guard !text.utf8.contains(0) else {

@@ -10,6 +10,8 @@ public struct LockerConfiguration: Sendable, Hashable {
   public var username: String?
   /// The password to log in with, or `nil` not to log in; `nil` by default.
   public var password: Password?
+  /// How connections are encrypted, or `nil` for plain ones; `nil` by default.
+  public var tls: TLS?
   /// The number of the database that holds the locks; 0 by default.
   public var database: Int
   /// The name that `CLIENT LIST` shows for the connection; `async-redis-lock` by default.
@@ -59,6 +61,7 @@ public struct LockerConfiguration: Sendable, Hashable {
     address: Address = .tcp(host: "127.0.0.1"),
     username: String? = nil,
     password: Password? = nil,
+    tls: TLS? = nil,
     database: Int = 0,
     clientName: String = "async-redis-lock",
     connectTimeout: Duration = .seconds(1),
@@ -73,6 +76,7 @@ public struct LockerConfiguration: Sendable, Hashable {
     self.address = address
     self.username = username
     self.password = password
+    self.tls = tls
     self.database = database
     self.clientName = clientName
     self.connectTimeout = connectTimeout

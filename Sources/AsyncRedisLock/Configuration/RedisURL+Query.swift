@@ -58,7 +58,21 @@ extension LockerConfiguration {
     case .localHandoffLimit:
       localHandoffLimit = try Self.number(value, as: part)
       try Self.check(localHandoffLimit: localHandoffLimit, as: part, .invalidURL)
+    case .authorities: try set(\.authoritiesPath, to: value, as: part)
+    case .certificate: try set(\.certificatePath, to: value, as: part)
+    case .privateKey: try set(\.privateKeyPath, to: value, as: part)
+    case .serverName: try set(\.serverName, to: value, as: part)
     }
+  }
+
+  private mutating func set(
+    _ property: WritableKeyPath<TLS, String?>, to value: String, as part: String
+  ) throws(LockError) {
+    guard tls != nil else {
+      throw LockError(
+        .invalidURL, "\(part) needs TLS: the scheme rediss or valkeys in place of redis or valkey")
+    }
+    tls?[keyPath: property] = value
   }
 
   private static func number(_ value: String, as part: String) throws(LockError) -> Int {
@@ -92,6 +106,10 @@ private enum QueryParameter: String {
   case fencing
   case maxWaiters = "limit of waiters"
   case localHandoffLimit = "limit of local handoffs"
+  case authorities
+  case certificate
+  case privateKey = "private key"
+  case serverName = "server name"
 
   init?(name: String) {
     switch name {
@@ -104,9 +122,19 @@ private enum QueryParameter: String {
     case "fencing": self = .fencing
     case "max_waiters": self = .maxWaiters
     case "local_handoff_limit": self = .localHandoffLimit
+    case "cacert", "ssl_ca_certs": self = .authorities
+    case "cert", "ssl_certfile": self = .certificate
+    case "key", "ssl_keyfile": self = .privateKey
+    case "sni": self = .serverName
     default: return nil
     }
   }
+
+  /// The names by which other clients turn verification off.
+  private static let verificationSwitches: Set<String> = [
+    "insecure", "insecure_skip_verify", "skip_verify", "ssl_cert_reqs", "ssl_check_hostname",
+    "tls_insecure", "verify", "verify_mode",
+  ]
 
   /// The error for a name that is not among these parameters.
   ///
@@ -119,6 +147,12 @@ private enum QueryParameter: String {
         "query parameter family must be left out: all addresses of a host are tried, IPv4 and IPv6"
       )
     }
+    if verificationSwitches.contains(name) {
+      return LockError(
+        .invalidURL,
+        "query parameter \(name) must be left out: certificates are always verified; cacert names a "
+          + "file with the authority of a private certificate")
+    }
     let isShown =
       (1...32).contains(name.utf8.count)
       && name.utf8.allSatisfy {
@@ -128,6 +162,6 @@ private enum QueryParameter: String {
       .invalidURL,
       "query parameter \(isShown ? name : "(name not shown)") is unknown; there are "
         + "db, client_name, connect_timeout, operation_timeout, label, key_prefix, fencing, "
-        + "max_waiters and local_handoff_limit")
+        + "max_waiters and local_handoff_limit, and with TLS cacert, cert, key and sni")
   }
 }

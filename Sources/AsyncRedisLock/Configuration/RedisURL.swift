@@ -2,7 +2,7 @@ extension LockerConfiguration {
   /// Creates a configuration from the URL of a server.
   ///
   /// - `redis://[[user]:password@]host[:port][/database][?query]`, also as `valkey://`; an IPv6 address is put in
-  ///   brackets.
+  ///   brackets. With TLS: `rediss://` or `valkeys://`.
   /// - `unix://[[user]:password@]/path/of/socket[?query]`, also as `redis+unix://`.
   ///
   /// User, password, path and the values of the query are percent-decoded once. A password needs
@@ -20,23 +20,31 @@ extension LockerConfiguration {
   /// - `fencing`: ``isFencingEnabled``, as `true` or `false`
   /// - `max_waiters`: ``maxWaiters``
   /// - `local_handoff_limit`: ``localHandoffLimit``
+  /// - `cacert` or `ssl_ca_certs`: ``TLS/authoritiesPath``
+  /// - `cert` or `ssl_certfile`: ``TLS/certificatePath``
+  /// - `key` or `ssl_keyfile`: ``TLS/privateKeyPath``
+  /// - `sni`: ``TLS/serverName``
+  ///
+  /// The last four need one of the schemes with TLS.
   ///
   /// A timeout is written as `500ms`, `1.5s`, `5m` or `2h`; a plain number counts seconds.
   ///
   /// - Parameter url: The URL, of at most 8 KiB.
   /// - Throws: ``LockError/Code/invalidURL``, naming the part and the rule but never the password,
-  ///   or ``LockError/Code/tlsUnavailable`` for `rediss://` and `valkeys://`.
+  ///   or ``LockError/Code/tlsUnavailable`` for `rediss://` and `valkeys://` without the package trait `TLS`.
   public init(url: String) throws(LockError) {
     let url = try RedisURL(url)
     self.init()
     address = try url.address
     (username, password) = try url.credentials
+    if url.isEncrypted { tls = TLS() }
     let pathDatabase = try url.pathDatabase
     if let pathDatabase { database = pathDatabase }
     // Before the query: messages may quote it, and if the authority is malformed, the text behind it may be the
     // rest of a password.
     try validate(code: .invalidURL)
     try apply(query: url.query, isDatabaseSet: pathDatabase != nil)
+    try tls?.validate(for: address, .invalidURL)
   }
 }
 
@@ -46,6 +54,8 @@ extension LockerConfiguration {
 /// they contain a password.
 struct RedisURL {
   private let isSocket: Bool
+  /// Whether the scheme asks for TLS.
+  let isEncrypted: Bool
   private let userInfo: ArraySlice<UInt8>?
   private let hostAndPort: ArraySlice<UInt8>
   private let path: ArraySlice<UInt8>
@@ -62,7 +72,7 @@ struct RedisURL {
     }
     let bytes = Array(url.utf8)[...]
     let authorityStart: Int
-    (isSocket, authorityStart) = try Self.scheme(of: bytes)
+    (isSocket, isEncrypted, authorityStart) = try Self.scheme(of: bytes)
     guard url.last?.isNewline != true else {
       throw LockError(.invalidURL, "URL ends with white space, such as a line end")
     }
@@ -98,10 +108,10 @@ struct RedisURL {
     query = queryMark.map { bytes[($0 + 1)...] } ?? []
   }
 
-  /// Whether the scheme stands for a socket, and where the authority begins.
+  /// What the scheme stands for, and where the authority begins.
   private static func scheme(
     of bytes: ArraySlice<UInt8>
-  ) throws(LockError) -> (isSocket: Bool, authorityStart: Int) {
+  ) throws(LockError) -> (isSocket: Bool, isEncrypted: Bool, authorityStart: Int) {
     // Up to the first colon, so that a possible password is never taken for a scheme.
     let name = bytes.prefix { $0 != UInt8(ascii: ":") }
     guard bytes[name.endIndex...].starts(with: "://".utf8), name.allSatisfy(isSchemeByte) else {
@@ -111,16 +121,21 @@ struct RedisURL {
     let authorityStart = name.endIndex + 3
     switch scheme {
     case "redis", "valkey":
-      return (false, authorityStart)
+      return (false, false, authorityStart)
     case "unix", "redis+unix":
-      return (true, authorityStart)
+      return (true, false, authorityStart)
     case "rediss", "valkeys":
-      throw LockError(.tlsUnavailable, "TLS is not built in, so scheme \(scheme) cannot be used")
+      guard LockerConfiguration.hasTLS else {
+        throw LockError(
+          .tlsUnavailable,
+          "TLS is not built in, so scheme \(scheme) cannot be used; the package trait TLS adds it")
+      }
+      return (false, true, authorityStart)
     default:
       throw LockError(
         .invalidURL,
         "scheme (\(scheme.abbreviatedForMessage)) must be redis, valkey, unix or "
-          + "redis+unix")
+          + "redis+unix, or rediss or valkeys for TLS")
     }
   }
 

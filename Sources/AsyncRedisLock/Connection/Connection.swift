@@ -39,7 +39,7 @@ final class Connection: Sendable {
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
     pauseQueue = machine.makeQueue("pause", .extensions)
-    opener = machine.makeOpener(of: configuration.address)
+    opener = machine.makeOpener(for: configuration)
     poller = try machine.makePoller()
     let handshake = Handshake(configuration, connectHook: connectHook)
     driver = Locked(

@@ -46,6 +46,8 @@ extension ConnectionDriver {
     } else {
       connection.loginGate.forget()
     }
+    // No time that a caller has left would help.
+    if case .tlsFailed = cause { fail(because: cause, on: connection) }
   }
 
   /// Fails requests that come before a login may be tried again.

@@ -53,7 +53,7 @@ final class Subscriber: Sendable {
     handler: @escaping @Sendable (Event) -> Void
   ) {
     queue = machine.makeQueue("inbox", .extensions)
-    opener = machine.makeOpener(of: configuration.address)
+    opener = machine.makeOpener(for: configuration)
     clock = machine.clock
     randomness = machine.randomness
     handshake = Handshake(configuration, connectHook: nil)

@@ -7,6 +7,7 @@ extension StoreFailure {
     case .timedOut: self = .unreachable("no answer in time")
     case .connectionLost(let reason): self = .unreachable("connection lost: \(reason)")
     case .unreachable(let reason): self = .unreachable(reason)
+    case .tlsFailed(let reason): self = .tlsFailed(reason)
     case .protocolViolation(let what): self = .unreachable("the server sent \(what)")
     case .refused(let error): self.init(error, isTransient: false)
     // The next login may succeed.

@@ -6,6 +6,8 @@ extension LockError {
       self.init(.closed, "the locker is closed", keys: keys, phase: phase, waited: waited)
     case .unreachable(let reason), .unintelligible(let reason):
       self.init(.unreachable, reason, keys: keys, phase: phase, waited: waited)
+    case .tlsFailed(let reason):
+      self.init(.tlsFailed, reason, keys: keys, phase: phase, waited: waited)
     case .cancelled:
       // Callers turn this into CancellationError; a failure that arrives here is not the task's own cancellation.
       self.init(.unreachable, "the call was given up", keys: keys, phase: phase, waited: waited)

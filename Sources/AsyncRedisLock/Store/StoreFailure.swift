@@ -6,6 +6,8 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case closed
   /// There was no answer in time; the text says why.
   case unreachable(String)
+  /// The store or this client could not prove its identity; the text says why.
+  case tlsFailed(String)
   /// The store's answer does not fit the request.
   case unintelligible(String)
   /// The store refused; `isTransient` tells whether asking again may help.

@@ -8,6 +8,9 @@ package protocol ByteStream: AnyObject, Sendable {
   /// Whether bytes can be read though the descriptor is not readable, such as bytes that are decrypted already.
   var hasBufferedInput: Bool { get }
 
+  /// Whether bytes that were accepted wait for the descriptor to be writable; ``write(_:)`` sends them.
+  var hasBufferedOutput: Bool { get }
+
   /// Whether the stream is connected and has nothing to read; finding out takes nothing from it.
   var isIdle: Bool { get }
 

@@ -8,7 +8,7 @@ internal import Synchronization
 #endif
 
 /// A `connect(2)` under way, watched by a Dispatch source.
-final class ConnectionAttempt: Sendable {
+final class ConnectionAttempt: SocketOpener.Attempt {
   enum Outcome: Sendable {
     case connected(SocketStream)
     case failed(SystemError)
@@ -31,30 +31,26 @@ final class ConnectionAttempt: Sendable {
   ///
   /// - Throws: `unreachable` if the system lacks the resources to watch it.
   func wait(
-    for patience: Duration, on queue: DispatchQueue,
+    until deadline: Instant, on queue: DispatchQueue,
     completion: @escaping @Sendable (Outcome) -> Void
   ) throws(TransportError) {
     let result: Result<Void, TransportError> = state.withLock { state in
       Result { () throws(TransportError) in
         // It may have been cancelled since.
         guard state.socket != nil else { return }
-        let watched = Locked(
-          try FileDescriptor.watching(state.socket?.number ?? -1, for: .writing))
+        state.source = try DispatchSource.watching(
+          state.socket?.number ?? -1, for: .writing, on: queue
+        ) { [self] in finish(isTimeUp: false) }
         state.completion = completion
-        let source = Self.source(of: watched.withLock { $0.number }, on: queue)
-        source.setEventHandler { @Sendable [self] in finish(isTimeUp: false) }
-        source.setCancelHandler { @Sendable in withExtendedLifetime(watched) {} }
-        source.activate()
-        state.source = source
       }
     }
     try result.get()
+    let patience = max(Instant.now.duration(to: deadline), .zero)
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(patience.wholeNanoseconds))) { [self] in
       finish(isTimeUp: true)
     }
   }
 
-  /// Closes the socket, and forgets the completion.
   func cancel() {
     state.withLock { state in
       state.source?.cancel()
@@ -62,16 +58,6 @@ final class ConnectionAttempt: Sendable {
       state.completion = nil
       state.socket = nil
     }
-  }
-
-  private static func source(
-    of number: CInt, on queue: DispatchQueue
-  ) -> any DispatchSourceProtocol {
-    #if canImport(Darwin)
-      DispatchSource.makeWriteSource(fileDescriptor: number, queue: queue)
-    #else
-      DispatchSource.makeReadSource(fileDescriptor: number, queue: queue)
-    #endif
   }
 
   private func finish(isTimeUp: Bool) {

@@ -1,3 +1,5 @@
+internal import Dispatch
+
 #if canImport(Darwin)
   internal import Darwin
 #else
@@ -30,5 +32,30 @@ extension FileDescriptor {
     #endif
     guard watch >= 0 else { throw .unreachable("\(SystemError.current)") }
     return FileDescriptor(adopting: watch)
+  }
+}
+
+extension DispatchSource {
+  /// Calls the handler on the queue whenever a socket is ready, until the source is cancelled.
+  ///
+  /// - Throws: `unreachable` if the system lacks the resources.
+  static func watching(
+    _ socket: CInt, for interest: FileDescriptor.Interest, on queue: DispatchQueue,
+    handler: @escaping @Sendable () -> Void
+  ) throws(TransportError) -> any DispatchSourceProtocol {
+    let watched = Locked(try FileDescriptor.watching(socket, for: interest))
+    let number = watched.withLock { $0.number }
+    #if canImport(Darwin)
+      let source: any DispatchSourceProtocol =
+        interest == .reading
+        ? makeReadSource(fileDescriptor: number, queue: queue)
+        : makeWriteSource(fileDescriptor: number, queue: queue)
+    #else
+      let source = makeReadSource(fileDescriptor: number, queue: queue)
+    #endif
+    source.setEventHandler(handler: handler)
+    source.setCancelHandler { @Sendable in withExtendedLifetime(watched) {} }
+    source.activate()
+    return source
   }
 }

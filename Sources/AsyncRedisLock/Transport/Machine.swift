@@ -23,8 +23,8 @@ package protocol Machine: Sendable {
   /// - Throws: `unreachable` if the system lacks the resources.
   func makePoller() throws(TransportError) -> any Poller
 
-  /// Makes an opener of streams to a server.
-  func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener
+  /// Makes an opener of streams to the server of a configuration.
+  func makeOpener(for configuration: LockerConfiguration) -> any StreamOpener
 }
 
 /// Opens streams to one server.
@@ -52,7 +52,7 @@ struct HostMachine: Machine {
 
   func makePoller() throws(TransportError) -> any Poller { try SocketPoller() }
 
-  func makeOpener(of address: LockerConfiguration.Address) -> any StreamOpener {
-    SocketOpener(address: address)
+  func makeOpener(for configuration: LockerConfiguration) -> any StreamOpener {
+    SocketOpener(configuration)
   }
 }

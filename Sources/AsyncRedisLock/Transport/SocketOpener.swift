@@ -14,17 +14,28 @@ internal import Synchronization
 final class SocketOpener: StreamOpener {
   private typealias Completion = @Sendable (Result<any ByteStream, TransportError>) -> Void
 
-  private let address: LockerConfiguration.Address
+  /// What is under way for a stream, such as connecting.
+  protocol Attempt: Sendable {
+    /// Closes the stream, and forgets the completion.
+    func cancel()
+  }
+
   private struct State {
-    var attempt: ConnectionAttempt?
+    var attempt: (any Attempt)?
     var isCancelled = false
   }
+
+  private let address: LockerConfiguration.Address
+  private let tls: LockerConfiguration.TLS?
 
   private let resolver = Resolver()
   private let state = Locked(State())
   private let queue = DispatchQueue(label: "async-redis-lock.opener", qos: .userInteractive)
 
-  init(address: LockerConfiguration.Address) { self.address = address }
+  init(_ configuration: LockerConfiguration) {
+    address = configuration.address
+    tls = configuration.tls
+  }
 
   func open(
     by deadline: Instant,
@@ -55,24 +66,26 @@ final class SocketOpener: StreamOpener {
     guard let target = targets.first else { return completion(.failure(failure)) }
     // If one address swallows everything, the others keep their share of the time.
     let share = max(Instant.now.duration(to: deadline), .zero) / targets.count
-    connect(to: target, within: share) { [self] result in
+    connect(to: target, by: Instant.now + share) { [self] result in
       switch result {
       case .success: completion(result)
-      case .failure(let failure):
+      case .failure(let next):
+        // What a server has answered says more than that there is none at another address.
+        let failure = if case .tlsFailed = failure { failure } else { next }
         tryNext(of: targets.dropFirst(), after: failure, by: deadline, completion: completion)
       }
     }
   }
 
   private func connect(
-    to target: SocketAddress, within patience: Duration, completion: @escaping Completion
+    to target: SocketAddress, by deadline: Instant, completion: @escaping Completion
   ) {
     let number = socket(target.family, SocketAddress.streamType, 0)
     guard number >= 0 else { return completion(.failure(unreachable(.current))) }
     let socket = FileDescriptor(adopting: number)
     setOptions(of: number, family: target.family)
     if target.connect(number) == 0 {
-      return completion(.success(SocketStream(adopting: socket)))
+      return secure(SocketStream(adopting: socket), by: deadline, completion: completion)
     }
     let failure = SystemError.current
     // If the backlog of a Unix socket is full, connect(2) fails with EAGAIN, which cannot be waited for.
@@ -80,16 +93,11 @@ final class SocketOpener: StreamOpener {
       return completion(.failure(unreachable(failure)))
     }
     let attempt = ConnectionAttempt(on: socket)
-    let isCancelled = state.withLock { state in
-      // What is not kept closes its socket.
-      state.attempt = state.isCancelled ? nil : attempt
-      return state.isCancelled
-    }
-    guard !isCancelled else { return }
+    guard begin(attempt) else { return }
     do throws(TransportError) {
-      try attempt.wait(for: patience, on: queue) { [self] outcome in
+      try attempt.wait(until: deadline, on: queue) { [self] outcome in
         switch outcome {
-        case .connected(let stream): completion(.success(stream))
+        case .connected(let stream): secure(stream, by: deadline, completion: completion)
         case .failed(let error): completion(.failure(unreachable(error)))
         case .timedOut:
           completion(.failure(.unreachable("no answer to the connection attempt")))
@@ -99,6 +107,46 @@ final class SocketOpener: StreamOpener {
       completion(.failure(error))
     }
   }
+
+  /// Notes what is under way; returns false if all has been cancelled.
+  private func begin(_ attempt: any Attempt) -> Bool {
+    state.withLock { state in
+      // What is not kept closes its socket.
+      state.attempt = state.isCancelled ? nil : attempt
+      return !state.isCancelled
+    }
+  }
+
+  /// Passes on the stream, encrypted if that is configured.
+  private func secure(
+    _ socket: SocketStream, by deadline: Instant, completion: @escaping Completion
+  ) {
+    guard let tls else { return completion(.success(socket)) }
+    #if TLS
+      // Reads files, which a caller's thread must not do.
+      queue.async { [self] in shakeHands(on: socket, tls, by: deadline, completion: completion) }
+    #else
+      completion(.failure(.tlsFailed("TLS is not built in")))
+    #endif
+  }
+
+  #if TLS
+    private func shakeHands(
+      on socket: SocketStream, _ options: LockerConfiguration.TLS, by deadline: Instant,
+      completion: @escaping Completion
+    ) {
+      guard case .tcp(let host, _) = address.kind else { return }
+      do throws(TransportError) {
+        let stream = try TLSStream(
+          on: socket, in: .of(options), with: TLSPeer(host: host, serverName: options.serverName))
+        let handshake = TLSHandshake(on: stream)
+        guard begin(handshake) else { return }
+        handshake.run(until: deadline, on: queue, completion: completion)
+      } catch {
+        completion(.failure(error))
+      }
+    }
+  #endif
 
   private func setOptions(of number: CInt, family: CInt) {
     #if canImport(Darwin)

@@ -15,6 +15,8 @@ final class SocketStream: ByteStream {
 
   var hasBufferedInput: Bool { false }
 
+  var hasBufferedOutput: Bool { false }
+
   private static let peekFlags =
     CInt(truncatingIfNeeded: MSG_PEEK) | CInt(truncatingIfNeeded: MSG_DONTWAIT)
 

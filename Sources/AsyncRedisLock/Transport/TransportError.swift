@@ -8,6 +8,8 @@ package enum TransportError: Error, Sendable, Equatable {
   case connectionLost(String)
   /// The server could not be reached by the request's deadline; the text is the last reason.
   case unreachable(String)
+  /// The server's certificate was not accepted, the server did not accept this client's, or TLS failed otherwise.
+  case tlsFailed(String)
   /// The server refused the connection's login or database.
   case refused(ServerError)
   /// The server has refused a login a moment ago, and the next one is not due yet.

@@ -88,20 +88,14 @@ struct NetworkFaultTests {
 
   // MARK: TLS
 
-  @Test(
-    "A port for TLS makes connecting fail in time, with a typed error",
-    .enabled("This machine has no openssl.") { SampleCertificate.isAvailable })
+  @Test("A port for TLS makes connecting fail in time, with a typed error")
   func tlsPort() async throws {
-    let certificate = try SampleCertificate()
-    let port = try freeTCPPort()
-    let server = try RedisServer(arguments: [
-      "--tls-port", "\(port)", "--tls-cert-file", certificate.path, "--tls-key-file",
-      certificate.keyPath, "--tls-ca-cert-file", certificate.path, "--tls-auth-clients", "no",
-      "--bind", "127.0.0.1",
-    ])
-    defer { server.stop() }
+    let certificates = try Certificates()
+    let server = try TLSServer(certificates.authority, authority: certificates.authority)
     let attempt = await Attempt {
-      try await Locker(url: "redis://127.0.0.1:\(port)") { $0.connectTimeout = .milliseconds(500) }
+      try await Locker(url: "redis://127.0.0.1:\(server.port)") {
+        $0.connectTimeout = .milliseconds(500)
+      }
     }
     #expect(attempt.error?.code == .unreachable)
     #expect(attempt.duration < .inTime)

@@ -145,9 +145,6 @@ let malformedURLs: [MalformedURL] = [
   .init("http://:hunter2@h", "scheme (\"http\")"),
   .init("redis-sentinel://:hunter2@h", "scheme (\"redis-sentinel\")"),
   .init("rediss+unix:///s", "scheme"),
-  .init("rediss://:hunter2@h", "TLS is not built in", .tlsUnavailable),
-  .init("REDISS://h:0/x", "TLS is not built in", .tlsUnavailable),
-  .init("valkeys://h", "TLS is not built in", .tlsUnavailable),
   // The URL as a whole.
   .init("redis://:hunter2@h ", "white space"),
   .init("redis://:hunter2@h\n", "white space"),

@@ -8,7 +8,8 @@ struct URLTests {
   private let host = LockerConfiguration.Address.tcp(host: "h")
 
   @Test(
-    "A well-formed URL gives exactly the configuration it describes", arguments: wellFormedURLs)
+    "A well-formed URL gives exactly the configuration it describes",
+    arguments: wellFormedURLs + wellFormedTLSURLs)
   func wellFormedURL(_ row: WellFormedURL) throws {
     let configuration = try LockerConfiguration(url: row.url)
     #expect(configuration == row.configuration)
@@ -17,7 +18,9 @@ struct URLTests {
     #expect(configuration.username?.bytes == row.configuration.username?.bytes)
   }
 
-  @Test("A malformed URL throws an error that names the part", arguments: malformedURLs)
+  @Test(
+    "A malformed URL throws an error that names the part",
+    arguments: malformedURLs + malformedTLSURLs)
   func malformedURL(_ row: MalformedURL) throws {
     let error = try #require(throws: LockError.self) { try LockerConfiguration(url: row.url) }
     #expect(error.code == row.code)

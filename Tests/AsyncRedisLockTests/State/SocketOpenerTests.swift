@@ -12,7 +12,7 @@ struct SocketOpenerTests {
     let full = try FullListener()
     let address = try LockerConfiguration(url: full.url).address
     let former = ProcessResources.current.descriptors
-    let openers = (0..<50).map { _ in SocketOpener(address: address) }
+    let openers = (0..<50).map { _ in SocketOpener(LockerConfiguration(address: address)) }
     let outcomes = Recorder<Bool>()
     for opener in openers {
       opener.open(by: .now + .seconds(60)) { outcomes.record((try? $0.get()) != nil) }
@@ -27,7 +27,7 @@ struct SocketOpenerTests {
   func refused() async throws {
     let closed = try FakeListener(.tcp, isOpen: false) { _ in }
     defer { closed.stop() }
-    let opener = SocketOpener(address: try LockerConfiguration(url: closed.address.url).address)
+    let opener = SocketOpener(try LockerConfiguration(url: closed.address.url))
     let outcomes = Recorder<Bool>()
     opener.open(by: .now + .seconds(60)) { outcomes.record((try? $0.get()) != nil) }
     await eventually { outcomes.values == [false] }

@@ -32,7 +32,7 @@ internal import DequeModule
   private var written = 0
 
   /// Whether commands wait to be written.
-  var hasUnsentBytes: Bool { unsentCount > 0 }
+  var hasUnsentBytes: Bool { unsentCount > 0 || stream.hasBufferedOutput }
 
   /// Whether the stream is connected and has nothing to read.
   var isIdle: Bool { stream.isIdle }

@@ -1,0 +1,40 @@
+#pragma once
+
+#if defined(__has_include)
+#if !__has_include(<openssl/ssl.h>)
+#error "OpenSSL is missing: install it by `apt-get install libssl-dev` or `brew install openssl@3`"
+#endif
+#endif
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+/* Macros that Swift cannot import. */
+
+/* Without the handler for exit(3), which would free what connections of other threads use. */
+static inline int arl_tls_initialize(void) {
+  return OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
+}
+
+/* OpenSSL's own function would ask at the terminal, and wait there for ever. */
+static inline int arl_tls_refuse_passphrase(char *buffer, int size, int is_writing, void *data) {
+  (void)buffer, (void)size, (void)is_writing, (void)data;
+  return 0;
+}
+
+/* Sets what all sessions have in common; returns 1 on success. */
+static inline int arl_tls_harden(SSL_CTX *context) {
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+  SSL_CTX_set_default_passwd_cb(context, arl_tls_refuse_passphrase);
+  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
+}
+
+static inline int arl_tls_set_server_name(SSL *session, const char *name) {
+  return SSL_set_tlsext_host_name(session, name) == 1;
+}
+
+static inline int arl_tls_reason(unsigned long error) { return ERR_GET_REASON(error); }

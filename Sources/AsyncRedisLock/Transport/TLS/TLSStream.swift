@@ -1,0 +1,233 @@
+#if TLS
+  internal import Synchronization
+
+  /// A socket whose bytes are encrypted.
+  final class TLSStream: ByteStream {
+    @safe private struct State: ~Copyable {
+      let session: TLSSession
+      /// Encrypted bytes that the socket has not taken yet.
+      let output: UnsafeMutableRawBufferPointer
+      var sent = 0
+      var taken = 0
+      /// Whether decrypted bytes are left since there was no room for them.
+      var hasInput = false
+      /// Whether bytes have been read: the server has accepted this client.
+      var isProven = false
+      /// What has ended the stream; told behind the last bytes.
+      var failure: TransportError?
+
+      init(_ session: consuming TLSSession) {
+        self.session = session
+        unsafe output = .allocate(byteCount: TLSStream.bufferSize, alignment: 1)
+      }
+
+      deinit { unsafe output.deallocate() }
+
+      var hasOutput: Bool { sent < taken }
+    }
+
+    /// One record of 16 KiB, and what encryption adds.
+    private static let bufferSize = 17 * 1024
+    /// How much is encrypted before the socket is tried: a socket's buffer, roughly.
+    private static let batchSize = 64 * 1024
+
+    private let socket: SocketStream
+    private let state: Locked<State>
+
+    /// Begins a session on a connected socket.
+    init(
+      on socket: SocketStream, in context: TLSContext, with peer: TLSPeer
+    ) throws(TransportError) {
+      self.socket = socket
+      state = Locked(State(try TLSSession(in: context, with: peer)))
+    }
+
+    deinit {
+      state.withLock { state in
+        // A fatal error allows no further record.
+        guard state.failure == nil, state.isProven else { return }
+        state.session.end()
+        try? flush(&state)
+      }
+    }
+
+    var descriptor: CInt? { socket.descriptor }
+
+    var hasBufferedInput: Bool { state.withLock { $0.hasInput || $0.failure != nil } }
+
+    var hasBufferedOutput: Bool { state.withLock { $0.hasOutput } }
+
+    /// Tickets, which a server sends unasked, are neither input nor a hang-up: so it has to read them.
+    var isIdle: Bool {
+      state.withLock { state in
+        look(&state)
+        return !state.hasInput && state.failure == nil
+      }
+    }
+
+    /// The state of a handshake.
+    enum Handshake {
+      case complete
+      /// The socket has to become readable, or writable.
+      case waiting(toWrite: Bool)
+    }
+
+    /// Goes on with the handshake as far as possible.
+    func shakeHands() throws(TransportError) -> Handshake {
+      let result: Result<Handshake, TransportError> = state.withLock { state in
+        Result { () throws(TransportError) in
+          while true {
+            let isComplete: Bool
+            do throws(TransportError) {
+              isComplete = try state.session.shakeHands()
+            } catch {
+              // The alert tells the server why.
+              try? flush(&state)
+              throw error
+            }
+            try flush(&state)
+            if state.hasOutput { return .waiting(toWrite: true) }
+            if isComplete { return .complete }
+            guard try receive(&state) > 0 else { return .waiting(toWrite: false) }
+          }
+        }
+      }
+      return try result.get()
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws(TransportError) -> Int {
+      let destination = unsafe Lent(bytes: buffer)
+      let result: Result<Int, TransportError> = state.withLock { state in
+        Result { () throws(TransportError) in try unsafe read(into: destination.bytes, &state) }
+      }
+      return try result.get()
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(TransportError) -> Int {
+      let source = unsafe Lent(bytes: bytes)
+      let result: Result<Int, TransportError> = state.withLock { state in
+        Result { () throws(TransportError) in
+          do throws(TransportError) {
+            return try unsafe write(source.bytes, &state)
+          } catch {
+            // If the server has said why, as it does behind the handshake for a certificate that it needs, that is
+            // the better answer.
+            look(&state)
+            if case .tlsFailed = state.failure, let failure = state.failure { throw failure }
+            throw error
+          }
+        }
+      }
+      return try result.get()
+    }
+
+    /// Memory that the caller lends for the time of a call.
+    @unsafe private struct Lent<Bytes>: @unchecked Sendable {
+      let bytes: Bytes
+    }
+
+    // MARK: Under the mutex
+
+    private func read(
+      into buffer: UnsafeMutableRawBufferPointer, _ state: inout State
+    ) throws(TransportError) -> Int {
+      var count = 0
+      var mayHaveMore = true
+      while count < buffer.count, state.failure == nil {
+        do throws(TransportError) {
+          let room = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
+          switch try unsafe state.session.read(into: room) {
+          case .bytes(let more): count += more
+          case .end: state.failure = .connectionLost("Server closed the connection")
+          case .none:
+            let received = mayHaveMore ? try receive(&state) : 0
+            guard received > 0 else {
+              // Such as the answer to an update of the keys.
+              try flush(&state)
+              state.hasInput = false
+              if count > 0 { state.isProven = true }
+              return count
+            }
+            mayHaveMore = received == Self.bufferSize
+          }
+        } catch {
+          state.failure = judge(error, state)
+        }
+      }
+      state.hasInput = count == buffer.count
+      if count > 0 { state.isProven = true }
+      if count == 0, let failure = state.failure {
+        try? flush(&state)
+        throw failure
+      }
+      return count
+    }
+
+    /// Reads until there are decrypted bytes, or there is nothing more; notes what it finds.
+    private func look(_ state: inout State) {
+      while !state.hasInput, state.failure == nil {
+        do throws(TransportError) {
+          switch try state.session.peek() {
+          case .bytes: state.hasInput = true
+          case .end: state.failure = .connectionLost("Server closed the connection")
+          case .none:
+            guard try receive(&state) == 0 else { continue }
+            return try flush(&state)
+          }
+        } catch {
+          state.failure = judge(error, state)
+        }
+      }
+    }
+
+    /// An error in a stream that has worked is not about who may connect.
+    private func judge(_ error: TransportError, _ state: borrowing State) -> TransportError {
+      guard case .tlsFailed(let text) = error, state.isProven else { return error }
+      return .connectionLost("TLS: \(text)")
+    }
+
+    private func write(
+      _ bytes: UnsafeRawBufferPointer, _ state: inout State
+    ) throws(TransportError) -> Int {
+      try flush(&state)
+      var count = 0
+      while count < bytes.count, !state.hasOutput {
+        let end = min(count + Self.batchSize, bytes.count)
+        try unsafe state.session.write(UnsafeRawBufferPointer(rebasing: bytes[count..<end]))
+        count = end
+        try flush(&state)
+      }
+      return count
+    }
+
+    /// Sends encrypted bytes, as far as the socket takes them.
+    private func flush(_ state: inout State) throws(TransportError) {
+      while true {
+        if !state.hasOutput {
+          state.sent = 0
+          state.taken = unsafe state.session.takeOutput(into: state.output)
+          if state.taken == 0 { return }
+        }
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: state.output[state.sent..<state.taken])
+        state.sent += try unsafe socket.write(rest)
+        if state.hasOutput { return }
+      }
+    }
+
+    /// Reads encrypted bytes from the socket; returns their number.
+    private func receive(_ state: inout State) throws(TransportError) -> Int {
+      let result: Result<Int, TransportError> = unsafe withUnsafeTemporaryAllocation(
+        byteCount: Self.bufferSize, alignment: 1
+      ) { buffer in
+        Result { () throws(TransportError) in
+          let count = try unsafe socket.read(into: buffer)
+          if count > 0 {
+            try unsafe state.session.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+          }
+          return count
+        }
+      }
+      return try result.get()
+    }
+  }
+#endif
