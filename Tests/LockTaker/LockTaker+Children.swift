@@ -52,8 +52,9 @@ extension LockTaker {
       return child
     }
 
-    /// Forks children that ask for the lock of the body, whose mutex a thread has at some forks; returns how many of
-    /// them hung or got something other than an error.
+    /// Forks children that ask for the lock of the body, and returns how many hung or got no error.
+    ///
+    /// Another thread has the mutex of that lock at some forks.
     private static func failInChildren(of locker: Locker, _ body: Lock) async -> Int {
       Thread.detachNewThread { while true { _ = body.isHeld } }
       var hung = 0

@@ -55,8 +55,12 @@ extension RedisNode {
     let undo: Request.Undo = { [self] in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
       return cleanUp(
-        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil, undoing: $0
-      )
+        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil,
+        isHeld: true, undoing: $0)
+    }
+    let repeatLater: @Sendable () -> Void = { [self] in
+      // A caller may release again and again; one repetition is enough.
+      if givingBack.withLock({ $0.insert(claim.token).inserted }) { connection.submit(undo(nil)) }
     }
     let request = Request(
       deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo,
@@ -75,15 +79,19 @@ extension RedisNode {
           let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
           let isUnintelligible =
             if case .failure(.unintelligible) = outcome { true } else { false }
-          if isUnintelligible || Self.isToBeRepeated(result) { connection.submit(undo(nil)) }
-          if isUnintelligible { connection.distrust() }
+          if isUnintelligible {
+            connection.submit(undo(nil))
+            connection.distrust()
+          } else if Self.isToBeRepeated(result) {
+            repeatLater()
+          }
           if case .success = outcome { connection.noteGivenBack() }
           completion(outcome)
         }
         return
       }
       let giveUp: @Sendable () -> Void = { [self] in
-        connection.submit(undo(nil))
+        repeatLater()
         completion(readRelease(result, of: release))
       }
       let pause = pause(
@@ -157,6 +165,7 @@ extension RedisNode {
           return .failure(.unexpected(fields[1]))
         }
         if handed != 0 { tokens.noteNotifying(handed == 1) }
+        if handed == 1 { queuesMayWork() }
         return .success(
           ReleaseReport(outcome: outcome, isContended: handed != 0, holder: holder))
       case .error(let error): return .failure(StoreFailure(error))
@@ -195,14 +204,23 @@ extension RedisNode {
   ///
   /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt. Keys that are to be
   /// kept exist until `validUntil`, so that several attempts have to come before.
+  ///
+  /// `isHeld` tells that the server has granted the claim: then a refusal is not the end. Otherwise the claim was most
+  /// likely refused for the same reason.
   func cleanUp(
-    _ claim: Claim, until end: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
-    undoing origin: Request? = nil, pause: Duration = StoreFailure.transientPause
+    _ claim: Claim, until lastTime: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
+    isHeld: Bool = false, undoing origin: Request? = nil,
+    pause: Duration = StoreFailure.transientPause
   ) -> Request {
+    let again: @Sendable (Duration) -> Request = { [self] pause in
+      cleanUp(
+        claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil, isHeld: isHeld,
+        pause: pause)
+    }
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
     return Request(
-      deadline: end, kind: .cleanUp, undoing: origin,
+      deadline: lastTime, kind: .cleanUp, undoing: origin,
       command: { [self] in
         keepCommand(claim, until: keptUntil)
           ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
@@ -214,22 +232,22 @@ extension RedisNode {
       let tryLater: @Sendable () -> Void = { [self] in
         let due = self.pause(pause, keepingUntil: keptUntil, validUntil: validUntil)
         connection.giveBackLater(due) { [self] in
-          let next = min(pause * 2, .seconds(1))
-          connection.submit(
-            cleanUp(claim, until: end, validUntil: validUntil, keptUntil: keptUntil, pause: next))
+          connection.submit(again(min(pause * 2, .seconds(1))))
         }
       }
-      guard clock.now < end else { return }
+      let finish: @Sendable () -> Void = { [self] in
+        givingBack.withLock { _ = $0.remove(claim.token) }
+      }
+      guard clock.now < lastTime else { return finish() }
       if Self.isTransient(result) { return tryLater() }
       if Self.hasSucceeded(result) { connection.noteGivenBack() }
       examine(
         Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
       ) { [self] refused in
         switch refused {
-        case .queues:
-          connection.submit(
-            cleanUp(claim, until: end, validUntil: validUntil, keptUntil: keptUntil))
-        case .other, .unknown: if Self.isToBeRepeated(result) { tryLater() }
+        case .queues: connection.submit(again(pause))
+        case .other where isHeld && Self.isToBeRepeated(result), .unknown: tryLater()
+        case .other: finish()
         }
       }
     }

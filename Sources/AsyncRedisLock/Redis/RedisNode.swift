@@ -17,6 +17,10 @@ final class RedisNode: Sendable {
   ///
   /// If not, it may not poll, and hands nothing on.
   private let mayQueue = Atomic<Bool>(true)
+  /// How long the queues are left alone when the server refuses them the next time.
+  private let pauseOfQueues = Locked(firstPauseOfQueues)
+  /// The tokens of locks whose refused release is being repeated.
+  let givingBack = Locked<Set<String>>([])
   private let hasBeenExamined = Atomic<Bool>(false)
 
   init(
@@ -81,6 +85,7 @@ final class RedisNode: Sendable {
   /// answer to another request.
   private func serverMayHaveChanged() {
     // Until a release has shown that waiters are notified, tokens go on saying that they are not.
+    queuesMayWork()
     mayQueue.store(true, ordering: .relaxed)
     grantChannel.verify()
   }
@@ -105,9 +110,23 @@ final class RedisNode: Sendable {
   /// Notes that scripts must do without the queues, because the server has refused what those need.
   func doWithoutQueues(because error: ServerError) {
     reporter.willPoll(because: error.message)
-    mayQueue.store(false, ordering: .relaxed)
+    guard mayQueue.exchange(false, ordering: .relaxed) else { return }
     tokens.noteNotifying(false)
+    // The rights may be mended: sooner or later, a request finds out.
+    let pause = pauseOfQueues.withLock { pause in
+      defer { pause = min(pause * 2, Self.longestPauseOfQueues) }
+      return pause
+    }
+    connection.afterPause(pause) { [weak self] in self?.mayQueue.store(true, ordering: .relaxed) }
   }
+
+  /// Notes that a request has used the queues, or may be able to on a new connection.
+  func queuesMayWork() {
+    pauseOfQueues.withLock { $0 = Self.firstPauseOfQueues }
+  }
+
+  private static let firstPauseOfQueues = Duration.seconds(1)
+  private static let longestPauseOfQueues = Duration.seconds(60)
 
   /// The part of a request that the server has refused.
   enum Refused { case queues, other, unknown }
@@ -122,8 +141,8 @@ final class RedisNode: Sendable {
   ) {
     guard let error, error.code == .noPerm else { return completion(.other) }
     let isAboutKeys = StoreFailure(error).isAboutKeys
-    // If scripts without queues are refused as well, the queues are not at fault: the rights are wrong just now, and
-    // waiters count on a notice once they are right again.
+    // If scripts without queues are refused as well, the queues are not at fault. Waiters count on a notice once the
+    // rights are mended.
     guard queued, !error.isAboutScripts else {
       if !isAboutKeys { mayQueue.store(true, ordering: .relaxed) }
       return completion(.other)

@@ -66,15 +66,15 @@
     }
 
     /// The state of a handshake.
-    enum Handshake {
+    enum Progress {
       case complete
       /// The socket has to become readable, or writable.
       case waiting(toWrite: Bool)
     }
 
     /// Goes on with the handshake as far as possible.
-    func shakeHands() throws(TransportError) -> Handshake {
-      let result: Result<Handshake, TransportError> = state.withLock { state in
+    func shakeHands() throws(TransportError) -> Progress {
+      let result: Result<Progress, TransportError> = state.withLock { state in
         Result { () throws(TransportError) in
           while true {
             let isComplete: Bool
@@ -180,7 +180,7 @@
       }
     }
 
-    /// An error in a stream that has worked is not about who may connect.
+    /// An error in a stream that has worked is not about anyone's identity.
     private func judge(_ error: TransportError, _ state: borrowing State) -> TransportError {
       guard case .tlsFailed(let text) = error, state.isProven else { return error }
       return .connectionLost("TLS: \(text)")
