@@ -41,6 +41,18 @@ struct MomentaryRefusalTests {
     #expect(try admin(words: ["EXISTS"] + keys) == .integer(0))
   }
 
+  @Test("A refused acquisition keeps no locker from closing")
+  func acquisition() async throws {
+    let (user, locker) = try await connect { $0.operationTimeout = .seconds(60) }
+    try admin("ACL", "SETUSER", user, "resetkeys", "~redis-lock:*", "~allowed")
+    let attempt = await Attempt { try await locker.acquire(uniqueKey()) }
+    #expect(attempt.error?.code == .refused)
+    // Once this is answered, so is what undoes the first.
+    try await locker.acquire("allowed").release()
+    let closing = await Attempt { await locker.close() }
+    #expect(closing.duration < .seconds(10))
+  }
+
   @Test(
     "A lock whose hold was refused is kept for the time that it was to be held", arguments: losses)
   func hold(_ losses: [String]) async throws {
