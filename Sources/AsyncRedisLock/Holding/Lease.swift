@@ -289,6 +289,9 @@ final class Lease: Sendable {
     set { guarded.withLock { $0.logger = newValue } }
   }
 
+  /// Whether it has a logger of its own; this makes no copy.
+  var hasLogger: Bool { guarded.withLock { $0.logger != nil } }
+
   /// Takes out the logger for the last message: the end of its handler must not run where the lease ends.
   func takeLogger() -> Logger? { guarded.withLock { $0.logger.take() } }
 

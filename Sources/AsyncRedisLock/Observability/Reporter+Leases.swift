@@ -98,8 +98,8 @@ extension Reporter {
 
   /// Releases a logger on the queue where its handler may block, and not where the lease ends.
   private func letGo(_ lease: Lease, isFirst: Bool) {
-    guard !isFirst, let logger = lease.takeLogger() else { return }
-    queue.add { withExtendedLifetime(logger) {} }
+    guard !isFirst, lease.hasLogger else { return }
+    queue.add { withExtendedLifetime(lease.takeLogger()) {} }
   }
 
   private func reportRelease(_ lease: Lease, held: Duration) {
@@ -118,12 +118,13 @@ extension Reporter {
   }
 
   private func warnOfLoss(
-    _ lease: Lease, _ reason: LossReason, held: Duration, by logger: Logger?
+    _ lease: Lease, _ reason: LossReason, held: Duration,
+    by logger: @autoclosure @escaping @Sendable () -> Logger?
   ) {
     let explanation = lease.lossExplanation ?? "\(reason)"
     let holder = lease.newHolder
     let trouble = reason == .expired ? lease.trouble : nil
-    warn(.lockLost, by: logger) {
+    warn(.lockLost, by: logger()) {
       var metadata: Logger.Metadata = [
         "redis-lock.reason": "\(reason)", "redis-lock.held": "\(held.roundedForMessage)",
       ]

@@ -94,13 +94,15 @@ final class Reporter: Sendable {
   /// - Returns: Whether it is logged.
   @discardableResult
   func warn(
-    _ kind: WarningLimit.Kind, by other: Logger? = nil, level: Logger.Level = .warning,
+    _ kind: WarningLimit.Kind, by other: @autoclosure @escaping @Sendable () -> Logger? = nil,
+    level: Logger.Level = .warning,
     _ message: @escaping @Sendable () -> (text: String, metadata: Logger.Metadata),
     saying said: (@Sendable () -> (text: String, metadata: Logger.Metadata))? = nil
   ) -> Bool {
     warnings.warn(kind) { isSaid in
       queue.add { [self] in
-        let (logger, level) = (other ?? logger, isSaid ? level : .debug)
+        // Asked for here: the last copy of a logger must not end where the lease does.
+        let (logger, level) = (other() ?? logger, isSaid ? level : .debug)
         guard logger.logLevel <= level else { return }
         let (text, metadata) = isSaid ? (said ?? message)() : message()
         logger.log(level: level, "\(text)", metadata: self.metadata(metadata))

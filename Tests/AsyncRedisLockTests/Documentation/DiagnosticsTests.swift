@@ -146,7 +146,8 @@ private enum Compiler {
     var arguments = [
       "-typecheck", "-swift-version", "6", "-parse-as-library", "-diagnostic-style", "llvm", "-I",
       modules.path(percentEncoded: false), "-I",
-      sources.appending(path: "Modules/CHiredis").path(percentEncoded: false),
+      sources.appending(path: "Modules/CHiredis").path(percentEncoded: false), "-I",
+      sources.appending(path: "Modules/COpenSSL").path(percentEncoded: false),
     ]
     for name in ["CEpoll", "CThreadSanitizer"] {
       let map = products.appending(path: "\(name).build/module.modulemap")
