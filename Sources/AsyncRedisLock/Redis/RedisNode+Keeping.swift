@@ -55,8 +55,8 @@ extension RedisNode {
     let undo: Request.Undo = { [self] in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
       return cleanUp(
-        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil,
-        isHeld: true, undoing: $0)
+        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil, undoing: $0
+      )
     }
     let repeatLater: @Sendable () -> Void = { [self] in
       // A caller may release again and again; one repetition is enough.
@@ -196,8 +196,10 @@ extension RedisNode {
 
   /// Makes the request that undoes a claim with an unknown outcome; from now on, the claim's token is given up for
   /// good.
-  func cleanUp(_ claim: Claim, undoing origin: Request? = nil) -> Request {
-    cleanUp(claim, until: clock.now + claim.ttl, undoing: origin)
+  func cleanUp(
+    _ claim: Claim, wasRefused: Bool = false, undoing origin: Request? = nil
+  ) -> Request {
+    cleanUp(claim, until: clock.now + claim.ttl, wasRefused: wasRefused, undoing: origin)
   }
 
   /// Makes the request that gives a claim back, or keeps its keys from other clients until `keptUntil`.
@@ -205,17 +207,17 @@ extension RedisNode {
   /// `pause` is how long to wait if the server cannot do it now, and grows with each attempt. Keys that are to be
   /// kept exist until `validUntil`, so that several attempts have to come before.
   ///
-  /// `isHeld` tells that the server has granted the claim: then a refusal is not the end. Otherwise the claim was most
-  /// likely refused for the same reason.
+  /// `wasRefused` tells that the server has refused the claim itself: then there is hardly anything to give back, and
+  /// another refusal is the end.
   func cleanUp(
     _ claim: Claim, until lastTime: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
-    isHeld: Bool = false, undoing origin: Request? = nil,
+    wasRefused: Bool = false, undoing origin: Request? = nil,
     pause: Duration = StoreFailure.transientPause
   ) -> Request {
     let again: @Sendable (Duration) -> Request = { [self] pause in
       cleanUp(
-        claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil, isHeld: isHeld,
-        pause: pause)
+        claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil,
+        wasRefused: wasRefused, pause: pause)
     }
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayUseQueues
@@ -246,7 +248,7 @@ extension RedisNode {
       ) { [self] refused in
         switch refused {
         case .queues: connection.submit(again(pause))
-        case .other where isHeld && Self.isToBeRepeated(result), .unknown: tryLater()
+        case .other where !wasRefused && Self.isToBeRepeated(result), .unknown: tryLater()
         case .other: finish()
         }
       }

@@ -268,8 +268,11 @@ final class RedisNode: Sendable {
       // If the server was unable to execute the first command just then, it has done nothing, unless the error
       // belongs to another request. The connection finds that out, and undoes the claim. A script that failed for
       // good may have been executed in part.
-      let hasDoneNothing = answer.replies.first?.error.map { $0.remedy != .fail } ?? false
-      if let claim, !hasDoneNothing { connection.submit(cleanUp(claim)) }
+      let refusal = answer.replies.first?.error
+      let hasDoneNothing = refusal.map { $0.remedy != .fail } ?? false
+      if let claim, !hasDoneNothing {
+        connection.submit(cleanUp(claim, wasRefused: refusal != nil))
+      }
       return value
     }
   }

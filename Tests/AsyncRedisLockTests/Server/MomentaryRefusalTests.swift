@@ -41,6 +41,24 @@ struct MomentaryRefusalTests {
     #expect(try admin(words: ["EXISTS"] + keys) == .integer(0))
   }
 
+  @Test("A cancelled acquisition that the server grants afterwards is given back in the end")
+  func cancelled() async throws {
+    let (user, locker) = try await connect { $0.operationTimeout = .seconds(20) }
+    let key = uniqueKey()
+    try admin("CLIENT", "PAUSE", "60000", "WRITE")
+    let acquisition = Task { try await locker.acquire(key, options: Self.long) }
+    await eventually("it waits at the server") {
+      try admin("INFO", "clients").string?.contains("blocked_clients:1") == true
+    }
+    acquisition.cancel()
+    _ = await acquisition.result
+    try admin("ACL", "SETUSER", user, "-del")
+    try admin("CLIENT", "UNPAUSE")
+    await eventually { try admin("EXISTS", key) == .integer(1) }
+    try allow(user, ["-del"])
+    await eventually { try admin("EXISTS", key) == .integer(0) }
+  }
+
   @Test("A refused acquisition keeps no locker from closing")
   func acquisition() async throws {
     let (user, locker) = try await connect { $0.operationTimeout = .seconds(60) }
