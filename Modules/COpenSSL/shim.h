@@ -10,6 +10,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdint.h>
+#include <sys/stat.h>
 
 /* Macros that Swift cannot import. */
 
@@ -38,3 +40,21 @@ static inline int arl_tls_set_server_name(SSL *session, const char *name) {
 }
 
 static inline int arl_tls_reason(unsigned long error) { return ERR_GET_REASON(error); }
+
+/* What tells one version of a file from the next; returns 1 if there is a file. In C, since several Clang modules
+   declare `timespec`, and the compiler decides anew in each build from which of them Swift has its fields. */
+static inline int arl_tls_file_version(const char *path, int64_t *inode, int64_t *size, int64_t *seconds,
+                                       int64_t *nanoseconds) {
+  struct stat status;
+  if (stat(path, &status) != 0) {
+    return 0;
+  }
+#if defined(__APPLE__)
+  struct timespec time = status.st_mtimespec;
+#else
+  struct timespec time = status.st_mtim;
+#endif
+  *inode = (int64_t)status.st_ino, *size = (int64_t)status.st_size;
+  *seconds = time.tv_sec, *nanoseconds = time.tv_nsec;
+  return 1;
+}

@@ -1,28 +1,16 @@
 #if TLS
-  #if canImport(Darwin)
-    internal import Darwin
-  #else
-    internal import Glibc
-  #endif
+  private import COpenSSL
 
   /// Tells whether a file is the one that was read: certificates are renewed while programs run.
   struct FileVersion: Equatable {
-    private let numbers: [Int]
+    private var inode: Int64 = 0
+    private var size: Int64 = 0
+    private var seconds: Int64 = 0
+    private var nanoseconds: Int64 = 0
 
+    /// The version of the file at `path`, which is all zeros if there is none.
     init(path: String) {
-      var status = stat()
-      guard unsafe stat(path, &status) == 0 else {
-        numbers = []
-        return
-      }
-      #if canImport(Darwin)
-        let time = status.st_mtimespec
-      #else
-        let time = status.st_mtim
-      #endif
-      numbers = [
-        Int(truncatingIfNeeded: status.st_ino), Int(status.st_size), time.tv_sec, time.tv_nsec,
-      ]
+      _ = unsafe arl_tls_file_version(path, &inode, &size, &seconds, &nanoseconds)
     }
   }
 #endif
