@@ -11,7 +11,7 @@ extension RedisNode {
   private func withOrWithoutQueues<Value>(
     _ ask: (_ queued: Bool) async throws(StoreFailure) -> Value
   ) async throws(StoreFailure) -> Value {
-    guard mayUseQueues else { return try await ask(false) }
+    guard queueAccess.isOpen else { return try await ask(false) }
     do throws(StoreFailure) {
       return try await ask(true)
     } catch {

@@ -24,7 +24,7 @@ extension RedisNode {
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    guard !release.isPlain || !mayUseQueues else {
+    guard !release.isPlain || !queueAccess.isOpen else {
       return releaseInGroup(.init(release: release, deadline: deadline, completion: completion))
     }
     submit(release, by: deadline) { [self] result in
@@ -43,7 +43,7 @@ extension RedisNode {
     _ release: Release, by deadline: Instant, violations: Int? = nil,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    let (claim, queued) = (release.claim, mayUseQueues)
+    let (claim, queued) = (release.claim, queueAccess.isOpen)
     let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int) -> Void = {
       [self] result, violations in
       // The server may have done it before it hung up, and may refuse now for another reason.
@@ -52,15 +52,19 @@ extension RedisNode {
         isRepetition ? release.repeated : release, by: deadline,
         violations: violations, completion: completion)
     }
-    let undo: Request.Undo = { [self] in
+    let giveBack: @Sendable (Request?, @escaping @Sendable () -> Void) -> Request = {
+      [self] origin, ended in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
       return cleanUp(
-        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil, undoing: $0
-      )
+        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil,
+        undoing: origin, ended: ended)
     }
+    let undo: Request.Undo = { giveBack($0, {}) }
     let repeatLater: @Sendable () -> Void = { [self] in
       // A caller may release again and again; one repetition is enough.
-      if givingBack.withLock({ $0.insert(claim.token).inserted }) { connection.submit(undo(nil)) }
+      guard givingBack.withLock({ $0.insert(claim.token).inserted }) else { return }
+      connection.submit(
+        giveBack(nil) { [self] in givingBack.withLock { _ = $0.remove(claim.token) } })
     }
     let request = Request(
       deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo,
@@ -85,7 +89,10 @@ extension RedisNode {
           } else if Self.isToBeRepeated(result) {
             repeatLater()
           }
-          if case .success = outcome { connection.noteGivenBack() }
+          if case .success = outcome {
+            connection.noteGivenBack()
+            if queued { queueAccess.noteUse() }
+          }
           completion(outcome)
         }
         return
@@ -165,7 +172,6 @@ extension RedisNode {
           return .failure(.unexpected(fields[1]))
         }
         if handed != 0 { tokens.noteNotifying(handed == 1) }
-        if handed == 1 { queuesMayWork() }
         return .success(
           ReleaseReport(outcome: outcome, isContended: handed != 0, holder: holder))
       case .error(let error): return .failure(StoreFailure(error))
@@ -208,19 +214,19 @@ extension RedisNode {
   /// kept exist until `validUntil`, so that several attempts have to come before.
   ///
   /// `wasRefused` tells that the server has refused the claim itself: then there is hardly anything to give back, and
-  /// another refusal is the end.
+  /// another refusal is the end. `ended` is called after the last attempt.
   func cleanUp(
     _ claim: Claim, until lastTime: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
     wasRefused: Bool = false, undoing origin: Request? = nil,
-    pause: Duration = StoreFailure.transientPause
+    pause: Duration = StoreFailure.transientPause, ended: @escaping @Sendable () -> Void = {}
   ) -> Request {
     let again: @Sendable (Duration) -> Request = { [self] pause in
       cleanUp(
         claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil,
-        wasRefused: wasRefused, pause: pause)
+        wasRefused: wasRefused, pause: pause, ended: ended)
     }
     // The closure holds the store, so that the connection lives until this is done.
-    let queued = mayUseQueues
+    let queued = queueAccess.isOpen
     return Request(
       deadline: lastTime, kind: .cleanUp, undoing: origin,
       command: { [self] in
@@ -237,19 +243,19 @@ extension RedisNode {
           connection.submit(again(min(pause * 2, .seconds(1))))
         }
       }
-      let finish: @Sendable () -> Void = { [self] in
-        givingBack.withLock { _ = $0.remove(claim.token) }
-      }
-      guard clock.now < lastTime else { return finish() }
+      guard clock.now < lastTime else { return ended() }
       if Self.isTransient(result) { return tryLater() }
-      if Self.hasSucceeded(result) { connection.noteGivenBack() }
+      if Self.hasSucceeded(result) {
+        connection.noteGivenBack()
+        if queued { queueAccess.noteUse() }
+      }
       examine(
         Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
       ) { [self] refused in
         switch refused {
         case .queues: connection.submit(again(pause))
         case .other where !wasRefused && Self.isToBeRepeated(result), .unknown: tryLater()
-        case .other: finish()
+        case .other: ended()
         }
       }
     }
@@ -262,9 +268,7 @@ extension RedisNode {
   private func cleanUpAgain(_ claim: Claim, after pause: Duration, age: Duration = .zero) {
     connection.afterPause(pause) { [weak self] in
       guard let self else { return }
-      let command = Self.releaseCommand(claim, names, queues: mayUseQueues, leavesQueue: true)
-      let deadline = clock.now + operationTimeout
-      connection.submit(Request([command], deadline: deadline, kind: .cleanUp) { _ in })
+      connection.submit(cleanUp(claim, until: clock.now + operationTimeout))
       let age = age + pause
       if age < claim.ttl { cleanUpAgain(claim, after: pause * 2, age: age) }
     }

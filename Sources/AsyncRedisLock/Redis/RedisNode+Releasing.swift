@@ -58,6 +58,7 @@ extension RedisNode {
       return
     }
     connection.noteGivenBack()
+    queueAccess.noteUse()
     // Not as an element, which would be copied.
     for place in members.indices {
       if left.contains(place) {

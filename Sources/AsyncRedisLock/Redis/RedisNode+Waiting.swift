@@ -26,6 +26,7 @@ extension RedisNode {
           connection.distrust()
         }
         let error = answer.replies[0].error
+        if error == nil { queueAccess.noteUse() }
         examine(error, about: claim.keys, queued: true, by: deadline) { refused in
           completion(refused == .other ? value : .failure(Self.failureOfQueues(error)))
         }
@@ -39,7 +40,7 @@ extension RedisNode {
     _ places: [EntryRefresh], by deadline: Instant,
     completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void
   ) {
-    guard mayUseQueues, !isFencing || fences.isRaised else {
+    guard queueAccess.isOpen, !isFencing || fences.isRaised else {
       completion(.success(places.map { _ in nil }))
       return
     }
@@ -50,11 +51,12 @@ extension RedisNode {
     }
     let command = Script.refresh.command(
       keys: names.keysAndFence(of: places.map { $0.claim.keys[0] }), arguments: arguments)
-    let request = Request([command], deadline: deadline) { [connection] result in
+    let request = Request([command], deadline: deadline) { [connection, queueAccess] result in
       switch result {
       case .failure(let failure): completion(.failure(StoreFailure(failure)))
       case .success(let answer):
         let value = Self.readRefresh(answer, count: places.count)
+        if case .success = value { queueAccess.noteUse() }
         if case .failure(.unintelligible) = value { connection.distrust() }
         completion(value)
       }

@@ -13,12 +13,8 @@ final class RedisNode: Sendable {
   /// The releases that were submitted last, as long as others may join them.
   let openGroup = Locked<ReleaseGroup?>(nil)
   private let reporter: Reporter
-  /// Whether the server lets this locker use the queues.
-  ///
-  /// If not, it may not poll, and hands nothing on.
-  private let mayQueue = Atomic<Bool>(true)
-  /// How long the queues are left alone when the server refuses them the next time.
-  private let pauseOfQueues = Locked(firstPauseOfQueues)
+  /// Without it, this locker may not poll, and hands nothing on.
+  let queueAccess: QueueAccess
   /// The tokens of locks whose refused release is being repeated.
   let givingBack = Locked<Set<String>>([])
   private let hasBeenExamined = Atomic<Bool>(false)
@@ -61,12 +57,12 @@ final class RedisNode: Sendable {
       completion in
       Self.locate(channel, on: connection, within: lifetime, completion: completion)
     } giveBack: { message in
-      let claim = Claim(keys: message.keys, token: message.token, ttl: lifetime)
-      let command = Self.releaseCommand(claim, names, queues: true, leavesQueue: true)
+      guard let node = opened.withLock({ $0.node }) else { return }
       connection.submit(
-        Request([command], deadline: connection.clock.now + lifetime, kind: .cleanUp) { _ in })
+        node.cleanUp(Claim(keys: message.keys, token: message.token, ttl: lifetime)))
     }
     self.connection = connection
+    queueAccess = QueueAccess(clock: connection.clock)
     self.fences = fences
     self.names = names
     self.tokens = tokens
@@ -85,8 +81,7 @@ final class RedisNode: Sendable {
   /// answer to another request.
   private func serverMayHaveChanged() {
     // Until a release has shown that waiters are notified, tokens go on saying that they are not.
-    queuesMayWork()
-    mayQueue.store(true, ordering: .relaxed)
+    queueAccess.permit()
     grantChannel.verify()
   }
 
@@ -102,31 +97,13 @@ final class RedisNode: Sendable {
   // MARK: Notices
 
   /// Whether a notice of a grant that is made now would arrive.
-  var isTold: Bool { mayUseQueues && grantChannel.isReady }
-
-  /// Whether scripts may use the queues.
-  var mayUseQueues: Bool { mayQueue.load(ordering: .relaxed) }
+  var isTold: Bool { queueAccess.isOpen && grantChannel.isReady }
 
   /// Notes that scripts must do without the queues, because the server has refused what those need.
   func doWithoutQueues(because error: ServerError) {
     reporter.willPoll(because: error.message)
-    guard mayQueue.exchange(false, ordering: .relaxed) else { return }
-    tokens.noteNotifying(false)
-    // The rights may be mended: sooner or later, a request finds out.
-    let pause = pauseOfQueues.withLock { pause in
-      defer { pause = min(pause * 2, Self.longestPauseOfQueues) }
-      return pause
-    }
-    connection.afterPause(pause) { [weak self] in self?.mayQueue.store(true, ordering: .relaxed) }
+    if queueAccess.refuse() { tokens.noteNotifying(false) }
   }
-
-  /// Notes that a request has used the queues, or may be able to on a new connection.
-  func queuesMayWork() {
-    pauseOfQueues.withLock { $0 = Self.firstPauseOfQueues }
-  }
-
-  private static let firstPauseOfQueues = Duration.seconds(1)
-  private static let longestPauseOfQueues = Duration.seconds(60)
 
   /// The part of a request that the server has refused.
   enum Refused { case queues, other, unknown }
@@ -144,7 +121,7 @@ final class RedisNode: Sendable {
     // If scripts without queues are refused as well, the queues are not at fault. Waiters count on a notice once the
     // rights are mended.
     guard queued, !error.isAboutScripts else {
-      if !isAboutKeys { mayQueue.store(true, ordering: .relaxed) }
+      if !isAboutKeys { queueAccess.permit() }
       return completion(.other)
     }
     guard isAboutKeys else {
@@ -168,7 +145,7 @@ final class RedisNode: Sendable {
   func prepareToWait(
     while isWanted: (@Sendable () -> Bool)?, completion: @escaping @Sendable (Bool) -> Void
   ) {
-    guard mayUseQueues else { return completion(false) }
+    guard queueAccess.isOpen else { return completion(false) }
     grantChannel.open(while: isWanted, completion: completion)
   }
 
