@@ -32,20 +32,15 @@ static int set_foreground(int terminal, pid_t group) {
   return result;
 }
 
-/// Whether the command has had the terminal.
-static int is_lent;
-
 int child_process_lend_terminal(int terminal) {
-  is_lent = 1;
+  child_process_note_terminal();
   return set_foreground(terminal, child_process_group());
 }
-
-int child_process_has_had_terminal(void) { return is_lent; }
 
 int child_process_take_terminal_back(int terminal) {
   pid_t owner = tcgetpgrp(terminal);
   // After bg, it belongs to another job. But a shell that was the command may have left it to a group that is gone.
-  if (owner != child_process_group() && !(is_lent && owner > 0 && child_process_group_has_ended(owner))) return 0;
+  if (owner != child_process_group() && !(child_process_has_had_terminal() && owner > 0 && child_process_group_has_ended(owner))) return 0;
   return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
 
@@ -194,7 +189,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
   child_process_mark(order->additions[0]);
-  if (order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp()) is_lent = 1;
+  if (order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp()) child_process_note_terminal();
   // The parent and the child both set the child's group; either may come first.
   pid_t parent = getpid(), parent_group = getpgrp();
   pid_t child = fork();

@@ -312,10 +312,21 @@ int child_process_group_has_ended(pid_t group) {
   return !runs;
 }
 
+int child_process_group_is_left(pid_t group) {
+  int runs = has_hidden_processes();
+  list_processes();
+  for (int i = 0; i < count; i++) {
+    if (getpgid(processes[i].id) != group || !look_up(&processes[i])) continue;
+    if (look_for_mark(&processes[i]) == found) return 1;
+    runs = 1;
+  }
+  return !runs;
+}
+
 /// How often processes with empty environments are looked at again, in case they are amid an exec: for 100 ms at least.
 static const int most_doubtful_passes = 100;
 
-pid_t child_process_kill_rest(pid_t tool) {
+pid_t child_process_kill_rest(pid_t tool, int *has_found) {
   struct signalling signalling = {.signal = SIGKILL};
   struct timespec start, now, moment = {0, 1000000};
   clock_gettime(CLOCK_BOOTTIME, &now);
@@ -328,6 +339,7 @@ pid_t child_process_kill_rest(pid_t tool) {
   for (int clean = 0, doubtful = 0; clean < 2;) {
     signalling.is_sent = 0;
     enum finding missed = for_each_left(tool, begin, send, &signalling);
+    if (has_found && signalling.is_sent) *has_found = 1;
     // The environments of some processes are empty for good.
     if (missed == empty && !signalling.is_sent && ++doubtful > most_doubtful_passes) break;
     clean = signalling.is_sent || (missed != not_found && !tool) ? 0 : clean + 1;
@@ -345,9 +357,11 @@ void child_process_reap_orphans(pid_t child) {}
 
 int child_process_group_has_ended(pid_t group) { return kill(-group, 0) != 0 && errno == ESRCH; }
 
+int child_process_group_is_left(pid_t group) { return child_process_group_has_ended(group); }
+
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
-pid_t child_process_kill_rest(pid_t tool) { return 0; }
+pid_t child_process_kill_rest(pid_t tool, int *has_found) { return 0; }
 #endif
 
 int child_process_signal(pid_t child, int signal) {
@@ -374,7 +388,7 @@ pid_t child_process_kill_left(void) {
 #ifdef __linux__
   pthread_mutex_lock(&turn);
 #endif
-  pid_t missed = child_process_kill_rest(getpid());
+  pid_t missed = child_process_kill_rest(getpid(), NULL);
 #ifdef __linux__
   pthread_mutex_unlock(&turn);
 #endif

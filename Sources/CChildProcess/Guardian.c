@@ -37,6 +37,8 @@ struct shared {
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
   _Atomic int is_over;
+  /// Whether the command has had the terminal.
+  _Atomic int has_terminal;
   /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
   _Atomic int typed;
   /// The text that all processes of the command have in their environment.
@@ -90,6 +92,12 @@ static int64_t now(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+void child_process_note_terminal(void) {
+  if (shared) atomic_store(&shared->has_terminal, 1);
+}
+
+int child_process_has_had_terminal(void) { return shared && atomic_load(&shared->has_terminal); }
+
 const char *child_process_own_mark(size_t *length) {
   *length = shared ? atomic_load(&shared->mark_length) : 0;
   return *length ? shared->mark : NULL;
@@ -134,7 +142,7 @@ static void kill_command(pid_t tool) {
     kill(child, SIGKILL);
   }
   if (survives) kill(-group, SIGKILL);
-  child_process_kill_rest(tool);
+  child_process_kill_rest(tool, NULL);
 #ifdef __linux__
   // By now there may be room for the helper.
   if (!survives && leave_group()) kill(-group, SIGKILL);
@@ -150,7 +158,9 @@ static void give_terminal_back(void) {
   int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (terminal < 0) return;
   pid_t owner = tcgetpgrp(terminal);
-  int is_commands = owner == group || (owner > 0 && kill(-owner, 0) != 0 && errno == ESRCH);
+  // A shell that was the command may have made a group of its own the terminal's, which may be gone by now.
+  int is_commands =
+      owner == group || (owner > 0 && owner != tool_group && atomic_load(&shared->has_terminal) && child_process_group_is_left(owner));
   // All signals are blocked here, also SIGTTOU.
   if (is_commands && tcsetpgrp(terminal, tool_group) == 0) kill(-tool_group, SIGCONT);
   close(terminal);
@@ -241,6 +251,15 @@ static int help_to_stop(void) {
   return 1;
 }
 
+/// Ends what a kill has missed: a stopped tool does not see that, and does nothing that would have to be ended.
+///
+/// The longer there is nothing, the longer the pause in milliseconds, since looking takes time.
+static void kill_missed(pid_t tool, int *pause) {
+  int has_found = 0;
+  child_process_kill_rest(tool, &has_found);
+  *pause = has_found ? 100 : *pause < 1600 ? *pause * 2 : 1600;
+}
+
 static void guard(int line, pid_t tool) {
   int looks = 0;
   for (;;) {
@@ -265,29 +284,36 @@ static void guard(int line, pid_t tool) {
     if (is_to_stop) looks = most_looks;
   }
   kill_command(tool);
-  // The tool may still report how that happened, if it can, or when a shell continues it.
-  for (int running = 0; !wait_for_end(line, 100);) {
-    // A stopped process does nothing that would have to be ended, and does not see what the kill has missed. One that
-    // was just continued gets its time: four seconds.
-    running = is_stopped(tool) ? 0 : running + 1;
-    if (!running) child_process_kill_rest(tool);
-    if (running > 40) {
+  // The tool may still report how that happened, if it can, or when a shell continues it. Milliseconds.
+  for (int running = 0, pause = 100; !wait_for_end(line, pause);) {
+    if (is_stopped(tool)) {
+      running = 0;
+      kill_missed(tool, &pause);
+      continue;
+    }
+    // One that was just continued gets its time.
+    pause = 100;
+    running += pause;
+    if (running > 4000) {
       kill(tool, SIGKILL);
       break;
     }
   }
   // The tool may have been killed meanwhile, and then the rest does not descend from it any more.
   if (atomic_load(&shared->is_over)) return;
-  child_process_kill_rest(0);
+  child_process_kill_rest(0, NULL);
   give_terminal_back();
 }
 
 /// Ends what is left of the command if the tool is killed or stopped while it does that itself.
 static void guard_rest(int line, pid_t tool) {
-  while (!wait_for_end(line, 100))
-    if (is_stopped(tool)) child_process_kill_rest(tool);
+  for (int pause = 100; !wait_for_end(line, pause);)
+    if (is_stopped(tool))
+      kill_missed(tool, &pause);
+    else
+      pause = 100;
   if (atomic_load(&shared->is_over)) return;
-  child_process_kill_rest(0);
+  child_process_kill_rest(0, NULL);
   give_terminal_back();
 }
 

@@ -25,13 +25,17 @@ void child_process_reap_orphans(pid_t child);
 /// Whether no process of a group runs.
 int child_process_group_has_ended(pid_t group);
 
+/// Whether no process of a group runs, or one that the command has started. For the guardian, which has one thread.
+int child_process_group_is_left(pid_t group);
+
 /// Kills processes until none is left, but not for longer than two seconds. Linux only.
 ///
 /// Those are the command's group, and the descendants of the tool; if that has ended and `tool` is 0, all processes
 /// whose environment contains the mark.
 ///
-/// Returns the id of a process that could not be killed, or 0.
-pid_t child_process_kill_rest(pid_t tool);
+/// Returns the id of a process that could not be killed, or 0; `has_found`, unless NULL, is set to 1 if there was one to
+/// kill.
+pid_t child_process_kill_rest(pid_t tool, int *has_found);
 
 /// Starts another guardian before the command's group is killed, and the guardian with it. It ends the rest if the tool
 /// is killed or stopped meanwhile.
@@ -50,6 +54,9 @@ const char *child_process_own_mark(size_t *length);
 
 /// Tells the guardian which process the command is; 0 before the command is reaped.
 void child_process_note(pid_t child);
+
+/// Notes that the command gets the terminal.
+void child_process_note_terminal(void);
 
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);

@@ -114,7 +114,8 @@ int child_process_start_thread(void *context, void *(*body)(void *context)) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 1024 * 1024);
+  // The stack has the usual size: for a script without #!, execvp(3) copies all arguments onto that of the thread that
+  // forks.
   sigset_t all, former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);

@@ -185,7 +185,11 @@
       }
     }
 
+    private static let isEnding = Atomic<Bool>(false)
+
     private static func end(_ status: Int32) -> Never {
+      // Two calls of exit(3) at once are undefined.
+      while isEnding.exchange(true, ordering: .relaxed) { pause() }
       #if canImport(Darwin)
         Darwin.exit(status)
       #else

@@ -16,7 +16,7 @@
   enum Start {
     static func main() {
       // The runtime, the connection, its timers, the signals, the guardian and the command need about this many.
-      guard child_process_can_create_threads(11) != 0 else {
+      guard child_process_can_create_threads(15) != 0 else {
         Console.fail(.system, "the system allows too few threads")
       }
       #if os(Linux)

@@ -75,13 +75,25 @@
       by console: Console, conflict: UInt8? = nil, fields: Console.Fields = [:],
       signal: () -> Int32? = { nil }, _ body: () async throws -> Int32
     ) async -> Never {
+      let ending: Result<Int32, ToolFailure>
       do {
-        let status = try await body()
-        console.exit(status, endedBy: signal())
+        ending = .success(try await body())
       } catch {
-        let failure =
+        ending = .failure(
           error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
-          ?? ToolFailure(.problem, "\(error)")
+            ?? ToolFailure(.problem, "\(error)"))
+      }
+      end(with: ending, by: console, conflict: conflict, fields: fields, signal: signal())
+    }
+
+    /// Ends the process with a status, or reports why it failed.
+    static func end(
+      with ending: Result<Int32, ToolFailure>, by console: Console, conflict: UInt8? = nil,
+      fields: Console.Fields, signal: Int32?
+    ) -> Never {
+      switch ending {
+      case .success(let status): console.exit(status, endedBy: signal)
+      case .failure(let failure):
         let isConflict = failure.status == ToolStatus.notAcquired.rawValue
         // If a conflict counts as success, or messages are off, a crontab on many hosts must not send mails.
         let status = isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status
@@ -89,7 +101,7 @@
           let own: Console.Fields = ["exitStatus": .number(Int64(status))]
           console.say(.error, failure.description, fields.merging(own) { $1 })
         }
-        console.exit(status, endedBy: signal())
+        console.exit(status, endedBy: signal)
       }
     }
   }

@@ -53,6 +53,42 @@
       #expect(try RedisClient(server)("DBSIZE") == .integer(0))
     }
 
+    @Test(
+      "However few threads a tool may create, it keeps its lock or does not ask for one",
+      .enabled("Only root can set the limit.") { Nobody.canRun })
+    func fewThreads() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      // The limit counts a user's processes, so each run has a user of its own.
+      let tools = try (8...20).map { limit in
+        try ToolProcess(
+          ["run", "--ttl", "3s", "key \(limit)", "--", "sleep", "4"], on: server,
+          through: [Nobody.command[0], "--reuid=\(64_000 + limit)", "--clear-groups"]
+            + ["prlimit", "--nproc=\(limit)"])
+      }
+      for tool in tools {
+        let outcome = await tool.outcome()
+        let hasRun = outcome.status == 0 && outcome.errors.isEmpty
+        let hasRefused = outcome.status == 71 && outcome.errors.contains("too few threads")
+        #expect(hasRun || hasRefused, "\(outcome)")
+      }
+    }
+
+    @Test(
+      "A script without an interpreter line gets as many arguments as it would without the tool")
+    func manyArguments() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      _ = try folder.makeFile("script", "echo $#")
+      let script = folder.path("script")
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+      let words = Array(repeating: "x", count: 150_000)
+      let outcome = try await ToolProcess.run(["run", "key", "--", script] + words, on: server)
+      #expect(outcome.status == 0)
+      #expect(outcome.output == "150000\n")
+    }
+
     // A sanitizer reserves more address space than there is memory.
     #if os(Linux) && !THREAD_SANITIZER && !ADDRESS_SANITIZER
       @Test(

@@ -42,6 +42,40 @@
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
     }
 
+    @Test("A script goes on at the terminal when its run was killed amid a job of the command")
+    func killedAmidJob() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The inner shell gives each of its jobs a group and the terminal.
+      let outcome = try await Terminal.type(
+        [("status", "hello\\n")],
+        into: """
+          $RUN key -- bash --norc -mc 'sh -c "kill -KILL $PPID; sleep 100"; true'
+          echo status $?; read word; echo got $word
+          """, on: server)
+      #expect(outcome.output.contains("status 137"), "\(outcome.output)")
+      #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+
+    @Test(
+      "A run that cannot release its lock for lack of threads gives the terminal back, and ends",
+      .enabled("Only root can set the limit.") { Nobody.canRun })
+    func endWithoutThreads() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      // Dispatch keeps a thread that has nothing to do for five seconds.
+      let outcome = try await Terminal.type(
+        [("status", "hello\\n")],
+        into: """
+          \(Nobody.command.joined(separator: " ")) $RUN --record-for 0 --ttl 3s key -c '
+            prlimit --nproc=1 --pid $PPID; exec sleep 7'
+          echo status $?; read word; echo got $word
+          """, on: server)
+      #expect(outcome.output.contains("expires with its ttl"), "\(outcome.output)")
+      #expect(outcome.output.contains("status 0"), "\(outcome.output)")
+      #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+
     @Test("A run that has not lent the terminal leaves its modes alone, however its command ends")
     func modesOfAnother() async throws {
       let server = try RedisServer()

@@ -106,12 +106,7 @@
       let note = Task { try? await record(lock, at: locker, since: start) }
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
-      // Another process of this job may have asked for it a moment ago.
-      if terminal?.takeBack() == true {
-        // If the command has ended by itself, the shell sees to that.
-        if !wasHeld || state.withLock({ $0.loss != nil }) { terminal?.restoreModes() }
-        child_process_continue_job()
-      }
+      takeTerminalBack(wasHeld: wasHeld)
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
       // The server may have been the first to know.
@@ -248,16 +243,34 @@
       tell(missed: missed)
     }
 
+    /// Takes the terminal back from a command that has ended.
+    private func takeTerminalBack(wasHeld: Bool) {
+      // Another process of this job may have asked for it a moment ago.
+      guard terminal?.takeBack() == true else { return }
+      // If the command has ended by itself, the shell sees to that.
+      if !wasHeld || state.withLock({ $0.loss != nil }) { terminal?.restoreModes() }
+      child_process_continue_job()
+    }
+
     /// Ends this process if it has not ended by itself in time: to release the lock, it needs threads of Dispatch.
     private func limitTheRest(after status: Int32, _ lock: Lock, wasHeld: Bool) {
       // For the release, for the record of the run, and for what is in between.
-      queue.async(after: lock.operationTimeout * 3 + .seconds(5)) { [self] in
-        do throws(ToolFailure) {
-          console.exit(try judge(.success(status), wasHeld: wasHeld, lock, nil).get())
-        } catch {
-          Console.fail(.lost, error.description)
+      let limit = lock.operationTimeout * 3 + .seconds(5)
+      limitTheRest(to: Int((limit / .seconds(1)).rounded(.up))) { [self] in
+        takeTerminalBack(wasHeld: wasHeld)
+        if wasHeld {
+          console.say(
+            .warning, "the lock could not be released in time and expires with its ttl", fields())
         }
+        let ending = judge(.success(status), wasHeld: wasHeld, lock, nil)
+        ToolFailure.end(with: ending, by: console, fields: fields(), signal: endingSignal)
       }
+    }
+
+    /// Calls `end` after so many seconds in which this process runs: after a stop, it gets the rest of its time.
+    private func limitTheRest(to seconds: Int, _ end: @escaping @Sendable () -> Void) {
+      guard seconds > 0 else { return end() }
+      queue.async(after: .seconds(1)) { self.limitTheRest(to: seconds - 1, end) }
     }
 
     /// Reports that a process cannot be ended, such as another user's; once.
