@@ -1,9 +1,14 @@
+internal import Synchronization
+
 extension RedisNode {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     switch claim.mode {
-    case .exclusive where claim.keys.count == 1 && !(isFencing && numbers > 1): break
+    case .exclusive
+    where claim.keys.count == 1 && !(isFencing && numbers > 1)
+      && !refusesScripts.load(ordering: .relaxed):
+      break
     case .exclusive: return try await inquire(claim, numbers: numbers, by: deadline)
     }
     let call = AcquireCall(claim, at: self)
@@ -20,8 +25,10 @@ extension RedisNode {
         claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
         String(numbers),
       ])
-    return try await acquire(claim, with: [command], by: deadline) { [fences] answer in
-      Self.readScript(answer, numbers: numbers, fences: fences)
+    return try await acquire(claim, with: [command], by: deadline) { [self] answer in
+      let attempt = Self.readScript(answer, numbers: numbers, fences: fences)
+      if case .success = attempt { refusesScripts.store(false, ordering: .relaxed) }
+      return attempt
     }
   }
 

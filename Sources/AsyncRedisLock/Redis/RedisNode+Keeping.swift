@@ -6,7 +6,8 @@ extension RedisNode {
     let extendRequest = ExtendRequest(extensions, numbers: numbers, names: names)
     let request = Request(
       extendRequest, deadline: deadline, leaseEnd: extensions.lazy.map(\.leaseEnd).min()
-    ) { [connection, fences] result in
+    ) { [self] result in
+      noteRefusal(Self.error(in: result))
       let extended: Result<Extended, StoreFailure> =
         switch result {
         case .success(let answer): extendRequest.read(answer, fences: fences)
@@ -142,7 +143,7 @@ extension RedisNode {
   }
 
   private static func error(in result: Result<Request.Answer, TransportError>) -> ServerError? {
-    if case .success(let answer) = result { answer.replies[0].error } else { nil }
+    if case .success(let answer) = result { answer.replies.first?.error } else { nil }
   }
 
   func readRelease(

@@ -15,6 +15,8 @@ final class RedisNode: Sendable {
   private let reporter: Reporter
   /// Without it, this locker may not poll, and hands nothing on.
   let queueAccess: QueueAccess
+  /// Whether the server has refused to run scripts: a key could be taken, and neither extended nor given back.
+  let refusesScripts = Atomic<Bool>(false)
   /// The tokens of locks whose refused release is being repeated.
   let givingBack = Locked<Set<String>>([])
   private let hasBeenExamined = Atomic<Bool>(false)
@@ -34,7 +36,8 @@ final class RedisNode: Sendable {
         return [Self.raiseCommand(names, above: fences.largest).bySource]
       },
       received: { replies in
-        defer { opened.withLock { $0.node }?.serverMayHaveChanged() }
+        let node = opened.withLock { $0.node }
+        defer { node?.serverMayHaveChanged(replies.first?.error) }
         // If the server cannot raise the counter now, the first lock has to do it.
         guard let reply = replies.first, reply.error == nil else { return true }
         guard let number = reply.fencingToken else { return false }
@@ -79,7 +82,10 @@ final class RedisNode: Sendable {
 
   /// Forgets after a login what the server has refused: it may be another server, and the error may have been the
   /// answer to another request.
-  private func serverMayHaveChanged() {
+  ///
+  /// `refusal` is its answer to the login's own script, if that is an error.
+  private func serverMayHaveChanged(_ refusal: ServerError?) {
+    refusesScripts.store(refusal?.isAboutScripts == true, ordering: .relaxed)
     // Until a release has shown that waiters are notified, tokens go on saying that they are not.
     queueAccess.permit()
     grantChannel.verify()
@@ -116,6 +122,7 @@ final class RedisNode: Sendable {
     _ error: ServerError?, about keys: [String], queued: Bool, by deadline: Instant,
     completion: @escaping @Sendable (Refused) -> Void
   ) {
+    noteRefusal(error)
     guard let error, error.code == .noPerm else { return completion(.other) }
     let isAboutKeys = StoreFailure(error).isAboutKeys
     // If scripts without queues are refused as well, the queues are not at fault. Waiters count on a notice once the
@@ -140,6 +147,11 @@ final class RedisNode: Sendable {
         case let refusal?: completion(refusal.code == .noPerm ? .other : .unknown)
         }
       })
+  }
+
+  /// Notes that the server refuses to run scripts, if an error says so.
+  func noteRefusal(_ error: ServerError?) {
+    if error?.isAboutScripts == true { refusesScripts.store(true, ordering: .relaxed) }
   }
 
   func prepareToWait(

@@ -64,8 +64,11 @@ package struct ServerError: Error, Sendable, Equatable {
     message.contains("access") && message.contains("key")
   }
 
-  /// Whether a refusal for lack of permission is about running scripts at all.
-  var isAboutScripts: Bool { code == .noPerm && message.contains("'eval") }
+  /// Whether the server refuses to run scripts at all, for lack of permission or since it does not know the command.
+  var isAboutScripts: Bool {
+    (code == .noPerm || message.contains("unknown command"))
+      && ["'eval", "`eval"].contains(where: message.lowercased().contains)
+  }
 
   /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.
   private static let fenceCounter = [
