@@ -43,14 +43,18 @@ package final class FaultProxy: Sendable {
   /// - Parameters:
   ///   - server: The server behind the proxy.
   ///   - kind: The kind of address to listen on.
+  ///   - port: Another port of the server to connect to, such as that for TLS.
   ///   - isRecording: Whether the proxy keeps all messages, which grows without limit.
   /// - Throws: `POSIXError`.
   package init(
-    to server: RedisServer, _ kind: FakeListener.Kind = .tcp, isRecording: Bool = true
+    to server: RedisServer, _ kind: FakeListener.Kind = .tcp, port: Int? = nil,
+    isRecording: Bool = true
   ) throws {
     lines = ProxyLines(isRecording: isRecording)
     let address: FakeAddress =
-      if let path = server.socketPath {
+      if let port {
+        .tcp(port: UInt16(port))
+      } else if let path = server.socketPath {
         .unixSocket(path: path)
       } else {
         .tcp(port: UInt16(server.port ?? 0))

@@ -1,4 +1,4 @@
-/// Takes one message after another out of a stream of RESP 2, commands and replies alike.
+/// Takes one message after another out of a stream of RESP 2, commands and replies alike; or records of TLS.
 package struct MessageSplitter {
   private var bytes: ArraySlice<UInt8> = []
 
@@ -31,6 +31,7 @@ package struct MessageSplitter {
 
   /// Where the first message of the bytes ends; nil if it is not complete.
   private static func end(of bytes: ArraySlice<UInt8>) -> Int? {
+    if bytes.first.map(recordTypes.contains) == true { return endOfRecord(bytes) }
     guard let lineEnd = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
     var rest = bytes
     switch bytes.first {
@@ -48,6 +49,19 @@ package struct MessageSplitter {
     default: return lineEnd + 1
     }
   }
+
+  /// The first bytes of TLS's records (RFC 8446, section 5.1), none of which begins a message of RESP.
+  private static let recordTypes: ClosedRange<UInt8> = 20...24
+
+  private static func endOfRecord(_ bytes: ArraySlice<UInt8>) -> Int? {
+    let header = bytes.prefix(5)
+    guard header.count == 5 else { return nil }
+    let length = header.suffix(2).reduce(0) { $0 << 8 | Int($1) }
+    return bytes.count >= 5 + length ? bytes.startIndex + 5 + length : nil
+  }
+
+  /// Whether a message is a record of TLS that carries data of the application.
+  package static func isApplicationRecord(_ message: [UInt8]) -> Bool { message.first == 23 }
 
   private static func number(after mark: Character, in rest: inout ArraySlice<UInt8>) -> Int? {
     guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }

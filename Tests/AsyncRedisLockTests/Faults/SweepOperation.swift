@@ -26,6 +26,14 @@ enum SweepOperation: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether a record of TLS may belong to the operation, or to another that the locker has begun meanwhile.
+  func concernsRecord(_ message: FaultProxy.Message) -> Bool {
+    guard MessageSplitter.isApplicationRecord(message.bytes) else { return false }
+    // The inbox has the second connection.
+    return self == .grant
+      ? message.direction == .replies && message.connection == 1 : message.connection == 0
+  }
+
   /// Performs the operation once, with a spoilt message on the way; checks the rules that hold in any case.
   func perform(with stage: SweepStage) async throws {
     switch self {

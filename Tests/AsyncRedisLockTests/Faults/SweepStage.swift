@@ -12,16 +12,33 @@ struct SweepPoint: Sendable {
   /// The number of the message among those of the operation.
   let index: Int
   let fault: Fault
-  let isTCP: Bool
+  let route: SweepRoute
 
-  var text: String {
-    "\(operation.rawValue), \(direction) \(index), \(fault), \(isTCP ? "TCP" : "Unix socket")"
+  var text: String { "\(operation.rawValue), \(direction) \(index), \(fault), \(route)" }
+}
+
+/// The way to the server, which a proxy spoils.
+enum SweepRoute: Sendable, CustomStringConvertible {
+  case tcp
+  case unixSocket
+  /// A port of the server for TLS, and the file with the authority of its certificate.
+  case tls(port: Int, authority: String)
+
+  var isEncrypted: Bool { if case .tls = self { true } else { false } }
+
+  var description: String {
+    switch self {
+    case .tcp: "TCP"
+    case .unixSocket: "Unix socket"
+    case .tls: "TLS"
+    }
   }
 }
 
 /// A locker behind a proxy that spoils one message, and the violations found so far.
 final class SweepStage: Sendable {
   private let operation: SweepOperation
+  private let isEncrypted: Bool
   /// Nil if no message is to be spoilt and all are remembered.
   private let point: SweepPoint?
   let key = uniqueKey("sweep")
@@ -40,16 +57,29 @@ final class SweepStage: Sendable {
   private static let timeout = Duration.seconds(10)
 
   init(
-    _ operation: SweepOperation, _ point: SweepPoint?, on server: RedisServer, other: Locker
+    _ operation: SweepOperation, _ point: SweepPoint?, on server: RedisServer,
+    by route: SweepRoute, other: Locker
   ) async throws {
+    isEncrypted = route.isEncrypted
     self.operation = operation
     self.point = point
     self.server = server
     self.other = other
     options = LockOptions(
       retry: .milliseconds(20), timeout: Self.timeout, ttl: point?.ttl ?? .seconds(20), extend: nil)
-    proxy = try FaultProxy(to: server, point?.isTCP == false ? .unixSocket : .tcp)
-    var configuration = try LockerConfiguration(url: proxy.url)
+    let url: String
+    switch route {
+    case .tcp:
+      proxy = try FaultProxy(to: server)
+      url = proxy.url
+    case .unixSocket:
+      proxy = try FaultProxy(to: server, .unixSocket)
+      url = proxy.url
+    case .tls(let port, let authority):
+      proxy = try FaultProxy(to: server, port: port)
+      url = proxy.url.replacing("redis://", with: "rediss://") + "?cacert=\(authority)"
+    }
+    var configuration = try LockerConfiguration(url: url)
     configuration.operationTimeout = Self.operationTimeout
     // Silent, since each of thousands of lost connections would log a message.
     let silent = Logger(label: "sweep") { _ in SwiftLogNoOpLogHandler() }
@@ -58,8 +88,9 @@ final class SweepStage: Sendable {
 
   /// Spoils the message from now on, once.
   func arm() {
-    proxy.setScript { [operation, point, seen, struck] message in
-      guard operation.concerns(message) else { return .forward }
+    proxy.setScript { [operation, isEncrypted, point, seen, struck] message in
+      guard isEncrypted ? operation.concernsRecord(message) : operation.concerns(message)
+      else { return .forward }
       guard let point else {
         seen.value.append(message)
         if message.direction == .replies { struck.value = true }
