@@ -44,10 +44,12 @@ enum Chaos {
     let seconds = (try arguments.number("minutes") ?? 1) * 60
     let profiles: [(Profile, Double)]
     if let name = arguments["profile"] {
-      guard let profile = Profile(rawValue: name) else { throw Arguments.Bad("profile \(name)") }
+      guard let profile = Profile(rawValue: name), Profile.available.contains(profile) else {
+        throw Arguments.Bad("profile \(name)")
+      }
       profiles = [(profile, seconds)]
     } else {
-      profiles = Profile.allCases.map { ($0, seconds * $0.share) }
+      profiles = Profile.available.map { ($0, seconds * $0.share) }
     }
     print("Faults for \(Int(seconds)) s, seed \(seed).\n")
     var summaries: [Summary] = []

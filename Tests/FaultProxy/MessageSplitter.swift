@@ -31,7 +31,7 @@ package struct MessageSplitter {
 
   /// Where the first message of the bytes ends; nil if it is not complete.
   private static func end(of bytes: ArraySlice<UInt8>) -> Int? {
-    if bytes.first.map(recordTypes.contains) == true { return endOfRecord(bytes) }
+    if isRecord(bytes) { return endOfRecord(bytes) }
     guard let lineEnd = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
     var rest = bytes
     switch bytes.first {
@@ -58,6 +58,11 @@ package struct MessageSplitter {
     guard header.count == 5 else { return nil }
     let length = header.suffix(2).reduce(0) { $0 << 8 | Int($1) }
     return bytes.count >= 5 + length ? bytes.startIndex + 5 + length : nil
+  }
+
+  /// Whether a message is a record of TLS.
+  package static func isRecord(_ message: some Collection<UInt8>) -> Bool {
+    message.first.map(recordTypes.contains) == true
   }
 
   /// Whether a message is a record of TLS that carries data of the application.

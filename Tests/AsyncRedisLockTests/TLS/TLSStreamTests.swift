@@ -1,4 +1,5 @@
 #if TLS
+  import FaultProxy
   import Foundation
   import PrivateRedis
   import Testing
@@ -85,7 +86,43 @@
       #expect(!stream.isIdle)
     }
 
+    @Test("After a record that cannot be decrypted, reading and writing find the connection lost")
+    func spoiltRecord() async throws {
+      let server = try TLSServer(identity, authority: certificates.authority)
+      defer { server.plain.stop() }
+      let proxy = try FaultProxy(to: server.plain, port: server.port)
+      let url = proxy.url.replacing("redis://127.0.0.1", with: "rediss://localhost")
+      let stream = try await open(url + "?" + trusting)
+      try Self.write("PING\r\n", to: stream)
+      var received = ""
+      await eventually {
+        received += try Self.read(stream)
+        return received == "+PONG\r\n"
+      }
+      proxy.setScript { $0.direction == .replies ? .duplicate : .forward }
+      try Self.write("PING\r\n", to: stream)
+      var failure: TransportError?
+      await eventually {
+        do throws(TransportError) { _ = try Self.read(stream) } catch { failure = error }
+        return failure != nil
+      }
+      guard case .connectionLost? = failure, let failure else {
+        Issue.record("\(String(describing: failure))")
+        return
+      }
+      #expect(throws: failure) { try Self.write("PING\r\n", to: stream) }
+    }
+
     // MARK: Helpers
+
+    private static func write(
+      _ text: String, to stream: any ByteStream
+    ) throws(TransportError) {
+      let result: Result<Int, TransportError> = unsafe Array(text.utf8).withUnsafeBytes { bytes in
+        Result { () throws(TransportError) in try unsafe stream.write(bytes) }
+      }
+      #expect(try result.get() == text.utf8.count)
+    }
 
     private var trusting: String { "cacert=\(certificates.authority.certificate)" }
 

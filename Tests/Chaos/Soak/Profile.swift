@@ -8,6 +8,17 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   case jumpy
   /// The master and its replica swap roles without losing a write: holders never overlap.
   case swapping
+  /// As `steady`, with all connections encrypted.
+  case tls
+
+  /// Those that this build can run.
+  static var available: [Self] {
+    #if TLS
+      allCases
+    #else
+      allCases.filter { $0 != .tls }
+    #endif
+  }
 
   /// How often each trouble is drawn, in relation to the others.
   var weights: [(Trouble, Int)] {
@@ -17,7 +28,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
       (.allConnectionsKilled, 2), (.scriptsFlushed, 2), (.clientsPaused, 2),
     ]
     return switch self {
-    case .steady:
+    case .steady, .tls:
       everywhere + [
         (.serverStoppedForLong, 1), (.serverKilled, 3), (.proxyStruck, 4), (.proxyRefusing, 2),
         (.proxyGarbling, 4), (.proxySlow, 4),
@@ -36,7 +47,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How long locks last; where two may overlap until the next extension, that comes long before the ttl ends.
   var timing: Timing {
     switch self {
-    case .steady, .swapping: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
+    case .steady, .swapping, .tls: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
     case .forgetful, .jumpy: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
     }
   }
@@ -52,5 +63,5 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   }
 
   /// The share of a run of all profiles.
-  var share: Double { self == .steady ? 0.4 : 0.2 }
+  var share: Double { (self == .steady ? 2 : 1) / Double(Self.available.count + 1) }
 }

@@ -25,16 +25,31 @@ struct Soak {
     let pair =
       profile == .swapping ? try ReplicatedPair(arguments: profile.serverArguments) : nil
     defer { pair?.stop() }
+    let certificates = profile == .tls ? try Certificates() : nil
+    defer { withExtendedLifetime(certificates) {} }
+    let encrypted = try certificates.map { certificates in
+      try TLSServer(
+        certificates.make("server", names: ["IP:127.0.0.1"]), authority: certificates.authority,
+        arguments: profile.serverArguments)
+    }
     let server =
-      try pair?.master
+      try pair?.master ?? encrypted?.plain
       ?? RedisServer(
         arguments: profile.serverArguments, listen: .tcp, environment: clock?.environment ?? [:])
     defer { server.stop() }
     if profile == .jumpy, clock == nil {
       print("The server's clock is not set: that takes Linux and a C compiler.")
     }
-    let proxy = pair == nil ? try FaultProxy(to: server, isRecording: false) : nil
-    let urls = pair.map { [$0.url] } ?? [proxy?.url ?? server.url, server.url]
+    let proxy =
+      pair == nil
+      ? try FaultProxy(to: server, port: encrypted?.port, isRecording: false) : nil
+    let plainURLs = pair.map { [$0.url] } ?? [proxy?.url ?? server.url, server.url]
+    let urls =
+      if let encrypted, let certificates {
+        plainURLs.map { Self.encrypted($0, encrypted, certificates) }
+      } else {
+        plainURLs
+      }
     let path = server.directory + "/chaos.log"
     let log = try ChaosLog(
       creating: path, capacity: Int(seconds + 30) * Self.recordsPerSecond)
@@ -65,6 +80,15 @@ struct Soak {
     findings += checker.findings + checker.blindnessFindings
     return Summary(
       profile, seed: seed, seconds: rageTime, history, troubles: nemesis.counts, findings)
+  }
+
+  /// The URL of the proxy or the server for connections that are encrypted.
+  private static func encrypted(
+    _ url: String, _ server: TLSServer, _ certificates: Certificates
+  ) -> String {
+    let address = url.hasPrefix("unix:") ? "rediss://127.0.0.1:\(server.port)" : url
+    return address.replacing("redis://", with: "rediss://")
+      + "?cacert=\(certificates.authority.certificate)"
   }
 
   private var quietTime: Double { Double(profile.timing.ttl) / 1000 + 1.5 }

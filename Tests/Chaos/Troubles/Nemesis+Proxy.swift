@@ -69,7 +69,9 @@ private final class Garbler: Sendable {
     let isNumbers =
       message.bytes.first == UInt8(ascii: "*") && !message.bytes.contains(UInt8(ascii: "$"))
     let isError = message.bytes.first == UInt8(ascii: "-")
-    return message.direction == .replies && !isNumbers && !isError
+    // A record of TLS that comes twice during the handshake is one that cannot be decrypted.
+    let isRecord = MessageSplitter.isRecord(message.bytes)
+    return message.direction == .replies && !isNumbers && !isError && !isRecord
   }
 
   private func fault(

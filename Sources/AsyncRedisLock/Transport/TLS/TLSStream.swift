@@ -111,10 +111,11 @@
             return try unsafe write(source.bytes, &state)
           } catch {
             // If the server has said why, as it does behind the handshake for a certificate that it needs, that is
-            // the better answer.
+            // the better answer. A session that has failed takes no more bytes, and does not say why.
             look(&state)
+            if case .tlsFailed = error, let failure = state.failure { throw failure }
             if case .tlsFailed = state.failure, let failure = state.failure { throw failure }
-            throw error
+            throw judge(error, state)
           }
         }
       }

@@ -1,15 +1,14 @@
 import Foundation
-import PrivateRedis
 
 /// A server that listens for TLS at a port of 127.0.0.1, and without at a Unix socket.
-struct TLSServer {
-  let plain: RedisServer
-  let port: Int
+package struct TLSServer {
+  package let plain: RedisServer
+  package let port: Int
 
   /// Starts it.
   ///
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
-  init(
+  package init(
     _ identity: Certificates.Identity, authority: Certificates.Identity, asksClients: Bool = false,
     arguments: [String] = []
   ) throws {
@@ -34,7 +33,7 @@ struct TLSServer {
   }
 
   /// The URL of the port with TLS.
-  func url(host: String = "localhost", _ query: String = "") -> String {
+  package func url(host: String = "localhost", _ query: String = "") -> String {
     "rediss://\(host):\(port)/?operation_timeout=5&connect_timeout=5"
       + (query.isEmpty ? "" : "&\(query)")
   }

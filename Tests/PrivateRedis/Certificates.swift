@@ -1,16 +1,15 @@
 import Foundation
-import PrivateRedis
 
 /// Makes certificates in a temporary folder, with the program `openssl`.
-final class Certificates: Sendable {
+package final class Certificates: Sendable {
   /// A certificate and its private key, as paths of PEM files.
-  struct Identity: Sendable {
-    let certificate: String
-    let key: String
+  package struct Identity: Sendable {
+    package let certificate: String
+    package let key: String
   }
 
   /// When a certificate is valid.
-  enum Validity {
+  package enum Validity {
     case now, past, future
 
     fileprivate var arguments: [String] {
@@ -30,13 +29,13 @@ final class Certificates: Sendable {
     }
   }
 
-  let directory: String
-  let authority: Identity
+  package let directory: String
+  package let authority: Identity
 
   /// Makes the folder, and an authority.
   ///
   /// - Throws: ``RedisError/start(_:)`` or a Foundation error.
-  init() throws {
+  package init() throws {
     let name = "certificates-" + String(UInt64.random(in: .min ... .max), radix: 36)
     let folder = FileManager.default.temporaryDirectory.appending(path: name)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
@@ -47,7 +46,7 @@ final class Certificates: Sendable {
   deinit { try? FileManager.default.removeItem(atPath: directory) }
 
   /// Makes another authority.
-  func makeAuthority(_ name: String) throws -> Identity {
+  package func makeAuthority(_ name: String) throws -> Identity {
     try Self.makeAuthority(name, in: directory)
   }
 
@@ -63,7 +62,7 @@ final class Certificates: Sendable {
   }
 
   /// Makes a certificate with these alternative names, such as `DNS:localhost` and `IP:127.0.0.1`.
-  func make(
+  package func make(
     _ name: String, names: [String], validity: Validity = .now, signedBy issuer: Identity? = nil,
     passphrase: String? = nil
   ) throws -> Identity {
