@@ -48,6 +48,7 @@ docs-preview: dependencies ## build the documentation, and serve it on this mach
 # One at a time: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own; FILTER=CancellationTests some of them
 	$(SWIFT) build $(TRAITS) --build-tests
+	$(if $(FILTER),,@SWIFT=$(SWIFT) Fuzz/run --check)
 	env -u SWIFT_DETERMINISTIC_HASHING SWIFT=$(SWIFT) .ci/test $(TRAITS) --skip-build --no-parallel $(if $(FILTER),--filter '(^|[./])($(FILTER))')
 	$(if $(FILTER),,SWIFT=$(SWIFT) Tests/simulate)
 

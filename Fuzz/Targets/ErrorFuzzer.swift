@@ -21,11 +21,14 @@ enum ErrorFuzzer {
     {
       verify(error.code.rawValue == word, "\(error.code.rawValue) is not the first word of \(text)")
     }
-    let silent = ServerError.withoutText(error)
-    let ending = " the server refused the login"
-    verify(silent.message.hasSuffix(ending), "\(silent.message)")
-    let word = silent.message.dropLast(ending.count)
+    let silent = error.inOwnWords("the server refused the login")
+    let word = silent.message.prefix { $0 != " " }
     verify(word.utf8.count <= 16 && word.utf8.allSatisfy(isCapital), "\(silent.message)")
+    let ownWords = [
+      "the server refused the login", "no permission to access one of the keys", "unknown command",
+      "the fence counter is beyond",
+    ]
+    verify(ownWords.contains(String(silent.message.dropFirst(word.count + 1))), "\(silent.message)")
 
     let failure = StoreFailure(error)
     if case .refused(let code, let message, let isTransient) = failure {

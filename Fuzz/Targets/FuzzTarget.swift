@@ -2,7 +2,7 @@ import Foundation
 
 /// The fuzz targets, and the properties that every input must satisfy.
 enum FuzzTarget: String, CaseIterable {
-  case duration, error, grant, inbox, name, percent, reply, token, url
+  case duration, error, grant, inbox, name, percent, reply, tls, token, url
 
   /// The target named by the environment.
   static let current: Self = {
@@ -23,6 +23,7 @@ enum FuzzTarget: String, CaseIterable {
     case .name: NameFuzzer.run(&input)
     case .percent: PercentFuzzer.run(&input)
     case .reply: ReplyFuzzer.run(&input)
+    case .tls: TLSFuzzer.run(&input)
     case .token: TokenFuzzer.run(&input)
     case .url: URLFuzzer.run(&input)
     }
