@@ -31,7 +31,9 @@ enum TLSFuzzer {
   /// Goes on with the handshake, which nothing without a certificate can complete; returns the failure.
   private static func shakeHands(_ stream: TLSStream) -> TransportError? {
     do throws(TransportError) {
-      if case .complete = try stream.shakeHands() { fatalError("a handshake without a certificate") }
+      if case .complete = try stream.shakeHands() {
+        fatalError("a handshake without a certificate")
+      }
       return nil
     } catch {
       return error

@@ -33,14 +33,19 @@ static int set_foreground(int terminal, pid_t group) {
 }
 
 int child_process_lend_terminal(int terminal) {
-  child_process_note_terminal();
+  child_process_note_terminal(1);
   return set_foreground(terminal, child_process_group());
 }
 
 int child_process_take_terminal_back(int terminal) {
   pid_t owner = tcgetpgrp(terminal);
-  // After bg, it belongs to another job. But a shell that was the command may have left it to a group that is gone.
-  if (owner != child_process_group() && !(child_process_has_had_terminal() && owner > 0 && child_process_group_has_ended(owner))) return 0;
+  int is_lent = child_process_has_terminal();
+  // From now on, the terminal is that of this job, or of any other that a shell gives it to.
+  child_process_note_terminal(0);
+  // A shell that was the command may have left the terminal to a group that is gone. So may any other job: a shell that
+  // is about to take it back would read from a terminal that is not its own, and end.
+  int is_commands = owner == child_process_group() || (is_lent && owner > 0 && child_process_group_has_ended(owner));
+  if (!is_commands || tcgetpgrp(terminal) != owner) return 0;
   return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
 
@@ -72,6 +77,12 @@ void child_process_continue_job(void) {
 
 void child_process_signal_job(int number) {
   signal(number, SIG_IGN);
+#ifdef __linux__
+  // If this job is the command of another run, that run has to know that the signal was typed. Its guardian handles no
+  // signal at once, and of two only keeps the first.
+  union sigval mark = {.sival_int = child_process_typed_mark};
+  if (child_process_is_any_guardian(getpgrp())) sigqueue(getpgrp(), number, mark);
+#endif
   kill(0, number);
 }
 
@@ -189,7 +200,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);
   child_process_mark(order->additions[0]);
-  if (order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp()) child_process_note_terminal();
+  if (order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp()) child_process_note_terminal(1);
   // The parent and the child both set the child's group; either may come first.
   pid_t parent = getpid(), parent_group = getpgrp();
   pid_t child = fork();

@@ -142,7 +142,7 @@ static enum finding look_for_mark(const struct process *process) {
 ///
 /// A run within the command ends with its tool, and its guardian is needed to end what it has started, which has
 /// another mark.
-static int is_guardian(pid_t process) {
+int child_process_is_any_guardian(pid_t process) {
   char name[sizeof CHILD_PROCESS_GUARDIAN_NAME + 1];
   int file = child_process_open(process, "comm");
   if (file < 0) return 0;
@@ -237,11 +237,11 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
     process->counts = 0;
     enum finding left = tool ? found : is_left(process, 0, 0);
     if (left == vanished || (left == empty && missed == not_found)) missed = left;
-    if (left == found && !is_guardian(process->id)) act(process->id, context);
+    if (left == found && !child_process_is_any_guardian(process->id)) act(process->id, context);
   }
   for (int i = count - 1; i >= 0 && tool; i--) {
     const struct process *process = &processes[i];
-    if (process->counts && is_left(process, tool, tool_group) == found && !is_guardian(process->id)) act(process->id, context);
+    if (process->counts && is_left(process, tool, tool_group) == found && !child_process_is_any_guardian(process->id)) act(process->id, context);
   }
   return missed;
 }
@@ -352,6 +352,8 @@ pid_t child_process_kill_rest(pid_t tool, int *has_found) {
 }
 #else
 void child_process_keep_former_children(void) {}
+
+int child_process_is_any_guardian(pid_t process) { return 0; }
 
 void child_process_reap_orphans(pid_t child) {}
 

@@ -37,8 +37,8 @@ struct shared {
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
   _Atomic int is_over;
-  /// Whether the command has had the terminal.
-  _Atomic int has_terminal;
+  /// Whether the command, or what it has started, has the terminal, as far as the tool knows; and whether it ever had.
+  _Atomic int has_terminal, had_terminal;
   /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
   _Atomic int typed;
   /// The text that all processes of the command have in their environment.
@@ -92,11 +92,15 @@ static int64_t now(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-void child_process_note_terminal(void) {
-  if (shared) atomic_store(&shared->has_terminal, 1);
+void child_process_note_terminal(int is_lent) {
+  if (!shared) return;
+  atomic_store(&shared->has_terminal, is_lent);
+  if (is_lent) atomic_store(&shared->had_terminal, 1);
 }
 
-int child_process_has_had_terminal(void) { return shared && atomic_load(&shared->has_terminal); }
+int child_process_has_terminal(void) { return shared && atomic_load(&shared->has_terminal); }
+
+int child_process_has_had_terminal(void) { return shared && atomic_load(&shared->had_terminal); }
 
 const char *child_process_own_mark(size_t *length) {
   *length = shared ? atomic_load(&shared->mark_length) : 0;
@@ -160,9 +164,10 @@ static void give_terminal_back(void) {
   pid_t owner = tcgetpgrp(terminal);
   // A shell that was the command may have made a group of its own the terminal's, which may be gone by now.
   int is_commands =
-      owner == group || (owner > 0 && owner != tool_group && atomic_load(&shared->has_terminal) && child_process_group_is_left(owner));
+      owner == group || (owner > 0 && owner != tool_group && child_process_has_terminal() && child_process_group_is_left(owner));
   // All signals are blocked here, also SIGTTOU.
-  if (is_commands && tcsetpgrp(terminal, tool_group) == 0) kill(-tool_group, SIGCONT);
+  // The look took time, and a shell may have taken the terminal meanwhile.
+  if (is_commands && tcgetpgrp(terminal) == owner && tcsetpgrp(terminal, tool_group) == 0) kill(-tool_group, SIGCONT);
   close(terminal);
 }
 
@@ -223,8 +228,9 @@ static int note_typed(pid_t tool) {
   struct timespec zero = {0, 0};
   siginfo_t info;
   while (sigtimedwait(&typed, &info, &zero) > 0) {
-    // From the kernel, and not from a process; a stop may have been typed while the other group had the terminal.
-    int is_typed = info.si_code == SI_KERNEL;
+    // From the kernel, and not from a process other than a run within the command; a stop may have been typed while the other group had the terminal.
+    int is_relayed = info.si_code == SI_QUEUE && info.si_value.sival_int == child_process_typed_mark;
+    int is_typed = info.si_code == SI_KERNEL || is_relayed;
     if (info.si_signo == SIGTSTP)
       is_to_stop = is_to_stop || is_typed || info.si_pid == tool;
     else if (is_typed)

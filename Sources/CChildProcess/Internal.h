@@ -10,6 +10,9 @@ pid_t child_process_group(void);
 /// Whether a process is the guardian, or was the first one, whose number is the group's.
 int child_process_is_guardian(pid_t process);
 
+/// Whether a process is the guardian of any run, or helps one. Linux only.
+int child_process_is_any_guardian(pid_t process);
+
 /// The name of the guardian among the processes.
 #define CHILD_PROCESS_GUARDIAN_NAME "lock-guardian"
 
@@ -55,8 +58,14 @@ const char *child_process_own_mark(size_t *length);
 /// Tells the guardian which process the command is; 0 before the command is reaped.
 void child_process_note(pid_t child);
 
-/// Notes that the command gets the terminal.
-void child_process_note_terminal(void);
+/// Notes that the command gets the terminal, or no longer has it.
+void child_process_note_terminal(int is_lent);
+
+/// Whether the command has the terminal, as far as this process knows.
+int child_process_has_terminal(void);
+
+/// The value that comes with a typed signal from a run within the command, whose own command had the terminal.
+enum { child_process_typed_mark = 0x74797065 };
 
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);

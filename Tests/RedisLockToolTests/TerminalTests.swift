@@ -51,10 +51,23 @@
         [("status", "hello\\n")],
         into: """
           $RUN key -- bash --norc -mc 'sh -c "kill -KILL $PPID; sleep 100"; true'
-          echo status $?; read word; echo got $word
+          echo status $?; \(Terminal.untilInForeground); read word; echo got $word
           """, on: server)
       #expect(outcome.output.contains("status 137"), "\(outcome.output)")
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+
+    @Test("Ctrl-C ends a script at its runs within a run, as it ends one without them")
+    func interruptedNestedRuns() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("ready", "\\003")],
+        into: """
+          bash -c '$RUN outer -- $RUN middle -- $RUN inner -- sh -c "echo ready; exec sleep 100"; echo goes on'
+          echo status $?
+          """, on: server)
+      #expect(!outcome.output.contains("goes on"), "\(outcome.output)")
     }
 
     @Test(

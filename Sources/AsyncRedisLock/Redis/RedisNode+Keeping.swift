@@ -40,18 +40,21 @@ extension RedisNode {
   ///
   /// `violations` is ``Connection/violationCount`` from when an earlier attempt was answered with an error. If it
   /// has grown, that error may have been another request's, and the attempt may have been carried out.
+  ///
+  /// `mayQueue` tells that the server has not refused the queues of this lock.
   func submit(
-    _ release: Release, by deadline: Instant, violations: Int? = nil,
+    _ release: Release, by deadline: Instant, violations: Int? = nil, mayQueue: Bool = true,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    let (claim, queued) = (release.claim, queueAccess.isOpen)
-    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int) -> Void = {
-      [self] result, violations in
+    let claim = release.claim
+    let queued = mayQueue && mayHaveToldWaiters(claim)
+    let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int, Bool) -> Void = {
+      [self] result, violations, mayQueue in
       // The server may have done it before it hung up, and may refuse now for another reason.
       let isRepetition = (try? result.get().isOfRepetition) ?? false
       submit(
         isRepetition ? release.repeated : release, by: deadline,
-        violations: violations, completion: completion)
+        violations: violations, mayQueue: mayQueue, completion: completion)
     }
     let giveBack: @Sendable (Request?, @escaping @Sendable () -> Void) -> Request = {
       [self] origin, ended in
@@ -79,7 +82,7 @@ extension RedisNode {
       guard Self.isTransient(result) else {
         examine(Self.error(in: result), about: claim.keys, queued: queued, by: deadline) {
           [self] refused in
-          if refused == .queues { return repeatRelease(result, former) }
+          if refused == .queues { return repeatRelease(result, former, false) }
           let isSuspect = former < connection.violationCount
           let outcome = readRelease(result, of: isSuspect ? release.repeated : release)
           let isUnintelligible =
@@ -108,10 +111,17 @@ extension RedisNode {
       guard clock.now + pause < deadline else { return giveUp() }
       connection.giveBackLater(pause) { [self] in
         // A closing connection may have had no time for it before.
-        if clock.now < deadline { repeatRelease(result, former) } else { giveUp() }
+        if clock.now < deadline { repeatRelease(result, former, mayQueue) } else { giveUp() }
       }
     }
     connection.submit(request)
+  }
+
+  /// Whether waiters may count on being told of the end of a claim.
+  ///
+  /// Its token says so to them. That holds though the server has refused the queues of another lock meanwhile.
+  private func mayHaveToldWaiters(_ claim: Claim) -> Bool {
+    queueAccess.isOpen || LockToken(parsing: claim.token)?.notifiesWaiters == true
   }
 
   /// How long to wait before the next attempt: several have to come before keys expire that are to be kept.
@@ -219,15 +229,16 @@ extension RedisNode {
   func cleanUp(
     _ claim: Claim, until lastTime: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
     wasRefused: Bool = false, undoing origin: Request? = nil,
-    pause: Duration = StoreFailure.transientPause, ended: @escaping @Sendable () -> Void = {}
+    mayQueue: Bool = true, pause: Duration = StoreFailure.transientPause,
+    ended: @escaping @Sendable () -> Void = {}
   ) -> Request {
-    let again: @Sendable (Duration) -> Request = { [self] pause in
+    let again: @Sendable (Duration, Bool) -> Request = { [self] pause, mayQueue in
       cleanUp(
         claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil,
-        wasRefused: wasRefused, pause: pause, ended: ended)
+        wasRefused: wasRefused, mayQueue: mayQueue, pause: pause, ended: ended)
     }
     // The closure holds the store, so that the connection lives until this is done.
-    let queued = queueAccess.isOpen
+    let queued = mayQueue && mayHaveToldWaiters(claim)
     return Request(
       deadline: lastTime, kind: .cleanUp, undoing: origin,
       command: { [self] in
@@ -241,7 +252,7 @@ extension RedisNode {
       let tryLater: @Sendable () -> Void = { [self] in
         let due = self.pause(pause, keepingUntil: keptUntil, validUntil: validUntil)
         connection.giveBackLater(due) { [self] in
-          connection.submit(again(min(pause * 2, .seconds(1))))
+          connection.submit(again(min(pause * 2, .seconds(1)), mayQueue))
         }
       }
       guard clock.now < lastTime else { return ended() }
@@ -254,7 +265,7 @@ extension RedisNode {
         Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
       ) { [self] refused in
         switch refused {
-        case .queues: connection.submit(again(pause))
+        case .queues: connection.submit(again(pause, false))
         case .other where !wasRefused && Self.isToBeRepeated(result), .unknown: tryLater()
         case .other: ended()
         }

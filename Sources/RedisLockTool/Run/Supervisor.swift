@@ -189,11 +189,11 @@
             self.queue.async { self.look(after: lock) }
           case .failed(let error):
             // Without its lock, the command's group may be gone.
-            let isLost = !lock.isHeld
-            continuation.resume(
-              returning: .failure(
-                isLost
-                  ? ToolFailure(.lost, self.describeLoss(of: lock)) : self.failure(toStart: error)))
+            let failure =
+              lock.isHeld
+              ? self.failure(toStart: error) : ToolFailure(.lost, self.describeLoss(of: lock))
+            self.limitTheRest(after: .failure(failure), lock, wasHeld: lock.isHeld)
+            continuation.resume(returning: .failure(failure))
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
           case .guardianEnded(let isReplaced): self.guardianEnded(isReplaced: isReplaced, lock)
           case .exited(let status):
@@ -233,7 +233,7 @@
     ///
     /// The guardian may have ended it while this process was stopped.
     private func ended(_ lock: Lock, with status: Int32) {
-      limitTheRest(after: status, lock, wasHeld: lock.isHeld)
+      limitTheRest(after: .success(status), lock, wasHeld: lock.isHeld)
       let isLost = state.withLock { state in
         state.child = nil
         return state.loss != nil
@@ -253,7 +253,9 @@
     }
 
     /// Ends this process if it has not ended by itself in time: to release the lock, it needs threads of Dispatch.
-    private func limitTheRest(after status: Int32, _ lock: Lock, wasHeld: Bool) {
+    private func limitTheRest(
+      after result: Result<Int32, ToolFailure>, _ lock: Lock, wasHeld: Bool
+    ) {
       // For the release, for the record of the run, and for what is in between.
       let limit = lock.operationTimeout * 3 + .seconds(5)
       limitTheRest(to: Int((limit / .seconds(1)).rounded(.up))) { [self] in
@@ -262,7 +264,7 @@
           console.say(
             .warning, "the lock could not be released in time and expires with its ttl", fields())
         }
-        let ending = judge(.success(status), wasHeld: wasHeld, lock, nil)
+        let ending = judge(result, wasHeld: wasHeld, lock, nil)
         ToolFailure.end(with: ending, by: console, fields: fields(), signal: endingSignal)
       }
     }

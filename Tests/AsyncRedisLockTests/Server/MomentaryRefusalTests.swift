@@ -108,6 +108,29 @@ struct MomentaryRefusalTests {
     #expect(released.duration(to: .now) < .seconds(1))
   }
 
+  @Test("A lock is handed on though the queues of another lock have been refused")
+  func otherQueue() async throws {
+    let (user, locker) = try await connect()
+    let (_, waiting) = try await connect()
+    let (key, other) = (uniqueKey(), uniqueKey())
+    let held = try await locker.acquire(key, options: Self.long)
+    let refused = try await locker.acquire(other, options: Self.long)
+    // A waiter that polls does so only after an hour.
+    let waiter = Task {
+      try await waiting.acquire(key, options: LockOptions(retry: .seconds(3600), timeout: nil))
+    }
+    await eventually { try admin("ZCARD", "redis-lock:queue:{\(key)}") == .integer(1) }
+    try admin(
+      words: ["ACL", "SETUSER", user, "resetkeys", "~\(key)", "~\(other)", "~redis-lock:fence"]
+        + ["queue", "entries"].map { "~redis-lock:\($0):{\(key)}" })
+    #expect(try await refused.release() == .released)
+    let start = ContinuousClock.now
+    #expect(try await held.release() == .released)
+    try await waiter.value.release()
+    #expect(start.duration(to: .now) < .seconds(1))
+    #expect(try admin("EXISTS", other) == .integer(0))
+  }
+
   // MARK: Helpers
 
   private static let long = LockOptions(ttl: .seconds(600))
