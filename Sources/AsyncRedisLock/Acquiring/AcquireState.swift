@@ -204,7 +204,7 @@ struct AcquireState {
   ) -> Action {
     switch failure {
     case .cancelled: return .cancel
-    case .closed, .tlsFailed, .refused(_, _, isTransient: false):
+    case .closed, .unknown, .tlsFailed, .refused(_, _, isTransient: false):
       return .fail(error(for: failure, at: now))
     case .refused, .unintelligible: outlook = .trouble(failure)
     case .unreachable:

@@ -53,7 +53,7 @@ extension LockerConfiguration.TLS {
       throw LockError(
         .tlsUnavailable, "TLS is not built in; the package trait TLS adds it, and needs OpenSSL")
     }
-    guard case .tcp = address.kind else {
+    if case .unixSocket = address.kind {
       throw LockError(code, "tls must be left out for a Unix-domain socket, which needs none")
     }
     let paths = [

@@ -39,6 +39,7 @@ extension LockerConfiguration {
       }
       try Self.check(password.value, hasNoNULAs: "password", code)
     }
+    try validateSentinelCredentials(code)
   }
 
   static func check(
@@ -114,7 +115,7 @@ extension LockerConfiguration {
 }
 
 extension LockerConfiguration.Address {
-  fileprivate func validate(_ code: LockError.Code) throws(LockError) {
+  func validate(_ code: LockError.Code) throws(LockError) {
     switch kind {
     case .tcp(let host, let port):
       guard !host.isEmpty else { throw LockError(code, "host is missing") }
@@ -125,6 +126,8 @@ extension LockerConfiguration.Address {
             + "without its port")
       }
       guard port > 0 else { throw LockError(code, "port must be from 1 to 65535") }
+    case .sentinels(let sentinels, let primary):
+      try Self.validate(sentinels, primary: primary, code)
     case .unixSocket(let path):
       guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else {
         throw LockError(code, "path of the socket must be absolute, as in unix:///path")
@@ -141,7 +144,7 @@ extension LockerConfiguration.Address {
   }
 
   /// Whether the host consists of characters of a name or an address; the resolver checks the rest.
-  private static func isHost(_ host: String) -> Bool {
+  static func isHost(_ host: String) -> Bool {
     guard host.utf8.contains(UInt8(ascii: ":")) else { return host.utf8.allSatisfy(isNameByte) }
     let parts = host.utf8.split(
       separator: UInt8(ascii: "%"), maxSplits: 1, omittingEmptySubsequences: false)

@@ -10,6 +10,14 @@ public struct LockerConfiguration: Sendable, Hashable {
   public var username: String?
   /// The password to log in with, or `nil` not to log in; `nil` by default.
   public var password: Password?
+  /// The ACL user to log in as on the sentinels, or `nil` for their default user; `nil` by default.
+  ///
+  /// A user needs a ``sentinelPassword``.
+  public var sentinelUsername: String?
+  /// The password to log in with on the sentinels, or `nil` not to log in; `nil` by default.
+  ///
+  /// Sentinels have a user and a password of their own. ``username`` and ``password`` are never sent to them.
+  public var sentinelPassword: Password?
   /// How connections are encrypted, or `nil` for plain ones; `nil` by default.
   public var tls: TLS?
   /// The number of the database that holds the locks; 0 by default.
@@ -61,6 +69,8 @@ public struct LockerConfiguration: Sendable, Hashable {
     address: Address = .tcp(host: "127.0.0.1"),
     username: String? = nil,
     password: Password? = nil,
+    sentinelUsername: String? = nil,
+    sentinelPassword: Password? = nil,
     tls: TLS? = nil,
     database: Int = 0,
     clientName: String = "async-redis-lock",
@@ -76,6 +86,8 @@ public struct LockerConfiguration: Sendable, Hashable {
     self.address = address
     self.username = username
     self.password = password
+    self.sentinelUsername = sentinelUsername
+    self.sentinelPassword = sentinelPassword
     self.tls = tls
     self.database = database
     self.clientName = clientName
@@ -96,6 +108,27 @@ extension LockerConfiguration {
     package enum Kind: Sendable, Hashable {
       case tcp(host: String, port: UInt16)
       case unixSocket(path: String)
+      case sentinels([Sentinel], primary: String)
+    }
+
+    /// Where a sentinel listens.
+    public struct Sentinel: Sendable, Hashable, CustomStringConvertible {
+      /// A name, an IPv4 address, or an IPv6 address without brackets.
+      public let host: String
+      /// The TCP port; 26379 by default.
+      public let port: UInt16
+
+      /// Creates the address of a sentinel.
+      public init(host: String, port: UInt16 = 26379) {
+        self.host = host
+        self.port = port
+      }
+
+      /// The address in its usual notation: `host:port` or `[::1]:26379`.
+      public var description: String { "\(address)" }
+
+      /// The same as the address of a server.
+      var address: LockerConfiguration.Address { .tcp(host: host, port: port) }
     }
 
     package let kind: Kind
@@ -108,11 +141,22 @@ extension LockerConfiguration {
     /// A Unix-domain socket at an absolute path in the file system, of at most 103 bytes.
     public static func unixSocket(path: String) -> Self { Self(kind: .unixSocket(path: path)) }
 
-    /// The address in its usual notation: `host:port`, `[::1]:6379`, or the path of a socket.
+    /// Sentinels that tell where the primary with a name is; all connections of a locker lead to that server.
+    ///
+    /// From 1 to 100 different sentinels. The name is the one from `sentinel monitor` in their configuration. A
+    /// replica is never used. With ``LockerConfiguration/tls``, the connections to the sentinels are encrypted, too.
+    public static func sentinels(_ sentinels: [Sentinel], primary: String) -> Self {
+      Self(kind: .sentinels(sentinels, primary: primary))
+    }
+
+    /// The address in its usual notation: `host:port`, `[::1]:6379`, the path of a socket, or `s1:26379,s2:26379/name`
+    /// for sentinels.
     public var description: String {
       switch kind {
       case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
       case .unixSocket(let path): path
+      case .sentinels(let sentinels, let primary):
+        sentinels.map(\.description).joined(separator: ",") + "/\(primary)"
       }
     }
   }

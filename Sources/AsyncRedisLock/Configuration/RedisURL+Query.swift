@@ -62,6 +62,8 @@ extension LockerConfiguration {
     case .certificate: try set(\.certificatePath, to: value, as: part)
     case .privateKey: try set(\.privateKeyPath, to: value, as: part)
     case .serverName: try set(\.serverName, to: value, as: part)
+    case .sentinelUsername: sentinelUsername = value
+    case .sentinelPassword: sentinelPassword = Password(value)
     }
   }
 
@@ -110,6 +112,8 @@ private enum QueryParameter: String {
   case certificate
   case privateKey = "private key"
   case serverName = "server name"
+  case sentinelUsername = "sentinel user"
+  case sentinelPassword = "sentinel password"
 
   init?(name: String) {
     switch name {
@@ -126,6 +130,8 @@ private enum QueryParameter: String {
     case "cert", "ssl_certfile": self = .certificate
     case "key", "ssl_keyfile": self = .privateKey
     case "sni": self = .serverName
+    case "sentinel_username": self = .sentinelUsername
+    case "sentinel_password": self = .sentinelPassword
     default: return nil
     }
   }
@@ -162,6 +168,7 @@ private enum QueryParameter: String {
       .invalidURL,
       "query parameter \(isShown ? name : "(name not shown)") is unknown; there are "
         + "db, client_name, connect_timeout, operation_timeout, label, key_prefix, fencing, "
-        + "max_waiters and local_handoff_limit, and with TLS cacert, cert, key and sni")
+        + "max_waiters and local_handoff_limit, with TLS cacert, cert, key and sni, "
+        + "and with sentinels sentinel_username and sentinel_password")
   }
 }

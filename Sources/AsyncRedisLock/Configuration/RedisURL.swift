@@ -3,6 +3,9 @@ extension LockerConfiguration {
   ///
   /// - `redis://[[user]:password@]host[:port][/database][?query]`, also as `valkey://`; an IPv6 address is put in
   ///   brackets. With TLS: `rediss://` or `valkeys://`.
+  /// - `redis+sentinel://[[user]:password@]host[:port],…/primary[/database][?query]` for sentinels and the name of
+  ///   their primary; the user and the password are those of the primary. Also as `valkey+sentinel://`, and with TLS
+  ///   as `rediss+sentinel://` or `valkeys+sentinel://`.
   /// - `unix://[[user]:password@]/path/of/socket[?query]`, also as `redis+unix://`.
   ///
   /// User, password, path and the values of the query are percent-decoded once. A password needs
@@ -24,8 +27,10 @@ extension LockerConfiguration {
   /// - `cert` or `ssl_certfile`: ``TLS/certificatePath``
   /// - `key` or `ssl_keyfile`: ``TLS/privateKeyPath``
   /// - `sni`: ``TLS/serverName``
+  /// - `sentinel_username`: ``sentinelUsername``
+  /// - `sentinel_password`: ``sentinelPassword``
   ///
-  /// The last four need one of the schemes with TLS.
+  /// Those from `cacert` to `sni` need one of the schemes with TLS, the last two one of those with `+sentinel`.
   ///
   /// A timeout is written as `500ms`, `1.5s`, `5m` or `2h`; a plain number counts seconds.
   ///
@@ -45,6 +50,7 @@ extension LockerConfiguration {
     try validate(code: .invalidURL)
     try apply(query: url.query, isDatabaseSet: pathDatabase != nil)
     try tls?.validate(for: address, .invalidURL)
+    try validateSentinelCredentials(.invalidURL)
   }
 }
 
@@ -53,12 +59,19 @@ extension LockerConfiguration {
 /// No message quotes the authority or the path. If an `@` or the host is missing, or a `/` or `?` is not escaped,
 /// they contain a password.
 struct RedisURL {
-  private let isSocket: Bool
+  /// What the authority and the path name.
+  enum Kind {
+    case server
+    case socket
+    case sentinels
+  }
+
+  private let kind: Kind
   /// Whether the scheme asks for TLS.
   let isEncrypted: Bool
   private let userInfo: ArraySlice<UInt8>?
-  private let hostAndPort: ArraySlice<UInt8>
-  private let path: ArraySlice<UInt8>
+  let hostAndPort: ArraySlice<UInt8>
+  let path: ArraySlice<UInt8>
   /// The text behind the first `?`, if there is one.
   let query: ArraySlice<UInt8>
 
@@ -72,7 +85,7 @@ struct RedisURL {
     }
     let bytes = Array(url.utf8)[...]
     let authorityStart: Int
-    (isSocket, isEncrypted, authorityStart) = try Self.scheme(of: bytes)
+    (kind, isEncrypted, authorityStart) = try Self.scheme(of: bytes)
     guard url.last?.isNewline != true else {
       throw LockError(.invalidURL, "URL ends with white space, such as a line end")
     }
@@ -93,7 +106,7 @@ struct RedisURL {
       ?? bytes.endIndex
     let authority = bytes[authorityStart..<pathStart]
     // Without an authority there is no password, and socket paths may well contain an @.
-    guard isSocket && authority.isEmpty || !bytes[pathStart...].contains(UInt8(ascii: "@")) else {
+    guard kind == .socket && authority.isEmpty || !bytes[pathStart...].contains(UInt8(ascii: "@")) else {
       throw LockError(
         .invalidURL,
         "URL has an @ after a / or ?; in a password a / is written %2F and a ? %3F, "
@@ -111,7 +124,7 @@ struct RedisURL {
   /// What the scheme stands for, and where the authority begins.
   private static func scheme(
     of bytes: ArraySlice<UInt8>
-  ) throws(LockError) -> (isSocket: Bool, isEncrypted: Bool, authorityStart: Int) {
+  ) throws(LockError) -> (kind: Kind, isEncrypted: Bool, authorityStart: Int) {
     // Up to the first colon, so that a possible password is never taken for a scheme.
     let name = bytes.prefix { $0 != UInt8(ascii: ":") }
     guard bytes[name.endIndex...].starts(with: "://".utf8), name.allSatisfy(isSchemeByte) else {
@@ -121,21 +134,23 @@ struct RedisURL {
     let authorityStart = name.endIndex + 3
     switch scheme {
     case "redis", "valkey":
-      return (false, false, authorityStart)
+      return (.server, false, authorityStart)
     case "unix", "redis+unix":
-      return (true, false, authorityStart)
-    case "rediss", "valkeys":
+      return (.socket, false, authorityStart)
+    case "redis+sentinel", "valkey+sentinel":
+      return (.sentinels, false, authorityStart)
+    case "rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel":
       guard LockerConfiguration.hasTLS else {
         throw LockError(
           .tlsUnavailable,
           "TLS is not built in, so scheme \(scheme) cannot be used; the package trait TLS adds it")
       }
-      return (false, true, authorityStart)
+      return (scheme.hasSuffix("+sentinel") ? .sentinels : .server, true, authorityStart)
     default:
       throw LockError(
         .invalidURL,
         "scheme (\(scheme.abbreviatedForMessage)) must be redis, valkey, unix or "
-          + "redis+unix, or rediss or valkeys for TLS")
+          + "redis+unix, or rediss or valkeys for TLS, or redis+sentinel or rediss+sentinel for sentinels")
     }
   }
 
@@ -163,7 +178,11 @@ struct RedisURL {
   /// Where the server listens.
   var address: LockerConfiguration.Address {
     get throws(LockError) {
-      guard isSocket else { return try tcpAddress }
+      switch kind {
+      case .server: return try tcpAddress
+      case .sentinels: return try sentinelAddress
+      case .socket: break
+      }
       guard hostAndPort.isEmpty else {
         throw LockError(
           .invalidURL,
@@ -176,6 +195,20 @@ struct RedisURL {
 
   private var tcpAddress: LockerConfiguration.Address {
     get throws(LockError) {
+      guard !hostAndPort.contains(UInt8(ascii: ",")) else {
+        throw LockError(
+          .invalidURL,
+          "host must be one server; a list is for sentinels, as in redis+sentinel://host,host/primary")
+      }
+      let (host, port) = try Self.hostAndPort(hostAndPort)
+      return port.map { .tcp(host: host, port: $0) } ?? .tcp(host: host)
+    }
+  }
+
+  /// Splits the notation of a TCP address.
+  static func hostAndPort(
+    _ hostAndPort: ArraySlice<UInt8>
+  ) throws(LockError) -> (host: String, port: UInt16?) {
       let host: String
       let portPart: ArraySlice<UInt8>
       if hostAndPort.first == UInt8(ascii: "[") {
@@ -189,7 +222,7 @@ struct RedisURL {
         host = String(decoding: name, as: UTF8.self)
         portPart = hostAndPort[name.endIndex...]
       }
-      guard let colon = portPart.first else { return .tcp(host: host) }
+      guard let colon = portPart.first else { return (host, nil) }
       guard
         colon == UInt8(ascii: ":"),
         let port = UInt16(exactly: Int(digits: portPart.dropFirst()) ?? -1)
@@ -199,8 +232,7 @@ struct RedisURL {
           "port must be a number from 1 to 65535; a password is followed by @ and "
             + "the host, and an IPv6 address is put in brackets")
       }
-      return .tcp(host: host, port: port)
-    }
+      return (host, port)
   }
 
   /// The address within brackets, with its zone if it has one, in the form that the resolver takes.
@@ -220,8 +252,10 @@ struct RedisURL {
   var pathDatabase: Int? {
     get throws(LockError) {
       // The path of a TCP URL is empty or begins with the / that ended the authority.
-      guard !isSocket, path.count > 1 else { return nil }
-      let number = try path.dropFirst().percentDecoded(as: "database")
+      guard kind != .socket, path.count > 1 else { return nil }
+      let text = kind == .sentinels ? databaseBehindPrimary : path.dropFirst()
+      guard let text else { return nil }
+      let number = try text.percentDecoded(as: "database")
       guard let database = Int(digits: number.utf8) else {
         throw LockError(.invalidURL, "database in the path must be a number in decimal digits")
       }

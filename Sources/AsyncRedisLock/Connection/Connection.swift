@@ -32,14 +32,15 @@ final class Connection: Sendable {
   /// Creates a connection that connects when there is a request to send.
   init(
     _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
-    reporter: Reporter, on machine: any Machine = HostMachine()
+    via sentinels: SentinelDirectory? = nil, reporter: Reporter,
+    on machine: any Machine = HostMachine()
   ) throws(TransportError) {
     self.reporter = reporter
     operationTimeout = configuration.operationTimeout
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
     pauseQueue = machine.makeQueue("pause", .extensions)
-    opener = machine.makeOpener(for: configuration)
+    opener = sentinels?.makeOpener(.requests) ?? machine.makeOpener(for: configuration)
     poller = try machine.makePoller()
     let handshake = Handshake(configuration, connectHook: connectHook)
     driver = Locked(
@@ -62,6 +63,13 @@ final class Connection: Sendable {
   ///
   /// Call it while the answer is handed out, before any caller gets the next.
   func distrust() { isDistrusted.store(true, ordering: .relaxed) }
+
+  /// Gives the connection up, or the attempt to make one, because it leads to the wrong server by now.
+  ///
+  /// Requests under way are undone; the next request makes a new connection.
+  func reconnect(because reason: String) {
+    act(on: submissions.withLock { $0.abandonConnection(because: reason) })
+  }
 
   /// How often the connection was given up because of the server's replies.
   ///
@@ -219,6 +227,9 @@ extension Connection {
 
   /// Abandons the stream that is being opened, for good.
   func cancelOpening() { opener.cancel() }
+
+  /// Notes that the server has the wrong role.
+  func noteWrongServer() { opener.noteWrongServer() }
 
   /// Notes how long an answer took.
   func noteRoundTrip(_ duration: Duration) {

@@ -29,6 +29,7 @@ extension ConnectionDriver {
     connection.reporter.disconnected(
       because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty)
     if case .protocolViolation = cause { connection.noteViolation() }
+    if case .notPrimary = cause { connection.noteWrongServer() }
     stream = nil
     lastFailure = cause
     // The connection is made again only for a waiting request.
@@ -48,6 +49,7 @@ extension ConnectionDriver {
     }
     // No time that a caller has left would help.
     if case .tlsFailed = cause { fail(because: cause, on: connection) }
+    if case .unknownPrimary = cause { fail(because: cause, on: connection) }
   }
 
   /// Fails requests that come before a login may be tried again.

@@ -7,8 +7,12 @@ struct Handshake: Sendable {
     /// Gets the replies on the connection's queue, before the reply to any request; returns false if one makes no
     /// sense.
     let received: @Sendable ([Reply]) -> Bool
+    /// Whether the commands run scripts, whose answers repeat the number of their request.
+    var areScripts = true
   }
 
+  /// The server's answer to this tells its role, which has to be that of a primary; nil if any will do.
+  private let identification: Command?
   private let required: [Command]
   private let optional: [Command]
   private let connectHook: ConnectHook?
@@ -16,7 +20,15 @@ struct Handshake: Sendable {
   /// How the password may begin where it is repeated.
   private let hints: [[UInt8]]
 
-  init(_ configuration: LockerConfiguration, connectHook: ConnectHook?) {
+  init(
+    _ configuration: LockerConfiguration, connectHook: ConnectHook?
+  ) {
+    // Sentinels may name a server that is a replica by now. Without them, the first write meets its refusal.
+    if case .sentinels = configuration.address.kind {
+      identification = Command("HELLO")
+    } else {
+      identification = nil
+    }
     var required: [Command] = []
     if let password = configuration.password?.value {
       required.append(Command(["AUTH"] + [configuration.username, password].compactMap { $0 }))
@@ -34,7 +46,9 @@ struct Handshake: Sendable {
   }
 
   /// The commands to send; to be read once per connection.
-  func commands() -> [Command] { required + optional + (connectHook?.commands() ?? []) }
+  func commands() -> [Command] {
+    required + (identification.map { [$0] } ?? []) + optional + (connectHook?.commands() ?? [])
+  }
 
   /// Judges the replies to ``commands()`` and passes the connectHook's on.
   func check(_ replies: [Reply]) throws(TransportError) {
@@ -49,13 +63,31 @@ struct Handshake: Sendable {
       else { continue }
       throw judge(error, mayRepeatPassword: index == 0 && hasPassword)
     }
+    var rest = replies.dropFirst(required.count)
+    if identification != nil { try check(identity: rest.popFirst()) }
     var own: [Reply] = []
-    for reply in replies.dropFirst(required.count + optional.count) {
-      own.append(try reply.answer(to: 0))
+    for reply in rest.dropFirst(optional.count) {
+      own.append(connectHook?.areScripts == false ? reply : try reply.answer(to: 0))
     }
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
       connectHook?.received(own) ?? true
     else { throw .protocolViolation("an answer of the wrong type to the login") }
+  }
+
+  /// Checks that the server is a primary, as far as it tells.
+  private func check(identity: Reply?) throws(TransportError) {
+    switch identity {
+    // Before version 6 there is no such command; a replica refuses the first write.
+    case .error: break
+    case .array(let fields):
+      let identity = ServerIdentity(fields)
+      if identity.mode == "sentinel" { throw .notPrimary("a sentinel in place of the primary") }
+      guard let role = identity.role else { fallthrough }
+      guard role == "master" else {
+        throw .notPrimary("the server is not the primary: its role is \(role.escaped(upTo: 32))")
+      }
+    default: throw .protocolViolation("an answer of the wrong type to the login")
+    }
   }
 
   /// Decides what an error during the login means for the connection.

@@ -31,6 +31,8 @@ struct SubmissionQueue {
 
   private var requests: [Request] = []
   private var opened: Opened?
+  /// Why the present connection has to be given up, if it has to.
+  private var abandonment: String?
   private var openness = Openness.open
   private var hasNews = false
   /// How many requests that give back are to follow after a pause.
@@ -57,6 +59,13 @@ struct SubmissionQueue {
   /// Adds the outcome of opening a stream.
   mutating func add(_ opened: Opened) -> WorkerCall {
     if opened.attempt >= self.opened?.attempt ?? 0 { self.opened = opened }
+    return notice()
+  }
+
+  /// Asks to give up the present connection, or the attempt to make one.
+  mutating func abandonConnection(because reason: String) -> WorkerCall {
+    abandonment = reason
+    hasNews = true
     return notice()
   }
 
@@ -99,6 +108,7 @@ struct SubmissionQueue {
   /// What the worker takes out at once, along with the requests.
   struct Contents {
     let opened: Opened?
+    let abandonment: String?
     let openness: Openness
     /// Whether requests that give back are to follow after a pause.
     let hasPauses: Bool
@@ -111,8 +121,9 @@ struct SubmissionQueue {
     isWaiting = false
     hasNews = false
     swap(&requests, &taken)
-    defer { opened = nil }
-    return Contents(opened: opened, openness: openness, hasPauses: pauses > 0)
+    defer { (opened, abandonment) = (nil, nil) }
+    return Contents(
+      opened: opened, abandonment: abandonment, openness: openness, hasPauses: pauses > 0)
   }
 
   /// Announces that the worker waits in `poll(2)`; returns false if there is something to take first.

@@ -25,13 +25,18 @@ final class Subscriber: Sendable {
     var subscribedAt: Instant?
   }
 
-  /// How often a silent connection is asked whether it is still there.
-  private static let pingInterval = Duration.seconds(5)
   /// A connection that has lasted this long counts as working.
   private static let provingTime = Duration.seconds(1)
-  /// A server that has refused does not change its mind soon.
-  private static let pauseAfterRefusal = Duration.seconds(10)
 
+  /// How often a subscriber asks again.
+  struct Pauses: Sendable {
+    /// How often a silent connection is asked whether it is still there.
+    var ping = Duration.seconds(5)
+    /// A server that has refused does not change its mind soon.
+    var afterRefusal = Duration.seconds(10)
+  }
+
+  private let pauses: Pauses
   private let queue: any WorkQueue
   private let opener: any StreamOpener
   private let clock: LockClock
@@ -48,15 +53,17 @@ final class Subscriber: Sendable {
   private let state = Locked(State())
 
   init(
-    _ configuration: LockerConfiguration, channel: String, on machine: any Machine,
+    _ configuration: LockerConfiguration, channel: String, over opener: any StreamOpener,
+    connectHook: Handshake.ConnectHook? = nil, pauses: Pauses = Pauses(), on machine: any Machine,
     loginGate: LoginGate, isWaitedFor: @escaping @Sendable () -> Bool,
     handler: @escaping @Sendable (Event) -> Void
   ) {
     queue = machine.makeQueue("inbox", .extensions)
-    opener = machine.makeOpener(for: configuration)
+    self.opener = opener
+    self.pauses = pauses
     clock = machine.clock
     randomness = machine.randomness
-    handshake = Handshake(configuration, connectHook: nil)
+    handshake = Handshake(configuration, connectHook: connectHook)
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
     self.channel = channel
@@ -175,7 +182,7 @@ final class Subscriber: Sendable {
 
   /// Asks again and again whether the server is still there.
   private func keepAsking(attempt: Int) {
-    after(Self.pingInterval, of: attempt) { subscriber in
+    after(pauses.ping, of: attempt) { subscriber in
       guard subscriber.state.withLock({ $0.stream })?.ping() == true else {
         return subscriber.disconnect(because: .connectionLost("the server cannot be written to"))
       }
@@ -201,10 +208,11 @@ final class Subscriber: Sendable {
       return (state.stream.take(), state.attempt, pause)
     }
     stream?.cancel()
+    if case .notPrimary = cause { opener.noteWrongServer() }
     handler(.disconnected(cause))
     let pauseBeforeNext =
       switch cause {
-      case .refused: Self.pauseAfterRefusal
+      case .refused: pauses.afterRefusal
       case .heldBack: LoginGate.interval
       default: pause
       }

@@ -217,7 +217,7 @@ final class Extender: Sendable {
     let isOutage: Bool
     switch failure {
     case .closed, .cancelled: return
-    case .unreachable, .tlsFailed: isOutage = true
+    case .unreachable, .unknown, .tlsFailed: isOutage = true
     case .unintelligible, .refused: isOutage = false
     }
     reporter.extensionFailed(trouble) { [weak self] in

@@ -26,6 +26,8 @@
       case .unixSocket(let path):
         attributes["server.address"] = path
         attributes["network.transport"] = "unix"
+      case .sentinels:
+        attributes["server.address"] = "\(configuration.address)"
       }
       return attributes
     }

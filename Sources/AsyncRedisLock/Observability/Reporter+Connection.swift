@@ -64,7 +64,9 @@ extension TransportError {
     switch self {
     case .timedOut: "no answer in time"
     case .cancelled, .closed: "closed"
-    case .connectionLost(let reason), .unreachable(let reason), .tlsFailed(let reason): reason
+    case .connectionLost(let reason), .unreachable(let reason), .notPrimary(let reason),
+      .unknownPrimary(let reason), .tlsFailed(let reason):
+      reason
     case .protocolViolation(let what): "the server sent \(what)"
     case .refused(let error), .heldBack(let error): "the server refused: \(error.message)"
     }

@@ -64,6 +64,7 @@ final class GrantChannel: Sendable {
 
   private let configuration: LockerConfiguration
   private let machine: any Machine
+  private let sentinels: SentinelDirectory?
   private let channel: String
   private let reporter: Reporter
   private let loginGate: LoginGate
@@ -74,13 +75,14 @@ final class GrantChannel: Sendable {
   private let state = Locked(State())
 
   init(
-    _ configuration: LockerConfiguration, channel: String, on machine: any Machine,
-    reporter: Reporter, loginGate: LoginGate = LoginGate(),
+    _ configuration: LockerConfiguration, channel: String, via sentinels: SentinelDirectory? = nil,
+    on machine: any Machine, reporter: Reporter, loginGate: LoginGate = LoginGate(),
     locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
     self.configuration = configuration
     self.machine = machine
+    self.sentinels = sentinels
     self.channel = channel
     self.reporter = reporter
     self.loginGate = loginGate
@@ -113,7 +115,9 @@ final class GrantChannel: Sendable {
         state.readiness = .opening
         state.waiting.append(Waiting(isWanted: isWanted, completion: completion))
         let subscriber = Subscriber(
-          configuration, channel: channel, on: machine, loginGate: loginGate
+          configuration, channel: channel,
+          over: sentinels?.makeOpener(.grants) ?? machine.makeOpener(for: configuration),
+          on: machine, loginGate: loginGate
         ) { [weak self] in
           (self?.listenerCount ?? 0) > 0
         } handler: { [weak self] event in
@@ -125,6 +129,15 @@ final class GrantChannel: Sendable {
     }
     if let isReady { completion(isReady) }
     new?.open()
+  }
+
+  /// Connects again, because the server is the wrong one by now.
+  func reconnect(because reason: String) {
+    let subscriber = state.withLock { state in
+      if state.readiness == .ready { state.readiness = .opening }
+      return state.subscriber
+    }
+    subscriber?.reconnect(because: reason, isElsewhere: false)
   }
 
   /// Passes on notices about a token from now on.

@@ -10,6 +10,7 @@ final class RedisNode: Sendable {
   let tokens: TokenSource
   let polls = InFlightPolls()
   let grantChannel: GrantChannel
+  private let sentinels: SentinelDirectory?
   /// The releases that were submitted last, as long as others may join them.
   let openGroup = Locked<ReleaseGroup?>(nil)
   private let reporter: Reporter
@@ -44,17 +45,18 @@ final class RedisNode: Sendable {
         _ = fences.accept(number, isRaised: true)
         return true
       })
+    let sentinels = SentinelDirectory(configuration, on: machine)
     let connection: Connection
     do {
       connection = try Connection(
-        configuration, connectHook: connectHook, reporter: reporter, on: machine)
+        configuration, connectHook: connectHook, via: sentinels, reporter: reporter, on: machine)
     } catch {
       throw StoreFailure(error)
     }
     let lifetime = configuration.operationTimeout
     let channel = names.inbox(of: tokens.lockerID)
     grantChannel = GrantChannel(
-      configuration, channel: channel, on: machine, reporter: reporter,
+      configuration, channel: channel, via: sentinels, on: machine, reporter: reporter,
       loginGate: connection.loginGate
     ) {
       completion in
@@ -65,6 +67,7 @@ final class RedisNode: Sendable {
         node.cleanUp(Claim(keys: message.keys, token: message.token, ttl: lifetime)))
     }
     self.connection = connection
+    self.sentinels = sentinels
     queueAccess = QueueAccess(clock: connection.clock)
     self.fences = fences
     self.names = names
@@ -73,6 +76,10 @@ final class RedisNode: Sendable {
     self.isFencing = isFencing
     operationTimeout = lifetime
     opened.withLock { $0.node = self }
+    sentinels?.onChange { [weak self] reason in
+      self?.connection.reconnect(because: reason)
+      self?.grantChannel.reconnect(because: reason)
+    }
   }
 
   /// Breaks the reference cycle of the node and its connection, whose logins the node has to know about.
@@ -96,6 +103,7 @@ final class RedisNode: Sendable {
   @discardableResult
   func close() -> Promise<Void> {
     grantChannel.close()
+    sentinels?.close()
     connection.close()
     return connection.ended
   }

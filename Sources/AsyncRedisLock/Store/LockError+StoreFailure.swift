@@ -6,6 +6,9 @@ extension LockError {
       self.init(.closed, "the locker is closed", keys: keys, phase: phase, waited: waited)
     case .unreachable(let reason), .unintelligible(let reason):
       self.init(.unreachable, reason, keys: keys, phase: phase, waited: waited)
+    case .unknown(let reason):
+      self.init(
+        .unreachable, reason, keys: keys, phase: phase, waited: waited, isRetryable: false)
     case .tlsFailed(let reason):
       self.init(.tlsFailed, reason, keys: keys, phase: phase, waited: waited)
     case .cancelled:

@@ -6,6 +6,8 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case closed
   /// There was no answer in time; the text says why.
   case unreachable(String)
+  /// There is no such store, as far as those know that can tell; the text says more.
+  case unknown(String)
   /// The store or this client could not prove its identity; the text says why.
   case tlsFailed(String)
   /// The store's answer does not fit the request.

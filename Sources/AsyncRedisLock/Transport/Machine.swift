@@ -36,6 +36,14 @@ package protocol StreamOpener: Sendable {
 
   /// Gives up the attempt under way, for good; its completion may or may not be called.
   func cancel()
+
+  /// Notes that the stream opened last led to a server of the wrong role.
+  func noteWrongServer()
+}
+
+extension StreamOpener {
+  /// Does nothing: there is no other way to the server.
+  package func noteWrongServer() {}
 }
 
 /// The machine that the program runs on.

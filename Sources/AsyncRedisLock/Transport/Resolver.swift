@@ -31,6 +31,8 @@ final class Resolver: Sendable {
       completion(
         SocketAddress(path: path).map { .success([$0]) }
           ?? .failure(.unreachable("the socket's path is too long")))
+    case .sentinels:
+      completion(.failure(.unreachable("only sentinels know the address")))
     case .tcp(let host, let port):
       // An address needs no look-up, so it must not wait behind one that hangs.
       let numeric = LookUp.addresses(of: host, port, flags: AI_NUMERICHOST)

@@ -8,6 +8,10 @@ package enum TransportError: Error, Sendable, Equatable {
   case connectionLost(String)
   /// The server could not be reached by the request's deadline; the text is the last reason.
   case unreachable(String)
+  /// A server was reached that is not the primary; the text tells its role.
+  case notPrimary(String)
+  /// No sentinel knows the primary; the text names it.
+  case unknownPrimary(String)
   /// The server's certificate was not accepted, the server did not accept this client's, or TLS failed otherwise.
   case tlsFailed(String)
   /// The server refused the connection's login or database.

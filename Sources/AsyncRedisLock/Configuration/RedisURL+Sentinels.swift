@@ -1,0 +1,22 @@
+extension RedisURL {
+  /// The sentinels that the authority lists, and the name of the primary from the path.
+  var sentinelAddress: LockerConfiguration.Address {
+    get throws(LockError) {
+      var sentinels: [LockerConfiguration.Address.Sentinel] = []
+      let parts = hostAndPort.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+      for part in parts {
+        let (host, port) = try Self.hostAndPort(part)
+        sentinels.append(port.map { .init(host: host, port: $0) } ?? .init(host: host))
+      }
+      return .sentinels(sentinels, primary: try primary.percentDecoded(as: "primary"))
+    }
+  }
+
+  private var primary: ArraySlice<UInt8> { path.dropFirst().prefix { $0 != UInt8(ascii: "/") } }
+
+  /// The path's part behind the name of the primary, if there is one.
+  var databaseBehindPrimary: ArraySlice<UInt8>? {
+    let rest = path[primary.endIndex...].dropFirst()
+    return rest.isEmpty ? nil : rest
+  }
+}
