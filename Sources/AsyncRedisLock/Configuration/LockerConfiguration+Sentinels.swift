@@ -4,7 +4,8 @@ extension LockerConfiguration {
     guard sentinelUsername != nil || sentinelPassword != nil else { return }
     guard case .sentinels = address.kind else {
       throw LockError(
-        code, "sentinel user and sentinel password must be left out for an address without sentinels")
+        code,
+        "sentinel user and sentinel password must be left out for an address without sentinels")
     }
     if let sentinelUsername {
       guard !sentinelUsername.isEmpty else {

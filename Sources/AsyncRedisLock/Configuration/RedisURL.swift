@@ -106,7 +106,8 @@ struct RedisURL {
       ?? bytes.endIndex
     let authority = bytes[authorityStart..<pathStart]
     // Without an authority there is no password, and socket paths may well contain an @.
-    guard kind == .socket && authority.isEmpty || !bytes[pathStart...].contains(UInt8(ascii: "@")) else {
+    guard kind == .socket && authority.isEmpty || !bytes[pathStart...].contains(UInt8(ascii: "@"))
+    else {
       throw LockError(
         .invalidURL,
         "URL has an @ after a / or ?; in a password a / is written %2F and a ? %3F, "
@@ -150,7 +151,8 @@ struct RedisURL {
       throw LockError(
         .invalidURL,
         "scheme (\(scheme.abbreviatedForMessage)) must be redis, valkey, unix or "
-          + "redis+unix, or rediss or valkeys for TLS, or redis+sentinel or rediss+sentinel for sentinels")
+          + "redis+unix, or rediss or valkeys for TLS, or redis+sentinel or rediss+sentinel for sentinels"
+      )
     }
   }
 
@@ -198,7 +200,8 @@ struct RedisURL {
       guard !hostAndPort.contains(UInt8(ascii: ",")) else {
         throw LockError(
           .invalidURL,
-          "host must be one server; a list is for sentinels, as in redis+sentinel://host,host/primary")
+          "host must be one server; a list is for sentinels, as in redis+sentinel://host,host/primary"
+        )
       }
       let (host, port) = try Self.hostAndPort(hostAndPort)
       return port.map { .tcp(host: host, port: $0) } ?? .tcp(host: host)
@@ -209,30 +212,30 @@ struct RedisURL {
   static func hostAndPort(
     _ hostAndPort: ArraySlice<UInt8>
   ) throws(LockError) -> (host: String, port: UInt16?) {
-      let host: String
-      let portPart: ArraySlice<UInt8>
-      if hostAndPort.first == UInt8(ascii: "[") {
-        guard let end = hostAndPort.firstIndex(of: UInt8(ascii: "]")) else {
-          throw LockError(.invalidURL, "host begins with [ and has to end with ]")
-        }
-        host = try Self.ipv6(hostAndPort[(hostAndPort.startIndex + 1)..<end])
-        portPart = hostAndPort[(end + 1)...]
-      } else {
-        let name = hostAndPort.prefix { $0 != UInt8(ascii: ":") }
-        host = String(decoding: name, as: UTF8.self)
-        portPart = hostAndPort[name.endIndex...]
+    let host: String
+    let portPart: ArraySlice<UInt8>
+    if hostAndPort.first == UInt8(ascii: "[") {
+      guard let end = hostAndPort.firstIndex(of: UInt8(ascii: "]")) else {
+        throw LockError(.invalidURL, "host begins with [ and has to end with ]")
       }
-      guard let colon = portPart.first else { return (host, nil) }
-      guard
-        colon == UInt8(ascii: ":"),
-        let port = UInt16(exactly: Int(digits: portPart.dropFirst()) ?? -1)
-      else {
-        throw LockError(
-          .invalidURL,
-          "port must be a number from 1 to 65535; a password is followed by @ and "
-            + "the host, and an IPv6 address is put in brackets")
-      }
-      return (host, port)
+      host = try Self.ipv6(hostAndPort[(hostAndPort.startIndex + 1)..<end])
+      portPart = hostAndPort[(end + 1)...]
+    } else {
+      let name = hostAndPort.prefix { $0 != UInt8(ascii: ":") }
+      host = String(decoding: name, as: UTF8.self)
+      portPart = hostAndPort[name.endIndex...]
+    }
+    guard let colon = portPart.first else { return (host, nil) }
+    guard
+      colon == UInt8(ascii: ":"),
+      let port = UInt16(exactly: Int(digits: portPart.dropFirst()) ?? -1)
+    else {
+      throw LockError(
+        .invalidURL,
+        "port must be a number from 1 to 65535; a password is followed by @ and "
+          + "the host, and an IPv6 address is put in brackets")
+    }
+    return (host, port)
   }
 
   /// The address within brackets, with its zone if it has one, in the form that the resolver takes.

@@ -9,7 +9,7 @@ struct URLTests {
 
   @Test(
     "A well-formed URL gives exactly the configuration it describes",
-    arguments: wellFormedURLs + wellFormedTLSURLs)
+    arguments: wellFormedURLs + wellFormedTLSURLs + wellFormedSentinelURLs)
   func wellFormedURL(_ row: WellFormedURL) throws {
     let configuration = try LockerConfiguration(url: row.url)
     #expect(configuration == row.configuration)
@@ -20,11 +20,12 @@ struct URLTests {
 
   @Test(
     "A malformed URL throws an error that names the part",
-    arguments: malformedURLs + malformedTLSURLs)
+    arguments: malformedURLs + malformedTLSURLs + malformedSentinelURLs)
   func malformedURL(_ row: MalformedURL) throws {
     let error = try #require(throws: LockError.self) { try LockerConfiguration(url: row.url) }
     #expect(error.code == row.code)
     #expect(error.message.contains(row.word))
+    #expect(!error.message.contains("hunter2"))
     #expect(error.message.utf8.count < 500)
     #expect(!error.isRetryable)
   }

@@ -20,7 +20,8 @@ struct SentinelFailure: Sendable {
     if failures.allSatisfy(\.knowsNothing) {
       return .unknownPrimary("no sentinel knows a primary named \(name)")
     }
-    if case .failed(.refused(let error)) = failures.first?.reason, failures.allSatisfy(\.isRefused) {
+    if case .failed(.refused(let error)) = failures.first?.reason, failures.allSatisfy(\.isRefused)
+    {
       return .refused(error.adding(" (said the sentinels)"))
     }
     if failures.allSatisfy(\.isTLSFailure), case .failed(let cause) = failures.first?.reason {

@@ -1,0 +1,96 @@
+import FaultProxy
+import Foundation
+import PrivateRedis
+
+/// A sentinel in the test process that says what a test wants.
+final class FakeSentinel: Sendable {
+  /// What it answers when it is asked for the primary.
+  enum Answer: Sendable {
+    case port(Int)
+    case unknown
+    case raw(String)
+    case silence
+  }
+
+  private let server: FakeServer
+  private let answer: Shared<Answer>
+
+  /// Starts to listen; with a password, it answers only after that.
+  ///
+  /// - Throws: `POSIXError`.
+  init(_ answer: Answer, password: String? = nil) throws {
+    let answer = Shared(answer)
+    let trusted = Shared<Set<Int>>([])
+    self.answer = answer
+    server = try FakeServer { command, connection, _ in
+      if command.name == "AUTH" {
+        guard command.words.last == password else {
+          return "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+        }
+        trusted.change { $0.insert(connection) }
+        return "+OK\r\n"
+      }
+      guard password == nil || trusted.value.contains(connection) else {
+        return "-NOAUTH Authentication required.\r\n"
+      }
+      switch command.name {
+      case "SENTINEL": return Self.reply(answer.value)
+      case "SUBSCRIBE":
+        return .send(
+          "*3\r\n" + FakeAnswer.bulkText("subscribe")
+            + FakeAnswer.bulkText(command.words[1]) + ":1\r\n")
+      case "PING": return "*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+      case "CLIENT": return "+OK\r\n"
+      case "HELLO":
+        return .send("*2\r\n" + FakeAnswer.bulkText("mode") + FakeAnswer.bulkText("sentinel"))
+      default: return .send("-ERR unknown command '\(command.words[0])'\r\n")
+      }
+    }
+  }
+
+  /// The port that it listens on.
+  var port: Int { URLComponents(string: server.url)?.port ?? 0 }
+
+  /// How many connections have asked it for the primary.
+  var questionCount: Int {
+    server.commands.count { commands in commands.contains { $0.name == "SENTINEL" } }
+  }
+
+  /// The connections that listen for changes and are still there.
+  var watches: [Int] {
+    server.commands.indices.filter { number in
+      server.commands[number].contains { $0.name == "SUBSCRIBE" } && !server.isOver(number)
+    }
+  }
+
+  /// Names another server from now on, without a message.
+  func name(_ answer: Answer) { self.answer.value = answer }
+
+  /// Tells all that listen that a server has become the primary.
+  func tellChange(to port: Int, of primary: String = "locks") {
+    let text = "\(primary) 127.0.0.1 1 127.0.0.1 \(port)"
+    let message =
+      "*3\r\n" + FakeAnswer.bulkText("message") + FakeAnswer.bulkText("+switch-master")
+      + FakeAnswer.bulkText(text)
+    for watch in watches { server.perform(.send(message), on: watch) }
+  }
+
+  /// Hangs up on all clients and stops listening.
+  func stop() { server.stop() }
+
+  /// The URL of a locker of sentinels at some ports.
+  static func url(_ ports: [Int], query: String = "") -> String {
+    "redis+sentinel://" + ports.map { "127.0.0.1:\($0)" }.joined(separator: ",") + "/locks"
+      + (query.isEmpty ? "" : "?" + query)
+  }
+
+  private static func reply(_ answer: Answer) -> FakeAnswer {
+    switch answer {
+    case .port(let port):
+      .send("*2\r\n" + FakeAnswer.bulkText("127.0.0.1") + FakeAnswer.bulkText("\(port)"))
+    case .unknown: "*-1\r\n"
+    case .raw(let text): .send(text)
+    case .silence: .silence
+    }
+  }
+}
