@@ -213,6 +213,8 @@ final class SimulatedRedis {
       return .array([.text("subscribe"), .text(command[1]), .number(1)])
     case "PING": return .array([.text("pong"), .text(command.count > 1 ? command[1] : "")])
     case "CLIENT": return .status("OK")
+    case "HELLO":
+      return .array([.text("mode"), .text("standalone"), .text("role"), .text("master")])
     case "EVAL":
       guard let script = Self.scripts.first(where: { $0.0.source == command[1] }) else {
         fatalError("an unknown script")

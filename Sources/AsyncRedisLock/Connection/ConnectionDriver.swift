@@ -75,7 +75,7 @@ struct ConnectionDriver: ~Copyable {
         refuse(on: connection)
       }
       do throws(TransportError) {
-        if let reason = submitted.abandonment, !state.isDown { throw .connectionLost(reason) }
+        if let reason = submitted.abandonment, !state.isDown { throw .unreachable(reason) }
         if let opened = submitted.opened, state.awaits(opened.attempt) {
           try adopt(opened.stream, at: now)
         }

@@ -7,12 +7,18 @@ struct Handshake: Sendable {
     /// Gets the replies on the connection's queue, before the reply to any request; returns false if one makes no
     /// sense.
     let received: @Sendable ([Reply]) -> Bool
-    /// Whether the commands run scripts, whose answers repeat the number of their request.
-    var areScripts = true
   }
 
-  /// The server's answer to this tells its role, which has to be that of a primary; nil if any will do.
-  private let identification: Command?
+  /// What the connection has to lead to.
+  enum Peer: Sendable {
+    /// A server; if it is a replica, the first write meets its refusal.
+    case server
+    /// The server that a sentinel has named, which may be a replica by now.
+    case primary
+    case sentinel
+  }
+
+  private let peer: Peer
   private let required: [Command]
   private let optional: [Command]
   private let connectHook: ConnectHook?
@@ -20,14 +26,14 @@ struct Handshake: Sendable {
   /// How the password may begin where it is repeated.
   private let hints: [[UInt8]]
 
+  /// Prepares logins; `isSentinel` tells that the configuration is that of a sentinel.
   init(
-    _ configuration: LockerConfiguration, connectHook: ConnectHook?
+    _ configuration: LockerConfiguration, connectHook: ConnectHook?, isSentinel: Bool = false
   ) {
-    // Sentinels may name a server that is a replica by now. Without them, the first write meets its refusal.
     if case .sentinels = configuration.address.kind {
-      identification = Command("HELLO")
+      peer = .primary
     } else {
-      identification = nil
+      peer = isSentinel ? .sentinel : .server
     }
     var required: [Command] = []
     if let password = configuration.password?.value {
@@ -47,7 +53,7 @@ struct Handshake: Sendable {
 
   /// The commands to send; to be read once per connection.
   func commands() -> [Command] {
-    required + (identification.map { [$0] } ?? []) + optional + (connectHook?.commands() ?? [])
+    required + [Command("HELLO")] + optional + (connectHook?.commands() ?? [])
   }
 
   /// Judges the replies to ``commands()`` and passes the connectHook's on.
@@ -64,27 +70,39 @@ struct Handshake: Sendable {
       throw judge(error, mayRepeatPassword: index == 0 && hasPassword)
     }
     var rest = replies.dropFirst(required.count)
-    if identification != nil { try check(identity: rest.popFirst()) }
+    try check(identity: rest.popFirst())
     var own: [Reply] = []
     for reply in rest.dropFirst(optional.count) {
-      own.append(connectHook?.areScripts == false ? reply : try reply.answer(to: 0))
+      // The answers of scripts repeat the number of their request; a sentinel runs none.
+      own.append(peer == .sentinel ? reply : try reply.answer(to: 0))
     }
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
       connectHook?.received(own) ?? true
     else { throw .protocolViolation("an answer of the wrong type to the login") }
   }
 
-  /// Checks that the server is a primary, as far as it tells.
+  /// Checks that the connection leads to what it has to lead to, as far as the answer to `HELLO` tells.
   private func check(identity: Reply?) throws(TransportError) {
     switch identity {
-    // Before version 6 there is no such command; a replica refuses the first write.
+    // Proxies may know no such command.
     case .error: break
     case .array(let fields):
       let identity = ServerIdentity(fields)
-      if identity.mode == "sentinel" { throw .notPrimary("a sentinel in place of the primary") }
-      guard let role = identity.role else { fallthrough }
-      guard role == "master" else {
-        throw .notPrimary("the server is not the primary: its role is \(role.escaped(upTo: 32))")
+      switch peer {
+      case .sentinel: break
+      case .server:
+        if identity.isSentinel {
+          throw .refused(
+            ServerError(
+              message:
+                "ERR this is a sentinel: its URL has the scheme redis+sentinel, and the name "
+                + "of the primary as its path"))
+        }
+      case .primary:
+        if identity.isSentinel { throw .notPrimary("a sentinel in place of the primary") }
+        guard let role = identity.role, role != "master" else { break }
+        throw .notPrimary(
+          "the server is not the primary: its role is \(role.escaped(upTo: 32))")
       }
     default: throw .protocolViolation("an answer of the wrong type to the login")
     }

@@ -1,7 +1,7 @@
 /// What a server says about itself in its answer to `HELLO`.
 struct ServerIdentity: Equatable {
-  /// `standalone`, `sentinel` or `cluster`.
-  let mode: String?
+  /// Whether it is a sentinel.
+  let isSentinel: Bool
   /// `master` or `replica`.
   let role: String?
 
@@ -12,7 +12,7 @@ struct ServerIdentity: Equatable {
     while let name = rest.popFirst(), let value = rest.popFirst() {
       if case .string(let name) = name, case .string(let value) = value { values[name] = value }
     }
-    mode = values["mode"]
+    isSentinel = values["mode"] == "sentinel"
     role = values["role"]
   }
 }

@@ -54,7 +54,8 @@ final class Subscriber: Sendable {
 
   init(
     _ configuration: LockerConfiguration, channel: String, over opener: any StreamOpener,
-    connectHook: Handshake.ConnectHook? = nil, pauses: Pauses = Pauses(), on machine: any Machine,
+    connectHook: Handshake.ConnectHook? = nil, isSentinel: Bool = false, pauses: Pauses = Pauses(),
+    on machine: any Machine,
     loginGate: LoginGate, isWaitedFor: @escaping @Sendable () -> Bool,
     handler: @escaping @Sendable (Event) -> Void
   ) {
@@ -63,7 +64,7 @@ final class Subscriber: Sendable {
     self.pauses = pauses
     clock = machine.clock
     randomness = machine.randomness
-    handshake = Handshake(configuration, connectHook: connectHook)
+    handshake = Handshake(configuration, connectHook: connectHook, isSentinel: isSentinel)
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
     self.channel = channel

@@ -22,7 +22,7 @@ final class FakeSentinel: Sendable {
     let answer = Shared(answer)
     let trusted = Shared<Set<Int>>([])
     self.answer = answer
-    server = try FakeServer { command, connection, _ in
+    server = try FakeServer(greeting: nil) { command, connection, _ in
       if command.name == "AUTH" {
         guard command.words.last == password else {
           return "-WRONGPASS invalid username-password pair or user is disabled.\r\n"

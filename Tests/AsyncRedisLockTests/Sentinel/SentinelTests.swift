@@ -51,6 +51,17 @@ struct SentinelTests {
     await locker.close()
   }
 
+  @Test("A sentinel in place of a server is refused, and the error names the scheme")
+  func sentinelAsServer() async throws {
+    let sentinel = try SentinelServer(configuration: [])
+    defer { sentinel.stop() }
+    let attempt = await Attempt { try await Locker(url: "redis://127.0.0.1:\(sentinel.port)") }
+    #expect(attempt.error?.code == .refused)
+    #expect(attempt.error?.isRetryable == false)
+    #expect(attempt.error?.message.contains("redis+sentinel") == true)
+    #expect(attempt.duration < .inTime)
+  }
+
   @Test("If no sentinel knows the primary, the error names it, comes at once and is not retryable")
   func unknownPrimary() async throws {
     let sentinels = [try FakeSentinel(.unknown), try FakeSentinel(.unknown)]

@@ -64,7 +64,7 @@ struct HostileBytesTests {
     let message = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$9\r\n1 1 t 1:a\r\n"
     let piece = Array(String(repeating: message, count: 1000).utf8)
     Thread.detachNewThread {
-      server.write(Array("+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n".utf8))
+      server.write(Array("*0\r\n+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n".utf8))
       while server.write(piece) == piece.count {}
     }
     defer { server.hangUp() }
@@ -151,7 +151,7 @@ struct LoginTests {
     let (server, client) = try FakeWire.pair()
     let socket = try SubscribedStream(
       on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login, channel: "c")
-    server.write(Array("+OK\r\n+OK\r\n-\(text)\r\n".utf8))
+    server.write(Array("+OK\r\n*0\r\n+OK\r\n-\(text)\r\n".utf8))
     let error = #expect(throws: TransportError.self) {
       while true { _ = try socket.receive() }
     }

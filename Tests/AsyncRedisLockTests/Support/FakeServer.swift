@@ -20,11 +20,14 @@ final class FakeServer: Sendable {
   ///
   /// - Parameters:
   ///   - kind: The kind of address to listen on.
+  ///   - greeting: The answer to `HELLO`, which the script and ``commands`` then do not see; nil leaves it to the
+  ///     script.
   ///   - script: The answer to each command, given its number within its connection.
   ///   - welcome: The action as soon as a connection is made, given the connection's number.
   /// - Throws: `POSIXError`.
   init(
     _ kind: FakeListener.Kind = .tcp,
+    greeting: FakeAnswer? = .ofPrimary,
     script: @escaping Script = { _, _, _ in nil },
     welcome: @escaping @Sendable (_ connection: Int) -> FakeAnswer = { _ in .silence }
   ) throws {
@@ -33,7 +36,7 @@ final class FakeServer: Sendable {
     listener = try FakeListener(kind) { wire in
       let number = hall.enter(wire)
       Thread.detachNewThread {
-        hall.talk(over: wire, number, welcome: welcome, script: script)
+        hall.talk(over: wire, number, greeting: greeting, welcome: welcome, script: script)
       }
     }
     url = listener.address.url
@@ -93,6 +96,10 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
   init(stringLiteral text: String) { self.init(.send(Array(text.utf8))) }
 
   static let silence = Self()
+
+  /// The answer of a server that is no replica to `HELLO`.
+  static let ofPrimary = Self.send(
+    "*4\r\n" + bulkText("mode") + bulkText("standalone") + bulkText("role") + bulkText("master"))
 
   static func send(_ text: String) -> Self { Self(.send(Array(text.utf8))) }
 
@@ -168,7 +175,8 @@ private final class Hall: Sendable {
 
   /// Serves a connection until it is over.
   func talk(
-    over wire: FakeWire, _ number: Int, welcome: (Int) -> FakeAnswer, script: FakeServer.Script
+    over wire: FakeWire, _ number: Int, greeting: FakeAnswer?, welcome: (Int) -> FakeAnswer,
+    script: FakeServer.Script
   ) {
     var goesOn = perform(welcome(number), over: wire, number)
     var splitter = MessageSplitter()
@@ -177,6 +185,10 @@ private final class Hall: Sendable {
       splitter.feed(bytes)
       while goesOn, let message = splitter.next() {
         let command = FakeCommand(message)
+        if command.name == "HELLO", let greeting {
+          goesOn = perform(greeting, over: wire, number)
+          continue
+        }
         let usual = state.withLock { state in
           state.guests[number].commands.append(command)
           return state.manners.answer(to: command, on: number)

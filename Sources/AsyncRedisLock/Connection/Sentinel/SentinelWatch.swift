@@ -23,10 +23,11 @@ final class SentinelWatch: Sendable {
         guard let address = try? PrimaryAnswer.read(replies.first) else { return false }
         answer.withLock { $0 = address }
         return true
-      }, areScripts: false)
+      })
     subscriber = Subscriber(
       directory.configuration.leading(toSentinel: directory.known.order[0]),
-      channel: PrimaryAnswer.channel, over: opener, connectHook: hook, pauses: Self.pauses,
+      channel: PrimaryAnswer.channel, over: opener, connectHook: hook, isSentinel: true,
+      pauses: Self.pauses,
       on: directory.machine, loginGate: LoginGate(), isWaitedFor: { true }
     ) { [weak directory] event in
       switch event {
