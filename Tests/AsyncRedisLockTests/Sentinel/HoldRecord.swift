@@ -1,7 +1,7 @@
 import AsyncRedisLock
 import Testing
 
-/// Who held a lock when, by one monotonic clock.
+/// The intervals in which workers held a lock, by one monotonic clock.
 final class HoldRecord: Sendable {
   struct Hold: Sendable {
     let worker: Int

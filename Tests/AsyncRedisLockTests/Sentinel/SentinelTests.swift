@@ -117,6 +117,26 @@ struct SentinelTests {
     #expect("\(attempt.result)".contains("hunter2") == false)
   }
 
+  @Test("A sentinel's user with the documented permissions is enough, also for the watch")
+  func permissions() async throws {
+    let sentinel = try SentinelServer(configuration: ["sentinel monitor locks 127.0.0.1 \(port) 1"])
+    defer { sentinel.stop() }
+    let client = try sentinel.client()
+    try client(words: [
+      "ACL", "SETUSER", "locker", "on", ">pw", "resetkeys", "resetchannels", "nocommands",
+      "+sentinel|get-master-addr-by-name", "+subscribe", "+ping", "+client|setname",
+      "&+switch-master",
+    ])
+    var configuration = try LockerConfiguration(url: FakeSentinel.url([sentinel.port]))
+    (configuration.sentinelUsername, configuration.sentinelPassword) = ("locker", "pw")
+    let locker = try await Locker(configuration: configuration)
+    await eventually("the change is watched") {
+      let lines = try client("CLIENT", "LIST").string?.split(separator: "\n") ?? []
+      return lines.contains { $0.contains(" user=locker ") && $0.contains(" sub=1 ") }
+    }
+    await locker.close()
+  }
+
   @Test("When a sentinel tells of a change, the connection and the inbox go to the new primary")
   func change() async throws {
     let next = try RedisServer(listen: .tcp)

@@ -46,6 +46,24 @@
       await second.close()
     }
 
+    @Test("With sentinels, the connections to them and to the primary are encrypted and verified")
+    func sentinels() async throws {
+      let server = try TLSServer(good, authority: certificates.authority)
+      let port = try freeTCPPort()
+      let sentinel = try SentinelServer(configuration: [
+        "sentinel monitor locks 127.0.0.1 \(server.port) 1", "tls-port \(port)",
+        "tls-cert-file \(good.certificate)", "tls-key-file \(good.key)",
+        "tls-ca-cert-file \(certificates.authority.certificate)", "tls-auth-clients no",
+      ])
+      defer { sentinel.stop() }
+      let url = "rediss+sentinel://localhost:\(port)/locks?connect_timeout=5"
+      try await use("\(url)&\(trusting)")
+      let stranger = try certificates.makeAuthority("stranger")
+      await expectError(.tlsFailed) {
+        try await Locker(url: "\(url)&cacert=\(stranger.certificate)")
+      }
+    }
+
     @Test("A client with a certificate of its own is let in")
     func clientCertificate() async throws {
       let server = try TLSServer(good, authority: certificates.authority, asksClients: true)
