@@ -32,7 +32,8 @@ struct SentinelStateTests {
     #expect(!isAccepted3)
     #expect(state.primary == nil)
     #expect(state.order.first == sentinels[2])
-    let isAccepted4 = state.connected(to: new, namedBy: sentinels[2], changeCount: state.changeCount)
+    let isAccepted4 = state.connected(
+      to: new, namedBy: sentinels[2], changeCount: state.changeCount)
     #expect(isAccepted4)
   }
 
@@ -49,7 +50,8 @@ struct SentinelStateTests {
     #expect(news8 == .changed)
     let news9 = state.told(new, by: sentinels[0])
     #expect(news9 == .none)
-    let isAccepted10 = state.connected(to: new, namedBy: sentinels[0], changeCount: state.changeCount)
+    let isAccepted10 = state.connected(
+      to: new, namedBy: sentinels[0], changeCount: state.changeCount)
     #expect(isAccepted10)
     let news11 = state.answered(old)
     #expect(news11 == .changed)
