@@ -36,6 +36,7 @@ extension LockerConfiguration {
     var configuration = leading(to: sentinel.address)
     configuration.username = sentinelUsername
     configuration.password = sentinelPassword
+    configuration.credentials = nil
     configuration.database = 0
     return configuration
   }

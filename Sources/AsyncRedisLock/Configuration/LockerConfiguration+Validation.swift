@@ -23,23 +23,14 @@ extension LockerConfiguration {
   static let minimumTimeout = Duration.milliseconds(1)
 
   private func validateCredentials(_ code: LockError.Code) throws(LockError) {
-    if let username {
-      guard !username.isEmpty else {
-        throw LockError(code, "user must not be empty; leave it out")
-      }
-      try Self.check(username, hasNoNULAs: "user", code)
-      guard password != nil else {
-        throw LockError(
-          code, "user needs a password; in a URL a password alone is written :password@host")
-      }
-    }
-    if let password {
-      guard !password.value.isEmpty else {
-        throw LockError(code, "password must not be empty; leave it out")
-      }
-      try Self.check(password.value, hasNoNULAs: "password", code)
+    guard credentials == nil || username == nil && password == nil else {
+      throw LockError(
+        code,
+        "credentials exclude username and password: set either credentials, or the other two, also "
+          + "by a URL")
     }
     try validateSentinelCredentials(code)
+    try Self.check(username: username, password: password, code)
   }
 
   static func check(

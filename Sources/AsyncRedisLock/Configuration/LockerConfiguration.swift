@@ -18,6 +18,11 @@ public struct LockerConfiguration: Sendable, Hashable {
   ///
   /// Sentinels have a user and a password of their own. ``username`` and ``password`` are never sent to them.
   public var sentinelPassword: Password?
+  /// What provides the user and the password of each connection, or `nil` for ``username`` and ``password``; `nil` by
+  /// default.
+  ///
+  /// Excludes both of them.
+  public var credentials: Credentials?
   /// How connections are encrypted, or `nil` for plain ones; `nil` by default.
   public var tls: TLS?
   /// The number of the database that holds the locks; 0 by default.
@@ -71,6 +76,7 @@ public struct LockerConfiguration: Sendable, Hashable {
     password: Password? = nil,
     sentinelUsername: String? = nil,
     sentinelPassword: Password? = nil,
+    credentials: Credentials? = nil,
     tls: TLS? = nil,
     database: Int = 0,
     clientName: String = "async-redis-lock",
@@ -88,6 +94,7 @@ public struct LockerConfiguration: Sendable, Hashable {
     self.password = password
     self.sentinelUsername = sentinelUsername
     self.sentinelPassword = sentinelPassword
+    self.credentials = credentials
     self.tls = tls
     self.database = database
     self.clientName = clientName

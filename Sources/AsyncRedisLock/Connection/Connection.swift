@@ -12,7 +12,7 @@ final class Connection: Sendable {
   private let queue: any WorkQueue
   /// The queue for work that is tried again after a pause.
   private let pauseQueue: any WorkQueue
-  private let opener: any StreamOpener
+  private let opener: LoginOpener
   private let submissions = Locked(SubmissionQueue())
   private let postponed = Locked(PostponedWork())
   private let operationTimeout: Duration
@@ -40,12 +40,13 @@ final class Connection: Sendable {
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
     pauseQueue = machine.makeQueue("pause", .extensions)
-    opener = sentinels?.makeOpener(.requests) ?? machine.makeOpener(for: configuration)
+    opener = LoginOpener(
+      configuration,
+      over: sentinels?.makeOpener(.requests) ?? machine.makeOpener(for: configuration),
+      connectHook: connectHook, on: machine)
     poller = try machine.makePoller()
-    let handshake = Handshake(configuration, connectHook: connectHook)
     driver = Locked(
-      ConnectionDriver(
-        configuration, handshake: handshake, at: clock.now, randomness: machine.randomness))
+      ConnectionDriver(configuration, at: clock.now, randomness: machine.randomness))
   }
 
   /// How long the server takes to answer, averaged over the last replies; zero before the first.

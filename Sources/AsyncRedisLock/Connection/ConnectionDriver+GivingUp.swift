@@ -41,9 +41,13 @@ extension ConnectionDriver {
     for request in unanswered where !request.givesBack {
       request.fail(cause) { connection.submit($0) }
     }
-    if case .refused(let error) = cause {
+    if secondLogin.begins(after: cause) {
+      state.lost(until: connection.clock.now)
+    } else if case .refused(let error) = cause {
       connection.loginGate.refused(error, at: connection.clock.now)
       fail(because: cause, on: connection)
+    } else if case .noCredentials = cause {
+      // The server was not asked, so its last refusal stands.
     } else {
       connection.loginGate.forget()
     }
@@ -56,7 +60,9 @@ extension ConnectionDriver {
   ///
   /// A caller that has time may ask again, unless logins have been refused for so long that it is no use.
   mutating func failRefused(at now: Instant, on connection: Connection) {
-    guard !pending.isEmpty, let (error, isRepeated) = connection.loginGate.refusal(at: now) else {
+    guard !pending.isEmpty, !secondLogin.isDue,
+      let (error, isRepeated) = connection.loginGate.refusal(at: now)
+    else {
       return
     }
     if let end = pending.earliestLeaseEnd {

@@ -4,7 +4,10 @@ internal import DequeModule
 ///
 /// Only the driver touches the stream.
 struct ConnectionDriver: ~Copyable {
-  private let handshake: Handshake
+  /// The login of the present stream.
+  private var handshake: Handshake
+  /// Whether the next refusal of a login may come from credentials that have changed just then.
+  var secondLogin: SecondLogin
   var stream: CommandStream?
   var state: ConnectionState
   var pending = PendingRequests()
@@ -25,10 +28,10 @@ struct ConnectionDriver: ~Copyable {
   private var silenceWatch: SilenceWatch?
 
   init(
-    _ configuration: LockerConfiguration, handshake: Handshake, at now: Instant,
-    randomness: Randomness
+    _ configuration: LockerConfiguration, at now: Instant, randomness: Randomness
   ) {
-    self.handshake = handshake
+    handshake = Handshake(configuration, connectHook: nil)
+    secondLogin = SecondLogin(isPossible: configuration.credentials != nil)
     generator = randomness
     state = ConnectionState(from: now, connectTimeout: configuration.connectTimeout)
     inFlight = InFlightRequests(longestSilence: configuration.operationTimeout)
@@ -126,7 +129,8 @@ struct ConnectionDriver: ~Copyable {
     switch state.advance(at: now, hasPending: !pending.isEmpty, hasInFlight: !inFlight.isEmpty) {
     case .wait: break
     case .open(let attempt, let deadline):
-      switch connection.loginGate.admit(at: now) {
+      // The second login belongs to the first, which the gate has let through.
+      switch secondLogin.isDue ? .go : connection.loginGate.admit(at: now) {
       case .go: connection.open(by: deadline, attempt: attempt)
       // An extension may bring the login forward meanwhile.
       case .wait(let instant, _): state.lost(until: min(instant, now + LoginGate.shortestInterval))
@@ -138,9 +142,11 @@ struct ConnectionDriver: ~Copyable {
 
   /// Takes over a stream that was opened elsewhere, and sends the handshake.
   private mutating func adopt(
-    _ opened: Result<any ByteStream, TransportError>, at now: Instant
+    _ opened: Result<LoginOpener.Opened, TransportError>, at now: Instant
   ) throws(TransportError) {
-    stream = try CommandStream(on: opened.get())
+    let opened = try opened.get()
+    handshake = opened.handshake
+    stream = try CommandStream(on: opened.stream)
     let commands = handshake.commands()
     for command in commands { stream?.append(command) }
     state.logIn(expecting: commands.count, at: now)
@@ -153,6 +159,7 @@ struct ConnectionDriver: ~Copyable {
     guard case .check(let replies) = state.acceptLogin(reply) else { return }
     try handshake.check(replies)
     state.loggedIn()
+    secondLogin.loggedIn()
     connection.loginGate.forget()
     connection.reporter.connected()
   }

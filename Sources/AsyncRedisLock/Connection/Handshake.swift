@@ -19,12 +19,15 @@ struct Handshake: Sendable {
   }
 
   private let peer: Peer
-  private let required: [Command]
+  private var login: Command?
+  private let selection: Command?
   private let optional: [Command]
   private let connectHook: ConnectHook?
-  private let hasPassword: Bool
-  /// How the password may begin where it is repeated.
-  private let hints: [[UInt8]]
+  /// How the password and the one before it may begin where they are repeated.
+  private var hints: [[UInt8]] = []
+
+  private var required: [Command] { [login, selection].compactMap(\.self) }
+  private var hasPassword: Bool { login != nil }
 
   /// Prepares logins; `isSentinel` tells that the configuration is that of a sentinel.
   init(
@@ -35,21 +38,24 @@ struct Handshake: Sendable {
     } else {
       peer = isSentinel ? .sentinel : .server
     }
-    var required: [Command] = []
-    if let password = configuration.password?.value {
-      required.append(Command(["AUTH"] + [configuration.username, password].compactMap { $0 }))
-    }
-    if configuration.database != 0 {
-      required.append(Command("SELECT", String(configuration.database)))
-    }
-    let password = configuration.password?.value
-    hasPassword = password != nil
-    hints = password.map(Self.hints) ?? []
-    self.required = required
+    selection =
+      configuration.database == 0 ? nil : Command("SELECT", String(configuration.database))
     // A restricted user may not be allowed to name the connection, and can do without a name.
     self.optional = [Command("CLIENT", "SETNAME", configuration.clientName)]
     self.connectHook = connectHook
+    if let password = configuration.password {
+      setLogin(username: configuration.username, password: password)
+    }
   }
+
+  /// Logs in with other credentials from now on; the former password stays hidden.
+  mutating func setLogin(username: String?, password: Password) {
+    login = Command(["AUTH"] + [username, password.value].compactMap { $0 })
+    hints = Array((Self.hints(of: password.value) + hints).prefix(2 * Self.mostHints))
+  }
+
+  /// The most hints of one password.
+  private static let mostHints = 4
 
   /// The commands to send; to be read once per connection.
   func commands() -> [Command] {
@@ -150,9 +156,15 @@ struct Handshake: Sendable {
     _ error: ServerError,
     as text: String = "the server's words are withheld, since they may repeat the password"
   ) -> ServerError {
+    mayRepeatPassword(error.message) ? error.inOwnWords(text) : error
+  }
+
+  /// Whether a text may repeat a password.
+  func mayRepeatPassword(_ text: String) -> Bool {
+    guard !hints.isEmpty else { return false }
+    let text = text.lowercased()
     // By their bytes: a mark at the beginning combines with any character before it.
-    hints.isEmpty || hints.allSatisfy { error.message.lowercased().utf8.firstRange(of: $0) == nil }
-      ? error : error.inOwnWords(text)
+    return hints.contains { text.utf8.firstRange(of: $0) != nil }
   }
 
   /// The first bytes of a password as it stands in an error, which may be cut behind them; in lower case.

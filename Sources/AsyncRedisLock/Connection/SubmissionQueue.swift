@@ -26,7 +26,7 @@ struct SubmissionQueue {
   /// The outcome of an attempt to open a stream.
   struct Opened {
     let attempt: Int
-    let stream: Result<any ByteStream, TransportError>
+    let stream: Result<LoginOpener.Opened, TransportError>
   }
 
   private var requests: [Request] = []

@@ -21,6 +21,7 @@ final class Subscriber: Sendable {
     /// Tells an attempt from earlier ones, whose timers may still fire.
     var attempt = 0
     var backoff = Backoff()
+    var secondLogin = SecondLogin(isPossible: false)
     /// Since when the connection works; nil while it does not.
     var subscribedAt: Instant?
   }
@@ -38,10 +39,9 @@ final class Subscriber: Sendable {
 
   private let pauses: Pauses
   private let queue: any WorkQueue
-  private let opener: any StreamOpener
+  private let opener: LoginOpener
   private let clock: LockClock
   private let randomness: Randomness
-  private let handshake: Handshake
   private let channel: String
   private let connectTimeout: Duration
   private let answerTimeout: Duration
@@ -60,11 +60,13 @@ final class Subscriber: Sendable {
     handler: @escaping @Sendable (Event) -> Void
   ) {
     queue = machine.makeQueue("inbox", .extensions)
-    self.opener = opener
+    self.opener = LoginOpener(
+      configuration, over: opener, connectHook: connectHook, isSentinel: isSentinel, on: machine)
     self.pauses = pauses
     clock = machine.clock
     randomness = machine.randomness
-    handshake = Handshake(configuration, connectHook: connectHook, isSentinel: isSentinel)
+    let secondLogin = SecondLogin(isPossible: configuration.credentials != nil)
+    state.withLock { $0.secondLogin = secondLogin }
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
     self.channel = channel
@@ -144,9 +146,11 @@ final class Subscriber: Sendable {
     }
   }
 
-  private func adopt(_ result: Result<any ByteStream, TransportError>, attempt: Int) {
+  private func adopt(_ result: Result<LoginOpener.Opened, TransportError>, attempt: Int) {
     do throws(TransportError) {
-      let stream = try SubscribedStream(on: result.get(), handshake: handshake, channel: channel)
+      let opened = try result.get()
+      let stream = try SubscribedStream(
+        on: opened.stream, handshake: opened.handshake, channel: channel)
       let isCurrent = state.withLock { state in
         guard state.attempt == attempt else { return false }
         state.stream = stream
@@ -166,7 +170,10 @@ final class Subscriber: Sendable {
       let wasSubscribed = stream.isSubscribed
       let arrivals = try stream.receive()
       if !wasSubscribed, stream.isSubscribed {
-        state.withLock { [clock] in $0.subscribedAt = clock.now }
+        state.withLock { [clock] state in
+          state.subscribedAt = clock.now
+          state.secondLogin.loggedIn()
+        }
         handler(.subscribed)
         keepAsking(attempt: attempt)
       }
@@ -199,17 +206,19 @@ final class Subscriber: Sendable {
   private func disconnect(because cause: TransportError) {
     var generator = randomness
     let isWaitedFor = isWaitedFor()
-    let (stream, attempt, pause) = state.withLock { state in
+    let (stream, attempt, pause, isSecondDue) = state.withLock { state in
       state.attempt += 1
       // Otherwise the client would reconnect without any pause to a server that confirms and hangs up again.
       if let start = state.subscribedAt.take() {
         state.backoff.reset(isProven: start + Self.provingTime <= clock.now)
       }
       let pause = state.backoff.pause(isWaitedFor: isWaitedFor, using: &generator)
-      return (state.stream.take(), state.attempt, pause)
+      let isSecondDue = state.secondLogin.begins(after: cause)
+      return (state.stream.take(), state.attempt, pause, isSecondDue)
     }
     stream?.cancel()
     if case .notPrimary = cause { opener.noteWrongServer() }
+    if isSecondDue { return after(.zero, of: attempt) { $0.connect() } }
     handler(.disconnected(cause))
     let pauseBeforeNext =
       switch cause {

@@ -65,7 +65,7 @@ extension TransportError {
     case .timedOut: "no answer in time"
     case .cancelled, .closed: "closed"
     case .connectionLost(let reason), .unreachable(let reason), .notPrimary(let reason),
-      .unknownPrimary(let reason), .tlsFailed(let reason):
+      .unknownPrimary(let reason), .tlsFailed(let reason), .noCredentials(let reason):
       reason
     case .protocolViolation(let what): "the server sent \(what)"
     case .refused(let error), .heldBack(let error): "the server refused: \(error.message)"

@@ -6,7 +6,8 @@ extension StoreFailure {
     case .closed: self = .closed
     case .timedOut: self = .unreachable("no answer in time")
     case .connectionLost(let reason): self = .unreachable("connection lost: \(reason)")
-    case .unreachable(let reason), .notPrimary(let reason): self = .unreachable(reason)
+    case .unreachable(let reason), .notPrimary(let reason), .noCredentials(let reason):
+      self = .unreachable(reason)
     case .unknownPrimary(let reason): self = .unknown(reason)
     case .tlsFailed(let reason): self = .tlsFailed(reason)
     case .protocolViolation(let what): self = .unreachable("the server sent \(what)")

@@ -12,6 +12,8 @@ package enum TransportError: Error, Sendable, Equatable {
   case notPrimary(String)
   /// No sentinel knows the primary; the text names it.
   case unknownPrimary(String)
+  /// The program did not provide what to log in with; the text says why.
+  case noCredentials(String)
   /// The server's certificate was not accepted, the server did not accept this client's, or TLS failed otherwise.
   case tlsFailed(String)
   /// The server refused the connection's login or database.

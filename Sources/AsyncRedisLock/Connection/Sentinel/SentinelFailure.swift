@@ -44,7 +44,7 @@ struct SentinelFailure: Sendable {
     case .timedOut: return "no answer in time"
     case .cancelled, .closed: return "closed"
     case .connectionLost(let reason), .unreachable(let reason), .notPrimary(let reason),
-      .unknownPrimary(let reason), .tlsFailed(let reason):
+      .unknownPrimary(let reason), .tlsFailed(let reason), .noCredentials(let reason):
       // The address is named already.
       return reason.replacing("\(sentinel): ", with: "", maxReplacements: 1)
     case .protocolViolation(let what): return "it sent \(what)"
