@@ -147,11 +147,8 @@ private enum QueryParameter: String {
   /// The name is quoted only if it looks like a parameter's. In `redis://user:1?Xy4=`, where the host is missing
   /// and the `?` is not escaped, it is a part of the password.
   static func unknown(_ name: String) -> LockError {
-    if name == "family" {
-      return LockError(
-        .invalidURL,
-        "query parameter family must be left out: all addresses of a host are tried, IPv4 and IPv6"
-      )
+    if let advice = ForeignURL.advice(forParameter: name) {
+      return LockError(.invalidURL, "query parameter \(name) must be left out: \(advice)")
     }
     if verificationSwitches.contains(name) {
       return LockError(

@@ -129,7 +129,10 @@ struct RedisURL {
     // Up to the first colon, so that a possible password is never taken for a scheme.
     let name = bytes.prefix { $0 != UInt8(ascii: ":") }
     guard bytes[name.endIndex...].starts(with: "://".utf8), name.allSatisfy(isSchemeByte) else {
-      throw LockError(.invalidURL, "scheme is missing: URL has to begin with redis:// or unix://")
+      throw LockError(
+        .invalidURL,
+        "scheme is missing: "
+          + (ForeignURL.advice(for: bytes) ?? "URL has to begin with redis:// or unix://"))
     }
     let scheme = String(decoding: name, as: UTF8.self).lowercased()
     let authorityStart = name.endIndex + 3
@@ -151,8 +154,8 @@ struct RedisURL {
       throw LockError(
         .invalidURL,
         "scheme (\(scheme.abbreviatedForMessage)) must be redis, valkey, unix or "
-          + "redis+unix, or rediss or valkeys for TLS, or redis+sentinel or rediss+sentinel for sentinels"
-      )
+          + "redis+unix, or rediss or valkeys for TLS, or redis+sentinel or rediss+sentinel for "
+          + "sentinels" + (ForeignURL.advice(forScheme: scheme).map { "; \($0)" } ?? ""))
     }
   }
 

@@ -208,3 +208,18 @@ func order(
     return false  // Another request serves this customer: 409 Conflict.
   }
 }
+
+struct IdentityService: Sendable {
+  func token(for user: String) async throws -> String { user }
+}
+
+func askingForCredentials(_ identity: IdentityService) async throws -> Locker {
+  var configuration = try LockerConfiguration(url: "redis://cache.example.com")
+  configuration.credentials = .init {
+    let token = try await identity.token(for: "billing")
+    return (username: "billing", password: Password(token))
+  }
+  configuration.connectTimeout = .seconds(3)  // For the token, too.
+  let locker = try await Locker(configuration: configuration)
+  return locker
+}

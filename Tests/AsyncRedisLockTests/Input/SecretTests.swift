@@ -4,7 +4,9 @@ import Testing
 
 @Suite("A password", .timeLimit(.minutes(2)))
 struct SecretTests {
-  @Test("A password in a malformed URL is in no rendering of the error", arguments: malformedURLs)
+  @Test(
+    "A password in a malformed URL is in no rendering of the error",
+    arguments: malformedURLs + foreignURLs)
   func malformedURL(_ row: MalformedURL) {
     for marker in markers {
       for form in marker.forms {

@@ -9,7 +9,8 @@ struct URLTests {
 
   @Test(
     "A well-formed URL gives exactly the configuration it describes",
-    arguments: wellFormedURLs + wellFormedTLSURLs + wellFormedSentinelURLs)
+    arguments: wellFormedURLs + wellFormedTLSURLs + wellFormedSentinelURLs + providerURLs
+      + providerTLSURLs)
   func wellFormedURL(_ row: WellFormedURL) throws {
     let configuration = try LockerConfiguration(url: row.url)
     #expect(configuration == row.configuration)
@@ -20,7 +21,7 @@ struct URLTests {
 
   @Test(
     "A malformed URL throws an error that names the part",
-    arguments: malformedURLs + malformedTLSURLs + malformedSentinelURLs)
+    arguments: malformedURLs + malformedTLSURLs + malformedSentinelURLs + foreignURLs)
   func malformedURL(_ row: MalformedURL) throws {
     let error = try #require(throws: LockError.self) { try LockerConfiguration(url: row.url) }
     #expect(error.code == row.code)
