@@ -208,12 +208,13 @@ final class Subscriber: Sendable {
     let isWaitedFor = isWaitedFor()
     let (stream, attempt, pause, isSecondDue) = state.withLock { state in
       state.attempt += 1
+      // A listener that has been told of the subscription has to be told of its end.
+      let isSecondDue = state.subscribedAt == nil && state.secondLogin.begins(after: cause)
       // Otherwise the client would reconnect without any pause to a server that confirms and hangs up again.
       if let start = state.subscribedAt.take() {
         state.backoff.reset(isProven: start + Self.provingTime <= clock.now)
       }
       let pause = state.backoff.pause(isWaitedFor: isWaitedFor, using: &generator)
-      let isSecondDue = state.secondLogin.begins(after: cause)
       return (state.stream.take(), state.attempt, pause, isSecondDue)
     }
     stream?.cancel()
