@@ -148,7 +148,7 @@ let foreignURLs: [MalformedURL] = [
   .init("redis://:hun#ter2@h", "%23"),
   .init("redis://default:hunter2@h:6379/db0", "database"),
   .init("redis://default:hunter2@:6379", "host is missing"),
-  .init("redis://h1:6379,h2:6379", "port"),
+  .init("redis://h1:6379,h2:6379", "host"),
   .init("jdbc:redis://h", "scheme is missing"),
   .init("jedis://:hunter2@h", "scheme (\"jedis\")"),
   .init("redis-socket:///s", "scheme (\"redis-socket\")"),
