@@ -56,10 +56,14 @@ enum URLFuzzer {
     if let password = configuration.password {
       user = escaped(configuration.username ?? "") + ":" + escaped(password.value) + "@"
     }
+    let scheme = configuration.tls == nil ? "redis" : "rediss"
     let place =
       switch configuration.address.kind {
       case .tcp(let host, let port):
-        "redis://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        "\(scheme)://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)"
+      case .sentinels(let sentinels, let primary):
+        "\(scheme)+sentinel://\(user)\(sentinels.map { "\($0)" }.joined(separator: ","))/"
+          + escaped(primary)
       case .unixSocket(let path):
         // The slash that ends the authority cannot be escaped. It is a byte, since an accent may follow it.
         "unix://\(user)/\(PercentFuzzer.escaped(path.utf8.dropFirst()))"
@@ -72,6 +76,14 @@ enum URLFuzzer {
       "fencing=\(configuration.isFencingEnabled)",
       "local_handoff_limit=\(configuration.localHandoffLimit)",
     ]
+    for (name, value) in [
+      ("sentinel_username", configuration.sentinelUsername),
+      ("sentinel_password", configuration.sentinelPassword?.value),
+      ("cacert", configuration.tls?.authoritiesPath), ("cert", configuration.tls?.certificatePath),
+      ("key", configuration.tls?.privateKeyPath), ("sni", configuration.tls?.serverName),
+    ] {
+      if let value { query.append("\(name)=\(escaped(value))") }
+    }
     if let label = configuration.label { query.append("label=\(escaped(label))") }
     if let maxWaiters = configuration.maxWaiters { query.append("max_waiters=\(maxWaiters)") }
     return "\(place)?\(query.joined(separator: "&"))"

@@ -225,17 +225,18 @@ extension RedisNode {
   /// kept exist until `validUntil`, so that several attempts have to come before.
   ///
   /// `wasRefused` tells that the server has refused the claim itself: then there is hardly anything to give back, and
-  /// another refusal is the end. `ended` is called after the last attempt.
+  /// another refusal is the end. `isAgain` tells that this is one of several repetitions, none of which begins others.
+  /// `ended` is called after the last attempt.
   func cleanUp(
     _ claim: Claim, until lastTime: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
     wasRefused: Bool = false, undoing origin: Request? = nil,
-    mayQueue: Bool = true, pause: Duration = StoreFailure.transientPause,
+    isAgain: Bool = false, mayQueue: Bool = true, pause: Duration = StoreFailure.transientPause,
     ended: @escaping @Sendable () -> Void = {}
   ) -> Request {
     let again: @Sendable (Duration, Bool) -> Request = { [self] pause, mayQueue in
       cleanUp(
         claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil,
-        wasRefused: wasRefused, mayQueue: mayQueue, pause: pause, ended: ended)
+        wasRefused: wasRefused, isAgain: isAgain, mayQueue: mayQueue, pause: pause, ended: ended)
     }
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayQueue && mayHaveToldWaiters(claim)
@@ -246,7 +247,7 @@ extension RedisNode {
           ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
       }
     ) { [self] result in
-      if case .success(let answer) = result, answer.isOfRepetition, keptUntil == nil {
+      if case .success(let answer) = result, answer.isOfRepetition, keptUntil == nil, !isAgain {
         cleanUpAgain(claim, after: operationTimeout)
       }
       let tryLater: @Sendable () -> Void = { [self] in
@@ -280,7 +281,7 @@ extension RedisNode {
   private func cleanUpAgain(_ claim: Claim, after pause: Duration, age: Duration = .zero) {
     connection.afterPause(pause) { [weak self] in
       guard let self else { return }
-      connection.submit(cleanUp(claim, until: clock.now + operationTimeout))
+      connection.submit(cleanUp(claim, until: clock.now + operationTimeout, isAgain: true))
       let age = age + pause
       if age < claim.ttl { cleanUpAgain(claim, after: pause * 2, age: age) }
     }

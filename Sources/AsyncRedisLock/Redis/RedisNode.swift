@@ -64,7 +64,8 @@ final class RedisNode: Sendable {
     } giveBack: { message in
       guard let node = opened.withLock({ $0.node }) else { return }
       connection.submit(
-        node.cleanUp(Claim(keys: message.keys, token: message.token, ttl: lifetime)))
+        node.cleanUp(
+          Claim(keys: message.keys, token: message.token, ttl: Self.patienceWithStrayGrants)))
     }
     self.connection = connection
     self.sentinels = sentinels
@@ -81,6 +82,10 @@ final class RedisNode: Sendable {
       self?.grantChannel.reconnect(because: reason)
     }
   }
+
+  /// How long a grant without a listener is given back again and again, if the server cannot do that. Its ttl is not
+  /// known; that of most locks is shorter.
+  private static let patienceWithStrayGrants = Duration.seconds(60)
 
   /// Breaks the reference cycle of the node and its connection, whose logins the node has to know about.
   private struct WeakNode {

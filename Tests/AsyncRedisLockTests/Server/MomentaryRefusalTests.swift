@@ -131,6 +131,33 @@ struct MomentaryRefusalTests {
     #expect(try admin("EXISTS", other) == .integer(0))
   }
 
+  @Test("A grant that nothing waits for any more is given back, however often that is refused")
+  func strayGrant() async throws {
+    let (user, locker) = try await connect { $0.operationTimeout = .milliseconds(100) }
+    let (key, stray) = (uniqueKey(), uniqueKey())
+    let holder = try await Locker(on: .current).acquire(key, options: Self.long)
+    // Opens the inbox.
+    let waiter = Task { try await locker.acquire(key, options: .patient) }
+    await eventually { try admin("ZCARD", "redis-lock:queue:{\(key)}") == .integer(1) }
+    let token = "rl1n:host:1:label:\(locker.id):99:0123456789abcdef"
+    try admin("SET", stray, token, "PX", "600000")
+    try admin("ACL", "SETUSER", user, "resetkeys")
+    let start = ContinuousClock.now
+    let before = try RedisServer.current.errors("NOPERM")
+    let message = "99 1 \(token) \(stray.utf8.count):\(stray)"
+    #expect(try admin("PUBLISH", "redis-lock:inbox:\(locker.id)", message) == .integer(1))
+    await eventually("it is refused for several operation timeouts") {
+      try RedisServer.current.errors("NOPERM") > before + 4
+        && start.duration(to: .now) > .milliseconds(500)
+    }
+    #expect(try admin("EXISTS", stray) == .integer(1))
+    try admin("ACL", "SETUSER", user, "~*")
+    await eventually { try admin("EXISTS", stray) == .integer(0) }
+    waiter.cancel()
+    _ = await waiter.result
+    try await holder.release()
+  }
+
   // MARK: Helpers
 
   private static let long = LockOptions(ttl: .seconds(600))
