@@ -83,8 +83,9 @@ final class RedisNode: Sendable {
     }
   }
 
-  /// How long a grant without a listener is given back again and again, if the server cannot do that. Its ttl is not
-  /// known; that of most locks is shorter.
+  /// How long a grant without a listener is given back again and again, if the server cannot do that.
+  ///
+  /// Its ttl is not known; that of most locks is shorter.
   private static let patienceWithStrayGrants = Duration.seconds(60)
 
   /// Breaks the reference cycle of the node and its connection, whose logins the node has to know about.
