@@ -97,7 +97,7 @@ struct SweepTests {
       for (index, message) in messages.filter({ $0.direction == direction }).prefix(count)
         .enumerated()
       {
-        for fault in Self.faults(size: message.bytes.count, step: route(0).isEncrypted ? 8 : 1) {
+        for fault in Self.faults(size: message.bytes.count, step: route(0).isEncrypted ? 16 : 1) {
           points.append(
             SweepPoint(
               operation: operation, direction: direction, index: index, fault: fault,
