@@ -37,8 +37,9 @@ extension RedisNode {
   private func conclude(_ members: [ReleaseGroup.Member], _ answer: Request.Answer) {
     let reply = answer.replies[0]
     if let error = reply.error {
-      // A script that failed for good may have been executed in part.
-      let isRepetition = answer.isOfRepetition || error.remedy == .fail
+      // A script that failed for good may have been executed in part, unless it was refused as a whole.
+      let isInPart = error.remedy == .fail && !error.hasRefusedScript
+      let isRepetition = answer.isOfRepetition || isInPart
       for member in members {
         let release = isRepetition ? member.release.repeated : member.release
         submit(
@@ -49,7 +50,12 @@ extension RedisNode {
     }
     if members.count == 1 {
       let outcome = readRelease(.success(answer), of: members[0].release)
-      if case .failure = outcome { distrust(members) } else { connection.noteGivenBack() }
+      if case .failure = outcome {
+        distrust(members)
+      } else {
+        connection.noteGivenBack()
+        queueAccess.noteUse()
+      }
       return members[0].completion(outcome)
     }
     guard let left = ReleaseGroup.left(reply, of: members.count) else {

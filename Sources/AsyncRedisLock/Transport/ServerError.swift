@@ -70,6 +70,13 @@ package struct ServerError: Error, Sendable, Equatable {
       && ["'eval", "`eval"].contains(where: message.lowercased().contains)
   }
 
+  /// Whether the server has refused to run a script at all, because of its keys or in general.
+  ///
+  /// What a script may not do while it runs is told with that word.
+  var hasRefusedScript: Bool {
+    code == .noPerm && Self.isAboutKeys(message) && !message.contains("script") || isAboutScripts
+  }
+
   /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.
   private static let fenceCounter = [
     "the fence counter is beyond", "increment or decrement would overflow",

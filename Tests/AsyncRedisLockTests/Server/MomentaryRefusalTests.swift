@@ -108,6 +108,21 @@ struct MomentaryRefusalTests {
     #expect(released.duration(to: .now) < .seconds(1))
   }
 
+  @Test("A lock that is gone is not reported as released because its queue was refused")
+  func goneWithoutQueue() async throws {
+    for count in [1, 5] {
+      let (user, locker) = try await connect()
+      let keys = (0..<count).map { _ in uniqueKey() }
+      try admin(
+        words: ["ACL", "SETUSER", user, "resetkeys", "~redis-lock:fence"] + keys.map { "~\($0)" })
+      var locks: [Lock] = []
+      for key in keys { locks.append(try await locker.acquire(key, options: Self.long)) }
+      try admin(words: ["DEL"] + keys)
+      let releases = locks.map { lock in Task { try await lock.release() } }
+      for release in releases { #expect(try await release.value == .deleted) }
+    }
+  }
+
   @Test("A lock is handed on though the queues of another lock have been refused")
   func otherQueue() async throws {
     let (user, locker) = try await connect()
