@@ -165,8 +165,7 @@ static void give_terminal_back(void) {
   // A shell that was the command may have made a group of its own the terminal's, which may be gone by now.
   int is_commands =
       owner == group || (owner > 0 && owner != tool_group && child_process_has_terminal() && child_process_group_is_left(owner));
-  // All signals are blocked here, also SIGTTOU.
-  // The look took time, and a shell may have taken the terminal meanwhile.
+  // The look took time, and a shell may have taken the terminal meanwhile. All signals are blocked here, also SIGTTOU.
   if (is_commands && tcgetpgrp(terminal) == owner && tcsetpgrp(terminal, tool_group) == 0) kill(-tool_group, SIGCONT);
   close(terminal);
 }
@@ -228,7 +227,8 @@ static int note_typed(pid_t tool) {
   struct timespec zero = {0, 0};
   siginfo_t info;
   while (sigtimedwait(&typed, &info, &zero) > 0) {
-    // From the kernel, and not from a process other than a run within the command; a stop may have been typed while the other group had the terminal.
+    // From the kernel, and not from a process other than a run within the command; a stop may have been typed while the
+    // other group had the terminal.
     int is_relayed = info.si_code == SI_QUEUE && info.si_value.sival_int == child_process_typed_mark;
     int is_typed = info.si_code == SI_KERNEL || is_relayed;
     if (info.si_signo == SIGTSTP)

@@ -59,8 +59,8 @@
 
     let order: Order
     let console: Console
-    private let terminal = Terminal()
-    private let queue = ThreadQueue()
+    let terminal = Terminal()
+    let queue = ThreadQueue()
     /// The command is a child of this thread.
     private let commandQueue = ThreadQueue()
     let state = Locked(State())
@@ -136,7 +136,7 @@
     }
 
     /// Tells the guardian how long the lock is valid, as far as is known.
-    private func renewGuardian(for lock: Lock) {
+    func renewGuardian(for lock: Lock) {
       let now = child_process_guardian_time()
       // Ending all processes takes a moment, too.
       let left = (lock.remaining - plan.reserve / 2) / .nanoseconds(1)
@@ -276,7 +276,7 @@
     }
 
     /// Reports that a process cannot be ended, such as another user's; once.
-    private func tell(missed process: pid_t) {
+    func tell(missed process: pid_t) {
       guard process > 0, state.withLock({ $0.missed.insert(process).inserted }) else { return }
       console.say(
         .warning, "cannot kill process \(process), which runs under the lock",
@@ -294,7 +294,7 @@
     }
 
     /// Passes a signal on to the command.
-    private func pass(_ signal: Int32) {
+    func pass(_ signal: Int32) {
       state.withLock { state in
         guard let child = state.child else { return }
         _ = child_process_signal(child, signal)
@@ -308,7 +308,7 @@
     /// Returns the command's process id when it is killed for the first time, and the id of a process that cannot
     /// be ended.
     @discardableResult
-    private func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
+    func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
       let loss = describeLoss(of: lock)
       return state.withLock { state in
         guard let child = state.child else { return nil }
@@ -341,82 +341,6 @@
       // The stop may have lasted for hours.
       guard lock.isHeld else { return give(up: lock) }
       goOn()
-    }
-
-    // MARK: Signals and the loss
-
-    /// Continues the command, in the foreground if this job is there.
-    private func goOn() {
-      state.withLock { state in
-        guard let child = state.child, !state.isStopped else { return }
-        if state.getsTerminal { terminal?.lend() }
-        _ = child_process_signal(child, SIGCONT)
-      }
-    }
-
-    /// Makes sure that another process of this job, such as a pager, gets the terminal that it has asked for.
-    ///
-    /// The process was stopped for that. The command gets the terminal back when it asks for it.
-    private func shareTerminal() {
-      guard let terminal else { return }
-      state.withLock { $0.getsTerminal = false }
-      if terminal.takeBack() || terminal.isOwn { return child_process_continue_job() }
-      // The whole job is in the background.
-      receive(SIGTSTP)
-    }
-
-    private func receive(_ signal: Int32) {
-      guard signal != SIGCONT else { return goOn() }
-      guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
-      let ends = SignalReceiver.ending.contains(signal)
-      let (isRunning, hasWaited, cancelWait) = state.withLock { state in
-        if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
-        return (state.child != nil, state.hasWaited, state.cancelWait)
-      }
-      if isRunning {
-        pass(signal)
-      } else if !hasWaited {
-        // Stops as without a handler; the place in the queue may lapse meanwhile.
-        if signal == SIGTSTP { SignalReceiver.stopJob() }
-        if ends { cancelWait?() }
-      }
-    }
-
-    /// Checks how long the lock lasts, and ends the command in time.
-    private func look(after lock: Lock) {
-      let isGone = lock.lossReason?.isSaidByServer == true || state.withLock { $0.isUnguarded }
-      if !isGone { renewGuardian(for: lock) }
-      let action = state.withLock { state in
-        state.child == nil
-          ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone, at: .now)
-      }
-      switch action {
-      case nil: break
-      case .wait(let duration): look(after: lock, in: duration)
-      case .terminate(let duration):
-        // Acts first, and reports afterwards.
-        end(with: SIGTERM, because: lock)
-        if isGone { child_process_guardian_renew(child_process_guardian_time() + 200_000_000) }
-        look(after: lock, in: duration)
-        console.say(.warning, "the lock is being lost: ending the command", fields())
-      case .kill: give(up: lock)
-      }
-    }
-
-    private func look(after lock: Lock, in duration: Duration) {
-      queue.async(after: duration) { self.look(after: lock) }
-    }
-
-    private func give(up lock: Lock) {
-      let ends = end(with: SIGKILL, because: lock)
-      // Until no process is left that was started meanwhile.
-      look(after: lock, in: .milliseconds(50))
-      guard let (killed, missed) = ends else { return }
-      tell(missed: missed)
-      guard killed != missed else { return }
-      console.say(
-        .warning, "killed process \(killed) with SIGKILL",
-        fields(["pid": .number(Int64(killed))]))
     }
   }
 #endif

@@ -1,0 +1,87 @@
+#if CommandLineTool
+  import AsyncRedisLock
+  import CChildProcess
+
+  #if canImport(Darwin)
+    import Darwin
+  #else
+    import Glibc
+  #endif
+
+  /// Handles signals, and ends the command in time when the lock is being lost.
+  extension Supervisor {
+    /// Continues the command, in the foreground if this job is there.
+    func goOn() {
+      state.withLock { state in
+        guard let child = state.child, !state.isStopped else { return }
+        if state.getsTerminal { terminal?.lend() }
+        _ = child_process_signal(child, SIGCONT)
+      }
+    }
+
+    /// Makes sure that another process of this job, such as a pager, gets the terminal that it has asked for.
+    ///
+    /// The process was stopped for that. The command gets the terminal back when it asks for it.
+    private func shareTerminal() {
+      guard let terminal else { return }
+      state.withLock { $0.getsTerminal = false }
+      if terminal.takeBack() || terminal.isOwn { return child_process_continue_job() }
+      // The whole job is in the background.
+      receive(SIGTSTP)
+    }
+
+    func receive(_ signal: Int32) {
+      guard signal != SIGCONT else { return goOn() }
+      guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
+      let ends = SignalReceiver.ending.contains(signal)
+      let (isRunning, hasWaited, cancelWait) = state.withLock { state in
+        if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
+        return (state.child != nil, state.hasWaited, state.cancelWait)
+      }
+      if isRunning {
+        pass(signal)
+      } else if !hasWaited {
+        // Stops as without a handler; the place in the queue may lapse meanwhile.
+        if signal == SIGTSTP { SignalReceiver.stopJob() }
+        if ends { cancelWait?() }
+      }
+    }
+
+    /// Checks how long the lock lasts, and ends the command in time.
+    func look(after lock: Lock) {
+      let isGone = lock.lossReason?.isSaidByServer == true || state.withLock { $0.isUnguarded }
+      if !isGone { renewGuardian(for: lock) }
+      let action = state.withLock { state in
+        state.child == nil
+          ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone, at: .now)
+      }
+      switch action {
+      case nil: break
+      case .wait(let duration): look(after: lock, in: duration)
+      case .terminate(let duration):
+        // Acts first, and reports afterwards.
+        end(with: SIGTERM, because: lock)
+        if isGone { child_process_guardian_renew(child_process_guardian_time() + 200_000_000) }
+        look(after: lock, in: duration)
+        console.say(.warning, "the lock is being lost: ending the command", fields())
+      case .kill: give(up: lock)
+      }
+    }
+
+    private func look(after lock: Lock, in duration: Duration) {
+      queue.async(after: duration) { self.look(after: lock) }
+    }
+
+    func give(up lock: Lock) {
+      let ends = end(with: SIGKILL, because: lock)
+      // Until no process is left that was started meanwhile.
+      look(after: lock, in: .milliseconds(50))
+      guard let (killed, missed) = ends else { return }
+      tell(missed: missed)
+      guard killed != missed else { return }
+      console.say(
+        .warning, "killed process \(killed) with SIGKILL",
+        fields(["pid": .number(Int64(killed))]))
+    }
+  }
+#endif
