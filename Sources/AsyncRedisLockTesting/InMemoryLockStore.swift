@@ -23,7 +23,7 @@ final class InMemoryLockStore: LockStore {
 
   var lockerID: String { tokens.lockerID }
 
-  func makeToken(label: String?) -> String { tokens.next(label: label) }
+  func makeToken(for keys: [String], label: String?) -> String { tokens.next(label: label) }
 
   func connect(by deadline: Instant) async throws(StoreFailure) {}
 

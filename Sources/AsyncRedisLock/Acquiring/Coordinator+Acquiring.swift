@@ -166,7 +166,8 @@ extension Coordinator {
       case .ask(let isFirst, let deadline):
         // A token is used for one request: if the outcome stays unknown, it is given up for good.
         let asking = Claim(
-          keys, token: store.makeToken(label: call.options.label), ttl: call.options.ttl)
+          keys, token: store.makeToken(for: keys.names, label: call.options.label),
+          ttl: call.options.ttl)
         claim = asking
         do throws(StoreFailure) {
           let numbers = queues.numbersWanted(keys)

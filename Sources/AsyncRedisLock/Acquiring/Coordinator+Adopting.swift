@@ -32,7 +32,8 @@ extension Coordinator {
     let deadline = clock.now + min(operationTimeout, options.ttl)
     while true {
       let claim = Claim(
-        keys: keys.names, token: store.makeToken(label: options.label), ttl: options.ttl)
+        keys: keys.names, token: store.makeToken(for: keys.names, label: options.label),
+        ttl: options.ttl)
       let answer: Acquisition
       do throws(StoreFailure) {
         answer = try await store.adopt(claim, from: token, numbers: 1, by: deadline)

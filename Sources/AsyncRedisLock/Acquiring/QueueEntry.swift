@@ -31,7 +31,7 @@ final class QueueEntry: Sendable {
     self.refresher = refresher
     self.keys = keys
     self.operationTimeout = operationTimeout
-    token = store.makeToken(label: options.label)
+    token = store.makeToken(for: keys, label: options.label)
     guarded = Locked(
       Guarded(
         // If only some of several keys are reserved, they stay so only as long as the place is polled.

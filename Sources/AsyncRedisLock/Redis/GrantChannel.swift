@@ -33,7 +33,9 @@ final class GrantChannel: Sendable {
 
   private struct Listener {
     let receive: @Sendable (Notice) -> Void
-    /// Whether the notice of the grant has come, or may have been lost with a connection.
+    /// Whether the notice of the grant has come.
+    var isTold = false
+    /// Whether the notice of the grant may have been lost with a connection.
     var isExcused = false
   }
 
@@ -53,7 +55,7 @@ final class GrantChannel: Sendable {
     /// Tokens to forget as soon as the notices of their grants have come or are lost.
     var retired: Set<String> = []
 
-    /// Forgets the retired tokens for which no notice can come any more.
+    /// Forgets the retired tokens for which no notice can come any more on this connection.
     mutating func forgetRetired() {
       for token in retired where !probes.contains(token) {
         listeners[token] = nil
@@ -157,11 +159,16 @@ final class GrantChannel: Sendable {
   ///
   /// The notice of its grant may still come: if that were given back, the other process would lose the lock.
   func retire(_ token: String) {
-    state.withLock { state in
-      guard state.listeners[token] != nil else { return }
+    let subscriber: Subscriber? = state.withLock { state in
+      guard let listener = state.listeners[token] else { return nil }
+      guard state.isSubscribed, !listener.isTold else {
+        state.listeners[token] = nil
+        return nil
+      }
       state.retired.insert(token)
-      state.forgetRetired()
+      return state.probes.add(token, isOwed: false) ? state.subscriber : nil
     }
+    subscriber?.probe()
   }
 
   /// How many tokens have a listener.
@@ -186,7 +193,8 @@ final class GrantChannel: Sendable {
   /// Only if its answer comes first is the notice lost, and the channel reconnects.
   func noteUntoldGrant(of token: String) {
     let subscriber: Subscriber? = state.withLock { state in
-      guard state.isSubscribed, state.listeners[token]?.isExcused != true,
+      let listener = state.listeners[token]
+      guard state.isSubscribed, listener?.isTold != true, listener?.isExcused != true,
         state.probes.add(token)
       else { return nil }
       return state.subscriber
@@ -196,11 +204,15 @@ final class GrantChannel: Sendable {
 
   private func probed() {
     let (subscriber, hasLost) = state.withLock { state in
-      defer { state.forgetRetired() }
       switch state.probes.answered() {
-      case .done: return (Subscriber?.none, false)
-      case .probeAgain: return (state.subscriber, false)
+      case .done:
+        state.forgetRetired()
+        return (Subscriber?.none, false)
+      case .probeAgain:
+        state.forgetRetired()
+        return (state.subscriber, false)
       case .lost:
+        // What is retired stays so until the connection has ended: its notice may be the next.
         if state.subscriber != nil { state.readiness = .opening }
         return (state.subscriber, true)
       }
@@ -273,8 +285,10 @@ final class GrantChannel: Sendable {
       guard let message = GrantMessage(parsing: text) else { return }
       let listener = state.withLock { state in
         state.probes.remove(message.token)
-        state.listeners[message.token]?.isExcused = true
-        defer { state.forgetRetired() }
+        state.listeners[message.token]?.isTold = true
+        defer {
+          if state.retired.remove(message.token) != nil { state.listeners[message.token] = nil }
+        }
         return state.listeners[message.token]
       }
       if let listener { listener.receive(.granted(message.numbers)) } else { giveBack(message) }

@@ -31,7 +31,9 @@ final class RedisLockStore: LockStore {
 
   var lockerID: String { tokens.lockerID }
 
-  func makeToken(label: String?) -> String { tokens.next(label: label) }
+  func makeToken(for keys: [String], label: String?) -> String {
+    node(of: keys).makeToken(for: keys, label: label)
+  }
 
   func connect(by deadline: Instant) async throws(StoreFailure) {
     try await node.perform([], by: deadline) { _ in .success(()) }.get()
@@ -74,12 +76,12 @@ final class RedisLockStore: LockStore {
 
   // MARK: Waiting
 
-  func isTold(of keys: [String]) -> Bool { node(of: keys).isTold }
+  func isTold(of keys: [String]) -> Bool { node(of: keys).isTold(of: keys) }
 
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
     completion: @escaping @Sendable (Bool) -> Void
-  ) { node(of: keys).prepareToWait(while: isWanted, completion: completion) }
+  ) { node(of: keys).prepareToWait(for: keys, while: isWanted, completion: completion) }
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {
     node(of: claim).listen(for: claim.token, listener)

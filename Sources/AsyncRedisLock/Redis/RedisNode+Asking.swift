@@ -1,6 +1,6 @@
 extension RedisNode {
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
-    try await withOrWithoutQueues { queued async throws(StoreFailure) in
+    try await withOrWithoutQueues(of: key) { queued async throws(StoreFailure) in
       try await inspect(key, queued: queued, by: deadline)
     }
   }
@@ -8,10 +8,11 @@ extension RedisNode {
   /// Asks with the queues if they may be used, and without them if the server refuses that.
   ///
   /// Only if the server accepts the second request are the queues at fault, and not the key.
+  ///
+  /// A refusal that still counts is no reason not to ask: a waiter that is passed over would wait in vain.
   private func withOrWithoutQueues<Value>(
-    _ ask: (_ queued: Bool) async throws(StoreFailure) -> Value
+    of key: String, _ ask: (_ queued: Bool) async throws(StoreFailure) -> Value
   ) async throws(StoreFailure) -> Value {
-    guard queueAccess.isOpen else { return try await ask(false) }
     do throws(StoreFailure) {
       return try await ask(true)
     } catch {
@@ -19,7 +20,7 @@ extension RedisNode {
         throw error
       }
       let value = try await ask(false)
-      doWithoutQueues(because: ServerError(message: message))
+      doWithoutQueues(of: [key], because: ServerError(message: message))
       return value
     }
   }
@@ -51,7 +52,7 @@ extension RedisNode {
   }
 
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
-    try await withOrWithoutQueues { queued async throws(StoreFailure) in
+    try await withOrWithoutQueues(of: key) { queued async throws(StoreFailure) in
       try await forceRelease(key, queued: queued, by: deadline)
     }
   }

@@ -25,7 +25,7 @@ extension RedisNode {
     _ release: Release, by deadline: Instant,
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
-    guard !release.isPlain || !queueAccess.isOpen else {
+    guard !release.isPlain || !queueAccess.isOpen(for: release.claim.keys) else {
       return releaseInGroup(.init(release: release, deadline: deadline, completion: completion))
     }
     submit(release, by: deadline) { [self] result in
@@ -47,7 +47,8 @@ extension RedisNode {
     completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
   ) {
     let claim = release.claim
-    let queued = mayQueue && mayHaveToldWaiters(claim)
+    // A token that may have been in a queue shows that this one may be used.
+    let queued = mayQueue && (!release.isPlain || mayHaveToldWaiters(claim))
     let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int, Bool) -> Void = {
       [self] result, violations, mayQueue in
       // The server may have done it before it hung up, and may refuse now for another reason.
@@ -60,8 +61,8 @@ extension RedisNode {
       [self] origin, ended in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
       return cleanUp(
-        claim, until: end, validUntil: release.validUntil, keptUntil: release.keptUntil,
-        undoing: origin, ended: ended)
+        claim, until: end, mayHaveWaited: !release.isPlain, validUntil: release.validUntil,
+        keptUntil: release.keptUntil, undoing: origin, ended: ended)
     }
     let undo: Request.Undo = { giveBack($0, {}) }
     let repeatLater: @Sendable () -> Void = { [self] in
@@ -95,7 +96,7 @@ extension RedisNode {
           }
           if case .success = outcome {
             connection.noteGivenBack()
-            if queued { queueAccess.noteUse() }
+            if queued { queueAccess.noteUse(of: CollectionOfOne(claim.keys)) }
           }
           completion(outcome)
         }
@@ -121,7 +122,7 @@ extension RedisNode {
   ///
   /// Its token says so to them. That holds though the server has refused the queues of another lock meanwhile.
   private func mayHaveToldWaiters(_ claim: Claim) -> Bool {
-    queueAccess.isOpen || LockToken(parsing: claim.token)?.notifiesWaiters == true
+    queueAccess.isOpen(for: claim.keys) || LockToken(parsing: claim.token)?.notifiesWaiters == true
   }
 
   /// How long to wait before the next attempt: several have to come before keys expire that are to be kept.
@@ -225,21 +226,25 @@ extension RedisNode {
   /// kept exist until `validUntil`, so that several attempts have to come before.
   ///
   /// `wasRefused` tells that the server has refused the claim itself: then there is hardly anything to give back, and
-  /// another refusal is the end. `isAgain` tells that this is one of several repetitions, none of which begins others.
+  /// another refusal is the end. `mayHaveWaited` tells that the token may have been in a queue, which shows that this
+  /// one may be used. `isAgain` tells that a series of repetitions has begun, so that this one begins none.
   /// `ended` is called after the last attempt.
   func cleanUp(
-    _ claim: Claim, until lastTime: Instant, validUntil: Instant? = nil, keptUntil: Instant? = nil,
-    wasRefused: Bool = false, undoing origin: Request? = nil,
+    _ claim: Claim, until lastTime: Instant, mayHaveWaited: Bool = false,
+    validUntil: Instant? = nil, keptUntil: Instant? = nil, wasRefused: Bool = false,
+    undoing origin: Request? = nil,
     isAgain: Bool = false, mayQueue: Bool = true, pause: Duration = StoreFailure.transientPause,
     ended: @escaping @Sendable () -> Void = {}
   ) -> Request {
-    let again: @Sendable (Duration, Bool) -> Request = { [self] pause, mayQueue in
+    let again: @Sendable (Duration, _ isAgain: Bool, _ mayQueue: Bool) -> Request = {
+      [self] pause, isAgain, mayQueue in
       cleanUp(
-        claim, until: lastTime, validUntil: validUntil, keptUntil: keptUntil,
-        wasRefused: wasRefused, isAgain: isAgain, mayQueue: mayQueue, pause: pause, ended: ended)
+        claim, until: lastTime, mayHaveWaited: mayHaveWaited, validUntil: validUntil,
+        keptUntil: keptUntil, wasRefused: wasRefused, isAgain: isAgain, mayQueue: mayQueue,
+        pause: pause, ended: ended)
     }
     // The closure holds the store, so that the connection lives until this is done.
-    let queued = mayQueue && mayHaveToldWaiters(claim)
+    let queued = mayQueue && (mayHaveWaited || mayHaveToldWaiters(claim))
     return Request(
       deadline: lastTime, kind: .cleanUp, undoing: origin,
       command: { [self] in
@@ -247,26 +252,28 @@ extension RedisNode {
           ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
       }
     ) { [self] result in
-      if case .success(let answer) = result, answer.isOfRepetition, keptUntil == nil, !isAgain {
-        cleanUpAgain(claim, after: operationTimeout)
+      let isRepetition = (try? result.get().isOfRepetition) ?? false
+      let begins = isRepetition && keptUntil == nil && !isAgain
+      if begins {
+        cleanUpAgain(claim, mayHaveWaited: mayHaveWaited, after: operationTimeout)
       }
       let tryLater: @Sendable () -> Void = { [self] in
         let due = self.pause(pause, keepingUntil: keptUntil, validUntil: validUntil)
         connection.giveBackLater(due) { [self] in
-          connection.submit(again(min(pause * 2, .seconds(1)), mayQueue))
+          connection.submit(again(min(pause * 2, longestPause), isAgain || begins, mayQueue))
         }
       }
       guard clock.now < lastTime else { return ended() }
       if Self.isTransient(result) { return tryLater() }
       if Self.hasSucceeded(result) {
         connection.noteGivenBack()
-        if queued { queueAccess.noteUse() }
+        if queued { queueAccess.noteUse(of: CollectionOfOne(claim.keys)) }
       }
       examine(
         Self.error(in: result), about: claim.keys, queued: queued, by: clock.now + operationTimeout
       ) { [self] refused in
         switch refused {
-        case .queues: connection.submit(again(pause, false))
+        case .queues: connection.submit(again(pause, isAgain || begins, false))
         case .other where !wasRefused && Self.isToBeRepeated(result), .unknown: tryLater()
         case .other: ended()
         }
@@ -274,16 +281,28 @@ extension RedisNode {
     }
   }
 
+  /// How long to wait between two attempts at most: a second, or longer with so many locks that the server would get
+  /// more than 1,000 attempts a second.
+  private var longestPause: Duration {
+    .seconds(1) * max(1, givingBack.withLock { $0.count } / 1000)
+  }
+
   /// Undoes a claim once more after a pause, and again after twice as long, until its ttl has passed.
   ///
   /// A request that was sent on a broken connection may arrive after its undo on the next one. A middlebox may
   /// hold it, or the system resends it until the peer has it. Keys that appear later than that are left to expire.
-  private func cleanUpAgain(_ claim: Claim, after pause: Duration, age: Duration = .zero) {
+  private func cleanUpAgain(
+    _ claim: Claim, mayHaveWaited: Bool, after pause: Duration, age: Duration = .zero
+  ) {
     connection.afterPause(pause) { [weak self] in
       guard let self else { return }
-      connection.submit(cleanUp(claim, until: clock.now + operationTimeout, isAgain: true))
+      connection.submit(
+        cleanUp(
+          claim, until: clock.now + operationTimeout, mayHaveWaited: mayHaveWaited, isAgain: true))
       let age = age + pause
-      if age < claim.ttl { cleanUpAgain(claim, after: pause * 2, age: age) }
+      if age < claim.ttl {
+        cleanUpAgain(claim, mayHaveWaited: mayHaveWaited, after: pause * 2, age: age)
+      }
     }
   }
 }

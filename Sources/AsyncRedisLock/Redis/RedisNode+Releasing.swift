@@ -54,7 +54,7 @@ extension RedisNode {
         distrust(members)
       } else {
         connection.noteGivenBack()
-        queueAccess.noteUse()
+        queueAccess.noteUse(of: CollectionOfOne(members[0].release.claim.keys))
       }
       return members[0].completion(outcome)
     }
@@ -64,7 +64,7 @@ extension RedisNode {
       return
     }
     connection.noteGivenBack()
-    queueAccess.noteUse()
+    queueAccess.noteUse(of: members.lazy.map(\.release.claim.keys))
     // Not as an element, which would be copied.
     for place in members.indices {
       if left.contains(place) {

@@ -13,7 +13,8 @@ extension RedisNode {
       ])
     let end = deadline + lapse + claim.ttl
     let request = Request(
-      [command], deadline: deadline, undo: { [self] in cleanUp(claim, until: end, undoing: $0) }
+      [command], deadline: deadline,
+      undo: { [self] in cleanUp(claim, until: end, mayHaveWaited: true, undoing: $0) }
     ) { [self] result in
       polls.remove(claim.token)
       switch result {
@@ -22,11 +23,11 @@ extension RedisNode {
         let value = readPoll(answer, numbers: numbers, hasRaised: raises)
         if case .failure(.unintelligible) = value {
           // Its own answer may still come: the undo is sent before the connection is closed.
-          connection.submit(cleanUp(claim, until: end))
+          connection.submit(cleanUp(claim, until: end, mayHaveWaited: true))
           connection.distrust()
         }
         let error = answer.replies[0].error
-        if error == nil { queueAccess.noteUse() }
+        if error == nil { queueAccess.noteUse(of: CollectionOfOne(claim.keys)) }
         examine(error, about: claim.keys, queued: true, by: deadline) { refused in
           completion(refused == .other ? value : .failure(Self.failureOfQueues(error)))
         }
@@ -40,7 +41,7 @@ extension RedisNode {
     _ places: [EntryRefresh], by deadline: Instant,
     completion: @escaping @Sendable (Result<[Waiting?], StoreFailure>) -> Void
   ) {
-    guard queueAccess.isOpen, !isFencing || fences.isRaised else {
+    guard !isFencing || fences.isRaised else {
       completion(.success(places.map { _ in nil }))
       return
     }
@@ -56,7 +57,7 @@ extension RedisNode {
       case .failure(let failure): completion(.failure(StoreFailure(failure)))
       case .success(let answer):
         let value = Self.readRefresh(answer, count: places.count)
-        if case .success = value { queueAccess.noteUse() }
+        if case .success = value { queueAccess.noteUse(of: places.lazy.map(\.claim.keys)) }
         if case .failure(.unintelligible) = value { connection.distrust() }
         completion(value)
       }
@@ -95,7 +96,8 @@ extension RedisNode {
     grantChannel.forget(claim.token)
     if let request = polls.remove(claim.token) { connection.abandon(request) }
     // Also after an abandoned poll: polls before it may have entered the token.
-    connection.submit(cleanUp(claim, until: clock.now + lapse + claim.ttl))
+    connection.submit(
+      cleanUp(claim, until: clock.now + lapse + claim.ttl, mayHaveWaited: true))
   }
 
   private func readPoll(

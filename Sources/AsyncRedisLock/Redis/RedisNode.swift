@@ -116,13 +116,21 @@ final class RedisNode: Sendable {
 
   // MARK: Notices
 
-  /// Whether a notice of a grant that is made now would arrive.
-  var isTold: Bool { queueAccess.isOpen && grantChannel.isReady }
+  /// Whether a notice of a grant of some keys that is made now would arrive.
+  func isTold(of keys: [String]) -> Bool { queueAccess.isOpen(for: keys) && grantChannel.isReady }
 
-  /// Notes that scripts must do without the queues, because the server has refused what those need.
-  func doWithoutQueues(because error: ServerError) {
+  /// Makes a token for some keys, which says whether waiters for them are notified.
+  func makeToken(for keys: [String], label: String?) -> String {
+    tokens.next(label: label, isSilent: queueAccess.hasRefused(keys))
+  }
+
+  /// Notes that scripts must do without the queues, because the server has refused what those of `keys` need.
+  ///
+  /// An error that names no key is about all queues.
+  func doWithoutQueues(of keys: [String], because error: ServerError) {
     reporter.willPoll(because: error.message)
-    if queueAccess.refuse() { tokens.noteNotifying(false) }
+    let isAboutKeys = StoreFailure(error).isAboutKeys
+    if queueAccess.refuse(isAboutKeys ? keys : nil) { tokens.noteNotifying(false) }
   }
 
   /// The part of a request that the server has refused.
@@ -146,17 +154,17 @@ final class RedisNode: Sendable {
       return completion(.other)
     }
     guard isAboutKeys else {
-      doWithoutQueues(because: error)
+      doWithoutQueues(of: keys, because: error)
       return completion(.queues)
     }
-    // For a script, a user needs the right to read and to write its keys.
-    let command = Command(["EVAL", "return 0", String(keys.count)] + keys)
+    // For a script, a user needs the right to read and to write its keys; this one changes none.
+    let command = Script.keep.command(keys: keys, arguments: [tokens.next(), "1"])
     connection.submit(
       Request([command], deadline: deadline, kind: .release) { [self] result in
         guard case .success(let answer) = result else { return completion(.unknown) }
         switch answer.replies[0].error {
         case nil:
-          doWithoutQueues(because: error)
+          doWithoutQueues(of: keys, because: error)
           completion(.queues)
         case let refusal?: completion(refusal.code == .noPerm ? .other : .unknown)
         }
@@ -169,9 +177,10 @@ final class RedisNode: Sendable {
   }
 
   func prepareToWait(
-    while isWanted: (@Sendable () -> Bool)?, completion: @escaping @Sendable (Bool) -> Void
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void
   ) {
-    guard queueAccess.isOpen else { return completion(false) }
+    guard queueAccess.isOpen(for: keys) else { return completion(false) }
     grantChannel.open(while: isWanted, completion: completion)
   }
 

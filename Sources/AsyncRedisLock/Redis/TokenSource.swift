@@ -34,9 +34,11 @@ package final class TokenSource: Sendable {
   }
 
   /// Makes a token that has never been used, with a label, or with the locker's own if nil.
-  package func next(label: String? = nil) -> String {
+  ///
+  /// `isSilent` tells that the holder of these keys cannot notify waiters, though that of others may.
+  package func next(label: String? = nil, isSilent: Bool = false) -> String {
     let number = sequence.add(1, ordering: .relaxed).newValue
-    let isSilent = isSilent.load(ordering: .relaxed)
+    let isSilent = isSilent || self.isSilent.load(ordering: .relaxed)
     let prefix =
       label.map {
         LockToken.prefix(

@@ -18,8 +18,8 @@ package protocol LockStore: Sendable {
   /// The random identity that is part of all its tokens.
   var lockerID: String { get }
 
-  /// Makes a token that has never been used, with a label, or with the store's own if nil.
-  func makeToken(label: String?) -> String
+  /// Makes a token for a claim of some keys that has never been used, with a label, or with the store's own if nil.
+  func makeToken(for keys: [String], label: String?) -> String
 
   /// Waits until the store can be used.
   func connect(by deadline: Instant) async throws(StoreFailure)

@@ -15,6 +15,9 @@ struct GrantChannelTests {
   /// The requests for the inbox's whereabouts, which a test answers.
   private let questions = Shared<[Completion]>([])
 
+  /// The tokens of grants that have no listener.
+  private let strays = Recorder<String>()
+
   private func makeInbox() throws -> GrantChannel {
     let logger = Logger(label: "inbox") { _ in SwiftLogNoOpLogHandler() }
     let configuration = try LockerConfiguration(url: RedisServer.current.url)
@@ -24,7 +27,8 @@ struct GrantChannelTests {
     ) {
       [questions] completion in
       questions.change { $0.append(completion) }
-    } giveBack: { _ in
+    } giveBack: { [strays] message in
+      strays.record(message.token)
     }
   }
 
@@ -204,5 +208,38 @@ struct GrantChannelTests {
     inbox.listen(for: "untold") { _ in }
     inbox.noteUntoldGrant(of: "untold")
     await eventually("a new connection is made") { try subscriberID() != connection }
+  }
+
+  @Test("The late notice of a token that was left to another process is not given back")
+  func retired() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    let (isBusy, mayGoOn) = (Shared(false), DispatchSemaphore(value: 0))
+    defer { mayGoOn.signal() }
+    for token in ["left", "lost"] { inbox.listen(for: token) { _ in } }
+    inbox.open { _ in }
+    await locate(.here)
+    // So the notices might have been lost with the former connection.
+    try await reconnect()
+    await locate(.here)
+    inbox.listen(for: "first") { notice in
+      guard case .granted = notice else { return }
+      isBusy.value = true
+      mayGoOn.wait()
+    }
+    let connection = try subscriberID()
+    try client("PUBLISH", channel, message("first"))
+    await eventually { isBusy.value }
+    // The notice is under way, and a poll has found the grant.
+    try client("PUBLISH", channel, message("left"))
+    for token in ["left", "lost"] {
+      inbox.noteUntoldGrant(of: token)
+      inbox.retire(token)
+    }
+    #expect(inbox.listenerCount == 3)
+    mayGoOn.signal()
+    await eventually("both are forgotten") { inbox.listenerCount == 1 }
+    #expect(strays.values.isEmpty)
+    #expect(try subscriberID() == connection)
   }
 }

@@ -58,6 +58,33 @@ struct ServerErrorBehaviourTests {
     #expect(attempt.error?.isRetryable == true)
   }
 
+  @Test("Releases at a server that refuses them and hangs up again and again do not multiply")
+  func flapping() async throws {
+    let isFlapping = Shared(false)
+    let (refused, releases) = (Shared<Set<Int>>([]), Shared(0))
+    let server = try FakeServer { command, connection, _ in
+      guard command.name == "EVALSHA" else { return nil }
+      releases.change { $0 += 1 }
+      guard isFlapping.value else { return nil }
+      var isFirst = false
+      refused.change { isFirst = $0.insert(connection).inserted }
+      return isFirst ? "-LOADING Redis is loading the dataset in memory\r\n" : FakeAnswer(.hangUp)
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = .milliseconds(100) }
+    var locks: [Lock] = []
+    for _ in 0..<20 {
+      locks.append(
+        try await locker.acquire(
+          uniqueKey(), options: LockOptions(ttl: .seconds(600), extend: nil)))
+    }
+    isFlapping.value = true
+    for lock in locks { _ = await Attempt { try await lock.release() } }
+    // A rate needs a time: 400 requests in three seconds, and 2,000 if each repetition begins others.
+    try await Task.sleep(for: .seconds(3))
+    #expect(releases.value < 1000)
+  }
+
   // MARK: Replication
 
   @Test(

@@ -36,4 +36,13 @@ struct GrantProbesTests {
     let outcomes = [probes.answered(), probes.answered()]
     #expect(outcomes == [.probeAgain, .lost])
   }
+
+  @Test("A message that may have been lost with an earlier connection need not come")
+  func unowed() {
+    var probes = GrantProbes()
+    let isFirst = probes.add("a", isOwed: false)
+    #expect(isFirst && probes.contains("a"))
+    let outcome = probes.answered()
+    #expect(outcome == .done && !probes.contains("a"))
+  }
 }

@@ -9,14 +9,16 @@ struct QueueAccessTests {
 
   init() { access = QueueAccess(clock: LockClock(time)) }
 
+  private var isOpen: Bool { access.isOpen(for: ["key"]) }
+
   private func advance(by duration: Duration) { time.present.value = time.now + duration }
 
   /// How long the queues are left alone after a refusal now.
   private func pause() -> Duration {
     #expect(access.refuse())
-    #expect(!access.isOpen)
+    #expect(!isOpen)
     let start = time.now
-    while !access.isOpen { advance(by: .seconds(1)) }
+    while !isOpen { advance(by: .seconds(1)) }
     return start.duration(to: time.now)
   }
 
@@ -31,13 +33,13 @@ struct QueueAccessTests {
     advance(by: .milliseconds(999))
     #expect(!access.refuse())
     advance(by: .milliseconds(1))
-    #expect(access.isOpen)
+    #expect(isOpen)
   }
 
   @Test("After a request has used the queues, the next refusal counts for the shortest time")
   func use() {
     _ = (pause(), pause(), pause())
-    access.noteUse()
+    access.noteUse(of: [["key"]])
     #expect(pause() == .seconds(1))
   }
 
@@ -45,8 +47,8 @@ struct QueueAccessTests {
   func underWay() {
     _ = pause()
     #expect(access.refuse())
-    access.noteUse()
-    #expect(!access.isOpen)
+    access.noteUse(of: [["key"]])
+    #expect(!isOpen)
     advance(by: .seconds(2))
     #expect(pause() == .seconds(4))
   }
@@ -56,9 +58,56 @@ struct QueueAccessTests {
     #expect(access.refuse())
     advance(by: .milliseconds(500))
     access.permit()
-    #expect(access.isOpen)
+    #expect(isOpen)
     #expect(access.refuse())
     advance(by: .milliseconds(500))
-    #expect(!access.isOpen)
+    #expect(!isOpen)
+  }
+
+  @Test("A refusal of the queue of some keys says nothing about those of others")
+  func special() {
+    #expect(access.refuse(["a", "b"]))
+    #expect(!access.refuse(["a", "b"]))
+    #expect(!access.isOpen(for: ["a", "b"]))
+    #expect(access.isOpen(for: ["a"]) && isOpen)
+    #expect(access.hasRefused(["a", "b"]) && !access.hasRefused(["a"]))
+    access.noteUse(of: [["key"]])
+    #expect(!access.isOpen(for: ["a", "b"]))
+  }
+
+  @Test("The queue of some keys counts as refused until it has been used, also after a login")
+  func specialUntilUse() {
+    #expect(access.refuse(["a"]))
+    access.permit()
+    #expect(access.isOpen(for: ["a"]) && access.hasRefused(["a"]))
+    advance(by: .milliseconds(1))
+    access.noteUse(of: [["key"], ["a"]])
+    #expect(!access.hasRefused(["a"]))
+  }
+
+  @Test("While a refusal of all queues counts, no other use ends it")
+  func general() {
+    #expect(access.refuse(["a"]))
+    advance(by: .seconds(2))
+    #expect(access.refuse())
+    access.noteUse(of: [["a"]])
+    #expect(!access.isOpen(for: ["a"]) && access.hasRefused(["a"]))
+  }
+
+  @Test("A user with very many forbidden queues does without any for a while")
+  func many() {
+    for number in 0..<QueueAccess.mostSpecial { #expect(access.refuse(["\(number)"])) }
+    #expect(isOpen)
+    #expect(access.refuse(["one more"]))
+    #expect(!isOpen)
+    #expect(!access.hasRefused(["0"]))
+  }
+
+  @Test("Refusals that do not count any more make room for others")
+  func manyOver() {
+    for number in 0..<QueueAccess.mostSpecial { #expect(access.refuse(["\(number)"])) }
+    advance(by: .seconds(2))
+    #expect(access.refuse(["one more"]))
+    #expect(isOpen && access.hasRefused(["one more"]) && !access.hasRefused(["0"]))
   }
 }

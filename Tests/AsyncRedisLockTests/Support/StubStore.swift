@@ -32,7 +32,7 @@ final class StubStore: LockStore {
     self.isInTrouble = isInTrouble
   }
 
-  func makeToken(label: String?) -> String { "token" }
+  func makeToken(for keys: [String], label: String?) -> String { "token" }
   func connect(by deadline: Instant) async throws(StoreFailure) {}
   func ping(by deadline: Instant) async throws(StoreFailure) {}
 
