@@ -206,7 +206,7 @@ struct AcquireState {
     case .cancelled: return .cancel
     case .closed, .unknown, .tlsFailed, .refused(_, _, isTransient: false):
       return .fail(error(for: failure, at: now))
-    case .refused, .unintelligible: outlook = .trouble(failure)
+    case .refused, .unintelligible, .notAcknowledged: outlook = .trouble(failure)
     case .unreachable:
       // If the deadline cut a last request short, that is no news about a server that has answered before.
       switch outlook {

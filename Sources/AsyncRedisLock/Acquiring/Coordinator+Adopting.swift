@@ -39,6 +39,9 @@ extension Coordinator {
         answer = try await store.adopt(claim, from: token, numbers: 1, by: deadline)
       } catch .cancelled {
         throw CancellationError()
+      } catch .notAcknowledged(let reason) {
+        // The former holder's lock was given back with it.
+        throw LockError(.notAcknowledged(reason), keys: keys.names, phase: .adopt)
       } catch {
         guard error.isTransient(until: deadline, at: clock.now) else {
           throw LockError(error, keys: keys.names, phase: .adopt)

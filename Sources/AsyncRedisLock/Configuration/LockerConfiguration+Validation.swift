@@ -15,6 +15,7 @@ extension LockerConfiguration {
     try operationTimeout.validate(as: "operationTimeout", atLeast: Self.minimumTimeout, code: code)
     try Self.check(keyPrefix: keyPrefix, as: "keyPrefix", code)
     if let label { try Self.check(label: label, as: "label", code) }
+    try Self.check(replicaAcknowledgements: replicaAcknowledgements, as: "replicaAcknowledgements", code)
     if let maxWaiters { try Self.check(maxWaiters: maxWaiters, as: "maxWaiters", code) }
     try Self.check(localHandoffLimit: localHandoffLimit, as: "localHandoffLimit", code)
     try lockOptions.validate()
@@ -62,6 +63,15 @@ extension LockerConfiguration {
         code, "\(part) must be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
     }
     try check(keyPrefix, hasNoNULAs: part, code)
+  }
+
+  /// No primary has so many replicas of its own; a larger number is a mistake.
+  static func check(
+    replicaAcknowledgements: Int, as part: String, _ code: LockError.Code
+  ) throws(LockError) {
+    guard (0...100).contains(replicaAcknowledgements) else {
+      throw LockError(code, "\(part) (\(replicaAcknowledgements)) must be from 0 to 100")
+    }
   }
 
   static func check(

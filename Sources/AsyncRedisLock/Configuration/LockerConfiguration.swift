@@ -48,6 +48,15 @@ public struct LockerConfiguration: Sendable, Hashable {
   ///
   /// If false, ``Lock/fencingToken`` is `nil`, and taking a lock costs the server less.
   public var isFencingEnabled: Bool
+  /// How many replicas have to confirm each lock before a call returns it, and each of its extensions; 0 by default.
+  ///
+  /// From 0 to 100. The lock is then safe in a failover, provided that the promoted server is among those that have
+  /// confirmed it: set the number of all replicas that may be promoted. If fewer confirm it within
+  /// ``operationTimeout``, the lock is given back, and the call goes on trying or throws ``LockError/Code/refused``
+  /// with the server code `NOREPLICAS`. An extension without confirmation does not count. See <doc:Operations>.
+  ///
+  /// Has no effect on lockers in memory.
+  public var replicaAcknowledgements: Int
   /// How many tasks may wait for the same keys in this locker, or `nil` for any number; `nil` by default.
   ///
   /// At least 1. If one more task calls, ``LockError/Code/tooManyWaiters`` is thrown at once.
@@ -84,6 +93,7 @@ public struct LockerConfiguration: Sendable, Hashable {
     operationTimeout: Duration = .seconds(1),
     keyPrefix: String = "redis-lock:",
     isFencingEnabled: Bool = true,
+    replicaAcknowledgements: Int = 0,
     maxWaiters: Int? = nil,
     localHandoffLimit: Int = 15,
     label: String? = nil,
@@ -102,6 +112,7 @@ public struct LockerConfiguration: Sendable, Hashable {
     self.operationTimeout = operationTimeout
     self.keyPrefix = keyPrefix
     self.isFencingEnabled = isFencingEnabled
+    self.replicaAcknowledgements = replicaAcknowledgements
     self.maxWaiters = maxWaiters
     self.localHandoffLimit = localHandoffLimit
     self.label = label

@@ -51,6 +51,9 @@ extension LockerConfiguration {
           .invalidURL, "\(part) (\(value.abbreviatedForMessage)) must be true or false")
       }
       isFencingEnabled = value == "true"
+    case .replicaAcknowledgements:
+      replicaAcknowledgements = try Self.number(value, as: part)
+      try Self.check(replicaAcknowledgements: replicaAcknowledgements, as: part, .invalidURL)
     case .maxWaiters:
       let number = try Self.number(value, as: part)
       maxWaiters = number
@@ -106,6 +109,7 @@ private enum QueryParameter: String {
   case label
   case keyPrefix = "key prefix"
   case fencing
+  case replicaAcknowledgements = "number of replica acknowledgements"
   case maxWaiters = "limit of waiters"
   case localHandoffLimit = "limit of local handoffs"
   case authorities
@@ -124,6 +128,7 @@ private enum QueryParameter: String {
     case "label": self = .label
     case "key_prefix": self = .keyPrefix
     case "fencing": self = .fencing
+    case "replica_acknowledgements": self = .replicaAcknowledgements
     case "max_waiters": self = .maxWaiters
     case "local_handoff_limit": self = .localHandoffLimit
     case "cacert", "ssl_ca_certs": self = .authorities
@@ -165,7 +170,7 @@ private enum QueryParameter: String {
       .invalidURL,
       "query parameter \(isShown ? name : "(name not shown)") is unknown; there are "
         + "db, client_name, connect_timeout, operation_timeout, label, key_prefix, fencing, "
-        + "max_waiters and local_handoff_limit, with TLS cacert, cert, key and sni, "
+        + "replica_acknowledgements, max_waiters and local_handoff_limit, with TLS cacert, cert, key and sni, "
         + "and with sentinels sentinel_username and sentinel_password")
   }
 }

@@ -21,6 +21,7 @@ extension LockerConfiguration {
   /// - `label`: ``label``
   /// - `key_prefix`: ``keyPrefix``
   /// - `fencing`: ``isFencingEnabled``, as `true` or `false`
+  /// - `replica_acknowledgements`: ``replicaAcknowledgements``
   /// - `max_waiters`: ``maxWaiters``
   /// - `local_handoff_limit`: ``localHandoffLimit``
   /// - `cacert` or `ssl_ca_certs`: ``TLS/authoritiesPath``

@@ -24,15 +24,18 @@ final class Connection: Sendable {
   private let isDistrusted = Atomic<Bool>(false)
   private let violations = Atomic<Int>(0)
   private let smoothedRoundTrip = Atomic<Int64>(0)
-  let reporter: Reporter
+  /// Nil for a connection whose state only its owner reports.
+  private let reporter: Reporter?
   let loginGate = LoginGate()
   /// Kept when all work is done after ``close()``.
   let ended = Promise<Void>()
 
   /// Creates a connection that connects when there is a request to send.
+  ///
+  /// The opener finds the server; if nil, it is at the address of the configuration.
   init(
     _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
-    via sentinels: SentinelDirectory? = nil, reporter: Reporter,
+    over opener: (any StreamOpener)? = nil, reporter: Reporter?,
     on machine: any Machine = HostMachine()
   ) throws(TransportError) {
     self.reporter = reporter
@@ -40,9 +43,8 @@ final class Connection: Sendable {
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
     pauseQueue = machine.makeQueue("pause", .extensions)
-    opener = LoginOpener(
-      configuration,
-      over: sentinels?.makeOpener(.requests) ?? machine.makeOpener(for: configuration),
+    self.opener = LoginOpener(
+      configuration, over: opener ?? machine.makeOpener(for: configuration),
       connectHook: connectHook, on: machine)
     poller = try machine.makePoller()
     driver = Locked(
@@ -226,6 +228,14 @@ extension Connection {
     }
   }
 
+  /// Reports that the login has succeeded.
+  func reportLogin() { reporter?.connected() }
+
+  /// Reports that there is no connection any more, or that none could be made.
+  func reportLoss(because cause: TransportError, isIdle: Bool) {
+    reporter?.disconnected(because: cause, isIdle: isIdle)
+  }
+
   /// Abandons the stream that is being opened, for good.
   func cancelOpening() { opener.cancel() }
 
@@ -234,7 +244,7 @@ extension Connection {
 
   /// Notes how long an answer took.
   func noteRoundTrip(_ duration: Duration) {
-    reporter.noteRoundTrip(duration)
+    reporter?.noteRoundTrip(duration)
     let sample = duration.wholeNanoseconds
     let former = smoothedRoundTrip.load(ordering: .relaxed)
     // The weight that TCP gives a new sample (RFC 6298).

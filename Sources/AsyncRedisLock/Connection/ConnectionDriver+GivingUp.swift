@@ -26,7 +26,7 @@ extension ConnectionDriver {
     let doubtful = inFlight.removeDoubtful()
     let unanswered = removeUnanswered()
     takeBack(doubtful + unanswered, on: connection)
-    connection.reporter.disconnected(
+    connection.reportLoss(
       because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty)
     if case .protocolViolation = cause { connection.noteViolation() }
     if case .notPrimary = cause { connection.noteWrongServer() }

@@ -161,7 +161,7 @@ struct ConnectionDriver: ~Copyable {
     state.loggedIn()
     secondLogin.loggedIn()
     connection.loginGate.forget()
-    connection.reporter.connected()
+    connection.reportLogin()
   }
 
   /// The cause of the connection's end.

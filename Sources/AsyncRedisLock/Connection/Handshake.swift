@@ -2,11 +2,13 @@
 struct Handshake: Sendable {
   /// Commands of the connection's user that are sent with the login, before any request.
   struct ConnectHook: Sendable {
-    /// The scripts to send, if any.
+    /// The commands to send, if any.
     let commands: @Sendable () -> [Command]
     /// Gets the replies on the connection's queue, before the reply to any request; returns false if one makes no
     /// sense.
     let received: @Sendable ([Reply]) -> Bool
+    /// How many of the commands, the first ones, run scripts; nil if all do.
+    var scriptCount: Int?
   }
 
   /// What the connection has to lead to.
@@ -78,9 +80,10 @@ struct Handshake: Sendable {
     var rest = replies.dropFirst(required.count)
     try check(identity: rest.popFirst())
     var own: [Reply] = []
-    for reply in rest.dropFirst(optional.count) {
-      // The answers of scripts repeat the number of their request; a sentinel runs none.
-      own.append(peer == .sentinel ? reply : try reply.answer(to: 0))
+    let scriptCount = connectHook?.scriptCount ?? .max
+    for (index, reply) in rest.dropFirst(optional.count).enumerated() {
+      // The answers of scripts repeat the number of their request.
+      own.append(index < scriptCount ? try reply.answer(to: 0) : reply)
     }
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
       connectHook?.received(own) ?? true

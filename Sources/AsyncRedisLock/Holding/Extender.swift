@@ -93,6 +93,7 @@ final class Extender: Sendable {
           lease.extended(by: ttl, sentAt: extended.sentAt, remaining: extended.remaining[0])
         case .deleted: Self.lose(lease, .deleted)
         case .taken(let holder): Self.lose(lease, .takenByAnother, to: holder)
+        case .unconfirmed: lease.extensionFailed()
         case .notAsked: break
         }
       case .failure: lease.extensionFailed()
@@ -198,9 +199,10 @@ final class Extender: Sendable {
       case .deleted: Self.lose(lease, .deleted)
       case .taken(let holder): Self.lose(lease, .takenByAnother, to: holder)
       case .notAsked: break
-      case .ours, nil:
+      case .ours, .unconfirmed, nil:
+        let isConfirmed = extended?.outcomes[index] == .ours
         let (due, lateness) = lease.concludeExtension(
-          sentAt: extended?.sentAt, remaining: extended?.remaining[index], at: now,
+          sentAt: isConfirmed ? extended?.sentAt : nil, remaining: extended?.remaining[index], at: now,
           roundTrip: roundTrip, trouble: trouble)
         if let due { entries.append(Entry(due: due, item: .lease(lease))) }
         if let lateness { reporter.extended(lease, lateness) }
@@ -218,7 +220,7 @@ final class Extender: Sendable {
     switch failure {
     case .closed, .cancelled: return
     case .unreachable, .unknown, .tlsFailed: isOutage = true
-    case .unintelligible, .refused: isOutage = false
+    case .unintelligible, .refused, .notAcknowledged: isOutage = false
     }
     reporter.extensionFailed(trouble) { [weak self] in
       // A lease may be in the queue twice for a moment.

@@ -19,6 +19,8 @@
     private let lateness: Timer
     private let reconnects: Counter
     private let roundTrip: Timer
+    private let unacknowledged: Counter
+    private let acknowledgement: Timer
 
     /// Creates the instruments of a locker with a label.
     init(label: String?, factory: any MetricsFactory) {
@@ -54,6 +56,8 @@
       lateness = timer("extension_lateness")
       reconnects = counter("reconnects")
       roundTrip = timer("round_trip")
+      unacknowledged = counter("unacknowledged")
+      acknowledgement = timer("acknowledgement")
     }
 
     private static let prefix = "redis_lock_"
@@ -97,6 +101,12 @@
     }
 
     func reconnected() { reconnects.increment() }
+
+    func notAcknowledged() { unacknowledged.increment() }
+
+    func acknowledged(_ duration: Duration) {
+      acknowledgement.recordNanoseconds(duration.wholeNanoseconds)
+    }
 
     func noteRoundTrip(_ duration: Duration) {
       roundTrip.recordNanoseconds(duration.wholeNanoseconds)

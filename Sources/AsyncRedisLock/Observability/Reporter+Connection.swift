@@ -51,6 +51,23 @@ extension Reporter {
     if !isSaid { outage.withLock { $0.wasHeldBack() } }
   }
 
+  /// Notes that too few replicas have confirmed a lock or an extension.
+  func notAcknowledged(_ text: String) {
+    #if Metrics
+      queue.add { [metrics] in metrics.notAcknowledged() }
+    #endif
+    warn(.notAcknowledged) {
+      ("Replicas did not acknowledge a lock or an extension", ["redis-lock.cause": "\(text)"])
+    }
+  }
+
+  /// Notes how long enough replicas took to confirm locks.
+  func acknowledged(after duration: Duration) {
+    #if Metrics
+      if isMeasured { queue.add(isSample: true) { [metrics] in metrics.acknowledged(duration) } }
+    #endif
+  }
+
   func noteRoundTrip(_ duration: Duration) {
     #if Metrics
       if isMeasured { queue.add(isSample: true) { [metrics] in metrics.noteRoundTrip(duration) } }

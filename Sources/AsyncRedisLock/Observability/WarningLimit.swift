@@ -4,7 +4,8 @@
 struct WarningLimit {
   /// A kind of warning with a limit of its own.
   enum Kind: Hashable, CaseIterable {
-    case lockLost, lockDropped, extensionLate, extensionFailed, connectionLost, reportsDropped
+    case lockLost, lockDropped, extensionLate, extensionFailed, connectionLost, reportsDropped,
+      notAcknowledged
   }
 
   /// What to do with a warning.
@@ -54,6 +55,8 @@ extension WarningLimit.Kind {
     case .extensionLate: "\(more) \(isOne ? "lock was" : "locks were") extended late"
     case .extensionFailed: "Extensions have failed \(more) \(isOne ? "time" : "times")"
     case .connectionLost: "The connection was lost \(more) \(isOne ? "time" : "times")"
+    case .notAcknowledged:
+      "Replicas did not acknowledge \(more) \(isOne ? "lock or extension" : "locks or extensions")"
     case .reportsDropped: "Reports were dropped \(more) \(isOne ? "time" : "times")"
     }
   }

@@ -50,7 +50,8 @@ final class AcquireCall: Promising, CommandEncoder {
   private func finish(_ result: Result<Request.Answer, TransportError>) {
     fulfil(
       node.judge(result, undoing: claim) { answer in
-        RedisNode.readPipeline(answer, token: claim.token, fences: node.fences)
+        RedisNode.readPipeline(
+          answer, token: claim.token, fences: node.fences, primary: node.answeringPrimary)
       })
   }
 

@@ -25,7 +25,7 @@ final class RedisLockStore: LockStore {
 
   var randomness: Randomness { tokens.randomness }
 
-  var roundTrip: Duration { node.connection.roundTrip }
+  var roundTrip: Duration { node.roundTrip }
 
   var isFencing: Bool { node.isFencing }
 
@@ -37,9 +37,10 @@ final class RedisLockStore: LockStore {
 
   func connect(by deadline: Instant) async throws(StoreFailure) {
     try await node.perform([], by: deadline) { _ in .success(()) }.get()
+    node.acknowledger?.connect()
   }
 
-  var isConnected: Bool { node.connection.reporter.isConnected }
+  var isConnected: Bool { node.reporter.isConnected }
 
   func ping(by deadline: Instant) async throws(StoreFailure) {
     try await node.perform([Command("PING")], by: deadline) { answer in
@@ -49,7 +50,7 @@ final class RedisLockStore: LockStore {
     }.get()
   }
 
-  func stop() { node.connection.stop() }
+  func stop() { node.stop() }
 
   @discardableResult
   func close() -> Promise<Void> { node.close() }

@@ -26,7 +26,7 @@ extension RedisNode {
         String(numbers),
       ])
     return try await acquire(claim, with: [command], by: deadline) { [self] answer in
-      let attempt = Self.readScript(answer, numbers: numbers, fences: fences)
+      let attempt = readScript(answer, numbers: numbers)
       if case .success = attempt { refusesScripts.store(false, ordering: .relaxed) }
       return attempt
     }
@@ -41,14 +41,16 @@ extension RedisNode {
         token, claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
         String(numbers),
       ])
-    return try await acquire(claim, with: [command], by: deadline) { [fences] answer in
-      Self.readScript(answer, numbers: numbers, fences: fences)
+    return try await acquire(claim, with: [command], by: deadline) { [self] answer in
+      readScript(answer, numbers: numbers)
     }
   }
 
   /// The outcome that the replies to a claim tell.
   enum Attempt: Sendable {
-    case done(Acquisition)
+    ///
+    /// With it comes the server that has told so, if replicas have to confirm what it did.
+    case done(Acquisition, on: PrimaryRun?)
     /// The claim has the keys, but the drawn number cannot be used.
     case needsNumber(sentAt: Instant)
   }
@@ -65,16 +67,20 @@ extension RedisNode {
     of claim: Claim, from attempt: Attempt, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     switch attempt {
-    case .done(let acquisition): return acquisition
+    case .done(let acquisition, let primary):
+      guard acknowledger != nil, case .held = acquisition else { return acquisition }
+      try await acknowledge(claim, on: primary, by: deadline)
+      return acquisition
     case .needsNumber(let sentAt):
+      let numbered: Attempt
       do throws(StoreFailure) {
-        let acquisition = try await drawNumber(claim, sentAt: sentAt, by: deadline)
-        if case .contended = acquisition { connection.submit(cleanUp(claim)) }
-        return acquisition
+        numbered = try await drawNumber(claim, sentAt: sentAt, by: deadline)
       } catch {
         connection.submit(cleanUp(claim))
         throw error
       }
+      if case .done(.contended, _) = numbered { connection.submit(cleanUp(claim)) }
+      return try await acquisition(of: claim, from: numbered, by: deadline)
     }
   }
 
@@ -84,14 +90,14 @@ extension RedisNode {
   /// commands between two commands of a pipeline; a holder whose key was deleted there would outrank the next one.
   /// Nor can a duplicate reply pass for a reply to the next `SET`.
   static func readPipeline(
-    _ answer: Request.Answer, token: String, fences: FenceCounter
+    _ answer: Request.Answer, token: String, fences: FenceCounter, primary: PrimaryRun? = nil
   ) -> Result<Attempt, StoreFailure> {
     let count = answer.replies.count
     let last = answer.replies[count - 1]
     switch answer.replies[0] {
     case .null:
       switch last {
-      case .string(let value): return .success(.done(.contended(.init(value))))
+      case .string(let value): return .success(.done(.contended(.init(value)), on: primary))
       case .error(let error): return .failure(StoreFailure(error))
       default: return .failure(.unexpected(last))
       }
@@ -102,12 +108,13 @@ extension RedisNode {
       let number = count == 3 ? answer.replies[1].fencingToken : 0
       guard let number else { return .failure(.noFencingToken(answer.replies[1])) }
       guard case .string(let value) = last else { return .failure(.unexpected(last)) }
-      guard value == token else { return .success(.done(.contended(.init(value)))) }
+      guard value == token else { return .success(.done(.contended(.init(value)), on: primary)) }
       guard count == 3 else {
-        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
+        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0), on: primary))
       }
       guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
-      return .success(.done(.held(sentAt: answer.sentAt, numbers: number..<number + 1)))
+      return .success(
+        .done(.held(sentAt: answer.sentAt, numbers: number..<number + 1), on: primary))
     case .error(let error):
       return .failure(StoreFailure(error))
     default:
@@ -115,22 +122,23 @@ extension RedisNode {
     }
   }
 
-  private static func readScript(
-    _ answer: Request.Answer, numbers: Int, fences: FenceCounter
+  private func readScript(
+    _ answer: Request.Answer, numbers: Int
   ) -> Result<Attempt, StoreFailure> {
+    let primary = answeringPrimary
     switch answer.replies[0] {
     case .array(let fields) where fields.count == 2 && fields[0] == .integer(1):
       if fields[1] == .string("") {
-        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0)))
+        return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0), on: primary))
       }
       guard let drawn = fields[1].fencingTokens(numbers) else {
         return .failure(.noFencingToken(fields[1]))
       }
       guard fences.accept(drawn) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
-      return .success(.done(.held(sentAt: answer.sentAt, numbers: drawn)))
+      return .success(.done(.held(sentAt: answer.sentAt, numbers: drawn), on: primary))
     case .array(let fields) where fields.count == 3 && fields[0] == .integer(0):
       guard let state = KeyState(fields[1...]) else { return .failure(.unexpected(fields[1])) }
-      return .success(.done(.contended(state)))
+      return .success(.done(.contended(state), on: primary))
     case .error(let error): return .failure(StoreFailure(error))
     case let reply: return .failure(.unexpected(reply))
     }
@@ -140,22 +148,23 @@ extension RedisNode {
   /// has them.
   private func drawNumber(
     _ claim: Claim, sentAt: Instant, by deadline: Instant
-  ) async throws(StoreFailure) -> Acquisition {
+  ) async throws(StoreFailure) -> Attempt {
     let command = Self.raiseCommand(
       names, above: fences.largest, keys: claim.keys, token: claim.token)
-    let result: Result<Acquisition?, StoreFailure> = await perform([command], by: deadline) {
-      [fences] answer in
+    let result: Result<Attempt?, StoreFailure> = await perform([command], by: deadline) {
+      [self] answer in
       switch answer.replies[0] {
-      case .null: return .success(.contended(.init()))
+      case .null: return .success(.done(.contended(.init()), on: nil))
       case .error(let error): return .failure(StoreFailure(error))
       case let reply:
         guard let number = reply.fencingToken else { return .failure(.noFencingToken(reply)) }
         guard fences.accept(number, isRaised: true) else { return .success(nil) }
-        return .success(.held(sentAt: sentAt, numbers: number..<number + 1))
+        return .success(
+          .done(.held(sentAt: sentAt, numbers: number..<number + 1), on: answeringPrimary))
       }
     }
     // The counter was lost again between the two requests: try again, until the deadline.
-    if let acquisition = try result.get() { return acquisition }
+    if let attempt = try result.get() { return attempt }
     return try await drawNumber(claim, sentAt: sentAt, by: deadline)
   }
 

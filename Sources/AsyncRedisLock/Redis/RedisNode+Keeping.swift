@@ -14,7 +14,14 @@ extension RedisNode {
         case .failure(let failure): .failure(StoreFailure(failure))
         }
       if case .failure(.unintelligible) = extended { connection.distrust() }
-      completion(extended)
+      guard acknowledger != nil, case .success(let success) = extended, success.hasExtended else {
+        return completion(extended)
+      }
+      // A loss is told at once; the other leases of its batch ask again.
+      if success.hasLost { return completion(.success(success.unconfirmed)) }
+      acknowledge(on: answeringPrimary, by: deadline) { result in
+        completion(result.map { success })
+      }
     }
     connection.submit(request)
     // A holder that never extends its locks has little to fear.

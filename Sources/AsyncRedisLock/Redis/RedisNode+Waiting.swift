@@ -28,6 +28,14 @@ extension RedisNode {
         }
         let error = answer.replies[0].error
         if error == nil { queueAccess.noteUse(of: CollectionOfOne(claim.keys)) }
+        if acknowledger != nil, case .success(.held) = value {
+          acknowledge(on: answeringPrimary, by: deadline) { [self] result in
+            // At once; the entry's task gives the token up later, too.
+            if case .failure = result { connection.submit(cleanUp(claim, until: end, mayHaveWaited: true)) }
+            completion(result.flatMap { value })
+          }
+          return
+        }
         examine(error, about: claim.keys, queued: true, by: deadline) { refused in
           completion(refused == .other ? value : .failure(Self.failureOfQueues(error)))
         }

@@ -11,9 +11,13 @@ final class RedisNode: Sendable {
   let polls = InFlightPolls()
   let grantChannel: GrantChannel
   private let sentinels: SentinelDirectory?
+  /// Waits for replicas; nil if none have to confirm anything.
+  let acknowledger: Acknowledger?
+  /// The server that the connection leads to, by its login; only with an acknowledger.
+  let primary: KnownPrimary
   /// The releases that were submitted last, as long as others may join them.
   let openGroup = Locked<ReleaseGroup?>(nil)
-  private let reporter: Reporter
+  let reporter: Reporter
   /// Without it, this locker may not poll, and hands nothing on.
   let queueAccess: QueueAccess
   /// Whether the server has refused to run scripts: a key could be taken, and neither extended nor given back.
@@ -29,27 +33,44 @@ final class RedisNode: Sendable {
     let fences = FenceCounter()
     let names = ServerKeys(prefix: configuration.keyPrefix)
     let isFencing = configuration.isFencingEnabled
+    let isAcknowledged = configuration.replicaAcknowledgements > 0
+    let primary = KnownPrimary()
     let opened = Locked(WeakNode())
+    let scriptCount = isFencing ? 1 : 0
     let connectHook = Handshake.ConnectHook(
       commands: {
-        guard isFencing else { return [] }
+        let questions = isAcknowledged ? PrimaryRun.commands : []
+        guard isFencing else { return questions }
         fences.connectionChanged()
-        return [Self.raiseCommand(names, above: fences.largest).bySource]
+        return [Self.raiseCommand(names, above: fences.largest).bySource] + questions
       },
       received: { replies in
+        if isAcknowledged {
+          primary.current = PrimaryRun(replies.dropFirst(scriptCount))
+        }
         let node = opened.withLock { $0.node }
+        let replies = replies.prefix(scriptCount)
         defer { node?.serverMayHaveChanged(replies.first?.error) }
         // If the server cannot raise the counter now, the first lock has to do it.
         guard let reply = replies.first, reply.error == nil else { return true }
         guard let number = reply.fencingToken else { return false }
         _ = fences.accept(number, isRaised: true)
         return true
-      })
+      }, scriptCount: scriptCount)
     let sentinels = SentinelDirectory(configuration, on: machine)
     let connection: Connection
     do {
       connection = try Connection(
-        configuration, connectHook: connectHook, via: sentinels, reporter: reporter, on: machine)
+        configuration, connectHook: connectHook, over: sentinels?.makeOpener(.requests),
+        reporter: reporter, on: machine)
+      acknowledger =
+        isAcknowledged
+        ? try Acknowledger(
+          configuration, names: names, via: sentinels,
+          servers: .init(
+            inUse: { try? primary.current?.identity.get() },
+            reconnect: { [weak connection] in connection?.reconnect(because: $0) }),
+          on: machine, reporter: reporter) : nil
     } catch {
       throw StoreFailure(error)
     }
@@ -69,6 +90,7 @@ final class RedisNode: Sendable {
     }
     self.connection = connection
     self.sentinels = sentinels
+    self.primary = primary
     queueAccess = QueueAccess(clock: connection.clock)
     self.fences = fences
     self.names = names
@@ -80,6 +102,7 @@ final class RedisNode: Sendable {
     sentinels?.onChange { [weak self] reason in
       self?.connection.reconnect(because: reason)
       self?.grantChannel.reconnect(because: reason)
+      self?.acknowledger?.reconnect(because: reason)
     }
   }
 
@@ -106,8 +129,19 @@ final class RedisNode: Sendable {
 
   var clock: LockClock { connection.clock }
 
+  /// How long an answer that counts takes at present.
+  var roundTrip: Duration { connection.roundTrip + (acknowledger?.duration ?? .zero) }
+
+  /// Fails what waits, except what gives back and cleans up.
+  func stop() {
+    // First, so that what it gives up is given back.
+    acknowledger?.close()
+    connection.stop()
+  }
+
   @discardableResult
   func close() -> Promise<Void> {
+    acknowledger?.close()
     grantChannel.close()
     sentinels?.close()
     connection.close()
@@ -185,9 +219,12 @@ final class RedisNode: Sendable {
   }
 
   func listen(for token: String, _ listener: @escaping @Sendable (Notice) -> Void) {
+    let isBelieved = acknowledger == nil
     grantChannel.listen(for: token) { [fences] notice in
-      if case .granted(let numbers) = notice { fences.noteGranted(numbers.upperBound - 1) }
-      listener(notice)
+      guard case .granted(let numbers) = notice else { return listener(notice) }
+      fences.noteGranted(numbers.upperBound - 1)
+      // Replicas may not have it: the poll finds the keys, and waits for them.
+      listener(isBelieved ? notice : .mayHaveMissed)
     }
   }
 

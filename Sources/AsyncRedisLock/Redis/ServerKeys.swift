@@ -3,10 +3,13 @@ struct ServerKeys: Sendable {
   let prefix: String
   /// The counter that fencing tokens and tickets are drawn from.
   let fence: String
+  /// The key that is written before replicas are asked whether they have all writes so far.
+  let acknowledgement: String
 
   init(prefix: String) {
     self.prefix = prefix
     fence = prefix + "fence"
+    acknowledgement = prefix + "ack"
   }
 
   /// The channel that notifies a locker of its grants.

@@ -44,6 +44,8 @@ package struct Extended: Sendable {
     case taken(by: String)
     /// The extension was no longer wanted; nothing was changed.
     case notAsked
+    /// All keys were the lease's own, but replicas have not confirmed that: the validity must not move.
+    case unconfirmed
   }
 
   /// The outcome of each, in order.
@@ -60,5 +62,24 @@ package struct Extended: Sendable {
     self.outcomes = outcomes
     self.numbers = numbers
     self.remaining = remaining
+  }
+
+  /// Whether a lease was extended.
+  package var hasExtended: Bool { outcomes.contains(.ours) }
+
+  /// Whether a lease has lost a key.
+  package var hasLost: Bool {
+    outcomes.contains { outcome in
+      switch outcome {
+      case .deleted, .taken: true
+      case .ours, .notAsked, .unconfirmed: false
+      }
+    }
+  }
+
+  /// The same if replicas have confirmed nothing of it.
+  package var unconfirmed: Self {
+    Self(
+      sentAt: sentAt, outcomes: outcomes.map { $0 == .ours ? .unconfirmed : $0 }, numbers: 0..<0)
   }
 }

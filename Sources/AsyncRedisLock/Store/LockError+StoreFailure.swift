@@ -14,6 +14,11 @@ extension LockError {
     case .cancelled:
       // Callers turn this into CancellationError; a failure that arrives here is not the task's own cancellation.
       self.init(.unreachable, "the call was given up", keys: keys, phase: phase, waited: waited)
+    case .notAcknowledged(let reason):
+      // As a server that has too few replicas says itself.
+      self.init(
+        .refused, reason, keys: keys, phase: phase, waited: waited, serverCode: "NOREPLICAS",
+        isRetryable: phase != .adopt)
     case .refused(let code, let message, let isTransient):
       self.init(
         .refused, "the server refused: \(message)", keys: keys, phase: phase, waited: waited,

@@ -12,6 +12,10 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case tlsFailed(String)
   /// The store's answer does not fit the request.
   case unintelligible(String)
+  /// The store did what was asked for, but too few replicas have confirmed it; the text says more.
+  ///
+  /// A claim was given back, and an extension counts for nothing.
+  case notAcknowledged(String)
   /// The store refused; `isTransient` tells whether asking again may help.
   case refused(code: String, message: String, isTransient: Bool)
 
@@ -20,7 +24,11 @@ package enum StoreFailure: Error, Sendable, Equatable {
 
   /// Whether asking again may help.
   package var isTransient: Bool {
-    if case .refused(_, _, isTransient: true) = self { true } else { false }
+    switch self {
+    case .refused(_, _, let isTransient): isTransient
+    case .notAcknowledged: true
+    case .cancelled, .closed, .unreachable, .unknown, .tlsFailed, .unintelligible: false
+    }
   }
 
   /// Whether it makes sense to ask again before a deadline.

@@ -24,7 +24,7 @@ final class SentinelQuestion: Sendable {
       configuration,
       connectHook: Handshake.ConnectHook(
         commands: { [PrimaryAnswer.question(primary)] },
-        received: { _ in true }), isSentinel: true)
+        received: { _ in true }, scriptCount: 0), isSentinel: true)
     let commands = handshake.commands()
     count = commands.count
     var stream = try CommandStream(on: bytes)

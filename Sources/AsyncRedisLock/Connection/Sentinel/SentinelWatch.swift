@@ -23,7 +23,7 @@ final class SentinelWatch: Sendable {
         guard let address = try? PrimaryAnswer.read(replies.first) else { return false }
         answer.withLock { $0 = address }
         return true
-      })
+      }, scriptCount: 0)
     subscriber = Subscriber(
       directory.configuration.leading(toSentinel: directory.known.order[0]),
       channel: PrimaryAnswer.channel, over: opener, connectHook: hook, isSentinel: true,
