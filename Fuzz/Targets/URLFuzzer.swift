@@ -85,6 +85,9 @@ enum URLFuzzer {
       if let value { query.append("\(name)=\(escaped(value))") }
     }
     if let label = configuration.label { query.append("label=\(escaped(label))") }
+    if configuration.replicaAcknowledgements > 0 {
+      query.append("replica_acknowledgements=\(configuration.replicaAcknowledgements)")
+    }
     if let maxWaiters = configuration.maxWaiters { query.append("max_waiters=\(maxWaiters)") }
     return "\(place)?\(query.joined(separator: "&"))"
   }

@@ -15,7 +15,8 @@ extension LockerConfiguration {
     try operationTimeout.validate(as: "operationTimeout", atLeast: Self.minimumTimeout, code: code)
     try Self.check(keyPrefix: keyPrefix, as: "keyPrefix", code)
     if let label { try Self.check(label: label, as: "label", code) }
-    try Self.check(replicaAcknowledgements: replicaAcknowledgements, as: "replicaAcknowledgements", code)
+    try Self.check(
+      replicaAcknowledgements: replicaAcknowledgements, as: "replicaAcknowledgements", code)
     if let maxWaiters { try Self.check(maxWaiters: maxWaiters, as: "maxWaiters", code) }
     try Self.check(localHandoffLimit: localHandoffLimit, as: "localHandoffLimit", code)
     try lockOptions.validate()

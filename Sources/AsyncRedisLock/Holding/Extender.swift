@@ -202,7 +202,8 @@ final class Extender: Sendable {
       case .ours, .unconfirmed, nil:
         let isConfirmed = extended?.outcomes[index] == .ours
         let (due, lateness) = lease.concludeExtension(
-          sentAt: isConfirmed ? extended?.sentAt : nil, remaining: extended?.remaining[index], at: now,
+          sentAt: isConfirmed ? extended?.sentAt : nil, remaining: extended?.remaining[index],
+          at: now,
           roundTrip: roundTrip, trouble: trouble)
         if let due { entries.append(Entry(due: due, item: .lease(lease))) }
         if let lateness { reporter.extended(lease, lateness) }

@@ -57,7 +57,8 @@ final class Acknowledger: Sendable {
         return true
       }, scriptCount: 0)
     connection = try Connection(
-      configuration, connectHook: hook, over: sentinels?.makeOpener(.grants), reporter: nil, on: machine)
+      configuration, connectHook: hook, over: sentinels?.makeOpener(.grants), reporter: nil,
+      on: machine)
     replicas = configuration.replicaAcknowledgements
     key = names.acknowledgement
     operationTimeout = configuration.operationTimeout
@@ -156,7 +157,9 @@ final class Acknowledger: Sendable {
     }
     switch round {
     case .counted(let count, _):
-      if count >= replicas, case .success(let answer) = result { noteDuration(since: answer.sentAt) }
+      if count >= replicas, case .success(let answer) = result {
+        noteDuration(since: answer.sentAt)
+      }
       decide(round, about: asked)
     case .void(let reason): goOn(with: asked, trouble: reason)
     case .unintelligible:
@@ -169,7 +172,9 @@ final class Acknowledger: Sendable {
       }
       for operation in asked + waiting { operation.finish(.failure(failure)) }
       // Its next login may tell what the last did not.
-      if case .failure? = primary.current?.identity { connection.reconnect(because: "INFO was refused") }
+      if case .failure? = primary.current?.identity {
+        connection.reconnect(because: "INFO was refused")
+      }
       goOn(with: [], trouble: nil)
     }
   }
@@ -226,7 +231,8 @@ final class Acknowledger: Sendable {
   /// Fails an operation that replicas have not acknowledged; nil if there was no round in time.
   private func fail(_ operation: Acknowledgement, because reason: String?) {
     let reason = reason ?? state.withLock { $0.trouble } ?? "no answer in time"
-    let text = "not acknowledged by \(replicas) \(replicas == 1 ? "replica" : "replicas"): \(reason)"
+    let text =
+      "not acknowledged by \(replicas) \(replicas == 1 ? "replica" : "replicas"): \(reason)"
     if operation.finish(.failure(.notAcknowledged(text))) { reporter.notAcknowledged(text) }
   }
 

@@ -185,6 +185,7 @@ struct BadConfigurationTests {
       .init(keyPrefix: " \n"),
       .init(label: ""),
       .init(label: String(repeating: "é", count: 32)),
+      .init(replicaAcknowledgements: 100),
       .init(maxWaiters: 1, localHandoffLimit: 0),
       .init(maxWaiters: Int(Int32.max), localHandoffLimit: 1000),
     ])
@@ -237,6 +238,9 @@ private let badConfigurations: [BadConfiguration] =
   + [-1, Int(Int32.max) + 1, .max, .min].map { BadConfiguration(.init(database: $0), "database") }
   + [0, -1, .min, .max].map {
     BadConfiguration(.init(maxWaiters: $0), "maxWaiters")
+  }
+  + [-1, 101, .min, .max].map {
+    BadConfiguration(.init(replicaAcknowledgements: $0), "replicaAcknowledgements")
   }
   + [-1, 1001, .max].map {
     BadConfiguration(.init(localHandoffLimit: $0), "localHandoffLimit")

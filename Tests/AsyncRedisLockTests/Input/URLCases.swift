@@ -116,6 +116,12 @@ let wellFormedURLs: [WellFormedURL] = [
   .init("redis://h?key_prefix=%7Bapp%7D:", .init(address: host, keyPrefix: "{app}:")),
   .init("redis://h?fencing=false", .init(address: host, isFencingEnabled: false)),
   .init("redis://h?fencing=true", .init(address: host)),
+  .init("redis://h?replica_acknowledgements=2", .init(address: host, replicaAcknowledgements: 2)),
+  .init("redis://h?replica_acknowledgements=0", .init(address: host)),
+  .init(
+    "redis+sentinel://h/m?replica_acknowledgements=100",
+    .init(
+      address: .sentinels([.init(host: "h")], primary: "m"), replicaAcknowledgements: 100)),
   .init("redis://h?max_waiters=7", .init(address: host, maxWaiters: 7)),
   .init("redis://h?local_handoff_limit=0", .init(address: host, localHandoffLimit: 0)),
   .init(
@@ -274,6 +280,13 @@ let malformedURLs: [MalformedURL] = [
   .init("redis://user:12?hunter2=", "unknown"),
   .init("redis://h?d%62=1", "unknown"),
   .init("redis://h?label=a&label=a", "query parameter label"),
+  .init(
+    "redis://h?replica_acknowledgements=101",
+    "query parameter replica_acknowledgements (101) must be from 0 to 100"),
+  .init("redis://h?replica_acknowledgements=-1", "must be in decimal digits"),
+  .init("redis://h?replica_acknowledgements=", "must be in decimal digits"),
+  .init("redis://h?replica_acknowledgements=all", "must be in decimal digits"),
+  .init("redis://h?replica_acknowledgements=1&replica_acknowledgements=1", "a second time"),
   .init("redis://h?max_waiters=0", "query parameter max_waiters (0) must be from 1 to"),
   .init("redis://h?max_waiters=-1", "query parameter max_waiters (\"-1\") must be in decimal"),
   .init("redis://h?local_handoff_limit=1001", "query parameter local_handoff_limit (1001)"),
