@@ -39,6 +39,20 @@ static inline int arl_tls_set_server_name(SSL *session, const char *name) {
   return SSL_set_tlsext_host_name(session, name) == 1;
 }
 
+/* The peer's certificate, which the caller has to free; NULL if there is none. OpenSSL 3 has renamed the function. */
+static inline X509 *arl_tls_peer_certificate(const SSL *session) {
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+  return SSL_get1_peer_certificate(session);
+#else
+  return SSL_get_peer_certificate(session);
+#endif
+}
+
+/* Prints a name on one line, by RFC 2253; returns 1 on success. */
+static inline int arl_tls_print_name(BIO *output, const X509_NAME *name) {
+  return X509_NAME_print_ex(output, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0;
+}
+
 static inline int arl_tls_reason(unsigned long error) { return ERR_GET_REASON(error); }
 
 /* What tells one version of a file from the next; returns 1 if there is a file. In C, since several Clang modules

@@ -11,11 +11,14 @@ package final class Certificates: Sendable {
   /// When a certificate is valid.
   package enum Validity {
     case now, past, future
+    /// For this many days more.
+    case days(Int)
 
     fileprivate var arguments: [String] {
       let (start, end) =
         switch self {
         case .now: (-1, 30)
+        case .days(let count): (-1, count)
         case .past: (-30, -1)
         case .future: (30, 60)
         }

@@ -35,7 +35,7 @@ final class Connection: Sendable {
   /// The opener finds the server; if nil, it is at the address of the configuration.
   init(
     _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
-    over opener: (any StreamOpener)? = nil, reporter: Reporter?,
+    over opener: (any StreamOpener)? = nil, isSentinel: Bool = false, reporter: Reporter?,
     on machine: any Machine = HostMachine()
   ) throws(TransportError) {
     self.reporter = reporter
@@ -45,7 +45,7 @@ final class Connection: Sendable {
     pauseQueue = machine.makeQueue("pause", .extensions)
     self.opener = LoginOpener(
       configuration, over: opener ?? machine.makeOpener(for: configuration),
-      connectHook: connectHook, on: machine)
+      connectHook: connectHook, isSentinel: isSentinel, on: machine)
     poller = try machine.makePoller()
     driver = Locked(
       ConnectionDriver(configuration, at: clock.now, randomness: machine.randomness))

@@ -20,7 +20,7 @@ final class Acknowledger: Sendable {
     var waiting: [Acknowledgement] = []
     /// The operations that the round under way is for.
     var asked: [Acknowledgement] = []
-    /// Why the last round was none; nil if it was one.
+    /// Why the last round was of no use; nil if it was.
     var trouble: String?
   }
 
@@ -181,7 +181,7 @@ final class Acknowledger: Sendable {
 
   private func decide(_ round: AcknowledgementRound, about operations: [Acknowledgement]) {
     let inUse = servers.inUse()
-    var (again, trouble) = ([Acknowledgement](), String?.none)
+    var (again, trouble, shortage) = ([Acknowledgement](), String?.none, String?.none)
     for operation in operations {
       switch round.verdict(for: operation.primary, needing: replicas, inUse: inUse) {
       case .acknowledged: operation.finish(.success(()))
@@ -194,9 +194,12 @@ final class Acknowledger: Sendable {
         // Until its next login, the locker would take the server for what it was before.
         if operation.primary == inUse { servers.reconnect(reason) }
       case .tooFew(let count):
-        fail(operation, because: "\(count) of \(replicas) did")
+        shortage = "\(count) of \(replicas) did"
+        fail(operation, because: shortage)
       }
     }
+    // Also for those that have no time for a round of their own.
+    state.withLock { $0.trouble = shortage }
     if let trouble { connection.reconnect(because: trouble) }
     goOn(with: again, trouble: trouble)
   }
@@ -206,7 +209,7 @@ final class Acknowledger: Sendable {
     let isBusy = state.withLock { state in
       if case .closed = state.phase { return true }
       state.waiting = (again + state.waiting).filter { !$0.isOver }
-      state.trouble = trouble
+      if let trouble { state.trouble = trouble }
       state.phase = state.waiting.isEmpty ? .idle : trouble == nil ? .asking : .pausing
       return state.waiting.isEmpty
     }

@@ -14,6 +14,9 @@ package protocol ByteStream: AnyObject, Sendable {
   /// Whether the stream is connected and has nothing to read; finding out takes nothing from it.
   var isIdle: Bool { get }
 
+  /// The server's verified certificate; nil without TLS.
+  var certificate: ServerCertificate? { get }
+
   /// Reads the available bytes, as far as there is room; returns the count, zero if there are none.
   ///
   /// - Throws: `connectionLost` at the end, too.
@@ -21,4 +24,8 @@ package protocol ByteStream: AnyObject, Sendable {
 
   /// Writes as many bytes as are accepted at once; returns the count, which may be zero.
   func write(_ bytes: UnsafeRawBufferPointer) throws(TransportError) -> Int
+}
+
+extension ByteStream {
+  package var certificate: ServerCertificate? { nil }
 }

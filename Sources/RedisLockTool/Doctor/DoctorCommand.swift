@@ -27,10 +27,11 @@
 
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
-        let locker = try await connection.connect()
+        let configuration = try connection.configuration()
+        let locker = try await ConnectionOptions.connect(configuration)
         // A random key that no client locks, for it will be deleted.
         let key = prefix + String(UInt64.random(in: .min ... .max), radix: 36)
-        let findings = try await examine(locker, key: key)
+        let findings = try await examine(locker, configuration, key: key)
         for finding in findings {
           Output.say(json ? try JSONEncoder.forTool.line(finding) : finding.line)
         }
@@ -40,17 +41,24 @@
       }
     }
 
-    private func examine(_ locker: Locker, key: String) async throws -> [Finding] {
+    private func examine(
+      _ locker: Locker, _ configuration: LockerConfiguration, key: String
+    ) async throws -> [Finding] {
       let replies = try await locker.ask([["INFO"], ["CONFIG", "GET", "save"]])
       var findings: [Finding] = []
+      var information: ServerInformation?
       if case .string(let text) = replies[0] {
-        findings += ServerInformation(text).findings(saves: Self.saves(replies[1]))
+        let server = ServerInformation(text)
+        findings += server.findings(
+          saves: Self.saves(replies[1]), acknowledgements: configuration.replicaAcknowledgements)
+        information = server
       } else {
         findings.append(
           Finding(.warning, "server", "this user may not use INFO, so several checks were skipped"))
       }
       findings.append(try await timing(locker))
       findings += try await clock(locker)
+      findings += try await examineServers(of: configuration, locker, information)
       findings += try await endless(locker)
       findings += try await fencing(locker)
       let permissions = Permissions(key: key, prefix: prefix, ownPrefix: locker.keyPrefix)

@@ -15,9 +15,27 @@
       }
     }
 
-    /// All findings; `saves` tells whether the server takes snapshots, if that is known.
-    func findings(saves: Bool?) -> [Finding] {
-      [version, role, eviction, persistence(saves: saves), cluster].compactMap(\.self)
+    /// The value of a field.
+    subscript(name: String) -> String? { fields[name] }
+
+    /// The replicas of a primary, in its order.
+    var replicas: [Replica] {
+      var replicas: [Replica] = []
+      while let line = fields["slave\(replicas.count)"], let replica = Replica(line) {
+        replicas.append(replica)
+      }
+      return replicas
+    }
+
+    /// All findings about the server itself.
+    ///
+    /// `saves` tells whether it takes snapshots, if that is known, and `acknowledgements` how many replicas confirm each
+    /// lock.
+    func findings(saves: Bool?, acknowledgements: Int = 0) -> [Finding] {
+      [
+        version, role(acknowledgements: acknowledgements), eviction, persistence(saves: saves),
+        cluster,
+      ].compactMap(\.self)
     }
 
     private var version: Finding? {
@@ -38,7 +56,7 @@
       return Finding(.fine, "version", "\(name) \(version)")
     }
 
-    private var role: Finding? {
+    private func role(acknowledgements: Int) -> Finding? {
       guard let role = fields["role"] else { return nil }
       guard role == "master" else {
         return Finding(
@@ -48,10 +66,17 @@
       guard let replicas = fields["connected_slaves"].flatMap({ Int($0) }), replicas > 0 else {
         return Finding(.fine, "role", "a primary without replicas")
       }
+      let text = "a primary with \(replicas) \(replicas == 1 ? "replica" : "replicas")"
+      guard acknowledgements < replicas else {
+        return Finding(.fine, "role", text + ", and each lock waits for \(acknowledgements)")
+      }
+      let what =
+        acknowledgements == 0
+        ? "a failover may forget a lock that was just taken"
+        : "a failover to one that has not confirmed a lock may forget it"
       return Finding(
         .warning, "role",
-        "a primary with \(replicas) \(replicas == 1 ? "replica" : "replicas"): a failover may forget a lock that was just taken; check fencing tokens"
-      )
+        "\(text): \(what); set replica_acknowledgements=\(replicas), or check fencing tokens")
     }
 
     private var eviction: Finding? {

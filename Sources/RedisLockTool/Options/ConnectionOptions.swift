@@ -93,14 +93,35 @@
       }
     }
 
+    /// The configuration of the server; locks carry the label.
+    ///
+    /// - Throws: ``ToolFailure`` if the URL is malformed or cannot be read.
+    func configuration(label: String? = nil) throws(ToolFailure) -> LockerConfiguration {
+      let url = try effectiveURL()
+      do throws(LockError) {
+        var configuration = try LockerConfiguration(url: url)
+        configuration.clientName = "redis-lock"
+        if let label { configuration.label = label }
+        return configuration
+      } catch {
+        throw ToolFailure(error)
+      }
+    }
+
     /// Connects; locks carry the label.
     ///
     /// - Throws: ``ToolFailure``.
     func connect(label: String? = nil, logger: Logger = .silent) async throws -> Locker {
+      try await Self.connect(configuration(label: label), logger: logger)
+    }
+
+    /// Connects with a configuration.
+    ///
+    /// - Throws: ``ToolFailure``.
+    static func connect(
+      _ configuration: LockerConfiguration, logger: Logger = .silent
+    ) async throws -> Locker {
       do {
-        var configuration = try LockerConfiguration(url: effectiveURL())
-        configuration.clientName = "redis-lock"
-        if let label { configuration.label = label }
         return try await Locker(configuration: configuration, logger: logger)
       } catch let error as LockError {
         throw ToolFailure(error)

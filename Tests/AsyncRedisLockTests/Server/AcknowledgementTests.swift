@@ -281,7 +281,13 @@ struct AcknowledgementTests {
       server.stop()
       usurper.stop()
     }
-    let locker = try await server.locker(1, at: proxy.url)
+    // Straight, since it has to connect again.
+    let replica = RedisClient(server.replicas[0])
+    try replica("REPLICAOF", "127.0.0.1", "\(server.primary.port ?? 0)")
+    await eventually(within: .seconds(10), "the replica is in step") {
+      try replica("ROLE").array?[3].string == "connected"
+    }
+    let locker = try await server.locker(1, timeout: .seconds(30), at: proxy.url)
     try await locker.acquire(uniqueKey(), options: Self.long).release()
     let (isHeldUp, mayPass) = (Shared(false), DispatchSemaphore(value: 0))
     proxy.setScript { message in

@@ -5,7 +5,7 @@
   ///
   /// It has no socket. So there is no SIGPIPE, no waiting in here, and nothing that `poll(2)` cannot see.
   @safe struct TLSSession: ~Copyable {
-    private let session: OpaquePointer
+    let session: OpaquePointer
     /// Encrypted bytes that have arrived, and those to send; the session owns both.
     private let incoming: OpaquePointer
     private let outgoing: OpaquePointer

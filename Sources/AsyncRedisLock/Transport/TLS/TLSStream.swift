@@ -32,6 +32,7 @@
     private static let batchSize = 64 * 1024
 
     private let socket: SocketStream
+    private let peer: TLSPeer
     private let state: Locked<State>
 
     /// Begins a session on a connected socket.
@@ -39,6 +40,7 @@
       on socket: SocketStream, in context: TLSContext, with peer: TLSPeer
     ) throws(TransportError) {
       self.socket = socket
+      self.peer = peer
       state = Locked(State(try TLSSession(in: context, with: peer)))
     }
 
@@ -56,6 +58,8 @@
     var hasBufferedInput: Bool { state.withLock { $0.hasInput || $0.failure != nil } }
 
     var hasBufferedOutput: Bool { state.withLock { $0.hasOutput } }
+
+    var certificate: ServerCertificate? { state.withLock { $0.session.certificate(for: peer) } }
 
     /// Tickets, which a server sends unasked, are neither input nor a hang-up: so it has to read them.
     var isIdle: Bool {
