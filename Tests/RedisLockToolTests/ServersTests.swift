@@ -180,6 +180,30 @@
       #expect(lost.findings["clocks"]?.level == "fine", "\(lost.findings)")
     }
 
+    @Test("A command runs only if as many replicas have confirmed the lock as an option says")
+    func acknowledgements() async throws {
+      let server = try RedisServer(arguments: ["--repl-diskless-sync-delay", "0"], listen: .tcp)
+      let replica = try RedisServer()
+      defer { for server in [server, replica] { server.stop() } }
+      try RedisClient(replica)("REPLICAOF", "127.0.0.1", "\(server.port ?? 0)")
+      await until("the replica is in step") {
+        try RedisClient(replica)("ROLE").array?[3].string == "connected"
+      }
+      func run(_ count: String) async throws -> ToolProcess.Outcome {
+        try await ToolProcess.run(
+          ["run", "-n", "--replica-acknowledgements", count, "key", "--", "echo", "run"],
+          url: server.url + "?operation_timeout=300ms")
+      }
+      let fine = try await run("1")
+      #expect(fine.status == 0 && fine.output == "run\n", "\(fine)")
+      let short = try await run("2")
+      #expect(short.status == 77 && short.output.isEmpty, "\(short)")
+      #expect(short.errors.contains("1 of 2 did"), "\(short)")
+      let wrong = try await run("101")
+      #expect(wrong.status == 64 && wrong.errors.contains("from 0 to 100"), "\(wrong)")
+      #expect(try server.keys().allSatisfy { $0 == "redis-lock:ack" })
+    }
+
     #if TLS
       @Test("The doctor shows a certificate, and warns a month before it ends")
       func certificate() async throws {

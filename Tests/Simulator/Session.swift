@@ -3,6 +3,8 @@ final class Session {
   weak var line: Line?
   var isOpen = true
   var isAtWork = false
+  /// The server's offset after the last write of the session.
+  var writtenAt = 0
   var channels: Set<String> = []
   private var input: [UInt8] = []
   private var start = 0

@@ -4,7 +4,7 @@ import AsyncRedisLockTesting
 /// The server: takes commands as bytes and answers as the real one does; keys and tokens are numbers inside.
 final class SimulatedRedis {
   unowned let scheduler: Scheduler
-  private let weather: Weather
+  let weather: Weather
   var server: SimulatedServer
   var sessions: [Session] = []
   /// How much faster its clock runs, in millionths, and how far it is off, in microseconds.
@@ -16,6 +16,7 @@ final class SimulatedRedis {
   private var lockers: [String: Int] = [:]
   /// The digests of the scripts it knows.
   private var known: Set<String> = []
+  lazy var replication = Replication(of: server)
   private typealias Run = @Sendable (SimulatedRedis, [String], [String]) -> Answer?
   private static let scripts: [(Script, Run)] = [
     (.acquire, { $0.acquire($1, $2) }), (.adopt, { $0.adopt($1, $2) }),
@@ -98,6 +99,8 @@ final class SimulatedRedis {
     lastBreach = scheduler.now
   }
 
+  func forgetScripts() { known = [] }
+
   func hangUpAll() { for session in sessions { hangUp(session) } }
 
   var snapshot: SimulatedServer { server }
@@ -129,12 +132,13 @@ final class SimulatedRedis {
   }
 
   /// Executes one command, and the next after a moment: commands of other clients may come between the two.
-  private func work(on session: Session) {
+  func work(on session: Session) {
     session.isAtWork = true
     guard session.isOpen, let command = session.nextCommand() else {
       session.isAtWork = false
       return
     }
+    if command[0] == "WAIT", wait(session, milliseconds: Int64(command[2]) ?? 0) { return }
     execute(command, on: session)
     let pause = weather.forces > 0 ? 1_500_000 : Int64(scheduler.pick(30_000))
     scheduler.at(scheduler.now + pause, of: nil) { [self] in work(on: session) }
@@ -171,6 +175,8 @@ final class SimulatedRedis {
     session.line?.answer(answer.encoded, confirming: confirmed)
     confirmed = []
     publish()
+    replicate()
+    session.writtenAt = replication.primaryOffset
     onChange()
     awaitExpiries()
   }
@@ -193,6 +199,10 @@ final class SimulatedRedis {
 
   private func answer(to command: [String], on session: Session) -> Answer {
     switch command[0] {
+    case "SET" where command[1] == "redis-lock:ack": return .status("OK")
+    // The answer was there at once.
+    case "WAIT": return .number(session.writtenAt <= replication.offset ? 1 : 0)
+    case "INFO": return information(command[1])
     case "SET":
       let isSet = server.setIfAbsent(
         number(ofKey: command[1]), number(of: command[2]), ttl: Int64(command[5]) ?? 0)

@@ -106,7 +106,10 @@ extension Simulation {
   /// The check goes by what the server has executed, not by what the process believes. The length of a round trip
   /// is known only where no message is late.
   private func checkHandOn(_ lock: Lock, of process: SimulatedProcess) {
-    guard weather.stalls == 0, weather.forces == 0, process.isSteady else { return }
+    // Waiting for a replica belongs to the round trip.
+    guard weather.stalls == 0, weather.forces == 0, !weather.failsOver, process.isSteady else {
+      return
+    }
     guard let confirmedAt = process.confirmedAt[lock.token] else {
       return find("\(lock.token) is handed on, but the server has never confirmed it")
     }
@@ -187,7 +190,11 @@ extension Simulation {
       if error.code == .lost { counts.lost += 1 }
       // The errors that are allowed for a call whose locker was closed during it.
       let isClosed = error.code == .closed && weather.closes
-      if !isClosed, ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code) {
+      let lacksReplica =
+        error.code == .refused && error.serverCode == "NOREPLICAS" && weather.failsOver
+      if !isClosed, !lacksReplica,
+        ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code)
+      {
         find("a call fails: \(error)")
       }
     default: find("a call fails: \(error)")

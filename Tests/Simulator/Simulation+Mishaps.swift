@@ -22,6 +22,11 @@ extension Simulation {
       if weather.breaks > 0 {
         scheduler.at(time, of: nil) { [self] in hangUp(1 + scheduler.pick(10)) }
       }
+      if weather.failsOver {
+        scheduler.at(time, of: nil) { [self] in
+          redis.failOver(isSameProcess: scheduler.happens(400))
+        }
+      }
       if weather.forgets {
         let snapshot = time / 2
         var saved = redis.snapshot

@@ -92,12 +92,14 @@ final class Simulation: @unchecked Sendable {
   ) {
     self.cancellation = cancellation
     var generator = SplitMix(seed: seed)
-    let drawn = Weather(using: &generator)
+    var drawn = Weather(using: &generator)
+    if seed % 8 == 5 { drawn.addFailovers() }
     self.weather = weather ?? drawn
     scheduler = Scheduler(seed: generator.next())
     scheduler.tracer = tracer
     configuration = LockerConfiguration(
-      connectTimeout: .milliseconds(500), operationTimeout: .milliseconds(100))
+      connectTimeout: .milliseconds(500), operationTimeout: .milliseconds(100),
+      replicaAcknowledgements: self.weather.failsOver ? 1 : 0)
     let drift = self.weather.drift
     redis = SimulatedRedis(
       on: scheduler, self.weather, keys: keys,
@@ -116,7 +118,9 @@ final class Simulation: @unchecked Sendable {
     // With several keys, some may be kept for long for a waiter that waits for the others. If the server's clock is
     // set back, lost keys are kept for longer.
     // Where a process's clock jumps, it gives up early what it takes back behind a connection that broke.
-    if weather.isTrusty, !weather.kills, weather.stalls == 0, weather.pairs == 0,
+    // A failover undoes releases.
+    if weather.isTrusty, !weather.failsOver, !weather.kills, weather.stalls == 0,
+      weather.pairs == 0,
       !weather.jumpsBack, !weather.leaps || weather.breaks == 0
     {
       lookForUnusedKeys()

@@ -34,6 +34,8 @@ struct Weather {
   var shortestTTL = 60
   /// How late a message can arrive after its connection has been reset, in µs.
   var longestDelivery = 1000
+  /// Whether locks have to be acknowledged by a replica, which takes over at times.
+  var failsOver = false
   /// The number of processes at first, and for how many ms they ask for locks.
   var processes = 2
   var opening = 1500
@@ -64,7 +66,7 @@ struct Weather {
   }
 
   /// Whether every message arrives in the end and no process dies, so that nothing may be left on the server.
-  var isFair: Bool { breaks == 0 && repeats == 0 && !kills && isTrusty }
+  var isFair: Bool { breaks == 0 && repeats == 0 && !kills && isTrusty && !failsOver }
 
   /// Whether each call soon learns the outcome of its requests.
   var isPlain: Bool { isFair && stalls == 0 && !leaps }
@@ -92,11 +94,18 @@ struct Weather {
     return weather
   }
 
+  /// Lets a replica take over at times, where the server keeps its promises.
+  mutating func addFailovers() {
+    guard isTrusty, !jumpsBack else { return }
+    failsOver = true
+  }
+
   /// The same weather with a little less trouble, once for each way to reduce it.
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
       { $0.kills = false }, { $0.forgets = false }, { $0.jumpsForward = false },
-      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.closes = false }, { $0.repeats = 0 },
+      { $0.jumpsBack = false }, { $0.leaps = false }, { $0.closes = false },
+      { $0.failsOver = false }, { $0.repeats = 0 },
       { $0.splits = 0 },
       { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },

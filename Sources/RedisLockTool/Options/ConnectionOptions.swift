@@ -77,13 +77,19 @@
 
     /// Connects, and tries again until a deadline, as long as that may help.
     ///
+    /// Locks need so many replicas, or as many as the URL says if nil.
+    ///
     /// - Throws: ``ToolFailure``.
-    func connect(until deadline: ContinuousClock.Instant?, console: Console) async throws -> Locker
-    {
+    func connect(
+      until deadline: ContinuousClock.Instant?, acknowledging replicas: Int?, console: Console
+    ) async throws -> Locker {
       var hasWarned = false
       while true {
         do {
-          return try await connect(logger: Logger(console))
+          // Read anew each time: the file may have been changed.
+          var configuration = try configuration()
+          if let replicas { configuration.replicaAcknowledgements = replicas }
+          return try await Self.connect(configuration, logger: Logger(console))
         } catch let failure as ToolFailure {
           guard failure.isRetryable, let deadline, .now < deadline else { throw failure }
           if !hasWarned { console.say(.warning, "waiting for the server: \(failure.description)") }

@@ -67,6 +67,12 @@
     var grace: DurationArgument?
 
     @Option(
+      help:
+        "How many replicas have to confirm the lock and each extension. (default: the URL's replica_acknowledgements, or 0)"
+    )
+    var replicaAcknowledgements: Int?
+
+    @Option(
       help: "How long the server keeps a record of this run, for status and list; 0 for none.")
     var recordFor = DurationArgument(.seconds(7 * 86_400))
 
@@ -105,6 +111,10 @@
         try options.validate()
       } catch {
         throw ValidationError(error.message)
+      }
+      if let replicaAcknowledgements, !(0...100).contains(replicaAcknowledgements) {
+        throw ValidationError(
+          "--replica-acknowledgements (\(replicaAcknowledgements)) must be from 0 to 100.")
       }
       if recordFor.duration > .seconds(366 * 86_400) {
         throw ValidationError("--record-for (\(recordFor.duration.text)) must be at most 366d.")
@@ -154,7 +164,8 @@
       let order = Supervisor.Order(
         keys: keys, command: command,
         options: options, waits: waits,
-        grace: grace?.duration ?? .seconds(5), recordFor: recordFor.duration)
+        grace: grace?.duration ?? .seconds(5), recordFor: recordFor.duration,
+        acknowledgements: replicaAcknowledgements)
       let console = messages.console
       let supervisor = Supervisor(order, console: console)
       await ToolFailure.reported(

@@ -16,7 +16,8 @@
       console.say(.info, "waiting for \(order.list)", fields())
       let task = Task { [order, console] in
         let deadline = order.waits ? order.options.timeout.map { ContinuousClock.now + $0 } : nil
-        let locker = try await connection.connect(until: deadline, console: console)
+        let locker = try await connection.connect(
+          until: deadline, acknowledging: order.acknowledgements, console: console)
         do throws(any Error) {
           try await refuseNesting(at: locker)
           try await checkCommands(at: locker)

@@ -28,6 +28,8 @@
       var grace: Duration
       /// How long the server keeps a record of the run; zero for none.
       var recordFor: Duration
+      /// How many replicas have to confirm the lock; nil for the number in the URL.
+      var acknowledgements: Int?
 
       /// The keys, for messages.
       var list: String { keys.joined(separator: ", ") }
