@@ -31,7 +31,9 @@ extension RedisNode {
         if acknowledger != nil, case .success(.held) = value {
           acknowledge(on: answeringPrimary, by: deadline) { [self] result in
             // At once; the entry's task gives the token up later, too.
-            if case .failure = result { connection.submit(cleanUp(claim, until: end, mayHaveWaited: true)) }
+            if case .failure = result {
+              connection.submit(cleanUp(claim, until: end, mayHaveWaited: true))
+            }
             completion(result.flatMap { value })
           }
           return
