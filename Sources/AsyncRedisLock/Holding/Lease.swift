@@ -46,6 +46,8 @@ final class Lease: Sendable {
   let claim: Claim
   let fencingToken: UInt64?
   let origin: LeaseOrigin
+  /// Whether the token may have been in a queue of the server.
+  private let hasQueued: Bool
   private let startedAt: Instant
   let clock: LockClock
   /// Until when other clients are kept from the keys, even if the lease is released before.
@@ -59,13 +61,14 @@ final class Lease: Sendable {
   /// Creates a lease; `numbers` are the fencing tokens that were drawn for it, the first its own.
   init(
     _ claim: Claim, numbers: Range<UInt64>, state: LeaseState, minHold: Duration, clock: LockClock,
-    origin: LeaseOrigin, onLoss: @escaping @Sendable (Lease) -> Void
+    origin: LeaseOrigin, hasQueued: Bool = false, onLoss: @escaping @Sendable (Lease) -> Void
   ) {
     self.claim = claim
     self.clock = clock
     startedAt = clock.now
     keptUntil = startedAt + minHold
     self.origin = origin
+    self.hasQueued = hasQueued || origin == .queued
     self.onLoss = onLoss
     fencingToken = numbers.first
     guarded = Locked(Guarded(state: state, spareNumbers: numbers.dropFirst()))
@@ -84,7 +87,7 @@ final class Lease: Sendable {
       let claim = Claim(claim.lockKeys, token: claim.token, ttl: options.ttl)
       let next = Lease(
         claim, numbers: guarded.spareNumbers, state: state, minHold: options.minHold, clock: clock,
-        origin: .handedOn, onLoss: onLoss)
+        origin: .handedOn, hasQueued: hasQueued, onLoss: onLoss)
       guarded.successor = next
       return next
     }
@@ -235,7 +238,7 @@ final class Lease: Sendable {
           claim: claim, validUntil: guarded.state.validUntil,
           keysLastUntil: guarded.state.keysLastUntil, wasValid: wasValid,
           isRepetition: isRepetition, isAwaited: isAwaited,
-          keptUntil: wasValid && now < keptUntil ? keptUntil : nil)
+          keptUntil: wasValid && now < keptUntil ? keptUntil : nil, hasQueued: hasQueued)
         swap(&watchers, &guarded.watchers)
         return .giveBack(release, guarded.releasePromise())
       }
@@ -254,7 +257,7 @@ final class Lease: Sendable {
     let state = state
     return Release(
       claim: claim, validUntil: state.validUntil, keysLastUntil: state.keysLastUntil,
-      wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil)
+      wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: hasQueued)
   }
 
   /// Leaves the keys to another process, if the lease still has them; it ends here, without a release.

@@ -24,6 +24,6 @@ struct Releaser: Sendable {
     giveBack(
       Release(
         claim: claim, validUntil: clock.now, keysLastUntil: clock.now + claim.ttl,
-        wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil))
+        wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: true))
   }
 }

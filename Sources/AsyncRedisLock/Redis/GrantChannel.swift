@@ -161,12 +161,14 @@ final class GrantChannel: Sendable {
   func retire(_ token: String) {
     let subscriber: Subscriber? = state.withLock { state in
       guard let listener = state.listeners[token] else { return nil }
-      guard state.isSubscribed, !listener.isTold else {
+      guard !listener.isTold, state.subscriber != nil else {
         state.listeners[token] = nil
         return nil
       }
       state.retired.insert(token)
-      return state.probes.add(token, isOwed: false) ? state.subscriber : nil
+      // The server may have subscribed a connection that does not know it yet: the probe follows then.
+      guard state.isSubscribed, state.probes.add(token, isOwed: false) else { return nil }
+      return state.subscriber
     }
     subscriber?.probe()
   }
@@ -307,7 +309,7 @@ final class GrantChannel: Sendable {
   }
 
   private func changeConnection(isSubscribed: Bool) {
-    state.withLock { state in
+    let subscriber: Subscriber? = state.withLock { state in
       state.connection += 1
       state.isSubscribed = isSubscribed
       // A server that had refused has changed its mind.
@@ -317,8 +319,15 @@ final class GrantChannel: Sendable {
       state.probes = GrantProbes()
       // A notice may have been sent on the connection before; so its absence says nothing about this one.
       for token in state.listeners.keys { state.listeners[token]?.isExcused = true }
-      state.forgetRetired()
+      guard isSubscribed else {
+        state.forgetRetired()
+        return nil
+      }
+      var mustProbe = false
+      for token in state.retired where state.probes.add(token, isOwed: false) { mustProbe = true }
+      return mustProbe ? state.subscriber : nil
     }
+    subscriber?.probe()
   }
 
   /// Notes whether the channel can be used, and tells all callers that wait for that or for a grant.

@@ -19,12 +19,15 @@ final class QueueAccess: Sendable {
     var general: Refusal?
     /// The refusals of single queues, by all keys of a lock: which of these is at fault is not known.
     var special: [[String]: Refusal] = [:]
+    /// Keys whose queues were used since a queue was refused.
+    var used: Set<[String]> = []
   }
 
   private static let shortest = Duration.seconds(1)
   private static let longest = Duration.seconds(60)
   /// A user with as many forbidden queues probably has no right to any.
   static let mostSpecial = 1000
+  private static let mostUsed = 1000
 
   private let clock: LockClock
   private let state = Locked(State())
@@ -39,9 +42,10 @@ final class QueueAccess: Sendable {
       || state.withLock { isOver($0.general) && isOver($0.special[keys]) }
   }
 
-  /// Whether the server has refused the queues of these keys since they were used last.
-  func hasRefused(_ keys: [String]) -> Bool {
-    !isClear.load(ordering: .relaxed) && state.withLock { $0.special[keys] != nil }
+  /// Whether the server has refused some queue, and these have not been used since.
+  func mayRefuse(_ keys: [String]) -> Bool {
+    !isClear.load(ordering: .relaxed)
+      && state.withLock { !$0.special.isEmpty && !$0.used.contains(keys) }
   }
 
   private func isOver(_ refusal: Refusal?) -> Bool { refusal.map { $0.end <= clock.now } ?? true }
@@ -61,6 +65,7 @@ final class QueueAccess: Sendable {
       isClear.store(false, ordering: .relaxed)
       if let keys {
         guard let refusal = next(after: state.special[keys]) else { return false }
+        state.used.remove(keys)
         if state.special.count >= Self.mostSpecial {
           state.special = state.special.filter { !isOver($0.value) }
         }
@@ -68,7 +73,6 @@ final class QueueAccess: Sendable {
           state.special[keys] = refusal
           return true
         }
-        state.special = [:]
       }
       guard let refusal = next(after: state.general) else { return false }
       state.general = refusal
@@ -84,7 +88,12 @@ final class QueueAccess: Sendable {
     state.withLock { state in
       guard isOver(state.general) else { return }
       state.general = nil
-      for keys in locks where isOver(state.special[keys]) { state.special[keys] = nil }
+      for keys in locks where isOver(state.special[keys]) {
+        state.special[keys] = nil
+        if state.used.count >= Self.mostUsed { state.used = [] }
+        state.used.insert(keys)
+      }
+      if state.special.isEmpty { state.used = [] }
       isClear.store(state.special.isEmpty, ordering: .relaxed)
     }
   }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 extension RedisNode {
   func extend(
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
@@ -55,7 +57,7 @@ extension RedisNode {
   ) {
     let claim = release.claim
     // A token that may have been in a queue shows that this one may be used.
-    let queued = mayQueue && (!release.isPlain || mayHaveToldWaiters(claim))
+    let queued = mayQueue && (release.hasQueued || mayHaveToldWaiters(claim))
     let repeatRelease: @Sendable (Result<Request.Answer, TransportError>, Int, Bool) -> Void = {
       [self] result, violations, mayQueue in
       // The server may have done it before it hung up, and may refuse now for another reason.
@@ -68,7 +70,7 @@ extension RedisNode {
       [self] origin, ended in
       let end = max(release.keysLastUntil, release.keptUntil ?? release.keysLastUntil)
       return cleanUp(
-        claim, until: end, mayHaveWaited: !release.isPlain, validUntil: release.validUntil,
+        claim, until: end, mayHaveWaited: release.hasQueued, validUntil: release.validUntil,
         keptUntil: release.keptUntil, undoing: origin, ended: ended)
     }
     let undo: Request.Undo = { giveBack($0, {}) }
@@ -222,9 +224,12 @@ extension RedisNode {
   /// Makes the request that undoes a claim with an unknown outcome; from now on, the claim's token is given up for
   /// good.
   func cleanUp(
-    _ claim: Claim, wasRefused: Bool = false, undoing origin: Request? = nil
+    _ claim: Claim, mayHaveWaited: Bool = false, wasRefused: Bool = false,
+    undoing origin: Request? = nil
   ) -> Request {
-    cleanUp(claim, until: clock.now + claim.ttl, wasRefused: wasRefused, undoing: origin)
+    cleanUp(
+      claim, until: clock.now + claim.ttl, mayHaveWaited: mayHaveWaited, wasRefused: wasRefused,
+      undoing: origin)
   }
 
   /// Makes the request that gives a claim back, or keeps its keys from other clients until `keptUntil`.
@@ -266,7 +271,9 @@ extension RedisNode {
       }
       let tryLater: @Sendable () -> Void = { [self] in
         let due = self.pause(pause, keepingUntil: keptUntil, validUntil: validUntil)
+        pendingCleanUps.add(1, ordering: .relaxed)
         connection.giveBackLater(due) { [self] in
+          pendingCleanUps.subtract(1, ordering: .relaxed)
           connection.submit(again(min(pause * 2, longestPause), isAgain || begins, mayQueue))
         }
       }
@@ -288,10 +295,10 @@ extension RedisNode {
     }
   }
 
-  /// How long to wait between two attempts at most: a second, or longer with so many locks that the server would get
-  /// more than 1,000 attempts a second.
+  /// How long to wait between two attempts at most: a second, or longer with so many claims that the server would get
+  /// more than 1,000 requests a second. An attempt may cost two, one of them to examine the refusal.
   private var longestPause: Duration {
-    .seconds(1) * max(1, givingBack.withLock { $0.count } / 1000)
+    .seconds(1) * max(1, pendingCleanUps.load(ordering: .relaxed) / 500)
   }
 
   /// Undoes a claim once more after a pause, and again after twice as long, until its ttl has passed.

@@ -37,9 +37,7 @@ extension RedisNode {
   private func conclude(_ members: [ReleaseGroup.Member], _ answer: Request.Answer) {
     let reply = answer.replies[0]
     if let error = reply.error {
-      // A script that failed for good may have been executed in part, unless it was refused as a whole.
-      let isInPart = error.remedy == .fail && !error.hasRefusedScript
-      let isRepetition = answer.isOfRepetition || isInPart
+      let isRepetition = answer.isOfRepetition || error.leavesReleaseOpen
       for member in members {
         let release = isRepetition ? member.release.repeated : member.release
         submit(

@@ -24,6 +24,8 @@ final class RedisNode: Sendable {
   let refusesScripts = Atomic<Bool>(false)
   /// The tokens of locks whose refused release is being repeated.
   let givingBack = Locked<Set<String>>([])
+  /// How many clean-ups wait for their next attempt.
+  let pendingCleanUps = Atomic<Int>(0)
   private let hasBeenExamined = Atomic<Bool>(false)
 
   init(
@@ -86,7 +88,8 @@ final class RedisNode: Sendable {
       guard let node = opened.withLock({ $0.node }) else { return }
       connection.submit(
         node.cleanUp(
-          Claim(keys: message.keys, token: message.token, ttl: Self.patienceWithStrayGrants)))
+          Claim(keys: message.keys, token: message.token, ttl: Self.patienceWithStrayGrants),
+          mayHaveWaited: true))
     }
     self.connection = connection
     self.sentinels = sentinels
@@ -155,7 +158,7 @@ final class RedisNode: Sendable {
 
   /// Makes a token for some keys, which says whether waiters for them are notified.
   func makeToken(for keys: [String], label: String?) -> String {
-    tokens.next(label: label, isSilent: queueAccess.hasRefused(keys))
+    tokens.next(label: label, isSilent: queueAccess.mayRefuse(keys))
   }
 
   /// Notes that scripts must do without the queues, because the server has refused what those of `keys` need.
@@ -164,7 +167,7 @@ final class RedisNode: Sendable {
   func doWithoutQueues(of keys: [String], because error: ServerError) {
     reporter.willPoll(because: error.message)
     let isAboutKeys = StoreFailure(error).isAboutKeys
-    if queueAccess.refuse(isAboutKeys ? keys : nil) { tokens.noteNotifying(false) }
+    if queueAccess.refuse(isAboutKeys ? keys : nil), !isAboutKeys { tokens.noteNotifying(false) }
   }
 
   /// The part of a request that the server has refused.

@@ -15,6 +15,8 @@ package struct Release: Sendable {
   package let isAwaited: Bool
   /// Until when the keys are kept from other clients; nil to free them at once.
   package let keptUntil: Instant?
+  /// Whether the claim's token may have been in a queue.
+  let hasQueued: Bool
   /// Whether the release is of a valid lock on one key that has no known waiters, with a token that has not been
   /// in a queue.
   package internal(set) var isPlain = false

@@ -70,11 +70,11 @@ package struct ServerError: Error, Sendable, Equatable {
       && ["'eval", "`eval"].contains(where: message.lowercased().contains)
   }
 
-  /// Whether the server has refused to run a script at all, because of its keys or in general.
+  /// Whether a script that releases may have been carried out in spite of the error.
   ///
-  /// What a script may not do while it runs is told with that word.
-  var hasRefusedScript: Bool {
-    code == .noPerm && Self.isAboutKeys(message) && !message.contains("script") || isAboutScripts
+  /// Such scripts fail before they have done anything. But a proxy that has passed one on may answer in its own words.
+  var leavesReleaseOpen: Bool {
+    (code == .generic || !Code.known.contains(code)) && !isAboutScripts
   }
 
   /// Errors of scripts and of the server's own counting for a counter that no fencing token can be drawn from.

@@ -10,12 +10,13 @@ struct ForbiddenQueueTests {
   private let allowed = uniqueKey("allowed")
   private let forbidden = uniqueKey("forbidden")
 
-  /// Makes a locker of a user that has no right to the queue of one key.
-  private func connect() async throws -> Locker {
+  /// Makes a locker of a user with some rights, by default to all but the queue of one key.
+  private func connect(_ rules: [String]? = nil) async throws -> Locker {
     let user = uniqueKey("user")
+    let usual = ["~\(allowed)", "~\(forbidden)", "~redis-lock:*:{\(allowed)}"]
     try admin(
       words: ["ACL", "SETUSER", user, "on", ">pw", "+@all", "&*", "~redis-lock:fence"]
-        + ["~\(allowed)", "~\(forbidden)", "~redis-lock:*:{\(allowed)}"])
+        + (rules ?? usual))
     return try await Locker {
       $0.username = user
       $0.password = "pw"
@@ -92,5 +93,30 @@ struct ForbiddenQueueTests {
     #expect(try await locker.forceRelease(allowed) != nil)
     try await expectPromptly(waiting).release()
     _ = try await held.release()
+  }
+
+  @Test("A user without rights to queues releases locks on several keys", arguments: [true, false])
+  func severalKeys(knowsNoKeys: Bool) async throws {
+    let locker = try await connect(
+      ["~\(allowed)", "~\(forbidden)"]
+        + (knowsNoKeys ? [] : ["~redis-lock:*", "-exists", "-zrange"]))
+    for _ in 0..<3 {
+      let lock = try await locker.acquire([allowed, forbidden], options: options)
+      try admin("CONFIG", "RESETSTAT")
+      #expect(try await lock.release() == .released)
+    }
+    if knowsNoKeys { #expect(try RedisServer.current.calls("evalsha", "eval") == 1) }
+  }
+
+  @Test("Of locks that are released together, those that were lost are told, though a right lacks")
+  func lostInGroup() async throws {
+    let locker = try await connect(["~*", "-exists"])
+    var locks: [Lock] = []
+    for _ in 0..<20 { locks.append(try await locker.acquire(uniqueKey(), options: options)) }
+    for lock in locks[..<10] { try admin("DEL", lock.keys[0]) }
+    let releases = locks.map { lock in Task { try await lock.release() } }
+    for (place, release) in releases.enumerated() {
+      #expect(try await release.value == (place < 10 ? .deleted : .released))
+    }
   }
 }

@@ -59,7 +59,7 @@ struct LateGrantTests {
     let answer = Promise<Result<ReleaseReport, StoreFailure>>()
     let release = Release(
       claim: claim, validUntil: .now, keysLastUntil: .now, wasValid: true, isRepetition: false,
-      isAwaited: true, keptUntil: .now)
+      isAwaited: true, keptUntil: .now, hasQueued: false)
     try node(of: locker).release(release, by: .now + .seconds(5)) { answer.fulfil($0) }
     #expect(try await answer.value.get().outcome == .released)
   }

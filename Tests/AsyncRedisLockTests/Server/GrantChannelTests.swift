@@ -18,9 +18,9 @@ struct GrantChannelTests {
   /// The tokens of grants that have no listener.
   private let strays = Recorder<String>()
 
-  private func makeInbox() throws -> GrantChannel {
+  private func makeInbox(at url: String = RedisServer.current.url) throws -> GrantChannel {
     let logger = Logger(label: "inbox") { _ in SwiftLogNoOpLogHandler() }
-    let configuration = try LockerConfiguration(url: RedisServer.current.url)
+    let configuration = try LockerConfiguration(url: url)
     return GrantChannel(
       configuration, channel: channel, on: HostMachine(),
       reporter: Reporter(logger: logger, label: nil)
@@ -241,5 +241,26 @@ struct GrantChannelTests {
     await eventually("both are forgotten") { inbox.listenerCount == 1 }
     #expect(strays.values.isEmpty)
     #expect(try subscriberID() == connection)
+  }
+
+  @Test("The notice of a token that was left behind may come with the confirmation of the inbox")
+  func retiredBeforeConfirmation() async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    proxy.setScript { message in
+      message.direction == .replies && message.command?.name == "SUBSCRIBE"
+        ? .delay(.milliseconds(200)) : .forward
+    }
+    let inbox = try makeInbox(at: proxy.url)
+    defer { inbox.close() }
+    inbox.listen(for: "left") { _ in }
+    inbox.open { _ in }
+    await eventually("the server has the subscription") { try isSubscribed() }
+    try client("PUBLISH", channel, message("left"))
+    inbox.noteUntoldGrant(of: "left")
+    inbox.retire("left")
+    #expect(inbox.listenerCount == 1)
+    await eventually("it is forgotten") { inbox.listenerCount == 0 }
+    #expect(strays.values.isEmpty)
   }
 }

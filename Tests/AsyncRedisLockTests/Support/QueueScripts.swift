@@ -16,7 +16,7 @@ struct QueueScripts {
     var holder: String? { if case .wait(_, let holder, _, _, _) = self { holder } else { nil } }
   }
 
-  let client = RedisClient(.current)
+  var client = RedisClient(.current)
   var prefix = "redis-lock:"
 
   /// Makes a token with an inbox of its own.

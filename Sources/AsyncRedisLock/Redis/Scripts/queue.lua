@@ -107,7 +107,7 @@ local function holder(lock)
   return type(value) == 'table' and '' or value
 end
 
--- False once the server has refused to send a notice.
+-- False once the server has refused to send a notice, or to remove the waiter that it would be for.
 local canTell = true
 
 -- The inbox of the locker that a token belongs to.
@@ -135,8 +135,45 @@ local function tell(token, first, numbers, keys)
   return canTell
 end
 
+-- Whether the server lets the caller remove a waiter from a lock's queue: tried with a waiter that there is not.
+-- A grant that is announced has to be complete. An error behind the notice would leave the waiter in the queue, and
+-- the next poll would take its lock for one that is only reserved.
+local function mayRemove(lock)
+  return type(redis.pcall('ZREM', lock.queue, '')) == 'number'
+    and type(redis.pcall('HDEL', lock.entries, '')) == 'number'
+end
+
+-- Sets locks to a token; returns whether the server allows that for all of them.
+local function set(locks, token, life)
+  for _, lock in ipairs(locks) do
+    if redis.pcall('SET', lock.key, token, 'PX', life).err then
+      return false
+    end
+  end
+  return true
+end
+
+-- Grants locks that are reserved for a waiter; if that fails, they stay reserved.
+local function grant(locks, token, ticket, life, ttl, numbers, keys)
+  for _, lock in ipairs(locks) do
+    if not mayRemove(lock) then
+      return false
+    end
+  end
+  local first = drawAbove(ticket, numbers)
+  if not set(locks, token, ttl) or not tell(token, first, numbers, keys) then
+    set(locks, token, life)
+    return false
+  end
+  for _, lock in ipairs(locks) do
+    leave(lock, token)
+  end
+  return true
+end
+
 -- Reserves a free lock for a waiter that needs others too, and grants all of them once it has them all.
 -- If the waiter stops polling, the reservation lasts no longer than its place, `life` in ms.
+-- The caller may have no right to the other locks; then the waiter takes them at its next poll.
 -- Returns whether the waiter has the key now.
 local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   local taken, isComplete, all = {lock}, true, split(keys)
@@ -144,8 +181,7 @@ local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   call('SET', lock.key, token, 'PX', life)
   for _, other in ipairs(all) do
     local value = holder(other)
-    if not value and call('ZRANGE', other.queue, 0, 0)[1] == token then
-      call('SET', other.key, token, 'PX', life)
+    if not value and redis.pcall('ZRANGE', other.queue, 0, 0)[1] == token and set({other}, token, life) then
       taken[#taken + 1] = other
     elseif value ~= token then
       isComplete = false
@@ -154,16 +190,11 @@ local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
   if isCaller then
     return true
   end
-  if isComplete then
-    if hears(token) and tell(token, drawAbove(ticket, numbers), numbers, keys) then
-      for _, one in ipairs(all) do
-        call('SET', one.key, token, 'PX', ttl)
-        leave(one, token)
-      end
+  if hears(token) then
+    local isGranted = isComplete and grant(all, token, ticket, life, ttl, numbers, keys)
+    if isGranted or canTell then
       return true
     end
-  elseif hears(token) then
-    return true
   end
   for _, one in ipairs(taken) do
     call('DEL', one.key)
@@ -178,14 +209,16 @@ local function give(lock, token, ticket, entry, now, isCaller)
   if keys ~= '' then
     return reserve(lock, token, ticket, lapse - now, ttl, numbers, keys, isCaller)
   end
-  if not isCaller and not hears(token) then
-    return false
-  end
-  local first = isCaller or drawAbove(ticket, numbers)
-  call('SET', lock.key, token, 'PX', ttl)
   if isCaller then
+    call('SET', lock.key, token, 'PX', ttl)
     return true
   end
+  canTell = canTell and mayRemove(lock)
+  if not canTell or not hears(token) then
+    return false
+  end
+  local first = drawAbove(ticket, numbers)
+  call('SET', lock.key, token, 'PX', ttl)
   if tell(token, first, numbers, #lock.key .. ':' .. lock.key) then
     leave(lock, token)
     return true
@@ -229,7 +262,7 @@ local function serve(locks)
   end
   for i, lock in ipairs(locks) do
     -- A lock that was reserved together with the one before is no longer free.
-    if i == 1 or call('EXISTS', lock.key) == 0 then
+    if i == 1 or not holder(lock) then
       local isDone, isTaken = pcall(hand, lock)
       canTell = canTell and isDone
       isHanded = isHanded or isDone and isTaken

@@ -4,6 +4,8 @@
 -- then a third element; else 0 if one is gone. handed: 1 if a waiter got a key, -1 if a waiter could not be
 -- notified, else 0.
 --
+-- Raises no error once a key is deleted: an error means that nothing was released.
+--
 -- Most calls release one key without waiters, or one with a waiter that wants no other key. The code below does
 -- that in a straight line, without the functions, and returns the same. The number of the request alone means
 -- {1, 0}.
@@ -25,7 +27,10 @@ if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) =
     local subscribers = isDue and call('PUBSUB', 'NUMSUB', inbox) or {err = ''}
     local drawn = not subscribers.err and subscribers[2] > 0 and call('INCRBY', KEYS[4], numbers)
     local first = type(drawn) == 'number' and drawn <= 9007199254740991 and drawn - numbers + 1
-    if first and first > ticket and not call('SET', key, waiter, 'PX', ttl).err then
+    -- As `mayRemove` in queue.lua.
+    local mayRemove = first and type(call('ZREM', KEYS[2], '')) == 'number'
+      and type(call('HDEL', KEYS[3], '')) == 'number'
+    if mayRemove and first > ticket and not call('SET', key, waiter, 'PX', ttl).err then
       local grant = string.format('%.0f %s %s %d:', first, numbers, waiter, #key) .. key
       if type(call('PUBLISH', inbox, grant)) == 'table' then
         redis.call('DEL', key)
