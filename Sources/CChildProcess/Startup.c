@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static char *const *own_arguments;
+static size_t own_count;
 static char was_ignored[NSIG];
 static sigset_t own_mask;
 static int own_nice;
@@ -46,7 +47,10 @@ static void keep(int count, char **arguments, char **environment) {
   mallopt(M_ARENA_MAX, 1);
 #endif
   reserve_standard_streams();
-  if (count > 0) own_arguments = arguments;
+  if (count > 0) {
+    own_arguments = arguments;
+    own_count = (size_t)count;
+  }
   for (int number = 1; number < NSIG; number++) {
     struct sigaction action;
     was_ignored[number] = sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
@@ -90,6 +94,9 @@ const sigset_t *child_process_own_mask(void) { return &own_mask; }
 
 int child_process_own_nice(void) { return own_nice; }
 
+/// The stack that a thread may need for itself, in bytes; a multiple of a page.
+static const size_t stack_margin = 1 << 19;
+
 /// A thread to be started.
 struct start {
   void *context;
@@ -114,8 +121,11 @@ int child_process_start_thread(void *context, void *(*body)(void *context)) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  // The stack has the usual size: for a script without #!, execvp(3) copies all arguments onto that of the thread that
-  // forks.
+  // For a script without #!, execvp(3) copies all arguments onto the stack of the thread that forks. The usual size
+  // leaves room for that, except with `ulimit -s unlimited`: then it is small, and the arguments may be many.
+  size_t usual, needed = (own_count * sizeof(char *) / stack_margin + 2) * stack_margin;
+  if (pthread_attr_getstacksize(&attributes, &usual) == 0 && usual < needed)
+    pthread_attr_setstacksize(&attributes, needed);
   sigset_t all, former;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &former);

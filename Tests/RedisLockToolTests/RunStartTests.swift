@@ -89,6 +89,27 @@
       #expect(outcome.output == "150000\n")
     }
 
+    @Test(
+      "A script without an interpreter line gets all its arguments also if the stack has no limit",
+      .enabled(if: SystemTool.runs(["/bin/sh", "-c", "ulimit -s unlimited"])))
+    func manyArgumentsWithoutLimit() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      _ = try folder.makeFile("script", "echo $#")
+      let script = folder.path("script")
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+      let tool = try ToolProcess(
+        [script], on: server,
+        through: [
+          "/bin/sh", "-c",
+          "ulimit -s unlimited; exec \"$0\" run key -- \"$1\" $(yes x | head -n 300000)",
+        ])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 0)
+      #expect(outcome.output == "300000\n")
+    }
+
     // A sanitizer reserves more address space than there is memory.
     #if os(Linux) && !THREAD_SANITIZER && !ADDRESS_SANITIZER
       @Test(
