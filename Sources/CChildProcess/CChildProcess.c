@@ -49,6 +49,12 @@ int child_process_take_terminal_back(int terminal) {
   return set_foreground(terminal, getpgrp()) == 0 ? 1 : -1;
 }
 
+void child_process_check_terminal(int terminal) {
+  pid_t owner = tcgetpgrp(terminal);
+  if (!child_process_has_terminal() || owner <= 0 || owner == child_process_group()) return;
+  if (owner == getpgrp() || !child_process_group_is_commands(owner)) child_process_note_terminal(0);
+}
+
 void child_process_stop_job(void) {
   struct sigaction ignore = {.sa_handler = SIG_IGN}, stop = {.sa_handler = SIG_DFL}, former;
   sigset_t own, blocked;
@@ -60,6 +66,7 @@ void child_process_stop_job(void) {
   // If the first thread blocks signals right now, for example to start another, a signal stays pending. It is
   // dropped here, or this process would stop twice.
   sigaction(SIGTSTP, &ignore, NULL);
+  child_process_note_stop();
   sigaction(SIGTSTP, &stop, NULL);
   pthread_sigmask(SIG_UNBLOCK, &own, &blocked);
   raise(SIGTSTP);
@@ -77,12 +84,9 @@ void child_process_continue_job(void) {
 
 void child_process_signal_job(int number) {
   signal(number, SIG_IGN);
-#ifdef __linux__
   // If this job is the command of another run, that run has to know that the signal was typed. Its guardian handles no
   // signal at once, and of two only keeps the first.
-  union sigval mark = {.sival_int = child_process_typed_mark};
-  if (child_process_is_any_guardian(getpgrp())) sigqueue(getpgrp(), number, mark);
-#endif
+  child_process_tell_guardian(number);
   kill(0, number);
 }
 
@@ -142,6 +146,8 @@ int child_process_fits(const struct child_process_order *order) {
   errno = E2BIG;
 #ifdef __linux__
   if (longest > 32 * 4096) return 0;
+  // With `ulimit -s unlimited`, the C library knows no limit, but Linux does.
+  if (most < 0 || most > 6 << 20) most = 6 << 20;
 #endif
   return most < 0 || size <= (size_t)most;
 }

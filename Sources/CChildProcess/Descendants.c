@@ -323,6 +323,25 @@ int child_process_group_is_left(pid_t group) {
   return !runs;
 }
 
+int child_process_group_is_commands(pid_t group) {
+  pthread_mutex_lock(&turn);
+  int is_left = child_process_group_is_left(group);
+  pthread_mutex_unlock(&turn);
+  return is_left;
+}
+
+void child_process_tell_guardian(int signal) {
+  union sigval mark = {.sival_int = child_process_typed_mark};
+  pid_t group = getpgrp();
+  pthread_mutex_lock(&turn);
+  list_processes();
+  // Those that have ended do no harm. One that replaces the first does not lead the group.
+  for (int i = 0; i < count; i++)
+    if (getpgid(processes[i].id) == group && child_process_is_any_guardian(processes[i].id))
+      sigqueue(processes[i].id, signal, mark);
+  pthread_mutex_unlock(&turn);
+}
+
 /// How often processes with empty environments are looked at again, in case they are amid an exec: for 100 ms at least.
 static const int most_doubtful_passes = 100;
 
@@ -360,6 +379,10 @@ void child_process_reap_orphans(pid_t child) {}
 int child_process_group_has_ended(pid_t group) { return kill(-group, 0) != 0 && errno == ESRCH; }
 
 int child_process_group_is_left(pid_t group) { return child_process_group_has_ended(group); }
+
+int child_process_group_is_commands(pid_t group) { return 1; }
+
+void child_process_tell_guardian(int signal) {}
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 

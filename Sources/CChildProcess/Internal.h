@@ -31,6 +31,13 @@ int child_process_group_has_ended(pid_t group);
 /// Whether no process of a group runs, or one that the command has started. For the guardian, which has one thread.
 int child_process_group_is_left(pid_t group);
 
+/// The same for the tool, whose threads take turns. Always 1 except on Linux.
+int child_process_group_is_commands(pid_t group);
+
+/// If this process is in the group of another run's command, tells that run's guardian that a signal was typed. Linux
+/// only.
+void child_process_tell_guardian(int signal);
+
 /// Kills processes until none is left, but not for longer than two seconds. Linux only.
 ///
 /// Those are the command's group, and the descendants of the tool; if that has ended and `tool` is 0, all processes
@@ -66,6 +73,9 @@ int child_process_has_terminal(void);
 
 /// The value that comes with a typed signal from a run within the command, whose own command had the terminal.
 enum { child_process_typed_mark = 0x74797065 };
+
+/// Notes that this process is about to stop itself, and that SIGTSTP is ignored meanwhile.
+void child_process_note_stop(void);
 
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);

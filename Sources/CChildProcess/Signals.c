@@ -12,40 +12,70 @@
 #include <string.h>
 #include <unistd.h>
 
-/// The ends of a pipe, for the numbers of signals.
+/// The ends of a pipe, for the numbers of signals; to each is added NSIG times its origin.
 static int reading = -1, writing = -1;
-/// Signals for which the pipe had no room.
-static _Atomic int missed[NSIG];
+/// How many origins there are.
+enum { origins = child_process_from_job + 1 };
+/// Signals for which the pipe had no room, with their origins.
+static _Atomic int missed[origins * NSIG];
 static sigset_t received;
-static void (*receiver)(int signal);
+/// How often this process has stopped itself, and that number when it last received SIGTSTP.
+static _Atomic unsigned stops, last_asked = ~0u;
+static void (*receiver)(int signal, enum child_process_origin origin);
 
-static void note(int number) {
+static enum child_process_origin find_origin(const siginfo_t *info) {
+#ifdef SI_KERNEL
+  if (info->si_code == SI_KERNEL) return child_process_from_terminal;
+#endif
+  // macOS names no sender for a typed signal.
+  if (info->si_pid <= 0) return info->si_code == SI_USER ? child_process_from_terminal : child_process_from_elsewhere;
+  return getpgid(info->si_pid) == getpgrp() ? child_process_from_job : child_process_from_elsewhere;
+}
+
+int child_process_is_to_stop(void) { return atomic_load(&last_asked) == atomic_load(&stops); }
+
+void child_process_note_stop(void) { atomic_fetch_add(&stops, 1); }
+
+static void note(int number, siginfo_t *info, void *unused) {
+  (void)unused;
   int error = errno;
-  unsigned char byte = (unsigned char)number, nothing = 0;
+  enum child_process_origin origin = find_origin(info);
+  // Here and not by the thread, for which it may come before or after a stop.
+  if (number == SIGTSTP && origin != child_process_from_job) atomic_store(&last_asked, atomic_load(&stops));
+  int code = origin * NSIG + number;
+  unsigned char byte = (unsigned char)code, nothing = 0;
   if (write(writing, &byte, 1) != 1) {
-    atomic_store(&missed[number], 1);
+    atomic_store(&missed[code], 1);
     // Even if there is room by now, the thread may have looked already.
     (void)!write(writing, &nothing, 1);
   }
   errno = error;
 }
 
+static void report(int number, enum child_process_origin origin) {
+  // This process has stopped since.
+  if (number == SIGTSTP && origin != child_process_from_job && !child_process_is_to_stop()) return;
+  receiver(number, origin);
+}
+
 static void *tell(void *unused) {
   // All other threads may block them.
   pthread_sigmask(SIG_UNBLOCK, &received, NULL);
   for (;;) {
-    unsigned char numbers[64];
-    ssize_t count = read(reading, numbers, sizeof numbers);
+    unsigned char codes[64];
+    ssize_t count = read(reading, codes, sizeof codes);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return unused;
     for (ssize_t i = 0; i < count; i++)
-      if (numbers[i]) receiver(numbers[i]);
-    for (int number = 1; number < NSIG; number++)
-      if (atomic_exchange(&missed[number], 0)) receiver(number);
+      if (codes[i]) report(codes[i] % NSIG, codes[i] / NSIG);
+    for (int code = 1; code < origins * NSIG; code++)
+      if (atomic_exchange(&missed[code], 0)) report(code % NSIG, code / NSIG);
   }
 }
 
-int child_process_receive_signals(const int *numbers, int count, void (*receive)(int signal)) {
+int child_process_receive_signals(
+  const int *numbers, int count, void (*receive)(int signal, enum child_process_origin origin)
+) {
   int ends[2];
   if (pipe(ends) != 0) return -1;
   for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
@@ -58,7 +88,7 @@ int child_process_receive_signals(const int *numbers, int count, void (*receive)
   for (int i = 0; i < count; i++) sigaddset(&received, numbers[i]);
 
   if (child_process_start_thread(NULL, tell) != 0) return -1;
-  struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+  struct sigaction action = {.sa_sigaction = note, .sa_flags = SA_RESTART | SA_SIGINFO};
   sigfillset(&action.sa_mask);
   for (int i = 0; i < count; i++) sigaction(numbers[i], &action, NULL);
   return 0;

@@ -235,6 +235,24 @@
         try await expectEnd(folder, of: ended)
         #expect(await tool.outcome().status == 76)
       }
+
+      @Test(
+        "A run that has lost its lock does not report that it could not release it",
+        .enabled("Only root can set the limit.") { Nobody.canRun })
+      func lostWithoutThreads() async throws {
+        let server = try RedisServer(listen: .tcp)
+        defer { server.stop() }
+        // Without further threads, the lock can neither be extended nor released.
+        let tool = try ToolProcess(
+          [
+            "run", "--record-for", "0", "--ttl", "3s", "key", "-c",
+            "prlimit --nproc=1 --pid $PPID; exec sleep 100",
+          ], on: server, through: Nobody.command)
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 76)
+        #expect(outcome.errors.contains("the lock was lost"), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("could not be released"), "\(outcome.errors)")
+      }
     #endif
   }
 #endif

@@ -70,6 +70,21 @@
       #expect(!outcome.output.contains("goes on"), "\(outcome.output)")
     }
 
+    @Test("Ctrl-C ends a script at a run within a run whose guardian was replaced")
+    func interruptedAfterReplacement() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The outer run's guardian leads the group that the inner run is in.
+      let outcome = try await Terminal.type(
+        [("another was started", "\\003")],
+        into: """
+          bash -c '$RUN outer -- $RUN inner -- sh -c "
+            set -- \\$(cat /proc/\\$PPID/stat); kill -KILL \\$5; exec sleep 100"; echo goes on'
+          echo status $?
+          """, on: server)
+      #expect(!outcome.output.contains("goes on"), "\(outcome.output)")
+    }
+
     @Test(
       "A run that cannot release its lock for lack of threads gives the terminal back, and ends",
       .enabled("Only root can set the limit.") { Nobody.canRun })
@@ -169,6 +184,56 @@
           [ "$HIDES" ] || HIDES=1 exec \(Container.command.joined(separator: " ")) bash -c \\
             "mount -o remount,hidepid=2 /proc && exec script -qefc \\"bash '$0'\\" /dev/null"
           """)
+    }
+
+    @Test(
+      "A run whose stop it could not see leaves the terminal to another job's group that has ended")
+    func endInBackgroundAfterStop() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // A job of a shell has just ended, and the shell is about to take the terminal back.
+      let outcome = try await Terminal.type(
+        [("ready", "")],
+        into: """
+          set -m
+          $RUN key -c 'echo ready; kill -STOP $PPID; \(Terminal.untilGo)'
+          export run=$(jobs -p); bg >/dev/null
+          perl -MPOSIX -e '
+            $SIG{TTOU} = "IGNORE";
+            if (!($job = fork)) { setpgid(0, 0); sleep 100 }
+            setpgid($job, $job); tcsetpgrp(0, $job); kill KILL => $job; waitpid $job, 0;
+            open(GO, ">", $ENV{GO}); select undef, undef, undef, 0.02 while kill 0, $ENV{run};
+            print "the terminal was ", tcgetpgrp(0) == $job ? "left\\n" : "taken\\n";
+            tcsetpgrp(0, getpgrp)'
+          """, on: server)
+      #expect(outcome.output.contains("the terminal was left"), "\(outcome.output)")
+    }
+
+    @Test("Ctrl-Z right after fg stops all of a script around a run")
+    func stopAfterResumption() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // Another part of the script has asked for the terminal, so that the command does not get it again: Ctrl-Z goes
+      // to the script and the run. A shell may have noticed that the script was stopped for that, or not.
+      let commands = """
+        set -m
+        bash -c '{ until [ -e $GO.ready ]; do sleep 0.02; done; echo asking
+            read word </dev/tty; : >$GO.read; echo got $word; } &
+          $RUN key -c "echo \\$\\$ >$GO.ready; \(Terminal.untilGo)"; echo script ended'
+        while [ ! -e $GO.read ]; do fg >/dev/null; done
+        command=$(cat $GO.ready) script=$(jobs -p)
+        ( until set -- $(cat /proc/$$/stat); [ $8 = $script ]; do :; done; echo resumed ) &
+        fg %1 >/dev/null; echo again with $?
+        for n in $(seq 100); do set -- $(cat /proc/$command/stat); [ $3 = T ] && break; sleep 0.02; done
+        echo command is $3
+        : >$GO; fg %1 >/dev/null
+        """
+      let outcome = try await Terminal.type(
+        [("asking", "hello\\n"), ("got hello", "\\032"), ("resumed", "\\032")], into: commands,
+        on: server)
+      #expect(outcome.output.contains("again with \(128 + SIGTSTP)"), "\(outcome.output)")
+      #expect(outcome.output.contains("command is T"), "\(outcome.output)")
+      #expect(outcome.output.contains("script ended"), "\(outcome.output)")
     }
 
     private func expectTerminalIsLeft(by run: String, after preparation: String = "") async throws {

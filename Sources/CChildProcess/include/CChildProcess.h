@@ -22,12 +22,23 @@ int child_process_can_create_threads(int count);
 int child_process_first_real_time_signal(void);
 int child_process_last_real_time_signal(void);
 
+/// Where a signal comes from.
+enum child_process_origin {
+  child_process_from_elsewhere,
+  /// From the system, such as the one of Ctrl-Z.
+  child_process_from_terminal,
+  /// From a process of the own process group.
+  child_process_from_job,
+};
+
 /// Receives signals from now on: `receive` is called for each, in their order, on a separate thread.
 ///
 /// Once it has returned, no signal is missed. Call it once.
 ///
 /// Returns 0, or -1 with `errno`.
-int child_process_receive_signals(const int *numbers, int count, void (*receive)(int signal));
+int child_process_receive_signals(
+  const int *numbers, int count, void (*receive)(int signal, enum child_process_origin origin)
+);
 
 /// Starts a thread that receives no signals, and is more urgent than others where the system allows that.
 ///
@@ -98,8 +109,16 @@ int child_process_lend_terminal(int terminal);
 /// Gives it back to this process's group; 1, or 0 if another job has it, or -1 with `errno`.
 int child_process_take_terminal_back(int terminal);
 
+/// Finds out whether the command still has a terminal that it was given.
+///
+/// A shell may have taken it after a stop that no handler sees.
+void child_process_check_terminal(int terminal);
+
 /// Whether the command has had the terminal.
 int child_process_has_had_terminal(void);
+
+/// Whether this process has received SIGTSTP since it last stopped itself, other than from its own job.
+int child_process_is_to_stop(void);
 
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it is continued.
 void child_process_stop_job(void);

@@ -49,40 +49,44 @@
     static func stopJob() {
       stops.withLock { $0.count += 1 }
       child_process_stop_job()
-      // A signal to the job may reach this process as well, and would stop the command again.
+      // Another run of the job may stop the job as well, which would stop the command again.
       stops.withLock { $0 = ($0.count - 1, .now + .milliseconds(100)) }
     }
 
     private let hasContinued = DispatchSemaphore(value: 0)
 
     /// The handler that the thread of the signals calls; that thread knows no objects.
-    private static let handler = Locked<(@Sendable (Int32) -> Void)?>(nil)
+    private static let handler = Locked<(@Sendable (Int32, child_process_origin) -> Void)?>(nil)
 
     /// Calls `receive` for each signal, on a thread of its own.
     ///
     /// Once it has returned, no signal can be missed; before, each signal has its usual effect on this process.
     ///
     /// - Throws: ``ToolFailure`` if the system lacks a thread.
-    init(_ receive: @escaping @Sendable (Int32) -> Void) throws(ToolFailure) {
+    init(
+      _ receive: @escaping @Sendable (Int32, child_process_origin) -> Void
+    ) throws(ToolFailure) {
       // Whatever the parent has set: a closed output must not end this process, and it waits for the command's
       // end.
       _ = signal(SIGPIPE, SIG_IGN)
       _ = signal(SIGCHLD, SIG_DFL)
       Self.handler.withLock { [hasContinued] handler in
-        handler = { number in
+        handler = { number, origin in
           if number == SIGCONT {
             hasContinued.signal()
           } else {
-            guard number != SIGTSTP || !Self.isBeingStopped else { return }
+            // A typed one counts at any time: the rest of the job has got it, too, and stops.
+            let isRepeated = origin == child_process_from_job && Self.isBeingStopped
+            guard number != SIGTSTP || !isRepeated else { return }
             Self.received.withLock { _ = $0.insert(number) }
           }
-          receive(number)
+          receive(number, origin)
         }
       }
       let numbers =
         (Self.forwarded + Self.terminal).filter { child_process_was_ignored($0) == 0 } + [SIGCONT]
-      let result = unsafe child_process_receive_signals(numbers, Int32(numbers.count)) { number in
-        SignalReceiver.handler.withLock { $0 }?(number)
+      let result = unsafe child_process_receive_signals(numbers, Int32(numbers.count)) {
+        number, origin in SignalReceiver.handler.withLock { $0 }?(number, origin)
       }
       guard result == 0 else {
         throw ToolFailure(
@@ -95,8 +99,11 @@
       while hasContinued.wait(timeout: .now()) == .success {}
       Self.stopJob()
       // Another thread may be the first to stop, so that this one would run on for a moment. Not for ever: a job
-      // without a shell is not stopped.
-      _ = hasContinued.wait(timeout: .now() + 1)
+      // without a shell is not stopped, and a new stop cancels a signal to continue.
+      let deadline = ContinuousClock.now + .seconds(1)
+      while hasContinued.wait(timeout: .now() + 0.02) == .timedOut,
+        child_process_is_to_stop() == 0, .now < deadline
+      {}
     }
   }
 #endif

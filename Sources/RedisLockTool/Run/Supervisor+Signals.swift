@@ -11,11 +11,21 @@
   /// Handles signals, and ends the command in time when the lock is being lost.
   extension Supervisor {
     /// Continues the command, in the foreground if this job is there.
-    func goOn() {
+    func goOn() { state.withLock { goOn(&$0) } }
+
+    private func goOn(_ state: inout State) {
+      guard let child = state.child, !state.isStopped else { return }
+      if state.getsTerminal { terminal?.lend() }
+      _ = child_process_signal(child, SIGCONT)
+    }
+
+    /// Continues the command after a stop; returns false if the job was stopped anew meanwhile.
+    func endStop() -> Bool {
       state.withLock { state in
-        guard let child = state.child, !state.isStopped else { return }
-        if state.getsTerminal { terminal?.lend() }
-        _ = child_process_signal(child, SIGCONT)
+        guard child_process_is_to_stop() == 0 else { return false }
+        state.isStopped = false
+        goOn(&state)
+        return true
       }
     }
 
@@ -27,10 +37,10 @@
       state.withLock { $0.getsTerminal = false }
       if terminal.takeBack() || terminal.isOwn { return child_process_continue_job() }
       // The whole job is in the background.
-      receive(SIGTSTP)
+      receive(SIGTSTP, from: child_process_from_elsewhere)
     }
 
-    func receive(_ signal: Int32) {
+    func receive(_ signal: Int32, from origin: child_process_origin) {
       guard signal != SIGCONT else { return goOn() }
       guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = SignalReceiver.ending.contains(signal)

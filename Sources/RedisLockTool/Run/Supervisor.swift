@@ -85,7 +85,7 @@
     func run(on connection: ConnectionOptions) async throws -> Int32 {
       try prepare()
       defer { child_process_guardian_reap() }
-      let receiver = try SignalReceiver { [weak self] in self?.receive($0) }
+      let receiver = try SignalReceiver { [weak self] in self?.receive($0, from: $1) }
       defer { withExtendedLifetime(receiver) {} }
       let locker: Locker
       let lock: Lock
@@ -262,7 +262,8 @@
       let limit = lock.operationTimeout * 3 + .seconds(5)
       limitTheRest(to: Int((limit / .seconds(1)).rounded(.up))) { [self] in
         takeTerminalBack(wasHeld: wasHeld)
-        if wasHeld {
+        // A lost lock needs no release.
+        if wasHeld, state.withLock({ $0.loss == nil }) {
           console.say(
             .warning, "the lock could not be released in time and expires with its ttl", fields())
         }
@@ -338,11 +339,16 @@
       }
       state.withLock { $0.isStopped = true }
       terminal.takeBack()
-      receiver.stop()
-      state.withLock { $0.isStopped = false }
-      // The stop may have lasted for hours.
-      guard lock.isHeld else { return give(up: lock) }
-      goOn()
+      var isContinued = false
+      while !isContinued {
+        receiver.stop()
+        // The stop may have lasted for hours.
+        guard lock.isHeld else {
+          state.withLock { $0.isStopped = false }
+          return give(up: lock)
+        }
+        isContinued = endStop()
+      }
     }
   }
 #endif

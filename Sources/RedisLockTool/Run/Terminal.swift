@@ -65,7 +65,7 @@
 
     /// Lends the foreground again, if this job has it: after `bg` it does not.
     func lend() {
-      guard isOwn else { return }
+      guard isOwn else { return child_process_check_terminal(descriptor) }
       keepModes()
       child_process_lend_terminal(descriptor)
     }
