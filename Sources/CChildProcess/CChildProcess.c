@@ -179,7 +179,7 @@ static void run(const struct child_process_order *order, char **environment, pid
   }
   // Not if the job was put into the background while it waited.
   int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == parent_group;
-  if (setpgid(0, child_process_group()) != 0) return;
+  if (!child_process_stays_in_job() && setpgid(0, child_process_group()) != 0) return;
   // Here as well: the parent may be stopped before it does so, and the command may leave the group.
   child_process_note(getpid());
   setpriority(PRIO_PROCESS, 0, child_process_own_nice());
@@ -223,7 +223,7 @@ pid_t child_process_start(const struct child_process_order *order) {
   if (child > 0) {
     child_process_note(child);
     // Here as well, since either process may come first.
-    setpgid(child, child_process_group());
+    if (!child_process_stays_in_job()) setpgid(child, child_process_group());
     int was_stopped = wait_for_start(child, report[0]);
     ssize_t count;
     do count = read(report[0], &error, sizeof error);
@@ -232,7 +232,7 @@ pid_t child_process_start(const struct child_process_order *order) {
       child_process_forget(child);
       child = -1;
     } else if (was_stopped) {
-      kill(-child_process_group(), SIGTSTP);
+      kill(child_process_stays_in_job() ? child : -child_process_group(), SIGTSTP);
     }
   }
   close(report[0]);

@@ -206,6 +206,16 @@ static int descends(const struct process *process, pid_t tool) {
   return 0;
 }
 
+/// Whether a process is the command, or descends from it.
+static int descends_from_command(const struct process *process) {
+  pid_t command = child_process_command();
+  for (int depth = 0; process && command > 0 && depth <= count; depth++) {
+    if (process->id == command) return 1;
+    process = find(process->parent);
+  }
+  return 0;
+}
+
 /// Whether a process is in the command's group or was started by the command; `tool` is 0 if that has ended.
 ///
 /// As long as the tool is there, all descend from it, and there is no time to read every environment. But in the
@@ -213,8 +223,30 @@ static int descends(const struct process *process, pid_t tool) {
 static enum finding is_left(const struct process *process, pid_t tool, pid_t tool_group) {
   pid_t group = getpgid(process->id);
   if (group == child_process_group()) return found;
-  if (tool && group != tool_group) return descends(process, tool) ? found : not_found;
-  return tool && !descends(process, tool) ? not_found : look_for_mark(process);
+  if (tool && !descends(process, tool)) return not_found;
+  if (tool && (group != tool_group || former_count == 0 || descends_from_command(process))) return found;
+  return look_for_mark(process);
+}
+
+/// Calls `act` for each process in the group of a tool that has ended whose own environment has no mark, but that of a
+/// process that it descends from.
+///
+/// Those would not be found any more when the other has been killed.
+static void for_each_unmarked(void (*act)(pid_t process, void *context), void *context) {
+  for (int i = 0; i < count; i++) processes[i].counts = (char)look_up(&processes[i]);
+  for (int i = count - 1; i >= 0; i--) {
+    const struct process *process = &processes[i];
+    if (!process->counts || getpgid(process->id) != child_process_tool_group() || is_former(process)) continue;
+    if (child_process_is_any_guardian(process->id) || look_for_mark(process) == found) continue;
+    const struct process *ancestor = find(process->parent);
+    for (int depth = 0; ancestor && ancestor->id > 1 && depth <= count; depth++) {
+      if (look_for_mark(ancestor) == found) {
+        act(process->id, context);
+        break;
+      }
+      ancestor = find(ancestor->parent);
+    }
+  }
 }
 
 /// Calls `act` for each process that the command has left; `tool` is 0 if that has ended.
@@ -225,6 +257,7 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
   list_processes();
   pid_t tool_group = tool ? getpgid(tool) : 0;
   enum finding missed = not_found;
+  if (!tool && child_process_stays_in_job()) for_each_unmarked(act, context);
   // The latest first, and at once those whose ancestors need not be known: they may be links of a chain of
   // short-lived processes.
   for (int i = count - 1; i >= 0; i--) {
@@ -274,6 +307,19 @@ static pid_t signal_descendants(pid_t child, int signal) {
   for_each_left(getpid(), 0, send, &signalling);
   pthread_mutex_unlock(&turn);
   return signalling.missed;
+}
+
+static void send_in_job(pid_t process, void *context) {
+  const struct signalling *signalling = context;
+  if (process != signalling->child && getpgid(process) == getpgrp()) kill(process, signalling->signal);
+}
+
+/// Signals what the command has started in the tool's group.
+static void signal_job(pid_t child, int signal) {
+  struct signalling signalling = {.signal = signal, .child = child};
+  pthread_mutex_lock(&turn);
+  for_each_left(getpid(), 0, send_in_job, &signalling);
+  pthread_mutex_unlock(&turn);
 }
 
 void child_process_reap_orphans(pid_t child) {
@@ -386,13 +432,15 @@ void child_process_tell_guardian(int signal) {}
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
+static void signal_job(pid_t child, int signal) {}
+
 pid_t child_process_kill_rest(pid_t tool, int *has_found) { return 0; }
 #endif
 
-int child_process_signal(pid_t child, int signal) {
+/// Signals the command and its group, which it may have left.
+static int signal_command(pid_t child, int signal) {
   if (signal == SIGKILL) child_process_guardian_succeed();
   int result = kill(-child_process_group(), signal), error = errno;
-  // The command may have left the group.
   if (getpgid(child) != child_process_group()) {
     result = kill(child, signal);
     error = errno;
@@ -401,8 +449,15 @@ int child_process_signal(pid_t child, int signal) {
   return result;
 }
 
+int child_process_signal(pid_t child, int signal) {
+  int result = signal_command(child, signal), error = errno;
+  if (child_process_stays_in_job()) signal_job(child, signal);
+  errno = error;
+  return result;
+}
+
 pid_t child_process_signal_all(pid_t child, int signal) {
-  pid_t missed = child_process_signal(child, signal) != 0 && errno == EPERM ? child : 0;
+  pid_t missed = signal_command(child, signal) != 0 && errno == EPERM ? child : 0;
   pid_t other = signal_descendants(child, signal);
   return other ? other : missed;
 }

@@ -4,6 +4,8 @@
 // It is forked before the lock is requested. It leads the command's process group, so that the command is not a
 // leader itself. Otherwise setsid(1) would fork, and the lock would be released while its command runs. As long as
 // it is not reaped, the number of the group is not reused.
+//
+// A command that stays in the tool's group is not a leader either, and the guardian's group has no other member.
 
 #ifdef __linux__
 #define _GNU_SOURCE
@@ -37,6 +39,8 @@ struct shared {
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
   _Atomic int is_over;
+  /// Whether the command stays in the tool's group; set before there is any other process.
+  int stays_in_job;
   /// Whether the command, or what it has started, has the terminal, as far as the tool knows; and whether it ever had.
   _Atomic int has_terminal, had_terminal;
   /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
@@ -61,6 +65,12 @@ static int former_life_line = -1, life_line = -1;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 pid_t child_process_group(void) { return group; }
+
+pid_t child_process_tool_group(void) { return tool_group; }
+
+int child_process_stays_in_job(void) { return shared && shared->stays_in_job; }
+
+pid_t child_process_command(void) { return shared ? atomic_load(&shared->child) : 0; }
 
 int child_process_is_guardian(pid_t process) {
   return process == guardian || process == keeper || process == group;
@@ -323,6 +333,14 @@ static void guard_rest(int line, pid_t tool) {
   give_terminal_back();
 }
 
+/// Closes all descriptors but those of a helper, which must not keep a process waiting that reads the output of this one.
+static void close_others(int first, int second) {
+  long most = sysconf(_SC_OPEN_MAX);
+  if (most < 0 || most > 65536) most = 65536;
+  for (int number = 0; number < most; number++)
+    if (number != first && number != second) close(number);
+}
+
 /// Forks a guardian, which leads the command's group or joins it, or else is in a group of its own.
 static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
   int line[2];
@@ -343,11 +361,7 @@ static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
     // So that a pkill(1) for this program does not match it.
     prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
 #endif
-    // A process that reads the output of this one must not wait for the guardian.
-    long most = sysconf(_SC_OPEN_MAX);
-    if (most < 0 || most > 65536) most = 65536;
-    for (int number = 0; number < most; number++)
-      if (number != line[0]) close(number);
+    close_others(line[0], line[0]);
     guard(line[0], tool);
     _exit(0);
   }
@@ -369,13 +383,92 @@ static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
   return 0;
 }
 
-int child_process_guardian_start(void) {
+#ifdef __linux__
+/// The ends of the pipes for questions to the witness, and for its answers.
+static int questions = -1, answers = -1;
+
+/// A question, or its answer.
+struct question {
+  int signal, id, is_sent;
+};
+
+/// Answers whether this process has got signals, until the tool has ended. All signals are blocked here.
+static void witness(int questions, int answers) {
+  struct question question;
+  struct timespec zero = {0, 0};
+  while (read(questions, &question, sizeof question) == sizeof question) {
+    sigset_t asked;
+    sigemptyset(&asked);
+    sigaddset(&asked, question.signal);
+    question.is_sent = sigtimedwait(&asked, NULL, &zero) > 0;
+    if (write(answers, &question, sizeof question) < 0) return;
+  }
+}
+
+/// Forks a witness in the tool's group: what it gets was sent to the whole group.
+static int fork_witness(void) {
+  int to[2], from[2];
+  if (pipe(to) != 0) return -1;
+  if (pipe(from) != 0) {
+    close(to[0]);
+    close(to[1]);
+    return -1;
+  }
+  for (int i = 0; i < 2; i++) {
+    fcntl(to[i], F_SETFD, FD_CLOEXEC);
+    fcntl(from[i], F_SETFD, FD_CLOEXEC);
+  }
+  sigset_t all, former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+  pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
+    close_others(to[0], from[1]);
+    witness(to[0], from[1]);
+    _exit(0);
+  }
+  int error = errno;
+  pthread_sigmask(SIG_SETMASK, &former, NULL);
+  close(to[0]);
+  close(from[1]);
+  questions = to[1];
+  answers = from[0];
+  errno = error;
+  return child < 0 ? -1 : 0;
+}
+
+int child_process_was_sent_to_job(int signal) {
+  static int id;
+  if (questions < 0) return 0;
+  // The system signals the processes of a group one after the other.
+  struct timespec moment = {0, 1000000};
+  nanosleep(&moment, NULL);
+  struct question question = {signal, ++id, 0};
+  if (write(questions, &question, sizeof question) < 0) return 0;
+  struct pollfd entry = {.fd = answers, .events = POLLIN};
+  // The witness may have been stopped or killed. Then the command rather gets a signal twice.
+  while (poll(&entry, 1, 100) > 0 && read(answers, &question, sizeof question) == sizeof question)
+    if (question.id == id) return question.is_sent;
+  return 0;
+}
+#else
+int child_process_was_sent_to_job(int signal) { return 0; }
+#endif
+
+int child_process_guardian_start(int stays_in_job) {
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) {
     shared = NULL;
     return -1;
   }
   child_process_keep_former_children();
+#ifdef __linux__
+  shared->stays_in_job = stays_in_job;
+  if (stays_in_job && fork_witness() != 0) return -1;
+#else
+  (void)stays_in_job;
+#endif
   if (fork_guardian(1, guard) != 0) return -1;
 #ifdef __linux__
   // Processes that leave the command's group stay below this process, to be ended with it.

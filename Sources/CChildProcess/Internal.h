@@ -7,6 +7,12 @@
 /// The process group of the command, which the guardian leads.
 pid_t child_process_group(void);
 
+/// The process group of the tool.
+pid_t child_process_tool_group(void);
+
+/// The command; 0 while there is none.
+pid_t child_process_command(void);
+
 /// Whether a process is the guardian, or was the first one, whose number is the group's.
 int child_process_is_guardian(pid_t process);
 

@@ -26,9 +26,11 @@ static void (*receiver)(int signal, enum child_process_origin origin);
 static enum child_process_origin find_origin(const siginfo_t *info) {
 #ifdef SI_KERNEL
   if (info->si_code == SI_KERNEL) return child_process_from_terminal;
+  // From outside of a container.
+  if (info->si_pid <= 0) return child_process_from_elsewhere;
+#else
+  if (info->si_pid <= 0) return child_process_from_terminal;
 #endif
-  // macOS names no sender for a typed signal.
-  if (info->si_pid <= 0) return info->si_code == SI_USER ? child_process_from_terminal : child_process_from_elsewhere;
   return getpgid(info->si_pid) == getpgrp() ? child_process_from_job : child_process_from_elsewhere;
 }
 

@@ -79,11 +79,15 @@
         """
         LOCKED sh -c 'echo "= ready"; read word </dev/tty; echo "= got $word"' </dev/null
         """,
-        // First the command reads, and then the other part, which asks while the command has the terminal.
+        // First the command reads, and then the other part, as a pager does.
         """
-        set -m
         LOCKED sh -c 'echo "= ready" >/dev/tty; read word </dev/tty; echo "= first $word"; : >$GO; sleep 1' |
           { \(Terminal.untilGo); read word </dev/tty; echo "= got $word"; cat; }
+        """,
+        // Both read at the same time.
+        """
+        LOCKED sh -c 'echo "= ready" >/dev/tty; head -n 1 </dev/tty | sed "s/^/= got /"' |
+          { head -n 1 </dev/tty | sed "s/^/= got /"; cat; }
         """,
         // A script reads from the terminal, and a process that it has started in the background holds the lock.
         """
@@ -95,8 +99,10 @@
     func pipelineLikeFlock(commands: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let scripts = commands.hasPrefix("set -m") ? [commands] : [commands, "set -m\n" + commands]
-      for script in scripts {
+      // In the session of a container, in that of a shell, and in a script that a shell has started.
+      let inScript = "script=$(cat <<'END'\n\(commands)\nEND\n)\nset -m; bash -c \"$script\""
+      let scripts = [commands, "set -m\n" + commands, inScript]
+      for script in commands.hasPrefix("set -m") ? [commands] : scripts {
         let (flock, tool) = try await compare([("= ready", "hello\\nhello\\n")], script, on: server)
         #expect(flock == tool)
         #expect(tool.contains("= got hello"), "\(tool)")

@@ -51,10 +51,17 @@ int child_process_start_thread(void *context, void *(*body)(void *context));
 /// ends the command if this process dies.
 ///
 /// Start it before the lock is requested, so that nothing has to be created later. It leads the process group that
-/// the command runs in.
+/// the command runs in, unless that stays in the group of this process; only on Linux can it do so.
 ///
 /// Returns 0, or -1 with `errno`.
-int child_process_guardian_start(void);
+int child_process_guardian_start(int stays_in_job);
+
+/// Whether the command stays in the group of this process, where it shares the terminal with the rest of the job.
+int child_process_stays_in_job(void);
+
+/// Whether a signal that this process has received was sent to its whole group. Call it once for each signal, from
+/// one thread. Always 0 unless the command stays in the group.
+int child_process_was_sent_to_job(int signal);
 
 /// The time by the guardian's clock, in nanoseconds.
 int64_t child_process_guardian_time(void);
@@ -92,7 +99,7 @@ struct child_process_order {
   int terminal;
 };
 
-/// Starts a command in the guardian's process group, with the signal dispositions and the signal mask that this
+/// Starts a command in the guardian's process group, or in that of this process, with the signal dispositions and the signal mask that this
 /// process was started with.
 ///
 /// On Linux the kernel kills it if the calling thread ends, so that thread has to live on.
@@ -134,6 +141,8 @@ void child_process_signal_job(int signal);
 void child_process_end_by(int signal);
 
 /// Sends a signal to the command and its group; 0, or -1 with `errno`.
+///
+/// If the command stays in this process's group, those that it has started there get the signal, and no others.
 int child_process_signal(pid_t child, int signal);
 
 /// Sends a signal to the command, its group and all other descendants of this process.

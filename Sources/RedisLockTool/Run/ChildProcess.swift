@@ -7,7 +7,7 @@
     import Glibc
   #endif
 
-  /// The command that runs under the lock, in a process group of its own.
+  /// The command that runs under the lock, in the guardian's process group or in that of the job.
   ///
   /// It is started and waited for on one thread: on Linux the kernel kills it if that thread ends, as it does if
   /// this process is killed.

@@ -15,6 +15,8 @@
 
     private func goOn(_ state: inout State) {
       guard let child = state.child, !state.isStopped else { return }
+      // What has continued this process has continued the whole job.
+      guard child_process_stays_in_job() == 0 else { return }
       if state.getsTerminal { terminal?.lend() }
       _ = child_process_signal(child, SIGCONT)
     }
@@ -34,14 +36,33 @@
     /// The process was stopped for that. The command gets the terminal back when it asks for it.
     private func shareTerminal() {
       guard let terminal else { return }
+      // The command was stopped for that as well.
+      let isStopped = child_process_stays_in_job() != 0 && state.withLock { $0.child != nil }
+      guard !isStopped else { return }
       state.withLock { $0.getsTerminal = false }
       if terminal.takeBack() || terminal.isOwn { return child_process_continue_job() }
       // The whole job is in the background.
       receive(SIGTSTP, from: child_process_from_elsewhere)
     }
 
+    /// Whether the command has got a signal as well, because that was sent to its whole job.
+    ///
+    /// That of the terminal was, except when it hangs up: then it signals the leader of its session.
+    private func hasReachedCommand(_ signal: Int32, from origin: child_process_origin) -> Bool {
+      guard child_process_stays_in_job() != 0 else { return false }
+      let wasSentToJob = child_process_was_sent_to_job(signal) != 0
+      return wasSentToJob
+        || origin == child_process_from_terminal && Self.typed.contains(signal)
+    }
+
+    private static let typed: Set = [SIGINT, SIGQUIT, SIGTSTP]
+
     func receive(_ signal: Int32, from origin: child_process_origin) {
-      guard signal != SIGCONT else { return goOn() }
+      let hasReachedCommand = hasReachedCommand(signal, from: origin)
+      guard signal != SIGCONT else {
+        if child_process_stays_in_job() == 0 { goOn() } else if !hasReachedCommand { pass(signal) }
+        return
+      }
       guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = SignalReceiver.ending.contains(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
@@ -49,7 +70,7 @@
         return (state.child != nil, state.hasWaited, state.cancelWait)
       }
       if isRunning {
-        pass(signal)
+        if !hasReachedCommand { pass(signal) }
       } else if !hasWaited {
         // Stops as without a handler; the place in the queue may lapse meanwhile.
         if signal == SIGTSTP { SignalReceiver.stopJob() }

@@ -131,7 +131,8 @@
     /// This comes before the lock is requested.
     private func prepare() throws(ToolFailure) {
       if let error = child(for: nil).check() { throw failure(toStart: error) }
-      guard child_process_guardian_start() == 0 else {
+      let staysInJob = terminal != nil && Terminal.mayBeShared
+      guard child_process_guardian_start(staysInJob ? 1 : 0) == 0 else {
         throw ToolFailure(
           .system, "cannot start a process: \(unsafe String(cString: strerror(errno)))")
       }
@@ -334,6 +335,8 @@
       guard let terminal else { return }
       // A shell does not tell a background job that it has moved to the foreground.
       if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
+        // The shell continues the whole job.
+        guard child_process_stays_in_job() == 0 else { return }
         state.withLock { $0.getsTerminal = true }
         return goOn()
       }

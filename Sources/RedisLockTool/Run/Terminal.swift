@@ -30,7 +30,9 @@
     /// A pager in a pipeline may; so may a script that has started this process in the background, without an
     /// input.
     ///
-    /// If so, the command gets the terminal only when it asks for it.
+    /// If so, the command stays in the group of the job on Linux: a process that asks for a terminal of another group is
+    /// stopped for that, and so is the script that it belongs to. Elsewhere only its group tells what the command has
+    /// started, so it gets the terminal when it asks for it.
     static let mayBeShared: Bool = {
       var output = stat()
       guard isatty(STDIN_FILENO) == 1, unsafe fstat(STDOUT_FILENO, &output) == 0 else {

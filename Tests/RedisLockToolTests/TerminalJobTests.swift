@@ -1,0 +1,91 @@
+#if CommandLineTool && os(Linux)
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  /// In a pipeline, the command stays in the group of its job, so that all parts of it share the terminal.
+  @Suite("redis-lock run in a pipeline on a terminal", .timeLimit(.minutes(5)))
+  struct TerminalJobTests: SignsOfLife {
+    @Test(
+      "A signal to the job reaches the command once, and so does one to the run",
+      arguments: ["USR1", "HUP", "INT", "TERM"], [true, false])
+    func signal(name: String, isToJob: Bool) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The other part of the job is not to end by it. The run passes signals on in their order.
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m
+          $RUN key -- sh -c 'trap "echo = first" \(name); trap "echo = second" USR2; echo = ready; \(Terminal.untilGo)' |
+            sh -c 'trap "" \(name); exec cat' &
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          kill -\(name) -- \(isToJob ? "-" : "")$(jobs -p)
+          until grep -q '^= first' "$seen"; do sleep 0.02; done
+          kill -USR2 $(jobs -p)
+          until grep -q '^= second' "$seen"; do sleep 0.02; done
+          : >$GO; wait
+          """, on: server)
+      let count = outcome.output.components(separatedBy: "= first\r\n").count - 1
+      #expect(count == 1, "\(outcome.output)")
+    }
+
+    @Test("A signal to the run reaches what the command has started, too")
+    func signalToChildren() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let alive = folder.path("alive")
+      _ = try folder.makeFile("work", "while date +%s%N >>'\(alive)'; do sleep 0.01; done")
+      let outcome = try await Terminal.type(
+        [("ended", "")],
+        into: """
+          set -m
+          $RUN key -- sh -c 'sh "$0"; true' '\(folder.path("work"))' | cat &
+          until [ -s '\(alive)' ]; do sleep 0.02; done
+          kill -TERM $(jobs -p); wait; echo ended
+          """, on: server)
+      #expect(outcome.output.contains("ended"), "\(outcome.output)")
+      try await expectEnd(folder, of: now)
+    }
+
+    @Test(
+      "All that the command has started ends with its lock, or if the run is killed",
+      arguments: [
+        // In the job's group, with another environment, as by sudo, and in a session of its own.
+        "sh \"$0\"; true", "sh -c \"env -i PATH=$PATH sh $0; true\"; true",
+        "setsid --wait sh \"$0\"; true",
+      ], ["$LOCK release --force key", "kill -KILL $(jobs -p)"])
+    func ends(start: String, by end: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let alive = folder.path("alive")
+      _ = try folder.makeFile("work", stubborn(alive))
+      let outcome = try await Terminal.type(
+        [("ended", "")],
+        into: """
+          set -m
+          $RUN key -- sh -c '\(start)' '\(folder.path("work"))' | cat &
+          until [ -s '\(alive)' ]; do sleep 0.02; done
+          \(end) >/dev/null; wait; echo ended
+          """, on: server)
+      #expect(outcome.output.contains("ended"), "\(outcome.output)")
+      try await expectEnd(folder, of: now)
+    }
+
+    @Test("A script goes on at the terminal if a run in its pipeline has lost its lock")
+    func lost() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("status", "hello\\n")],
+        into: """
+          $RUN --max-hold 500ms key -- sh -c 'read word </dev/tty; :' | cat
+          echo status ${PIPESTATUS[0]}; read word; echo got $word
+          """, on: server)
+      #expect(outcome.output.contains("status 76"), "\(outcome.output)")
+      #expect(outcome.output.contains("got hello"), "\(outcome.output)")
+    }
+  }
+#endif
