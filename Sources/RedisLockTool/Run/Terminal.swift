@@ -30,7 +30,7 @@
     /// A pager in a pipeline may; so may a script that has started this process in the background, without an
     /// input.
     ///
-    /// If so, the command stays in the group of the job on Linux: a process that asks for a terminal of another group is
+    /// If so, the command stays in the group of the job on Linux. A process that asks for a terminal of another group is
     /// stopped for that, and so is the script that it belongs to. Elsewhere only its group tells what the command has
     /// started, so it gets the terminal when it asks for it.
     static let mayBeShared: Bool = {
