@@ -138,7 +138,11 @@ static enum finding look_for_mark(const struct process *process) {
   return finding;
 }
 
-/// Whether a process is the guardian of any run, or helps one.
+static int has_name(const char *text, size_t length, const char *name) {
+  return length == strlen(name) + 1 && memcmp(text, name, length - 1) == 0 && text[length - 1] == '\n';
+}
+
+/// Whether a process is the guardian or the witness of any run, or helps one.
 ///
 /// A run within the command ends with its tool, and its guardian is needed to end what it has started, which has
 /// another mark.
@@ -148,8 +152,9 @@ int child_process_is_any_guardian(pid_t process) {
   if (file < 0) return 0;
   ssize_t length = read(file, name, sizeof name);
   close(file);
-  return length == sizeof CHILD_PROCESS_GUARDIAN_NAME &&
-         memcmp(name, CHILD_PROCESS_GUARDIAN_NAME "\n", (size_t)length) == 0;
+  if (length <= 0) return 0;
+  return has_name(name, (size_t)length, CHILD_PROCESS_GUARDIAN_NAME) ||
+         has_name(name, (size_t)length, CHILD_PROCESS_WITNESS_NAME);
 }
 
 /// All processes, in ascending order of their ids, as /proc lists them. Callers take turns.

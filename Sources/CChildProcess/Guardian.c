@@ -219,6 +219,12 @@ static int is_stopped(pid_t process) {
   return state == 'T' || state == 't';
 }
 
+int child_process_has_stayed_stopped(pid_t child) {
+  struct timespec moment = {0, 5000000};
+  nanosleep(&moment, NULL);
+  return is_stopped(child);
+}
+
 /// How often in a row a command has to be seen not to need help before that is believed.
 static const int most_looks = 20;
 
@@ -423,7 +429,7 @@ static int fork_witness(void) {
   pthread_sigmask(SIG_SETMASK, &all, &former);
   pid_t child = fork();
   if (child == 0) {
-    prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
+    prctl(PR_SET_NAME, CHILD_PROCESS_WITNESS_NAME);
     close_others(to[0], from[1]);
     witness(to[0], from[1]);
     _exit(0);

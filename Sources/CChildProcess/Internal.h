@@ -16,11 +16,14 @@ pid_t child_process_command(void);
 /// Whether a process is the guardian, or was the first one, whose number is the group's.
 int child_process_is_guardian(pid_t process);
 
-/// Whether a process is the guardian of any run, or helps one. Linux only.
+/// Whether a process is the guardian or the witness of any run, or helps one. Linux only.
 int child_process_is_any_guardian(pid_t process);
 
 /// The name of the guardian among the processes.
 #define CHILD_PROCESS_GUARDIAN_NAME "lock-guardian"
+
+/// The name of the witness among the processes.
+#define CHILD_PROCESS_WITNESS_NAME "lock-witness"
 
 /// Opens a file about a process in /proc; returns -1 if it cannot. Linux only.
 int child_process_open(pid_t process, const char *file);

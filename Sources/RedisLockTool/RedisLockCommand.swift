@@ -15,8 +15,9 @@
   @main
   enum Start {
     static func main() {
-      // The runtime, the connection, its timers, the signals, the guardian and the command need about this many.
-      guard child_process_can_create_threads(15) != 0 else {
+      // The runtime, the connection, its timers, the signals, the guardian, the witness and the command need about this
+      // many.
+      guard child_process_can_create_threads(16) != 0 else {
         Console.fail(.system, "the system allows too few threads")
       }
       #if os(Linux)

@@ -74,6 +74,26 @@
       try await expectEnd(folder, of: now)
     }
 
+    @Test("A job that was stopped with SIGSTOP goes on with fg, and does not stop again")
+    func stoppedUnseen() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m
+          $RUN key -- sh -c 'echo = ready; \(Terminal.untilGo); echo = done' | cat &
+          job=$(jobs -p)
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          kill -STOP -- -$job
+          until set -- $(cat /proc/$job/stat); [ $3 = T ]; do :; done
+          ( until set -- $(cat /proc/$$/stat); [ $8 = $job ]; do :; done; sleep 0.2; : >$GO ) &
+          fg %1 >/dev/null; echo = $?
+          """, on: server)
+      #expect(outcome.output.contains("= done"), "\(outcome.output)")
+      #expect(outcome.output.contains("= 0"), "\(outcome.output)")
+    }
+
     @Test("A script goes on at the terminal if a run in its pipeline has lost its lock")
     func lost() async throws {
       let server = try RedisServer()

@@ -121,6 +121,10 @@ int child_process_take_terminal_back(int terminal);
 /// A shell may have taken it after a stop that no handler sees.
 void child_process_check_terminal(int terminal);
 
+/// Whether a child that was stopped is still so a moment later, when the rest of its job has been continued, too. Linux
+/// only.
+int child_process_has_stayed_stopped(pid_t child);
+
 /// Whether the command has had the terminal.
 int child_process_has_had_terminal(void);
 

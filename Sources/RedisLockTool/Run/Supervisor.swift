@@ -340,6 +340,10 @@
         state.withLock { $0.getsTerminal = true }
         return goOn()
       }
+      // The whole job may have been stopped in a way that no handler sees, and continued since.
+      if child_process_stays_in_job() != 0, let child = state.withLock({ $0.child }) {
+        guard child_process_has_stayed_stopped(child) != 0 else { return }
+      }
       state.withLock { $0.isStopped = true }
       terminal.takeBack()
       var isContinued = false
