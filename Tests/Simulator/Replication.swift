@@ -27,7 +27,7 @@ struct Replication {
 extension SimulatedRedis {
   /// Notes that a command has been executed, which the replica will hear of.
   func replicate() {
-    guard weather.failsOver else { return }
+    guard weather.acknowledges else { return }
     replication.primaryOffset += 1
     send()
   }

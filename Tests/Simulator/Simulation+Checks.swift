@@ -107,7 +107,7 @@ extension Simulation {
   /// is known only where no message is late.
   private func checkHandOn(_ lock: Lock, of process: SimulatedProcess) {
     // Waiting for a replica belongs to the round trip.
-    guard weather.stalls == 0, weather.forces == 0, !weather.failsOver, process.isSteady else {
+    guard weather.stalls == 0, weather.forces == 0, !weather.acknowledges, process.isSteady else {
       return
     }
     guard let confirmedAt = process.confirmedAt[lock.token] else {
@@ -191,7 +191,7 @@ extension Simulation {
       // The errors that are allowed for a call whose locker was closed during it.
       let isClosed = error.code == .closed && weather.closes
       let lacksReplica =
-        error.code == .refused && error.serverCode == "NOREPLICAS" && weather.failsOver
+        error.code == .refused && error.serverCode == "NOREPLICAS" && weather.acknowledges
       if !isClosed, !lacksReplica,
         ![.timeout, .lost, .unreachable, .wouldDeadlock].contains(error.code)
       {

@@ -93,13 +93,13 @@ final class Simulation: @unchecked Sendable {
     self.cancellation = cancellation
     var generator = SplitMix(seed: seed)
     var drawn = Weather(using: &generator)
-    if seed % 8 == 5 { drawn.addFailovers() }
+    drawn.addReplica(seed)
     self.weather = weather ?? drawn
     scheduler = Scheduler(seed: generator.next())
     scheduler.tracer = tracer
     configuration = LockerConfiguration(
       connectTimeout: .milliseconds(500), operationTimeout: .milliseconds(100),
-      replicaAcknowledgements: self.weather.failsOver ? 1 : 0)
+      replicaAcknowledgements: self.weather.acknowledges ? 1 : 0)
     let drift = self.weather.drift
     redis = SimulatedRedis(
       on: scheduler, self.weather, keys: keys,

@@ -34,7 +34,9 @@ struct Weather {
   var shortestTTL = 60
   /// How late a message can arrive after its connection has been reset, in µs.
   var longestDelivery = 1000
-  /// Whether locks have to be acknowledged by a replica, which takes over at times.
+  /// Whether locks have to be acknowledged by a replica, which is behind at times.
+  var acknowledges = false
+  /// Whether that replica takes over at times.
   var failsOver = false
   /// The number of processes at first, and for how many ms they ask for locks.
   var processes = 2
@@ -84,6 +86,7 @@ struct Weather {
     weather.pause = 20
     weather.processes = 2
     weather.shortestTTL = seed % 2 == 0 ? 30_000 : 30
+    weather.acknowledges = seed % 8 == 2 || seed % 8 == 5
     guard seed % 4 != 3 else { return weather }
     weather.breaks = 0
     weather.repeats = 0
@@ -94,10 +97,10 @@ struct Weather {
     return weather
   }
 
-  /// Lets a replica take over at times, where the server keeps its promises.
-  mutating func addFailovers() {
-    guard isTrusty, !jumpsBack else { return }
-    failsOver = true
+  /// Adds a replica in every fourth weather; half of them take over at times, where the server keeps its promises.
+  mutating func addReplica(_ seed: UInt64) {
+    acknowledges = seed % 4 == 1
+    failsOver = seed % 8 == 5 && isTrusty && !jumpsBack
   }
 
   /// The same weather with a little less trouble, once for each way to reduce it.
@@ -105,7 +108,8 @@ struct Weather {
     let ways: [(inout Weather) -> Void] = [
       { $0.kills = false }, { $0.forgets = false }, { $0.jumpsForward = false },
       { $0.jumpsBack = false }, { $0.leaps = false }, { $0.closes = false },
-      { $0.failsOver = false }, { $0.repeats = 0 },
+      { $0.failsOver = false },
+      { ($0.acknowledges, $0.failsOver) = (false, false) }, { $0.repeats = 0 },
       { $0.splits = 0 },
       { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },

@@ -15,9 +15,11 @@
     /// The label of every metric, for a locker without a label.
     private static let unlabelled = ("label", "")
 
-    private func locker(label: String? = nil) async throws -> Locker {
+    private func locker(label: String? = nil, acknowledgements: Int = 0) async throws -> Locker {
       var configuration = try LockerConfiguration(url: RedisServer.current.url)
       configuration.label = label
+      configuration.replicaAcknowledgements = acknowledgements
+      if acknowledgements > 0 { configuration.operationTimeout = .milliseconds(200) }
       var instruments = Instruments()
       instruments.metrics = metrics
       let reporter = Reporter(
@@ -61,6 +63,18 @@
       #expect(try times("hold_duration").first ?? 0 > 20_000_000)
       #expect(try times("round_trip").allSatisfy { $0 > 0 })
       #expect(try !times("round_trip").isEmpty)
+    }
+
+    @Test("Metrics count locks that no replica has acknowledged")
+    func unacknowledged() async throws {
+      let locker = try await locker(acknowledgements: 1)
+      #expect(try count("unacknowledged") == 0)
+      // The server has no replica.
+      await expectError(.refused) { try await locker.acquireIfAvailable(uniqueKey()) }
+      await eventually { try count("unacknowledged") > 0 }
+      #expect(try count("acquisition_failures", ("reason", "refused")) == 1)
+      #expect(try times("acknowledgement").isEmpty)
+      await locker.close()
     }
 
     @Test("Metrics count handoffs within the process and by the server")

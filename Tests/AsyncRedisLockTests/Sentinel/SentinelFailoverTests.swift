@@ -100,6 +100,49 @@ struct SentinelFailoverTests {
     for locker in lockers { await locker.close() }
   }
 
+  @Test("With acknowledgements, a failover to replicas that were stopped forgets no lock")
+  func acknowledged() async throws {
+    let trio = try await onThread { try SentinelTrio() }
+    defer { trio.stop() }
+    let query = "replica_acknowledgements=2&operation_timeout=500ms"
+    let options = LockOptions(timeout: .seconds(2), ttl: .seconds(2), extend: .milliseconds(400))
+    let record = HoldRecord()
+    let lockers = [
+      try await Locker(url: trio.url(query: query)),
+      try await Locker(url: trio.url([2, 1, 0], query: query)),
+    ]
+    let (key, keptKey) = (uniqueKey(), uniqueKey("kept"))
+    let kept = try await lockers[0].acquire(
+      keptKey, options: LockOptions(ttl: .seconds(60), extend: .milliseconds(300)))
+    let workers = lockers.enumerated().map { number, locker in
+      Task { await record.work(number, on: locker, key, options) }
+    }
+    await progress(of: record)
+    // From here on, the primary grants what no other server knows.
+    for number in [1, 2] { trio.servers[number].pause() }
+    await eventually(within: .seconds(10), "a lock waits for its replicas") {
+      let clients = try trio.client(0)("INFO", "clients").string ?? ""
+      return !clients.contains("blocked_clients:0") && (try trio.servers[0].hasKey(key))
+    }
+    trio.servers[0].kill()
+    for number in [1, 2] { trio.servers[number].resume() }
+    await eventually(within: .seconds(30), "another server is the primary") {
+      try trio.primary(accordingTo: 1).map { $0 != 0 } ?? false
+    }
+    // Locks need two replicas again.
+    try trio.servers[0].restart()
+    await progress(of: record)
+    record.stop()
+    for worker in workers { await worker.value }
+    #expect(record.overlaps.isEmpty, "\(record.overlaps.prefix(3))")
+    #expect(record.disorders.isEmpty, "\(record.disorders.prefix(3))")
+    #expect(kept.isHeld)
+    let primary = try #require(try trio.primary(accordingTo: 1))
+    #expect(try trio.client(primary)("GET", keptKey).string == kept.token)
+    #expect(try await kept.release() == .released)
+    for locker in lockers { await locker.close() }
+  }
+
   @Test("A replica that is promoted by hand is not used, and nothing stops")
   func promotedByHand() async throws {
     let trio = try await onThread { try SentinelTrio() }
