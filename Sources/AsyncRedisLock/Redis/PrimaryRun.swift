@@ -12,7 +12,7 @@ final class PrimaryRun: Sendable {
     let replicationID: String
   }
 
-  /// Who the server is, or why it does not tell.
+  /// The identity of the server, or why it does not tell.
   let identity: Result<Identity, StoreFailure>
 
   init(_ identity: Result<Identity, StoreFailure>) { self.identity = identity }

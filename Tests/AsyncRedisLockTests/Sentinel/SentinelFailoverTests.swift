@@ -122,7 +122,8 @@ struct SentinelFailoverTests {
     for number in [1, 2] { trio.servers[number].pause() }
     await eventually(within: .seconds(10), "a lock waits for its replicas") {
       let clients = try trio.client(0)("INFO", "clients").string ?? ""
-      return !clients.contains("blocked_clients:0") && (try trio.servers[0].hasKey(key))
+      let isLocked = try trio.servers[0].hasKey(key)
+      return isLocked && !clients.contains("blocked_clients:0")
     }
     trio.servers[0].kill()
     for number in [1, 2] { trio.servers[number].resume() }

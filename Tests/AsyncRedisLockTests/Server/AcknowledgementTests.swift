@@ -186,7 +186,7 @@ struct AcknowledgementTests {
     #expect(lock.lossReason == .expired)
     #expect(ContinuousClock.now - start < .milliseconds(2500))
     for locker in [locker, waiter, plain] { await locker.close() }
-    #expect(try !server.primary.hasKey(key))
+    await eventually("nothing is left") { try !server.primary.hasKey(key) }
   }
 
   @Test("An adoption without acknowledgement gives the lock back, and is not repeated")
@@ -313,6 +313,8 @@ struct AcknowledgementTests {
     await eventually(within: .seconds(10), "it has its replica again") {
       try client("INFO", "replication").string?.contains("state=online") == true
     }
+    let logs = [server.primary, server.replicas[0]].map { $0.log.suffix(3000) }
+    try #require(try client("INFO", "replication").string?.contains("state=online") == true, "\(logs)")
     proxy.setScript(nil)
     mayPass.signal()
     // The first attempt fails, and the next has a lock that is there.

@@ -2,7 +2,7 @@ import Testing
 
 @testable import AsyncRedisLock
 
-@Suite("Rounds of acknowledgements")
+@Suite("Rounds of acknowledgements", .timeLimit(.minutes(1)))
 struct AcknowledgementRoundTests {
   private typealias Identity = PrimaryRun.Identity
   private let here = Identity(runID: "run", replicationID: "first")
@@ -91,7 +91,7 @@ struct AcknowledgementRoundTests {
     }
   }
 
-  @Test("A server that does not tell who it is acknowledges nothing")
+  @Test("A server that does not tell its identity acknowledges nothing")
   func identities() {
     let server = Reply.string("# Server\r\nrun_id:abc\r\ntcp_port:1\r\n")
     #expect(
