@@ -192,7 +192,7 @@
       func run(_ count: String) async throws -> ToolProcess.Outcome {
         try await ToolProcess.run(
           ["run", "-n", "--replica-acknowledgements", count, "key", "--", "echo", "run"],
-          url: server.url + "?operation_timeout=300ms")
+          url: server.url + "?operation_timeout=1s")
       }
       let fine = try await run("1")
       #expect(fine.status == 0 && fine.output == "run\n", "\(fine)")

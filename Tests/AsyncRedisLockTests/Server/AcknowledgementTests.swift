@@ -273,7 +273,9 @@ struct AcknowledgementTests {
 
   @Test("A primary that was a replica between a lock and its round acknowledges nothing")
   func demotedMeanwhile() async throws {
-    let server = try await ReplicatedServer(replicas: 1)
+    // On a busy machine, a transfer that the change of roles interrupts may hang.
+    let patience = ["--repl-timeout", "3", "--repl-ping-replica-period", "1"]
+    let server = try await ReplicatedServer(replicas: 1, arguments: patience)
     let usurper = try RedisServer(arguments: ["--repl-diskless-sync-delay", "0"], listen: .tcp)
     let proxy = try FaultProxy(to: server.primary)
     defer {
@@ -287,7 +289,7 @@ struct AcknowledgementTests {
     await eventually(within: .seconds(10), "the replica is in step") {
       try replica("ROLE").array?[3].string == "connected"
     }
-    let locker = try await server.locker(1, timeout: .seconds(30), at: proxy.url)
+    let locker = try await server.locker(1, timeout: .seconds(60), at: proxy.url)
     try await locker.acquire(uniqueKey(), options: Self.long).release()
     let (isHeldUp, mayPass) = (Shared(false), DispatchSemaphore(value: 0))
     proxy.setScript { message in
@@ -310,11 +312,12 @@ struct AcknowledgementTests {
       try client("ROLE").array?[3].string == "connected"
     }
     try client("REPLICAOF", "NO", "ONE")
-    await eventually(within: .seconds(10), "it has its replica again") {
+    await eventually(within: .seconds(30), "it has its replica again") {
       try client("INFO", "replication").string?.contains("state=online") == true
     }
     let logs = [server.primary, server.replicas[0]].map { $0.log.suffix(3000) }
-    try #require(try client("INFO", "replication").string?.contains("state=online") == true, "\(logs)")
+    try #require(
+      try client("INFO", "replication").string?.contains("state=online") == true, "\(logs)")
     proxy.setScript(nil)
     mayPass.signal()
     // The first attempt fails, and the next has a lock that is there.
