@@ -205,7 +205,7 @@ _redis-lock_run() {
     repeating_flags=()
     non_repeating_flags=(-q --quiet -v --verbose --json-log -n --no-wait --version -h --help)
     repeating_options=()
-    non_repeating_options=(--url --url-file --ttl --extend -w --wait --min-hold --max-hold --grace --record-for --label -E --conflict-exit-code -c --command)
+    non_repeating_options=(--url --url-file --ttl --extend -w --wait --min-hold --max-hold --grace --replica-acknowledgements --record-for --label -E --conflict-exit-code -c --command)
     __redis-lock_offer_flags_options -1
 
     # Offer option value completions
@@ -234,6 +234,9 @@ _redis-lock_run() {
         return
         ;;
     '--grace')
+        return
+        ;;
+    '--replica-acknowledgements')
         return
         ;;
     '--record-for')

@@ -23,7 +23,7 @@ function __redis-lock_parse_tokens -S
         __redis-lock_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'run'
-            __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'q/quiet' 'v/verbose' 'json-log' 'ttl=' 'extend=' 'w/wait=' 'n/no-wait' 'min-hold=' 'max-hold=' 'grace=' 'record-for=' 'label=' 'E/conflict-exit-code=' 'c/command=' 'version' 'h/help'
+            __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'q/quiet' 'v/verbose' 'json-log' 'ttl=' 'extend=' 'w/wait=' 'n/no-wait' 'min-hold=' 'max-hold=' 'grace=' 'replica-acknowledgements=' 'record-for=' 'label=' 'E/conflict-exit-code=' 'c/command=' 'version' 'h/help'
         case 'status'
             __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'json' 'watch' 'version' 'h/help'
         case 'release'
@@ -107,6 +107,7 @@ complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" min-hold' -l 'min-hold' -d 'The shortest time that the lock is held, even if the command ends sooner.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" max-hold' -l 'max-hold' -d 'How long the command may run; after that the lock counts as lost.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" grace' -l 'grace' -d 'The time between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or less with a short ttl)' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" replica-acknowledgements' -l 'replica-acknowledgements' -d 'How many replicas have to confirm the lock and each extension. (default: the URL\'s replica_acknowledgements, or 0)' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" record-for' -l 'record-for' -d 'How long the server keeps a record of this run, for status and list; 0 for none.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" label' -l 'label' -d 'A label stored with the lock and shown by status and list. (default: the command\'s name)' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" E conflict-exit-code' -s 'E' -l 'conflict-exit-code' -d 'The exit status when the lock is not acquired, instead of 75.' -rfka ''
