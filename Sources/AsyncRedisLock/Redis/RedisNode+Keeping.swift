@@ -295,8 +295,10 @@ extension RedisNode {
     }
   }
 
-  /// How long to wait between two attempts at most: a second, or longer with so many claims that the server would get
-  /// more than 1,000 requests a second. An attempt may cost two, one of them to examine the refusal.
+  /// How long to wait between two attempts at most.
+  ///
+  /// With many claims it is longer, so that the server gets no more than 1,000 requests a second. An attempt may cost
+  /// two, one of them to examine the refusal.
   private var longestPause: Duration {
     .seconds(1) * max(1, pendingCleanUps.load(ordering: .relaxed) / 500)
   }
