@@ -160,10 +160,11 @@ struct AmbiguousTests {
     "If an acquisition's request arrives late, it is undone right after it",
     arguments: [Duration.milliseconds(30), .seconds(1)])
   func late(operationTimeout: Duration) async throws {
-    let proxy = try FaultProxy(to: .current)
-    defer { proxy.stop() }
     let (client, key) = (RedisClient(.current), uniqueKey())
     for round in 0..<10 {
+      // The locker of the round before may connect again at any time.
+      let proxy = try FaultProxy(to: .current)
+      defer { proxy.stop() }
       let locker = try await Locker(url: proxy.url) { $0.operationTimeout = operationTimeout }
       let connection = proxy.connectionCount - 1
       let isLate = Shared(true)
