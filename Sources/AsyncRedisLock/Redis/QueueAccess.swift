@@ -19,8 +19,11 @@ final class QueueAccess: Sendable {
     var general: Refusal?
     /// The refusals of single queues, by all keys of a lock: which of these is at fault is not known.
     var special: [[String]: Refusal] = [:]
-    /// Keys whose queues were used since a queue was refused.
+    /// The end of the last of them.
+    var lastEnd: Instant?
+    /// Keys whose queues were used since a queue was refused: the latest ones, and those before.
     var used: Set<[String]> = []
+    var usedBefore: Set<[String]> = []
   }
 
   private static let shortest = Duration.seconds(1)
@@ -42,10 +45,16 @@ final class QueueAccess: Sendable {
       || state.withLock { isOver($0.general) && isOver($0.special[keys]) }
   }
 
-  /// Whether the server has refused some queue, and these have not been used since.
+  /// Whether the server has refused the queues of these keys, and they have not been used since.
+  ///
+  /// If they have never been used, this is also true for a minute after the refusal of other keys' queues.
   func mayRefuse(_ keys: [String]) -> Bool {
-    !isClear.load(ordering: .relaxed)
-      && state.withLock { !$0.special.isEmpty && !$0.used.contains(keys) }
+    guard !isClear.load(ordering: .relaxed) else { return false }
+    return state.withLock { state in
+      if state.special[keys] != nil { return true }
+      guard let lastEnd = state.lastEnd, clock.now < lastEnd + Self.longest else { return false }
+      return !state.used.contains(keys) && !state.usedBefore.contains(keys)
+    }
   }
 
   private func isOver(_ refusal: Refusal?) -> Bool { refusal.map { $0.end <= clock.now } ?? true }
@@ -66,6 +75,8 @@ final class QueueAccess: Sendable {
       if let keys {
         guard let refusal = next(after: state.special[keys]) else { return false }
         state.used.remove(keys)
+        state.usedBefore.remove(keys)
+        state.lastEnd = max(state.lastEnd ?? refusal.end, refusal.end)
         if state.special.count >= Self.mostSpecial {
           state.special = state.special.filter { !isOver($0.value) }
         }
@@ -90,10 +101,10 @@ final class QueueAccess: Sendable {
       state.general = nil
       for keys in locks where isOver(state.special[keys]) {
         state.special[keys] = nil
-        if state.used.count >= Self.mostUsed { state.used = [] }
+        if state.used.count >= Self.mostUsed { (state.usedBefore, state.used) = (state.used, []) }
         state.used.insert(keys)
       }
-      if state.special.isEmpty { state.used = [] }
+      if state.special.isEmpty { (state.used, state.usedBefore, state.lastEnd) = ([], [], nil) }
       isClear.store(state.special.isEmpty, ordering: .relaxed)
     }
   }

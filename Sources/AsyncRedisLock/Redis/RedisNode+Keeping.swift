@@ -300,7 +300,7 @@ extension RedisNode {
   /// With many claims it is longer, so that the server gets no more than 1,000 requests a second. An attempt may cost
   /// two, one of them to examine the refusal.
   private var longestPause: Duration {
-    .seconds(1) * max(1, pendingCleanUps.load(ordering: .relaxed) / 500)
+    .seconds(1) * max(1, (pendingCleanUps.load(ordering: .relaxed) + 499) / 500)
   }
 
   /// Undoes a claim once more after a pause, and again after twice as long, until its ttl has passed.

@@ -111,4 +111,22 @@ struct QueueAccessTests {
     #expect(access.refuse(["one more"]))
     #expect(isOpen && access.mayRefuse(["one more"]) && access.mayRefuse(["0"]))
   }
+
+  @Test(
+    "Keys whose queues were never used count as refused for a minute after the refusal of others")
+  func unknown() {
+    #expect(access.refuse(["a"]))
+    advance(by: .seconds(60))
+    #expect(access.mayRefuse(["b"]))
+    advance(by: .seconds(1))
+    #expect(!access.mayRefuse(["b"]) && access.mayRefuse(["a"]))
+  }
+
+  @Test("However many keys were used since a refusal, the latest are known")
+  func manyUsed() {
+    #expect(access.refuse(["a"]))
+    for number in 0..<5000 { access.noteUse(of: [["\(number)"]]) }
+    #expect((4000..<5000).allSatisfy { !access.mayRefuse(["\($0)"]) })
+    #expect(access.mayRefuse(["0"]) && access.mayRefuse(["a"]))
+  }
 }
