@@ -61,6 +61,13 @@ extension SimulatedServer {
     return floor
   }
 
+  /// Draws a ticket above those of all that wait for some keys.
+  private mutating func newTicket(_ keys: [Int]) -> UInt64 {
+    let highest = keys.compactMap { hasQueue($0) ? locks[$0].queue.last?.ticket : nil }.max() ?? 0
+    if counter < highest { counter = max(highest, UInt64(time)) }
+    return draw(1)
+  }
+
   /// Makes sure that a token has its places; returns its ticket.
   private mutating func enter(
     _ keys: [Int], _ token: Token, ttl: Int64, lapse: Int64, numbers: Int
@@ -71,7 +78,7 @@ extension SimulatedServer {
         hasQueue(key) ? locks[key].queue.first { $0.token == token }?.ticket : nil)
     }
     let former = tickets.count == 1 ? tickets.first ?? nil : nil
-    let ticket = former ?? draw(1)
+    let ticket = former ?? newTicket(keys)
     for key in keys {
       let entry = Entry(
         token: token, ticket: ticket, lapse: milliseconds + lapse, ttl: ttl, numbers: numbers,

@@ -112,6 +112,30 @@ struct LackingRightTests {
     }
   }
 
+  @Test(
+    "A place that cannot be made leaves no helper behind", arguments: ["hset", "zadd", "pexpire"])
+  func place(_ right: String) throws {
+    let (key, other) = (uniqueKey(), uniqueKey())
+    for one in [key, other] { try admin("SET", one, "another's", "PX", "60000") }
+    let user = try QueueScripts(client: client(["-\(right)"]))
+    let token = QueueScripts.token("waiter")
+    #expect(throws: RedisError.self) { try user.poll(token, key, other) }
+    for helper in [key, other].map(scripts.helpers) {
+      #expect(try admin("EXISTS", helper.queue, helper.entries) == .integer(0))
+    }
+  }
+
+  @Test("Each helper of a place expires, whatever was there before")
+  func expiry() throws {
+    let key = uniqueKey()
+    let helpers = scripts.helpers(of: key)
+    try admin("SET", key, "another's", "PX", "60000")
+    try admin("ZADD", helpers.queue, "1", "stray")
+    try admin("PEXPIRE", helpers.queue, "900000")
+    #expect(try !scripts.poll(QueueScripts.token("waiter"), key).isGranted)
+    #expect(try (admin("PTTL", helpers.entries).integer ?? 0) > 0)
+  }
+
   private func client(_ rules: [String]) throws -> RedisClient {
     let user = uniqueKey("user")
     try admin(words: ["ACL", "SETUSER", user, "on", ">pw", "+@all", "~*", "&*"] + rules)

@@ -100,6 +100,21 @@ struct QueueScriptTests {
     withExtendedLifetime(listener) {}
   }
 
+  @Test("A newcomer queues behind those that wait, even if the fence counter was deleted")
+  func newcomer() throws {
+    let (a, b) = (uniqueKey("a"), uniqueKey("b"))
+    let tokens = (0..<4).map { QueueScripts.token("t\($0)") }
+    #expect(try scripts.poll(tokens[0], a, b).isGranted)
+    #expect(try !scripts.poll(tokens[1], a, raises: true).isGranted)
+    try client("DEL", "redis-lock:fence")
+    // As a locker does that has seen no fencing token.
+    #expect(try !scripts.poll(tokens[2], b, a).isGranted)
+    try client("DEL", "redis-lock:fence")
+    #expect(try !scripts.poll(tokens[3], b).isGranted)
+    #expect(try scripts.queue(a) == [tokens[1], tokens[2]])
+    #expect(try scripts.queue(b) == [tokens[2], tokens[3]])
+  }
+
   @Test("A grant's number is above its waiter's ticket even if the fence counter was deleted")
   func lostCounter() throws {
     let key = uniqueKey()

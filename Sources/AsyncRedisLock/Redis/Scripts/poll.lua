@@ -62,19 +62,43 @@ for i, lock in ipairs(locks) do
   netstrings[i] = #lock.key .. ':' .. lock.key
 end
 local isNew = not ticket
-ticket = ticket or text(draw(1))
+if isNew then
+  -- If the counter was lost, a number of it could be below the tickets of those that wait already.
+  local highest = 0
+  for _, lock in ipairs(locks) do
+    local last = call('ZRANGE', lock.queue, -1, -1, 'WITHSCORES')
+    highest = math.max(highest, tonumber(last[2] or 0))
+  end
+  ticket = text(drawAbove(highest, 1))
+end
 local entry = text(milliseconds() + lapse) .. ' ' .. ttl .. ' ' .. numbers .. ' '
   .. (#locks > 1 and table.concat(netstrings) or '')
-for _, lock in ipairs(locks) do
-  if isNew then
-    call('ZADD', lock.queue, ticket, token)
+
+-- Never shorter than the longest lapse of any place; twice that, so that it is seldom raised.
+local function prolong(helper)
+  if call('PTTL', helper) < lapse then
+    call('PEXPIRE', helper, 2 * lapse)
   end
-  call('HSET', lock.entries, token, entry)
-  -- Never shorter than the longest lapse of any place; twice that, so that it is seldom raised.
-  if call('PTTL', lock.queue) < lapse then
-    call('PEXPIRE', lock.queue, 2 * lapse)
-    call('PEXPIRE', lock.entries, 2 * lapse)
+end
+
+local function enter()
+  for _, lock in ipairs(locks) do
+    call('HSET', lock.entries, token, entry)
+    prolong(lock.entries)
+    if isNew then
+      call('ZADD', lock.queue, ticket, token)
+    end
+    prolong(lock.queue)
   end
+end
+
+local hasEntered, problem = pcall(enter)
+if not hasEntered then
+  -- A helper must not stay for ever because its caller lacks a right.
+  for _, lock in ipairs(isNew and locks or {}) do
+    pcall(leave, lock, token)
+  end
+  error(problem, 0)
 end
 
 local hasHanded = false

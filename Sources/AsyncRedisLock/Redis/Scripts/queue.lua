@@ -96,9 +96,10 @@ local function split(netstrings)
   return locks
 end
 
+-- Entries first: without the right to remove one, the place stays whole.
 local function leave(lock, token)
-  call('ZREM', lock.queue, token)
   call('HDEL', lock.entries, token)
+  call('ZREM', lock.queue, token)
 end
 
 -- The value of a key, or false; for a key of another type, a value that is no token.

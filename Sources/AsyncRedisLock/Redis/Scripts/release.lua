@@ -45,12 +45,17 @@ end
 -- answer
 -- include queue.lua
 local token, locks = ARGV[2], locks()
-local outcome, free, other = 1, {}, nil
-for _, lock in ipairs(locks) do
+local outcome, free, other, values = 1, {}, nil, {}
+-- All of them before the first is deleted.
+for i, lock in ipairs(locks) do
   local value = redis.pcall('GET', lock.key)
   if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
     return value
   end
+  values[i] = value
+end
+for i, lock in ipairs(locks) do
+  local value = values[i]
   if value == token then
     call('DEL', lock.key)
     free[#free + 1] = lock
