@@ -75,10 +75,8 @@ extension RedisNode {
     }
     let undo: Request.Undo = { giveBack($0, {}) }
     let repeatLater: @Sendable () -> Void = { [self] in
-      // A caller may release again and again; one repetition is enough.
-      guard givingBack.withLock({ $0.insert(claim.token).inserted }) else { return }
-      connection.submit(
-        giveBack(nil) { [self] in givingBack.withLock { _ = $0.remove(claim.token) } })
+      // A caller may release again and again.
+      giveBackOnce(claim.token) { giveBack(nil, $0) }
     }
     let request = Request(
       deadline: deadline, kind: .release, isAwaited: release.isAwaited, undo: undo,
@@ -224,12 +222,9 @@ extension RedisNode {
   /// Makes the request that undoes a claim with an unknown outcome; from now on, the claim's token is given up for
   /// good.
   func cleanUp(
-    _ claim: Claim, mayHaveWaited: Bool = false, wasRefused: Bool = false,
-    undoing origin: Request? = nil
+    _ claim: Claim, wasRefused: Bool = false, undoing origin: Request? = nil
   ) -> Request {
-    cleanUp(
-      claim, until: clock.now + claim.ttl, mayHaveWaited: mayHaveWaited, wasRefused: wasRefused,
-      undoing: origin)
+    cleanUp(claim, until: clock.now + claim.ttl, wasRefused: wasRefused, undoing: origin)
   }
 
   /// Makes the request that gives a claim back, or keeps its keys from other clients until `keptUntil`.
@@ -293,6 +288,14 @@ extension RedisNode {
         }
       }
     }
+  }
+
+  /// Gives a token's keys back, unless that is under way.
+  func giveBackOnce(
+    _ token: String, _ makeRequest: (_ ended: @escaping @Sendable () -> Void) -> Request
+  ) {
+    guard givingBack.withLock({ $0.insert(token).inserted }) else { return }
+    connection.submit(makeRequest { [self] in givingBack.withLock { _ = $0.remove(token) } })
   }
 
   /// How long to wait between two attempts at most.

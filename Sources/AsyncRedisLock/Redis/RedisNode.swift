@@ -22,7 +22,7 @@ final class RedisNode: Sendable {
   let queueAccess: QueueAccess
   /// Whether the server has refused to run scripts: a key could be taken, and neither extended nor given back.
   let refusesScripts = Atomic<Bool>(false)
-  /// The tokens of locks whose refused release is being repeated.
+  /// The tokens of stray grants and of refused releases that are being given back.
   let givingBack = Locked<Set<String>>([])
   /// How many clean-ups wait for their next attempt.
   let pendingCleanUps = Atomic<Int>(0)
@@ -85,11 +85,7 @@ final class RedisNode: Sendable {
       completion in
       Self.locate(channel, on: connection, within: lifetime, completion: completion)
     } giveBack: { message in
-      guard let node = opened.withLock({ $0.node }) else { return }
-      connection.submit(
-        node.cleanUp(
-          Claim(keys: message.keys, token: message.token, ttl: Self.patienceWithStrayGrants),
-          mayHaveWaited: true))
+      opened.withLock { $0.node }?.giveBack(message)
     }
     self.connection = connection
     self.sentinels = sentinels
@@ -106,6 +102,17 @@ final class RedisNode: Sendable {
       self?.connection.reconnect(because: reason)
       self?.grantChannel.reconnect(because: reason)
       self?.acknowledger?.reconnect(because: reason)
+    }
+  }
+
+  /// Gives back a grant that has no listener any more.
+  ///
+  /// Once, however often it comes: a hostile server may send it faster than it answers.
+  private func giveBack(_ message: GrantMessage) {
+    let claim = Claim(
+      keys: message.keys, token: message.token, ttl: Self.patienceWithStrayGrants)
+    giveBackOnce(message.token) { ended in
+      cleanUp(claim, until: clock.now + claim.ttl, mayHaveWaited: true, ended: ended)
     }
   }
 
