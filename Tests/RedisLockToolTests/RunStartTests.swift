@@ -74,15 +74,21 @@
       }
     }
 
+    /// Makes a script without an interpreter line that prints how many arguments it has.
+    private func countingScript(in folder: TemporaryFolder) throws -> String {
+      _ = try folder.makeFile("script", "echo $#")
+      let script = folder.path("script")
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+      return script
+    }
+
     @Test(
       "A script without an interpreter line gets as many arguments as it would without the tool")
     func manyArguments() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
-      _ = try folder.makeFile("script", "echo $#")
-      let script = folder.path("script")
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+      let script = try countingScript(in: folder)
       let words = Array(repeating: "x", count: 150_000)
       let outcome = try await ToolProcess.run(["run", "key", "--", script] + words, on: server)
       #expect(outcome.status == 0)
@@ -96,9 +102,7 @@
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
-      _ = try folder.makeFile("script", "echo $#")
-      let script = folder.path("script")
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script)
+      let script = try countingScript(in: folder)
       let tool = try ToolProcess(
         [script], on: server,
         through: [
