@@ -40,7 +40,7 @@ enum InboxFuzzer {
     do throws(TransportError) {
       let socket = try SubscribedStream(
         on: SocketStream(adopting: FileDescriptor(adopting: wire.client)), handshake: login,
-        channel: channel)
+        channels: [channel])
       var rest = Array(bytes)[...]
       while !rest.isEmpty {
         wire.send(rest.prefix(size))

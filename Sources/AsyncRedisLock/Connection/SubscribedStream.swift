@@ -7,11 +7,13 @@ final class SubscribedStream: Sendable {
     var source: (any WorkSource)?
     /// The replies to the login; nil once it has been judged.
     var loginReplies: [Reply]? = []
-    var isSubscribed = false
+    /// The channels whose subscription the server has yet to confirm.
+    var unconfirmed: Set<String>
+    var isSubscribed: Bool { unconfirmed.isEmpty }
     var isSilentSincePing = false
   }
 
-  /// An arrival, in order, once the stream is subscribed to the channel.
+  /// An arrival, in order, once the stream is subscribed to its channels.
   enum Arrival: Sendable {
     case message(String)
     /// The answer to a ``probe()``: all messages published before it have arrived.
@@ -23,25 +25,25 @@ final class SubscribedStream: Sendable {
 
   private let handshake: Handshake
   private let loginCount: Int
-  private let channel: String
+  private let channels: [String]
   private let state: Locked<State>
 
   /// Sends the login and the subscription on a stream.
   init(
-    on bytes: any ByteStream, handshake: Handshake, channel: String
+    on bytes: any ByteStream, handshake: Handshake, channels: [String]
   ) throws(TransportError) {
     let commands = handshake.commands()
     self.handshake = handshake
-    self.channel = channel
+    self.channels = channels
     loginCount = commands.count
     var stream = try CommandStream(on: bytes)
-    for command in commands + [Command("SUBSCRIBE", channel)] { stream.append(command) }
+    for command in commands + [Command(["SUBSCRIBE"] + channels)] { stream.append(command) }
     try stream.write()
     guard !stream.hasUnsentBytes else { throw .unreachable("the server accepts no data") }
-    state = Locked(State(stream: stream))
+    state = Locked(State(stream: stream, unconfirmed: Set(channels)))
   }
 
-  /// Whether the server has confirmed the subscription.
+  /// Whether the server has confirmed the subscriptions.
   var isSubscribed: Bool { state.withLock { $0.isSubscribed } }
 
   /// Whether nothing arrived since the last ``ping()``.
@@ -124,9 +126,10 @@ final class SubscribedStream: Sendable {
       state.loginReplies = nil
     }
     switch reply {
-    case .array(let fields) where fields.count == 3 && fields[1] == .string(channel):
+    case .array(let fields) where fields.count == 3:
+      guard case .string(let channel) = fields[1], channels.contains(channel) else { break }
       if fields[0] == .string("subscribe") {
-        state.isSubscribed = true
+        state.unconfirmed.remove(channel)
         return nil
       }
       if fields[0] == .string("message"), case .string(let text) = fields[2] {

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A second connection that listens on one channel, and reconnects whenever it has to.
+/// A second connection that listens on channels, and reconnects whenever it has to.
 ///
 /// A read source drives it, so no thread waits for messages.
 final class Subscriber: Sendable {
@@ -42,10 +42,10 @@ final class Subscriber: Sendable {
   private let opener: LoginOpener
   private let clock: LockClock
   private let randomness: Randomness
-  private let channel: String
+  private let channels: [String]
   private let connectTimeout: Duration
   private let answerTimeout: Duration
-  /// Whether anything listens to the channel at present.
+  /// Whether anything listens to the channels at present.
   private let isWaitedFor: @Sendable () -> Bool
   private let handler: @Sendable (Event) -> Void
   private let loginGate: LoginGate
@@ -53,7 +53,7 @@ final class Subscriber: Sendable {
   private let state = Locked(State())
 
   init(
-    _ configuration: LockerConfiguration, channel: String, over opener: any StreamOpener,
+    _ configuration: LockerConfiguration, channels: [String], over opener: any StreamOpener,
     connectHook: Handshake.ConnectHook? = nil, isSentinel: Bool = false, pauses: Pauses = Pauses(),
     on machine: any Machine,
     loginGate: LoginGate, isWaitedFor: @escaping @Sendable () -> Bool,
@@ -69,7 +69,7 @@ final class Subscriber: Sendable {
     state.withLock { $0.secondLogin = secondLogin }
     connectTimeout = configuration.connectTimeout
     answerTimeout = configuration.operationTimeout
-    self.channel = channel
+    self.channels = channels
     self.loginGate = loginGate
     self.isWaitedFor = isWaitedFor
     self.handler = handler
@@ -150,7 +150,7 @@ final class Subscriber: Sendable {
     do throws(TransportError) {
       let opened = try result.get()
       let stream = try SubscribedStream(
-        on: opened.stream, handshake: opened.handshake, channel: channel)
+        on: opened.stream, handshake: opened.handshake, channels: channels)
       let isCurrent = state.withLock { state in
         guard state.attempt == attempt else { return false }
         state.stream = stream

@@ -117,7 +117,7 @@ final class GrantChannel: Sendable {
         state.readiness = .opening
         state.waiting.append(Waiting(isWanted: isWanted, completion: completion))
         let subscriber = Subscriber(
-          configuration, channel: channel,
+          configuration, channels: [channel],
           over: sentinels?.makeOpener(.grants) ?? machine.makeOpener(for: configuration),
           on: machine, loginGate: loginGate
         ) { [weak self] in

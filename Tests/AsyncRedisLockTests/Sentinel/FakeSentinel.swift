@@ -6,7 +6,8 @@ import PrivateRedis
 final class FakeSentinel: Sendable {
   /// What it answers when it is asked for the primary.
   enum Answer: Sendable {
-    case port(Int)
+    /// A server of this machine, and the number of the failover that has made it the primary.
+    case port(Int, epoch: Int = 0)
     case unknown
     case raw(String)
     case silence
@@ -34,11 +35,15 @@ final class FakeSentinel: Sendable {
         return "-NOAUTH Authentication required.\r\n"
       }
       switch command.name {
-      case "SENTINEL": return Self.reply(answer.value)
+      case "SENTINEL":
+        return command.words[1] == "MASTER"
+          ? Self.description(answer.value) : Self.reply(answer.value)
       case "SUBSCRIBE":
-        return .send(
-          "*3\r\n" + FakeAnswer.bulkText("subscribe")
-            + FakeAnswer.bulkText(command.words[1]) + ":1\r\n")
+        let replies = command.words.dropFirst().enumerated().map { number, channel in
+          "*3\r\n" + FakeAnswer.bulkText("subscribe") + FakeAnswer.bulkText(channel)
+            + ":\(number + 1)\r\n"
+        }
+        return .send(replies.joined())
       case "PING": return "*2\r\n$4\r\npong\r\n$0\r\n\r\n"
       case "CLIENT": return "+OK\r\n"
       case "HELLO":
@@ -57,10 +62,13 @@ final class FakeSentinel: Sendable {
   }
 
   /// The connections that listen for changes and are still there.
-  var watches: [Int] {
-    server.commands.indices.filter { number in
-      server.commands[number].contains { $0.name == "SUBSCRIBE" } && !server.isOver(number)
-    }
+  var watches: [Int] { watches(of: "+switch-master") }
+
+  private func watches(of channel: String) -> [Int] {
+    server.commands.enumerated().filter { number, commands in
+      commands.contains { $0.name == "SUBSCRIBE" && $0.words.contains(channel) }
+        && !server.isOver(number)
+    }.map(\.offset)
   }
 
   /// Names another server from now on, without a message.
@@ -68,11 +76,25 @@ final class FakeSentinel: Sendable {
 
   /// Tells all that listen that a server has become the primary.
   func tellChange(to port: Int, of primary: String = "locks") {
-    let text = "\(primary) 127.0.0.1 1 127.0.0.1 \(port)"
+    tell("+switch-master", "\(primary) 127.0.0.1 1 127.0.0.1 \(port)")
+  }
+
+  /// Tells all that listen what the leader of a failover tells when it has promoted a replica.
+  func tellPromotion(of port: Int) {
+    tell(
+      "+promoted-slave", "slave 127.0.0.1:\(port) 127.0.0.1 \(port) @ locks 127.0.0.1 1")
+  }
+
+  private func tell(_ channel: String, _ text: String) {
     let message =
-      "*3\r\n" + FakeAnswer.bulkText("message") + FakeAnswer.bulkText("+switch-master")
+      "*3\r\n" + FakeAnswer.bulkText("message") + FakeAnswer.bulkText(channel)
       + FakeAnswer.bulkText(text)
-    for watch in watches { server.perform(.send(message), on: watch) }
+    for watch in watches(of: channel) { server.perform(.send(message), on: watch) }
+  }
+
+  /// Hangs up on all that listen.
+  func hangUpOnWatches() {
+    for watch in watches { server.perform(FakeAnswer(.hangUp), on: watch) }
   }
 
   /// Hangs up on all clients and stops listening.
@@ -84,9 +106,21 @@ final class FakeSentinel: Sendable {
       + (query.isEmpty ? "" : "?" + query)
   }
 
+  /// The answer to `SENTINEL MASTER`.
+  private static func description(_ answer: Answer) -> FakeAnswer {
+    switch answer {
+    case .port(_, let epoch):
+      .send(
+        "*4\r\n" + FakeAnswer.bulkText("name") + FakeAnswer.bulkText("locks")
+          + FakeAnswer.bulkText("config-epoch") + FakeAnswer.bulkText("\(epoch)"))
+    case .unknown, .raw: "-ERR No such master with that name\r\n"
+    case .silence: .silence
+    }
+  }
+
   private static func reply(_ answer: Answer) -> FakeAnswer {
     switch answer {
-    case .port(let port):
+    case .port(let port, _):
       .send("*2\r\n" + FakeAnswer.bulkText("127.0.0.1") + FakeAnswer.bulkText("\(port)"))
     case .unknown: "*-1\r\n"
     case .raw(let text): .send(text)

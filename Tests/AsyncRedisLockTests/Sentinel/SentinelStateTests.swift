@@ -7,18 +7,50 @@ struct SentinelStateTests {
   private typealias Address = LockerConfiguration.Address
 
   private let sentinels = ["a", "b", "c"].map { Address.Sentinel(host: $0) }
-  private let old = LockerConfiguration.Address.tcp(host: "old")
-  private let new = LockerConfiguration.Address.tcp(host: "new")
+  private let old = Address.tcp(host: "old")
+  private let new = Address.tcp(host: "new")
 
-  @Test("The sentinel that was right is the first to be asked, and one that was wrong the last")
+  private func named(_ sentinel: Int, _ address: Address, _ epoch: UInt64 = 0)
+    -> SentinelState.Named
+  {
+    SentinelState.Named(
+      sentinel: sentinels[sentinel], answer: PrimaryAnswer(address: address, epoch: epoch))
+  }
+
+  @Test("The sentinel that was right counts first, and one that was wrong last")
   func order() {
     var state = SentinelState(sentinels)
-    let isAccepted1 = state.connected(to: old, namedBy: sentinels[1], changeCount: 0)
-    #expect(isAccepted1)
+    let isAccepted = state.connected(to: named(1, old), changeCount: 0)
+    #expect(isAccepted)
     #expect(state.order.map(\.host) == ["b", "a", "c"])
     state.isNotPrimary(old, namedBy: sentinels[1])
     #expect(state.order.map(\.host) == ["a", "c", "b"])
     #expect(state.primary == nil)
+  }
+
+  @Test("Of several answers, the latest failover counts, and each of its servers is tried once")
+  func choice() {
+    var state = SentinelState(sentinels)
+    #expect(state.choose(from: []).isEmpty)
+    let lagging = state.choose(from: [named(0, old, 1), named(2, new, 2), named(1, new, 2)])
+    #expect(lagging == [named(1, new, 2)])
+    // Sentinels that do not say which failover they mean are tried in their order.
+    let unknown = state.choose(from: [named(2, new), named(0, old), named(1, old)])
+    #expect(unknown == [named(0, old), named(2, new)])
+  }
+
+  @Test("A server that denies being the primary is passed over, until all have denied it")
+  func denial() {
+    var state = SentinelState(sentinels)
+    let answers = [named(0, old, 1), named(1, new, 2)]
+    state.isNotPrimary(new, namedBy: sentinels[1])
+    #expect(state.choose(from: answers) == [named(0, old, 1)])
+    state.isNotPrimary(old, namedBy: sentinels[0])
+    #expect(state.choose(from: answers) == [named(1, new, 2)])
+    // News of it end that.
+    state.isNotPrimary(new, namedBy: sentinels[1])
+    _ = state.told(new, by: sentinels[2])
+    #expect(state.choose(from: answers) == [named(1, new, 2)])
   }
 
   @Test("An answer from before a change is not believed, whichever address it names")
@@ -26,35 +58,43 @@ struct SentinelStateTests {
     var state = SentinelState(sentinels)
     let count = state.changeCount
     // No connection is affected yet: the one under way has to learn of it.
-    let news2 = state.told(new, by: sentinels[2])
-    #expect(news2 == .none)
-    let isAccepted3 = state.connected(to: old, namedBy: sentinels[0], changeCount: count)
-    #expect(!isAccepted3)
+    let news = state.told(new, by: sentinels[2])
+    #expect(news == .none)
+    let isAccepted = state.connected(to: named(0, old), changeCount: count)
+    #expect(!isAccepted)
     #expect(state.primary == nil)
     #expect(state.order.first == sentinels[2])
-    let isAccepted4 = state.connected(
-      to: new, namedBy: sentinels[2], changeCount: state.changeCount)
-    #expect(isAccepted4)
+    let isAcceptedNow = state.connected(to: named(2, new), changeCount: state.changeCount)
+    #expect(isAcceptedNow)
+  }
+
+  @Test("What a watch learns while a connection is being made counts for that, too")
+  func answerMeanwhile() {
+    var state = SentinelState(sentinels)
+    let count = state.changeCount
+    let news = state.answered(PrimaryAnswer(address: new, epoch: 2))
+    #expect(news == .none)
+    let isAccepted = state.connected(to: named(0, old, 1), changeCount: count)
+    #expect(!isAccepted)
   }
 
   @Test("A change is news once, and the address that is connected already is none")
   func news() {
     var state = SentinelState(sentinels)
-    let isAccepted5 = state.connected(to: old, namedBy: sentinels[0], changeCount: 0)
-    #expect(isAccepted5)
-    let news6 = state.answered(old)
-    #expect(news6 == .none)
-    let news7 = state.told(old, by: sentinels[0])
-    #expect(news7 == .none)
-    let news8 = state.told(new, by: sentinels[0])
-    #expect(news8 == .changed)
-    let news9 = state.told(new, by: sentinels[0])
-    #expect(news9 == .none)
-    let isAccepted10 = state.connected(
-      to: new, namedBy: sentinels[0], changeCount: state.changeCount)
-    #expect(isAccepted10)
-    let news11 = state.answered(old)
-    #expect(news11 == .changed)
+    _ = state.connected(to: named(0, old, 1), changeCount: 0)
+    let news = [
+      state.answered(PrimaryAnswer(address: old, epoch: 1)), state.told(old, by: sentinels[0]),
+      state.told(new, by: sentinels[0]), state.told(new, by: sentinels[1]),
+    ]
+    #expect(news == [.none, .none, .changed, .none])
+    let isAccepted = state.connected(to: named(0, new, 2), changeCount: state.changeCount)
+    #expect(isAccepted)
+    // A sentinel that comes back has not heard of it.
+    let later = [
+      state.answered(PrimaryAnswer(address: old, epoch: 1)),
+      state.answered(PrimaryAnswer(address: old, epoch: 3)),
+    ]
+    #expect(later == [.none, .changed])
   }
 
   @Test(
@@ -63,6 +103,12 @@ struct SentinelStateTests {
       ("locks 10.0.0.1 6379 10.0.0.2 6380", Address.tcp(host: "10.0.0.2", port: 6380)),
       ("locks ::1 1 ::2 2", .tcp(host: "::2", port: 2)),
       ("locks a.example 1 b.example 2", .tcp(host: "b.example", port: 2)),
+      (
+        "slave 10.0.0.2:6380 10.0.0.2 6380 @ locks 10.0.0.1 6379",
+        .tcp(host: "10.0.0.2", port: 6380)
+      ),
+      ("slave 10.0.0.2:6380 10.0.0.2 6380 @ other 10.0.0.1 6379", nil),
+      ("slave 10.0.0.2:6380 10.0.0.2 6380 locks locks 10.0.0.1 6379", nil),
       ("other 10.0.0.1 6379 10.0.0.2 6380", nil), ("", nil), ("locks", nil),
       ("locks 10.0.0.1 6379 10.0.0.2", nil), ("locks 10.0.0.1 6379 10.0.0.2 0", nil),
       ("locks 10.0.0.1 6379 10.0.0.2 65536", nil), ("locks 10.0.0.1 6379 10.0.0.2 x", nil),

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Knows the sentinels of one locker: makes the openers that ask them, and watches one of them for a change.
+/// Knows the sentinels of one locker: makes the openers that ask them, and watches them for a change.
 ///
 /// All connections of the locker lead to the primary that the connection for requests has found.
 final class SentinelDirectory: Sendable {
@@ -12,12 +12,15 @@ final class SentinelDirectory: Sendable {
   let machine: any Machine
   private let state: Locked<SentinelState>
   private let handler = Locked<(@Sendable (String) -> Void)?>(nil)
-  private let watch = Locked(Watch())
+  private let watches = Locked(Watches())
 
-  private struct Watch {
-    var current: SentinelWatch?
+  private struct Watches {
+    var all: [SentinelWatch] = []
     var isClosed = false
   }
+
+  /// How many sentinels are watched at most: more than a primary has, and not too many connections.
+  private static let mostWatches = 9
 
   /// Creates a directory; returns nil if the configuration names no sentinels.
   init?(_ configuration: LockerConfiguration, on machine: any Machine) {
@@ -42,28 +45,30 @@ final class SentinelDirectory: Sendable {
     SentinelOpener(of: self, for: purpose)
   }
 
-  /// Ends the watch for good; openers go on, since there may be locks to give back.
+  /// Ends the watches for good; openers go on, since there may be locks to give back.
   func close() {
-    let former = watch.withLock { watch in
-      watch.isClosed = true
-      return watch.current.take()
+    let former = watches.withLock { watches in
+      watches.isClosed = true
+      defer { watches.all = [] }
+      return watches.all
     }
-    former?.close()
+    for watch in former { watch.close() }
   }
 
   // MARK: For the openers
 
-  /// The sentinels in the order to ask them, the primary if it is known, and the number of changes so far.
+  /// The sentinels in the order of trust, the primary if it is known, and the number of changes so far.
   var known: SentinelState { state.withLock { $0 } }
 
+  /// Chooses what to connect to among the answers of all sentinels.
+  func choose(from answers: [SentinelState.Named]) -> [SentinelState.Named] {
+    state.withLock { $0.choose(from: answers) }
+  }
+
   /// Notes the server that the connection for requests is about to lead to; returns false if that is history.
-  func connected(
-    to address: Address, namedBy sentinel: Address.Sentinel, changeCount: Int
-  ) -> Bool {
-    let isCurrent = state.withLock {
-      $0.connected(to: address, namedBy: sentinel, changeCount: changeCount)
-    }
-    if isCurrent { startWatch(of: sentinel) }
+  func connected(to named: SentinelState.Named, changeCount: Int) -> Bool {
+    let isCurrent = state.withLock { $0.connected(to: named, changeCount: changeCount) }
+    if isCurrent { startWatches() }
     return isCurrent
   }
 
@@ -71,13 +76,16 @@ final class SentinelDirectory: Sendable {
     state.withLock { $0.isNotPrimary(address, namedBy: sentinel) }
   }
 
-  // MARK: For the watch
+  // MARK: For the watches
 
-  func answered(_ address: Address) {
-    act(on: state.withLock { $0.answered(address) }, address)
+  /// Whether a change would be heard at present.
+  var isWatching: Bool { watches.withLock { $0.all }.contains(where: \.isListening) }
+
+  func answered(_ answer: PrimaryAnswer) {
+    act(on: state.withLock { $0.answered(answer) }, answer.address)
   }
 
-  func told(_ address: Address, by sentinel: Address.Sentinel?) {
+  func told(_ address: Address, by sentinel: Address.Sentinel) {
     act(on: state.withLock { $0.told(address, by: sentinel) }, address)
   }
 
@@ -86,15 +94,14 @@ final class SentinelDirectory: Sendable {
     handler.withLock { $0 }?("a sentinel names another primary, \(address)")
   }
 
-  /// Watches the sentinel that was right, if it is not watched yet.
-  private func startWatch(of sentinel: Address.Sentinel) {
-    let (current, isNew): (SentinelWatch?, Bool) = watch.withLock { watch in
-      guard !watch.isClosed else { return (nil, false) }
-      if let current = watch.current { return (current, false) }
-      let new = SentinelWatch(of: self)
-      watch.current = new
-      return (new, true)
+  /// Watches the sentinels, unless that has begun.
+  private func startWatches() {
+    let order = known.order.prefix(Self.mostWatches)
+    let new: [SentinelWatch] = watches.withLock { watches in
+      guard !watches.isClosed, watches.all.isEmpty else { return [] }
+      watches.all = order.map { SentinelWatch(on: $0, of: self) }
+      return watches.all
     }
-    if isNew { current?.open() } else { current?.move(to: sentinel) }
+    for watch in new { watch.open() }
   }
 }

@@ -1,9 +1,9 @@
 internal import Synchronization
 
-/// Opens streams to the primary that the sentinels name, asking one after the other, each within its share of the time.
+/// Opens streams to the primary that the sentinels name.
 ///
-/// It asks anew for each connection. The login decides whether the server is the primary; if it is not,
-/// ``noteWrongServer()`` makes the next attempt begin with another sentinel.
+/// It asks all of them anew for each connection. The login decides whether the server is the primary; if it is not,
+/// ``noteWrongServer()`` makes the next attempt lead elsewhere, if another is named.
 final class SentinelOpener: StreamOpener {
   /// What the streams are for.
   enum Purpose: Sendable {
@@ -21,21 +21,22 @@ final class SentinelOpener: StreamOpener {
     let deadline: Instant
     let completion: Completion
     var failures: [SentinelFailure] = []
+    var surveyCount = 0
   }
 
   private struct State {
     /// Tells a run from earlier ones, which have been given up.
     var run = 0
     var isCancelled = false
-    var question: SentinelQuestion?
+    var survey: SentinelSurvey?
     var openers: [Address: any StreamOpener] = [:]
     /// The server that the last stream led to, and the sentinel that named it.
     var last: (address: Address, sentinel: Address.Sentinel?)?
 
-    /// Notes the question under way; returns false if its run has been given up.
-    mutating func begin(_ question: SentinelQuestion, run: Int) -> Bool {
+    /// Notes the survey under way; returns false if its run has been given up.
+    mutating func begin(_ survey: SentinelSurvey, run: Int) -> Bool {
       guard self.run == run, !isCancelled else { return false }
-      self.question = question
+      self.survey = survey
       return true
     }
   }
@@ -57,30 +58,29 @@ final class SentinelOpener: StreamOpener {
   ) {
     let (number, former) = state.withLock { state in
       state.run += 1
-      return (state.run, state.question.take())
+      return (state.run, state.survey.take())
     }
     former?.cancel()
     let run = Run(number: number, deadline: deadline, completion: completion)
-    let known = directory.known
-    guard purpose == .grants, let primary = known.primary else {
-      return askNext(of: known.order[...], run)
+    guard purpose == .grants, let primary = directory.known.primary else {
+      return askAll(run)
     }
     // If the server is dead, half of the time is left for asking where the next one is.
-    connect(to: primary, by: clock.now + left(of: run) / 2, run) { [self] result in
-      guard case .success(let stream) = result else { return askNext(of: known.order[...], run) }
-      state.withLock { $0.last = (primary, nil) }
+    connect(to: primary.address, by: clock.now + left(of: run) / 2, run) { [self] result in
+      guard case .success(let stream) = result else { return askAll(run) }
+      state.withLock { $0.last = (primary.address, nil) }
       completion(.success(stream))
     }
   }
 
   func cancel() {
-    let (question, openers) = state.withLock { state in
+    let (survey, openers) = state.withLock { state in
       state.isCancelled = true
       state.run += 1
       defer { state.openers = [:] }
-      return (state.question.take(), state.openers.values)
+      return (state.survey.take(), state.openers.values)
     }
-    question?.cancel()
+    survey?.cancel()
     for opener in openers { opener.cancel() }
   }
 
@@ -93,99 +93,81 @@ final class SentinelOpener: StreamOpener {
 
   private func left(of run: Run) -> Duration { max(clock.now.duration(to: run.deadline), .zero) }
 
-  // MARK: One sentinel after the other
+  // MARK: Asking
 
-  private func askNext(of sentinels: ArraySlice<Address.Sentinel>, _ run: Run) {
-    guard let sentinel = sentinels.first else {
-      return run.completion(
-        .failure(SentinelFailure.summary(of: run.failures, primary: directory.primary)))
-    }
-    let deadline = clock.now + left(of: run) / sentinels.count
+  /// More changes than this within one attempt are left to the next.
+  private static let mostSurveys = 3
+
+  private func askAll(_ run: Run) {
+    var run = run
+    run.surveyCount += 1
+    let begun = run
     // What is asked before a change is told does not count behind it.
     let changeCount = directory.known.changeCount
-    ask(sentinel, by: deadline, run) { [self] result in
-      switch result {
-      case .failure(let cause): goOn(behind: sentinels, .failed(cause), run)
-      case .success(nil): goOn(behind: sentinels, .knowsNothing, run)
-      case .success(let address?):
-        connect(to: address, by: deadline, run) { [self] result in
-          switch result {
-          case .failure(let cause): goOn(behind: sentinels, .failed(cause), run)
-          case .success(let stream):
-            guard accepts(address, from: sentinel, changeCount: changeCount) else {
-              let cause = TransportError.unreachable("the primary has changed meanwhile")
-              return goOn(behind: sentinels, .failed(cause), run)
-            }
-            run.completion(.success(stream))
-          }
-        }
-      }
+    let survey = SentinelSurvey(of: directory, on: queue) { [self] outcome in
+      var run = begun
+      run.failures = outcome.failures
+      connect(to: directory.choose(from: outcome.answers)[...], changeCount: changeCount, run)
     }
-  }
-
-  private func goOn(
-    behind sentinels: ArraySlice<Address.Sentinel>, _ reason: SentinelFailure.Reason, _ run: Run
-  ) {
-    var run = run
-    if let sentinel = sentinels.first {
-      run.failures.append(SentinelFailure(sentinel: sentinel, reason: reason))
-    }
-    askNext(of: sentinels.dropFirst(), run)
-  }
-
-  /// Notes where the stream leads; returns false if that is history.
-  private func accepts(
-    _ address: Address, from sentinel: Address.Sentinel, changeCount: Int
-  ) -> Bool {
-    state.withLock { $0.last = (address, sentinel) }
-    guard purpose == .requests else { return true }
-    return directory.connected(to: address, namedBy: sentinel, changeCount: changeCount)
-  }
-
-  private func ask(
-    _ sentinel: Address.Sentinel, by deadline: Instant, _ run: Run,
-    completion: @escaping SentinelQuestion.Completion
-  ) {
-    let configuration = directory.configuration.leading(toSentinel: sentinel)
-    open(configuration, by: deadline, run) { [self] result in
-      switch result {
-      case .failure(let cause): completion(.failure(cause))
-      case .success(let stream):
-        do throws(TransportError) {
-          let question = try SentinelQuestion(on: stream, for: directory.primary, configuration)
-          guard state.withLock({ $0.begin(question, run: run.number) }) else { return }
-          try question.await(by: deadline, clock: clock, on: queue, completion: completion)
-        } catch {
-          completion(.failure(error))
-        }
-      }
-    }
+    guard state.withLock({ $0.begin(survey, run: run.number) }) else { return }
+    // Half of the time is left for connecting.
+    survey.run(by: clock.now + left(of: run) / 2) { makeOpener(for: $0, run) }
   }
 
   private func connect(
-    to address: Address, by deadline: Instant, _ run: Run, completion: @escaping Completion
+    to candidates: ArraySlice<SentinelState.Named>, changeCount: Int, _ run: Run
   ) {
-    open(directory.configuration.leading(to: address), by: deadline, run, completion: completion)
+    guard let named = candidates.first else {
+      return run.completion(
+        .failure(SentinelFailure.summary(of: run.failures, primary: directory.primary)))
+    }
+    let deadline = clock.now + left(of: run) / candidates.count
+    connect(to: named.answer.address, by: deadline, run) { [self] result in
+      switch result {
+      case .success(let stream):
+        if accepts(named, changeCount: changeCount) { return run.completion(.success(stream)) }
+        guard run.surveyCount < Self.mostSurveys else {
+          return run.completion(.failure(.unreachable("the primary has changed meanwhile")))
+        }
+        askAll(run)
+      case .failure(let cause):
+        var run = run
+        run.failures.append(SentinelFailure(sentinel: named.sentinel, reason: .failed(cause)))
+        connect(to: candidates.dropFirst(), changeCount: changeCount, run)
+      }
+    }
+  }
+
+  /// Notes where the stream leads; returns false if that is history.
+  private func accepts(_ named: SentinelState.Named, changeCount: Int) -> Bool {
+    state.withLock { $0.last = (named.answer.address, named.sentinel) }
+    guard purpose == .requests else { return true }
+    return directory.connected(to: named, changeCount: changeCount)
   }
 
   /// Opens a stream; nothing comes of it if the run has been given up.
-  private func open(
-    _ configuration: LockerConfiguration, by deadline: Instant, _ run: Run,
-    completion: @escaping Completion
+  private func connect(
+    to address: Address, by deadline: Instant, _ run: Run, completion: @escaping Completion
   ) {
-    let address = configuration.address
-    let opener: (any StreamOpener)? = state.withLock { state in
-      guard state.run == run.number, !state.isCancelled else { return nil }
-      // It remembers what a name meant; sentinels may name any number of addresses in the course of time.
-      if state.openers.count > Self.mostOpeners { state.openers = [:] }
-      if let opener = state.openers[address] { return opener }
-      let opener = directory.machine.makeOpener(for: configuration)
-      state.openers[address] = opener
-      return opener
-    }
+    let opener = makeOpener(for: directory.configuration.leading(to: address), run)
     opener?.open(by: deadline) { [self] result in
       guard state.withLock({ $0.run == run.number && !$0.isCancelled }) else { return }
       completion(result)
+    }
+  }
+
+  /// The opener for a server or a sentinel; nil if the run has been given up.
+  private func makeOpener(
+    for configuration: LockerConfiguration, _ run: Run
+  ) -> (any StreamOpener)? {
+    state.withLock { state in
+      guard state.run == run.number, !state.isCancelled else { return nil }
+      // It remembers what a name meant; sentinels may name any number of addresses in the course of time.
+      if state.openers.count > Self.mostOpeners { state.openers = [:] }
+      if let opener = state.openers[configuration.address] { return opener }
+      let opener = directory.machine.makeOpener(for: configuration)
+      state.openers[configuration.address] = opener
+      return opener
     }
   }
 

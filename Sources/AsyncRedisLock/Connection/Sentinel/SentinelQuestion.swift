@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Asks one sentinel for the primary, once, on a stream of its own.
 final class SentinelQuestion: Sendable {
-  typealias Answer = LockerConfiguration.Address?
+  typealias Answer = PrimaryAnswer?
   typealias Completion = @Sendable (Result<Answer, TransportError>) -> Void
 
   private struct State: ~Copyable {
@@ -16,14 +16,14 @@ final class SentinelQuestion: Sendable {
   private let count: Int
   private let state: Locked<State>
 
-  /// Sends the question for a primary on a stream; the configuration is that of the sentinel.
+  /// Sends the questions for a primary on a stream; the configuration is that of the sentinel.
   init(
     on bytes: any ByteStream, for primary: String, _ configuration: LockerConfiguration
   ) throws(TransportError) {
     handshake = Handshake(
       configuration,
       connectHook: Handshake.ConnectHook(
-        commands: { [PrimaryAnswer.question(primary)] },
+        commands: { PrimaryAnswer.questions(primary) },
         received: { _ in true }, scriptCount: 0), isSentinel: true)
     let commands = handshake.commands()
     count = commands.count
@@ -99,7 +99,7 @@ final class SentinelQuestion: Sendable {
   private func judge(_ replies: [Reply]) -> Result<Answer, TransportError> {
     Result { () throws(TransportError) in
       try handshake.check(replies)
-      return try PrimaryAnswer.read(replies.last.map(handshake.conceal))
+      return try PrimaryAnswer.read(replies.suffix(2).map(handshake.conceal))
     }
   }
 

@@ -1,0 +1,113 @@
+internal import Synchronization
+
+/// Asks all sentinels for the primary at once, each once.
+///
+/// One sentinel alone may not have heard of the last failover.
+final class SentinelSurvey: Sendable {
+  typealias Sentinel = LockerConfiguration.Address.Sentinel
+
+  struct Outcome: Sendable {
+    var answers: [SentinelState.Named] = []
+    var failures: [SentinelFailure] = []
+  }
+
+  private struct State {
+    var awaited: Int
+    var outcome = Outcome()
+    var questions: [SentinelQuestion] = []
+    /// Nil once the survey is over.
+    var completion: (@Sendable (Outcome) -> Void)?
+  }
+
+  /// How long the others are waited for behind the first answer.
+  ///
+  /// A sentinel that works answers within milliseconds; one whose host is gone must not hold up every login.
+  static let longestWaitForOthers = Duration.milliseconds(250)
+
+  private let sentinels: [Sentinel]
+  private let primary: String
+  private let configuration: LockerConfiguration
+  private let clock: LockClock
+  private let queue: any WorkQueue
+  private let state: Locked<State>
+
+  init(
+    of directory: SentinelDirectory, on queue: any WorkQueue,
+    completion: @escaping @Sendable (Outcome) -> Void
+  ) {
+    sentinels = directory.known.order
+    primary = directory.primary
+    configuration = directory.configuration
+    clock = directory.machine.clock
+    self.queue = queue
+    state = Locked(State(awaited: sentinels.count, completion: completion))
+  }
+
+  /// Asks on the streams of an opener for each sentinel; the completion is called once, by the deadline.
+  func run(by deadline: Instant, openers: (LockerConfiguration) -> (any StreamOpener)?) {
+    for sentinel in sentinels {
+      let configuration = configuration.leading(toSentinel: sentinel)
+      openers(configuration)?.open(by: deadline) { [self] result in
+        ask(sentinel, on: result, by: deadline, configuration)
+      }
+    }
+    end(after: clock.now.duration(to: deadline))
+  }
+
+  /// Forgets the completion.
+  func cancel() { _ = end() }
+
+  private func ask(
+    _ sentinel: Sentinel, on result: Result<any ByteStream, TransportError>, by deadline: Instant,
+    _ configuration: LockerConfiguration
+  ) {
+    do throws(TransportError) {
+      let question = try SentinelQuestion(on: try result.get(), for: primary, configuration)
+      let isOver = state.withLock { state in
+        if state.completion != nil { state.questions.append(question) }
+        return state.completion == nil
+      }
+      guard !isOver else { return question.cancel() }
+      try question.await(by: deadline, clock: clock, on: queue) { [self] in note($0, by: sentinel) }
+    } catch {
+      note(.failure(error), by: sentinel)
+    }
+  }
+
+  private func note(
+    _ answer: Result<SentinelQuestion.Answer, TransportError>, by sentinel: Sentinel
+  ) {
+    let (isComplete, isFirst) = state.withLock { state in
+      state.awaited -= 1
+      let isFirst = state.outcome.answers.isEmpty
+      switch answer {
+      case .success(let answer?):
+        state.outcome.answers.append(SentinelState.Named(sentinel: sentinel, answer: answer))
+      case .success(nil):
+        state.outcome.failures.append(SentinelFailure(sentinel: sentinel, reason: .knowsNothing))
+      case .failure(let cause):
+        state.outcome.failures.append(SentinelFailure(sentinel: sentinel, reason: .failed(cause)))
+      }
+      return (state.awaited == 0, isFirst && !state.outcome.answers.isEmpty)
+    }
+    if isComplete {
+      end()?()
+    } else if isFirst {
+      end(after: Self.longestWaitForOthers)
+    }
+  }
+
+  private func end(after time: Duration) {
+    queue.async(after: max(time, .zero)) { [weak self] in self?.end()?() }
+  }
+
+  /// Ends the survey; returns the call that reports its outcome, unless it has ended before.
+  private func end() -> (() -> Void)? {
+    let (completion, outcome, questions) = state.withLock { state in
+      defer { state.questions = [] }
+      return (state.completion.take(), state.outcome, state.questions)
+    }
+    for question in questions { question.cancel() }
+    return completion.map { completion in { completion(outcome) } }
+  }
+}
