@@ -182,8 +182,9 @@ public final class Lock: Sendable {
   /// - Returns: Whether the lock was released, had expired, was deleted, or belongs to another holder.
   /// - Throws: ``LockError`` with the code `unreachable` or `refused` if the server did not answer within the
   ///   operation timeout. The release then goes on in the background, and the lock ends with its ttl at the
-  ///   latest; a further call tries again. The code is `lost` after ``detach()``. It is `closed` if the locker was
-  ///   closed before the server answered, or in a child made by `fork(2)`.
+  ///   latest. A further call tries again, and returns `released` also if the lock is gone by then. The code is
+  ///   `lost` after ``detach()``. It is `closed` if the locker was closed before the server answered, or in a child
+  ///   made by `fork(2)`.
   @discardableResult
   public func release() async throws -> ReleaseOutcome {
     coordinator.activity?.begin()

@@ -62,7 +62,9 @@ extension RedisNode {
       return
     }
     connection.noteGivenBack()
-    queueAccess.noteUse(of: members.lazy.map(\.release.claim.keys))
+    // The server may have refused to look at the queues of the others.
+    let done = members.indices.lazy.filter { !left.contains($0) }
+    queueAccess.noteUse(of: done.map { members[$0].release.claim.keys })
     // Not as an element, which would be copied.
     for place in members.indices {
       if left.contains(place) {

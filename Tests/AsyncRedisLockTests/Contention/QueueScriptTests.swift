@@ -100,6 +100,28 @@ struct QueueScriptTests {
     withExtendedLifetime(listener) {}
   }
 
+  @Test(
+    "A helper of another type keeps no waiter of another key from its notice",
+    arguments: [true, false])
+  func helperOfAnotherType(isQueue: Bool) throws {
+    let (a, b, c) = (uniqueKey("a"), uniqueKey("b"), uniqueKey("c"))
+    let (holder, waiter) = (QueueScripts.token("holder"), QueueScripts.token("waiter"))
+    #expect(try scripts.poll(holder, a, b, c).isGranted)
+    #expect(try !scripts.poll(waiter, b).isGranted)
+    if isQueue {
+      try client("SET", scripts.helpers(of: a).queue, "text")
+    } else {
+      #expect(try !scripts.poll(QueueScripts.token("other"), a).isGranted)
+      try client("SET", scripts.helpers(of: a).entries, "text")
+    }
+    let listener = try scripts.listen(as: waiter)
+    // Nor does it look as if the caller lacked a right.
+    #expect(try scripts.release(holder, a, b, c) == .init(outcome: 1, handed: 1))
+    #expect(try scripts.holder(b) == waiter)
+    #expect(try scripts.holder(a) == nil)
+    withExtendedLifetime(listener) {}
+  }
+
   @Test("A newcomer queues behind those that wait, even if the fence counter was deleted")
   func newcomer() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))

@@ -254,20 +254,26 @@ local function hand(lock, caller)
   return caller and give(lock, caller, nil, call('HGET', lock.entries, caller), now, true) or false
 end
 
+-- Whether an error is about a helper of another type: that concerns its own lock alone, and no right is missing.
+local function isOfType(problem)
+  return string.find(type(problem) == 'table' and problem.err or tostring(problem), 'WRONGTYPE', 1, true) ~= nil
+end
+
 -- Hands on locks that were given back; an error here must not affect the release.
 -- Returns 1 if a waiter got one, -1 if no waiter could be notified, else 0.
 local function serve(locks)
-  local isHanded = false
+  local isHanded, wasRefused = false, false
   if prefix == '' then
     return 0
   end
   for i, lock in ipairs(locks) do
     -- A lock that was reserved together with the one before is no longer free.
     if i == 1 or not holder(lock) then
+      canTell = true
       local isDone, isTaken = pcall(hand, lock)
-      canTell = canTell and isDone
+      wasRefused = wasRefused or not canTell or not isDone and not isOfType(isTaken)
       isHanded = isHanded or isDone and isTaken
     end
   end
-  return not canTell and -1 or isHanded and 1 or 0
+  return wasRefused and -1 or isHanded and 1 or 0
 end
