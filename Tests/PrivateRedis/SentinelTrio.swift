@@ -56,7 +56,7 @@ public final class SentinelTrio: Sendable {
     sentinels = try (0..<3).map { _ in
       try SentinelServer(configuration: configuration, password: sentinelPassword)
     }
-    try waitUntilComplete()
+    try Self.wait("the sentinels to know each other") { try isComplete() }
   }
 
   deinit { stop() }
@@ -95,21 +95,19 @@ public final class SentinelTrio: Sendable {
     try sentinels[sentinel].client()("SENTINEL", "FAILOVER", Self.primaryName)
   }
 
-  /// Waits until each sentinel knows the two others and two replicas that are well.
+  /// Whether each sentinel knows the two others, and two replicas that are well.
   ///
-  /// - Throws: ``RedisError/start(_:)`` if that takes too long.
-  public func waitUntilComplete() throws {
-    try Self.wait("the sentinels to know each other") { [self] in
-      try sentinels.allSatisfy { sentinel in
-        let client = try sentinel.client()
-        let master = Self.fields(try client("SENTINEL", "MASTER", Self.primaryName))
-        let replicas = try client("SENTINEL", "REPLICAS", Self.primaryName).array ?? []
-        return master["num-other-sentinels"] == "2" && master["flags"] == "master"
-          && replicas.count == 2
-          && replicas.map(Self.fields).allSatisfy {
-            $0["master-link-status"] == "ok" && $0["flags"] == "slave"
-          }
-      }
+  /// - Throws: ``RedisError``.
+  public func isComplete() throws -> Bool {
+    try sentinels.allSatisfy { sentinel in
+      let client = try sentinel.client()
+      let master = Self.fields(try client("SENTINEL", "MASTER", Self.primaryName))
+      let replicas = try client("SENTINEL", "REPLICAS", Self.primaryName).array ?? []
+      return master["num-other-sentinels"] == "2" && master["flags"] == "master"
+        && replicas.count == 2
+        && replicas.map(Self.fields).allSatisfy {
+          $0["master-link-status"] == "ok" && $0["flags"] == "slave"
+        }
     }
   }
 

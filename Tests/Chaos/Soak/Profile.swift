@@ -10,6 +10,9 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   case swapping
   /// As `steady`, with all connections encrypted.
   case tls
+  /// Sentinels choose another primary, which lacks what was not replicated: two holders may overlap until the next
+  /// extension.
+  case sentinel
 
   /// Those that this build can run.
   static var available: [Self] {
@@ -36,30 +39,44 @@ enum Profile: String, Sendable, Codable, CaseIterable {
     case .forgetful: everywhere + [(.serverEmptied, 6), (.keysFlushed, 6), (.keyDeleted, 6)]
     case .jumpy: everywhere + [(.clockSetForward, 6), (.clockSetBack, 6), (.serverKilled, 2)]
     case .swapping: everywhere + [(.serverKilled, 1)]
+    // Sentinels would take a server that is silent for half a second for one that is down.
+    case .sentinel: everywhere.filter { ![.serverStoppedBriefly, .clientsPaused].contains($0.0) }
     }
   }
 
-  /// How long after a swap of the roles the next one comes, in milliseconds; nil if the profile has none.
-  func swapPause(inRunOf seconds: Double) -> Int? {
-    self == .swapping ? min(20_000, Int(seconds * 250)) : nil
+  /// The ways in which another server becomes the primary, one after the other.
+  var changes: [Trouble] {
+    switch self {
+    case .swapping: [.mastersSwapped]
+    case .sentinel: [.primaryKilled, .primaryStopped, .primaryReplaced]
+    case .steady, .forgetful, .jumpy, .tls: []
+    }
   }
+
+  /// How long after a change of the primary the next one comes, in milliseconds.
+  static func changePause(inRunOf seconds: Double) -> Int { min(20_000, Int(seconds * 250)) }
 
   /// How long locks last; where two may overlap until the next extension, that comes long before the ttl ends.
   var timing: Timing {
     switch self {
     case .steady, .swapping, .tls: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
-    case .forgetful, .jumpy: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
+    case .forgetful, .jumpy, .sentinel: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
     }
   }
 
   /// How many locks are held briefly for each that is held for long.
   ///
   /// A forgotten lock must be held for long, so that the overlap is noticed.
-  var shortHoldings: Int { self == .forgetful || self == .jumpy ? 60 : 400 }
+  var shortHoldings: Int { [.forgetful, .jumpy, .sentinel].contains(self) ? 60 : 400 }
 
   /// How the server is started; if it keeps its data, it writes them before it answers.
   var serverArguments: [String] {
-    self == .forgetful ? [] : ["--appendonly", "yes", "--appendfsync", "always"]
+    switch self {
+    case .forgetful: []
+    // As Operations.md advises.
+    case .sentinel: ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"]
+    case .steady, .jumpy, .swapping, .tls: ["--appendonly", "yes", "--appendfsync", "always"]
+    }
   }
 
   /// The share of a run of all profiles.

@@ -25,6 +25,9 @@ struct Soak {
     let pair =
       profile == .swapping ? try ReplicatedPair(arguments: profile.serverArguments) : nil
     defer { pair?.stop() }
+    let trio =
+      profile == .sentinel ? try SentinelTrio(arguments: profile.serverArguments) : nil
+    defer { trio?.stop() }
     let certificates = profile == .tls ? try Certificates() : nil
     defer { withExtendedLifetime(certificates) {} }
     let encrypted = try certificates.map { certificates in
@@ -33,7 +36,7 @@ struct Soak {
         arguments: profile.serverArguments)
     }
     let server =
-      try pair?.master ?? encrypted?.plain
+      try pair?.master ?? trio?.servers[0] ?? encrypted?.plain
       ?? RedisServer(
         arguments: profile.serverArguments, listen: .tcp, environment: clock?.environment ?? [:])
     defer { server.stop() }
@@ -41,9 +44,11 @@ struct Soak {
       print("The server's clock is not set: that takes Linux and a C compiler.")
     }
     let proxy =
-      pair == nil
+      pair == nil && trio == nil
       ? try FaultProxy(to: server, port: encrypted?.port, isRecording: false) : nil
-    let plainURLs = pair.map { [$0.url] } ?? [proxy?.url ?? server.url, server.url]
+    let plainURLs =
+      pair.map { [$0.url] } ?? trio.map { [$0.url(), $0.url([2, 1, 0])] }
+      ?? [proxy?.url ?? server.url, server.url]
     let urls =
       if let encrypted, let certificates {
         plainURLs.map { Self.encrypted($0, encrypted, certificates) }
@@ -59,8 +64,8 @@ struct Soak {
     let crew = try Crew(
       Self.processes, order, urls: urls, folder: server.directory, log)
     let nemesis = Nemesis(
-      profile, server: server, servers: pair, proxy: proxy, crew: crew, log: log, clock: clock,
-      seed: seed)
+      profile, server: server, servers: pair, trio: trio, proxy: proxy, crew: crew, log: log,
+      clock: clock, seed: seed)
 
     let start = LogClock.now
     let rageTime = max(seconds - quietTime, 3)
@@ -73,7 +78,7 @@ struct Soak {
     findings += crew.waitForEnd(within: .milliseconds(45_000))
     // Behind a black hole, the server would wait for ever.
     proxy?.stop()
-    findings += leftBehind(pair?.servers ?? [server])
+    findings += leftBehind(pair?.servers ?? trio?.servers ?? [server])
 
     let history = log.history
     let checker = Checker(history, profile.timing.limits)
@@ -111,7 +116,9 @@ struct Soak {
     let keys = try client("KEYS", "*").array?.compactMap(\.string) ?? []
     let channels = try client("PUBSUB", "CHANNELS").array?.compactMap(\.string) ?? []
     let clients = try client("CLIENT", "LIST").string?.split(separator: "\n") ?? []
-    return keys.filter { $0 != "redis-lock:fence" } + channels
+    // Sentinels listen on a channel of each server.
+    return keys.filter { $0 != "redis-lock:fence" }
+      + channels.filter { $0 != "__sentinel__:hello" }
       + clients.filter { $0.contains("name=async-redis-lock") }.map(String.init)
   }
 }

@@ -13,6 +13,7 @@ final class Nemesis {
   }
 
   let servers: ReplicatedPair?
+  let trio: SentinelTrio?
   private(set) var server: RedisServer
   private(set) var client: RedisClient
   let proxy: FaultProxy?
@@ -27,12 +28,13 @@ final class Nemesis {
 
   /// Prepares to break a server and its clients, as far as they are given.
   init(
-    _ profile: Profile, server: RedisServer, servers: ReplicatedPair?, proxy: FaultProxy?,
-    crew: Crew, log: ChaosLog, clock: ClockShim?, seed: UInt64
+    _ profile: Profile, server: RedisServer, servers: ReplicatedPair?, trio: SentinelTrio?,
+    proxy: FaultProxy?, crew: Crew, log: ChaosLog, clock: ClockShim?, seed: UInt64
   ) {
     self.profile = profile
     self.server = server
     self.servers = servers
+    self.trio = trio
     self.proxy = proxy
     self.crew = crew
     self.log = log
@@ -49,11 +51,16 @@ final class Nemesis {
     while counts[.clientStoppedInWindow, default: 0] < 2, LogClock.now < end {
       try inject(.clientStoppedInWindow)
     }
-    let swapPause = profile.swapPause(inRunOf: (end - LogClock.now).inSeconds)
-    var nextSwap = LogClock.now + .milliseconds(swapPause ?? 0)
+    let changePause = Profile.changePause(inRunOf: (end - LogClock.now).inSeconds)
+    var changes = profile.changes[...]
+    var nextChange = LogClock.now + .milliseconds(changePause)
     while LogClock.now < end {
-      if let swapPause, LogClock.now >= nextSwap {
-        if try inject(.mastersSwapped) { nextSwap = LogClock.now + .milliseconds(swapPause) }
+      if let change = changes.first, LogClock.now >= nextChange {
+        if try inject(change) {
+          nextChange = LogClock.now + .milliseconds(changePause)
+          changes = changes.dropFirst()
+          if changes.isEmpty { changes = profile.changes[...] }
+        }
       } else {
         try inject(draw())
       }
@@ -115,6 +122,7 @@ final class Nemesis {
     case .allConnectionsKilled: try killConnections(.max)
     case .scriptsFlushed: try client("SCRIPT", "FLUSH")
     case .mastersSwapped: return try swapMasters()
+    case .primaryReplaced, .primaryKilled, .primaryStopped: return try replacePrimary(trouble)
     case .keysFlushed: try forget { try client("FLUSHALL") }
     case .keyDeleted: try forget { try client("DEL", "chaos-\(draw(0...Soak.keys - 1))") }
     case .clientStoppedBriefly: return stopClient(for: draw(30...profile.timing.ttl / 2))
@@ -132,7 +140,7 @@ final class Nemesis {
   }
 
   /// Repairs what is due, up to the instant.
-  private func rest(until end: UInt64) throws {
+  func rest(until end: UInt64) throws {
     repeat {
       let now = LogClock.now
       let due = repairs.filter { $0.due <= now }.sorted { $0.due < $1.due }

@@ -18,6 +18,12 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   case scriptsFlushed
   /// Swaps the roles of the master and its replica, without losing a write.
   case mastersSwapped
+  /// Asks a sentinel to make a replica the primary, though nothing is wrong.
+  case primaryReplaced
+  /// Kills the primary, and starts it again as soon as there is another.
+  case primaryKilled
+  /// Stops the primary, and lets it go on as soon as there is another.
+  case primaryStopped
   /// Deletes everything.
   case keysFlushed
   /// Deletes the key of a lock.
@@ -48,7 +54,8 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
     switch self {
     case .serverStoppedBriefly, .serverStoppedForLong, .serverKilled, .serverEmptied,
       .clientsPaused, .connectionsKilled, .allConnectionsKilled, .scriptsFlushed, .mastersSwapped,
-      .keysFlushed, .keyDeleted, .clockSetForward, .clockSetBack:
+      .primaryReplaced, .primaryKilled, .primaryStopped, .keysFlushed, .keyDeleted,
+      .clockSetForward, .clockSetBack:
       true
     case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled,
       .proxyStruck, .proxySlow, .proxyRefusing, .proxyGarbling:
