@@ -15,7 +15,7 @@ let package = Package(
   name: "async-redis-lock-benchmarks",
   platforms: [.macOS(.v15)],
   dependencies: [
-    .package(name: "async-redis-lock", path: "..", traits: []),
+    .package(name: "async-redis-lock", path: "..", traits: ["TLS"]),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A server that listens for TLS at a port of 127.0.0.1, and without at a Unix socket.
+/// A server that listens for TLS at a port of 127.0.0.1, and without at another address.
 package struct TLSServer {
   package let plain: RedisServer
   package let port: Int
@@ -10,7 +10,7 @@ package struct TLSServer {
   /// - Throws: ``RedisError/start(_:)`` with the server's log.
   package init(
     _ identity: Certificates.Identity, authority: Certificates.Identity, asksClients: Bool = false,
-    arguments: [String] = []
+    arguments: [String] = [], listen: RedisServer.Listener = .unixSocket
   ) throws {
     var triesLeft = 20
     while true {
@@ -21,7 +21,7 @@ package struct TLSServer {
             "--bind", "127.0.0.1", "--tls-port", "\(port)", "--tls-cert-file", identity.certificate,
             "--tls-key-file", identity.key, "--tls-ca-cert-file", authority.certificate,
             "--tls-auth-clients", asksClients ? "yes" : "no",
-          ] + arguments)
+          ] + arguments, listen: listen)
         self.port = port
         return
       } catch RedisError.start(let log)

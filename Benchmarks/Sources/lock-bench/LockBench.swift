@@ -52,12 +52,15 @@ struct LockBench: AsyncParsableCommand {
   func run() async throws {
     // A worker that has died shows by its missing output.
     _ = signal(SIGPIPE, SIG_IGN)
-    let stage = try Stage(url: url, listen: unixSocket ? .unixSocket : .tcp)
+    let stage = try Stage(
+      url: url, listen: unixSocket ? .unixSocket : .tcp,
+      isEncrypted: scenario.contains(.encryption))
     var report = Report(circumstances: try circumstances(stage))
     var texts = ["# Benchmarks", report.circumstances.map { "- \($0)" }.joined(separator: "\n")]
     texts.append(Report.legend)
     if !json { print(texts.dropFirst().joined(separator: "\n\n")) }
-    for scenario in scenario {
+    // A given server offers the one or the other.
+    for scenario in scenario where url == nil || scenario != .encryption {
       let measured = try measure(scenario, stage)
       report.cases += measured.cases.map(\.report)
       texts.append(measured.text)
@@ -77,7 +80,7 @@ struct LockBench: AsyncParsableCommand {
     var samples = cases.map { _ in [Contestant: [Sample]]() }
     for round in 1...rounds {
       for (index, measured) in cases.enumerated() {
-        for contestant in Contestant.allCases {
+        for contestant in measured.contestants {
           say("\(scenario.rawValue), \(measured.name), \(contestant.label), round \(round)")
           let seconds = max(
             scenario == .extension ? Double(holdSeconds) : seconds, measured.minimumSeconds)
@@ -86,11 +89,14 @@ struct LockBench: AsyncParsableCommand {
         }
       }
     }
-    let first = samples.first?[.library] ?? []
+    let library = samples.map { $0[.library] ?? [] }
     return ScenarioTables(
       scenario: scenario,
-      cases: zip(cases, samples).map { measured, samples in
-        (measured, CaseReport(measured, of: scenario, samples, first: first))
+      cases: cases.enumerated().map { index, measured in
+        let report = CaseReport(
+          measured, of: scenario, samples[index], first: library[0],
+          before: library[max(index - 1, 0)])
+        return (measured, report)
       })
   }
 

@@ -1,13 +1,16 @@
-/// One measurement, for all contestants.
+/// One measurement, for all contestants that can take part.
 struct Case {
   var name: String
   var job: Job
+  var contestants = Contestant.allCases
   var crowd = Crowd()
   var placement = Placement.oneCore
   /// How many workers share the job.
   var processes = 1
   /// The time that a proxy adds to every round trip.
   var roundTrip: Duration?
+  /// Whether the connections use TLS.
+  var isEncrypted = false
   /// Whether to count allocations and references, which itself takes time.
   var counts = false
   /// How long a round must last at least to be meaningful.

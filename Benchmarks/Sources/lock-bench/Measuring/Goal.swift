@@ -7,6 +7,8 @@ struct Goal: Codable {
     case floor
     /// The library in the scenario's first case, in the same round.
     case firstCase
+    /// The library in the case before, in the same round.
+    case caseBefore
   }
 
   enum Direction: String, Codable {

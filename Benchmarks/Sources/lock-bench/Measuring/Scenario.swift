@@ -9,6 +9,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   case growth
   case distance
   case work
+  case encryption
 
   /// The heading of its table.
   var title: String {
@@ -20,6 +21,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
     case .growth: "S5 Growth: S1 while other locks are held or have waiters"
     case .distance: "S6 Distance: S2 and S3 with 1 ms added to the round-trip time"
     case .work: "S7 Work: counts of the client's work for a pair of S1 and of S2"
+    case .encryption: "S8 Encryption: S1 and S2 over TLS, beside TCP without it"
     }
   }
 
@@ -59,6 +61,8 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
           name: "64 tasks", job: .throughput(tasks: 64), counts: true,
           goals: [.atMost(.allocations, 20), .atMost(.references, 250)]),
       ]
+    case .encryption:
+      [Job.pairs(count: pairs / 2), .throughput(tasks: 64)].flatMap(Self.encryption)
     }
   }
 
@@ -107,6 +111,17 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
       Case(
         name: "10,000 waiters", job: .pairs(count: pairs), crowd: Crowd(waiters: 10_000),
         goals: flat),
+    ]
+  }
+
+  /// A job without TLS and with it; only the library has that.
+  private static func encryption(_ job: Job) -> [Case] {
+    let name = if case .throughput(let tasks) = job { "\(tasks.text) tasks" } else { "1 task" }
+    return [
+      Case(name: name, job: job, contestants: [.library], minimumSeconds: 3),
+      Case(
+        name: "\(name), TLS", job: job, contestants: [.library], isEncrypted: true,
+        minimumSeconds: 3, goals: [.atLeast(.pairsPerSecond, 0.7, of: .caseBefore)]),
     ]
   }
 

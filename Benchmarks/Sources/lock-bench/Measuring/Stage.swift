@@ -5,13 +5,15 @@ import PrivateRedis
 final class Stage {
   let url: String
   private let own: RedisServer?
+  private let encrypted: (server: TLSServer, certificates: Certificates)?
   private let control: HiredisConnection
   private let directory: URL
   private var proxies: [DelayingProxy] = []
 
-  /// Uses the server at the URL, or starts one.
-  init(url: String?, listen: RedisServer.Listener) throws {
-    own = try url == nil ? RedisServer(listen: listen) : nil
+  /// Uses the server at the URL, or starts one, which also offers TLS if that is asked for.
+  init(url: String?, listen: RedisServer.Listener, isEncrypted: Bool = false) throws {
+    encrypted = try url == nil && isEncrypted ? Self.encryptedServer(listen) : nil
+    own = try encrypted?.server.plain ?? (url == nil ? RedisServer(listen: listen) : nil)
     self.url = url ?? own?.url ?? ""
     control = try HiredisConnection(url: self.url)
     // Kept in memory, if the system has a place for that: otherwise the disk would be measured, too.
@@ -25,6 +27,16 @@ final class Stage {
   deinit {
     try? FileManager.default.removeItem(at: directory)
     own?.stop()
+  }
+
+  private static func encryptedServer(
+    _ listen: RedisServer.Listener
+  ) throws -> (TLSServer, Certificates) {
+    let certificates = try Certificates()
+    let server = try TLSServer(
+      certificates.make("server", names: ["IP:127.0.0.1"]), authority: certificates.authority,
+      listen: listen)
+    return (server, certificates)
   }
 
   /// Whether the server can be pinned.
@@ -45,7 +57,7 @@ final class Stage {
     let log = directory.appending(path: name).path(percentEncoded: false)
     let order = WorkerOrder(
       contestant: contestant, job: measured.job, crowd: measured.crowd,
-      url: try address(measured.roundTrip, placement), prefix: "bench:\(name):",
+      url: try address(measured, placement), prefix: "bench:\(name):",
       counts: measured.counts, logPath: log)
     let workers = try CPUAffinity.with(placement) {
       try (0..<measured.processes).map { worker in
@@ -67,13 +79,16 @@ final class Stage {
     return sample
   }
 
-  private func address(_ roundTrip: Duration?, _ placement: Placement) throws -> String {
-    guard let roundTrip else { return url }
+  private func address(_ measured: Case, _ placement: Placement) throws -> String {
+    if measured.isEncrypted, let (server, certificates) = encrypted {
+      return "rediss://127.0.0.1:\(server.port)?cacert=\(certificates.authority.certificate)"
+    }
+    guard let roundTrip = measured.roundTrip else { return url }
     if let proxy = proxies.first(where: { $0.roundTrip == roundTrip && $0.placement == placement })
     {
       return proxy.url
     }
     proxies.append(try DelayingProxy(to: url, roundTrip: roundTrip, placement))
-    return try address(roundTrip, placement)
+    return try address(measured, placement)
   }
 }

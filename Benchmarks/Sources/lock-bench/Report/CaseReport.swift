@@ -11,7 +11,8 @@ struct CaseReport: Codable {
   let rounds: [Contestant: [Sample]]
 
   init(
-    _ measured: Case, of scenario: Scenario, _ rounds: [Contestant: [Sample]], first: [Sample]
+    _ measured: Case, of scenario: Scenario, _ rounds: [Contestant: [Sample]], first: [Sample],
+    before: [Sample]
   ) {
     self.scenario = scenario
     name = measured.name
@@ -36,6 +37,7 @@ struct CaseReport: Codable {
         case .absolute: absolute[goal.metric]
         case .floor: ratios[.library]?[goal.metric]
         case .firstCase: Self.ratio(goal.metric, library, first)
+        case .caseBefore: Self.ratio(goal.metric, library, before)
         }
       return Verdict(goal, value)
     }

@@ -22,8 +22,8 @@ struct ScenarioTables {
       metric == columns.compared ? [metric.label, "/floor"] : [metric.label]
     }
     var table = Table(["", "placement", "contestant"] + labels + ["goals"], words: (3, 1))
-    for (_, report) in cases {
-      for contestant in Contestant.allCases {
+    for (measured, report) in cases {
+      for contestant in measured.contestants {
         let goals = contestant == .library ? report.verdicts.map(\.text) : []
         table.add(
           [report.name, report.placement.rawValue, contestant.label]

@@ -19,6 +19,7 @@ struct Verdict: Codable {
       case .absolute: ""
       case .floor: " of floor"
       case .firstCase: " of first case"
+      case .caseBefore: " of case before"
       }
     let wanted = "\(goal.metric.label) \(sign) \(goal.bound.brief)\(unit)"
     guard let value else { return "\(wanted): MISSED, nothing measured" }
