@@ -17,6 +17,9 @@ struct LockBench: AsyncParsableCommand {
   @Option(help: "The scenario to measure; may be repeated.")
   var scenario: [Scenario] = Scenario.allCases
 
+  @Option(help: "The contestant to measure; may be repeated.")
+  var contestant: [Contestant] = Contestant.allCases
+
   @Option(help: "The number of rounds; the median is printed.")
   var rounds = 3
 
@@ -80,7 +83,7 @@ struct LockBench: AsyncParsableCommand {
     var samples = cases.map { _ in [Contestant: [Sample]]() }
     for round in 1...rounds {
       for (index, measured) in cases.enumerated() {
-        for contestant in measured.contestants {
+        for contestant in measured.contestants where self.contestant.contains(contestant) {
           say("\(scenario.rawValue), \(measured.name), \(contestant.label), round \(round)")
           let seconds = max(
             scenario == .extension ? Double(holdSeconds) : seconds, measured.minimumSeconds)

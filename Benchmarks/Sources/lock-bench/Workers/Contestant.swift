@@ -1,5 +1,7 @@
+import ArgumentParser
+
 /// The implementations that are measured.
-enum Contestant: String, Codable, CaseIterable, CodingKeyRepresentable {
+enum Contestant: String, Codable, CaseIterable, CodingKeyRepresentable, ExpressibleByArgument {
   case library
   case floor
   case crate
