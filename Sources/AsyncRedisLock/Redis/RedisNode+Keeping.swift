@@ -187,10 +187,11 @@ extension RedisNode {
           holder = value
         default: return .failure(.unexpected(answer.replies[0]))
         }
-        guard case .integer(let handed) = fields[1], (-1...1).contains(handed) else {
+        guard case .integer(let handed) = fields[1], (-1...2).contains(handed) else {
           return .failure(.unexpected(fields[1]))
         }
-        if handed != 0 { tokens.noteNotifying(handed == 1) }
+        // A reservation shows nothing of the right to notify.
+        if abs(handed) == 1 { tokens.noteNotifying(handed == 1) }
         return .success(
           ReleaseReport(outcome: outcome, isContended: handed != 0, holder: holder))
       case .error(let error): return .failure(StoreFailure(error))

@@ -174,7 +174,7 @@ package struct SimulatedServer {
       }
     }
     if leaves { for key in keys { leave(key, token) } }
-    return Released(outcome: outcome, handed: serve(free) ? 1 : 0, other: other)
+    return Released(outcome: outcome, handed: serve(free), other: other)
   }
 
   /// One release of `release-group.lua`; returns whether it was done.
@@ -238,12 +238,13 @@ package struct SimulatedServer {
 
   // MARK: Handing on
 
-  private mutating func serve(_ keys: [Int]) -> Bool {
+  private mutating func serve(_ keys: [Int]) -> Int {
     var isHanded = false
+    let former = messages.count
     for (index, key) in keys.enumerated() where index == 0 || value(key) == nil {
       if hand(key, caller: nil) { isHanded = true }
     }
-    return isHanded
+    return !isHanded ? 0 : messages.count > former ? 1 : 2
   }
 
   package mutating func hand(_ key: Int, caller: Token?) -> Bool {

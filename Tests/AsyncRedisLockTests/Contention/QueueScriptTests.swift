@@ -122,6 +122,34 @@ struct QueueScriptTests {
     withExtendedLifetime(listener) {}
   }
 
+  @Test("A lock that is only reserved for a waiter shows nothing of the right to notify")
+  func reservedOnly() throws {
+    let (a, b) = (uniqueKey("a"), uniqueKey("b"))
+    let tokens = (0..<3).map { QueueScripts.token("t\($0)") }
+    #expect(try scripts.poll(tokens[0], a).isGranted)
+    #expect(try scripts.poll(tokens[1], b).isGranted)
+    let listener = try scripts.listen(as: tokens[2])
+    #expect(try !scripts.poll(tokens[2], a, b).isGranted)
+    #expect(try scripts.release(tokens[0], a) == .init(outcome: 1, handed: 2))
+    #expect(try scripts.release(tokens[1], b) == .init(outcome: 1, handed: 1))
+    #expect(try scripts.holder(a) == tokens[2])
+    withExtendedLifetime(listener) {}
+  }
+
+  @Test("Entries that were lost and cannot be given a time to live do not stay")
+  func entriesWithoutLife() throws {
+    let key = uniqueKey()
+    let tokens = try makeQueue(key, 1)
+    try client("DEL", scripts.helpers(of: key).entries)
+    let name = "u\(UInt64.random(in: 0 ... .max))"
+    try client("ACL", "SETUSER", name, "on", "nopass", "~*", "&*", "+@all", "-pexpire")
+    defer { _ = try? client("ACL", "DELUSER", name) }
+    try client("AUTH", name, "any")
+    #expect(throws: RedisError.self) { try scripts.poll(tokens[1], key) }
+    try client("AUTH", "default", "any")
+    #expect(try client("PTTL", scripts.helpers(of: key).entries).integer != -1)
+  }
+
   @Test("A newcomer queues behind those that wait, even if the fence counter was deleted")
   func newcomer() throws {
     let (a, b) = (uniqueKey("a"), uniqueKey("b"))

@@ -15,6 +15,7 @@ final class FakeSentinel: Sendable {
 
   private let server: FakeServer
   private let answer: Shared<Answer>
+  private let pause: Shared<Duration>
 
   /// Starts to listen; with a password, it answers only after that.
   ///
@@ -22,7 +23,9 @@ final class FakeSentinel: Sendable {
   init(_ answer: Answer, password: String? = nil) throws {
     let answer = Shared(answer)
     let trusted = Shared<Set<Int>>([])
+    let pause = Shared(Duration.zero)
     self.answer = answer
+    self.pause = pause
     server = try FakeServer(greeting: nil) { command, connection, _ in
       if command.name == "AUTH" {
         guard command.words.last == password else {
@@ -36,8 +39,10 @@ final class FakeSentinel: Sendable {
       }
       switch command.name {
       case "SENTINEL":
-        return command.words[1] == "MASTER"
+        let reply =
+          command.words[1] == "MASTER"
           ? Self.description(answer.value) : Self.reply(answer.value)
+        return reply.delayed(by: pause.value)
       case "SUBSCRIBE":
         let replies = command.words.dropFirst().enumerated().map { number, channel in
           "*3\r\n" + FakeAnswer.bulkText("subscribe") + FakeAnswer.bulkText(channel)
@@ -70,6 +75,9 @@ final class FakeSentinel: Sendable {
         && !server.isOver(number)
     }.map(\.offset)
   }
+
+  /// Takes its time for each answer from now on.
+  func answer(after pause: Duration) { self.pause.value = pause }
 
   /// Names another server from now on, without a message.
   func name(_ answer: Answer) { self.answer.value = answer }

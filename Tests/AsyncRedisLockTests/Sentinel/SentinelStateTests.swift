@@ -17,6 +17,12 @@ struct SentinelStateTests {
       sentinel: sentinels[sentinel], answer: PrimaryAnswer(address: address, epoch: epoch))
   }
 
+  private func answers(
+    _ named: [SentinelState.Named], isComplete: Bool = true
+  ) -> SentinelState.Answers {
+    SentinelState.Answers(named: named, isComplete: isComplete)
+  }
+
   @Test("The sentinel that was right counts first, and one that was wrong last")
   func order() {
     var state = SentinelState(sentinels)
@@ -31,18 +37,19 @@ struct SentinelStateTests {
   @Test("Of several answers, the latest failover counts, and each of its servers is tried once")
   func choice() {
     var state = SentinelState(sentinels)
-    #expect(state.choose(from: []).isEmpty)
-    let lagging = state.choose(from: [named(0, old, 1), named(2, new, 2), named(1, new, 2)])
+    #expect(state.choose(from: answers([])).isEmpty)
+    let lagging = state.choose(
+      from: answers([named(0, old, 1), named(2, new, 2), named(1, new, 2)]))
     #expect(lagging == [named(1, new, 2)])
-    // Sentinels that do not say which failover they mean are tried in their order.
-    let unknown = state.choose(from: [named(2, new), named(0, old), named(1, old)])
+    // Among equal ones, most sentinels decide.
+    let unknown = state.choose(from: answers([named(2, new), named(0, old), named(1, old)]))
     #expect(unknown == [named(0, old), named(2, new)])
   }
 
   @Test("A server that denies being the primary is passed over, until all have denied it")
   func denial() {
     var state = SentinelState(sentinels)
-    let answers = [named(0, old, 1), named(1, new, 2)]
+    let answers = answers([named(0, old, 1), named(1, new, 2)])
     state.isNotPrimary(new, namedBy: sentinels[1])
     #expect(state.choose(from: answers) == [named(0, old, 1)])
     state.isNotPrimary(old, namedBy: sentinels[0])
@@ -89,12 +96,55 @@ struct SentinelStateTests {
     #expect(news == [.none, .none, .changed, .none])
     let isAccepted = state.connected(to: named(0, new, 2), changeCount: state.changeCount)
     #expect(isAccepted)
-    // A sentinel that comes back has not heard of it.
+    // A sentinel that comes back has not heard of it; or all of them have been set up anew.
     let later = [
       state.answered(PrimaryAnswer(address: old, epoch: 1)),
       state.answered(PrimaryAnswer(address: old, epoch: 3)),
     ]
-    #expect(later == [.none, .changed])
+    #expect(later == [.doubtful, .changed])
+  }
+
+  @Test(
+    "Behind a change that was told, an older answer counts only if all have answered, or most say so"
+  )
+  func toldBefore() {
+    var state = SentinelState(sentinels)
+    _ = state.connected(to: named(0, old, 4), changeCount: 0)
+    _ = state.told(new, by: sentinels[2])
+    // Another sentinel tells of the same change.
+    _ = state.told(new, by: sentinels[1])
+    #expect(state.choose(from: answers([named(0, old, 4)], isComplete: false)).isEmpty)
+    let informed = state.choose(
+      from: answers([named(0, old, 4), named(1, new, 5)], isComplete: false))
+    #expect(informed == [named(1, new, 5)])
+    let most = state.choose(from: answers([named(0, old, 4), named(1, old, 4)], isComplete: false))
+    #expect(most == [named(0, old, 4)])
+    let all = [named(0, old, 3), named(1, old, 4), named(2, new, 3)]
+    #expect(state.choose(from: answers(all)) == [named(1, old, 4)])
+    let isAccepted = state.connected(to: named(1, old, 4), changeCount: state.changeCount)
+    #expect(isAccepted)
+    #expect(
+      state.choose(from: answers([named(0, old, 4)], isComplete: false)) == [named(0, old, 4)])
+  }
+
+  @Test(
+    "A survey moves the connections if the sentinels agree on another primary, or know of a later failover"
+  )
+  func survey() {
+    var state = SentinelState(sentinels)
+    _ = state.connected(to: named(0, old, 5), changeCount: 0)
+    let anew = [named(0, new, 1), named(1, new, 1), named(2, new, 1)]
+    let news = [
+      state.surveyed(answers([named(0, old, 5)], isComplete: false), changeCount: 0),
+      state.surveyed(answers([named(1, new, 1)], isComplete: false), changeCount: 0),
+      state.surveyed(answers(anew), changeCount: 1),
+      state.surveyed(answers(anew), changeCount: 0),
+      // The connection is being made.
+      state.surveyed(answers([named(0, old, 5)]), changeCount: 1),
+    ]
+    #expect(news == [.none, .none, .none, .changed, .none])
+    let isAccepted = state.connected(to: named(0, new, 1), changeCount: state.changeCount)
+    #expect(isAccepted)
   }
 
   @Test(

@@ -269,6 +269,83 @@ struct SentinelTests {
     #expect(try !stopped.hasKey(lock.keys[0]))
   }
 
+  @Test("A change that was told is waited for, though the sentinel that told of it is slow")
+  func toldBySlowSentinel() async throws {
+    let next = try RedisServer(listen: .tcp)
+    let (lagging, informed) = (
+      try FakeSentinel(.port(port, epoch: 1)), try FakeSentinel(.port(port, epoch: 1))
+    )
+    defer {
+      next.stop()
+      lagging.stop()
+      informed.stop()
+    }
+    let locker = try await Locker(
+      url: FakeSentinel.url([lagging.port, informed.port], query: "connect_timeout=10s"))
+    await eventually("both are watched") {
+      lagging.watches.count == 1 && informed.watches.count == 1
+    }
+    // Longer than others are waited for if there is no such news.
+    informed.answer(after: .milliseconds(400))
+    informed.name(.port(next.port ?? 0, epoch: 2))
+    informed.tellChange(to: next.port ?? 0)
+    await eventually("the locker has left") {
+      try RedisClient(.current)("CLIENT", "LIST", "TYPE", "NORMAL").string?
+        .contains("name=async-redis-lock") == false
+    }
+    let lock = try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(30)))
+    #expect(try next.hasKey(lock.keys[0]))
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+
+  @Test("Sentinels that are set up anew tell of no change, and are asked")
+  func setUpAnew() async throws {
+    let next = try RedisServer(listen: .tcp)
+    let sentinels = try (0..<3).map { _ in try FakeSentinel(.port(port, epoch: 5)) }
+    defer {
+      next.stop()
+      for sentinel in sentinels { sentinel.stop() }
+    }
+    let locker = try await Locker(url: FakeSentinel.url(sentinels.map(\.port)))
+    await eventually("all are watched") { sentinels.allSatisfy { $0.watches.count == 1 } }
+    for sentinel in sentinels { sentinel.name(.port(next.port ?? 0, epoch: 0)) }
+    await eventually(within: .seconds(20), "the new primary is asked") {
+      _ = try await locker.acquireIfAvailable(uniqueKey())?.release()
+      return try RedisClient(next)("DBSIZE").integer ?? 0 > 0
+    }
+    await locker.close()
+  }
+
+  @Test("Sentinels that come back and name another primary are believed together, and not alone")
+  func comeBack() async throws {
+    let next = try RedisServer(listen: .tcp)
+    let sentinels = try (0..<3).map { _ in try FakeSentinel(.port(port, epoch: 5)) }
+    defer {
+      next.stop()
+      for sentinel in sentinels { sentinel.stop() }
+    }
+    let locker = try await Locker(url: FakeSentinel.url(sentinels.map(\.port)))
+    await eventually("all are watched") { sentinels.allSatisfy { $0.watches.count == 1 } }
+    for (number, sentinel) in sentinels.enumerated() {
+      let former = sentinel.watches
+      sentinel.name(.port(next.port ?? 0, epoch: 1))
+      sentinel.hangUpOnWatches()
+      await eventually("it is watched again") {
+        sentinel.watches.count == 1 && sentinel.watches != former
+      }
+      guard number == 0 else { continue }
+      let lock = try await locker.acquire(uniqueKey())
+      #expect(try RedisServer.current.hasKey(lock.keys[0]))
+      #expect(try await lock.release() == .released)
+    }
+    await eventually("the new primary is asked") {
+      _ = try await locker.acquireIfAvailable(uniqueKey())?.release()
+      return try RedisClient(next)("DBSIZE").integer ?? 0 > 0
+    }
+    await locker.close()
+  }
+
   @Test(
     "All sentinels are watched: when one dies or falls silent, another tells of the change",
     arguments: [true, false])

@@ -119,6 +119,13 @@ struct FakeAnswer: Sendable, ExpressibleByStringLiteral {
     Self(.send(Array(text.utf8.prefix(count))), .hangUp)
   }
 
+  /// The same answer after a pause.
+  func delayed(by pause: Duration) -> Self {
+    var answer = self
+    answer.steps.insert(.pause(pause), at: 0)
+    return answer
+  }
+
   /// The same answer behind the number of the request, if the command is a script and this is not an error.
   func ofScript(_ command: FakeCommand) -> Self {
     guard command.name.hasPrefix("EVAL"), let question = command.words.last else { return self }

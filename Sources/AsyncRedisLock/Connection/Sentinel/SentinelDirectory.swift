@@ -13,9 +13,13 @@ final class SentinelDirectory: Sendable {
   private let state: Locked<SentinelState>
   private let handler = Locked<(@Sendable (String) -> Void)?>(nil)
   private let watches = Locked(Watches())
+  private let queue: any WorkQueue
 
   private struct Watches {
     var all: [SentinelWatch] = []
+    var survey: SentinelSurvey?
+    /// They remember what the names of the sentinels meant.
+    var openers: [Address: any StreamOpener] = [:]
     var isClosed = false
   }
 
@@ -30,6 +34,7 @@ final class SentinelDirectory: Sendable {
     self.configuration = configuration
     self.machine = machine
     self.primary = primary
+    queue = machine.makeQueue("sentinels", .extensions)
     state = Locked(SentinelState(sentinels))
   }
 
@@ -49,10 +54,13 @@ final class SentinelDirectory: Sendable {
   func close() {
     let former = watches.withLock { watches in
       watches.isClosed = true
-      defer { watches.all = [] }
-      return watches.all
+      let former = watches
+      (watches.all, watches.survey, watches.openers) = ([], nil, [:])
+      return former
     }
-    for watch in former { watch.close() }
+    for watch in former.all { watch.close() }
+    former.survey?.cancel()
+    for opener in former.openers.values { opener.cancel() }
   }
 
   // MARK: For the openers
@@ -61,7 +69,7 @@ final class SentinelDirectory: Sendable {
   var known: SentinelState { state.withLock { $0 } }
 
   /// Chooses what to connect to among the answers of all sentinels.
-  func choose(from answers: [SentinelState.Named]) -> [SentinelState.Named] {
+  func choose(from answers: SentinelState.Answers) -> [SentinelState.Named] {
     state.withLock { $0.choose(from: answers) }
   }
 
@@ -90,8 +98,51 @@ final class SentinelDirectory: Sendable {
   }
 
   private func act(on news: SentinelState.News, _ address: Address) {
-    guard news == .changed else { return }
-    handler.withLock { $0 }?("a sentinel names another primary, \(address)")
+    switch news {
+    case .none: break
+    case .doubtful: survey()
+    case .changed: handler.withLock { $0 }?("a sentinel names another primary, \(address)")
+    }
+  }
+
+  // MARK: While all works
+
+  /// How often all sentinels are asked though none has told of a change.
+  ///
+  /// None does if an operator sets them up anew, by `SENTINEL REMOVE` and `MONITOR`.
+  private static let surveyInterval = Duration.seconds(5)
+
+  private func surveyLater() {
+    queue.async(after: Self.surveyInterval) { [weak self] in
+      guard let self, !watches.withLock({ $0.isClosed }) else { return }
+      survey()
+      surveyLater()
+    }
+  }
+
+  private func survey() {
+    let changeCount = known.changeCount
+    let survey = SentinelSurvey(of: self, on: queue) { [weak self] outcome in
+      guard let self else { return }
+      let (news, latest) = state.withLock { state in
+        (state.surveyed(outcome.answers, changeCount: changeCount), state.latest)
+      }
+      if let latest { act(on: news, latest.address) }
+    }
+    let former = watches.withLock { watches in
+      defer { watches.survey = watches.isClosed ? nil : survey }
+      return watches.survey
+    }
+    former?.cancel()
+    survey.run(by: machine.clock.now + configuration.connectTimeout) { configuration in
+      watches.withLock { watches in
+        guard !watches.isClosed else { return nil }
+        let opener =
+          watches.openers[configuration.address] ?? machine.makeOpener(for: configuration)
+        watches.openers[configuration.address] = opener
+        return opener
+      }
+    }
   }
 
   /// Watches the sentinels, unless that has begun.
@@ -103,5 +154,6 @@ final class SentinelDirectory: Sendable {
       return watches.all
     }
     for watch in new { watch.open() }
+    if !new.isEmpty { surveyLater() }
   }
 }

@@ -3,6 +3,8 @@ struct SentinelFailure: Sendable {
   enum Reason: Sendable {
     /// It does not know the primary.
     case knowsNothing
+    /// It has not heard of the last failover.
+    case lagsBehind
     case failed(TransportError)
   }
 
@@ -39,7 +41,12 @@ struct SentinelFailure: Sendable {
   private var isTLSFailure: Bool { if case .failed(.tlsFailed) = reason { true } else { false } }
 
   private var text: String {
-    guard case .failed(let cause) = reason else { return "it does not know that primary" }
+    let cause: TransportError
+    switch reason {
+    case .knowsNothing: return "it does not know that primary"
+    case .lagsBehind: return "it has not heard of the last failover"
+    case .failed(let error): cause = error
+    }
     switch cause {
     case .timedOut: return "no answer in time"
     case .cancelled, .closed: return "closed"

@@ -106,8 +106,14 @@ final class SentinelOpener: StreamOpener {
     let changeCount = directory.known.changeCount
     let survey = SentinelSurvey(of: directory, on: queue) { [self] outcome in
       var run = begun
+      let candidates = directory.choose(from: outcome.answers)
       run.failures = outcome.failures
-      connect(to: directory.choose(from: outcome.answers)[...], changeCount: changeCount, run)
+      if candidates.isEmpty {
+        run.failures += outcome.answers.named.map {
+          SentinelFailure(sentinel: $0.sentinel, reason: .lagsBehind)
+        }
+      }
+      connect(to: candidates[...], changeCount: changeCount, run)
     }
     guard state.withLock({ $0.begin(survey, run: run.number) }) else { return }
     // Half of the time is left for connecting.

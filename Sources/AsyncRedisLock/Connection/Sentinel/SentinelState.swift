@@ -10,9 +10,18 @@ struct SentinelState {
     let answer: PrimaryAnswer
   }
 
+  /// What all sentinels have answered to one survey.
+  struct Answers: Sendable {
+    var named: [Named] = []
+    /// Whether each sentinel has answered, if only that it does not know the primary.
+    var isComplete = false
+  }
+
   /// What news of a sentinel mean for the connections.
   enum News: Equatable {
     case none
+    /// All sentinels should be asked.
+    case doubtful
     /// They lead to a server that is not the primary any more.
     case changed
   }
@@ -23,27 +32,33 @@ struct SentinelState {
   private(set) var primary: PrimaryAnswer?
   /// How often a sentinel has told of another primary: what was asked before that does not count any more.
   private(set) var changeCount = 0
+  /// The latest failover that a sentinel has told of; a connection may lead to an earlier one only if all agree.
+  private(set) var latest: PrimaryAnswer?
   /// The servers that have said themselves that they are not the primary.
   private var refuted: Set<Address> = []
 
   init(_ sentinels: [Address.Sentinel]) { order = sentinels }
 
-  /// Chooses what to connect to among the answers of all sentinels: the first is tried first.
+  /// Chooses what to connect to among the answers of a survey: the first is tried first.
   ///
   /// Only the latest failover counts. Sentinels learn of it one by one, within seconds, and the old primary may take
-  /// writes for as long. An earlier one counts again if the server of the latest denies that it is the primary.
-  mutating func choose(from answers: [Named]) -> [Named] {
-    if answers.allSatisfy({ refuted.contains($0.answer.address) }) { refuted = [] }
-    let possible = answers.filter { !refuted.contains($0.answer.address) }
-    let latest = possible.map(\.answer.epoch).max()
-    var seen: Set<Address> = []
-    return order.compactMap { sentinel in
-      possible.first { named in
-        named.sentinel == sentinel && named.answer.epoch == latest
-          && seen.insert(named.answer.address).inserted
-      }
-    }
+  /// writes for as long. An earlier one counts again if the server of the latest denies that it is the primary. It
+  /// also counts if all sentinels have answered, or most of them name it: they may have been set up anew. Among equal
+  /// ones, most sentinels decide, so that all lockers choose the same.
+  mutating func choose(from answers: Answers) -> [Named] {
+    if answers.named.allSatisfy({ refuted.contains($0.answer.address) }) { refuted = [] }
+    let possible = answers.named.filter { !refuted.contains($0.answer.address) }
+    guard let newest = possible.map(\.answer.epoch).max() else { return [] }
+    let isBehind = !answers.isComplete && newest < latest?.epoch ?? 0
+    let naming = Dictionary(
+      grouping: possible.filter { isBehind || $0.answer.epoch == newest }, by: \.answer.address)
+    let fewest = isBehind ? order.count / 2 + 1 : 1
+    return naming.values.filter { $0.count >= fewest }
+      .compactMap { named in named.min { rank(of: $0) < rank(of: $1) }.map { (named.count, $0) } }
+      .sorted { (-$0.0, rank(of: $0.1)) < (-$1.0, rank(of: $1.1)) }.map(\.1)
   }
+
+  private func rank(of named: Named) -> Int { order.firstIndex(of: named.sentinel) ?? order.count }
 
   /// Notes that the connection for requests is about to lead to a server that a sentinel has named.
   ///
@@ -51,6 +66,7 @@ struct SentinelState {
   mutating func connected(to named: Named, changeCount: Int) -> Bool {
     guard changeCount == self.changeCount else { return false }
     primary = named.answer
+    latest = named.answer
     move(named.sentinel, toFront: true)
     return true
   }
@@ -58,26 +74,46 @@ struct SentinelState {
   /// Notes that a server turned out not to be the primary: another sentinel may know better.
   mutating func isNotPrimary(_ address: Address, namedBy sentinel: Address.Sentinel?) {
     if primary?.address == address { primary = nil }
+    if latest?.address == address { latest = nil }
     refuted.insert(address)
     if let sentinel, order.first == sentinel { move(sentinel, toFront: false) }
   }
 
   /// Processes what a sentinel answered when it began to be watched.
   mutating func answered(_ answer: PrimaryAnswer) -> News {
-    // A sentinel that comes back may lag behind the others.
-    if let primary, answer.epoch < primary.epoch { return .none }
-    return note(answer.address)
+    guard let latest, answer.epoch <= latest.epoch, answer.address != latest.address else {
+      return note(answer)
+    }
+    // A sentinel that comes back may lag behind the others; or all of them have been set up anew.
+    if primary == nil { changeCount += 1 }
+    return primary?.address == answer.address ? .none : .doubtful
   }
 
   /// Processes a sentinel's message that another server has become the primary.
   mutating func told(_ address: Address, by sentinel: Address.Sentinel) -> News {
     move(sentinel, toFront: true)
-    return note(address)
+    if address == primary?.address { return .none }
+    // The message has no number. It is about a failover behind those that are known, unless it comes late.
+    let isKnown = latest?.address == address
+    return note(
+      PrimaryAnswer(address: address, epoch: (latest?.epoch ?? 0) + (isKnown ? 0 : 1)))
   }
 
-  private mutating func note(_ address: Address) -> News {
-    refuted.remove(address)
-    guard primary?.address != address else { return .none }
+  /// Processes a survey that was made while a connection works.
+  mutating func surveyed(_ answers: Answers, changeCount: Int) -> News {
+    guard changeCount == self.changeCount, primary != nil,
+      let chosen = choose(from: answers).first
+    else { return .none }
+    return note(chosen.answer)
+  }
+
+  private mutating func note(_ answer: PrimaryAnswer) -> News {
+    refuted.remove(answer.address)
+    latest = answer
+    if primary?.address == answer.address {
+      primary = answer
+      return .none
+    }
     changeCount += 1
     return primary.take() == nil ? .none : .changed
   }

@@ -7,25 +7,30 @@ final class SentinelSurvey: Sendable {
   typealias Sentinel = LockerConfiguration.Address.Sentinel
 
   struct Outcome: Sendable {
-    var answers: [SentinelState.Named] = []
+    var answers = SentinelState.Answers()
     var failures: [SentinelFailure] = []
   }
 
   private struct State {
     var awaited: Int
     var outcome = Outcome()
+    /// Whether an answer knows of the latest failover.
+    var knowsLatest = false
+    var hasFailures = false
     var questions: [SentinelQuestion] = []
     /// Nil once the survey is over.
     var completion: (@Sendable (Outcome) -> Void)?
   }
 
-  /// How long the others are waited for behind the first answer.
+  /// How long the others are waited for behind the first answer that knows of the latest failover.
   ///
   /// A sentinel that works answers within milliseconds; one whose host is gone must not hold up every login.
   static let longestWaitForOthers = Duration.milliseconds(250)
 
   private let sentinels: [Sentinel]
   private let primary: String
+  /// The number of the latest failover that a sentinel has told of.
+  private let latest: UInt64
   private let configuration: LockerConfiguration
   private let clock: LockClock
   private let queue: any WorkQueue
@@ -35,7 +40,9 @@ final class SentinelSurvey: Sendable {
     of directory: SentinelDirectory, on queue: any WorkQueue,
     completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    sentinels = directory.known.order
+    let known = directory.known
+    sentinels = known.order
+    latest = known.latest?.epoch ?? 0
     primary = directory.primary
     configuration = directory.configuration
     clock = directory.machine.clock
@@ -79,16 +86,21 @@ final class SentinelSurvey: Sendable {
   ) {
     let (isComplete, isFirst) = state.withLock { state in
       state.awaited -= 1
-      let isFirst = state.outcome.answers.isEmpty
+      var isFirst = false
       switch answer {
       case .success(let answer?):
-        state.outcome.answers.append(SentinelState.Named(sentinel: sentinel, answer: answer))
+        isFirst = answer.epoch >= latest && !state.knowsLatest
+        state.knowsLatest = state.knowsLatest || isFirst
+        state.outcome.answers.named.append(
+          SentinelState.Named(sentinel: sentinel, answer: answer))
       case .success(nil):
         state.outcome.failures.append(SentinelFailure(sentinel: sentinel, reason: .knowsNothing))
       case .failure(let cause):
+        state.hasFailures = true
         state.outcome.failures.append(SentinelFailure(sentinel: sentinel, reason: .failed(cause)))
       }
-      return (state.awaited == 0, isFirst && !state.outcome.answers.isEmpty)
+      state.outcome.answers.isComplete = state.awaited == 0 && !state.hasFailures
+      return (state.awaited == 0, isFirst)
     }
     if isComplete {
       end()?()
@@ -104,6 +116,11 @@ final class SentinelSurvey: Sendable {
   /// Ends the survey; returns the call that reports its outcome, unless it has ended before.
   private func end() -> (() -> Void)? {
     let (completion, outcome, questions) = state.withLock { state in
+      let heard =
+        state.outcome.answers.named.map(\.sentinel) + state.outcome.failures.map(\.sentinel)
+      state.outcome.failures += sentinels.filter { !heard.contains($0) }.map {
+        SentinelFailure(sentinel: $0, reason: .failed(.timedOut))
+      }
       defer { state.questions = [] }
       return (state.completion.take(), state.outcome, state.questions)
     }

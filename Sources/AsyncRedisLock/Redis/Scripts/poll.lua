@@ -49,6 +49,8 @@ if isFree then
   local number = first()
   for _, lock in ipairs(locks) do
     call('SET', lock.key, token, 'PX', ttl)
+    -- A queue may be lost without its entries.
+    redis.pcall('HDEL', lock.entries, token)
   end
   return {1, number}
 end
@@ -95,8 +97,10 @@ end
 local hasEntered, problem = pcall(enter)
 if not hasEntered then
   -- A helper must not stay for ever because its caller lacks a right.
-  for _, lock in ipairs(isNew and locks or {}) do
-    pcall(leave, lock, token)
+  for _, lock in ipairs(locks) do
+    if isNew or redis.pcall('PTTL', lock.entries) == -1 then
+      pcall(leave, lock, token)
+    end
   end
   error(problem, 0)
 end

@@ -111,6 +111,9 @@ end
 -- False once the server has refused to send a notice, or to remove the waiter that it would be for.
 local canTell = true
 
+-- Whether a waiter was sent a notice.
+local hasTold = false
+
 -- The inbox of the locker that a token belongs to.
 local function inbox(token)
   return prefix .. 'inbox:' .. (string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):') or '')
@@ -133,6 +136,7 @@ local function tell(token, first, numbers, keys)
   local message = text(first) .. ' ' .. numbers .. ' ' .. token .. ' ' .. keys
   local listeners = redis.pcall('PUBLISH', inbox(token), message)
   canTell = type(listeners) ~= 'table'
+  hasTold = hasTold or canTell
   return canTell
 end
 
@@ -260,7 +264,8 @@ local function isOfType(problem)
 end
 
 -- Hands on locks that were given back; an error here must not affect the release.
--- Returns 1 if a waiter got one, -1 if no waiter could be notified, else 0.
+-- Returns 1 if a waiter got one and a notice of it, 2 if one is reserved only, -1 if no waiter could be notified, else
+-- 0.
 local function serve(locks)
   local isHanded, wasRefused = false, false
   if prefix == '' then
@@ -275,5 +280,5 @@ local function serve(locks)
       isHanded = isHanded or isDone and isTaken
     end
   end
-  return wasRefused and -1 or isHanded and 1 or 0
+  return wasRefused and -1 or isHanded and (hasTold and 1 or 2) or 0
 end

@@ -1,8 +1,8 @@
 -- Deletes the keys that hold a token, leaves the others alone, and hands on those that are free.
 -- ARGV: prefix, token, and 1 if the token may have a place in the queues, which it gives up.
 -- Returns {outcome, handed}. outcome: 1 if all were deleted; else -1 if one has another holder, whose value is
--- then a third element; else 0 if one is gone. handed: 1 if a waiter got a key, -1 if a waiter could not be
--- notified, else 0.
+-- then a third element; else 0 if one is gone. handed: 1 if a waiter got a key and a notice of it, 2 if a key is only
+-- reserved for one, -1 if a waiter could not be notified, else 0.
 --
 -- Raises no error once a key is deleted: an error means that nothing was released.
 --
