@@ -7,6 +7,7 @@ enum NameFuzzer {
     let (key, other) = (input.shortText(), input.text)
     check(key, names)
     check(other, names)
+    checkSlot(of: key)
     guard !key.isEmpty, !other.isEmpty, !key.utf8.elementsEqual(other.utf8) else { return }
     let mine = names.keys(of: key).dropFirst()
     let others = names.keys(of: other).dropFirst()
@@ -27,6 +28,17 @@ enum NameFuzzer {
       verify(slot(helper) == slot(key), "\(helper) is not in the slot of \(key)")
     }
     verify(!all.contains(names.fence) || key == names.fence, "\(key) is the counter")
+  }
+
+  /// In a cluster, all helpers of any key are in its slot, and so is what is there for the slot.
+  private static func checkSlot(of key: String) {
+    let number = HashSlot.slot(of: key)
+    verify(number == Int(slot(key)), "\(key) is not in slot \(number)")
+    guard !key.isEmpty else { return }
+    let names = ServerKeys(prefix: "redis-lock:", slot: number)
+    let all = names.keysAndFence(of: [key]) + [names.inbox(of: "id"), names.record(of: key)]
+    for name in all { verify(Int(slot(name)) == number, "\(name) is not in slot \(number)") }
+    verify(Set(all).count == all.count, "two of \(all) are the same")
   }
 
   private static func sorted(_ keys: [String]) {

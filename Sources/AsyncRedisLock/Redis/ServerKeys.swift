@@ -5,15 +5,22 @@ struct ServerKeys: Sendable {
   let fence: String
   /// The key that is written before replicas are asked whether they have all writes so far.
   let acknowledgement: String
+  /// What puts a name into the slot of a cluster that all these names are for; nil without a cluster.
+  private let slotTag: String?
 
-  init(prefix: String) {
+  /// The names for a single server, or for one slot of a cluster.
+  init(prefix: String, slot: Int? = nil) {
     self.prefix = prefix
-    fence = prefix + "fence"
-    acknowledgement = prefix + "ack"
+    slotTag = slot.map(HashSlot.tag)
+    let suffix = slotTag.map { ":" + $0 } ?? ""
+    fence = prefix + "fence" + suffix
+    acknowledgement = prefix + "ack" + suffix
   }
 
   /// The channel that notifies a locker of its grants.
-  func inbox(of lockerID: String) -> String { "\(prefix)inbox:\(lockerID)" }
+  func inbox(of lockerID: String) -> String {
+    "\(prefix)inbox:\(slotTag.map { $0 + ":" } ?? "")\(lockerID)"
+  }
 
   /// A lock's key, its queue and its entries, in the order of the scripts.
   func keys(of key: String) -> [String] { [key, queue(of: key), helper("entries", key)] }
@@ -38,11 +45,15 @@ struct ServerKeys: Sendable {
 
   /// The name of a helper, in the hash slot of its key.
   private func helper(_ kind: String, _ key: String) -> String {
-    Self.hasHashTag(key) ? "\(prefix)\(kind)::\(key)" : "\(prefix)\(kind):{\(key)}"
+    if let slotTag, Self.needsSlotTag(key) { return "\(prefix)\(kind):\(slotTag):\(key)" }
+    return Self.hasHashTag(key) ? "\(prefix)\(kind)::\(key)" : "\(prefix)\(kind):{\(key)}"
   }
 
   /// Encodes the name that ``helper(_:_:)`` makes.
   private func append(_ kind: StaticString, _ key: String, to buffer: inout CommandBuffer) {
+    if slotTag != nil, Self.needsSlotTag(key) {
+      return buffer.append(helper("\(kind)", key))
+    }
     let hasHashTag = Self.hasHashTag(key)
     let signs = hasHashTag ? 2 : 3
     buffer.beginWord(
@@ -58,6 +69,11 @@ struct ServerKeys: Sendable {
   /// The keys, queues and entries of several locks, then the counter.
   func keysAndFence(of keys: [String]) -> [String] { keys.flatMap(self.keys(of:)) + [fence] }
 
+  /// Whether braces around a key would not be its hash tag, and the key has none of its own.
+  private static func needsSlotTag(_ key: String) -> Bool {
+    key.utf8.contains(UInt8(ascii: "}")) && !hasHashTag(key)
+  }
+
   /// Whether a cluster finds the slot of a key by a part of it: the text between the first `{` and the next `}`,
   /// if it is not empty.
   private static func hasHashTag(_ key: String) -> Bool {
@@ -66,11 +82,6 @@ struct ServerKeys: Sendable {
     let hasBrace = unsafe bytes.withContiguousStorageIfAvailable { bytes in
       unsafe bytes.contains(UInt8(ascii: "{"))
     }
-    guard hasBrace != false, let open = bytes.firstIndex(of: UInt8(ascii: "{")) else {
-      return false
-    }
-    let tag = bytes[bytes.index(after: open)...]
-    guard let close = tag.firstIndex(of: UInt8(ascii: "}")) else { return false }
-    return close > tag.startIndex
+    return hasBrace != false && HashSlot.hasHashTag(bytes)
   }
 }

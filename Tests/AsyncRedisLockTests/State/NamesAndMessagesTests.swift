@@ -24,6 +24,46 @@ struct NamesAndMessagesTests {
       ])
   }
 
+  @Test(
+    "In a cluster, the names of all helpers are in the slot of their key",
+    arguments: [
+      ("key", ":{key}"), ("{tag}key", "::{tag}key"), ("{}x", ":{N}:{}x"), ("a}b", ":{N}:a}b"),
+      ("a{b", ":{a{b"), ("}{b}", "::}{b}"), ("x{}{y}", ":{N}:x{}{y}"), ("}", ":{N}:}"),
+    ])
+  func slotNames(key: String, suffix: String) {
+    let slot = HashSlot.slot(of: key)
+    let names = ServerKeys(prefix: "p:", slot: slot)
+    let tag = HashSlot.tag(of: slot)
+    let end = (suffix.hasSuffix("{a{b") ? suffix + "}" : suffix).replacing("{N}", with: tag)
+    let all = names.keysAndFence(of: [key])
+    #expect(all == [key, "p:queue\(end)", "p:entries\(end)", "p:fence:\(tag)"])
+    #expect(names.inbox(of: "1234") == "p:inbox:\(tag):1234")
+    for name in all + [names.inbox(of: "1234"), names.record(of: key), names.trial(of: key)] {
+      #expect(HashSlot.slot(of: name) == slot, "\(name)")
+    }
+    var buffer = CommandBuffer()
+    names.appendQueue(of: key, to: &buffer)
+    names.appendEntries(of: key, to: &buffer)
+    let text = unsafe buffer.withBytes(from: 0) { unsafe String(decoding: $0, as: UTF8.self) }
+    #expect(text == all[1...2].map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined())
+  }
+
+  @Test(
+    "The slot of a key is the one that the cluster specification gives",
+    arguments: [
+      ("123456789", 0x31C3), ("foo", 12182), ("{user1000}.following", 3443), ("", 0),
+      ("{user1000}.followers", 3443), ("foo{}{bar}", 8363), ("foo{{bar}}zap", 4015),
+      ("foo{bar}{zap}", 5061), ("bar", 5061),
+    ])
+  func slots(key: String, slot: Int) { #expect(HashSlot.slot(of: key) == slot) }
+
+  @Test("Each slot of a cluster has a tag of its own that leads into it")
+  func slotTags() {
+    let tags = (0..<HashSlot.count).map(HashSlot.tag)
+    #expect(tags.indices.allSatisfy { HashSlot.slot(of: tags[$0] + "}") == $0 })
+    #expect(tags.map { Int($0.dropFirst().dropLast()) ?? -1 }.max() == 109_757)
+  }
+
   @Test("A grant message tells its numbers and keys, whatever they contain")
   func grant() throws {
     let message = try #require(GrantMessage(parsing: "1770000000000000 16 rl1n:t 1:a5:b :\n9"))

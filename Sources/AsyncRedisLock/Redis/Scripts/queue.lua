@@ -6,12 +6,22 @@
 -- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
 local prefix, fence, call = ARGV[1], KEYS[#KEYS], redis.call
 
+-- What puts a name into the slot of all these keys, such as `{123}`: in a cluster, the counter's name ends with it.
+-- Without a cluster, nil.
+local function slotTag()
+  return string.match(fence, '{%d+}$')
+end
+
 -- The name of a helper, in the hash slot of its key: with the key's own hash tag if it has one.
 local function helper(kind, key)
   local open = string.find(key, '{', 1, true)
   local close = open and string.find(key, '}', open + 1, true)
   if close and close > open + 1 then
     return prefix .. kind .. '::' .. key
+  end
+  local tag = string.find(key, '}', 1, true) and slotTag()
+  if tag then
+    return prefix .. kind .. ':' .. tag .. ':' .. key
   end
   return prefix .. kind .. ':{' .. key .. '}'
 end
@@ -116,14 +126,15 @@ local hasTold = false
 
 -- The inbox of the locker that a token belongs to.
 local function inbox(token)
-  return prefix .. 'inbox:' .. (string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):') or '')
+  local tag = slotTag()
+  return prefix .. 'inbox:' .. (tag and tag .. ':' or '') .. (string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):') or '')
 end
 
 -- Whether a waiter's inbox is on this very server.
 -- The count that PUBLISH returns comes too late: a script's message reaches the inboxes on replicas, too, even if
 -- the script takes the grant back. So a grant that will not last is not announced.
 local function hears(token)
-  local subscribers = redis.pcall('PUBSUB', 'NUMSUB', inbox(token))
+  local subscribers = redis.pcall('PUBSUB', slotTag() and 'SHARDNUMSUB' or 'NUMSUB', inbox(token))
   if subscribers.err then
     canTell = false
     return false
@@ -134,7 +145,7 @@ end
 -- Sends a waiter that hears its grant; returns whether the server allows that.
 local function tell(token, first, numbers, keys)
   local message = text(first) .. ' ' .. numbers .. ' ' .. token .. ' ' .. keys
-  local listeners = redis.pcall('PUBLISH', inbox(token), message)
+  local listeners = redis.pcall(slotTag() and 'SPUBLISH' or 'PUBLISH', inbox(token), message)
   canTell = type(listeners) ~= 'table'
   hasTold = hasTold or canTell
   return canTell

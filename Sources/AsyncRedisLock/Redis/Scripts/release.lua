@@ -22,9 +22,11 @@ if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) =
   local lapse, ttl, numbers = string.match(text, '^(%d+) (%d+) (%d+) $')
   local locker = string.match(waiter or '', '^%w+:[^:]*:[^:]*:[^:]*:(%x+):')
   if lapse and locker then
-    local time, inbox = call('TIME'), ARGV[1] .. 'inbox:' .. locker
+    -- As `slotTag` in queue.lua.
+    local tag = string.match(KEYS[4], '{%d+}$')
+    local time, inbox = call('TIME'), ARGV[1] .. 'inbox:' .. (tag and tag .. ':' or '') .. locker
     local isDue = not time.err and tonumber(lapse) >= time[1] * 1000 + math.floor(time[2] / 1000)
-    local subscribers = isDue and call('PUBSUB', 'NUMSUB', inbox) or {err = ''}
+    local subscribers = isDue and call('PUBSUB', tag and 'SHARDNUMSUB' or 'NUMSUB', inbox) or {err = ''}
     local drawn = not subscribers.err and subscribers[2] > 0 and call('INCRBY', KEYS[4], numbers)
     local first = type(drawn) == 'number' and drawn <= 9007199254740991 and drawn - numbers + 1
     -- As `mayRemove` in queue.lua.
@@ -32,7 +34,7 @@ if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) =
       and type(call('HDEL', KEYS[3], '')) == 'number'
     if mayRemove and first > ticket and not call('SET', key, waiter, 'PX', ttl).err then
       local grant = string.format('%.0f %s %s %d:', first, numbers, waiter, #key) .. key
-      if type(call('PUBLISH', inbox, grant)) == 'table' then
+      if type(call(tag and 'SPUBLISH' or 'PUBLISH', inbox, grant)) == 'table' then
         redis.call('DEL', key)
         return {question, {1, -1}}
       end
