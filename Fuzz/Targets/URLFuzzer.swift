@@ -64,6 +64,8 @@ enum URLFuzzer {
       case .sentinels(let sentinels, let primary):
         "\(scheme)+sentinel://\(user)\(sentinels.map { "\($0)" }.joined(separator: ","))/"
           + escaped(primary)
+      case .cluster(let nodes):
+        "\(scheme)+cluster://\(user)\(nodes.map { "\($0)" }.joined(separator: ","))"
       case .unixSocket(let path):
         // The slash that ends the authority cannot be escaped. It is a byte, since an accent may follow it.
         "unix://\(user)/\(PercentFuzzer.escaped(path.utf8.dropFirst()))"

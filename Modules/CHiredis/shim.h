@@ -8,34 +8,35 @@
 
 #include <hiredis/hiredis.h>
 
-/* The most elements of a reply that this library asks for. */
-#define ARL_MAX_REPLY_ELEMENTS 1024
-
 /* The memory that a bounded reader needs for as long as it lives. */
 typedef struct {
   redisReplyObjectFunctions bounded;
   redisReplyObjectFunctions original;
+  int most_elements;
 } arl_reader_functions;
 
 #if HIREDIS_MAJOR < 1
 static inline void *arl_create_bounded_array(const redisReadTask *task, int elements) {
-  if (elements > ARL_MAX_REPLY_ELEMENTS) return NULL; /* hiredis turns this into an error */
-  return ((redisReplyObjectFunctions *)task->privdata)->createArray(task, elements);
+  const arl_reader_functions *functions = task->privdata;
+  if (elements > functions->most_elements) return NULL; /* hiredis turns this into an error */
+  return functions->original.createArray(task, elements);
 }
 #endif
 
 /* Bounds the length of arrays: a reply of 13 bytes that announces 2^31 elements keeps redisFree
    busy for seconds. hiredis 1.x has a field for it, 0.x only a function to replace. Neither the field
    nor the type of the function exists in both, so Swift cannot do this. */
-static inline void arl_reader_bound_arrays(redisReader *reader, arl_reader_functions *functions) {
+static inline void arl_reader_bound_arrays(redisReader *reader, arl_reader_functions *functions,
+                                           int most_elements) {
 #if HIREDIS_MAJOR >= 1
   (void)functions;
-  reader->maxelements = ARL_MAX_REPLY_ELEMENTS;
+  reader->maxelements = most_elements;
 #else
   functions->original = *reader->fn;
   functions->bounded = *reader->fn;
   functions->bounded.createArray = arl_create_bounded_array;
+  functions->most_elements = most_elements;
   reader->fn = &functions->bounded;
-  reader->privdata = &functions->original;
+  reader->privdata = functions;
 #endif
 }

@@ -126,6 +126,7 @@ extension SimulatedRedis {
   }
 
   func raise(_ keys: [String], _ words: [String]) -> Answer {
+    let keys = words[1].isEmpty ? [] : keys
     let number = server.raise(
       above: UInt64(words[0]) ?? 0, numbers(ofKeys: keys.dropFirst()), number(of: words[1]))
     return number.map { .text(String($0)) } ?? .null

@@ -204,7 +204,7 @@ struct AcquireState {
   ) -> Action {
     switch failure {
     case .cancelled: return .cancel
-    case .closed, .unknown, .tlsFailed, .refused(_, _, isTransient: false):
+    case .closed, .unknown, .tlsFailed, .severalSlots, .refused(_, _, isTransient: false):
       return .fail(error(for: failure, at: now))
     case .refused, .unintelligible, .notAcknowledged: outlook = .trouble(failure)
     case .unreachable:

@@ -17,6 +17,7 @@ extension LockerConfiguration {
     if let label { try Self.check(label: label, as: "label", code) }
     try Self.check(
       replicaAcknowledgements: replicaAcknowledgements, as: "replicaAcknowledgements", code)
+    try validateForCluster(code)
     if let maxWaiters { try Self.check(maxWaiters: maxWaiters, as: "maxWaiters", code) }
     try Self.check(localHandoffLimit: localHandoffLimit, as: "localHandoffLimit", code)
     try lockOptions.validate()
@@ -130,6 +131,8 @@ extension LockerConfiguration.Address {
       guard port > 0 else { throw LockError(code, "port must be from 1 to 65535") }
     case .sentinels(let sentinels, let primary):
       try Self.validate(sentinels, primary: primary, code)
+    case .cluster(let nodes):
+      try Self.validate(nodes, code)
     case .unixSocket(let path):
       guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else {
         throw LockError(code, "path of the socket must be absolute, as in unix:///path")

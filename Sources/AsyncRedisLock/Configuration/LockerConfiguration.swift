@@ -127,6 +127,7 @@ extension LockerConfiguration {
       case tcp(host: String, port: UInt16)
       case unixSocket(path: String)
       case sentinels([Sentinel], primary: String)
+      case cluster([Node])
     }
 
     /// Where a sentinel listens.
@@ -143,6 +144,26 @@ extension LockerConfiguration {
       }
 
       /// The address in its usual notation: `host:port` or `[::1]:26379`.
+      public var description: String { "\(address)" }
+
+      /// The same as the address of a server.
+      var address: LockerConfiguration.Address { .tcp(host: host, port: port) }
+    }
+
+    /// Where a node of a cluster listens.
+    public struct Node: Sendable, Hashable, CustomStringConvertible {
+      /// A name, an IPv4 address, or an IPv6 address without brackets.
+      public let host: String
+      /// The TCP port; 6379 by default.
+      public let port: UInt16
+
+      /// Creates the address of a node.
+      public init(host: String, port: UInt16 = 6379) {
+        self.host = host
+        self.port = port
+      }
+
+      /// The address in its usual notation: `host:port` or `[::1]:6379`.
       public var description: String { "\(address)" }
 
       /// The same as the address of a server.
@@ -167,14 +188,22 @@ extension LockerConfiguration {
       Self(kind: .sentinels(sentinels, primary: primary))
     }
 
-    /// The address in its usual notation: `host:port`, `[::1]:6379`, the path of a socket, or `s1:26379,s2:26379/name`
-    /// for sentinels.
+    /// Nodes of a cluster, which tell the others.
+    ///
+    /// From 1 to 100 different nodes; one that can be reached is enough. A locker also finds out by itself that a
+    /// ``tcp(host:port:)`` address is a node of a cluster, but then that node has to be there at the beginning. Excludes
+    /// ``LockerConfiguration/replicaAcknowledgements``. See <doc:Clusters>.
+    public static func cluster(_ nodes: [Node]) -> Self { Self(kind: .cluster(nodes)) }
+
+    /// The address in its usual notation: `host:port`, `[::1]:6379`, the path of a socket, `s1:26379,s2:26379/name` for
+    /// sentinels, or `n1:6379,n2:6379` for the nodes of a cluster.
     public var description: String {
       switch kind {
       case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
       case .unixSocket(let path): path
       case .sentinels(let sentinels, let primary):
         sentinels.map(\.description).joined(separator: ",") + "/\(primary)"
+      case .cluster(let nodes): nodes.map(\.description).joined(separator: ",")
       }
     }
   }

@@ -2,11 +2,8 @@ extension RedisURL {
   /// The sentinels that the authority lists, and the name of the primary from the path.
   var sentinelAddress: LockerConfiguration.Address {
     get throws(LockError) {
-      var sentinels: [LockerConfiguration.Address.Sentinel] = []
-      let parts = hostAndPort.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-      for part in parts {
-        let (host, port) = try Self.hostAndPort(part)
-        sentinels.append(port.map { .init(host: host, port: $0) } ?? .init(host: host))
+      let sentinels = try hosts().map { host, port -> LockerConfiguration.Address.Sentinel in
+        port.map { .init(host: host, port: $0) } ?? .init(host: host)
       }
       return .sentinels(sentinels, primary: try primary.percentDecoded(as: "primary"))
     }

@@ -6,6 +6,9 @@ extension LockerConfiguration {
   /// - `redis+sentinel://[[user]:password@]host[:port],…/primary[/database][?query]` for sentinels and the name of
   ///   their primary; the user and the password are those of the primary. Also as `valkey+sentinel://`, and with TLS
   ///   as `rediss+sentinel://` or `valkeys+sentinel://`.
+  /// - `redis+cluster://[[user]:password@]host[:port],…[/database][?query]` for nodes of a cluster, also as
+  ///   `valkey+cluster://`, and with TLS as `rediss+cluster://` or `valkeys+cluster://`. A locker with one of the first
+  ///   URLs also works with a cluster, if its server is there at the beginning.
   /// - `unix://[[user]:password@]/path/of/socket[?query]`, also as `redis+unix://`.
   ///
   /// User, password, path and the values of the query are percent-decoded once. A password needs
@@ -52,6 +55,7 @@ extension LockerConfiguration {
     try apply(query: url.query, isDatabaseSet: pathDatabase != nil)
     try tls?.validate(for: address, .invalidURL)
     try validateSentinelCredentials(.invalidURL)
+    try validateForCluster(.invalidURL)
   }
 }
 
@@ -65,6 +69,7 @@ struct RedisURL {
     case server
     case socket
     case sentinels
+    case cluster
   }
 
   private let kind: Kind
@@ -144,19 +149,26 @@ struct RedisURL {
       return (.socket, false, authorityStart)
     case "redis+sentinel", "valkey+sentinel":
       return (.sentinels, false, authorityStart)
-    case "rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel":
+    case "redis+cluster", "valkey+cluster":
+      return (.cluster, false, authorityStart)
+    case "rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel", "rediss+cluster",
+      "valkeys+cluster":
       guard LockerConfiguration.hasTLS else {
         throw LockError(
           .tlsUnavailable,
           "TLS is not built in, so scheme \(scheme) cannot be used; the package trait TLS adds it")
       }
-      return (scheme.hasSuffix("+sentinel") ? .sentinels : .server, true, authorityStart)
+      let kind: Kind =
+        scheme.hasSuffix("+sentinel")
+        ? .sentinels : scheme.hasSuffix("+cluster") ? .cluster : .server
+      return (kind, true, authorityStart)
     default:
       throw LockError(
         .invalidURL,
         "scheme (\(scheme.abbreviatedForMessage)) must be redis, valkey, unix or "
           + "redis+unix, or rediss or valkeys for TLS, or redis+sentinel or rediss+sentinel for "
-          + "sentinels" + (ForeignURL.advice(forScheme: scheme).map { "; \($0)" } ?? ""))
+          + "sentinels, or redis+cluster or rediss+cluster for a cluster"
+          + (ForeignURL.advice(forScheme: scheme).map { "; \($0)" } ?? ""))
     }
   }
 
@@ -187,6 +199,7 @@ struct RedisURL {
       switch kind {
       case .server: return try tcpAddress
       case .sentinels: return try sentinelAddress
+      case .cluster: return try clusterAddress
       case .socket: break
       }
       guard hostAndPort.isEmpty else {
@@ -204,7 +217,8 @@ struct RedisURL {
       guard !hostAndPort.contains(UInt8(ascii: ",")) else {
         throw LockError(
           .invalidURL,
-          "host must be one server; a list is for sentinels, as in redis+sentinel://host,host/primary"
+          "host must be one server; a list is for sentinels, as in redis+sentinel://host,host/primary, "
+            + "or for a cluster, as in redis+cluster://host,host"
         )
       }
       let (host, port) = try Self.hostAndPort(hostAndPort)

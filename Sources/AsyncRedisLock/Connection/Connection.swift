@@ -27,6 +27,8 @@ final class Connection: Sendable {
   /// Nil for a connection whose state only its owner reports.
   private let reporter: Reporter?
   let loginGate = LoginGate()
+  /// What this connection leaves to the cluster that its server is a node of; nil without a cluster.
+  let link: ClusterLink?
   /// Kept when all work is done after ``close()``.
   let ended = Promise<Void>()
 
@@ -35,10 +37,12 @@ final class Connection: Sendable {
   /// The opener finds the server; if nil, it is at the address of the configuration.
   init(
     _ configuration: LockerConfiguration, connectHook: Handshake.ConnectHook? = nil,
-    over opener: (any StreamOpener)? = nil, isSentinel: Bool = false, reporter: Reporter?,
+    over opener: (any StreamOpener)? = nil, isSentinel: Bool = false, link: ClusterLink? = nil,
+    reporter: Reporter?,
     on machine: any Machine = HostMachine()
   ) throws(TransportError) {
     self.reporter = reporter
+    self.link = link
     operationTimeout = configuration.operationTimeout
     clock = machine.clock
     queue = machine.makeQueue("connection", .extensions)
@@ -55,10 +59,15 @@ final class Connection: Sendable {
   var roundTrip: Duration { .nanoseconds(smoothedRoundTrip.load(ordering: .relaxed)) }
 
   /// Sends a request after all that were submitted before.
-  func submit(_ request: Request) {
+  func submit(_ request: Request) { submit(request, servesItself: true) }
+
+  /// Sends a request; a task does the connection's work only if it `servesItself`.
+  ///
+  /// It must not do that under the mutex of another connection's driver.
+  func submit(_ request: Request, servesItself: Bool) {
     var refused: [Request] = []
     let notice = submissions.withLock { $0.add(CollectionOfOne(request), refused: &refused) }
-    act(on: notice, isAwaited: request.isAwaited)
+    act(on: notice, isAwaited: request.isAwaited && servesItself)
     for request in refused { request.fail(.closed) { _ in } }
   }
 
@@ -229,11 +238,15 @@ extension Connection {
   }
 
   /// Reports that the login has succeeded.
-  func reportLogin() { reporter?.connected() }
+  func reportLogin() { if let link { link.loggedIn() } else { reporter?.connected() } }
 
   /// Reports that there is no connection any more, or that none could be made.
   func reportLoss(because cause: TransportError, isIdle: Bool) {
-    reporter?.disconnected(because: cause, isIdle: isIdle)
+    if let link {
+      link.lost(because: cause, isIdle: isIdle)
+    } else if cause != .isCluster {
+      reporter?.disconnected(because: cause, isIdle: isIdle)
+    }
   }
 
   /// Abandons the stream that is being opened, for good.

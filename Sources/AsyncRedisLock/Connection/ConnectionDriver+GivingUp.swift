@@ -54,6 +54,10 @@ extension ConnectionDriver {
     // No time that a caller has left would help.
     if case .tlsFailed = cause { fail(because: cause, on: connection) }
     if case .unknownPrimary = cause { fail(because: cause, on: connection) }
+    if case .isCluster = cause { fail(because: cause, on: connection) }
+    if let link = connection.link, !secondLogin.isDue, !pending.isEmpty {
+      link.reroute(pending.removeAll { _ in true })
+    }
   }
 
   /// Fails requests that come before a login may be tried again.
@@ -96,11 +100,14 @@ extension ConnectionDriver {
     _ = takeSubmissions(of: connection)
     // A release with a caller is sent once more, unless there is no next connection.
     let waiting = pending.filter { isLast ? $0.givesBack : $0.kind == .cleanUp }
-    let undos = unanswered.compactMap { $0.makeUndo() } + waiting
-    guard !undos.isEmpty else { return }
+    let undos = unanswered.compactMap { request in
+      request.makeUndo().map { (undo: $0, isAsking: request.isAsking) }
+    }
+    guard !undos.isEmpty || !waiting.isEmpty else { return }
     for request in waiting { request.noteRepetition() }
     var commands = CommandBuffer()
-    for undo in undos { undo.encodeBySource(into: &commands) }
+    for (undo, isAsking) in undos { undo.encodeBySource(into: &commands, isAsking: isAsking) }
+    for request in waiting { request.encodeBySource(into: &commands) }
     // A stream that is broken already takes nothing; the attempt is enough.
     try? stream?.writeFinally(commands)
   }
@@ -125,5 +132,6 @@ extension ConnectionDriver {
       request.fail(.closed) { _ in }
     }
     connection.ended.fulfil(())
+    connection.link?.ended()
   }
 }

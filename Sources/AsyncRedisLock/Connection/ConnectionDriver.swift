@@ -311,10 +311,14 @@ struct ConnectionDriver: ~Copyable {
     while var next = answered.popFirst() {
       if next.answer.isMissingScript, next.request.beginRepeatingBySource() {
         pending.append(contentsOf: [next.request])
-      } else {
-        next.request.succeed(next.takeAnswer())
-        if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong type") }
+        continue
       }
+      if let link = connection.link {
+        next.note(source: link.source)
+        if link.takesOver(next.request, next.answer) { continue }
+      }
+      next.request.succeed(next.takeAnswer())
+      if connection.takeDistrust() { throw .protocolViolation("an answer of the wrong type") }
     }
   }
 

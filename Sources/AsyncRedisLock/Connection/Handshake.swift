@@ -9,6 +9,8 @@ struct Handshake: Sendable {
     let received: @Sendable ([Reply]) -> Bool
     /// How many of the commands, the first ones, run scripts; nil if all do.
     var scriptCount: Int?
+    /// Returns why a node of a cluster must not be used as if it were alone; nil if it may be.
+    var judgesCluster: (@Sendable () -> TransportError?)?
   }
 
   /// What the connection has to lead to.
@@ -107,6 +109,7 @@ struct Handshake: Sendable {
                 "ERR this is a sentinel: its URL has the scheme redis+sentinel, and the name "
                 + "of the primary as its path"))
         }
+        if identity.isCluster, let reason = connectHook?.judgesCluster?() { throw reason }
       case .primary:
         if identity.isSentinel { throw .notPrimary("a sentinel in place of the primary") }
         guard let role = identity.role, role != "master" else { break }

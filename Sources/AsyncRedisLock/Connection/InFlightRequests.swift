@@ -10,6 +10,10 @@ struct InFlightRequests {
     /// The number that a script has to answer with; nil for other commands.
     let question: UInt32?
     let replyCount: Int
+    /// Whether the answer to `ASKING` is still to come.
+    var awaitsAsking: Bool
+    /// The refusal of `ASKING`, which stands for all answers.
+    var refusal: ServerError?
 
     /// Whether an answer says that nothing was claimed, and may belong to another request.
     func isDoubtful(_ replies: Replies) -> Bool {
@@ -57,7 +61,8 @@ struct InFlightRequests {
     if slots.isEmpty { (quietSince, repliedAt) = (sentAt, sentAt) }
     slots.append(
       Slot(
-        request: request, sentAt: sentAt, question: question, replyCount: request.commandCount))
+        request: request, sentAt: sentAt, question: question, replyCount: request.commandCount,
+        awaitsAsking: request.isAsking))
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
 
@@ -74,9 +79,13 @@ struct InFlightRequests {
       self.answer = answer
     }
 
+    /// Notes on which login the answer came.
+    mutating func note(source: UInt64) { answer.source = source }
+
     /// Takes the answer out, which saves a copy of each reply.
     mutating func takeAnswer() -> Request.Answer {
-      var taken = Request.Answer(replies: Replies(), sentAt: answer.sentAt)
+      var taken = Request.Answer(
+        replies: Replies(), sentAt: answer.sentAt, source: answer.source)
       swap(&taken, &answer)
       return taken
     }
@@ -88,6 +97,12 @@ struct InFlightRequests {
   ///   request.
   mutating func accept(_ reply: Reply) throws(TransportError) -> Answered? {
     guard !slots.isEmpty else { throw .protocolViolation("an unexpected reply") }
+    if slots[0].awaitsAsking {
+      slots[0].awaitsAsking = false
+      slots[0].refusal = reply.error
+      repliedAt = quietSince
+      return nil
+    }
     if let question = slots[0].question {
       replies.append(try reply.answer(to: question))
       if reply.error == nil { doubtful.removeAll() }
@@ -104,6 +119,7 @@ struct InFlightRequests {
     }
     var complete = Replies()
     swap(&complete, &replies)
+    if let refusal = slot.refusal { complete = [.error(refusal)] }
     return Answered(slot.request, Request.Answer(replies: complete, sentAt: slot.sentAt))
   }
 

@@ -6,6 +6,8 @@ final class Request: Sendable {
   struct Answer: Sendable {
     let replies: Replies
     let sentAt: Instant
+    /// The login on which the answer came, if there are several servers; see ``Wire/source``.
+    var source: UInt64 = 0
     /// Whether the commands had been sent before on a connection that broke.
     ///
     /// If so, they may have been executed then, or may be yet.
@@ -66,6 +68,10 @@ final class Request: Sendable {
   private let phase = Atomic<Phase>(.queued)
   private let isBySource = Atomic<Bool>(false)
   private let isRepeated = Atomic<Bool>(false)
+  /// The slot of its keys in a cluster; negative for none.
+  private let slotNumber = Atomic<Int32>(-1)
+  private let hops = Atomic<UInt8>(0)
+  private let asks = Atomic<Bool>(false)
 
   /// Creates a request.
   ///
@@ -155,11 +161,20 @@ final class Request: Sendable {
 
   /// Encodes the commands to send now; a script gets the number `question`.
   func encode(into buffer: inout CommandBuffer, question: UInt32) -> Encoded {
-    encode(into: &buffer, question: question, bySource: isBySource.load(ordering: .relaxed))
+    let start = buffer.count
+    if isAsking { Self.appendAsking(to: &buffer) }
+    let encoded = encode(
+      into: &buffer, question: question, bySource: isBySource.load(ordering: .relaxed))
+    // Otherwise, it would be for the next request.
+    if case .nothing = encoded { buffer.remove(from: start) }
+    return encoded
   }
 
   /// Encodes the commands with script sources, so that they work whatever the server has forgotten.
-  func encodeBySource(into buffer: inout CommandBuffer) {
+  ///
+  /// `isAsking` tells that the request which it undoes was sent to a node that does not have its slot yet.
+  func encodeBySource(into buffer: inout CommandBuffer, isAsking: Bool = false) {
+    if isAsking { Self.appendAsking(to: &buffer) }
     _ = encode(into: &buffer, question: 0, bySource: true)
   }
 
@@ -193,7 +208,11 @@ final class Request: Sendable {
   }
 
   /// Makes the request that undoes this one, if there is anything to undo.
-  func makeUndo() -> Request? { undo?(self) }
+  func makeUndo() -> Request? {
+    let made = undo?(self)
+    if let made, let slot { made.slot = slot }
+    return made
+  }
 
   /// Notes that its commands have been sent on a connection that broke.
   func noteRepetition() { isRepeated.store(true, ordering: .relaxed) }
@@ -233,7 +252,50 @@ final class Request: Sendable {
     let former = phase.exchange(.finished, ordering: .acquiringAndReleasing)
     guard former != .finished else { return }
     // A request that gives back has to go on in any case, sent or not.
-    if former == .sent || givesBack, let undo { send(undo(self)) }
+    if former == .sent || givesBack, let undo = makeUndo() { send(undo) }
     completion(.failure(cause))
+  }
+}
+
+// MARK: In a cluster
+
+extension Request {
+  /// The slot of its keys; nil if it has none, or without a cluster.
+  var slot: Int? {
+    get {
+      let number = slotNumber.load(ordering: .relaxed)
+      return number < 0 ? nil : Int(number)
+    }
+    set {
+      slotNumber.store(newValue.map(Int32.init) ?? -1, ordering: .relaxed)
+    }
+  }
+
+  /// Whether it is sent to a node that does not have its slot yet, as the node that has it wants it.
+  var isAsking: Bool {
+    get { asks.load(ordering: .relaxed) }
+    set { asks.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Has it sent to a node that does not have its slot yet, and that forgets so with the next command.
+  ///
+  /// A script is sent by its source: the answer that it is not known would be that command.
+  func beginAsking() {
+    isAsking = true
+    isBySource.store(true, ordering: .relaxed)
+  }
+
+  /// Counts a redirection.
+  func countHop() -> Int {
+    Int(hops.wrappingAdd(1, ordering: .relaxed).newValue)
+  }
+
+  /// Its commands, if there are several.
+  var pipeline: [Command]? {
+    if case .commands(let commands) = content, commands.count > 1 { commands } else { nil }
+  }
+
+  fileprivate static func appendAsking(to buffer: inout CommandBuffer) {
+    buffer.append(encoded: "*1\r\n$6\r\nASKING\r\n")
   }
 }

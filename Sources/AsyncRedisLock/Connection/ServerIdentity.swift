@@ -2,6 +2,8 @@
 struct ServerIdentity: Equatable {
   /// Whether it is a sentinel.
   let isSentinel: Bool
+  /// Whether it is a node of a cluster.
+  let isCluster: Bool
   /// `master` or `replica`.
   let role: String?
 
@@ -13,6 +15,7 @@ struct ServerIdentity: Equatable {
       if case .string(let name) = name, case .string(let value) = value { values[name] = value }
     }
     isSentinel = values["mode"] == "sentinel"
+    isCluster = values["mode"] == "cluster"
     role = values["role"]
   }
 }

@@ -121,6 +121,7 @@ final class Extender: Sendable {
     var entries: [Entry] = []
     var batches: [Batch] = []
     var (leases, end) = ([Lease](), Instant?.none)
+    var route = 0
     func closeBatch() {
       guard let first = end else { return }
       let batch = Batch(leases, end: first)
@@ -133,6 +134,10 @@ final class Extender: Sendable {
       case .later(nil): break
       case .later(let due?): entries.append(Entry(due: due, item: .lease(lease)))
       case .extend(let validUntil):
+        // One server that does not answer must not keep another's leases waiting.
+        let next = store.route(of: lease.claim)
+        if next != route { closeBatch() }
+        route = next
         leases.append(lease)
         end = min(end ?? validUntil, validUntil)
         if leases.count == Self.batchSize { closeBatch() }
@@ -221,7 +226,7 @@ final class Extender: Sendable {
     switch failure {
     case .closed, .cancelled: return
     case .unreachable, .unknown, .tlsFailed: isOutage = true
-    case .unintelligible, .refused, .notAcknowledged: isOutage = false
+    case .unintelligible, .refused, .notAcknowledged, .severalSlots: isOutage = false
     }
     reporter.extensionFailed(trouble) { [weak self] in
       // A lease may be in the queue twice for a moment.

@@ -26,7 +26,7 @@
       case .unixSocket(let path):
         attributes["server.address"] = path
         attributes["network.transport"] = "unix"
-      case .sentinels:
+      case .sentinels, .cluster:
         attributes["server.address"] = "\(configuration.address)"
       }
       return attributes

@@ -81,6 +81,7 @@ extension TransportError {
     switch self {
     case .timedOut: "no answer in time"
     case .cancelled, .closed: "closed"
+    case .isCluster: "a node of a cluster"
     case .connectionLost(let reason), .unreachable(let reason), .notPrimary(let reason),
       .unknownPrimary(let reason), .tlsFailed(let reason), .noCredentials(let reason):
       reason

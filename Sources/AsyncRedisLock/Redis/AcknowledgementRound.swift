@@ -76,7 +76,7 @@ enum AcknowledgementRound: Equatable {
       } else {
         self = .void(because: "no answer")
       }
-    case .closed, .unknownPrimary, .tlsFailed, .refused, .heldBack, .noCredentials:
+    case .closed, .isCluster, .unknownPrimary, .tlsFailed, .refused, .heldBack, .noCredentials:
       self = .impossible(StoreFailure(failure))
     }
   }

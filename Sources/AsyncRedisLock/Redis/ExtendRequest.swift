@@ -77,7 +77,7 @@ final class ExtendRequest: CommandEncoder {
         guard numbers > 0, let some = fields[count].fencingTokens(numbers) else {
           return .failure(.unexpected(fields[count]))
         }
-        if fences.accept(some) { drawn = some }
+        if fences.accept(some, from: answer.source) { drawn = some }
       }
       return .success(
         Extended(sentAt: answer.sentAt, outcomes: outcomes, numbers: drawn, remaining: remaining))

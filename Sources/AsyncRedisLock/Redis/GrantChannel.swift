@@ -41,7 +41,7 @@ final class GrantChannel: Sendable {
 
   private struct State {
     var readiness = Readiness.closed
-    var subscriber: Subscriber?
+    var subscriber: (any ChannelSubscription)?
     /// Counts the subscriber's connections: an answer about one says nothing about the next.
     var connection = 0
     var isSubscribed = false
@@ -64,12 +64,15 @@ final class GrantChannel: Sendable {
     }
   }
 
-  private let configuration: LockerConfiguration
-  private let machine: any Machine
-  private let sentinels: SentinelDirectory?
-  private let channel: String
+  /// Makes the subscription, from whether anything listens at present, and a handler of events.
+  typealias Subscribing =
+    @Sendable (
+      _ isWaitedFor: @escaping @Sendable () -> Bool,
+      _ handler: @escaping @Sendable (Subscriber.Event) -> Void
+    ) -> any ChannelSubscription
+
   private let reporter: Reporter
-  private let loginGate: LoginGate
+  private let subscribe: Subscribing
   /// Asks the main connection's server where the channel is.
   private let locate: @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void
   /// Gets grants to tokens that have no listener any more.
@@ -77,19 +80,31 @@ final class GrantChannel: Sendable {
   private let state = Locked(State())
 
   init(
+    reporter: Reporter, subscribe: @escaping Subscribing,
+    locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
+    giveBack: @escaping @Sendable (GrantMessage) -> Void
+  ) {
+    self.reporter = reporter
+    self.subscribe = subscribe
+    self.locate = locate
+    self.giveBack = giveBack
+  }
+
+  /// Creates the channel of one server.
+  convenience init(
     _ configuration: LockerConfiguration, channel: String, via sentinels: SentinelDirectory? = nil,
     on machine: any Machine, reporter: Reporter, loginGate: LoginGate = LoginGate(),
     locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
-    self.configuration = configuration
-    self.machine = machine
-    self.sentinels = sentinels
-    self.channel = channel
-    self.reporter = reporter
-    self.loginGate = loginGate
-    self.locate = locate
-    self.giveBack = giveBack
+    self.init(
+      reporter: reporter,
+      subscribe: { isWaitedFor, handler in
+        Subscriber(
+          configuration, channels: [channel],
+          over: sentinels?.makeOpener(.grants) ?? machine.makeOpener(for: configuration),
+          on: machine, loginGate: loginGate, isWaitedFor: isWaitedFor, handler: handler)
+      }, locate: locate, giveBack: giveBack)
   }
 
   deinit { close() }
@@ -106,7 +121,7 @@ final class GrantChannel: Sendable {
   func open(
     while isWanted: (@Sendable () -> Bool)? = nil, completion: @escaping @Sendable (Bool) -> Void
   ) {
-    let (isReady, new): (Bool?, Subscriber?) = state.withLock { state in
+    let (isReady, new): (Bool?, (any ChannelSubscription)?) = state.withLock { state in
       switch state.readiness {
       case .ready: return (true, nil)
       case .unavailable: return (false, nil)
@@ -116,13 +131,8 @@ final class GrantChannel: Sendable {
       case .closed:
         state.readiness = .opening
         state.waiting.append(Waiting(isWanted: isWanted, completion: completion))
-        let subscriber = Subscriber(
-          configuration, channels: [channel],
-          over: sentinels?.makeOpener(.grants) ?? machine.makeOpener(for: configuration),
-          on: machine, loginGate: loginGate
-        ) { [weak self] in
-          (self?.listenerCount ?? 0) > 0
-        } handler: { [weak self] event in
+        let subscriber = subscribe({ [weak self] in (self?.listenerCount ?? 0) > 0 }) {
+          [weak self] event in
           self?.receive(event)
         }
         state.subscriber = subscriber
@@ -159,7 +169,7 @@ final class GrantChannel: Sendable {
   ///
   /// The notice of its grant may still come: if that were given back, the other process would lose the lock.
   func retire(_ token: String) {
-    let subscriber: Subscriber? = state.withLock { state in
+    let subscriber: (any ChannelSubscription)? = state.withLock { state in
       guard let listener = state.listeners[token] else { return nil }
       guard !listener.isTold, state.subscriber != nil else {
         state.listeners[token] = nil
@@ -194,7 +204,7 @@ final class GrantChannel: Sendable {
   /// The answer to a poll often overtakes the notice. A probe is sent behind the notice on the same connection.
   /// Only if its answer comes first is the notice lost, and the channel reconnects.
   func noteUntoldGrant(of token: String) {
-    let subscriber: Subscriber? = state.withLock { state in
+    let subscriber: (any ChannelSubscription)? = state.withLock { state in
       let listener = state.listeners[token]
       guard state.isSubscribed, listener?.isTold != true, listener?.isExcused != true,
         state.probes.add(token)
@@ -209,7 +219,7 @@ final class GrantChannel: Sendable {
       switch state.probes.answered() {
       case .done:
         state.forgetRetired()
-        return (Subscriber?.none, false)
+        return ((any ChannelSubscription)?.none, false)
       case .probeAgain:
         state.forgetRetired()
         return (state.subscriber, false)
@@ -251,7 +261,9 @@ final class GrantChannel: Sendable {
     locate { [weak self] whereabouts in self?.located(whereabouts, connection: connection) }
   }
 
-  private enum Next { case nothing, ready, verifyAgain, move(Subscriber?), refused(String) }
+  private enum Next {
+    case nothing, ready, verifyAgain, move((any ChannelSubscription)?), refused(String)
+  }
 
   private func located(_ whereabouts: Whereabouts, connection: Int) {
     let next: Next = state.withLock { state in
@@ -309,7 +321,7 @@ final class GrantChannel: Sendable {
   }
 
   private func changeConnection(isSubscribed: Bool) {
-    let subscriber: Subscriber? = state.withLock { state in
+    let subscriber: (any ChannelSubscription)? = state.withLock { state in
       state.connection += 1
       state.isSubscribed = isSubscribed
       // A server that had refused has changed its mind.

@@ -6,11 +6,12 @@ extension RedisNode {
   ) async throws(StoreFailure) -> Acquisition {
     switch claim.mode {
     case .exclusive
-    where claim.keys.count == 1 && !(isFencing && numbers > 1)
+    where claim.keys.count == 1 && (!(isFencing && numbers > 1) || isInCluster)
       && !refusesScripts.load(ordering: .relaxed):
       break
     case .exclusive: return try await inquire(claim, numbers: numbers, by: deadline)
     }
+    guard !isInCluster else { return try await acquireInSlot(claim, by: deadline) }
     let call = AcquireCall(claim, at: self)
     let attempt = await outcome(of: call.makeRequest(by: deadline), in: call)
     return try await acquisition(of: claim, from: attempt.get(), by: deadline)
@@ -63,7 +64,7 @@ extension RedisNode {
     return try await acquisition(of: claim, from: attempt, by: deadline)
   }
 
-  private func acquisition(
+  func acquisition(
     of claim: Claim, from attempt: Attempt, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     switch attempt {
@@ -90,7 +91,8 @@ extension RedisNode {
   /// commands between two commands of a pipeline; a holder whose key was deleted there would outrank the next one.
   /// Nor can a duplicate reply pass for a reply to the next `SET`.
   static func readPipeline(
-    _ answer: Request.Answer, token: String, fences: FenceCounter, primary: PrimaryRun? = nil
+    _ answer: Request.Answer, token: String, fences: FenceCounter, primary: PrimaryRun? = nil,
+    hasRaised: Bool = false
   ) -> Result<Attempt, StoreFailure> {
     let count = answer.replies.count
     let last = answer.replies[count - 1]
@@ -112,7 +114,9 @@ extension RedisNode {
       guard count == 3 else {
         return .success(.done(.held(sentAt: answer.sentAt, numbers: 0..<0), on: primary))
       }
-      guard fences.accept(number) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      guard fences.accept(number, isRaised: hasRaised, from: answer.source) else {
+        return .success(.needsNumber(sentAt: answer.sentAt))
+      }
       return .success(
         .done(.held(sentAt: answer.sentAt, numbers: number..<number + 1), on: primary))
     case .error(let error):
@@ -134,7 +138,9 @@ extension RedisNode {
       guard let drawn = fields[1].fencingTokens(numbers) else {
         return .failure(.noFencingToken(fields[1]))
       }
-      guard fences.accept(drawn) else { return .success(.needsNumber(sentAt: answer.sentAt)) }
+      guard fences.accept(drawn, from: answer.source) else {
+        return .success(.needsNumber(sentAt: answer.sentAt))
+      }
       return .success(.done(.held(sentAt: answer.sentAt, numbers: drawn), on: primary))
     case .array(let fields) where fields.count == 3 && fields[0] == .integer(0):
       guard let state = KeyState(fields[1...]) else { return .failure(.unexpected(fields[1])) }
@@ -158,7 +164,9 @@ extension RedisNode {
       case .error(let error): return .failure(StoreFailure(error))
       case let reply:
         guard let number = reply.fencingToken else { return .failure(.noFencingToken(reply)) }
-        guard fences.accept(number, isRaised: true) else { return .success(nil) }
+        guard fences.accept(number, isRaised: true, from: answer.source) else {
+          return .success(nil)
+        }
         return .success(
           .done(.held(sentAt: sentAt, numbers: number..<number + 1), on: answeringPrimary))
       }

@@ -87,6 +87,7 @@ extension RedisNode {
     ) { [self, undo] result in
       // The count when the error comes: if it grows later, the error is in doubt.
       let former = violations ?? connection.violationCount
+      if queued, Self.isHalfMoved(result) { return repeatRelease(result, former, false) }
       guard Self.isTransient(result) else {
         examine(Self.error(in: result), about: claim.keys, queued: queued, by: deadline) {
           [self] refused in
@@ -147,6 +148,13 @@ extension RedisNode {
     error(in: result).map {
       $0.remedy != .fail || [.misconfigured, .outOfMemory].contains($0.code)
     } ?? false
+  }
+
+  /// Whether some of the keys have moved to another node of a cluster, and the others have not.
+  ///
+  /// A lock on one key need not wait for that: it is given back without its queue, whose waiters soon poll.
+  private static func isHalfMoved(_ result: Result<Request.Answer, TransportError>) -> Bool {
+    error(in: result)?.code == .tryAgain
   }
 
   /// Whether the server has refused what it may accept later, for example once its operator has mended the rights.
@@ -274,6 +282,9 @@ extension RedisNode {
         }
       }
       guard clock.now < lastTime else { return ended() }
+      if queued, Self.isHalfMoved(result) {
+        return connection.submit(again(pause, isAgain || begins, false))
+      }
       if Self.isTransient(result) { return tryLater() }
       if Self.hasSucceeded(result) {
         connection.noteGivenBack()

@@ -3,7 +3,7 @@ extension RedisNode {
     _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
-    let raises = isFencing && !fences.isRaised
+    let raises = isFencing && !fences.isRaised(at: connection.source)
     let command = Script.poll.command(
       keys: names.keysAndFence(of: claim.keys),
       arguments: [
@@ -122,7 +122,9 @@ extension RedisNode {
         return .failure(.noFencingToken(fields[1]))
       }
       // The counter was lost since the request was sent; if asked again, the server raises it first.
-      guard !isFencing || fences.accept(drawn, isRaised: hasRaised) else { return .success(.again) }
+      guard !isFencing || fences.accept(drawn, isRaised: hasRaised, from: answer.source) else {
+        return .success(.again)
+      }
       return .success(.held(sentAt: answer.sentAt, numbers: drawn, wasGranted: code == 2))
     case .array(let fields) where fields.count == 6 && fields[0] == .integer(0):
       guard let counter = fields[1].fencingToken, let state = KeyState(fields[2...3]),

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// One Redis or Valkey server: the connection to it, its fence counter, and the channel of its grants.
 final class RedisNode: Sendable {
-  let connection: Connection
+  let connection: any Wire
   let fences: FenceCounter
   let names: ServerKeys
   let isFencing: Bool
@@ -26,11 +26,20 @@ final class RedisNode: Sendable {
   let givingBack = Locked<Set<String>>([])
   /// How many clean-ups wait for their next attempt.
   let pendingCleanUps = Atomic<Int>(0)
+  private let stopConnection: @Sendable () -> Void
+  private let endConnection: @Sendable () -> Promise<Void>
+  /// Whether it is one slot of a cluster, which several servers may have in the course of time.
+  let isInCluster: Bool
+  /// Numbers for scripts in pipelines.
+  let questions = Atomic<UInt32>(0)
   private let hasBeenExamined = Atomic<Bool>(false)
 
+  /// Creates a node for one server.
+  ///
+  /// `judgesCluster` is called if that is a node of a cluster, and tells why it must not be used as if it were alone.
   init(
     _ configuration: LockerConfiguration, tokens: TokenSource, on machine: any Machine,
-    reporter: Reporter
+    reporter: Reporter, judgesCluster: (@Sendable () -> TransportError?)? = nil
   ) throws(StoreFailure) {
     let fences = FenceCounter()
     let names = ServerKeys(prefix: configuration.keyPrefix)
@@ -44,7 +53,9 @@ final class RedisNode: Sendable {
         let questions = isAcknowledged ? PrimaryRun.commands : []
         guard isFencing else { return questions }
         fences.connectionChanged()
-        return [Self.raiseCommand(names, above: fences.largest).bySource] + questions
+        // A node of a cluster must not get a counter under this name before its answer tells that it is one.
+        let command = Self.raiseCommand(names, above: fences.largest, keys: [names.elsewhere])
+        return [command.bySource] + questions
       },
       received: { replies in
         if isAcknowledged {
@@ -58,7 +69,7 @@ final class RedisNode: Sendable {
         guard let number = reply.fencingToken else { return false }
         _ = fences.accept(number, isRaised: true)
         return true
-      }, scriptCount: scriptCount)
+      }, scriptCount: scriptCount, judgesCluster: judgesCluster)
     let sentinels = SentinelDirectory(configuration, on: machine)
     let connection: Connection
     do {
@@ -83,11 +94,17 @@ final class RedisNode: Sendable {
       loginGate: connection.loginGate
     ) {
       completion in
-      Self.locate(channel, on: connection, within: lifetime, completion: completion)
+      Self.locate(
+        channel, by: "NUMSUB", on: connection, within: lifetime, completion: completion)
     } giveBack: { message in
       opened.withLock { $0.node }?.giveBack(message)
     }
     self.connection = connection
+    isInCluster = false
+    endConnection = {
+      connection.close(); return connection.ended
+    }
+    stopConnection = { connection.stop() }
     self.sentinels = sentinels
     self.primary = primary
     queueAccess = QueueAccess(clock: connection.clock)
@@ -103,6 +120,42 @@ final class RedisNode: Sendable {
       self?.grantChannel.reconnect(because: reason)
       self?.acknowledger?.reconnect(because: reason)
     }
+  }
+
+  /// Creates a node for a slot of a cluster.
+  init(
+    _ configuration: LockerConfiguration, slot: Int, of cluster: ClusterConnection,
+    tokens: TokenSource
+  ) {
+    let names = ServerKeys(prefix: configuration.keyPrefix, slot: slot)
+    let wire = SlotWire(to: slot, of: cluster)
+    let channel = names.inbox(of: tokens.lockerID)
+    let lifetime = configuration.operationTimeout
+    let opened = Locked(WeakNode())
+    grantChannel = GrantChannel(reporter: cluster.reporter) { isWaitedFor, handler in
+      SlotSubscription(
+        to: channel, in: slot, of: cluster, isWaitedFor: isWaitedFor, handler: handler)
+    } locate: { completion in
+      Self.locate(
+        channel, by: "SHARDNUMSUB", on: wire, within: lifetime, completion: completion)
+    } giveBack: { message in
+      opened.withLock { $0.node }?.giveBack(message)
+    }
+    connection = wire
+    isInCluster = true
+    stopConnection = {}
+    endConnection = { Promise<Void>() }
+    sentinels = nil
+    acknowledger = nil
+    primary = KnownPrimary()
+    queueAccess = QueueAccess(clock: cluster.clock)
+    fences = FenceCounter()
+    self.names = names
+    self.tokens = tokens
+    reporter = cluster.reporter
+    isFencing = configuration.isFencingEnabled
+    operationTimeout = lifetime
+    opened.withLock { $0.node = self }
   }
 
   /// Gives back a grant that has no listener any more.
@@ -130,7 +183,7 @@ final class RedisNode: Sendable {
   /// answer to another request.
   ///
   /// `refusal` is its answer to the login's own script, if that is an error.
-  private func serverMayHaveChanged(_ refusal: ServerError?) {
+  func serverMayHaveChanged(_ refusal: ServerError? = nil) {
     refusesScripts.store(refusal?.isAboutScripts == true, ordering: .relaxed)
     // Until a release has shown that waiters are notified, tokens go on saying that they are not.
     queueAccess.permit()
@@ -146,7 +199,7 @@ final class RedisNode: Sendable {
   func stop() {
     // First, so that what it gives up is given back.
     acknowledger?.close()
-    connection.stop()
+    stopConnection()
   }
 
   @discardableResult
@@ -154,8 +207,7 @@ final class RedisNode: Sendable {
     acknowledger?.close()
     grantChannel.close()
     sentinels?.close()
-    connection.close()
-    return connection.ended
+    return endConnection()
   }
 
   // MARK: Notices
@@ -240,10 +292,10 @@ final class RedisNode: Sendable {
 
   /// Asks the connection's server whether a channel has a listener there.
   private static func locate(
-    _ channel: String, on connection: Connection, within patience: Duration,
+    _ channel: String, by count: String, on connection: any Wire, within patience: Duration,
     completion: @escaping @Sendable (GrantChannel.Whereabouts) -> Void
   ) {
-    let command = Command("PUBSUB", "NUMSUB", channel)
+    let command = Command("PUBSUB", count, channel)
     connection.submit(
       Request([command], deadline: connection.clock.now + patience) { result in
         switch result.map({ $0.replies[0] }) {
@@ -306,7 +358,7 @@ final class RedisNode: Sendable {
   /// up.
   func outcome<Call: Promising>(of request: Request, in call: Call) async -> Call.Value {
     await withTaskCancellationHandler {
-      connection.submit(request)
+      connection.submitFromTask(request)
       return await call.value
     } onCancel: {
       connection.abandon(request)

@@ -3,6 +3,8 @@ struct ServerKeys: Sendable {
   let prefix: String
   /// The counter that fencing tokens and tickets are drawn from.
   let fence: String
+  /// A key that is never written, in another hash slot than the counter: no node of a cluster runs a script with both.
+  let elsewhere: String
   /// The key that is written before replicas are asked whether they have all writes so far.
   let acknowledgement: String
   /// What puts a name into the slot of a cluster that all these names are for; nil without a cluster.
@@ -15,6 +17,9 @@ struct ServerKeys: Sendable {
     let suffix = slotTag.map { ":" + $0 } ?? ""
     fence = prefix + "fence" + suffix
     acknowledgement = prefix + "ack" + suffix
+    let others = ["{0}", "{1}"].map { prefix + "fence:" + $0 }
+    elsewhere =
+      HashSlot.slot(of: others[0]) == HashSlot.slot(of: fence) ? others[1] : others[0]
   }
 
   /// The channel that notifies a locker of its grants.

@@ -8,6 +8,9 @@ extension StoreFailure {
     case .connectionLost(let reason): self = .unreachable("connection lost: \(reason)")
     case .unreachable(let reason), .notPrimary(let reason), .noCredentials(let reason):
       self = .unreachable(reason)
+    case .isCluster:
+      self = .refused(
+        code: Self.cluster, message: "the server is a node of a cluster", isTransient: true)
     case .unknownPrimary(let reason): self = .unknown(reason)
     case .tlsFailed(let reason): self = .tlsFailed(reason)
     case .protocolViolation(let what): self = .unreachable("the server sent \(what)")
@@ -16,6 +19,12 @@ extension StoreFailure {
     case .heldBack(let error): self.init(error, isTransient: true)
     }
   }
+
+  /// The code of a failure that comes from asking a node of a cluster as if it were alone.
+  private static let cluster = "CLUSTER"
+
+  /// Whether the store has found out just then that its server is a node of a cluster.
+  var isCluster: Bool { if case .refused(Self.cluster, _, true) = self { true } else { false } }
 
   /// Translates the server's error into the store's terms.
   init(_ error: ServerError) { self.init(error, isTransient: error.remedy != .fail) }

@@ -64,6 +64,25 @@ package struct Extended: Sendable {
     self.remaining = remaining
   }
 
+  /// Puts the outcomes of extensions together that were requested one by one; a failure unless one has succeeded.
+  static func all(of results: [Result<Self, StoreFailure>]) -> Result<Self, StoreFailure> {
+    var outcomes: [Outcome] = []
+    var remaining: [Int: Duration] = [:]
+    var sentAt: Instant?
+    for result in results {
+      switch result {
+      case .success(let one):
+        if let left = one.remaining[0] { remaining[outcomes.count] = left }
+        outcomes += one.outcomes
+        sentAt = min(sentAt ?? one.sentAt, one.sentAt)
+      case .failure: outcomes.append(.unconfirmed)
+      }
+    }
+    guard let sentAt else { return results[0] }
+    return .success(
+      Self(sentAt: sentAt, outcomes: outcomes, numbers: 0..<0, remaining: remaining))
+  }
+
   /// Whether a lease was extended.
   package var hasExtended: Bool { outcomes.contains(.ours) }
 

@@ -14,6 +14,11 @@ extension LockError {
     case .cancelled:
       // Callers turn this into CancellationError; a failure that arrives here is not the task's own cancellation.
       self.init(.unreachable, "the call was given up", keys: keys, phase: phase, waited: waited)
+    case .severalSlots(let reason):
+      // As a node of a cluster says itself.
+      self.init(
+        .refused, reason, keys: keys, phase: phase, waited: waited, serverCode: "CROSSSLOT",
+        isRetryable: false)
     case .notAcknowledged(let reason):
       // As a server that has too few replicas says itself.
       self.init(

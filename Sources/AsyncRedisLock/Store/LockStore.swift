@@ -98,6 +98,9 @@ package protocol LockStore: Sendable {
 
   // MARK: Keeping and giving back
 
+  /// Tells claims apart that different servers may have: their extensions share no request.
+  func route(of claim: Claim) -> Int
+
   /// Prolongs leases, all in one request; never creates a key, never shortens its life.
   ///
   /// Safe to repeat. With `numbers`, which goes with one extension only, fencing tokens are drawn in the same
@@ -132,6 +135,8 @@ package protocol LockStore: Sendable {
 
 extension LockStore {
   package var isConnected: Bool { true }
+
+  package func route(of claim: Claim) -> Int { 0 }
 
   package var refreshesEntries: Bool { false }
 

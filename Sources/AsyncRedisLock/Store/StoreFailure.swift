@@ -10,6 +10,8 @@ package enum StoreFailure: Error, Sendable, Equatable {
   case unknown(String)
   /// The store or this client could not prove its identity; the text says why.
   case tlsFailed(String)
+  /// The keys are in different parts of the store, so that none can take all of them; the text says more.
+  case severalSlots(String)
   /// The store's answer does not fit the request.
   case unintelligible(String)
   /// The store did what was asked for, but too few replicas have confirmed it; the text says more.
@@ -27,7 +29,9 @@ package enum StoreFailure: Error, Sendable, Equatable {
     switch self {
     case .refused(_, _, let isTransient): isTransient
     case .notAcknowledged: true
-    case .cancelled, .closed, .unreachable, .unknown, .tlsFailed, .unintelligible: false
+    case .cancelled, .closed, .unreachable, .unknown, .tlsFailed, .severalSlots,
+      .unintelligible:
+      false
     }
   }
 

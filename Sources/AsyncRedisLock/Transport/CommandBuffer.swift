@@ -33,6 +33,9 @@
     unsafe memory = .allocate(byteCount: Self.smallestCapacity, alignment: 1)
   }
 
+  /// Removes what was encoded behind a position.
+  mutating func remove(from position: Int) { count = position }
+
   // MARK: Encoding
 
   /// Begins a command; its words have to follow, including the name.

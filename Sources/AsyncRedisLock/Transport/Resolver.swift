@@ -33,6 +33,8 @@ final class Resolver: Sendable {
           ?? .failure(.unreachable("the socket's path is too long")))
     case .sentinels:
       completion(.failure(.unreachable("only sentinels know the address")))
+    case .cluster:
+      completion(.failure(.unreachable("it is the address of several nodes")))
     case .tcp(let host, let port):
       // An address needs no look-up, so it must not wait behind one that hangs.
       let numeric = LookUp.addresses(of: host, port, flags: AI_NUMERICHOST)

@@ -121,6 +121,8 @@ extension ServerError {
     static let noReplicas = Self(rawValue: "NOREPLICAS")
     static let clusterDown = Self(rawValue: "CLUSTERDOWN")
     static let tryAgain = Self(rawValue: "TRYAGAIN")
+    static let moved = Self(rawValue: "MOVED")
+    static let ask = Self(rawValue: "ASK")
     static let outOfMemory = Self(rawValue: "OOM")
     static let misconfigured = Self(rawValue: "MISCONF")
     static let noAuth = Self(rawValue: "NOAUTH")
@@ -137,7 +139,7 @@ extension ServerError {
     ]
 
     /// All codes that the library knows.
-    fileprivate static let known = Set(wrapped + [.generic, .maxClients, .wrongPass])
+    fileprivate static let known = Set(wrapped + [.generic, .maxClients, .wrongPass, .moved, .ask])
 
     /// Finds the code of an error reply.
     fileprivate init(message: String) {

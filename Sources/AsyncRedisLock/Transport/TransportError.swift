@@ -10,6 +10,8 @@ package enum TransportError: Error, Sendable, Equatable {
   case unreachable(String)
   /// A server was reached that is not the primary; the text tells its role.
   case notPrimary(String)
+  /// The server is a node of a cluster, and the connection was not made for one.
+  case isCluster
   /// No sentinel knows the primary; the text names it.
   case unknownPrimary(String)
   /// The program did not provide what to log in with; the text says why.

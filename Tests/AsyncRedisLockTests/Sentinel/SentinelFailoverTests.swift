@@ -216,13 +216,4 @@ struct SentinelFailoverTests {
       (0..<2).allSatisfy { record.count(of: $0) >= counts[$0] + 5 }
     }
   }
-
-  /// Runs what blocks on a thread of its own.
-  private func onThread<Value: Sendable>(
-    _ body: @escaping @Sendable () throws -> Value
-  ) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-      Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
-    }
-  }
 }

@@ -50,6 +50,7 @@ struct SentinelFailure: Sendable {
     switch cause {
     case .timedOut: return "no answer in time"
     case .cancelled, .closed: return "closed"
+    case .isCluster: return "it led to a node of a cluster"
     case .connectionLost(let reason), .unreachable(let reason), .notPrimary(let reason),
       .unknownPrimary(let reason), .tlsFailed(let reason), .noCredentials(let reason):
       // The address is named already.

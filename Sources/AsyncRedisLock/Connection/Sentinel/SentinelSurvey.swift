@@ -17,7 +17,7 @@ final class SentinelSurvey: Sendable {
     /// Whether an answer knows of the latest failover.
     var knowsLatest = false
     var hasFailures = false
-    var questions: [SentinelQuestion] = []
+    var questions: [StreamQuestion] = []
     /// Nil once the survey is over.
     var completion: (@Sendable (Outcome) -> Void)?
   }
@@ -69,20 +69,29 @@ final class SentinelSurvey: Sendable {
     _ configuration: LockerConfiguration
   ) {
     do throws(TransportError) {
-      let question = try SentinelQuestion(on: try result.get(), for: primary, configuration)
+      let questions = PrimaryAnswer.questions(primary)
+      let hook = Handshake.ConnectHook(
+        commands: { questions }, received: { _ in true }, scriptCount: 0)
+      let question = try StreamQuestion(
+        on: try result.get(), Handshake(configuration, connectHook: hook, isSentinel: true))
       let isOver = state.withLock { state in
         if state.completion != nil { state.questions.append(question) }
         return state.completion == nil
       }
       guard !isOver else { return question.cancel() }
-      try question.await(by: deadline, clock: clock, on: queue) { [self] in note($0, by: sentinel) }
+      try question.await(by: deadline, clock: clock, on: queue) { [self] result in
+        note(
+          result.flatMap { replies in
+            Result { () throws(TransportError) in try PrimaryAnswer.read(replies.suffix(2)) }
+          }, by: sentinel)
+      }
     } catch {
       note(.failure(error), by: sentinel)
     }
   }
 
   private func note(
-    _ answer: Result<SentinelQuestion.Answer, TransportError>, by sentinel: Sentinel
+    _ answer: Result<PrimaryAnswer?, TransportError>, by sentinel: Sentinel
   ) {
     let (isComplete, isFirst) = state.withLock { state in
       state.awaited -= 1

@@ -1,8 +1,9 @@
 -- Raises the fence counter to the server's time in microseconds and to the largest number that the caller has seen;
 -- then draws a number. So a lost counter gives out no number twice.
 -- KEYS: the counter, then the keys of a lock. ARGV: largest number seen, the lock's token.
--- Returns the number as text, or false if a key of the lock does not hold the token.
-for i = 2, #KEYS do
+-- Returns the number as text, or false if a key of the lock does not hold the token. Without a token, further keys mean
+-- nothing, except to a node of a cluster, which runs no script for keys in several slots.
+for i = 2, ARGV[2] ~= '' and #KEYS or 1 do
   if redis.call('GET', KEYS[i]) ~= ARGV[2] then
     return false
   end

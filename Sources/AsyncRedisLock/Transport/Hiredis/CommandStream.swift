@@ -11,8 +11,17 @@ internal import DequeModule
   private static let readSize = 16 * 1024
   /// A larger buffer of commands is freed when it is empty.
   private static let largestIdleBuffer = 256 * 1024
-  /// More than any reply that this library asks for.
-  private static let maximumReplySize = 1 << 20
+  /// The largest replies to accept.
+  struct Bounds {
+    let elements: Int32
+    let bytes: Int
+
+    /// More than any reply that locks need.
+    static let usual = Self(elements: 1024, bytes: 1 << 20)
+    /// As many slots as there are, each on its own; nodes with all their replicas take half of these bytes.
+    static let slotsOfCluster = Self(elements: 16384, bytes: 4 << 20)
+  }
+
   /// hiredis before 1.2.1 frees nested replies recursively and can exhaust the stack.
   private static let maximumDepth = 8
 
@@ -21,6 +30,7 @@ internal import DequeModule
   private let functions: UnsafeMutablePointer<arl_reader_functions>
   /// Memory for what is read, which is too much for the stack.
   private let input: UnsafeMutableRawBufferPointer
+  private let largestReply: Int
   /// Replies that were read in place.
   private var small: Deque<Reply> = []
   /// How many bytes of an unfinished reply have been left to hiredis.
@@ -41,12 +51,13 @@ internal import DequeModule
   var unsentCount: Int { outgoing.count - written }
 
   /// Begins to communicate on a stream.
-  init(on stream: any ByteStream) throws(TransportError) {
+  init(on stream: any ByteStream, bounds: Bounds = .usual) throws(TransportError) {
     guard let reader = unsafe redisReaderCreate() else { throw .unreachable("out of memory") }
     self.stream = stream
+    largestReply = bounds.bytes
     unsafe self.reader = reader
     unsafe functions = .allocate(capacity: 1)
-    unsafe arl_reader_bound_arrays(reader, functions)
+    unsafe arl_reader_bound_arrays(reader, functions, bounds.elements)
     unsafe input = .allocate(byteCount: Self.readSize, alignment: 1)
   }
 
@@ -150,8 +161,8 @@ internal import DequeModule
     if unsafe Int(reader.pointee.ridx) > Self.maximumDepth {
       throw .protocolViolation("a reply nested too deeply")
     }
-    if bytesOfReply > Self.maximumReplySize {
-      throw .protocolViolation("a reply of over \(Self.maximumReplySize) bytes")
+    if bytesOfReply > largestReply {
+      throw .protocolViolation("a reply of over \(largestReply) bytes")
     }
   }
 

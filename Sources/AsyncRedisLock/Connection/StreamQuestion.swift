@@ -1,9 +1,8 @@
 internal import Synchronization
 
-/// Asks one sentinel for the primary, once, on a stream of its own.
-final class SentinelQuestion: Sendable {
-  typealias Answer = PrimaryAnswer?
-  typealias Completion = @Sendable (Result<Answer, TransportError>) -> Void
+/// Asks one server the commands of a login, once, on a stream of its own.
+final class StreamQuestion: Sendable {
+  typealias Completion = @Sendable (Result<[Reply], TransportError>) -> Void
 
   private struct State: ~Copyable {
     var stream: CommandStream?
@@ -16,25 +15,21 @@ final class SentinelQuestion: Sendable {
   private let count: Int
   private let state: Locked<State>
 
-  /// Sends the questions for a primary on a stream; the configuration is that of the sentinel.
+  /// Sends the login with the commands of its hook on a stream.
   init(
-    on bytes: any ByteStream, for primary: String, _ configuration: LockerConfiguration
+    on bytes: any ByteStream, _ handshake: Handshake, bounds: CommandStream.Bounds = .usual
   ) throws(TransportError) {
-    handshake = Handshake(
-      configuration,
-      connectHook: Handshake.ConnectHook(
-        commands: { PrimaryAnswer.questions(primary) },
-        received: { _ in true }, scriptCount: 0), isSentinel: true)
+    self.handshake = handshake
     let commands = handshake.commands()
     count = commands.count
-    var stream = try CommandStream(on: bytes)
+    var stream = try CommandStream(on: bytes, bounds: bounds)
     for command in commands { stream.append(command) }
     try stream.write()
     guard !stream.hasUnsentBytes else { throw .unreachable("it accepts no data") }
     state = Locked(State(stream: stream))
   }
 
-  /// Awaits the answer; the completion is called once, by the deadline, unless the question is cancelled.
+  /// Awaits the replies; the completion is called once, by the deadline, unless the question is cancelled.
   func await(
     by deadline: Instant, clock: LockClock, on queue: any WorkQueue,
     completion: @escaping Completion
@@ -96,14 +91,14 @@ final class SentinelQuestion: Sendable {
     return nil
   }
 
-  private func judge(_ replies: [Reply]) -> Result<Answer, TransportError> {
+  private func judge(_ replies: [Reply]) -> Result<[Reply], TransportError> {
     Result { () throws(TransportError) in
       try handshake.check(replies)
-      return try PrimaryAnswer.read(replies.suffix(2).map(handshake.conceal))
+      return replies.map(handshake.conceal)
     }
   }
 
-  private func finish(_ result: Result<Answer, TransportError>) { end()?(result) }
+  private func finish(_ result: Result<[Reply], TransportError>) { end()?(result) }
 
   private func end() -> Completion? {
     state.withLock { state in

@@ -1,0 +1,118 @@
+import FaultProxy
+import Testing
+
+@testable import AsyncRedisLock
+
+/// Two nodes in the test process: the first has all slots by its own words, and redirects as a test wants it.
+@Suite("Redirections in a cluster", .timeLimit(.minutes(2)))
+struct ClusterRedirectionTests {
+  private static func port(_ server: FakeServer) -> String {
+    String(server.url.split(separator: ":").last ?? "")
+  }
+
+  /// The answer to `CLUSTER SLOTS` that names one node.
+  private static func slots(of port: String) -> FakeAnswer {
+    .send("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:\(port)\r\n$2\r\nid\r\n")
+  }
+
+  /// The commands about locks that a server has got, in order, on its busiest connection.
+  private func names(_ server: FakeServer) -> [String] {
+    let all = server.commands.map { $0.map(\.name) }
+    let login: Set<String> = ["CLIENT", "CLUSTER", "PING", "INFO", "HELLO"]
+    return all.max { $0.count < $1.count }?.filter { !login.contains($0) } ?? []
+  }
+
+  @Test(
+    "If a slot is moving, an acquisition goes on step by step, and draws its number after it has the key"
+  )
+  func asked() async throws {
+    let target = try FakeServer { command, _, _ in
+      command.name == "CLUSTER" ? Self.slots(of: "1") : nil
+    }
+    defer { target.stop() }
+    let port = Self.port(target)
+    let (isMoving, token) = (Shared(false), Shared(""))
+    let own = Shared("")
+    let source = try FakeServer { command, _, _ in
+      switch command.name {
+      case "CLUSTER": return Self.slots(of: own.value)
+      case "SET" where isMoving.value:
+        token.value = command.words[2]
+        return .send("-ASK 0 127.0.0.1:\(port)\r\n")
+      // The counter is still here. The key was not, when this was drawn first.
+      case "GETRANGE" where isMoving.value: return .send("-ASK 0 127.0.0.1:\(port)\r\n")
+      default: return nil
+      }
+    }
+    defer { source.stop() }
+    own.value = Self.port(source)
+    let locker = try await Locker(url: "redis+cluster://127.0.0.1:\(own.value)")
+    let key = uniqueKey()
+    try await locker.acquire(key).release()
+    isMoving.value = true
+    let former = names(source).count
+    let lock = try await locker.acquire(key)
+    #expect(
+      names(source).dropFirst(former).prefix(5) == ["SET", "INCR", "GETRANGE", "SET", "INCR"])
+    #expect(lock.token == token.value)
+    // The counter gave 1,000,001 to the script, then one number to each INCR: only the second counts.
+    #expect(lock.fencingToken == 1_000_003)
+    #expect(names(target).prefix(4) == ["ASKING", "SET", "ASKING", "GETRANGE"])
+    await locker.close()
+  }
+
+  @Test("If a slot has moved, commands are sent to its new node without ASKING")
+  func moved() async throws {
+    let (port, own) = (Shared(""), Shared(""))
+    let target = try FakeServer { command, _, _ in
+      command.name == "CLUSTER" ? Self.slots(of: own.value) : nil
+    }
+    defer { target.stop() }
+    port.value = Self.port(target)
+    let source = try FakeServer { command, _, _ in
+      switch command.name {
+      // It goes on to say that the slots are here.
+      case "CLUSTER": Self.slots(of: own.value)
+      case "SET", "INCR", "GETRANGE", "EVAL", "EVALSHA":
+        .send("-MOVED \(HashSlot.slot(of: "moved-key")) 127.0.0.1:\(port.value)\r\n")
+      default: nil
+      }
+    }
+    defer { source.stop() }
+    own.value = Self.port(source)
+    let locker = try await Locker(url: "redis+cluster://127.0.0.1:\(own.value)")
+    let lock = try await locker.acquire("moved-key")
+    #expect(lock.fencingToken == 1_000_001)
+    #expect(names(target).prefix(3) == ["SET", "EVAL", "GETRANGE"])
+    #expect(!target.commands.joined().contains { $0.name == "ASKING" })
+    await locker.close()
+  }
+
+  @Test(
+    "An array in place of a drawn number is refused unless a script was sent, also in a cluster")
+  func arrayForNumber() async throws {
+    for answer in ["*2\r\n:0\r\n:0\r\n", "*2\r\n:1\r\n$1\r\n7\r\n"] {
+      let own = Shared("")
+      let server = try FakeServer { command, _, _ in
+        switch command.name {
+        case "CLUSTER": Self.slots(of: own.value)
+        case "INCR": .send(answer)
+        default: nil
+        }
+      }
+      defer { server.stop() }
+      own.value = Self.port(server)
+      let locker = try await Locker(url: "redis+cluster://127.0.0.1:\(own.value)")
+      let key = uniqueKey()
+      try await locker.acquire(key).release()
+      let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(5))
+      let lock = try await locker.acquire(key, options: options)
+      // The token of the attempt with the wrong answer was given up.
+      let refused = server.commands.joined().filter { $0.name == "INCR" }.count
+      let tokens = server.commands.joined().filter { $0.name == "SET" }.map { $0.words[2] }
+      #expect(refused > 0)
+      #expect(tokens.count > 1 && lock.token != tokens[1], "\(answer.debugDescription)")
+      await locker.close()
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import Foundation
+
+/// A cluster of masters and as many replicas, at free ports of 127.0.0.1.
+///
+/// Every method may block its thread; starting may take up to 30 s.
+public final class PrivateCluster: Sendable {
+  /// How many slots there are.
+  public static let slotCount = 16384
+
+  /// The servers: first the masters, then their replicas in the same order.
+  public let servers: [RedisServer]
+  /// How many of them begin as masters.
+  public let masterCount: Int
+  private let password: String?
+  private static let patience = Duration.seconds(30)
+
+  /// Starts all, and returns when every master knows all replicas: before that, no replica can be elected.
+  ///
+  /// - Parameters:
+  ///   - masters: The number of masters, which share all slots.
+  ///   - hasReplicas: Whether each master has a replica.
+  ///   - arguments: Further arguments of the servers.
+  ///   - password: The password of the servers.
+  ///   - nodeTimeout: How long a node has to be silent before the others count it as failed.
+  /// - Throws: ``RedisError``.
+  public init(
+    masters: Int = 3, hasReplicas: Bool = true, arguments: [String] = [], password: String? = nil,
+    nodeTimeout: Duration = .seconds(1)
+  ) throws {
+    masterCount = masters
+    self.password = password
+    let arguments =
+      arguments + [
+        "--cluster-enabled", "yes", "--cluster-node-timeout",
+        "\(Int(nodeTimeout / .milliseconds(1)))", "--cluster-replica-validity-factor", "0",
+        "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
+      ] + (password.map { ["--requirepass", $0, "--masterauth", $0] } ?? [])
+    servers = try (0..<(hasReplicas ? 2 : 1) * masters).map { _ in
+      try RedisServer(arguments: arguments, listen: .tcp)
+    }
+    for number in 0..<masters {
+      let client = try client(number)
+      try client("CLUSTER", "SET-CONFIG-EPOCH", "\(number + 1)")
+      let slots = Self.slotCount * number / masters..<Self.slotCount * (number + 1) / masters
+      try client(words: ["CLUSTER", "ADDSLOTS"] + slots.map(String.init))
+    }
+    for number in servers.indices.dropFirst() { try meet(number) }
+    try wait("the nodes to know each other") { [self] in
+      try servers.indices.allSatisfy { try nodes(accordingTo: $0).count == servers.count }
+    }
+    for number in masters..<servers.count {
+      try wait("a master to be known") { [self] in
+        try client(number)("CLUSTER", "REPLICATE", id(of: number - masters))
+        return true
+      }
+    }
+    try waitUntilComplete()
+  }
+
+  deinit { stop() }
+
+  /// The URL that names some of the nodes.
+  public func url(_ numbers: [Int] = [0, 1, 2], scheme: String = "redis+cluster") -> String {
+    let hosts = numbers.map { "127.0.0.1:\(port(of: $0))" }.joined(separator: ",")
+    return "\(scheme)://\(password.map { ":\($0)@" } ?? "")\(hosts)"
+  }
+
+  /// The port of a server.
+  public func port(of number: Int) -> Int { servers[number].port ?? 0 }
+
+  /// A client of a server that has logged in, and follows no redirection.
+  ///
+  /// - Throws: ``RedisError``.
+  public func client(_ number: Int) throws -> RedisClient {
+    let client = RedisClient(servers[number])
+    if let password { try client("AUTH", password) }
+    return client
+  }
+
+  /// Introduces a server to the cluster.
+  ///
+  /// - Throws: ``RedisError``.
+  public func meet(_ number: Int) throws {
+    try client(0)("CLUSTER", "MEET", "127.0.0.1", "\(port(of: number))")
+  }
+
+  /// The name of a server among the nodes.
+  ///
+  /// - Throws: ``RedisError``.
+  public func id(of number: Int) throws -> String {
+    try client(number)("CLUSTER", "MYID").string ?? ""
+  }
+
+  /// The nodes that a server knows, each as the words of a line of `CLUSTER NODES`.
+  ///
+  /// - Throws: ``RedisError``.
+  public func nodes(accordingTo number: Int) throws -> [[String]] {
+    let text = try client(number)("CLUSTER", "NODES").string ?? ""
+    return text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+  }
+
+  /// The number of the server that has a slot, in the eyes of another one; nil if there is none.
+  ///
+  /// - Throws: ``RedisError``.
+  public func owner(of slot: Int, accordingTo number: Int = 0) throws -> Int? {
+    for range in try client(number)("CLUSTER", "SLOTS").array ?? [] {
+      guard let parts = range.array, let first = parts[0].integer, let last = parts[1].integer,
+        (first...last).contains(slot), let port = parts[2].array?[1].integer
+      else { continue }
+      return servers.firstIndex { $0.port == port }
+    }
+    return nil
+  }
+
+  /// The slot of a key.
+  ///
+  /// - Throws: ``RedisError``.
+  public func slot(of key: String) throws -> Int {
+    for number in servers.indices {
+      if let slot = try? client(number)("CLUSTER", "KEYSLOT", key).integer { return slot }
+    }
+    throw RedisError.connection("no node answers")
+  }
+
+  /// The server that has a key's slot, in the eyes of a server that is alive.
+  ///
+  /// - Throws: ``RedisError``.
+  public func owner(of key: String) throws -> Int? {
+    let slot = try slot(of: key)
+    for number in servers.indices where servers[number].processID != nil {
+      if let owner = try? owner(of: slot, accordingTo: number) { return owner }
+    }
+    return nil
+  }
+
+  /// Moves a slot to another master while clients use it, as redis-cli does.
+  ///
+  /// - Throws: ``RedisError``.
+  public func move(_ slot: Int, from source: Int, to target: Int) throws {
+    let (old, new) = (try client(source), try client(target))
+    let (oldID, newID) = (try id(of: source), try id(of: target))
+    try new("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", oldID)
+    try old("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", newID)
+    while let key = try old("CLUSTER", "GETKEYSINSLOT", "\(slot)", "1").array?.first?.string {
+      let login = password.map { ["AUTH", $0] } ?? []
+      // A key may expire meanwhile.
+      try old(
+        words: ["MIGRATE", "127.0.0.1", "\(port(of: target))", key, "0", "2000"] + login)
+    }
+    try new("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
+    try old("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
+  }
+
+  /// All keys of all masters, each with the number of the server that has it.
+  ///
+  /// - Throws: ``RedisError``.
+  public func keys() throws -> [(key: String, server: Int)] {
+    try servers.indices.filter { servers[$0].processID != nil }.flatMap { number in
+      let client = try client(number)
+      guard try client("ROLE").array?.first?.string == "master" else {
+        return [(key: String, server: Int)]()
+      }
+      return try (client("KEYS", "*").array ?? []).compactMap(\.string).map { ($0, number) }
+    }
+  }
+
+  /// Waits until every server agrees that all slots are served and every replica is in step.
+  ///
+  /// - Throws: ``RedisError/start(_:)`` if that takes too long.
+  public func waitUntilComplete() throws {
+    try wait("the cluster to be complete") { [self] in
+      try servers.indices.allSatisfy { number in
+        let client = try client(number)
+        let isUp = try client("CLUSTER", "INFO").string?.contains("cluster_state:ok") == true
+        let ranges = try client("CLUSTER", "SLOTS").array ?? []
+        let isReplica = number >= masterCount
+        let isInStep = try !isReplica || client("ROLE").array?[3].string == "connected"
+        // An entry is the range, the master and its replicas.
+        let entryCount = servers.count > masterCount ? 4 : 3
+        return isUp && isInStep && ranges.allSatisfy { ($0.array?.count ?? 0) >= entryCount }
+      }
+    }
+  }
+
+  /// Ends all processes.
+  public func stop() { for server in servers { server.stop() } }
+
+  private func wait(_ what: String, until condition: () throws -> Bool) throws {
+    let deadline = ContinuousClock.now + Self.patience
+    while (try? condition()) != true {
+      guard ContinuousClock.now < deadline else {
+        throw RedisError.start("waited \(Self.patience) for \(what)")
+      }
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+  }
+}
