@@ -4,10 +4,15 @@ extension Locker {
     try await ask(commands.map { Command($0) })
   }
 
-  func ask(_ commands: [Command]) async throws -> [Reply] {
+  /// Asks the server that has a key; without a key, any server.
+  func ask(_ commands: [Command], about key: String? = nil) async throws -> [Reply] {
     guard let store = coordinator.store as? RedisLockStore else { return [] }
+    return try await ask(commands, at: store.node(of: key.map { [$0] } ?? []))
+  }
+
+  private func ask(_ commands: [Command], at node: RedisNode) async throws -> [Reply] {
     let deadline = coordinator.clock.now + coordinator.operationTimeout
-    let result = await store.node.perform(commands, by: deadline) { answer in
+    let result = await node.perform(commands, by: deadline) { answer in
       .success(Array(answer.replies))
     }
     switch result {
@@ -17,11 +22,56 @@ extension Locker {
     }
   }
 
+  /// Whether the servers are nodes of a cluster; known once there has been a connection.
+  package var isInCluster: Bool { (coordinator.store as? RedisLockStore)?.cluster != nil }
+
+  /// The fence counter of a key.
+  package func fenceCounter(of key: String) -> String? {
+    (coordinator.store as? RedisLockStore)?.node(of: [key]).names.fence
+  }
+
+  /// The nodes of a cluster that have slots, as far as is known.
+  ///
+  /// If none has, the nodes that the configuration names.
+  package var clusterMasters: [LockerConfiguration.Address] {
+    guard let cluster = (coordinator.store as? RedisLockStore)?.cluster?.connection else {
+      return []
+    }
+    let masters = cluster.masters
+    return masters.isEmpty ? cluster.seeds : masters
+  }
+
   /// A page of the strings in the database, and where the next page begins: at `0` after the last.
+  ///
+  /// In a cluster, this begins with the node, a colon, and then where its next page begins.
   package func page(
     from cursor: String, matching pattern: String
   ) async throws -> (cursor: String, keys: [ListedKey]) {
-    switch try await ask([Script.list.command(keys: [], arguments: [cursor, pattern, "200"])])[0] {
+    if let cluster = (coordinator.store as? RedisLockStore)?.cluster {
+      return try await page(from: cursor, matching: pattern, in: cluster)
+    }
+    return try page(
+      try await ask([Script.list.command(keys: [], arguments: [cursor, pattern, "200"])])[0])
+  }
+
+  /// A page of the strings at one node of a cluster after the other.
+  private func page(
+    from cursor: String, matching pattern: String, in cluster: RedisCluster
+  ) async throws -> (cursor: String, keys: [ListedKey]) {
+    let masters = clusterMasters
+    let parts = cursor.split(separator: ":")
+    let place = parts.count == 2 ? Int(parts[0]) ?? 0 : 0
+    guard place < masters.count else { return ("0", []) }
+    let command = Script.list.command(
+      keys: [], arguments: [parts.count == 2 ? String(parts[1]) : "0", pattern, "200"])
+    let deadline = coordinator.clock.now + coordinator.operationTimeout
+    let page = try page(try await cluster.ask(masters[place], command, by: deadline))
+    let next = page.cursor == "0" ? "\(place + 1):0" : "\(place):\(page.cursor)"
+    return (place + 1 == masters.count && page.cursor == "0" ? "0" : next, page.keys)
+  }
+
+  private func page(_ reply: Reply) throws -> (cursor: String, keys: [ListedKey]) {
+    switch reply {
     case .array(let replies):
       guard case .string(let next)? = replies.first else { break }
       let starts = stride(from: 1, to: replies.count, by: 3)
@@ -38,8 +88,9 @@ extension Locker {
   package func tryCommands(for key: String) async throws -> (text: String, isTransient: Bool)? {
     guard let store = coordinator.store as? RedisLockStore else { return nil }
     let command = Script.trial.command(
-      keys: [store.node.names.trial(of: key)], arguments: [store.isFencing ? "1" : "0"])
-    switch try await ask([command])[0] {
+      keys: [store.node(of: [key]).names.trial(of: key)],
+      arguments: [store.isFencing ? "1" : "0"])
+    switch try await ask([command], about: key)[0] {
     case .array(let parts):
       guard parts.count == 2, case .string(let name) = parts[0], case .string(let text) = parts[1]
       else { return nil }

@@ -10,14 +10,16 @@ extension Locker {
   package func record(
     _ lock: Lock, held: Duration, keptFor kept: Duration, end: (cause: String, status: Int32)? = nil
   ) async throws {
-    let names = ServerKeys(prefix: keyPrefix)
+    guard let store = coordinator.store as? RedisLockStore else { return }
     let arguments =
       [
         lock.token, String(kept.wholeMilliseconds), String(held.wholeMilliseconds),
         lock.fencingToken.map(String.init) ?? "",
       ] + (end.map { [$0.cause, String($0.status)] } ?? [])
+    let names = store.node(of: lock.keys).names
     let replies = try await ask(
-      lock.keys.map { Script.record.command(keys: [names.record(of: $0)], arguments: arguments) })
+      lock.keys.map { Script.record.command(keys: [names.record(of: $0)], arguments: arguments) },
+      about: lock.keys.first)
     if let error = replies.lazy.compactMap(\.error).first {
       throw LockError(StoreFailure(error), keys: lock.keys, phase: .acquire)
     }
@@ -25,12 +27,18 @@ extension Locker {
 
   /// The records of keys; nil for each key without a record.
   package func records(of keys: [String]) async throws -> [RunRecord?] {
-    let names = ServerKeys(prefix: keyPrefix)
-    let commands = keys.flatMap { key in
-      RunRecord.fields.map { Command(["HGET", names.record(of: key), $0]) }
-    }
-    let replies = try await ask(commands)
+    guard let store = coordinator.store as? RedisLockStore else { return keys.map { _ in nil } }
     let count = RunRecord.fields.count
+    func commands(for key: String) -> [Command] {
+      let name = store.node(of: [key]).names.record(of: key)
+      return RunRecord.fields.map { Command(["HGET", name, $0]) }
+    }
+    guard !isInCluster else {
+      var records: [RunRecord?] = []
+      for key in keys { records.append(RunRecord(try await ask(commands(for: key), about: key))) }
+      return records
+    }
+    let replies = try await ask(keys.flatMap(commands))
     return keys.indices.map { RunRecord(replies[$0 * count..<($0 + 1) * count]) }
   }
 

@@ -55,6 +55,20 @@ final class RedisCluster: Sendable {
       .joined(separator: " and ")
   }
 
+  /// Asks one node, for tools that inspect it.
+  func ask(
+    _ address: LockerConfiguration.Address, _ command: Command, by deadline: Instant
+  ) async throws -> Reply {
+    let promise = Promise<Result<Reply, TransportError>>()
+    let request = Request([command], deadline: deadline) { result in
+      promise.fulfil(result.map { $0.replies[0] })
+    }
+    connection.send(request, to: connection.member(at: address))
+    return try await promise.value.mapError {
+      LockError(StoreFailure($0), keys: [], phase: .inspect)
+    }.get()
+  }
+
   func connect(by deadline: Instant) async throws(StoreFailure) {
     let promise = Promise<Result<Void, TransportError>>()
     let timer = configuration.connectTimeout
@@ -70,8 +84,9 @@ final class RedisCluster: Sendable {
     if case .failure(let failure) = result { throw StoreFailure(failure) }
   }
 
-  /// Prolongs leases whose keys are in one slot, one script each: while a slot is moving, a script for the keys of
-  /// several leases fails, and one for a single key does not.
+  /// Prolongs leases whose keys are in one slot, one script each.
+  ///
+  /// While a slot is moving, a script for the keys of several leases fails, and one for a single key does not.
   func extend(
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void

@@ -42,6 +42,9 @@
         let limits = try await locker.ask(MinimumOfReplicas.questions)
         if let limit = MinimumOfReplicas(limits) { findings.append(limit.finding) }
       }
+      if locker.isInCluster {
+        return findings + (try await examineCluster(of: configuration, locker))
+      }
       if configuration.tls != nil, let primary {
         let answer = await Self.ask([.server(primary)], [], configuration)[0]
         certificates.note(try? answer.result.get().certificate, of: nil)
@@ -62,6 +65,29 @@
         }
       }
       return findings + certificates.findings + [clocks.finding].compactMap(\.self)
+    }
+
+    /// Checks the nodes of a cluster, their certificates and clocks.
+    private func examineCluster(
+      of configuration: LockerConfiguration, _ locker: Locker
+    ) async throws -> [Finding] {
+      var (certificates, clocks) = (CertificateReport(), ClockReport())
+      let nodes = locker.clusterMasters
+      let answers = await Self.ask(
+        nodes.map { Peer.server($0) }, ClusterReport.questions + [["TIME"]], configuration)
+      let reports = zip(nodes, answers).map { node, answer in
+        switch answer.result {
+        case .success(let found):
+          certificates.note(found.certificate, of: "node \(node)")
+          clocks.note(
+            ClockReport.milliseconds(found.replies.last), of: "node \(node)",
+            after: found.roundTrip, at: answer.time)
+          return ClusterReport(node, found.replies)
+        case .failure(let error): return ClusterReport(node, trouble: error.message)
+        }
+      }
+      return ClusterReport.findings(on: reports) + certificates.findings
+        + [clocks.finding].compactMap(\.self)
     }
 
     /// Asks all servers at once; the answers are in their order.

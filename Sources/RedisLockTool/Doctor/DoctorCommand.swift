@@ -60,8 +60,9 @@
       findings += try await clock(locker)
       findings += try await examineServers(of: configuration, locker, information)
       findings += try await endless(locker)
-      findings += try await fencing(locker)
-      let permissions = Permissions(key: key, prefix: prefix, ownPrefix: locker.keyPrefix)
+      findings += try await fencing(locker, of: key)
+      let permissions = Permissions(
+        key: key, prefix: prefix, ownPrefix: locker.keyPrefix, isInCluster: locker.isInCluster)
       // On a replica, or out of memory, the result says it all.
       let answers = try await locker.ask(permissions.trials.map(\.words))
       findings += permissions.findings(answers, isTold: await locker.canBeTold())
@@ -82,8 +83,8 @@
     }
 
     /// Whether fencing tokens can be drawn.
-    private func fencing(_ locker: Locker) async throws -> [Finding] {
-      let counter = locker.keyPrefix + "fence"
+    private func fencing(_ locker: Locker, of key: String) async throws -> [Finding] {
+      guard let counter = locker.fenceCounter(of: key) else { return [] }
       guard
         case .string(let digits)? = try await locker.ask([["GETRANGE", counter, "0", "20"]]).first,
         let number = UInt64(digits), number >= UInt64.largestFencingToken

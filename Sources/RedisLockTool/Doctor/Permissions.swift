@@ -10,19 +10,26 @@
     static let queueing =
       "+exists +zadd +zrange +zscore +zrem +hget +hset +hdel +publish +subscribe +pubsub|numsub +ping"
 
+    /// The further rules in a cluster.
+    static let clustering = "+asking +cluster|slots +spublish +ssubscribe +pubsub|shardnumsub"
+
     private let prefix: String
     private let key: String
     /// The prefix of the library's own keys.
     private let ownPrefix: String
+    private let isInCluster: Bool
     /// A key of the library's own, for one type of value: if `DEL` is missing, a key of another type would stay.
     private func helper(_ kind: String) -> String { "\(ownPrefix)doctor:\(key):\(kind)" }
 
     /// Checks with an unused key that begins with a prefix.
-    init(key: String, prefix: String, ownPrefix: String) {
+    init(key: String, prefix: String, ownPrefix: String, isInCluster: Bool = false) {
+      self.isInCluster = isInCluster
       self.key = key
       self.prefix = prefix
       self.ownPrefix = ownPrefix
     }
+
+    private var publish: String { isInCluster ? "SPUBLISH" : "PUBLISH" }
 
     /// The commands to try, in order, and whether locks can do without them.
     var trials: [(words: [String], isOptional: Bool)] {
@@ -41,8 +48,8 @@
         ["ZSCORE", queue, "a"], ["ZRANGE", queue, "0", "0"], ["ZREM", queue, "a"], ["DEL", queue],
         ["HSET", entries, "a", "1"], ["PEXPIRE", entries, "1000"], ["HGET", entries, "a"],
         ["HDEL", entries, "a"], ["DEL", entries],
-        ["PUBLISH", "\(ownPrefix)inbox:doctor", "hello"],
-        ["PUBSUB", "NUMSUB", "\(ownPrefix)inbox:doctor"], ["PING"],
+        [publish, "\(ownPrefix)inbox:doctor", "hello"],
+        ["PUBSUB", isInCluster ? "SHARDNUMSUB" : "NUMSUB", "\(ownPrefix)inbox:doctor"], ["PING"],
       ]
       return basic.map { ($0, false) } + queueing.map { ($0, true) }
     }
@@ -66,7 +73,9 @@
           refusedBasic.append(trial.words[0])
         }
       }
-      if !isTold, !refusedQueueing.contains("PUBLISH") { refusedQueueing.append("SUBSCRIBE") }
+      if !isTold, !refusedQueueing.contains(publish) {
+        refusedQueueing.append(isInCluster ? "SSUBSCRIBE" : "SUBSCRIBE")
+      }
       var findings: [Finding] = []
       if !unknown.isEmpty {
         findings.append(
@@ -98,7 +107,8 @@
     }
 
     private var rules: String {
-      "ACL SETUSER <user> ~\(prefix)* ~\(ownPrefix)* \(Self.basic) \(Self.queueing) &\(ownPrefix)*"
+      "ACL SETUSER <user> ~\(prefix)* ~\(ownPrefix)* \(Self.basic) \(Self.queueing)"
+        + "\(isInCluster ? " " + Self.clustering : "") &\(ownPrefix)*"
     }
 
     /// The loss of function without some commands.

@@ -34,7 +34,6 @@
     func findings(saves: Bool?, acknowledgements: Int = 0) -> [Finding] {
       [
         version, role(acknowledgements: acknowledgements), eviction, persistence(saves: saves),
-        cluster,
       ].compactMap(\.self)
     }
 
@@ -112,12 +111,6 @@
           .warning, "persistence",
           "no appendonly: a restart may forget locks; set appendonly yes, or check fencing tokens")
       }
-    }
-
-    private var cluster: Finding? {
-      guard fields["cluster_enabled"] == "1" else { return nil }
-      return Finding(
-        .problem, "cluster", "this is a node of a cluster, which refuses keys of other nodes")
     }
   }
 #endif

@@ -19,7 +19,7 @@
   struct ConnectionOptions: ParsableArguments {
     @Option(
       help: ArgumentHelp(
-        "The server, as redis://user:password@host:6379/0, unix:///path or redis+sentinel://host,host/primary.",
+        "The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host.",
         discussion:
           "The default is REDIS_LOCK_URL, which other users cannot read, or else a server on this host."
       ))
