@@ -125,11 +125,15 @@ final class RedisCluster: Sendable {
     }
   }
 
-  /// Notes that other servers have slots by now: what their former servers refused may be allowed there, and grants
-  /// come from there.
+  /// Notes that other servers have slots by now: what their former servers refused may be allowed there.
+  ///
+  /// A former server that does not know that yet must not be believed any more, and grants come from the next one.
   private func moved(_ slots: [Int]) {
     let nodes = nodes.withLock { nodes in slots.compactMap { nodes[$0] } }
-    for node in nodes { node.serverMayHaveChanged() }
+    for node in nodes {
+      node.grantChannel.reconnect(because: "its slot has moved")
+      node.serverMayHaveChanged()
+    }
   }
 
   /// Checks once, without waiting, whether servers may drop locks.

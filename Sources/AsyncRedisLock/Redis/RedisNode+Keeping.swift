@@ -27,7 +27,7 @@ extension RedisNode {
     }
     connection.submit(request)
     // A holder that never extends its locks has little to fear.
-    examineServer()
+    if !isInCluster { examineServer() }
   }
 
   func release(

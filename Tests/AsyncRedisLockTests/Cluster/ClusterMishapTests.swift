@@ -125,7 +125,8 @@ struct ClusterMishapTests {
       try old("MIGRATE", "127.0.0.1", "\(port)", key, "0", "2000")
     }
     try new("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
-    try old("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
+    // A node without slots may have made itself a replica by then.
+    _ = try? old("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
   }
 
   @Test(

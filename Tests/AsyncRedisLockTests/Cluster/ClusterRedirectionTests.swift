@@ -1,4 +1,5 @@
 import FaultProxy
+import Logging
 import Testing
 
 @testable import AsyncRedisLock
@@ -65,13 +66,13 @@ struct ClusterRedirectionTests {
   func moved() async throws {
     let (port, own) = (Shared(""), Shared(""))
     let target = try FakeServer { command, _, _ in
-      command.name == "CLUSTER" ? Self.slots(of: own.value) : nil
+      command.name == "CLUSTER" ? Self.slots(of: port.value) : nil
     }
     defer { target.stop() }
     port.value = Self.port(target)
     let source = try FakeServer { command, _, _ in
       switch command.name {
-      // It goes on to say that the slots are here.
+      // The other node knows better.
       case "CLUSTER": Self.slots(of: own.value)
       case "SET", "INCR", "GETRANGE", "EVAL", "EVALSHA":
         .send("-MOVED \(HashSlot.slot(of: "moved-key")) 127.0.0.1:\(port.value)\r\n")
@@ -114,5 +115,29 @@ struct ClusterRedirectionTests {
       #expect(tokens.count > 1 && lock.token != tokens[1], "\(answer.debugDescription)")
       await locker.close()
     }
+  }
+
+  @Test("An answer of a node that does not have the slot any more counts as none")
+  func outdated() async throws {
+    let nodes = (1...2).map { LockerConfiguration.Address.tcp(host: "127.0.0.\($0)", port: 1) }
+    let cluster = ClusterConnection(
+      LockerConfiguration(), seeds: nodes, on: HostMachine(),
+      reporter: Reporter(logger: Logger(label: "cluster"), label: nil))
+    let link = ClusterLink(to: nodes[0], of: cluster)
+    let answer = Request.Answer(replies: [.integer(1)], sentAt: .now)
+    for (owner, kind, isTaken) in [
+      (nodes[0], Request.Kind.call, false), (nodes[1], .call, true), (nodes[1], .cleanUp, false),
+    ] {
+      _ = cluster.state.withLock { $0.table.moved(7, to: owner) }
+      let outcomes = Recorder<Bool>()
+      let request = Request([Command("PING")], deadline: .now + .seconds(9), kind: kind) {
+        outcomes.record((try? $0.get()) != nil)
+      }
+      request.slot = 7
+      #expect(request.beginSending())
+      #expect(cluster.takesOver(request, answer, from: link) == isTaken)
+      #expect(outcomes.values == (isTaken ? [false] : []))
+    }
+    cluster.close()
   }
 }

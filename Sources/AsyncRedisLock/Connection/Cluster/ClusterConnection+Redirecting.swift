@@ -11,6 +11,10 @@ extension ClusterConnection {
   func takesOver(
     _ request: Request, _ answer: Request.Answer, from link: ClusterLink
   ) -> Bool {
+    if isOutdated(request, from: link, answer) {
+      request.fail(.connectionLost("the slot has moved to another node")) { submit($0) }
+      return true
+    }
     let found = answer.replies.indices.lazy.compactMap { index in
       answer.replies[index].error.flatMap { error in
         Redirection(error, from: link.address).map { (index, $0) }
@@ -26,15 +30,29 @@ extension ClusterConnection {
       else { return false }
     case .moved, .ask: break
     }
+    // A caller that has given up has left nothing at this node, or its undo follows.
+    guard !request.isFinished else { return true }
     if let commands = request.pipeline {
       SteppedRequest(request, commands, sentAt: answer.sentAt, in: self)
         .goOn(behind: Array(answer.replies.prefix(index)), source: answer.source)
       return true
     }
-    // A caller that has given up has left nothing at this node.
     guard request.returnToQueue() else { return true }
     follow(redirection, request, from: link)
     return true
+  }
+
+  /// Whether an answer comes from a node that, by what is known, does not have the slot any more.
+  ///
+  /// This is a rule of safety. A master that is cut off, or was stopped, goes on to answer while another one grants the
+  /// same locks.
+  private func isOutdated(
+    _ request: Request, from link: ClusterLink, _ answer: Request.Answer
+  ) -> Bool {
+    guard request.kind == .call, !request.isAsking, !answer.replies.hasErrors,
+      let slot = request.slot, let owner = owner(of: slot)
+    else { return false }
+    return owner != link.address
   }
 
   private func note(_ redirection: Redirection) {
@@ -53,7 +71,9 @@ extension ClusterConnection {
   private func follow(_ redirection: Redirection, _ request: Request, from link: ClusterLink) {
     request.isAsking = false
     switch redirection {
-    case .moved(_, let address):
+    case .moved(let slot, let address):
+      // It differs if a tool asks for a key elsewhere.
+      request.slot = slot
       if address == link.address {
         // The connection leads elsewhere than its address does by now.
         member(at: address)?.connection.reconnect(because: "the node at its address has changed")

@@ -33,8 +33,7 @@ final class ClusterLink: Sendable {
 
   /// Takes over a request that the node has not executed; returns false if the answer is for the request's caller.
   func takesOver(_ request: Request, _ answer: Request.Answer) -> Bool {
-    guard answer.replies.hasErrors else { return false }
-    return cluster?.takesOver(request, answer, from: self) ?? false
+    cluster?.takesOver(request, answer, from: self) ?? false
   }
 
   /// Finds another way for requests that wait for the node, which cannot be reached.

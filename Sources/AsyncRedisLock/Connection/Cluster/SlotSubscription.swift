@@ -74,8 +74,12 @@ final class SlotSubscription: ChannelSubscription {
   func lost(_ subscriber: ShardSubscriber?, because cause: TransportError) {
     guard state.withLock({ $0.subscriber === subscriber && !$0.isClosed }) else { return }
     handler(.disconnected(cause))
-    cluster.refresh()
-    leave(subscriber, after: Self.pause)
+    if cluster.subscriber(of: slot) === subscriber {
+      cluster.refresh()
+      leave(subscriber, after: Self.pause)
+    } else {
+      leave(subscriber, after: .zero)
+    }
   }
 
   /// Notes that a node has refused the channel.
