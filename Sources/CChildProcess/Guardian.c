@@ -390,29 +390,43 @@ static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
 }
 
 #ifdef __linux__
-/// The ends of the pipes for questions to the witness, and for its answers.
-static int questions = -1, answers = -1;
+/// A process that blocks all signals, and tells which ones it has got.
+struct witness {
+  pid_t process;
+  /// The ends of the pipes for questions to it, and for its answers.
+  int questions, answers;
+};
+
+/// In the tool's group, which tells nothing if the outsider has got the signal as well: a pattern such as that of
+/// pkill(1) matches both, and the command not.
+///
+/// The outsider is forked first. Whoever signals processes one by one, in the order of their numbers or the reverse,
+/// then reaches it before the other, or both before the tool.
+static struct witness outsider = {0, -1, -1}, member = {0, -1, -1};
 
 /// A question, or its answer.
 struct question {
   int signal, id, is_sent;
+  pid_t sender;
 };
 
 /// Answers whether this process has got signals, until the tool has ended. All signals are blocked here.
-static void witness(int questions, int answers) {
+static void testify(int questions, int answers) {
   struct question question;
   struct timespec zero = {0, 0};
+  siginfo_t info;
   while (read(questions, &question, sizeof question) == sizeof question) {
     sigset_t asked;
     sigemptyset(&asked);
     sigaddset(&asked, question.signal);
-    question.is_sent = sigtimedwait(&asked, NULL, &zero) > 0;
+    question.is_sent = sigtimedwait(&asked, &info, &zero) > 0;
+    question.sender = question.is_sent ? info.si_pid : 0;
     if (write(answers, &question, sizeof question) < 0) return;
   }
 }
 
-/// Forks a witness in the tool's group: what it gets was sent to the whole group.
-static int fork_witness(void) {
+/// Forks a witness, in the tool's group or in one of its own.
+static int fork_witness(struct witness *witness, int is_in_job) {
   int to[2], from[2];
   if (pipe(to) != 0) return -1;
   if (pipe(from) != 0) {
@@ -429,34 +443,46 @@ static int fork_witness(void) {
   pthread_sigmask(SIG_SETMASK, &all, &former);
   pid_t child = fork();
   if (child == 0) {
+    if (!is_in_job) setpgid(0, 0);
     prctl(PR_SET_NAME, CHILD_PROCESS_WITNESS_NAME);
     close_others(to[0], from[1]);
-    witness(to[0], from[1]);
+    testify(to[0], from[1]);
     _exit(0);
   }
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &former, NULL);
+  // Here as well, since either process may come first.
+  if (child > 0 && !is_in_job) setpgid(child, child);
   close(to[0]);
   close(from[1]);
-  questions = to[1];
-  answers = from[0];
+  *witness = (struct witness){child, to[1], from[0]};
   errno = error;
   return child < 0 ? -1 : 0;
 }
 
-int child_process_was_sent_to_job(int signal) {
+/// Asks a witness about a signal; returns whether it has got that, and from which process.
+static int ask(const struct witness *witness, int signal, pid_t *sender) {
   static int id;
-  if (questions < 0) return 0;
+  struct question question = {.signal = signal, .id = ++id};
+  if (witness->questions < 0 || write(witness->questions, &question, sizeof question) < 0) return 0;
+  struct pollfd entry = {.fd = witness->answers, .events = POLLIN};
+  // It may have been stopped or killed. Then the command rather gets a signal twice.
+  while (poll(&entry, 1, 100) > 0 && read(witness->answers, &question, sizeof question) == sizeof question) {
+    *sender = question.sender;
+    if (question.id == id) return question.is_sent;
+  }
+  return 0;
+}
+
+int child_process_was_sent_to_job(int signal) {
+  if (member.questions < 0) return 0;
   // The system signals the processes of a group one after the other.
   struct timespec moment = {0, 1000000};
   nanosleep(&moment, NULL);
-  struct question question = {signal, ++id, 0};
-  if (write(questions, &question, sizeof question) < 0) return 0;
-  struct pollfd entry = {.fd = answers, .events = POLLIN};
-  // The witness may have been stopped or killed. Then the command rather gets a signal twice.
-  while (poll(&entry, 1, 100) > 0 && read(answers, &question, sizeof question) == sizeof question)
-    if (question.id == id) return question.is_sent;
-  return 0;
+  pid_t sender, other;
+  int is_member_told = ask(&member, signal, &sender), is_outsider_told = ask(&outsider, signal, &other);
+  // What a witness has got at another time, from another process, tells nothing.
+  return is_member_told && !is_outsider_told && sender == child_process_sender();
 }
 #else
 int child_process_was_sent_to_job(int signal) { return 0; }
@@ -471,7 +497,7 @@ int child_process_guardian_start(int stays_in_job) {
   child_process_keep_former_children();
 #ifdef __linux__
   shared->stays_in_job = stays_in_job;
-  if (stays_in_job && fork_witness() != 0) return -1;
+  if (stays_in_job && (fork_witness(&outsider, 0) != 0 || fork_witness(&member, 1) != 0)) return -1;
 #else
   (void)stays_in_job;
 #endif

@@ -86,6 +86,9 @@ enum { child_process_typed_mark = 0x74797065 };
 /// Notes that this process is about to stop itself, and that SIGTSTP is ignored meanwhile.
 void child_process_note_stop(void);
 
+/// The process that has sent the signal which is being reported; 0 for the system, and -1 if it is not known.
+pid_t child_process_sender(void);
+
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);
 

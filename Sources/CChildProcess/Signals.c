@@ -12,7 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/// The ends of a pipe, for the numbers of signals; to each is added NSIG times its origin.
+/// A signal that was received.
+struct receipt {
+  /// Its number, plus NSIG times its origin; 0 for none.
+  int code;
+  pid_t sender;
+};
+
+/// The ends of a pipe for receipts.
 static int reading = -1, writing = -1;
 /// How many origins there are.
 enum { origins = child_process_from_job + 1 };
@@ -21,6 +28,8 @@ static _Atomic int missed[origins * NSIG];
 static sigset_t received;
 /// How often this process has stopped itself, and that number when it last received SIGTSTP.
 static _Atomic unsigned stops, last_asked = ~0u;
+/// The process that has sent what is being reported.
+static pid_t sender;
 static void (*receiver)(int signal, enum child_process_origin origin);
 
 static enum child_process_origin find_origin(const siginfo_t *info) {
@@ -44,17 +53,21 @@ static void note(int number, siginfo_t *info, void *unused) {
   enum child_process_origin origin = find_origin(info);
   // Here and not by the thread, for which it may come before or after a stop.
   if (number == SIGTSTP && origin != child_process_from_job) atomic_store(&last_asked, atomic_load(&stops));
-  int code = origin * NSIG + number;
-  unsigned char byte = (unsigned char)code, nothing = 0;
-  if (write(writing, &byte, 1) != 1) {
-    atomic_store(&missed[code], 1);
+  struct receipt receipt = {origin * NSIG + number, info->si_pid}, nothing = {0, 0};
+  if (write(writing, &receipt, sizeof receipt) != sizeof receipt) {
+    atomic_store(&missed[receipt.code], 1);
     // Even if there is room by now, the thread may have looked already.
-    (void)!write(writing, &nothing, 1);
+    (void)!write(writing, &nothing, sizeof nothing);
   }
   errno = error;
 }
 
-static void report(int number, enum child_process_origin origin) {
+pid_t child_process_sender(void) { return sender; }
+
+static void report(int code, pid_t from) {
+  int number = code % NSIG;
+  enum child_process_origin origin = code / NSIG;
+  sender = from;
   // This process has stopped since.
   if (number == SIGTSTP && origin != child_process_from_job && !child_process_is_to_stop()) return;
   receiver(number, origin);
@@ -64,14 +77,15 @@ static void *tell(void *unused) {
   // All other threads may block them.
   pthread_sigmask(SIG_UNBLOCK, &received, NULL);
   for (;;) {
-    unsigned char codes[64];
-    ssize_t count = read(reading, codes, sizeof codes);
+    struct receipt receipts[64];
+    // A pipe takes all of a receipt at once, or nothing of it.
+    ssize_t count = read(reading, receipts, sizeof receipts);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return unused;
-    for (ssize_t i = 0; i < count; i++)
-      if (codes[i]) report(codes[i] % NSIG, codes[i] / NSIG);
+    for (size_t i = 0; i < (size_t)count / sizeof *receipts; i++)
+      if (receipts[i].code) report(receipts[i].code, receipts[i].sender);
     for (int code = 1; code < origins * NSIG; code++)
-      if (atomic_exchange(&missed[code], 0)) report(code % NSIG, code / NSIG);
+      if (atomic_exchange(&missed[code], 0)) report(code, -1);
   }
 }
 

@@ -30,6 +30,31 @@
       #expect(count == 1, "\(outcome.output)")
     }
 
+    @Test(
+      "A signal to all processes that look like the run reaches the command once",
+      arguments: ["USR1", "TERM"], ["-n", "-rn"])
+    func signalByPattern(name: String, order: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let key = UUID().uuidString
+      // As pkill -f and start-stop-daemon --exec find them.
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m
+          $RUN \(key) -- sh -c 'trap "echo = first" \(name); trap "echo = second" USR2; echo = ready; \(Terminal.untilGo)' | cat &
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          kill -\(name) $(for p in /proc/[0-9]*; do
+            [ $p/exe -ef "$LOCK" ] && grep -q \(key) $p/cmdline && echo ${p#/proc/}; done | sort \(order))
+          until grep -q '^= first' "$seen"; do sleep 0.02; done
+          kill -USR2 $(jobs -p)
+          until grep -q '^= second' "$seen"; do sleep 0.02; done
+          : >$GO; wait
+          """, on: server)
+      let count = outcome.output.components(separatedBy: "= first\r\n").count - 1
+      #expect(count == 1, "\(outcome.output)")
+    }
+
     @Test("A signal to the run reaches what the command has started, too")
     func signalToChildren() async throws {
       let server = try RedisServer()
