@@ -403,6 +403,8 @@ struct witness {
 /// The outsider is forked first. Whoever signals processes one by one, in the order of their numbers or the reverse,
 /// then reaches it before the other, or both before the tool.
 static struct witness outsider = {0, -1, -1}, member = {0, -1, -1};
+/// So that nothing is asked while they are being ended.
+static pthread_mutex_t hearing = PTHREAD_MUTEX_INITIALIZER;
 
 /// A question, or its answer.
 struct question {
@@ -475,14 +477,29 @@ static int ask(const struct witness *witness, int signal, pid_t *sender) {
 }
 
 int child_process_was_sent_to_job(int signal) {
-  if (member.questions < 0) return 0;
+  if (!child_process_stays_in_job()) return 0;
   // The system signals the processes of a group one after the other.
   struct timespec moment = {0, 1000000};
   nanosleep(&moment, NULL);
   pid_t sender, other;
+  pthread_mutex_lock(&hearing);
   int is_member_told = ask(&member, signal, &sender), is_outsider_told = ask(&outsider, signal, &other);
+  pthread_mutex_unlock(&hearing);
   // What a witness has got at another time, from another process, tells nothing.
   return is_member_told && !is_outsider_told && sender == child_process_sender();
+}
+/// Ends a witness, and reaps it, as long as nothing has stopped it.
+static void end_witness(struct witness *witness) {
+  pthread_mutex_lock(&hearing);
+  if (witness->questions >= 0) {
+    close(witness->questions);
+    close(witness->answers);
+  }
+  witness->questions = -1;
+  pthread_mutex_unlock(&hearing);
+  if (witness->process <= 0) return;
+  struct timespec pause = {0, 1000000};
+  for (int i = 0; i < 100 && waitpid(witness->process, NULL, WNOHANG) == 0; i++) nanosleep(&pause, NULL);
 }
 #else
 int child_process_was_sent_to_job(int signal) { return 0; }
@@ -573,6 +590,10 @@ void child_process_guardian_reap(void) {
   // One that was killed with the command's group.
   if (keeper > 0) waitpid(keeper, NULL, WNOHANG);
   guardian = 0;
+#ifdef __linux__
+  end_witness(&member);
+  end_witness(&outsider);
+#endif
 }
 
 int child_process_typed(void) { return shared ? atomic_load(&shared->typed) : 0; }

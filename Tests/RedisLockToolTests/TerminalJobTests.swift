@@ -119,6 +119,26 @@
       #expect(outcome.output.contains("= 0"), "\(outcome.output)")
     }
 
+    @Test(
+      "A run in a pipeline leaves nothing to reap",
+      .enabled("Only root can make a container.") { Container.canRun })
+    func zombies() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The first process of the container reaps nothing.
+      let outcome = try await Terminal.type(
+        [("= left", "")],
+        into: """
+          mkfifo "$GO"
+          exec \(Container.command.joined(separator: " ")) bash -c '
+            { $RUN key -- true </dev/null
+              while grep -qs ^lock- /proc/[0-9]*/comm && ! grep -qs "^State:.Z" /proc/[0-9]*/status; do :; done
+              echo "= left" $(grep -hs ^lock- /proc/[0-9]*/comm) "="; echo >"$GO"; } &
+            exec head -n 1 "$GO"'
+          """, on: server)
+      #expect(outcome.output.contains("= left =\r\n"), "\(outcome.output)")
+    }
+
     @Test("A script goes on at the terminal if a run in its pipeline has lost its lock")
     func lost() async throws {
       let server = try RedisServer()

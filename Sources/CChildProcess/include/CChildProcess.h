@@ -76,7 +76,7 @@ void child_process_guardian_renew(int64_t deadline);
 /// It is left unreaped, so that the number of the command's group is not reused.
 void child_process_guardian_end(void);
 
-/// Ends the guardian, and reaps it: the first process of a container may reap nothing. The command's group must not
+/// Ends the guardian and the witnesses, and reaps them: the first process of a container may reap nothing. The command's group must not
 /// be named any more.
 void child_process_guardian_reap(void);
 
