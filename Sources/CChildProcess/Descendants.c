@@ -275,11 +275,11 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
     process->counts = 0;
     enum finding left = tool ? found : is_left(process, 0, 0);
     if (left == vanished || (left == empty && missed == not_found)) missed = left;
-    if (left == found && !child_process_is_any_guardian(process->id)) act(process->id, context);
+    if (left == found) act(process->id, context);
   }
   for (int i = count - 1; i >= 0 && tool; i--) {
     const struct process *process = &processes[i];
-    if (process->counts && is_left(process, tool, tool_group) == found && !child_process_is_any_guardian(process->id)) act(process->id, context);
+    if (process->counts && is_left(process, tool, tool_group) == found) act(process->id, context);
   }
   return missed;
 }
@@ -294,6 +294,7 @@ struct signalling {
 
 static void send(pid_t process, void *context) {
   struct signalling *signalling = context;
+  if (child_process_is_any_guardian(process)) return;
   // The command's group has received the signal, where allowed; a second one would be too much for some handlers.
   int is_told = process == signalling->child || getpgid(process) == child_process_group();
   if (signalling->signal == SIGKILL) is_told = 0;
@@ -316,10 +317,14 @@ static pid_t signal_descendants(pid_t child, int signal) {
 
 static void send_in_job(pid_t process, void *context) {
   const struct signalling *signalling = context;
-  if (process != signalling->child && getpgid(process) == getpgrp()) kill(process, signalling->signal);
+  if (process == signalling->child || getpgid(process) != getpgrp()) return;
+  if (!child_process_is_any_guardian(process) || descends_from_command(find(process))) kill(process, signalling->signal);
 }
 
 /// Signals what the command has started in the tool's group.
+///
+/// With it the witnesses of runs within the command, which would otherwise pass the signal on to commands that get it
+/// from here.
 static void signal_job(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
@@ -455,10 +460,9 @@ static int signal_command(pid_t child, int signal) {
 }
 
 int child_process_signal(pid_t child, int signal) {
-  int result = signal_command(child, signal), error = errno;
+  // The command at last: it may be a run, which asks its witnesses.
   if (child_process_stays_in_job()) signal_job(child, signal);
-  errno = error;
-  return result;
+  return signal_command(child, signal);
 }
 
 pid_t child_process_signal_all(pid_t child, int signal) {

@@ -477,16 +477,27 @@ static int ask(const struct witness *witness, int signal, pid_t *sender) {
 }
 
 int child_process_was_sent_to_job(int signal) {
+  // Where a witness keeps one of several copies, the answer about that one goes for all that had come before.
+  static struct {
+    unsigned end;
+    pid_t sender;
+  } told[NSIG];
   if (!child_process_stays_in_job()) return 0;
+  pid_t sender = child_process_sender(), of_member, of_outsider;
+  int is_merged = signal < 32 && sender == told[signal].sender;
+  if (is_merged && (int)(child_process_receipt() - told[signal].end) < 0) return 1;
   // The system signals the processes of a group one after the other.
   struct timespec moment = {0, 1000000};
   nanosleep(&moment, NULL);
-  pid_t sender, other;
+  unsigned end = child_process_receipts();
   pthread_mutex_lock(&hearing);
-  int is_member_told = ask(&member, signal, &sender), is_outsider_told = ask(&outsider, signal, &other);
+  int is_member_told = ask(&member, signal, &of_member), is_outsider_told = ask(&outsider, signal, &of_outsider);
   pthread_mutex_unlock(&hearing);
   // What a witness has got at another time, from another process, tells nothing.
-  return is_member_told && !is_outsider_told && sender == child_process_sender();
+  if (!is_member_told || is_outsider_told || of_member != sender) return 0;
+  told[signal].end = end;
+  told[signal].sender = sender;
+  return 1;
 }
 /// Ends a witness, and reaps it, as long as nothing has stopped it.
 static void end_witness(struct witness *witness) {

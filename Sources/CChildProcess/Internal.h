@@ -89,6 +89,10 @@ void child_process_note_stop(void);
 /// The process that has sent the signal which is being reported; 0 for the system, and -1 if it is not known.
 pid_t child_process_sender(void);
 
+/// How many signals were received before that one, and how many were received so far.
+unsigned child_process_receipt(void);
+unsigned child_process_receipts(void);
+
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);
 

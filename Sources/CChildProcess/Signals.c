@@ -16,6 +16,8 @@
 struct receipt {
   /// Its number, plus NSIG times its origin; 0 for none.
   int code;
+  /// How many were received before.
+  unsigned number;
   pid_t sender;
 };
 
@@ -28,8 +30,10 @@ static _Atomic int missed[origins * NSIG];
 static sigset_t received;
 /// How often this process has stopped itself, and that number when it last received SIGTSTP.
 static _Atomic unsigned stops, last_asked = ~0u;
-/// The process that has sent what is being reported.
-static pid_t sender;
+/// How many signals were received.
+static _Atomic unsigned receipts;
+/// What is being reported.
+static struct receipt current;
 static void (*receiver)(int signal, enum child_process_origin origin);
 
 static enum child_process_origin find_origin(const siginfo_t *info) {
@@ -53,7 +57,8 @@ static void note(int number, siginfo_t *info, void *unused) {
   enum child_process_origin origin = find_origin(info);
   // Here and not by the thread, for which it may come before or after a stop.
   if (number == SIGTSTP && origin != child_process_from_job) atomic_store(&last_asked, atomic_load(&stops));
-  struct receipt receipt = {origin * NSIG + number, info->si_pid}, nothing = {0, 0};
+  struct receipt receipt = {origin * NSIG + number, atomic_fetch_add(&receipts, 1), info->si_pid};
+  struct receipt nothing = {0, 0, 0};
   if (write(writing, &receipt, sizeof receipt) != sizeof receipt) {
     atomic_store(&missed[receipt.code], 1);
     // Even if there is room by now, the thread may have looked already.
@@ -62,12 +67,16 @@ static void note(int number, siginfo_t *info, void *unused) {
   errno = error;
 }
 
-pid_t child_process_sender(void) { return sender; }
+pid_t child_process_sender(void) { return current.sender; }
 
-static void report(int code, pid_t from) {
-  int number = code % NSIG;
-  enum child_process_origin origin = code / NSIG;
-  sender = from;
+unsigned child_process_receipt(void) { return current.number; }
+
+unsigned child_process_receipts(void) { return atomic_load(&receipts); }
+
+static void report(struct receipt receipt) {
+  int number = receipt.code % NSIG;
+  enum child_process_origin origin = receipt.code / NSIG;
+  current = receipt;
   // This process has stopped since.
   if (number == SIGTSTP && origin != child_process_from_job && !child_process_is_to_stop()) return;
   receiver(number, origin);
@@ -77,15 +86,15 @@ static void *tell(void *unused) {
   // All other threads may block them.
   pthread_sigmask(SIG_UNBLOCK, &received, NULL);
   for (;;) {
-    struct receipt receipts[64];
+    struct receipt list[64];
     // A pipe takes all of a receipt at once, or nothing of it.
-    ssize_t count = read(reading, receipts, sizeof receipts);
+    ssize_t count = read(reading, list, sizeof list);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return unused;
-    for (size_t i = 0; i < (size_t)count / sizeof *receipts; i++)
-      if (receipts[i].code) report(receipts[i].code, receipts[i].sender);
+    for (size_t i = 0; i < (size_t)count / sizeof *list; i++)
+      if (list[i].code) report(list[i]);
     for (int code = 1; code < origins * NSIG; code++)
-      if (atomic_exchange(&missed[code], 0)) report(code, -1);
+      if (atomic_exchange(&missed[code], 0)) report((struct receipt){code, child_process_receipts(), -1});
   }
 }
 

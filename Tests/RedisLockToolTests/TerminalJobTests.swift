@@ -6,53 +6,75 @@
   /// In a pipeline, the command stays in the group of its job, so that all parts of it share the terminal.
   @Suite("redis-lock run in a pipeline on a terminal", .timeLimit(.minutes(5)))
   struct TerminalJobTests: SignsOfLife {
+    /// What the terminal shows of a command that is sent a signal: `= first` for each that it gets.
+    ///
+    /// The run passes signals on in their order, so that `= second` comes after all of them.
+    private func show(
+      _ name: String, to run: String = "$RUN key", sent kill: String
+    ) async throws -> String {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The other part of the job is not to end by the signal.
+      return try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m
+          \(run) -- sh -c 'trap "echo = first" \(name); trap "echo = second" USR2; echo = ready; \(Terminal.untilGo)' |
+            sh -c 'trap "" \(name); exec cat' &
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          for n in \(kill.hasPrefix("burst") ? "1 2 3 4 5 6 7 8" : "1"); do
+            \(kill.replacing("burst ", with: ""))
+            until [ $(grep -c '^= first' "$seen") -ge $n ]; do sleep 0.02; done
+            kill -USR2 $(jobs -p)
+            until [ $(grep -c '^= second' "$seen") -ge $n ]; do sleep 0.02; done
+          done
+          : >$GO; wait
+          """, on: server
+      ).output
+    }
+
+    private func count(in output: some StringProtocol) -> Int {
+      output.components(separatedBy: "= first\r\n").count - 1
+    }
+
     @Test(
       "A signal to the job reaches the command once, and so does one to the run",
       arguments: ["USR1", "HUP", "INT", "TERM"], [true, false])
     func signal(name: String, isToJob: Bool) async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      // The other part of the job is not to end by it. The run passes signals on in their order.
-      let outcome = try await Terminal.type(
-        [("= ready", "")],
-        into: """
-          set -m
-          $RUN key -- sh -c 'trap "echo = first" \(name); trap "echo = second" USR2; echo = ready; \(Terminal.untilGo)' |
-            sh -c 'trap "" \(name); exec cat' &
-          until grep -q '^= ready' "$seen"; do sleep 0.02; done
-          kill -\(name) -- \(isToJob ? "-" : "")$(jobs -p)
-          until grep -q '^= first' "$seen"; do sleep 0.02; done
-          kill -USR2 $(jobs -p)
-          until grep -q '^= second' "$seen"; do sleep 0.02; done
-          : >$GO; wait
-          """, on: server)
-      let count = outcome.output.components(separatedBy: "= first\r\n").count - 1
-      #expect(count == 1, "\(outcome.output)")
+      let output = try await show(name, sent: "kill -\(name) -- \(isToJob ? "-" : "")$(jobs -p)")
+      #expect(count(in: output) == 1, "\(output)")
     }
 
     @Test(
       "A signal to all processes that look like the run reaches the command once",
       arguments: ["USR1", "TERM"], ["-n", "-rn"])
     func signalByPattern(name: String, order: String) async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
       let key = UUID().uuidString
       // As pkill -f and start-stop-daemon --exec find them.
-      let outcome = try await Terminal.type(
-        [("= ready", "")],
-        into: """
-          set -m
-          $RUN \(key) -- sh -c 'trap "echo = first" \(name); trap "echo = second" USR2; echo = ready; \(Terminal.untilGo)' | cat &
-          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+      let output = try await show(
+        name, to: "$RUN \(key)",
+        sent: """
           kill -\(name) $(for p in /proc/[0-9]*; do
             [ $p/exe -ef "$LOCK" ] && grep -q \(key) $p/cmdline && echo ${p#/proc/}; done | sort \(order))
-          until grep -q '^= first' "$seen"; do sleep 0.02; done
-          kill -USR2 $(jobs -p)
-          until grep -q '^= second' "$seen"; do sleep 0.02; done
-          : >$GO; wait
-          """, on: server)
-      let count = outcome.output.components(separatedBy: "= first\r\n").count - 1
-      #expect(count == 1, "\(outcome.output)")
+          """)
+      #expect(count(in: output) == 1, "\(output)")
+    }
+
+    @Test(
+      "A signal to the outermost of nested runs reaches the command once",
+      arguments: ["USR1", "TERM"])
+    func signalToNested(name: String) async throws {
+      let output = try await show(
+        name, to: "$RUN outer -- $RUN middle -- $RUN inner", sent: "kill -\(name) $(jobs -p)")
+      #expect(count(in: output) == 1, "\(output)")
+    }
+
+    @Test("Two signals to the job at once reach the command twice at most")
+    func burst() async throws {
+      let output = try await show(
+        "USR1", sent: "burst job=$(jobs -p); kill -USR1 -- -$job; kill -USR1 -- -$job")
+      let counts = output.components(separatedBy: "= second\r\n").map { count(in: $0) }
+      #expect(counts.count == 9 && counts.allSatisfy { $0 <= 2 }, "\(counts)")
     }
 
     @Test("A signal to the run reaches what the command has started, too")
