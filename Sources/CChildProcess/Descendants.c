@@ -386,9 +386,8 @@ int child_process_group_is_commands(pid_t group) {
   return is_left;
 }
 
-void child_process_tell_guardian(int signal) {
+void child_process_tell_guardian(pid_t group, int signal) {
   union sigval mark = {.sival_int = child_process_typed_mark};
-  pid_t group = getpgrp();
   pthread_mutex_lock(&turn);
   list_processes();
   // Those that have ended do no harm. One that replaces the first does not lead the group.
@@ -438,7 +437,7 @@ int child_process_group_is_left(pid_t group) { return child_process_group_has_en
 
 int child_process_group_is_commands(pid_t group) { return 1; }
 
-void child_process_tell_guardian(int signal) {}
+void child_process_tell_guardian(pid_t group, int signal) {}
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
@@ -447,12 +446,28 @@ static void signal_job(pid_t child, int signal) {}
 pid_t child_process_kill_rest(pid_t tool, int *has_found) { return 0; }
 #endif
 
+static pid_t first_group(void) { return child_process_stays_in_job() ? child_process_tool_group() : child_process_group(); }
+
+int child_process_has_left(pid_t child) {
+  pid_t group = child > 0 ? getpgid(child) : -1;
+  return group > 0 && group != first_group();
+}
+
+/// A command that leads a group has only this one, as far as others know: for kill(2).
+static pid_t with_group(pid_t child) { return getpgid(child) == child ? -child : child; }
+
+void child_process_follow(pid_t child, int signal) {
+  if (child_process_has_left(child)) kill(with_group(child), signal);
+}
+
 /// Signals the command and its group, which it may have left.
 static int signal_command(pid_t child, int signal) {
   if (signal == SIGKILL) child_process_guardian_succeed();
   int result = kill(-child_process_group(), signal), error = errno;
   if (getpgid(child) != child_process_group()) {
-    result = kill(child, signal);
+    // As a shell stops and continues a job.
+    int is_for_job = signal == SIGTSTP || signal == SIGCONT;
+    result = kill(is_for_job ? with_group(child) : child, signal);
     error = errno;
   }
   errno = error;

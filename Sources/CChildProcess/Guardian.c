@@ -29,6 +29,7 @@
 
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #endif
 
@@ -228,18 +229,32 @@ int child_process_has_stayed_stopped(pid_t child) {
 /// How often in a row a command has to be seen not to need help before that is believed.
 static const int most_looks = 20;
 
-/// Notes a signal typed at the terminal: the command cannot tell, and this process's group gets it, too. Returns
-/// whether it is meant to stop the command.
+#ifdef __linux__
+/// The signals of the terminal: this process's group gets them, too.
+static sigset_t signals_of_terminal(void) {
+  const int numbers[] = {SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGWINCH};
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaddset(&set, numbers[i]);
+  return set;
+}
+#endif
+
+/// Passes on that the terminal has hung up: the system tells the group that had it, and no other part of the job.
+static void hang_up(int line) {
+  // If the tool has ended, it is about that: the group is an orphan.
+  if (!child_process_has_terminal() || wait_for_end(line, 0)) return;
+  child_process_tell_guardian(tool_group, SIGHUP);
+  kill(-tool_group, SIGHUP);
+}
+
+/// Notes a signal of the terminal, since the command cannot tell. Returns whether it is meant to stop the command.
 ///
 /// All signals are blocked here, so it is pending.
-static int note_typed(pid_t tool) {
+static int note_typed(int line, pid_t tool) {
   int is_to_stop = 0;
 #ifdef __linux__
-  sigset_t typed;
-  sigemptyset(&typed);
-  sigaddset(&typed, SIGINT);
-  sigaddset(&typed, SIGQUIT);
-  sigaddset(&typed, SIGTSTP);
+  sigset_t typed = signals_of_terminal();
   struct timespec zero = {0, 0};
   siginfo_t info;
   while (sigtimedwait(&typed, &info, &zero) > 0) {
@@ -249,8 +264,12 @@ static int note_typed(pid_t tool) {
     int is_typed = info.si_code == SI_KERNEL || is_relayed;
     if (info.si_signo == SIGTSTP)
       is_to_stop = is_to_stop || is_typed || info.si_pid == tool;
-    else if (is_typed)
+    else if (is_typed && (info.si_signo == SIGINT || info.si_signo == SIGQUIT))
       atomic_store(&shared->typed, info.si_signo);
+    if (is_typed && info.si_signo == SIGHUP)
+      hang_up(line);
+    else if (info.si_code == SI_KERNEL)
+      child_process_follow(atomic_load(&shared->child), info.si_signo);
   }
 #endif
   return is_to_stop;
@@ -282,8 +301,18 @@ static void kill_missed(pid_t tool, int *pause) {
   *pause = has_found ? 100 : *pause < 1600 ? *pause * 2 : 1600;
 }
 
+/// Waits for the end of the tool like `wait_for_end`, but not while there is a signal of the terminal.
+static int wait_for_event(int line, int signals, int milliseconds) {
+  struct pollfd entries[] = {{.fd = line, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  return poll(entries, 2, milliseconds) > 0 && entries[0].revents;
+}
+
 static void guard(int line, pid_t tool) {
-  int looks = 0;
+  int looks = 0, signals = -1;
+#ifdef __linux__
+  sigset_t of_terminal = signals_of_terminal();
+  signals = signalfd(-1, &of_terminal, SFD_CLOEXEC);
+#endif
   for (;;) {
     int64_t deadline = atomic_load(&shared->deadline);
     int64_t left = deadline ? deadline - now() : 1000000000;
@@ -291,8 +320,8 @@ static void guard(int line, pid_t tool) {
     // Only for short times: the clock of poll(2) stops while the machine sleeps.
     int longest = looks > 0 ? 50 : 250;
     int milliseconds = left > longest * 1000000LL ? longest : (int)(left / 1000000) + 1;
-    int is_ended = wait_for_end(line, milliseconds);
-    int is_to_stop = note_typed(tool);
+    int is_ended = wait_for_event(line, signals, milliseconds);
+    int is_to_stop = note_typed(line, tool);
     if (is_ended) {
       if (atomic_load(&shared->is_over)) return;
       // First, since a script may be about to use it.

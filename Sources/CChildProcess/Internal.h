@@ -43,9 +43,9 @@ int child_process_group_is_left(pid_t group);
 /// The same for the tool, whose threads take turns. Always 1 except on Linux.
 int child_process_group_is_commands(pid_t group);
 
-/// If this process is in the group of another run's command, tells that run's guardian that a signal was typed. Linux
+/// If a group is that of another run's command, tells that run's guardian that a signal came from the terminal. Linux
 /// only.
-void child_process_tell_guardian(int signal);
+void child_process_tell_guardian(pid_t group, int signal);
 
 /// Kills processes until none is left, but not for longer than two seconds. Linux only.
 ///

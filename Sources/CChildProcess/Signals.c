@@ -3,6 +3,7 @@
 // descriptor.
 
 #include "CChildProcess.h"
+#include "Internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@ struct receipt {
 /// The ends of a pipe for receipts.
 static int reading = -1, writing = -1;
 /// How many origins there are.
-enum { origins = child_process_from_job + 1 };
+enum { origins = child_process_from_guardian + 1 };
 /// Signals for which the pipe had no room, with their origins.
 static _Atomic int missed[origins * NSIG];
 static sigset_t received;
@@ -44,6 +45,7 @@ static enum child_process_origin find_origin(const siginfo_t *info) {
 #else
   if (info->si_pid <= 0) return child_process_from_terminal;
 #endif
+  if (info->si_signo == SIGHUP && child_process_is_guardian(info->si_pid)) return child_process_from_guardian;
   return getpgid(info->si_pid) == getpgrp() ? child_process_from_job : child_process_from_elsewhere;
 }
 

@@ -29,6 +29,8 @@ enum child_process_origin {
   child_process_from_terminal,
   /// From a process of the own process group.
   child_process_from_job,
+  /// From the own guardian, which only passes on that the terminal has hung up: its group has been told.
+  child_process_from_guardian,
 };
 
 /// Receives signals from now on: `receive` is called for each, in their order, on a separate thread.
@@ -148,6 +150,12 @@ void child_process_end_by(int signal);
 ///
 /// If the command stays in this process's group, those that it has started there get the signal, and no others.
 int child_process_signal(pid_t child, int signal);
+
+/// Whether the command has left the group that it was started in, as timeout(1) does.
+int child_process_has_left(pid_t child);
+
+/// Sends a signal that the group has got to a command that has left it, and to the group that it leads.
+void child_process_follow(pid_t child, int signal);
 
 /// Sends a signal to the command, its group and all other descendants of this process.
 ///

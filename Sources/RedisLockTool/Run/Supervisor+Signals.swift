@@ -16,7 +16,7 @@
     private func goOn(_ state: inout State) {
       guard let child = state.child, !state.isStopped else { return }
       // What has continued this process has continued the whole job.
-      guard child_process_stays_in_job() == 0 else { return }
+      guard child_process_stays_in_job() == 0 || child_process_has_left(child) != 0 else { return }
       if state.getsTerminal { terminal?.lend() }
       _ = child_process_signal(child, SIGCONT)
     }
@@ -45,23 +45,31 @@
       receive(SIGTSTP, from: child_process_from_elsewhere)
     }
 
-    /// Whether the command has got a signal as well, because that was sent to its whole job.
+    /// Whether the command's group has got a signal as well, because that was sent to its whole job.
     ///
     /// That of the terminal was, except when it hangs up: then it signals the leader of its session.
-    private func hasReachedCommand(_ signal: Int32, from origin: child_process_origin) -> Bool {
+    private func hasReachedGroup(_ signal: Int32, from origin: child_process_origin) -> Bool {
+      guard origin != child_process_from_guardian else { return true }
       guard child_process_stays_in_job() != 0 else { return false }
       let wasSentToJob = child_process_was_sent_to_job(signal) != 0
       return wasSentToJob
         || origin == child_process_from_terminal && Self.typed.contains(signal)
     }
 
+    private func pass(_ signal: Int32, hasReachedGroup: Bool) {
+      guard hasReachedGroup else { return pass(signal) }
+      state.withLock { state in
+        if let child = state.child { child_process_follow(child, signal) }
+      }
+    }
+
     private static let typed: Set = [SIGINT, SIGQUIT, SIGTSTP]
 
     func receive(_ signal: Int32, from origin: child_process_origin) {
-      let hasReachedCommand = hasReachedCommand(signal, from: origin)
+      let hasReachedGroup = hasReachedGroup(signal, from: origin)
       guard signal != SIGCONT else {
-        if child_process_stays_in_job() == 0 { goOn() } else if !hasReachedCommand { pass(signal) }
-        return
+        if child_process_stays_in_job() == 0 { return goOn() }
+        return pass(signal, hasReachedGroup: hasReachedGroup)
       }
       guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = SignalReceiver.ending.contains(signal)
@@ -70,7 +78,7 @@
         return (state.child != nil, state.hasWaited, state.cancelWait)
       }
       if isRunning {
-        if !hasReachedCommand { pass(signal) }
+        pass(signal, hasReachedGroup: hasReachedGroup)
       } else if !hasWaited {
         // Stops as without a handler; the place in the queue may lapse meanwhile.
         if signal == SIGTSTP { SignalReceiver.stopJob() }

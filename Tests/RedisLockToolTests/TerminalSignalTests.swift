@@ -1,0 +1,61 @@
+#if CommandLineTool && os(Linux)
+  import Foundation
+  import PrivateRedis
+  import Testing
+
+  /// The run ends and stops like its command, also where the terminal signals only one of them.
+  @Suite("Signals of the terminal to redis-lock run", .timeLimit(.minutes(5)))
+  struct TerminalSignalTests {
+    @Test("A script around a run ends with it when the terminal hangs up")
+    func hangUp() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let (script, after) = (folder.path("script"), folder.path("after"))
+      // The leader of the session has started the script, as the shell of ssh does; the terminal ends with script(1).
+      _ = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          sh -c 'echo $$ >\(script); $RUN key -- sh -c "echo = ready; : >$GO; exec sleep 100"; : >\(after)' </dev/tty &
+          \(Terminal.untilGo)
+          set -- $(cat /proc/$$/stat); set -- $(cat /proc/$6/stat); kill -KILL $4; wait
+          """, on: server)
+      let process = folder.read("script").filter(\.isNumber)
+      await until("the script has ended") {
+        (try? String(contentsOfFile: "/proc/\(process)/cmdline", encoding: .utf8))?.isEmpty != false
+      }
+      #expect(!FileManager.default.fileExists(atPath: after))
+      await until("nothing stays") { try server.keys().isEmpty }
+    }
+
+    @Test(
+      "The keys of the terminal reach a command that makes a group of its own",
+      arguments: ["\\003", "\\034"], ["", " </dev/null"])
+    func ownGroup(key: String, input: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", key)],
+        into: "$RUN key -- timeout 100 sh -c 'echo = ready; exec sleep 100'\(input); exit 7",
+        on: server)
+      #expect(outcome.status == (key == "\\003" ? 128 + SIGINT : 7), "\(outcome.output)")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test(
+      "Ctrl-Z stops a command that makes a group of its own, and fg continues it",
+      arguments: ["", " </dev/null"])
+    func ownGroupStopped(input: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", "\\032")],
+        into: """
+          set -m
+          $RUN key -- timeout 100 sh -c 'echo = ready; \(Terminal.untilGo); echo = done'\(input)
+          echo = $?; : >$GO; fg >/dev/null; echo = $?
+          """, on: server)
+      #expect(outcome.output.contains("= \(128 + SIGTSTP)\r\n= done\r\n= 0"), "\(outcome.output)")
+    }
+  }
+#endif
