@@ -57,5 +57,29 @@
           """, on: server)
       #expect(outcome.output.contains("= \(128 + SIGTSTP)\r\n= done\r\n= 0"), "\(outcome.output)")
     }
+
+    @Test(
+      "A command that was stopped with SIGSTOP stays so if no shell can stop its job",
+      arguments: ["/dev/tty", "/dev/null"])
+    func stoppedWithoutShell(input: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // The first job of the session has no shell around it.
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          $RUN key -- sh -c 'echo $$ >$GO.id; echo = ready; \(Terminal.untilGo); echo = done' <\(input) &
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          command=$(cat $GO.id)
+          kill -STOP $command
+          until set -- $(cat /proc/$command/stat); [ $3 = T ]; do :; done
+          for n in $(seq 100); do
+            sleep 0.02; set -- $(cat /proc/$command/stat); [ $3 = T ] || echo = goes on
+          done
+          : >$GO; kill -CONT $command; wait; echo = end
+          """, on: server)
+      #expect(!outcome.output.contains("= goes on"), "\(outcome.output)")
+      #expect(outcome.output.contains("= done"), "\(outcome.output)")
+    }
   }
 #endif

@@ -95,15 +95,23 @@
     }
 
     /// Stops this process and the others of its job, and returns when they are continued.
-    func stop() {
+    ///
+    /// Returns false if nothing has continued them: a job without a shell is not stopped.
+    func stop() -> Bool {
       while hasContinued.wait(timeout: .now()) == .success {}
       Self.stopJob()
-      // Another thread may be the first to stop, so that this one would run on for a moment. Not for ever: a job
-      // without a shell is not stopped, and a new stop cancels a signal to continue.
+      // Another thread may be the first to stop, so that this one would run on for a moment. Not for ever: without a
+      // shell, no end comes, and a new stop cancels a signal to continue.
       let deadline = ContinuousClock.now + .seconds(1)
-      while hasContinued.wait(timeout: .now() + 0.02) == .timedOut,
-        child_process_is_to_stop() == 0, .now < deadline
-      {}
+      while ContinuousClock.now < deadline {
+        if wasContinued(within: 0.02) || child_process_is_to_stop() != 0 { return true }
+      }
+      return false
+    }
+
+    /// Whether this process is continued within so many seconds, or has been since it was to stop.
+    func wasContinued(within seconds: Double = 0) -> Bool {
+      hasContinued.wait(timeout: .now() + seconds) == .success
     }
   }
 #endif

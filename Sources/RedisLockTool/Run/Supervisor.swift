@@ -348,11 +348,19 @@
       terminal.takeBack()
       var isContinued = false
       while !isContinued {
-        receiver.stop()
+        let hasStopped = receiver.stop()
         // The stop may have lasted for hours.
         guard lock.isHeld else {
           state.withLock { $0.isStopped = false }
           return give(up: lock)
+        }
+        // What has stopped the command alone continues it, unless the system does not let jobs stop from the terminal.
+        if !hasStopped, signal == SIGSTOP {
+          state.withLock { state in
+            state.isStopped = false
+            if state.getsTerminal { terminal.lend() }
+          }
+          guard receiver.wasContinued() else { return }
         }
         isContinued = endStop()
       }
