@@ -191,7 +191,7 @@ static void run(const struct child_process_order *order, char **environment, pid
   execvp(order->arguments[0], order->arguments);
 }
 
-pid_t child_process_start(const struct child_process_order *order) {
+pid_t child_process_start(const struct child_process_order *order, int *start) {
   char **environment = make_environment(order->additions);
   if (!environment) return -1;
   int report[2];
@@ -224,20 +224,23 @@ pid_t child_process_start(const struct child_process_order *order) {
     child_process_note(child);
     // Here as well, since either process may come first.
     if (!child_process_stays_in_job()) setpgid(child, child_process_group());
-    int was_stopped = wait_for_start(child, report[0]);
-    ssize_t count;
-    do count = read(report[0], &error, sizeof error);
-    while (count < 0 && errno == EINTR);
-    if (count == sizeof error) {
-      child_process_forget(child);
-      child = -1;
-    } else if (was_stopped) {
-      kill(child_process_stays_in_job() ? child : -child_process_group(), SIGTSTP);
-    }
+    *start = report[0];
+  } else {
+    close(report[0]);
   }
-  close(report[0]);
   errno = error;
   return child;
+}
+
+int child_process_await_start(pid_t child, int start) {
+  int was_stopped = wait_for_start(child, start), error = 0;
+  ssize_t count;
+  do count = read(start, &error, sizeof error);
+  while (count < 0 && errno == EINTR);
+  close(start);
+  if (count == sizeof error) return error;
+  if (was_stopped) kill(child_process_stays_in_job() ? child : -child_process_group(), SIGTSTP);
+  return 0;
 }
 
 int child_process_wait(pid_t child, struct child_process_change *change) {

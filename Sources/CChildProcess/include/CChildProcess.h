@@ -106,8 +106,13 @@ struct child_process_order {
 ///
 /// On Linux the kernel kills it if the calling thread ends, so that thread has to live on.
 ///
-/// Returns its id, or -1 with `errno` if it could not be started.
-pid_t child_process_start(const struct child_process_order *order);
+/// Returns its id, or -1 with `errno` if there is no process for it. Sets `start` for `child_process_await_start`.
+pid_t child_process_start(const struct child_process_order *order, int *start);
+
+/// Waits until a command runs, which may take long: its file may be on another host. Until then, it is this program.
+///
+/// Returns 0, or an `errno` if it cannot run; its process has yet to be reaped. Call it once.
+int child_process_await_start(pid_t child, int start);
 
 /// Whether the command's arguments and environment are small enough to start it; if not, 0 with `errno`.
 int child_process_fits(const struct child_process_order *order);

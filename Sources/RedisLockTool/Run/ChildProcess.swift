@@ -14,6 +14,8 @@
   struct ChildProcess: Sendable {
     /// An event in the life of the command.
     enum Event: Sendable {
+      /// Its process exists, and gets signals from now on.
+      case begun(pid_t)
       case started(pid_t)
       /// It could not be started, for this `errno`.
       case failed(Int32)
@@ -37,8 +39,14 @@
     /// `receive` is called on the queue's thread; while it handles the end, the command's id is not reused.
     func start(on queue: ThreadQueue, _ receive: @escaping @Sendable (Event) -> Void) {
       queue.async {
-        let child = self.spawn()
+        let (child, start) = self.spawn()
         guard child > 0 else { return receive(.failed(errno)) }
+        receive(.begun(child))
+        let error = child_process_await_start(child, start)
+        guard error == 0 else {
+          receive(.failed(error))
+          return child_process_forget(child)
+        }
         receive(.started(child))
         while true {
           var change = child_process_change()
@@ -66,7 +74,11 @@
       unsafe withOrder { order in unsafe child_process_fits(&order) != 0 ? nil : errno }
     }
 
-    private func spawn() -> pid_t { unsafe withOrder { unsafe child_process_start(&$0) } }
+    private func spawn() -> (child: pid_t, start: Int32) {
+      var start: Int32 = -1
+      let child = unsafe withOrder { unsafe child_process_start(&$0, &start) }
+      return (child, start)
+    }
 
     private func withOrder<Result>(_ body: (inout child_process_order) -> Result) -> Result {
       unsafe command.withCStrings { arguments in

@@ -187,10 +187,14 @@
       return await withCheckedContinuation { continuation in
         child.start(on: commandQueue) { event in
           switch event {
-          case .started(let id):
-            self.started(id)
+          case .begun(let id):
+            self.begun(id)
             self.queue.async { self.look(after: lock) }
+          case .started(let id):
+            let fields = self.fields(["pid": .number(Int64(id))])
+            self.console.say(.info, "started \(self.order.command.name)", fields)
           case .failed(let error):
+            self.state.withLock { $0.child = nil }
             // Without its lock, the command's group may be gone.
             let failure =
               lock.isHeld
@@ -222,14 +226,13 @@
       return ToolFailure(status, "cannot run \(order.command.name): \(why)")
     }
 
-    private func started(_ id: pid_t) {
+    private func begun(_ id: pid_t) {
       let pending = state.withLock { state in
         state.child = id
         defer { state.signals = [] }
         return state.signals
       }
       for signal in pending { pass(signal) }
-      console.say(.info, "started \(order.command.name)", fields(["pid": .number(Int64(id))]))
     }
 
     /// Notes that the command has ended; processes that it has left behind must not go on without the lock.
