@@ -19,6 +19,8 @@ struct receipt {
   int code;
   /// How many were received before.
   unsigned number;
+  /// How often this process had stopped itself.
+  unsigned stops;
   pid_t sender;
 };
 
@@ -59,8 +61,8 @@ static void note(int number, siginfo_t *info, void *unused) {
   enum child_process_origin origin = find_origin(info);
   // Here and not by the thread, for which it may come before or after a stop.
   if (number == SIGTSTP && origin != child_process_from_job) atomic_store(&last_asked, atomic_load(&stops));
-  struct receipt receipt = {origin * NSIG + number, atomic_fetch_add(&receipts, 1), info->si_pid};
-  struct receipt nothing = {0, 0, 0};
+  struct receipt receipt = {origin * NSIG + number, atomic_fetch_add(&receipts, 1), atomic_load(&stops), info->si_pid};
+  struct receipt nothing = {0, 0, 0, 0};
   if (write(writing, &receipt, sizeof receipt) != sizeof receipt) {
     atomic_store(&missed[receipt.code], 1);
     // Even if there is room by now, the thread may have looked already.
@@ -75,12 +77,13 @@ unsigned child_process_receipt(void) { return current.number; }
 
 unsigned child_process_receipts(void) { return atomic_load(&receipts); }
 
+int child_process_has_stopped(void) { return current.stops != atomic_load(&stops); }
+
 static void report(struct receipt receipt) {
   int number = receipt.code % NSIG;
   enum child_process_origin origin = receipt.code / NSIG;
   current = receipt;
-  // This process has stopped since.
-  if (number == SIGTSTP && origin != child_process_from_job && !child_process_is_to_stop()) return;
+  if (number == SIGTSTP && child_process_has_stopped()) return;
   receiver(number, origin);
 }
 
@@ -96,7 +99,7 @@ static void *tell(void *unused) {
     for (size_t i = 0; i < (size_t)count / sizeof *list; i++)
       if (list[i].code) report(list[i]);
     for (int code = 1; code < origins * NSIG; code++)
-      if (atomic_exchange(&missed[code], 0)) report((struct receipt){code, child_process_receipts(), -1});
+      if (atomic_exchange(&missed[code], 0)) report((struct receipt){code, child_process_receipts(), atomic_load(&stops), -1});
   }
 }
 

@@ -138,6 +138,9 @@ int child_process_has_had_terminal(void);
 /// Whether this process has received SIGTSTP since it last stopped itself, other than from its own job.
 int child_process_is_to_stop(void);
 
+/// Whether this process has stopped itself since it received the signal that is being reported.
+int child_process_has_stopped(void);
+
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it is continued.
 void child_process_stop_job(void);
 

@@ -67,6 +67,9 @@
 
     func receive(_ signal: Int32, from origin: child_process_origin) {
       let hasReachedGroup = hasReachedGroup(signal, from: origin)
+      // When this process goes on, so does the command: another run of the job has stopped that, too, and no witness
+      // can tell any more.
+      guard signal != SIGTSTP || child_process_has_stopped() == 0 else { return }
       guard signal != SIGCONT else {
         if child_process_stays_in_job() == 0 { return goOn() }
         return pass(signal, hasReachedGroup: hasReachedGroup)
