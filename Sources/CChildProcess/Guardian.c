@@ -429,7 +429,7 @@ struct witness {
 /// In the tool's group, which tells nothing if the outsider has got the signal as well: a pattern such as that of
 /// pkill(1) matches both, and the command not.
 ///
-/// The outsider is forked first. Whoever signals processes one by one, in the order of their numbers or the reverse,
+/// The outsider is forked first. A program that signals processes one by one, by their numbers or the reverse,
 /// then reaches it before the other, or both before the tool.
 static struct witness outsider = {0, -1, -1}, member = {0, -1, -1};
 /// So that nothing is asked while they are being ended.
@@ -513,7 +513,8 @@ int child_process_was_sent_to_job(int signal) {
   } told[NSIG];
   if (!child_process_stays_in_job()) return 0;
   pid_t sender = child_process_sender(), of_member, of_outsider;
-  int is_merged = signal < 32 && sender == told[signal].sender;
+  // Other runs of the job stop it as well; once is enough.
+  int is_stop = signal == SIGTSTP, is_merged = signal < 32 && (is_stop || sender == told[signal].sender);
   if (is_merged && (int)(child_process_receipt() - told[signal].end) < 0) return 1;
   // The system signals the processes of a group one after the other.
   struct timespec moment = {0, 1000000};
@@ -523,7 +524,7 @@ int child_process_was_sent_to_job(int signal) {
   int is_member_told = ask(&member, signal, &of_member), is_outsider_told = ask(&outsider, signal, &of_outsider);
   pthread_mutex_unlock(&hearing);
   // What a witness has got at another time, from another process, tells nothing.
-  if (!is_member_told || is_outsider_told || of_member != sender) return 0;
+  if (!is_member_told || is_outsider_told || (of_member != sender && !is_stop)) return 0;
   told[signal].end = end;
   told[signal].sender = sender;
   return 1;
