@@ -7,7 +7,7 @@
   /// A command may lie on another host: until its file can be opened, the run is responsible all the same.
   @Suite("redis-lock run while its command is about to start", .timeLimit(.minutes(2)))
   struct RunSlowStartTests {
-    /// A program that nobody can open until a lease on it is given up: sleep(1).
+    /// A program that no process can open until a lease on it is given up: sleep(1).
     private final class SlowProgram {
       let folder: TemporaryFolder
       let path: String
@@ -18,7 +18,7 @@
         path = folder.path("slow")
         try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: path)
         descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
-        // F_SETSIG and F_SETLEASE: whoever opens it causes a signal, which by default does nothing.
+        // F_SETSIG and F_SETLEASE: a process that opens it causes a signal, which by default does nothing.
         try #require(fcntl(descriptor, 10, SIGURG) == 0)
         try #require(fcntl(descriptor, 1024, Int32(F_WRLCK)) == 0)
       }
@@ -31,7 +31,8 @@
 
     /// Starts a run and waits until its command is about to start.
     private func start(_ program: SlowProgram, on server: RedisServer) async throws -> ToolProcess {
-      let tool = try ToolProcess(["run", "--ttl", "3s", "key", "--", program.path, "0"], on: server)
+      let tool = try ToolProcess(
+        ["run", "--ttl", "3s", "key", "--", program.path, "0"], on: server)
       await until("the command is about to start") { tool.child(named: "redis-lock") != nil }
       return tool
     }

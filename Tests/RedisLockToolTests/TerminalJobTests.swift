@@ -136,9 +136,12 @@
           for n in 1 2 3 4 5; do fg >/dev/null; echo = $?; done
           : >$GO; fg >/dev/null; echo = $?
           """, on: server)
-      let statuses = outcome.output.split(whereSeparator: \.isNewline).map { $0.replacing("^Z", with: "") }
-        .filter { $0.wholeMatch(of: /= \d+/) != nil }
-      #expect(statuses == Array(repeating: "= \(128 + SIGTSTP)", count: 6) + ["= 0"], "\(outcome.output)")
+      let statuses = outcome.output.split(whereSeparator: \.isNewline).map {
+        $0.replacing("^Z", with: "")
+      }
+      .filter { $0.wholeMatch(of: /= \d+/) != nil }
+      #expect(
+        statuses == Array(repeating: "= \(128 + SIGTSTP)", count: 6) + ["= 0"], "\(outcome.output)")
     }
 
     @Test("A job that was stopped with SIGSTOP goes on with fg, and does not stop again")
