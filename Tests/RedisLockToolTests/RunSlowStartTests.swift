@@ -17,7 +17,7 @@
         folder = try TemporaryFolder()
         path = folder.path("slow")
         try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: path)
-        descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+        descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         // F_SETSIG and F_SETLEASE: a process that opens it causes a signal, which by default does nothing.
         try #require(fcntl(descriptor, 10, SIGURG) == 0)
         try #require(fcntl(descriptor, 1024, Int32(F_WRLCK)) == 0)
@@ -33,7 +33,7 @@
     private func start(_ program: SlowProgram, on server: RedisServer) async throws -> ToolProcess {
       let tool = try ToolProcess(
         ["run", "--ttl", "3s", "key", "--", program.path, "0"], on: server)
-      await until("the command is about to start") { tool.child(named: "redis-lock") != nil }
+      await until("the command is about to start") { tool.hasCommand }
       return tool
     }
 

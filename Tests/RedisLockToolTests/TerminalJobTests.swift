@@ -121,29 +121,6 @@
       try await expectEnd(folder, of: now)
     }
 
-    @Test("A pipeline of two runs goes on with fg, and does not stop again")
-    func twoRuns() async throws {
-      let server = try RedisServer()
-      defer { server.stop() }
-      let outcome = try await Terminal.type(
-        (0..<6).map { (prompt: "= ready \($0)", keys: "\\032") },
-        into: """
-          set -m
-          $RUN one -- sh -c '\(Terminal.untilGo)' | $RUN two -- sh -c '
-            n=0; trap "n=\\$((n+1)); echo = ready \\$n >/dev/tty" CONT; echo = ready 0 >/dev/tty
-            \(Terminal.untilGo)'
-          echo = $?
-          for n in 1 2 3 4 5; do fg >/dev/null; echo = $?; done
-          : >$GO; fg >/dev/null; echo = $?
-          """, on: server)
-      let statuses = outcome.output.split(whereSeparator: \.isNewline).map {
-        $0.replacing("^Z", with: "")
-      }
-      .filter { $0.wholeMatch(of: /= \d+/) != nil }
-      #expect(
-        statuses == Array(repeating: "= \(128 + SIGTSTP)", count: 6) + ["= 0"], "\(outcome.output)")
-    }
-
     @Test("A job that was stopped with SIGSTOP goes on with fg, and does not stop again")
     func stoppedUnseen() async throws {
       let server = try RedisServer()

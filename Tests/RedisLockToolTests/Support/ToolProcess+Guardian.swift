@@ -15,6 +15,16 @@
       }
     }
 
+    /// Whether the tool has a child other than its guardian.
+    var hasCommand: Bool {
+      let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+      return processes.contains { process in
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        return status?.contains("\nPPid:\t\(processID)\n") == true
+          && status?.hasPrefix("Name:\tlock-guardian\n") == false
+      }
+    }
+
     /// A child of the tool by its name; nil if none runs.
     func child(named name: String) -> pid_t? {
       let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
