@@ -118,13 +118,24 @@ struct SentinelStateTests {
       from: answers([named(0, old, 4), named(1, new, 5)], isComplete: false))
     #expect(informed == [named(1, new, 5)])
     let most = state.choose(from: answers([named(0, old, 4), named(1, old, 4)], isComplete: false))
-    #expect(most == [named(0, old, 4)])
+    // Of those that say so, the one that has told something last.
+    #expect(most == [named(1, old, 4)])
     let all = [named(0, old, 3), named(1, old, 4), named(2, new, 3)]
     #expect(state.choose(from: answers(all)) == [named(1, old, 4)])
     let isAccepted = state.connected(to: named(1, old, 4), changeCount: state.changeCount)
     #expect(isAccepted)
     #expect(
       state.choose(from: answers([named(0, old, 4)], isComplete: false)) == [named(0, old, 4)])
+  }
+
+  @Test("An older answer that names the same server takes nothing from what was told")
+  func olderAnswer() {
+    var state = SentinelState(sentinels)
+    _ = state.connected(to: named(0, old, 4), changeCount: 0)
+    _ = state.told(new, by: sentinels[2])
+    // From when it was the primary before.
+    _ = state.answered(PrimaryAnswer(address: new, epoch: 3))
+    #expect(state.choose(from: answers([named(0, old, 4)], isComplete: false)).isEmpty)
   }
 
   @Test(

@@ -104,12 +104,17 @@ struct SentinelState {
     guard changeCount == self.changeCount, primary != nil,
       let chosen = choose(from: answers).first
     else { return .none }
-    return note(chosen.answer)
+    let news = note(chosen.answer)
+    // Nothing is left to be heard of.
+    if answers.isComplete { latest = chosen.answer }
+    return news
   }
 
   private mutating func note(_ answer: PrimaryAnswer) -> News {
     refuted.remove(answer.address)
-    latest = answer
+    // An older answer may name the same server, which has become the primary again since.
+    let isOlder = latest.map { $0.address == answer.address && answer.epoch < $0.epoch } ?? false
+    if !isOlder { latest = answer }
     if primary?.address == answer.address {
       primary = answer
       return .none
