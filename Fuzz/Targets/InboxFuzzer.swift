@@ -38,18 +38,18 @@ enum InboxFuzzer {
     let login = Handshake(LockerConfiguration(password: Password(secret)), connectHook: nil)
     var messages: [String] = []
     do throws(TransportError) {
-      let socket = try SubscribedStream(
-        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)), handshake: login,
+      let socket = try MessageStream(
+        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)), handshake: login, .plain,
         channels: [channel])
       var rest = Array(bytes)[...]
       while !rest.isEmpty {
         wire.send(rest.prefix(size))
         rest = rest.dropFirst(size)
-        for case .message(let text) in try socket.receive() { messages.append(text) }
+        for case .message(let text, on: _) in try socket.receive() { messages.append(text) }
         verify(messages.isEmpty || bytes.count > 2 * channel.utf8.count, "\(messages)")
       }
       if let expected {
-        verify(socket.isSubscribed, "not subscribed")
+        verify(socket.isReady, "not subscribed")
         verify(messages == expected, "\(messages) instead of \(expected)")
       }
       for message in messages { GrantFuzzer.read(message) }

@@ -182,7 +182,7 @@
         // the groups outside have no numbers there.
         after: """
           [ "$HIDES" ] || HIDES=1 exec \(Container.command.joined(separator: " ")) bash -c \\
-            "mount -o remount,hidepid=2 /proc && exec script -qefc \\"bash '$0'\\" /dev/null"
+            "mount -o remount,hidepid=2 /proc && exec script -qefc \\"exec bash '$0'\\" /dev/null"
           """)
     }
 

@@ -12,5 +12,3 @@ protocol ChannelSubscription: AnyObject, Sendable {
   /// Ends for good.
   func close()
 }
-
-extension Subscriber: ChannelSubscription {}

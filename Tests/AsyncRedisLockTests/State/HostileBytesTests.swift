@@ -59,8 +59,8 @@ struct HostileBytesTests {
   func flood() async throws {
     let (server, client) = try FakeWire.pair()
     let login = Handshake(LockerConfiguration(), connectHook: nil)
-    let socket = try SubscribedStream(
-      on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login,
+    let socket = try MessageStream(
+      on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login, .plain,
       channels: ["c"])
     let message = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$9\r\n1 1 t 1:a\r\n"
     let piece = Array(String(repeating: message, count: 1000).utf8)
@@ -150,8 +150,8 @@ struct LoginTests {
     let concealed = login.conceal(Self.error(text)).error
     #expect(concealed?.code == .generic && concealed?.message.contains("zq7") == false)
     let (server, client) = try FakeWire.pair()
-    let socket = try SubscribedStream(
-      on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login,
+    let socket = try MessageStream(
+      on: SocketStream(adopting: FileDescriptor(adopting: client)), handshake: login, .plain,
       channels: ["c"])
     server.write(Array("+OK\r\n*0\r\n+OK\r\n-\(text)\r\n".utf8))
     let error = #expect(throws: TransportError.self) {

@@ -13,6 +13,8 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// Sentinels choose another primary, which lacks what was not replicated: two holders may overlap until the next
   /// extension.
   case sentinel
+  /// In a cluster that loses no write, slots move and replicas take over: holders never overlap.
+  case cluster
 
   /// Those that this build can run.
   static var available: [Self] {
@@ -38,7 +40,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
       ]
     case .forgetful: everywhere + [(.serverEmptied, 6), (.keysFlushed, 6), (.keyDeleted, 6)]
     case .jumpy: everywhere + [(.clockSetForward, 6), (.clockSetBack, 6), (.serverKilled, 2)]
-    case .swapping: everywhere + [(.serverKilled, 1)]
+    case .swapping, .cluster: everywhere + [(.serverKilled, 1)]
     // Sentinels would take a server that is silent for half a second for one that is down.
     case .sentinel: everywhere.filter { ![.serverStoppedBriefly, .clientsPaused].contains($0.0) }
     }
@@ -48,6 +50,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   var changes: [Trouble] {
     switch self {
     case .swapping: [.mastersSwapped]
+    case .cluster: [.slotMoved, .mastersSwapped]
     case .sentinel: [.primaryKilled, .primaryStopped, .primaryReplaced]
     case .steady, .forgetful, .jumpy, .tls: []
     }
@@ -59,7 +62,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How long locks last; where two may overlap until the next extension, that comes long before the ttl ends.
   var timing: Timing {
     switch self {
-    case .steady, .swapping, .tls: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
+    case .steady, .swapping, .tls, .cluster: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
     case .forgetful, .jumpy, .sentinel: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
     }
   }
@@ -69,13 +72,17 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// A forgotten lock must be held for long, so that the overlap is noticed.
   var shortHoldings: Int { [.forgetful, .jumpy, .sentinel].contains(self) ? 60 : 400 }
 
+  /// What the names of the keys begin with; in a cluster, they are all in one slot, since some locks have two.
+  var keyPrefix: String { self == .cluster ? "{chaos}-" : "chaos-" }
+
   /// How the server is started; if it keeps its data, it writes them before it answers.
   var serverArguments: [String] {
     switch self {
     case .forgetful: []
     // As Operations.md advises.
     case .sentinel: ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"]
-    case .steady, .jumpy, .swapping, .tls: ["--appendonly", "yes", "--appendfsync", "always"]
+    case .steady, .jumpy, .swapping, .tls, .cluster:
+      ["--appendonly", "yes", "--appendfsync", "always"]
     }
   }
 

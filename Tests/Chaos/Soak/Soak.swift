@@ -22,12 +22,8 @@ struct Soak {
   /// - Throws: ``RedisError`` or a Foundation error if the profile cannot be run.
   func run() throws -> Summary {
     let clock = profile == .jumpy && ClockShim.isAvailable ? try ClockShim() : nil
-    let pair =
-      profile == .swapping ? try ReplicatedPair(arguments: profile.serverArguments) : nil
-    defer { pair?.stop() }
-    let trio =
-      profile == .sentinel ? try SentinelTrio(arguments: profile.serverArguments) : nil
-    defer { trio?.stop() }
+    let several = try Stage(profile)
+    defer { several?.stop() }
     let certificates = profile == .tls ? try Certificates() : nil
     defer { withExtendedLifetime(certificates) {} }
     let encrypted = try certificates.map { certificates in
@@ -36,7 +32,7 @@ struct Soak {
         arguments: profile.serverArguments)
     }
     let server =
-      try pair?.master ?? trio?.servers[0] ?? encrypted?.plain
+      try several?.first(for: profile) ?? encrypted?.plain
       ?? RedisServer(
         arguments: profile.serverArguments, listen: .tcp, environment: clock?.environment ?? [:])
     defer { server.stop() }
@@ -44,28 +40,26 @@ struct Soak {
       print("The server's clock is not set: that takes Linux and a C compiler.")
     }
     let proxy =
-      pair == nil && trio == nil
-      ? try FaultProxy(to: server, port: encrypted?.port, isRecording: false) : nil
-    let plainURLs =
-      pair.map { [$0.url] } ?? trio.map { [$0.url(), $0.url([2, 1, 0])] }
-      ?? [proxy?.url ?? server.url, server.url]
+      several == nil ? try FaultProxy(to: server, port: encrypted?.port, isRecording: false) : nil
+    let plainURLs = several?.urls ?? [proxy?.url ?? server.url, server.url]
     let urls =
       if let encrypted, let certificates {
         plainURLs.map { Self.encrypted($0, encrypted, certificates) }
       } else {
         plainURLs
       }
+    let stage = several ?? .single(server)
     let path = server.directory + "/chaos.log"
     let log = try ChaosLog(
       creating: path, capacity: Int(seconds + 30) * Self.recordsPerSecond)
     let order = WorkerOrder(
       log: path, url: server.url, lane: 0, seed: seed, tasks: Self.tasks, keys: Self.keys,
-      shortHoldings: profile.shortHoldings, timing: profile.timing)
+      keyPrefix: profile.keyPrefix, shortHoldings: profile.shortHoldings, timing: profile.timing)
     let crew = try Crew(
       Self.processes, order, urls: urls, folder: server.directory, log)
     let nemesis = Nemesis(
-      profile, server: server, servers: pair, trio: trio, proxy: proxy, crew: crew, log: log,
-      clock: clock, seed: seed)
+      profile, server: server, on: stage, proxy: proxy, crew: crew, log: log, clock: clock,
+      seed: seed)
 
     let start = LogClock.now
     let rageTime = max(seconds - quietTime, 3)
@@ -78,7 +72,7 @@ struct Soak {
     findings += crew.waitForEnd(within: .milliseconds(45_000))
     // Behind a black hole, the server would wait for ever.
     proxy?.stop()
-    findings += leftBehind(pair?.servers ?? trio?.servers ?? [server])
+    findings += leftBehind(stage.servers)
 
     let history = log.history
     let checker = Checker(history, profile.timing.limits)
@@ -117,7 +111,7 @@ struct Soak {
     let channels = try client("PUBSUB", "CHANNELS").array?.compactMap(\.string) ?? []
     let clients = try client("CLIENT", "LIST").string?.split(separator: "\n") ?? []
     // Sentinels listen on a channel of each server.
-    return keys.filter { $0 != "redis-lock:fence" }
+    return keys.filter { !$0.hasPrefix("redis-lock:fence") }
       + channels.filter { $0 != "__sentinel__:hello" }
       + clients.filter { $0.contains("name=async-redis-lock") }.map(String.init)
   }

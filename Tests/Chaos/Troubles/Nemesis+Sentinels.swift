@@ -4,7 +4,9 @@ import PrivateRedis
 extension Nemesis {
   /// Makes the sentinels choose another primary, and waits until all servers follow it; false if they are not ready.
   func replacePrimary(_ how: Trouble) throws -> Bool {
-    guard let trio, let old = try trio.primary(accordingTo: 0) else { return false }
+    guard case .trio(let trio) = stage, let old = try trio.primary(accordingTo: 0) else {
+      return false
+    }
     let start = LogClock.now
     switch how {
     case .primaryKilled: trio.servers[old].kill()
@@ -29,7 +31,7 @@ extension Nemesis {
     return true
   }
 
-  private func wait(_ what: String, until condition: () throws -> Bool) throws {
+  func wait(_ what: String, until condition: () throws -> Bool) throws {
     let limit = LogClock.now + .milliseconds(60_000)
     while (try? condition()) != true {
       guard LogClock.now < limit else { throw RedisError.server("waited in vain for \(what)") }

@@ -20,6 +20,7 @@ extension Nemesis {
     server.kill()
     repair(after: draw(0...1000), concernsServer: true) { [self] in
       try server.restart()
+      try waitUntilServed()
       let now = LogClock.now
       log.note(Episode(.outage, from: start, to: now))
       if isEmptied { log.note(Episode(.forgetting, from: start, to: now)) }
@@ -28,7 +29,8 @@ extension Nemesis {
 
   /// Swaps the roles of the master and its replica; false while the replica does not follow the master.
   func swapMasters() throws -> Bool {
-    guard let servers, servers.isInStep else { return false }
+    if case .cluster(let cluster) = stage { return try swapMasters(of: cluster) }
+    guard case .pair(let servers) = stage, servers.isInStep else { return false }
     let start = LogClock.now
     guard try servers.beginFailover() else { return false }
     let limit = start + .milliseconds(30_000)

@@ -12,8 +12,7 @@ final class Nemesis {
     let action: () throws -> Void
   }
 
-  let servers: ReplicatedPair?
-  let trio: SentinelTrio?
+  let stage: Stage
   private(set) var server: RedisServer
   private(set) var client: RedisClient
   let proxy: FaultProxy?
@@ -28,13 +27,12 @@ final class Nemesis {
 
   /// Prepares to break a server and its clients, as far as they are given.
   init(
-    _ profile: Profile, server: RedisServer, servers: ReplicatedPair?, trio: SentinelTrio?,
-    proxy: FaultProxy?, crew: Crew, log: ChaosLog, clock: ClockShim?, seed: UInt64
+    _ profile: Profile, server: RedisServer, on stage: Stage, proxy: FaultProxy?, crew: Crew,
+    log: ChaosLog, clock: ClockShim?, seed: UInt64
   ) {
     self.profile = profile
     self.server = server
-    self.servers = servers
-    self.trio = trio
+    self.stage = stage
     self.proxy = proxy
     self.crew = crew
     self.log = log
@@ -122,9 +120,11 @@ final class Nemesis {
     case .allConnectionsKilled: try killConnections(.max)
     case .scriptsFlushed: try client("SCRIPT", "FLUSH")
     case .mastersSwapped: return try swapMasters()
+    case .slotMoved: return try moveSlot()
     case .primaryReplaced, .primaryKilled, .primaryStopped: return try replacePrimary(trouble)
     case .keysFlushed: try forget { try client("FLUSHALL") }
-    case .keyDeleted: try forget { try client("DEL", "chaos-\(draw(0...Soak.keys - 1))") }
+    case .keyDeleted:
+      try forget { try client("DEL", "\(profile.keyPrefix)\(draw(0...Soak.keys - 1))") }
     case .clientStoppedBriefly: return stopClient(for: draw(30...profile.timing.ttl / 2))
     case .clientStoppedForLong: return stopClient(for: profile.timing.ttl + draw(200...1500))
     case .clientStoppedInWindow: return stopClientInWindow()

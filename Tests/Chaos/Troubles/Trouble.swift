@@ -18,6 +18,8 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   case scriptsFlushed
   /// Swaps the roles of the master and its replica, without losing a write.
   case mastersSwapped
+  /// Moves the slot of all keys to another master of the cluster.
+  case slotMoved
   /// Asks a sentinel to make a replica the primary, though nothing is wrong.
   case primaryReplaced
   /// Kills the primary, and starts it again as soon as there is another.
@@ -54,7 +56,7 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
     switch self {
     case .serverStoppedBriefly, .serverStoppedForLong, .serverKilled, .serverEmptied,
       .clientsPaused, .connectionsKilled, .allConnectionsKilled, .scriptsFlushed, .mastersSwapped,
-      .primaryReplaced, .primaryKilled, .primaryStopped, .keysFlushed, .keyDeleted,
+      .slotMoved, .primaryReplaced, .primaryKilled, .primaryStopped, .keysFlushed, .keyDeleted,
       .clockSetForward, .clockSetBack:
       true
     case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled,

@@ -48,7 +48,7 @@ struct Contender {
     return holding
   }
 
-  private func names(_ keys: [Int]) -> [String] { keys.map { "chaos-\($0)" } }
+  private func names(_ keys: [Int]) -> [String] { keys.map { "\(order.keyPrefix)\($0)" } }
 
   // MARK: Ways
 

@@ -15,6 +15,8 @@ struct WorkerOrder: Codable, Sendable {
   var tasks: Int
   /// How many keys there are.
   var keys: Int
+  /// What their names begin with.
+  var keyPrefix: String
   /// How many locks are held briefly for each that is held for long.
   var shortHoldings: Int
   /// How long the locks last, and how long the server may take.

@@ -25,10 +25,11 @@
           until grep -q '\(answer)' "$seen" || [ -e "$seen.end" ]; do sleep 0.2; printf '\(keys)'; done
           """)
       }
+      // script(1) starts the shell of the user, which may not ignore Ctrl-\ as bash does.
       let launcher = """
         export LOCK="$0" RUN="$0 run -w 60s" seen='\(folder.path("seen"))' GO='\(folder.path("go"))'; : >"$seen"
         { \(steps.joined(separator: "\n")); while [ ! -e "$seen.end" ]; do sleep 0.02; done; } |
-          { script -qefc "bash '\(folder.path("command"))'" "$seen"; code=$?; : >"$seen.end"; exit $code; }
+          { script -qefc "exec bash '\(folder.path("command"))'" "$seen"; code=$?; : >"$seen.end"; exit $code; }
         """
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
     }

@@ -90,7 +90,7 @@ final class SlotSubscription: ChannelSubscription {
     }
     guard state.withLock({ $0.subscriber === subscriber && !$0.isClosed }) else { return }
     handler(.disconnected(.refused(error)))
-    leave(subscriber, after: Subscriber.Pauses().afterRefusal)
+    leave(subscriber, after: ListeningConnection.Pauses().afterRefusal)
   }
 
   private static let pause = Duration.milliseconds(50)

@@ -6,7 +6,8 @@ internal import Synchronization
 /// have agreed on another one. Meanwhile, other clients may take the same locks from the new one.
 final class SentinelWatch: Sendable {
   /// A silent sentinel is noticed soon, because changes go unheard meanwhile.
-  private static let pauses = Subscriber.Pauses(ping: .seconds(1), afterRefusal: .seconds(1))
+  private static let pauses = ListeningConnection.Pauses(
+    ping: .seconds(1), afterRefusal: .seconds(1))
 
   /// Whether a change would be heard; shared with the handler of events.
   private final class Hearing: Sendable {

@@ -1,14 +1,28 @@
 internal import Synchronization
 
-/// One connection of a ``ShardSubscriber``, from its login to its end.
-final class ShardStream: Sendable {
+/// One connection of a ``ListeningConnection``, from its login to its end.
+final class MessageStream: Sendable {
+  /// What the channels are.
+  enum Kind: Sendable {
+    /// All are in one subscription, without which the stream is of no use.
+    case plain
+    /// Each is in a slot of its own, and may be refused or ended alone.
+    case sharded
+
+    fileprivate var command: String { self == .plain ? "SUBSCRIBE" : "SSUBSCRIBE" }
+    fileprivate var confirmation: String { self == .plain ? "subscribe" : "ssubscribe" }
+    fileprivate var message: String { self == .plain ? "message" : "smessage" }
+  }
+
   private struct State: ~Copyable {
     var stream: CommandStream
     var source: (any WorkSource)?
     /// The replies to the login; nil once it has been judged.
     var loginReplies: [Reply]? = []
+    /// All channels that were ever asked for.
+    var channels: Set<String>
     /// The channels that were asked for and are not confirmed, in order: an error names none.
-    var asked: [String] = []
+    var unconfirmed: [String]
     var isSilentSincePing = false
   }
 
@@ -16,9 +30,9 @@ final class ShardStream: Sendable {
   enum Arrival: Sendable {
     case subscribed(String)
     case message(String, on: String)
-    /// The server has refused a channel.
+    /// The server has refused a channel that is sharded.
     case refused(String, ServerError)
-    /// The server has ended a subscription, because its slot has moved.
+    /// The server has ended the subscription to a channel that is sharded, because its slot has moved.
     case ended(String)
     /// The answer to a ``probe()``: all messages published before it have arrived.
     case probed
@@ -27,32 +41,34 @@ final class ShardStream: Sendable {
   /// More than thousands of grants at once; only a flood goes beyond that without a pause.
   private static let largestBurst = 4 << 20
 
+  private let kind: Kind
   private let handshake: Handshake
   private let loginCount: Int
   private let state: Locked<State>
 
   /// Sends the login on a stream, and asks for channels.
   init(
-    on bytes: any ByteStream, handshake: Handshake, channels: [String]
+    on bytes: any ByteStream, handshake: Handshake, _ kind: Kind, channels: [String]
   ) throws(TransportError) {
-    let commands = handshake.commands()
+    self.kind = kind
     self.handshake = handshake
+    let commands = handshake.commands()
     loginCount = commands.count
     var stream = try CommandStream(on: bytes)
     for command in commands { stream.append(command) }
-    // Each alone: they are in different slots.
-    for channel in channels { stream.append(Self.subscription(to: channel)) }
+    switch kind {
+    case .plain: stream.append(Command([kind.command] + channels))
+    case .sharded: for channel in channels { stream.append(Command(kind.command, channel)) }
+    }
     try stream.write()
     guard !stream.hasUnsentBytes else { throw .unreachable("the server accepts no data") }
-    var state = State(stream: stream)
-    state.asked = channels
-    self.state = Locked(state)
+    state = Locked(State(stream: stream, channels: Set(channels), unconfirmed: channels))
   }
 
-  private static func subscription(to channel: String) -> Command { Command("SSUBSCRIBE", channel) }
-
-  /// Whether the login has succeeded.
-  var isLoggedIn: Bool { state.withLock { $0.loginReplies == nil } }
+  /// Whether the login has succeeded, and the server has confirmed all subscriptions that have to be.
+  var isReady: Bool {
+    state.withLock { $0.loginReplies == nil && (kind == .sharded || $0.unconfirmed.isEmpty) }
+  }
 
   /// Whether nothing arrived since the last ``ping()``.
   var isSilentSincePing: Bool { state.withLock { $0.isSilentSincePing } }
@@ -73,11 +89,12 @@ final class ShardStream: Sendable {
     }
   }
 
-  /// Asks for a channel; returns false if that cannot be sent.
+  /// Asks for one more channel; returns false if that cannot be sent.
   func subscribe(to channel: String) -> Bool {
     state.withLock { state in
-      state.asked.append(channel)
-      return Self.send(Self.subscription(to: channel), &state)
+      state.channels.insert(channel)
+      state.unconfirmed.append(channel)
+      return Self.send(Command(kind.command, channel), &state)
     }
   }
 
@@ -93,6 +110,7 @@ final class ShardStream: Sendable {
   func probe() -> Bool { state.withLock { Self.send(Command("PING", Self.probeText), &$0) } }
 
   private static let pingText = "ping"
+  /// Tells the answer to a probe from the answer to a ping.
   private static let probeText = "probe"
 
   private static func send(_ command: Command, _ state: inout State) -> Bool {
@@ -130,10 +148,11 @@ final class ShardStream: Sendable {
     return try result.get()
   }
 
-  /// Processes a reply; returns nil if it is of no interest.
+  /// Processes a reply; returns nil if it is of no interest to the listener.
   private func accept(_ reply: Reply, _ state: inout State) throws(TransportError) -> Arrival? {
     if var replies = state.loginReplies {
       replies.append(reply)
+      // A full server sends its error unasked.
       let isFull = reply.error?.code == .maxClients
       guard isFull || replies.count == loginCount else {
         state.loginReplies = replies
@@ -145,28 +164,29 @@ final class ShardStream: Sendable {
     }
     switch reply {
     case .array(let fields) where fields.count == 3:
-      guard case .string(let channel) = fields[1] else { break }
-      switch fields[0] {
-      case .string("ssubscribe"):
-        guard let place = state.asked.firstIndex(of: channel) else { break }
-        state.asked.remove(at: place)
-        return .subscribed(channel)
-      case .string("smessage"):
-        if case .string(let text) = fields[2] { return .message(text, on: channel) }
-      case .string("sunsubscribe"): return .ended(channel)
-      default: break
+      guard case .string(let word) = fields[0], case .string(let channel) = fields[1],
+        state.channels.contains(channel)
+      else { break }
+      if word == kind.message, case .string(let text) = fields[2] {
+        return .message(text, on: channel)
       }
-    case .array(let fields) where fields.count == 2 && fields[0] == .string("pong"):
-      return fields[1] == .string(Self.probeText) ? .probed : nil
+      if word == kind.confirmation {
+        guard let place = state.unconfirmed.firstIndex(of: channel) else { return nil }
+        state.unconfirmed.remove(at: place)
+        return .subscribed(channel)
+      }
+      if kind == .sharded, word == "sunsubscribe" { return .ended(channel) }
+    case .array(let fields) where fields.first == .string("pong"):
+      return fields.last == .string(Self.probeText) ? .probed : nil
     // Without a subscription, the server answers as on any connection.
-    case .string(Self.probeText): return .probed
-    case .string(Self.pingText): return nil
+    case .string(Self.probeText) where kind == .sharded: return .probed
+    case .string(Self.pingText) where kind == .sharded: return nil
     case .error(let hidden):
       let error = handshake.conceal(hidden)
-      guard !state.asked.isEmpty else {
+      guard kind == .sharded, !state.unconfirmed.isEmpty else {
         throw error.remedy == .fail ? .refused(error) : .unreachable(error.message)
       }
-      return .refused(state.asked.removeFirst(), error)
+      return .refused(state.unconfirmed.removeFirst(), error)
     default: break
     }
     throw .protocolViolation("a reply that is not a pub/sub message")
