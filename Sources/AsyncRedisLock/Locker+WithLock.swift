@@ -29,7 +29,8 @@ extension Locker {
   /// Waits for several locks, runs a body while all are held, and releases them.
   ///
   /// - Parameters:
-  ///   - keys: The keys to lock; duplicates count once.
+  ///   - keys: The keys to lock; duplicates count once. Their number times their length together is
+  ///     at most 16 MiB.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: The logger for messages about this lock; the locker's own if nil.
   ///   - isolation: The actor that the body runs on; the caller's, unless given.
@@ -69,7 +70,8 @@ extension Locker {
   /// Runs a body under several locks if no other holder has any of them, without waiting.
   ///
   /// - Parameters:
-  ///   - keys: The keys to lock; duplicates count once.
+  ///   - keys: The keys to lock; duplicates count once. Their number times their length together is
+  ///     at most 16 MiB.
   ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: The logger for messages about this lock; the locker's own if nil.
   ///   - isolation: The actor that the body runs on; the caller's, unless given.

@@ -87,7 +87,8 @@ public final class Locker: Sendable {
   /// - Parameters:
   ///   - first: A key to lock.
   ///   - second: A further key to lock.
-  ///   - others: More keys to lock; duplicates count once.
+  ///   - others: More keys to lock; duplicates count once. Their number times their length together is
+  ///     at most 16 MiB.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
   /// - Returns: One lock for all keys.
@@ -102,7 +103,8 @@ public final class Locker: Sendable {
   /// Waits for several locks and takes all of them, or none.
   ///
   /// - Parameters:
-  ///   - keys: The keys to lock; duplicates count once.
+  ///   - keys: The keys to lock; duplicates count once. Their number times their length together is
+  ///     at most 16 MiB.
   ///   - options: How to wait, and how to keep the lock; ``LockerConfiguration/lockOptions`` if nil.
   ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.
   /// - Returns: One lock for all keys.
@@ -150,7 +152,8 @@ public final class Locker: Sendable {
   /// Takes several locks if all of them are free, without waiting for a holder.
   ///
   /// - Parameters:
-  ///   - keys: The keys to lock; duplicates count once.
+  ///   - keys: The keys to lock; duplicates count once. Their number times their length together is
+  ///     at most 16 MiB.
   ///   - options: How to keep the lock; ``LockerConfiguration/lockOptions`` if nil. ``LockOptions/retry`` and
   ///     ``LockOptions/timeout`` have no effect.
   ///   - logger: The logger for messages about this lock, including later ones; the locker's own if nil.

@@ -46,6 +46,8 @@ final class GrantChannel: Sendable {
     var connection = 0
     var isSubscribed = false
     var isVerifying = false
+    /// When the server refused to say where the channel is; nil if it did not.
+    var refusedAt: Instant?
     /// Whether to verify once more, because the main connection's server may have changed since it was asked.
     var mustVerifyAgain = false
     /// Callers that wait for the channel to be ready.
@@ -71,6 +73,10 @@ final class GrantChannel: Sendable {
       _ handler: @escaping @Sendable (Subscriber.Event) -> Void
     ) -> any ChannelSubscription
 
+  /// How long a refusal to say where the channel is counts: the user's rights may change.
+  private static let refusalTime = ListeningConnection.Pauses().afterRefusal
+
+  private let clock: LockClock
   private let reporter: Reporter
   private let subscribe: Subscribing
   /// Asks the main connection's server where the channel is.
@@ -80,10 +86,11 @@ final class GrantChannel: Sendable {
   private let state = Locked(State())
 
   init(
-    reporter: Reporter, subscribe: @escaping Subscribing,
+    clock: LockClock, reporter: Reporter, subscribe: @escaping Subscribing,
     locate: @escaping @Sendable (@escaping @Sendable (Whereabouts) -> Void) -> Void,
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
+    self.clock = clock
     self.reporter = reporter
     self.subscribe = subscribe
     self.locate = locate
@@ -98,7 +105,7 @@ final class GrantChannel: Sendable {
     giveBack: @escaping @Sendable (GrantMessage) -> Void
   ) {
     self.init(
-      reporter: reporter,
+      clock: machine.clock, reporter: reporter,
       subscribe: { isWaitedFor, handler in
         Subscriber(
           configuration, channels: [channel],
@@ -121,6 +128,7 @@ final class GrantChannel: Sendable {
   func open(
     while isWanted: (@Sendable () -> Bool)? = nil, completion: @escaping @Sendable (Bool) -> Void
   ) {
+    if mayAskAgain() { verify() }
     let (isReady, new): (Bool?, (any ChannelSubscription)?) = state.withLock { state in
       switch state.readiness {
       case .ready: return (true, nil)
@@ -141,6 +149,17 @@ final class GrantChannel: Sendable {
     }
     if let isReady { completion(isReady) }
     new?.open()
+  }
+
+  /// Whether the last refusal of the server is so long ago that it is asked once more.
+  private func mayAskAgain() -> Bool {
+    state.withLock { state in
+      guard let refusal = state.refusedAt, refusal + Self.refusalTime <= clock.now else {
+        return false
+      }
+      state.refusedAt = nil
+      return true
+    }
   }
 
   /// Connects again, because the server is the wrong one by now.
@@ -273,7 +292,9 @@ final class GrantChannel: Sendable {
       switch whereabouts {
       case .here: return state.readiness == .ready ? .nothing : .ready
       case .unknown: return .verifyAgain
-      case .refused(let reason): return .refused(reason)
+      case .refused(let reason):
+        state.refusedAt = clock.now
+        return .refused(reason)
       case .elsewhere:
         state.readiness = .opening
         return .move(state.subscriber)
@@ -324,6 +345,7 @@ final class GrantChannel: Sendable {
     let subscriber: (any ChannelSubscription)? = state.withLock { state in
       state.connection += 1
       state.isSubscribed = isSubscribed
+      state.refusedAt = nil
       // A server that had refused has changed its mind.
       if isSubscribed, state.readiness == .unavailable, state.subscriber != nil {
         state.readiness = .opening

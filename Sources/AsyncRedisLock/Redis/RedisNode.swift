@@ -132,7 +132,8 @@ final class RedisNode: Sendable {
     let channel = names.inbox(of: tokens.lockerID)
     let lifetime = configuration.operationTimeout
     let opened = Locked(WeakNode())
-    grantChannel = GrantChannel(reporter: cluster.reporter) { isWaitedFor, handler in
+    grantChannel = GrantChannel(clock: cluster.clock, reporter: cluster.reporter) {
+      isWaitedFor, handler in
       SlotSubscription(
         to: channel, in: slot, of: cluster, isWaitedFor: isWaitedFor, handler: handler)
     } locate: { completion in

@@ -62,6 +62,19 @@ struct LockKeysTests {
     let error = #expect(throws: LockError.self) { try LockKeys([longest, "a"], longest: 1024) }
     #expect(error?.message.contains("at most 1024 bytes long together, not 1025") == true)
   }
+
+  @Test("So many keys that a place for each with all of them would block the server are refused")
+  func tooMany() throws {
+    // 4 bytes each, so 2,048 of them make places of 16 MiB.
+    let keys = (1000..<3049).map { "\($0)" }
+    #expect(try LockKeys(Array(keys.dropLast())).names.count == 2048)
+    let error = #expect(throws: LockError.self) { try LockKeys(keys) }
+    #expect(error?.code == .invalidKey)
+    #expect(
+      error?.message.contains(
+        "(2049) times their length together (8196 bytes) must be at most 16777216")
+        == true)
+  }
 }
 
 /// Text that a test runner can name, whatever it contains.

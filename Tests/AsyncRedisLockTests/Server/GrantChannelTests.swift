@@ -18,14 +18,18 @@ struct GrantChannelTests {
   /// The tokens of grants that have no listener.
   private let strays = Recorder<String>()
 
+  private let time = HandFiredTime()
+
   private func makeInbox(at url: String = RedisServer.current.url) throws -> GrantChannel {
     let logger = Logger(label: "inbox") { _ in SwiftLogNoOpLogHandler() }
     let configuration = try LockerConfiguration(url: url)
-    return GrantChannel(
-      configuration, channel: channel, on: HostMachine(),
-      reporter: Reporter(logger: logger, label: nil)
-    ) {
-      [questions] completion in
+    let (channel, machine) = (channel, HostMachine())
+    return GrantChannel(clock: LockClock(time), reporter: Reporter(logger: logger, label: nil)) {
+      isWaitedFor, handler in
+      Subscriber(
+        configuration, channels: [channel], over: machine.makeOpener(for: configuration),
+        on: machine, loginGate: LoginGate(), isWaitedFor: isWaitedFor, handler: handler)
+    } locate: { [questions] completion in
       questions.change { $0.append(completion) }
     } giveBack: { [strays] message in
       strays.record(message.token)
@@ -103,6 +107,25 @@ struct GrantChannelTests {
     await locate(.here)
     #expect(isReady.value == true && inbox.isReady)
     #expect(questions.value.isEmpty)
+  }
+
+  @Test("An inbox whose whereabouts were refused is asked for again after a pause")
+  func refusedWhereabouts() async throws {
+    let inbox = try makeInbox()
+    defer { inbox.close() }
+    let isReady = Shared<Bool?>(nil)
+    inbox.open { isReady.value = $0 }
+    await locate(.refused("no"))
+    await eventually("the refusal is told") { isReady.value == false }
+    isReady.value = nil
+    time.present.value += .seconds(9)
+    inbox.open { isReady.value = $0 }
+    #expect(isReady.value == false && questions.value.isEmpty)
+    // By now, the user may have the right.
+    time.present.value += .seconds(1)
+    inbox.open { isReady.value = $0 }
+    await locate(.here)
+    await eventually("the inbox is ready") { isReady.value == true && inbox.isReady }
   }
 
   @Test("An answer about a former server does not make an inbox ready")

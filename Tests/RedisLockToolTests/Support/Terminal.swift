@@ -17,18 +17,19 @@
       let folder = try TemporaryFolder()
       _ = try folder.makeFile("command", commandLine)
       var steps = input.map { prompt, keys in
-        "until grep -q '\(prompt)' \"$seen\" || [ -e \"$seen.end\" ]; do sleep 0.02; done; printf '\(keys)'"
+        "until grep -q '\(prompt)' \"$seen\" || is_over; do sleep 0.02; done; printf '\(keys)'"
       }
       if let answer, let keys = input.last?.keys {
         steps.append(
           """
-          until grep -q '\(answer)' "$seen" || [ -e "$seen.end" ]; do sleep 0.2; printf '\(keys)'; done
+          until grep -q '\(answer)' "$seen" || is_over; do sleep 0.2; printf '\(keys)'; done
           """)
       }
       // script(1) starts the shell of the user, which may not ignore Ctrl-\ as bash does.
       let launcher = """
         export LOCK="$0" RUN="$0 run -w 60s" seen='\(folder.path("seen"))' GO='\(folder.path("go"))'; : >"$seen"
-        { \(steps.joined(separator: "\n")); while [ ! -e "$seen.end" ]; do sleep 0.02; done; } |
+        is_over() { [ -e "$seen.end" ] || [ ! -e "$seen" ]; }
+        { \(steps.joined(separator: "\n")); until is_over; do sleep 0.02; done; } |
           { script -qefc "exec bash '\(folder.path("command"))'" "$seen"; code=$?; : >"$seen.end"; exit $code; }
         """
       return try await ToolProcess([], on: server, through: ["/bin/bash", "-c", launcher]).outcome()
