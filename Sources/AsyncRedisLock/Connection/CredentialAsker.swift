@@ -53,6 +53,13 @@ final class CredentialAsker: Sendable {
         .failure(
           .noCredentials("credentials: \(Self.mostCalls) earlier calls have not returned yet")))
     }
+    do throws(SystemError) {
+      try CredentialExecutor.shared.prepare()
+    } catch {
+      state.withLock { $0.callCount -= 1 }
+      let text = "credentials: the system allows no thread for the call: \(error)"
+      return finish(number, with: .failure(.noCredentials(text)))
+    }
     let left = max(clock.now.duration(to: deadline), .zero)
     // The task and its closure are the program's from here on.
     let task = Task.detached(executorPreference: CredentialExecutor.shared) {

@@ -237,6 +237,41 @@ struct CredentialsTests {
     #expect(try await safe.release() == .released)
   }
 
+  @Test("Closures that block, however many, delay no closure of another locker", .redisServer())
+  func manyBlock() async throws {
+    let (admin, user) = (RedisClient(.current), uniqueKey("user"))
+    try admin.rotate(user, to: "pw")
+    let gate = Gate()
+    defer { gate.open() }
+    let calls = try (0..<40).map { _ in
+      let configuration = try LockerConfiguration(
+        server: .current,
+        .init {
+          gate.pass()
+          return (user, "pw")
+        }
+      ) {
+        $0.connectTimeout = .seconds(60)
+        $0.operationTimeout = .seconds(60)
+      }
+      let locker = try Locker(connectingLazilyTo: configuration)
+      return Task { try await locker.ping() }
+    }
+    await eventually { gate.count == calls.count }
+    let healthy = await Attempt {
+      try await Locker(
+        on: .current,
+        .init {
+          // Also when it goes on after a pause.
+          await Task.yield()
+          return (user, "pw")
+        })
+    }
+    #expect(healthy.error == nil && healthy.duration < .inTime, "\(healthy.result)")
+    gate.open()
+    for call in calls { _ = try await call.value }
+  }
+
   @Test("A close during a call of the closure cancels the call and returns in time", .redisServer())
   func closedMeanwhile() async throws {
     let (hasBegun, isCancelled) = (Shared(false), Shared(false))
