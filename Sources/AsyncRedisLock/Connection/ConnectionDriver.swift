@@ -180,7 +180,14 @@ struct ConnectionDriver: ~Copyable {
     if inFlight.isEmpty {
       // Anything that the server sent or did while no thread listened must not pass for an answer.
       guard stream?.isIdle == true else {
-        let amount = try? stream?.read()
+        let amount: CommandStream.Amount?
+        do throws(TransportError) {
+          amount = try stream?.read()
+        } catch .protocolViolation(let text) {
+          throw .protocolViolation(text)
+        } catch {
+          amount = nil
+        }
         throw amount == .all || amount == .maybeNotAll
           ? .protocolViolation("unexpected bytes")
           : .connectionLost("the idle connection was closed")

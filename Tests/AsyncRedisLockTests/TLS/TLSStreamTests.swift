@@ -57,6 +57,31 @@
       #expect(!stream.hasBufferedOutput)
     }
 
+    @Test(
+      "A flood of records without data ends the stream, whether it is read or looked at",
+      arguments: [true, false])
+    func flood(isLookedAt: Bool) async throws {
+      let peer = try Peer(identity)
+      let stream = try await open("rediss://localhost:\(await peer.port())?\(trusting)")
+      // New keys take 27 bytes.
+      try await onThread {
+        let end = ContinuousClock.now + .seconds(20)
+        for _ in 0..<3000 {
+          peer.type("k\n")
+          while !peer.hasReadAll, ContinuousClock.now < end { sched_yield() }
+        }
+      }
+      if isLookedAt { #expect(!stream.isIdle) }
+      var failure: TransportError?
+      await eventually {
+        do throws(TransportError) { _ = try Self.read(stream) } catch { failure = error }
+        return failure != nil
+      }
+      #expect(
+        failure == .protocolViolation("an endless stream of TLS records without data"))
+      #expect(!stream.isIdle)
+    }
+
     @Test("A server with old versions of TLS is refused", arguments: ["-tls1", "-tls1_1"])
     func oldVersion(option: String) async throws {
       let peer = try Peer(identity, [option, "-cipher", "DEFAULT:@SECLEVEL=0"])

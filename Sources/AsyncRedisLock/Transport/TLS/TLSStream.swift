@@ -13,6 +13,8 @@
       var hasInput = false
       /// Whether bytes have been read: the server has accepted this client.
       var isProven = false
+      /// How many encrypted bytes may arrive before there has to be a byte of data.
+      var patience = TLSStream.longestHandshake
       /// What has ended the stream; told behind the last bytes.
       var failure: TransportError?
 
@@ -24,12 +26,24 @@
       deinit { unsafe output.deallocate() }
 
       var hasOutput: Bool { sent < taken }
+
+      /// Notes data, in exchange for which there may be some more bytes without.
+      mutating func note(dataCount: Int) {
+        isProven = true
+        patience = min(patience + 16 * dataCount, TLSStream.longestSilence)
+      }
     }
 
     /// One record of 16 KiB, and what encryption adds.
     private static let bufferSize = 17 * 1024
     /// How much is encrypted before the socket is tried: a socket's buffer, roughly.
     private static let batchSize = 64 * 1024
+    /// The largest handshake in bytes: twice the longest chain of certificates that OpenSSL accepts.
+    private static let longestHandshake = 200 * 1024
+    /// How many bytes of tickets, new keys and the like may follow each other: a server has reason for a few of them.
+    ///
+    /// Reading them takes time, during which no deadline is looked at.
+    private static let longestSilence = 64 * 1024
 
     private let socket: SocketStream
     private let peer: TLSPeer
@@ -91,7 +105,10 @@
             }
             try flush(&state)
             if state.hasOutput { return .waiting(toWrite: true) }
-            if isComplete { return .complete }
+            if isComplete {
+              state.patience = Self.longestSilence
+              return .complete
+            }
             guard try receive(&state) > 0 else { return .waiting(toWrite: false) }
           }
         }
@@ -142,7 +159,9 @@
         do throws(TransportError) {
           let room = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
           switch try unsafe state.session.read(into: room) {
-          case .bytes(let more): count += more
+          case .bytes(let more):
+            count += more
+            state.note(dataCount: more)
           case .end: state.failure = .connectionLost("Server closed the connection")
           case .none:
             let received = mayHaveMore ? try receive(&state) : 0
@@ -150,7 +169,6 @@
               // Such as the answer to an update of the keys.
               try flush(&state)
               state.hasInput = false
-              if count > 0 { state.isProven = true }
               return count
             }
             mayHaveMore = received == Self.bufferSize
@@ -160,7 +178,6 @@
         }
       }
       state.hasInput = count == buffer.count
-      if count > 0 { state.isProven = true }
       if count == 0, let failure = state.failure {
         try? flush(&state)
         throw failure
@@ -220,12 +237,18 @@
     }
 
     /// Reads encrypted bytes from the socket; returns their number.
+    ///
+    /// - Throws: `protocolViolation` if the server sends nothing but records without data.
     private func receive(_ state: inout State) throws(TransportError) -> Int {
       let result: Result<Int, TransportError> = unsafe withUnsafeTemporaryAllocation(
         byteCount: Self.bufferSize, alignment: 1
       ) { buffer in
         Result { () throws(TransportError) in
           let count = try unsafe socket.read(into: buffer)
+          state.patience -= count
+          guard state.patience >= 0 else {
+            throw .protocolViolation("an endless stream of TLS records without data")
+          }
           if count > 0 {
             try unsafe state.session.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
           }
