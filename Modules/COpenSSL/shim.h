@@ -7,11 +7,16 @@
 #endif
 
 #include <openssl/bio.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Macros that Swift cannot import. */
 
@@ -54,6 +59,87 @@ static inline int arl_tls_print_name(BIO *output, const X509_NAME *name) {
 }
 
 static inline int arl_tls_reason(unsigned long error) { return ERR_GET_REASON(error); }
+
+/* Opens a file to read, without ever waiting as for the writer of a pipe; returns NULL with `errno`, which is zero if it
+   is not a regular file. OpenSSL's own functions, which take a path, would wait. */
+static inline BIO *arl_tls_open(const char *path) {
+  struct stat status;
+  int number = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  if (number < 0) {
+    return NULL;
+  }
+  int is_regular = fstat(number, &status) == 0 && S_ISREG(status.st_mode);
+  FILE *file = is_regular ? fdopen(number, "r") : NULL;
+  int error = is_regular ? errno : 0;
+  if (file == NULL) {
+    close(number);
+    errno = error;
+    return NULL;
+  }
+  BIO *bio = BIO_new_fp(file, BIO_CLOSE);
+  if (bio == NULL) {
+    fclose(file);
+    errno = ENOMEM;
+  }
+  return bio;
+}
+
+/* Whether the last error says that a file has no further part. */
+static inline int arl_tls_is_at_end(void) {
+  unsigned long error = ERR_peek_last_error();
+  return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+/* These do what the functions of OpenSSL do that take a path; they return 1 on success. */
+
+static inline int arl_tls_load_authorities(SSL_CTX *context, BIO *file) {
+  STACK_OF(X509_INFO) *parts = PEM_X509_INFO_read_bio(file, NULL, arl_tls_refuse_passphrase, NULL);
+  X509_STORE *store = SSL_CTX_get_cert_store(context);
+  int count = 0, result = parts != NULL;
+  for (int i = 0; result && i < sk_X509_INFO_num(parts); i++) {
+    const X509_INFO *part = sk_X509_INFO_value(parts, i);
+    if (part->x509 != NULL) {
+      result = X509_STORE_add_cert(store, part->x509) == 1;
+      count++;
+    }
+    if (result && part->crl != NULL) {
+      result = X509_STORE_add_crl(store, part->crl) == 1;
+      count++;
+    }
+  }
+  sk_X509_INFO_pop_free(parts, X509_INFO_free);
+  if (result && count == 0) {
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+    ERR_raise(ERR_LIB_X509, X509_R_NO_CERTIFICATE_OR_CRL_FOUND);
+#else
+    ERR_put_error(ERR_LIB_X509, 0, X509_R_NO_CERTIFICATE_OR_CRL_FOUND, __FILE__, __LINE__);
+#endif
+  }
+  return result && count > 0;
+}
+
+static inline int arl_tls_use_chain(SSL_CTX *context, BIO *file) {
+  X509 *certificate = PEM_read_bio_X509_AUX(file, NULL, arl_tls_refuse_passphrase, NULL);
+  int result = certificate != NULL && SSL_CTX_use_certificate(context, certificate) == 1;
+  X509_free(certificate);
+  while (result && (certificate = PEM_read_bio_X509(file, NULL, arl_tls_refuse_passphrase, NULL)) != NULL) {
+    if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
+      X509_free(certificate);
+      return 0;
+    }
+  }
+  if (result && (result = arl_tls_is_at_end())) {
+    ERR_clear_error();
+  }
+  return result;
+}
+
+static inline int arl_tls_use_private_key(SSL_CTX *context, BIO *file) {
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, arl_tls_refuse_passphrase, NULL);
+  int result = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
+  EVP_PKEY_free(key);
+  return result;
+}
 
 /* What tells one version of a file from the next; returns 1 if there is a file. In C, since several Clang modules
    declare `timespec`, and the compiler decides anew in each build from which of them Swift has its fields. */

@@ -6,7 +6,8 @@ extension LockerConfiguration {
   /// of its subject does not count (RFC 9110, section 4.3.4). Nothing turns this off; for a certificate of your own,
   /// name its authority, or the certificate itself, in ``authoritiesPath``.
   ///
-  /// Files are read anew for the next connection when they have changed.
+  /// Files are read anew for the next connection when they have changed. They have to be regular files, or links to
+  /// such: a pipe could make the connection wait.
   public struct TLS: Sendable, Hashable {
     /// A PEM file with the certificates of the authorities to trust, or `nil` for those of the system; `nil` by default.
     public var authoritiesPath: String?

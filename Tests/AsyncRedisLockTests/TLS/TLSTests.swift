@@ -179,6 +179,30 @@
       }
     }
 
+    @Test(
+      "What is no regular file is refused without waiting for it, and a file in its place counts")
+    func pipes() async throws {
+      let server = try TLSServer(good, authority: certificates.authority, asksClients: true)
+      let own = try certificates.make("client", names: ["DNS:client"])
+      let pipe = certificates.directory + "/pipe.pem"
+      try #require(unsafe mkfifo(pipe, 0o600) == 0)
+      for query in [
+        "cacert=\(pipe)", "\(trusting)&cert=\(pipe)&key=\(own.key)",
+        "\(trusting)&cert=\(own.certificate)&key=\(pipe)",
+      ] {
+        try await expectFailure(server.url(query), "pipe.pem\", which must be a regular file")
+      }
+      for path in [certificates.directory, "/dev/zero"] {
+        try await expectFailure(server.url("cacert=\(path)"), "must be a regular file")
+      }
+      let url = server.url("cacert=\(pipe)&cert=\(own.certificate)&key=\(own.key)")
+      let locker = try Locker(connectingLazilyTo: url)
+      await expectError(.tlsFailed) { try await locker.ping() }
+      try FileManager.default.removeItem(atPath: pipe)
+      try FileManager.default.copyItem(atPath: certificates.authority.certificate, toPath: pipe)
+      await eventually { try await locker.ping() >= .zero }
+    }
+
     @Test("A port without TLS is told from one with")
     func plainPort() async throws {
       let plain = try RedisServer(listen: .tcp)

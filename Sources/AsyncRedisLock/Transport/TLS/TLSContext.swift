@@ -23,30 +23,40 @@
 
     private func load(_ options: LockerConfiguration.TLS) throws(TransportError) {
       if let path = options.authoritiesPath {
-        let result = unsafe SSL_CTX_load_verify_locations(pointer, path, nil)
-        try Self.check(result, "the authorities' certificates", in: path)
+        try unsafe read("the authorities' certificates", from: path) { file in
+          unsafe arl_tls_load_authorities(pointer, file)
+        }
       } else if unsafe SSL_CTX_set_default_verify_paths(pointer) != 1 {
         throw TLSFailure.current()
       }
       if let path = options.certificatePath {
-        let result = unsafe SSL_CTX_use_certificate_chain_file(pointer, path)
-        try Self.check(result, "the client's certificate", in: path)
+        try unsafe read("the client's certificate", from: path) { file in
+          unsafe arl_tls_use_chain(pointer, file)
+        }
       }
       if let path = options.privateKeyPath {
         // Checks that it belongs to the certificate, too.
-        let result = unsafe SSL_CTX_use_PrivateKey_file(pointer, path, SSL_FILETYPE_PEM)
-        try Self.check(result, "the client's private key", in: path)
+        try unsafe read("the client's private key", from: path) { file in
+          unsafe arl_tls_use_private_key(pointer, file)
+        }
       }
     }
 
-    private static func check(
-      _ result: CInt, _ what: String, in path: String
+    private func read(
+      _ what: String, from path: String, _ load: (OpaquePointer) -> CInt
     ) throws(TransportError) {
-      guard result != 1 else { return }
-      let reasons = TLSFailure.reasons()
+      let failure = "\(what) cannot be read from \(path.abbreviatedForMessage)"
+      guard let file = unsafe arl_tls_open(path) else {
+        let error = SystemError.current
+        throw .tlsFailed(
+          error.rawValue == 0
+            ? "\(failure), which must be a regular file" : "\(failure): \(error)")
+      }
+      defer { unsafe BIO_free(file) }
+      ERR_clear_error()
+      guard unsafe load(file) != 1 else { return }
       throw .tlsFailed(
-        "\(what) cannot be read from \(path.abbreviatedForMessage), which must be PEM "
-          + "without a passphrase: \(reasons)")
+        "\(failure), which must be PEM without a passphrase: \(TLSFailure.reasons())")
     }
 
     // MARK: Sharing
