@@ -87,6 +87,10 @@
 
       let short = SentinelReport(Sentinel(host: "s1"), [])
       #expect(levels(short)["sentinels"]?.level == .warning)
+      let fields = ["num-other-sentinels", "\(Int.max)"]
+      let absurd = SentinelReport(
+        Sentinel(host: "s1"), [.null, .array(fields.map { .string($0) }), .string("OK")])
+      #expect(absurd.knownCount == nil)
       for reply in [.integer(1), .array([]), .array([.string("h"), .string("99999")])] as [Reply] {
         #expect(sentinel(1, reply).primary == nil)
       }

@@ -52,7 +52,7 @@
           else { continue }
           fields[name] = value
         }
-        knownCount = fields["num-other-sentinels"].flatMap { Int($0) }.map { $0 + 1 }
+        knownCount = fields["num-other-sentinels"].flatMap { UInt32($0) }.map { Int($0) + 1 }
         quorum = fields["quorum"].flatMap { Int($0) }
       }
       if case .error(let error) = replies[2], error.word == "NOQUORUM" {

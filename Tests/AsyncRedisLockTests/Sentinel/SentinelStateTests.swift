@@ -51,13 +51,95 @@ struct SentinelStateTests {
     var state = SentinelState(sentinels)
     let answers = answers([named(0, old, 1), named(1, new, 2)])
     state.isNotPrimary(new, namedBy: sentinels[1])
-    #expect(state.choose(from: answers) == [named(0, old, 1)])
+    // It is tried again if no other can be reached: it may be the primary by now.
+    #expect(state.choose(from: answers) == [named(0, old, 1), named(1, new, 2)])
     state.isNotPrimary(old, namedBy: sentinels[0])
     #expect(state.choose(from: answers) == [named(1, new, 2)])
     // News of it end that.
     state.isNotPrimary(new, namedBy: sentinels[1])
     _ = state.told(new, by: sentinels[2])
     #expect(state.choose(from: answers) == [named(1, new, 2)])
+  }
+
+  @Test(
+    "A survey asks for another look at a server that has denied it, if the sentinels prefer that")
+  func denialEnds() {
+    var state = SentinelState(sentinels)
+    state.isNotPrimary(new, namedBy: sentinels[1])
+    _ = state.connected(to: named(0, old, 1), changeCount: 0)
+    let torn = answers([named(0, old, 1), named(1, new, 2), named(2, new, 2)])
+    let news = [
+      // One of few that say so must not move the locker.
+      state.surveyed(
+        answers([named(0, old, 1), named(1, old, 1), named(2, new, 1)]), changeCount: 0),
+      state.surveyed(torn, changeCount: 0),
+      state.confirmed(PrimaryAnswer(address: new, epoch: 2), changeCount: 7),
+      state.confirmed(PrimaryAnswer(address: new, epoch: 2), changeCount: 0),
+    ]
+    #expect(
+      news == [.none, .denied(PrimaryAnswer(address: new, epoch: 2)), .none, .changed])
+    #expect(state.choose(from: torn) == [named(1, new, 2)])
+  }
+
+  @Test(
+    "A server that denies it to another connection has the requests' made anew, and no news are lost"
+  )
+  func doubted() {
+    var state = SentinelState(sentinels)
+    _ = state.connected(to: named(0, old, 1), changeCount: 0)
+    let others = state.isDoubted(new)
+    #expect(others == .none)
+    #expect(state.primary?.address == old)
+    let doubted = state.isDoubted(old)
+    #expect(doubted == .changed)
+    // The one that is being made at that time counts as history.
+    let isAccepted = state.connected(to: named(0, old, 1), changeCount: 0)
+    #expect(!isAccepted)
+    let isAcceptedNow = state.connected(to: named(0, old, 1), changeCount: state.changeCount)
+    #expect(isAcceptedNow)
+    let news = state.told(new, by: sentinels[1])
+    #expect(news == .changed)
+  }
+
+  @Test(
+    "Among equal answers with equal votes, all lockers choose the same, whatever they have seen")
+  func tie() {
+    var (one, other) = (SentinelState(sentinels), SentinelState(sentinels.reversed()))
+    _ = one.connected(to: named(0, old), changeCount: 0)
+    _ = other.connected(to: named(1, new), changeCount: 0)
+    let torn = answers([named(0, old), named(1, new)], isComplete: false)
+    #expect(one.choose(from: torn) == [named(1, new), named(0, old)])
+    #expect(other.choose(from: torn) == one.choose(from: torn))
+  }
+
+  @Test(
+    "Sentinels that have not answered are waited for if they could outvote the others, unless they are dead"
+  )
+  func settled() {
+    var state = SentinelState(sentinels)
+    func isSettled(_ named: [SentinelState.Named], awaited: [Int]) -> Bool {
+      state.isSettled(
+        answers(named, isComplete: false), awaited: Set(awaited.map { sentinels[$0] }))
+    }
+    #expect(!isSettled([], awaited: [0, 1, 2]))
+    #expect(!isSettled([named(0, old)], awaited: [1, 2]))
+    #expect(!isSettled([named(0, old, 2), named(1, new, 1)], awaited: [2]))
+    #expect(isSettled([named(0, old), named(1, old)], awaited: [2]))
+    #expect(isSettled([named(0, old, 1), named(1, old, 1)], awaited: [2]))
+    #expect(!isSettled([named(0, old), named(1, new)], awaited: [2]))
+    _ = state.choose(
+      from: SentinelState.Answers(
+        named: [named(0, old)], answered: [sentinels[0]], isFull: true))
+    #expect(isSettled([named(0, old)], awaited: [1, 2]))
+    #expect(!isSettled([named(0, old), named(1, new)], awaited: [2]))
+    // It answers again.
+    _ = state.choose(
+      from: SentinelState.Answers(named: [named(1, old)], answered: [sentinels[1]]))
+    #expect(!isSettled([named(0, old)], awaited: [1, 2]))
+    // Nothing is settled behind a change that was told.
+    _ = state.connected(to: named(0, old, 1), changeCount: 0)
+    _ = state.told(new, by: sentinels[1])
+    #expect(!isSettled([named(0, old, 1), named(1, old, 1)], awaited: []))
   }
 
   @Test("An answer from before a change is not believed, whichever address it names")
@@ -126,6 +208,42 @@ struct SentinelStateTests {
     #expect(isAccepted)
     #expect(
       state.choose(from: answers([named(0, old, 4)], isComplete: false)) == [named(0, old, 4)])
+  }
+
+  @Test("What was told is forgotten when the sentinels that answer have had time to hear of it")
+  func toldInVain() {
+    var state = SentinelState(sentinels)
+    _ = state.connected(to: named(0, old, 4), changeCount: 0)
+    _ = state.told(new, by: sentinels[2])
+    let (known, count) = ([named(0, old, 4)], state.changeCount)
+    func survey(isFull: Bool = true) {
+      let answers = SentinelState.Answers(
+        named: known, answered: [sentinels[0]], isFull: isFull)
+      #expect(state.surveyed(answers, changeCount: count) == .none)
+    }
+    survey()
+    survey(isFull: false)
+    #expect(state.choose(from: answers(known, isComplete: false)).isEmpty)
+    survey()
+    #expect(state.choose(from: answers(known, isComplete: false)) == known)
+    // A later message counts as long as the first.
+    _ = state.told(new, by: sentinels[2])
+    #expect(state.choose(from: answers(known, isComplete: false)).isEmpty)
+  }
+
+  @Test("A number that a sentinel makes up leaves room for later ones")
+  func largestNumber() throws {
+    let description = ["name", "locks", "config-epoch", "18446744073709551615"]
+    let replies: [Reply] = [
+      .array(description.map { .string($0) }), .array([.string("old"), .string("6379")]),
+    ]
+    let answer = try #require(try PrimaryAnswer.read(replies))
+    #expect(answer.epoch == PrimaryAnswer.mostEpoch)
+    var state = SentinelState(sentinels)
+    _ = state.connected(
+      to: SentinelState.Named(sentinel: sentinels[0], answer: answer), changeCount: 0)
+    let news = state.told(new, by: sentinels[1])
+    #expect(news == .changed)
   }
 
   @Test("An older answer that names the same server takes nothing from what was told")

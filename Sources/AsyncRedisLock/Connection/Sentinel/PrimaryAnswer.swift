@@ -44,13 +44,16 @@ struct PrimaryAnswer: Sendable, Equatable {
     throw .protocolViolation("no address of a primary")
   }
 
+  /// No number of a failover is larger; one that a sentinel makes up must leave room for later ones.
+  static let mostEpoch = UInt64(Int64.max)
+
   /// Reads the number of the last failover out of a description of the primary.
   private static func epoch(in description: Reply) -> UInt64? {
     guard case .array(let fields) = description,
       let name = fields.firstIndex(of: .string("config-epoch")), name % 2 == 0,
       case .string(let value)? = fields[(name + 1)...].first
     else { return nil }
-    return UInt64(value)
+    return UInt64(value).map { min($0, mostEpoch) }
   }
 
   /// Reads a message on one of ``channels``; nil if it is of another primary.

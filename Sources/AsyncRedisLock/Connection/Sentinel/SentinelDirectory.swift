@@ -18,6 +18,12 @@ final class SentinelDirectory: Sendable {
   private struct Watches {
     var all: [SentinelWatch] = []
     var survey: SentinelSurvey?
+    /// When the last survey began.
+    var lastSurvey: Instant?
+    var isSurveyPlanned = false
+    /// Whether there has been a reason for another survey that the present one may not answer.
+    var isSurveyDue = false
+    var check: ServerCheck?
     /// They remember what the names of the sentinels meant.
     var openers: [Address: any StreamOpener] = [:]
     var isClosed = false
@@ -55,11 +61,12 @@ final class SentinelDirectory: Sendable {
     let former = watches.withLock { watches in
       watches.isClosed = true
       let former = watches
-      (watches.all, watches.survey, watches.openers) = ([], nil, [:])
+      (watches.all, watches.survey, watches.openers, watches.check) = ([], nil, [:], nil)
       return former
     }
     for watch in former.all { watch.close() }
     former.survey?.cancel()
+    former.check?.cancel()
     for opener in former.openers.values { opener.cancel() }
   }
 
@@ -76,12 +83,21 @@ final class SentinelDirectory: Sendable {
   /// Notes the server that the connection for requests is about to lead to; returns false if that is history.
   func connected(to named: SentinelState.Named, changeCount: Int) -> Bool {
     let isCurrent = state.withLock { $0.connected(to: named, changeCount: changeCount) }
-    if isCurrent { startWatches() }
+    if isCurrent {
+      startWatches()
+      surveyIfDue()
+    }
     return isCurrent
   }
 
   func isNotPrimary(_ address: Address, namedBy sentinel: Address.Sentinel?) {
     state.withLock { $0.isNotPrimary(address, namedBy: sentinel) }
+  }
+
+  /// Notes that another connection than that for requests has led to a server that is not the primary.
+  func isDoubted(_ address: Address) {
+    guard state.withLock({ $0.isDoubted(address) }) == .changed else { return }
+    reconnect(because: "\(address) has said that it is not the primary")
   }
 
   // MARK: For the watches
@@ -100,10 +116,16 @@ final class SentinelDirectory: Sendable {
   private func act(on news: SentinelState.News, _ address: Address) {
     switch news {
     case .none: break
-    case .doubtful: survey()
-    case .changed: handler.withLock { $0 }?("a sentinel names another primary, \(address)")
+    case .doubtful:
+      watches.withLock { $0.isSurveyDue = true }
+      // A connection that is being made asks all of them anyway; what it has not heard is left for then.
+      if known.primary != nil { surveyIfDue() }
+    case .changed: reconnect(because: "a sentinel names another primary, \(address)")
+    case .denied(let answer): check(answer)
     }
   }
+
+  private func reconnect(because reason: String) { handler.withLock { $0 }?(reason) }
 
   // MARK: While all works
 
@@ -112,29 +134,51 @@ final class SentinelDirectory: Sendable {
   /// None does if an operator sets them up anew, by `SENTINEL REMOVE` and `MONITOR`.
   private static let surveyInterval = Duration.seconds(5)
 
+  /// How soon a survey may follow another: a sentinel that hangs up again and again must not make all others busy.
+  private static let shortestInterval = Duration.seconds(1)
+
   private func surveyLater() {
     queue.async(after: Self.surveyInterval) { [weak self] in
       guard let self, !watches.withLock({ $0.isClosed }) else { return }
-      survey()
+      watches.withLock { $0.isSurveyDue = true }
+      surveyIfDue()
       surveyLater()
     }
   }
 
+  /// Begins a survey that is due as soon as it may, unless one is under way: another follows then.
+  private func surveyIfDue() {
+    let now = machine.clock.now
+    let pause: Duration? = watches.withLock { watches in
+      guard watches.isSurveyDue, watches.survey == nil, !watches.isSurveyPlanned, !watches.isClosed
+      else { return nil }
+      watches.isSurveyPlanned = true
+      return watches.lastSurvey.map { now.duration(to: $0 + Self.shortestInterval) } ?? .zero
+    }
+    guard let pause else { return }
+    queue.async(after: max(pause, .zero)) { [weak self] in self?.survey() }
+  }
+
   private func survey() {
     let changeCount = known.changeCount
-    let survey = SentinelSurvey(of: self, on: queue) { [weak self] outcome in
+    let now = machine.clock.now
+    let survey = SentinelSurvey(of: self, isThorough: true, on: queue) { [weak self] outcome in
       guard let self else { return }
+      watches.withLock { $0.survey = nil }
       let (news, latest) = state.withLock { state in
         (state.surveyed(outcome.answers, changeCount: changeCount), state.latest)
       }
       if let latest { act(on: news, latest.address) }
+      if known.primary != nil { surveyIfDue() }
     }
-    let former = watches.withLock { watches in
-      defer { watches.survey = watches.isClosed ? nil : survey }
-      return watches.survey
+    let isWanted = watches.withLock { watches in
+      (watches.isSurveyPlanned, watches.isSurveyDue) = (false, false)
+      guard !watches.isClosed else { return false }
+      (watches.survey, watches.lastSurvey) = (survey, now)
+      return true
     }
-    former?.cancel()
-    survey.run(by: machine.clock.now + configuration.connectTimeout) { configuration in
+    guard isWanted else { return }
+    survey.run(by: now + min(configuration.connectTimeout, Self.surveyInterval)) { configuration in
       watches.withLock { watches in
         guard !watches.isClosed else { return nil }
         let opener =
@@ -142,6 +186,22 @@ final class SentinelDirectory: Sendable {
         watches.openers[configuration.address] = opener
         return opener
       }
+    }
+  }
+
+  /// Asks a server that has denied it whether it is the primary by now; the connections stay meanwhile.
+  private func check(_ answer: PrimaryAnswer) {
+    let changeCount = known.changeCount
+    let check = ServerCheck(configuration, at: answer.address, on: queue, of: machine)
+    let former = watches.withLock { watches in
+      defer { watches.check = watches.isClosed ? nil : check }
+      return watches.check
+    }
+    former?.cancel()
+    check.run { [weak self] in
+      guard let self else { return }
+      act(
+        on: state.withLock { $0.confirmed(answer, changeCount: changeCount) }, answer.address)
     }
   }
 

@@ -86,7 +86,10 @@ final class SentinelOpener: StreamOpener {
 
   func noteWrongServer() {
     guard let last = state.withLock({ $0.last.take() }) else { return }
-    directory.isNotPrimary(last.address, namedBy: last.sentinel)
+    switch purpose {
+    case .requests: directory.isNotPrimary(last.address, namedBy: last.sentinel)
+    case .grants: directory.isDoubted(last.address)
+    }
   }
 
   private var clock: LockClock { directory.machine.clock }
@@ -104,7 +107,7 @@ final class SentinelOpener: StreamOpener {
     let begun = run
     // What is asked before a change is told does not count behind it.
     let changeCount = directory.known.changeCount
-    let survey = SentinelSurvey(of: directory, on: queue) { [self] outcome in
+    let survey = SentinelSurvey(of: directory, isThorough: false, on: queue) { [self] outcome in
       var run = begun
       let candidates = directory.choose(from: outcome.answers)
       run.failures = outcome.failures

@@ -15,6 +15,10 @@ struct SentinelState {
     var named: [Named] = []
     /// Whether each sentinel has answered, if only that it does not know the primary.
     var isComplete = false
+    /// The sentinels that have answered, if only that they do not know the primary.
+    var answered: Set<Address.Sentinel> = []
+    /// Whether the others were waited for until the end.
+    var isFull = false
   }
 
   /// What news of a sentinel mean for the connections.
@@ -24,6 +28,8 @@ struct SentinelState {
     case doubtful
     /// They lead to a server that is not the primary any more.
     case changed
+    /// The sentinels name a server that has denied that it is the primary: it should be asked again.
+    case denied(PrimaryAnswer)
   }
 
   /// The sentinels in the order of trust: the one that gave the last good answer is the first.
@@ -36,6 +42,15 @@ struct SentinelState {
   private(set) var latest: PrimaryAnswer?
   /// The servers that have said themselves that they are not the primary.
   private var refuted: Set<Address> = []
+  /// The sentinels that have not answered, though they were waited for.
+  private var silent: Set<Address.Sentinel> = []
+  /// How many surveys that waited for all have not heard of the change that was told; nil if none was.
+  private var doubts: Int?
+
+  /// After this many such surveys, what was told is forgotten.
+  ///
+  /// Sentinels hear of a failover from each other within two seconds. The surveys take longer.
+  private static let mostDoubts = 2
 
   init(_ sentinels: [Address.Sentinel]) { order = sentinels }
 
@@ -44,18 +59,43 @@ struct SentinelState {
   /// Only the latest failover counts. Sentinels learn of it one by one, within seconds, and the old primary may take
   /// writes for as long. An earlier one counts again if the server of the latest denies that it is the primary. It
   /// also counts if all sentinels have answered, or most of them name it: they may have been set up anew. Among equal
-  /// ones, most sentinels decide, so that all lockers choose the same.
+  /// ones, most sentinels decide, and then the address, so that all lockers choose the same. Servers that have denied
+  /// it come last, since they may be the primary by now.
   mutating func choose(from answers: Answers) -> [Named] {
+    silent =
+      answers.isFull
+      ? Set(order).subtracting(answers.answered) : silent.subtracting(answers.answered)
     if answers.named.allSatisfy({ refuted.contains($0.answer.address) }) { refuted = [] }
     let possible = answers.named.filter { !refuted.contains($0.answer.address) }
-    guard let newest = possible.map(\.answer.epoch).max() else { return [] }
-    let isBehind = !answers.isComplete && newest < latest?.epoch ?? 0
+    let denied = ranked(answers.named, isComplete: answers.isComplete)
+      .filter { refuted.contains($0.answer.address) }
+    return ranked(possible, isComplete: answers.isComplete) + denied
+  }
+
+  private func ranked(_ named: [Named], isComplete: Bool) -> [Named] {
+    guard let newest = named.map(\.answer.epoch).max() else { return [] }
+    let isBehind = !isComplete && newest < latest?.epoch ?? 0
     let naming = Dictionary(
-      grouping: possible.filter { isBehind || $0.answer.epoch == newest }, by: \.answer.address)
+      grouping: named.filter { isBehind || $0.answer.epoch == newest }, by: \.answer.address)
     let fewest = isBehind ? order.count / 2 + 1 : 1
     return naming.values.filter { $0.count >= fewest }
       .compactMap { named in named.min { rank(of: $0) < rank(of: $1) }.map { (named.count, $0) } }
-      .sorted { (-$0.0, rank(of: $0.1)) < (-$1.0, rank(of: $1.1)) }.map(\.1)
+      .sorted { (-$0.0, "\($0.1.answer.address)") < (-$1.0, "\($1.1.answer.address)") }.map(\.1)
+  }
+
+  /// Whether those that have not answered yet cannot outvote what is chosen among some answers.
+  ///
+  /// Sentinels that did not answer when they were waited for do not count: one whose host is gone must not hold up
+  /// every login.
+  func isSettled(_ answers: Answers, awaited: Set<Address.Sentinel>) -> Bool {
+    let possible = answers.named.filter { !refuted.contains($0.answer.address) }
+    guard let newest = possible.map(\.answer.epoch).max(), newest >= latest?.epoch ?? 0 else {
+      return false
+    }
+    let naming = Dictionary(
+      grouping: possible.filter { $0.answer.epoch == newest }, by: \.answer.address)
+    let votes = naming.values.map(\.count).sorted(by: >)
+    return votes[0] > (votes.dropFirst().first ?? 0) + awaited.subtracting(silent).count
   }
 
   private func rank(of named: Named) -> Int { order.firstIndex(of: named.sentinel) ?? order.count }
@@ -67,16 +107,34 @@ struct SentinelState {
     guard changeCount == self.changeCount else { return false }
     primary = named.answer
     latest = named.answer
+    doubts = nil
+    refuted.remove(named.answer.address)
     move(named.sentinel, toFront: true)
     return true
   }
 
-  /// Notes that a server turned out not to be the primary: another sentinel may know better.
+  /// Notes that the server of the connection for requests is not the primary: another sentinel may know better.
   mutating func isNotPrimary(_ address: Address, namedBy sentinel: Address.Sentinel?) {
     if primary?.address == address { primary = nil }
     if latest?.address == address { latest = nil }
     refuted.insert(address)
     if let sentinel, order.first == sentinel { move(sentinel, toFront: false) }
+  }
+
+  /// Notes that a server has told another connection that it is not the primary.
+  ///
+  /// The connection for requests has to be made anew then: as long as it is there, ``primary`` must tell where it leads.
+  mutating func isDoubted(_ address: Address) -> News {
+    guard primary?.address == address else { return .none }
+    changeCount += 1
+    primary = nil
+    return .changed
+  }
+
+  /// Processes a server's answer that it is the primary, though it has denied that before.
+  mutating func confirmed(_ answer: PrimaryAnswer, changeCount: Int) -> News {
+    guard changeCount == self.changeCount, primary != nil else { return .none }
+    return note(answer)
   }
 
   /// Processes what a sentinel answered when it began to be watched.
@@ -85,7 +143,6 @@ struct SentinelState {
       return note(answer)
     }
     // A sentinel that comes back may lag behind the others; or all of them have been set up anew.
-    if primary == nil { changeCount += 1 }
     return primary?.address == answer.address ? .none : .doubtful
   }
 
@@ -95,26 +152,48 @@ struct SentinelState {
     if address == primary?.address { return .none }
     // The message has no number. It is about a failover behind those that are known, unless it comes late.
     let isKnown = latest?.address == address
+    let former = doubts
+    defer { doubts = isKnown ? former : 0 }
     return note(
       PrimaryAnswer(address: address, epoch: (latest?.epoch ?? 0) + (isKnown ? 0 : 1)))
   }
 
-  /// Processes a survey that was made while a connection works.
+  /// Processes a survey that was made in the background.
   mutating func surveyed(_ answers: Answers, changeCount: Int) -> News {
-    guard changeCount == self.changeCount, primary != nil,
-      let chosen = choose(from: answers).first
-    else { return .none }
+    guard changeCount == self.changeCount else { return .none }
+    let candidates = choose(from: answers)
+    guard primary != nil else {
+      if candidates.isEmpty { doubt(answers) }
+      return .none
+    }
+    guard let chosen = candidates.first else { return .none }
     let news = note(chosen.answer)
     // Nothing is left to be heard of.
     if answers.isComplete { latest = chosen.answer }
-    return news
+    guard news == .none,
+      let first = ranked(answers.named, isComplete: answers.isComplete).first,
+      refuted.contains(first.answer.address)
+    else { return news }
+    return .denied(first.answer)
+  }
+
+  /// Forgets what was told if the sentinels that answer have had time to hear of it, and have not.
+  ///
+  /// Otherwise there would be no connection as long as most sentinels are dead.
+  private mutating func doubt(_ answers: Answers) {
+    guard answers.isFull, let former = doubts,
+      let newest = answers.named.map(\.answer).max(by: { $0.epoch < $1.epoch })
+    else { return }
+    doubts = former + 1
+    guard former + 1 >= Self.mostDoubts else { return }
+    (latest, doubts) = (newest, nil)
   }
 
   private mutating func note(_ answer: PrimaryAnswer) -> News {
     refuted.remove(answer.address)
     // An older answer may name the same server, which has become the primary again since.
     let isOlder = latest.map { $0.address == answer.address && answer.epoch < $0.epoch } ?? false
-    if !isOlder { latest = answer }
+    if !isOlder { (latest, doubts) = (answer, nil) }
     if primary?.address == answer.address {
       primary = answer
       return .none

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Asks all sentinels for the primary at once, each once.
 ///
-/// One sentinel alone may not have heard of the last failover.
+/// One sentinel alone may not have heard of the last failover, and a few that answer fast must not outvote the others.
 final class SentinelSurvey: Sendable {
   typealias Sentinel = LockerConfiguration.Address.Sentinel
 
@@ -12,42 +12,42 @@ final class SentinelSurvey: Sendable {
   }
 
   private struct State {
-    var awaited: Int
+    var awaited: Set<Sentinel>
     var outcome = Outcome()
-    /// Whether an answer knows of the latest failover.
-    var knowsLatest = false
     var hasFailures = false
     var questions: [StreamQuestion] = []
     /// Nil once the survey is over.
     var completion: (@Sendable (Outcome) -> Void)?
   }
 
-  /// How long the others are waited for behind the first answer that knows of the latest failover.
+  /// How long a survey that is done at once when settled waits for later news of the others.
   ///
   /// A sentinel that works answers within milliseconds; one whose host is gone must not hold up every login.
   static let longestWaitForOthers = Duration.milliseconds(250)
 
   private let sentinels: [Sentinel]
   private let primary: String
-  /// The number of the latest failover that a sentinel has told of.
-  private let latest: UInt64
+  /// What was known at the beginning.
+  private let known: SentinelState
+  /// Whether all are waited for, whatever the first ones answer.
+  private let isThorough: Bool
   private let configuration: LockerConfiguration
   private let clock: LockClock
   private let queue: any WorkQueue
   private let state: Locked<State>
 
   init(
-    of directory: SentinelDirectory, on queue: any WorkQueue,
+    of directory: SentinelDirectory, isThorough: Bool, on queue: any WorkQueue,
     completion: @escaping @Sendable (Outcome) -> Void
   ) {
-    let known = directory.known
+    known = directory.known
+    self.isThorough = isThorough
     sentinels = known.order
-    latest = known.latest?.epoch ?? 0
     primary = directory.primary
     configuration = directory.configuration
     clock = directory.machine.clock
     self.queue = queue
-    state = Locked(State(awaited: sentinels.count, completion: completion))
+    state = Locked(State(awaited: Set(sentinels), completion: completion))
   }
 
   /// Asks on the streams of an opener for each sentinel; the completion is called once, by the deadline.
@@ -58,11 +58,13 @@ final class SentinelSurvey: Sendable {
         ask(sentinel, on: result, by: deadline, configuration)
       }
     }
-    end(after: clock.now.duration(to: deadline))
+    queue.async(after: max(clock.now.duration(to: deadline), .zero)) { [weak self] in
+      self?.end(isFull: true)?()
+    }
   }
 
   /// Forgets the completion.
-  func cancel() { _ = end() }
+  func cancel() { _ = end(isFull: false) }
 
   private func ask(
     _ sentinel: Sentinel, on result: Result<any ByteStream, TransportError>, by deadline: Instant,
@@ -93,38 +95,43 @@ final class SentinelSurvey: Sendable {
   private func note(
     _ answer: Result<PrimaryAnswer?, TransportError>, by sentinel: Sentinel
   ) {
-    let (isComplete, isFirst) = state.withLock { state in
-      state.awaited -= 1
-      var isFirst = false
+    let (isOver, isSettled): (Bool, Bool) = state.withLock { state in
+      state.awaited.remove(sentinel)
       switch answer {
       case .success(let answer?):
-        isFirst = answer.epoch >= latest && !state.knowsLatest
-        state.knowsLatest = state.knowsLatest || isFirst
         state.outcome.answers.named.append(
           SentinelState.Named(sentinel: sentinel, answer: answer))
+        state.outcome.answers.answered.insert(sentinel)
       case .success(nil):
+        state.outcome.answers.answered.insert(sentinel)
         state.outcome.failures.append(SentinelFailure(sentinel: sentinel, reason: .knowsNothing))
       case .failure(let cause):
         state.hasFailures = true
         state.outcome.failures.append(SentinelFailure(sentinel: sentinel, reason: .failed(cause)))
       }
-      state.outcome.answers.isComplete = state.awaited == 0 && !state.hasFailures
-      return (state.awaited == 0, isFirst)
+      state.outcome.answers.isComplete = state.awaited.isEmpty && !state.hasFailures
+      return (state.awaited.isEmpty, mayEnd(state))
     }
-    if isComplete {
-      end()?()
-    } else if isFirst {
-      end(after: Self.longestWaitForOthers)
+    if isOver {
+      end(isFull: true)?()
+    } else if isSettled {
+      queue.async(after: Self.longestWaitForOthers) { [weak self] in
+        guard let self, state.withLock({ self.mayEnd($0) }) else { return }
+        end(isFull: false)?()
+      }
     }
   }
 
-  private func end(after time: Duration) {
-    queue.async(after: max(time, .zero)) { [weak self] in self?.end()?() }
+  private func mayEnd(_ state: State) -> Bool {
+    !isThorough && known.isSettled(state.outcome.answers, awaited: state.awaited)
   }
 
   /// Ends the survey; returns the call that reports its outcome, unless it has ended before.
-  private func end() -> (() -> Void)? {
+  ///
+  /// `isFull` tells that those that have not answered were waited for.
+  private func end(isFull: Bool) -> (() -> Void)? {
     let (completion, outcome, questions) = state.withLock { state in
+      state.outcome.answers.isFull = isFull
       let heard =
         state.outcome.answers.named.map(\.sentinel) + state.outcome.failures.map(\.sentinel)
       state.outcome.failures += sentinels.filter { !heard.contains($0) }.map {
