@@ -23,7 +23,7 @@ struct SentinelDisputeTests {
     let name = uniqueKey("client")
     let locker = try await Locker(
       url: FakeSentinel.url([sentinel.port], query: "client_name=\(name)"))
-    let client = try RedisClient(.current)
+    let client = RedisClient(.current)
     func connections(_ type: String) throws -> Int {
       let list = try client("CLIENT", "LIST", "TYPE", type).string ?? ""
       return list.split(separator: "\n").count { $0.contains(" name=\(name) ") }
@@ -58,7 +58,7 @@ struct SentinelDisputeTests {
       next.stop()
       for sentinel in sentinels { sentinel.stop() }
     }
-    let url = FakeSentinel.url(sentinels.map(\.port))
+    let url = FakeSentinel.url(sentinels.map(\.port), query: "connect_timeout=10s")
     let locker = try await Locker(url: url)
     await eventually("all are watched") { sentinels.allSatisfy { $0.watches.count == 1 } }
     for sentinel in sentinels[1...] {

@@ -95,7 +95,8 @@ struct SentinelState {
     let naming = Dictionary(
       grouping: possible.filter { $0.answer.epoch == newest }, by: \.answer.address)
     let votes = naming.values.map(\.count).sorted(by: >)
-    return votes[0] > (votes.dropFirst().first ?? 0) + awaited.subtracting(silent).count
+    let late = awaited.subtracting(silent).count
+    return late == 0 || votes[0] > (votes.dropFirst().first ?? 0) + late
   }
 
   private func rank(of named: Named) -> Int { order.firstIndex(of: named.sentinel) ?? order.count }
@@ -123,7 +124,8 @@ struct SentinelState {
 
   /// Notes that a server has told another connection that it is not the primary.
   ///
-  /// The connection for requests has to be made anew then: as long as it is there, ``primary`` must tell where it leads.
+  /// The connection for requests has to be made anew then: as long as it is there, ``primary`` must tell where it
+  /// leads.
   mutating func isDoubted(_ address: Address) -> News {
     guard primary?.address == address else { return .none }
     changeCount += 1
