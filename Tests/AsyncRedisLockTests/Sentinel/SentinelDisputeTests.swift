@@ -111,6 +111,14 @@ struct SentinelDisputeTests {
     let locker = try await Locker(url: FakeSentinel.url([sentinel.port] + dead))
     await eventually("it is watched") { sentinel.watches.count == 1 }
     sentinel.tellChange(to: dead[0])
+    await eventually("the locker has heard of it") {
+      do {
+        _ = try await locker.acquireIfAvailable(uniqueKey())?.release()
+        return false
+      } catch {
+        return true
+      }
+    }
     let lock = try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .seconds(30)))
     #expect(try RedisServer.current.hasKey(lock.keys[0]))
     #expect(try await lock.release() == .released)
