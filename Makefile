@@ -45,7 +45,7 @@ docs: dependencies ## build the documentation as a static site, without a warnin
 docs-preview: dependencies ## build the documentation, and serve it on this machine
 	SWIFT=$(SWIFT) Packaging/docs preview
 
-# One at a time, but for two processes: many tests look at the clock, and on few cores they would wait for each other.
+# One at a time, in two halves beside each other: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own; FILTER=CancellationTests some of them
 	$(SWIFT) build $(TRAITS) --build-tests
 	$(if $(FILTER),,@SWIFT=$(SWIFT) Fuzz/run --check)

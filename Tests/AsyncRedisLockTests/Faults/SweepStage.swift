@@ -167,7 +167,14 @@ final class SweepStage: Sendable {
   func finish() async throws {
     let key = key + "-next"
     let next = await Attempt {
-      try await locker.acquire(key, options: LockOptions(timeout: .seconds(10))).release()
+      let lock = try await locker.acquire(key, options: LockOptions(timeout: Self.timeout))
+      let end = ContinuousClock.now + Self.timeout
+      // An acquisition tries again by itself. The time for one answer may be short on a busy machine.
+      while true {
+        do { return try await lock.release() } catch let error as LockError
+          where error.code == .unreachable && ContinuousClock.now < end
+        {}
+      }
     }
     if next.value != .released { note("the next call: \(next.result)") }
     await quiet()
