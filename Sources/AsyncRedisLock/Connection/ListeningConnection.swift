@@ -142,8 +142,10 @@ final class ListeningConnection: Sendable {
   private func adopt(_ result: Result<LoginOpener.Opened, TransportError>, attempt: Int) {
     do throws(TransportError) {
       let opened = try result.get()
+      // Without one, the connection is about to be closed.
+      guard let listener = listener else { return }
       let stream = try MessageStream(
-        on: opened.stream, handshake: opened.handshake, kind, channels: listener?.channels ?? [])
+        on: opened.stream, handshake: opened.handshake, kind, channels: listener.channels)
       let isCurrent = state.withLock { state in
         guard state.attempt == attempt else { return false }
         state.stream = stream
