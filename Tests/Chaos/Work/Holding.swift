@@ -123,7 +123,8 @@ extension Record.Outcome {
     case LockError.Code.lost: self = .lost
     case let error as LockError
     where error.code == .refused
-      && ["LOADING", "BUSY", "READONLY", "NOREPLICAS"].contains(error.serverCode ?? ""):
+      && ["LOADING", "BUSY", "READONLY", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN"]
+        .contains(error.serverCode ?? ""):
       self = .unreachable
     default: return nil
     }
