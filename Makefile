@@ -45,11 +45,11 @@ docs: dependencies ## build the documentation as a static site, without a warnin
 docs-preview: dependencies ## build the documentation, and serve it on this machine
 	SWIFT=$(SWIFT) Packaging/docs preview
 
-# One at a time, in two halves beside each other: many tests look at the clock, and on few cores they would wait for each other.
+# One at a time, in three parts beside each other: many tests look at the clock, and on few cores they would wait for each other.
 test: dependencies ## run the tests, on servers of their own; FILTER=CancellationTests some of them
 	$(SWIFT) build $(TRAITS) --build-tests
 	$(if $(FILTER),,@SWIFT=$(SWIFT) Fuzz/run --check)
-	env -u SWIFT_DETERMINISTIC_HASHING SWIFT=$(SWIFT) .ci/test$(if $(FILTER),,-all) $(TRAITS) --skip-build --no-parallel $(if $(FILTER),--filter '(^|[./])($(FILTER))')
+	env -u SWIFT_DETERMINISTIC_HASHING SWIFT=$(SWIFT) MEANWHILE='Tests/simulate --build; $(MEANWHILE)' .ci/test$(if $(FILTER),,-all) $(TRAITS) --skip-build --no-parallel $(if $(FILTER),--filter '(^|[./])($(FILTER))')
 	$(if $(FILTER),,SWIFT=$(SWIFT) Tests/simulate)
 
 simulation: dependencies ## run SEEDS=10000 simulations of the product, built for release, on all processors

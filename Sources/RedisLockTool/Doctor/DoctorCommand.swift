@@ -56,16 +56,20 @@
         findings.append(
           Finding(.warning, "server", "this user may not use INFO, so several checks were skipped"))
       }
-      findings.append(try await timing(locker))
-      findings += try await clock(locker)
-      findings += try await examineServers(of: configuration, locker, information)
-      findings += try await endless(locker)
-      findings += try await fencing(locker, of: key)
-      let permissions = Permissions(
-        key: key, prefix: prefix, ownPrefix: locker.keyPrefix, isInCluster: locker.isInCluster)
-      // On a replica, or out of memory, the result says it all.
-      let answers = try await locker.ask(permissions.trials.map(\.words))
-      findings += permissions.findings(answers, isTold: await locker.canBeTold())
+      findings += await examining("round trip") { [try await timing(locker)] }
+      findings += await examining("clock") { try await clock(locker) }
+      findings += await examining("servers") {
+        try await examineServers(of: configuration, locker, information)
+      }
+      findings += await examining("expiry") { try await endless(locker) }
+      findings += await examining("fencing") { try await fencing(locker, of: key) }
+      findings += await examining("permissions") {
+        let permissions = Permissions(
+          key: key, prefix: prefix, ownPrefix: locker.keyPrefix, isInCluster: locker.isInCluster)
+        // On a replica, or out of memory, the result says it all.
+        let answers = try await locker.ask(permissions.trials.map(\.words))
+        return permissions.findings(answers, isTold: await locker.canBeTold())
+      }
       // If a command is missing, the trial's key could stay.
       let isHopeless = findings.contains {
         $0.level == .problem && ["disabled", "permissions"].contains($0.subject)
@@ -74,6 +78,13 @@
         findings.append(await trial(locker, key: key))
       }
       return findings
+    }
+
+    /// The findings of a check: if it cannot be made, that is one, and the others still count.
+    private func examining(
+      _ subject: String, _ check: () async throws -> [Finding]
+    ) async -> [Finding] {
+      do { return try await check() } catch { return [Finding(.problem, subject, "\(error)")] }
     }
 
     /// Whether the server takes snapshots; nil if it does not say.

@@ -16,6 +16,9 @@ enum SweepOperation: String, CaseIterable, Sendable {
   case keep = "release before minHold is over"
   case adopt = "take over"
 
+  /// How many runs take place at once: more if most of the time is spent on waiting for the end of a ttl.
+  var width: Int { self == .adopt ? 72 : 24 }
+
   /// Whether a message belongs to the operation.
   func concerns(_ message: FaultProxy.Message) -> Bool {
     switch self {

@@ -171,9 +171,11 @@ final class SweepStage: Sendable {
       let end = ContinuousClock.now + Self.timeout
       // An acquisition tries again by itself. The time for one answer may be short on a busy machine.
       while true {
-        do { return try await lock.release() } catch let error as LockError
-          where error.code == .unreachable && ContinuousClock.now < end
-        {}
+        do {
+          return try await lock.release()
+        } catch  where ContinuousClock.now > end || (error as? LockError)?.code != .unreachable {
+          throw error
+        } catch {}
       }
     }
     if next.value != .released { note("the next call: \(next.result)") }

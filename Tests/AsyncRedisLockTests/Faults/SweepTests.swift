@@ -9,8 +9,6 @@ import Testing
   "A fault in any message of an operation", .timeLimit(.minutes(10)), .redisServer(),
   .serialized)
 struct SweepTests {
-  private static let width = 24
-
   @Test(
     "After any fault in any message of an operation, the outcome is right, nothing is left, and the next call works"
   )
@@ -45,7 +43,7 @@ struct SweepTests {
       #expect(points.count > 60)
       await withTaskGroup(of: Void.self) { group in
         for (index, point) in points.enumerated() {
-          if index >= Self.width { await group.next() }
+          if index >= operation.width { await group.next() }
           group.addTask { await Self.run(point, on: server, other) }
         }
       }

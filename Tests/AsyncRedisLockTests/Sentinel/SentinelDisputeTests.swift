@@ -50,6 +50,14 @@ struct SentinelDisputeTests {
     await locker.close()
   }
 
+  /// Whether a locker's locks are at a server.
+  private static func locks(_ locker: Locker, at server: RedisServer) async throws -> Bool {
+    guard let lock = try await locker.acquireIfAvailable(uniqueKey()) else { return false }
+    let isThere = try server.hasKey(lock.keys[0])
+    _ = try await lock.release()
+    return isThere
+  }
+
   @Test("Most sentinels decide, though a few answer faster, at the login as well as later")
   func slowMajority() async throws {
     let next = try RedisServer(listen: .tcp)
@@ -70,10 +78,7 @@ struct SentinelDisputeTests {
     #expect(try await late.acquireIfAvailable(uniqueKey())?.release() == .released)
     #expect(try RedisClient(next)("DBSIZE").integer ?? 0 > 0)
     await eventually(within: .seconds(20), "the other has followed") {
-      guard let lock = try await locker.acquireIfAvailable(uniqueKey()) else { return false }
-      let isThere = try next.hasKey(lock.keys[0])
-      _ = try await lock.release()
-      return isThere
+      try await Self.locks(locker, at: next)
     }
     await late.close()
     await locker.close()
@@ -95,10 +100,7 @@ struct SentinelDisputeTests {
     #expect(try await lock.release() == .released)
     try RedisClient(next)("REPLICAOF", "NO", "ONE")
     await eventually(within: .seconds(20), "the locker has followed") {
-      guard let lock = try await locker.acquireIfAvailable(uniqueKey()) else { return false }
-      let isThere = try next.hasKey(lock.keys[0])
-      _ = try await lock.release()
-      return isThere
+      try await Self.locks(locker, at: next)
     }
     await locker.close()
   }

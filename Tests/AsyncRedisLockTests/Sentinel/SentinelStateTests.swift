@@ -113,6 +113,26 @@ struct SentinelStateTests {
   }
 
   @Test(
+    "What slow sentinels have told in a survey counts at a login, unless it is about another failover"
+  )
+  func slowOnes() {
+    var state = SentinelState(sentinels)
+    let fast = answers([named(0, old, 1)], isComplete: false)
+    _ = state.connected(to: named(0, old, 1), changeCount: 0)
+    let news = state.surveyed(
+      answers([named(0, old, 1), named(1, new, 1), named(2, new, 1)]), changeCount: 0)
+    #expect(news == .changed)
+    #expect(state.choose(from: fast).map(\.answer.address) == [new, old])
+    #expect(state.choose(from: answers([named(0, old, 2)])) == [named(0, old, 2)])
+    // Behind a change that was told, it is not known what they would say by now.
+    _ = state.told(Address.tcp(host: "next"), by: sentinels[0])
+    #expect(state.choose(from: fast).isEmpty)
+    #expect(
+      state.choose(from: answers([named(0, old, 1), named(1, old, 1)], isComplete: false))
+        == [named(0, old, 1)])
+  }
+
+  @Test(
     "Sentinels that have not answered are waited for if they could outvote the others, unless they are dead"
   )
   func settled() {

@@ -237,6 +237,17 @@ struct CredentialsTests {
     #expect(try await safe.release() == .released)
   }
 
+  /// A locker that waits for its credentials for longer than a test may take.
+  private static func patientLocker(
+    _ closure: @escaping @Sendable () async throws -> LockerConfiguration.Credentials.Answer
+  ) throws -> Locker {
+    let configuration = try LockerConfiguration(server: .current, .init(closure)) {
+      $0.connectTimeout = .seconds(60)
+      $0.operationTimeout = .seconds(60)
+    }
+    return try Locker(connectingLazilyTo: configuration)
+  }
+
   @Test("Closures that block, however many, delay no closure of another locker", .redisServer())
   func manyBlock() async throws {
     let (admin, user) = (RedisClient(.current), uniqueKey("user"))
@@ -244,17 +255,10 @@ struct CredentialsTests {
     let gate = Gate()
     defer { gate.open() }
     let calls = try (0..<40).map { _ in
-      let configuration = try LockerConfiguration(
-        server: .current,
-        .init {
-          gate.pass()
-          return (user, "pw")
-        }
-      ) {
-        $0.connectTimeout = .seconds(60)
-        $0.operationTimeout = .seconds(60)
+      let locker = try Self.patientLocker {
+        gate.pass()
+        return (user, "pw")
       }
-      let locker = try Locker(connectingLazilyTo: configuration)
       return Task { try await locker.ping() }
     }
     await eventually { gate.count == calls.count }
@@ -275,22 +279,15 @@ struct CredentialsTests {
   @Test("A close during a call of the closure cancels the call and returns in time", .redisServer())
   func closedMeanwhile() async throws {
     let (hasBegun, isCancelled) = (Shared(false), Shared(false))
-    let configuration = try LockerConfiguration(
-      server: .current,
-      .init {
-        hasBegun.value = true
-        do {
-          try await Task.sleep(for: .seconds(100))
-        } catch {
-          isCancelled.value = true
-        }
-        return (nil, "pw")
+    let locker = try Self.patientLocker {
+      hasBegun.value = true
+      do {
+        try await Task.sleep(for: .seconds(100))
+      } catch {
+        isCancelled.value = true
       }
-    ) {
-      $0.connectTimeout = .seconds(60)
-      $0.operationTimeout = .seconds(60)
+      return (nil, "pw")
     }
-    let locker = try Locker(connectingLazilyTo: configuration)
     let call = Task { try await locker.ping() }
     await eventually { hasBegun.value }
     let closing = await Attempt { await locker.close() }
@@ -303,17 +300,10 @@ struct CredentialsTests {
   func cancelledCaller() async throws {
     let gate = Gate()
     defer { gate.open() }
-    let configuration = try LockerConfiguration(
-      server: .current,
-      .init {
-        gate.pass()
-        return (nil, "pw")
-      }
-    ) {
-      $0.connectTimeout = .seconds(60)
-      $0.operationTimeout = .seconds(60)
+    let locker = try Self.patientLocker {
+      gate.pass()
+      return (nil, "pw")
     }
-    let locker = try Locker(connectingLazilyTo: configuration)
     let call = Task { try await locker.acquire(uniqueKey(), options: .patient) }
     await eventually { gate.count == 1 }
     call.cancel()

@@ -24,9 +24,10 @@ extension ClusterConnection {
     note(redirection)
     switch redirection {
     case .tryAgain, .down:
-      // The next attempt of a claim has a token of its own, and what gives back can do with fewer keys.
+      // The next attempt of a claim has a token of its own, and what gives back can do with fewer keys. Without time
+      // for another answer, this one says more than that there was none.
       guard index > 0 || request.kind == .call && !request.isClaim,
-        clock.now + Self.pause < request.deadline
+        clock.now + Self.pause + roundTrip < request.deadline
       else { return false }
     case .moved, .ask: break
     }

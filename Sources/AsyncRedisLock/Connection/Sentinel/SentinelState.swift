@@ -44,6 +44,8 @@ struct SentinelState {
   private var refuted: Set<Address> = []
   /// The sentinels that have not answered, though they were waited for.
   private var silent: Set<Address.Sentinel> = []
+  /// What each sentinel answered to the last survey in the background, which has more time than a login has.
+  private var heard: [Address.Sentinel: PrimaryAnswer] = [:]
   /// How many surveys that waited for all have not heard of the change that was told; nil if none was.
   private var doubts: Int?
 
@@ -65,11 +67,23 @@ struct SentinelState {
     silent =
       answers.isFull
       ? Set(order).subtracting(answers.answered) : silent.subtracting(answers.answered)
-    if answers.named.allSatisfy({ refuted.contains($0.answer.address) }) { refuted = [] }
-    let possible = answers.named.filter { !refuted.contains($0.answer.address) }
-    let denied = ranked(answers.named, isComplete: answers.isComplete)
+    let named = answers.named + votesOfLate(answers)
+    if named.allSatisfy({ refuted.contains($0.answer.address) }) { refuted = [] }
+    let possible = named.filter { !refuted.contains($0.answer.address) }
+    let denied = ranked(named, isComplete: answers.isComplete)
       .filter { refuted.contains($0.answer.address) }
     return ranked(possible, isComplete: answers.isComplete) + denied
+  }
+
+  /// What sentinels that have not answered in time said when they had more, if it is about the same failover.
+  ///
+  /// Otherwise each login would follow the fast ones, and each survey behind it the others.
+  private func votesOfLate(_ answers: Answers) -> [Named] {
+    guard let newest = answers.named.map(\.answer.epoch).max(), newest >= latest?.epoch ?? 0
+    else { return [] }
+    let answered = answers.answered.union(answers.named.map(\.sentinel))
+    return heard.filter { !answered.contains($0.key) && $0.value.epoch == newest }
+      .map { Named(sentinel: $0.key, answer: $0.value) }
   }
 
   private func ranked(_ named: [Named], isComplete: Bool) -> [Named] {
@@ -163,6 +177,8 @@ struct SentinelState {
   /// Processes a survey that was made in the background.
   mutating func surveyed(_ answers: Answers, changeCount: Int) -> News {
     guard changeCount == self.changeCount else { return .none }
+    heard = Dictionary(
+      answers.named.map { ($0.sentinel, $0.answer) }, uniquingKeysWith: { _, last in last })
     let candidates = choose(from: answers)
     guard primary != nil else {
       if candidates.isEmpty { doubt(answers) }
