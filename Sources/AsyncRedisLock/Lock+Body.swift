@@ -59,6 +59,8 @@ extension Lock {
       activity?.begin()
       group.addTask(executorPreference: Self.executorOfBody(countedBy: activity)) {
         let held = held.adding(self.lease, in: self.coordinator.storeID)
+        // The task's address may be that of another one afterwards.
+        defer { held.ownerEnds() }
         return await HeldLocks.$inherited.withValue(held) {
           await self.coordinator.reporter.hold(self.lease) {
             await canceller.cover { await self.call(body, isolation: isolation) }
@@ -131,19 +133,62 @@ private final class BodyCanceller: Sendable {
     let task: UnsafeCurrentTask
   }
 
-  private let handle = Locked<Handle?>(nil)
+  private enum State {
+    case idle
+    case running(Handle)
+    /// The program's cancellation handlers run; the end of the body waits for that.
+    case cancelling(waiting: CheckedContinuation<Void, Never>?)
+    case over
+  }
+
+  private let state = Locked(State.idle)
 
   /// Runs a body, during which the current task can be cancelled from outside.
   func cover<Value: Sendable>(_ body: @Sendable () async -> Value) async -> Value {
     await unsafe withUnsafeCurrentTask { task in
-      if let task = unsafe task { handle.withLock { $0 = unsafe Handle(task: task) } }
-      defer { handle.withLock { $0 = nil } }
-      return await body()
+      if let task = unsafe task { state.withLock { $0 = .running(unsafe Handle(task: task)) } }
+      let value = await body()
+      await end()
+      return value
     }
   }
 
   /// Cancels the body's task, which runs the program's cancellation handlers.
   ///
-  /// If one blocks, the end of this body blocks too, as everywhere in Swift, and nothing else does.
-  func cancel() { handle.withLock { unsafe $0?.task.cancel() } }
+  /// If one blocks, the body does not end before, as everywhere in Swift, and nothing else waits. A handler may also
+  /// resume the body on this thread, so no mutex is locked meanwhile.
+  func cancel() {
+    let handle: Handle? = state.withLock { state in
+      guard case .running(let handle) = state else { return nil }
+      state = .cancelling(waiting: nil)
+      return handle
+    }
+    guard let handle else { return }
+    unsafe handle.task.cancel()
+    let waiting: CheckedContinuation<Void, Never>? = state.withLock { state in
+      guard case .cancelling(let waiting) = state else { return nil }
+      state = .over
+      return waiting
+    }
+    waiting?.resume()
+  }
+
+  /// Notes that the body has ended, and that its task must not be used any more; waits while it is being cancelled.
+  private func end() async {
+    guard !endsAtOnce(orResumes: nil) else { return }
+    await withCheckedContinuation { continuation in
+      if endsAtOnce(orResumes: continuation) { continuation.resume() }
+    }
+  }
+
+  private func endsAtOnce(orResumes waiting: CheckedContinuation<Void, Never>?) -> Bool {
+    state.withLock { state in
+      guard case .cancelling = state else {
+        state = .over
+        return true
+      }
+      state = .cancelling(waiting: waiting)
+      return false
+    }
+  }
 }

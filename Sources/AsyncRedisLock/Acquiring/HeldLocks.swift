@@ -1,5 +1,16 @@
+internal import Synchronization
+
 /// The locks that the present task holds by `withLock`, so that it does not wait for itself.
 struct HeldLocks: Sendable {
+  /// A task that runs a body.
+  private final class Owner: Sendable {
+    /// The address of the task, which is its own only while the body runs.
+    let identity: Int?
+    let hasEnded = Atomic<Bool>(false)
+
+    init(_ identity: Int?) { self.identity = identity }
+  }
+
   /// The locks of the task that runs the innermost body.
   ///
   /// Its child tasks inherit this value too, but hold nothing.
@@ -11,10 +22,10 @@ struct HeldLocks: Sendable {
     let storeID: String
   }
 
-  private let owner: Int?
+  private let owner: Owner?
   private let held: [Held]
 
-  private init(owner: Int?, held: [Held]) {
+  private init(owner: Owner?, held: [Held]) {
     self.owner = owner
     self.held = held
   }
@@ -22,11 +33,16 @@ struct HeldLocks: Sendable {
   /// The locks that the calling task holds itself.
   static var current: HeldLocks {
     let inherited = inherited
-    guard inherited.owner != nil, inherited.owner == taskIdentity else {
-      return HeldLocks(owner: nil, held: [])
-    }
+    guard let owner = inherited.owner, let identity = owner.identity, identity == taskIdentity,
+      !owner.hasEnded.load(ordering: .relaxed)
+    else { return HeldLocks(owner: nil, held: []) }
     return inherited
   }
+
+  /// Notes that the body of the owner has ended.
+  ///
+  /// Tasks that it has left behind still inherit this value, and one of them may get the address of the owner.
+  func ownerEnds() { owner?.hasEnded.store(true, ordering: .relaxed) }
 
   /// Whether there are none, as for most tasks.
   var isEmpty: Bool { held.isEmpty }
@@ -35,7 +51,7 @@ struct HeldLocks: Sendable {
   func adding(_ lease: Lease, in storeID: String) -> HeldLocks {
     let stillHeld = held.filter { $0.lease.isHeld }
     return HeldLocks(
-      owner: Self.taskIdentity, held: stillHeld + [Held(lease: lease, storeID: storeID)])
+      owner: Owner(Self.taskIdentity), held: stillHeld + [Held(lease: lease, storeID: storeID)])
   }
 
   /// Checks that none of the keys is held.

@@ -1,39 +1,46 @@
 internal import DequeModule
 
-/// Requests that wait for a ready connection, in order of arrival.
+/// Requests that wait for a ready connection, in order of arrival; those that extend leases go first.
+///
+/// A crowd of acquisitions must not take so long that held locks are lost. An extension concerns no lease that an
+/// earlier request takes or gives back.
 struct PendingRequests {
-  private var requests: Deque<Request> = []
+  private var extensions: Deque<Request> = []
+  private var others: Deque<Request> = []
   /// No request in here has an earlier deadline that has not been checked.
   private(set) var nextDeadline: Instant?
 
-  var isEmpty: Bool { requests.isEmpty }
+  var isEmpty: Bool { extensions.isEmpty && others.isEmpty }
 
   mutating func append(contentsOf new: [Request]) {
     for request in new {
-      requests.append(request)
-      nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
+      if request.leaseEnd != nil { extensions.append(request) } else { others.append(request) }
+      note(request)
     }
   }
 
   /// Puts back requests that have been sent before, in front of the others.
   mutating func prepend(contentsOf returned: [Request]) {
-    requests.prepend(contentsOf: returned)
-    for request in returned {
-      nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
+    for request in returned.reversed() {
+      if request.leaseEnd != nil { extensions.prepend(request) } else { others.prepend(request) }
+      note(request)
     }
   }
 
+  private mutating func note(_ request: Request) {
+    nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
+  }
+
   mutating func popFirst() -> Request? {
-    defer { if requests.isEmpty { nextDeadline = nil } }
-    return requests.popFirst()
+    defer { if isEmpty { nextDeadline = nil } }
+    return extensions.popFirst() ?? others.popFirst()
   }
 
   /// Takes out abandoned requests and requests past their deadline; returns the latter.
   mutating func removeOverdue(at now: Instant) -> [Request] {
     guard let earliest = nextDeadline, earliest <= now else { return [] }
     let overdue = filter { $0.deadline <= now }
-    requests.removeAll { $0.deadline <= now || $0.isFinished }
-    nextDeadline = requests.lazy.map(\.deadline).min()
+    remove { $0.deadline <= now || $0.isFinished }
     return overdue
   }
 
@@ -42,18 +49,26 @@ struct PendingRequests {
     // Not `Array(requests.filter …)`: for an empty deque, that writes to memory which all empty arrays share, and
     // the thread sanitizer reports it.
     var included: [Request] = []
-    for request in requests where isIncluded(request) { included.append(request) }
+    for request in extensions where isIncluded(request) { included.append(request) }
+    for request in others where isIncluded(request) { included.append(request) }
     return included
   }
 
   /// When the first lease ends that a waiting request extends.
-  var earliestLeaseEnd: Instant? { requests.lazy.compactMap(\.leaseEnd).min() }
+  var earliestLeaseEnd: Instant? { extensions.lazy.compactMap(\.leaseEnd).min() }
 
   /// Takes out all requests that are `isIncluded`.
   mutating func removeAll(where isIncluded: (Request) -> Bool) -> [Request] {
     let removed = filter(isIncluded)
-    requests.removeAll(where: isIncluded)
-    nextDeadline = requests.lazy.map(\.deadline).min()
+    remove(where: isIncluded)
     return removed
+  }
+
+  private mutating func remove(where isExcluded: (Request) -> Bool) {
+    extensions.removeAll(where: isExcluded)
+    others.removeAll(where: isExcluded)
+    nextDeadline = [
+      extensions.lazy.map(\.deadline).min(), others.lazy.map(\.deadline).min(),
+    ].compactMap(\.self).min()
   }
 }

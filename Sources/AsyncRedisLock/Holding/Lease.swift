@@ -298,6 +298,12 @@ final class Lease: Sendable {
   /// Takes out the logger for the last message: the end of its handler must not run where the lease ends.
   func takeLogger() -> Logger? { guarded.withLock { $0.logger.take() } }
 
+  /// A report that was dropped has left the logger here, and the end of its handler may block.
+  deinit {
+    guard let logger = takeLogger() else { return }
+    CredentialExecutor.shared.run { withExtendedLifetime(logger) {} }
+  }
+
   /// Whether this remark is made about the lease for the first time.
   func isFirst(_ remark: Remark) -> Bool {
     let bit = remark.rawValue

@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 #if canImport(Darwin)
@@ -30,10 +29,6 @@ enum LookUp {
   private static let patience = Duration.seconds(1)
   private static let largestCount = 2
 
-  // Not of the quality of service that extensions need: Dispatch has a limited number of threads for each.
-  private static let queue = DispatchQueue(
-    label: "async-redis-lock.resolver", qos: .utility, attributes: .concurrent)
-
   /// Gives a resolver the addresses of a name when they have been found, however long that takes.
   static func of(_ host: String, _ port: UInt16, for resolver: Resolver) {
     let name = Name(host: host, port: port)
@@ -51,17 +46,25 @@ enum LookUp {
       return begins
     }
     guard begins else { return }
-    queue.async { @Sendable in
-      let result = addresses(of: host, port, flags: 0)
-      let waiting = underWay.withLock { all in
-        let waiting = all[name]?.waiting ?? [:]
-        all[name]?.waiting = [:]
-        all[name]?.count -= 1
-        if all[name]?.count == 0 { all[name] = nil }
-        return waiting
-      }
-      for resolver in waiting.values { resolver.found(result) }
+    // Not on a queue: Dispatch has a limited number of threads, and the program may block all of them.
+    do throws(SystemError) {
+      try DetachedThread.start { end(name, with: addresses(of: host, port, flags: 0)) }
+    } catch {
+      end(
+        name,
+        with: .failure(.unreachable("looking up \(host): the system allows no thread: \(error)")))
     }
+  }
+
+  private static func end(_ name: Name, with result: Result<[SocketAddress], TransportError>) {
+    let waiting = underWay.withLock { all in
+      let waiting = all[name]?.waiting ?? [:]
+      all[name]?.waiting = [:]
+      all[name]?.count -= 1
+      if all[name]?.count == 0 { all[name] = nil }
+      return waiting
+    }
+    for resolver in waiting.values { resolver.found(result) }
   }
 
   /// Asks the system, however long that takes.
