@@ -31,10 +31,15 @@ package final class ReplicatedPair {
 
   package var master: RedisServer { servers[masterNumber] }
 
-  /// Whether the replica has all the data of the master.
+  /// Whether the replica has all the data of the master, also on its disk if it keeps a log there.
   package var isInStep: Bool {
-    let role = (try? client(1 - masterNumber)("ROLE").array) ?? []
+    let replica = client(1 - masterNumber)
+    let role = (try? replica("ROLE").array) ?? []
+    let persistence = (try? replica("INFO", "persistence").string) ?? ""
+    // After a full synchronization, a log counts only once it has been rewritten.
     return role.count == 5 && role[3].string == "connected"
+      && persistence.contains("aof_rewrite_in_progress:0")
+      && persistence.contains("aof_rewrite_scheduled:0")
   }
 
   /// Whether the designated server has become the master.
