@@ -33,7 +33,8 @@ enum ReplyFuzzer {
     var outcome = Outcome()
     do throws(TransportError) {
       var stream = try CommandStream(
-        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)))
+        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)),
+        mayRepeatPassword: { _ in false })
       var rest = bytes
       while !rest.isEmpty {
         let piece = rest.prefix(min(size, 4096))
@@ -86,7 +87,8 @@ enum ReplyFuzzer {
     let wire = Wire()
     do throws(TransportError) {
       var stream = try CommandStream(
-        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)))
+        on: SocketStream(adopting: FileDescriptor(adopting: wire.client)),
+        mayRepeatPassword: { _ in false })
       var (open, replies) = (0, 0)
       // Many small replies are not a flood, and take long.
       for _ in 0..<80 where replies < 1000 {

@@ -12,10 +12,10 @@ struct Backoff: Sendable {
 
   private var failures = 0
 
-  /// Notes that a connection worked.
+  /// Notes that a connection worked, so that the next attempt needs no pause.
   ///
-  /// The next attempt needs no pause, or the shortest one if the connection was brief.
-  mutating func reset(isProven: Bool = true) { failures = isProven ? 0 : min(failures, 1) }
+  /// It must have lasted: a server that hangs up behind each login would be asked dozens of times a second.
+  mutating func reset() { failures = 0 }
 
   /// Notes that a connection failed; returns the pause before the next attempt, shorter if a request waits for it.
   mutating func pause(

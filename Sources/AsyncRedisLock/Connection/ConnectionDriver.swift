@@ -146,7 +146,8 @@ struct ConnectionDriver: ~Copyable {
   ) throws(TransportError) {
     let opened = try opened.get()
     handshake = opened.handshake
-    stream = try CommandStream(on: opened.stream)
+    stream = try CommandStream(
+      on: opened.stream, mayRepeatPassword: opened.handshake.mayRepeatPassword)
     let commands = handshake.commands()
     for command in commands { stream?.append(command) }
     state.logIn(expecting: commands.count, at: now)

@@ -74,10 +74,11 @@ final class CredentialAsker: Sendable {
       return false
     }
     guard !isDone else { return cancel(task) }
-    // A moment before the caller's time ends, too, so that the caller learns why.
-    queue.async(after: left - min(left / 10, .milliseconds(50))) { [self] in
+    // A moment before the caller's time ends, too, so that the caller learns why. The task keeps this object as long as
+    // the call has not returned; nothing has to do so afterwards.
+    queue.async(after: left - min(left / 10, .milliseconds(50))) { [weak self] in
       let text = "credentials: the call did not return within the connect timeout"
-      finish(number, with: .failure(.noCredentials(text)))
+      self?.finish(number, with: .failure(.noCredentials(text)))
     }
   }
 

@@ -29,6 +29,8 @@ struct Handshake: Sendable {
   private let connectHook: ConnectHook?
   /// How the password and the one before it may begin where they are repeated.
   private var hints: [[UInt8]] = []
+  /// The password and the one before it, as they stand in an error; in lower case.
+  private var passwords: [[UInt8]] = []
 
   private var required: [Command] { [login, selection].compactMap(\.self) }
   private var hasPassword: Bool { login != nil }
@@ -56,6 +58,8 @@ struct Handshake: Sendable {
   mutating func setLogin(username: String?, password: Password) {
     login = Command(["AUTH"] + [username, password.value].compactMap { $0 })
     hints = Array((Self.hints(of: password.value) + hints).prefix(2 * Self.mostHints))
+    let shown = Array(password.value.escaped(upTo: 256).lowercased().utf8)
+    passwords = Array(([shown] + passwords).prefix(2))
   }
 
   /// The most hints of one password.
@@ -170,7 +174,17 @@ struct Handshake: Sendable {
     guard !hints.isEmpty else { return false }
     let text = text.lowercased()
     // By their bytes: a mark at the beginning combines with any character before it.
-    return hints.contains { text.utf8.firstRange(of: $0) != nil }
+    if hints.contains(where: { text.utf8.firstRange(of: $0) != nil }) { return true }
+    let bytes = Array(text.utf8)
+    return passwords.contains { Self.sharePart($0, bytes) }
+  }
+
+  /// Whether two texts have a part in common that is long enough to be the rest of a password.
+  private static func sharePart(_ password: [UInt8], _ text: [UInt8]) -> Bool {
+    let length = 8
+    guard password.count >= length, text.count >= length else { return false }
+    let parts = Set((0...text.count - length).map { text[$0..<$0 + length] })
+    return (0...password.count - length).contains { parts.contains(password[$0..<$0 + length]) }
   }
 
   /// The first bytes of a password as it stands in an error, which may be cut behind them; in lower case.

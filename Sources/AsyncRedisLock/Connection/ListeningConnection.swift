@@ -201,8 +201,8 @@ final class ListeningConnection: Sendable {
       // A listener that has been told of the connection has to be told of its end.
       let isSecondDue = state.readyAt == nil && state.secondLogin.begins(after: cause)
       // Otherwise the client would reconnect without any pause to a server that confirms and hangs up again.
-      if let start = state.readyAt.take() {
-        state.backoff.reset(isProven: start + Self.provingTime <= clock.now)
+      if let start = state.readyAt.take(), start + Self.provingTime <= clock.now {
+        state.backoff.reset()
       }
       let pause = state.backoff.pause(isWaitedFor: isWaitedFor, using: &generator)
       return (state.stream.take(), state.attempt, pause, isSecondDue)

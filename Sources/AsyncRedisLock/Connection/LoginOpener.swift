@@ -8,32 +8,26 @@ final class LoginOpener: Sendable {
     let handshake: Handshake
   }
 
-  /// The handshake with the last credentials.
-  private final class SharedHandshake: Sendable {
-    let value: Locked<Handshake>
-
-    init(_ handshake: Handshake) { value = Locked(handshake) }
-  }
-
   typealias Completion = @Sendable (Result<Opened, TransportError>) -> Void
 
   private let opener: any StreamOpener
-  private let asker: CredentialAsker?
-  private let handshake: SharedHandshake
+  private let login: Login
+  private let ownsLogin: Bool
 
   init(
     _ configuration: LockerConfiguration, over opener: any StreamOpener,
     connectHook: Handshake.ConnectHook?, isSentinel: Bool = false, on machine: any Machine
   ) {
     self.opener = opener
-    let handshake = SharedHandshake(
-      Handshake(configuration, connectHook: connectHook, isSentinel: isSentinel))
-    self.handshake = handshake
-    asker = configuration.credentials.map { credentials in
-      CredentialAsker(credentials, on: machine) { text in
-        handshake.value.withLock { $0.mayRepeatPassword(text) }
-      }
-    }
+    login = Login(configuration, connectHook: connectHook, isSentinel: isSentinel, on: machine)
+    ownsLogin = true
+  }
+
+  /// Creates an opener that is used briefly, and shares its login with those before and after it.
+  init(over opener: any StreamOpener, sharing login: Login) {
+    self.opener = opener
+    self.login = login
+    ownsLogin = false
   }
 
   /// Opens a stream; the completion is called once, at the deadline at the latest, unless all is cancelled.
@@ -51,7 +45,7 @@ final class LoginOpener: Sendable {
   /// Gives up the attempt under way, for good; its completion may or may not be called.
   func cancel() {
     opener.cancel()
-    asker?.close()
+    if ownsLogin { login.close() }
   }
 
   /// Notes that the stream opened last led to a server of the wrong role.
@@ -60,19 +54,8 @@ final class LoginOpener: Sendable {
   private func logIn(
     on stream: any ByteStream, by deadline: Instant, completion: @escaping Completion
   ) {
-    guard let asker else {
-      return completion(
-        .success(Opened(stream: stream, handshake: handshake.value.withLock { $0 })))
-    }
-    asker.ask(by: deadline) { [self] result in
-      completion(
-        result.map { answer in
-          let handshake = handshake.value.withLock { handshake in
-            handshake.setLogin(username: answer.username, password: answer.password)
-            return handshake
-          }
-          return Opened(stream: stream, handshake: handshake)
-        })
+    login.prepare(by: deadline) { result in
+      completion(result.map { Opened(stream: stream, handshake: $0) })
     }
   }
 }

@@ -54,7 +54,7 @@ final class MessageStream: Sendable {
     self.handshake = handshake
     let commands = handshake.commands()
     loginCount = commands.count
-    var stream = try CommandStream(on: bytes)
+    var stream = try CommandStream(on: bytes, mayRepeatPassword: handshake.mayRepeatPassword)
     for command in commands { stream.append(command) }
     switch kind {
     case .plain: stream.append(Command([kind.command] + channels))

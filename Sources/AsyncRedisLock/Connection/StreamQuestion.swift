@@ -22,7 +22,8 @@ final class StreamQuestion: Sendable {
     self.handshake = handshake
     let commands = handshake.commands()
     count = commands.count
-    var stream = try CommandStream(on: bytes, bounds: bounds)
+    var stream = try CommandStream(
+      on: bytes, bounds: bounds, mayRepeatPassword: handshake.mayRepeatPassword)
     for command in commands { stream.append(command) }
     try stream.write()
     guard !stream.hasUnsentBytes else { throw .unreachable("it accepts no data") }

@@ -61,6 +61,17 @@ extension Reporter {
     }
   }
 
+  /// Notes that no sentinel answers, so that a failover would go unnoticed.
+  func sentinelsUnheard(because failures: [SentinelFailure], primary: String) {
+    let cause = SentinelFailure.summary(of: failures, primary: primary)
+    warn(.sentinelsUnheard) {
+      (
+        "No sentinel answers, so a failover would not be noticed",
+        ["redis-lock.cause": "\(cause.explanation)"]
+      )
+    }
+  }
+
   /// Notes how long enough replicas took to confirm locks.
   func acknowledged(after duration: Duration) {
     #if Metrics

@@ -5,7 +5,7 @@ struct WarningLimit {
   /// A kind of warning with a limit of its own.
   enum Kind: Hashable, CaseIterable {
     case lockLost, lockDropped, extensionLate, extensionFailed, connectionLost, reportsDropped,
-      notAcknowledged
+      notAcknowledged, sentinelsUnheard
   }
 
   /// What to do with a warning.
@@ -57,6 +57,7 @@ extension WarningLimit.Kind {
     case .connectionLost: "The connection was lost \(more) \(isOne ? "time" : "times")"
     case .notAcknowledged:
       "Replicas did not acknowledge \(more) \(isOne ? "lock or extension" : "locks or extensions")"
+    case .sentinelsUnheard: "No sentinel answered \(more) \(isOne ? "time" : "times")"
     case .reportsDropped: "Reports were dropped \(more) \(isOne ? "time" : "times")"
     }
   }

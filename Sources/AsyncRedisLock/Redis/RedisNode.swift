@@ -70,7 +70,7 @@ final class RedisNode: Sendable {
         _ = fences.accept(number, isRaised: true)
         return true
       }, scriptCount: scriptCount, judgesCluster: judgesCluster)
-    let sentinels = SentinelDirectory(configuration, on: machine)
+    let sentinels = SentinelDirectory(configuration, on: machine, reporter: reporter)
     let connection: Connection
     do {
       connection = try Connection(

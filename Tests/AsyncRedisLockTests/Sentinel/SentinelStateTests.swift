@@ -251,6 +251,22 @@ struct SentinelStateTests {
     #expect(state.choose(from: answers(known, isComplete: false)).isEmpty)
   }
 
+  @Test(
+    "Sentinels that have been set up anew are believed after a while, though most others are dead")
+  func setUpAnewByFew() {
+    var state = SentinelState(sentinels)
+    _ = state.connected(to: named(0, old, 4), changeCount: 0)
+    let few = SentinelState.Answers(
+      named: [named(0, new)], answered: [sentinels[0]], isFull: true)
+    #expect(state.surveyed(few, changeCount: 0) == .none)
+    // One that has heard of the latest failover is right.
+    #expect(state.surveyed(answers([named(1, old, 4)], isComplete: false), changeCount: 0) == .none)
+    #expect(state.surveyed(few, changeCount: 0) == .none)
+    #expect(state.primary?.address == old)
+    #expect(state.surveyed(few, changeCount: 0) == .changed)
+    #expect(state.choose(from: few) == [named(0, new)])
+  }
+
   @Test("A number that a sentinel makes up leaves room for later ones")
   func largestNumber() throws {
     let description = ["name", "locks", "config-epoch", "18446744073709551615"]

@@ -296,6 +296,24 @@ struct CredentialsTests {
     await expectError(.closed) { try await call.value }
   }
 
+  @Test(
+    "What the closure has captured ends with the locker, not with the connect timeout",
+    .redisServer())
+  func captured() async throws {
+    final class Canary: Sendable {}
+    weak var canary: Canary?
+    do {
+      let strong = Canary()
+      canary = strong
+      let locker = try Self.patientLocker { [strong] in
+        withExtendedLifetime(strong) { (nil, "pw") }
+      }
+      _ = await Attempt { try await locker.ping() }
+      await locker.close()
+    }
+    await eventually { canary == nil }
+  }
+
   @Test("A caller that is cancelled during a call of the closure gets on at once", .redisServer())
   func cancelledCaller() async throws {
     let gate = Gate()

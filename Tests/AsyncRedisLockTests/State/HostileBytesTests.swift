@@ -12,7 +12,9 @@ struct HostileBytesTests {
   )
   func leftOver(_ text: String) throws {
     let (server, client) = try FakeWire.pair()
-    var stream = try CommandStream(on: SocketStream(adopting: FileDescriptor(adopting: client)))
+    var stream = try CommandStream(
+      on: SocketStream(adopting: FileDescriptor(adopting: client)),
+      mayRepeatPassword: { _ in false })
     func say(_ text: String) throws -> [Reply] {
       server.write(Array(text.utf8))
       _ = try stream.read()
@@ -29,6 +31,33 @@ struct HostileBytesTests {
     #expect(isOver)
   }
 
+  @Test("The last words of a server that hangs up are shown, unless they may repeat the password")
+  func lastWords() throws {
+    var login = Handshake(LockerConfiguration(), connectHook: nil)
+    login.setLogin(username: nil, password: "S3cret-Passw0rd")
+    let withheld = "words of the server that may repeat the password"
+    for (words, shown) in [
+      ("wrong password 'S3cret-Passw0rd'", withheld), ("3cret-Passw0rd", withheld),
+      ("DENIED: protected mode", "DENIED"),
+    ] {
+      let (server, client) = try FakeWire.pair()
+      let handshake = login
+      var stream = try CommandStream(
+        on: SocketStream(adopting: FileDescriptor(adopting: client)),
+        mayRepeatPassword: handshake.mayRepeatPassword)
+      server.write(Array("-ERR \(words)\r\n".utf8))
+      server.hangUp()
+      stream.append(Command("PING"))
+      var failure: TransportError?
+      do throws(TransportError) { try stream.write() } catch { failure = error }
+      guard case .connectionLost(let text)? = failure else {
+        Issue.record("\(String(describing: failure))")
+        continue
+      }
+      #expect(text.contains(shown) && !text.contains("cret"))
+    }
+  }
+
   @Test("Bytes of replies are read the same at once, in place, and one by one, by hiredis")
   func smallReplies() throws {
     let texts = [
@@ -39,7 +68,9 @@ struct HostileBytesTests {
     ]
     func read(_ bytes: [UInt8], pieces: Int) throws -> [Reply] {
       let (server, client) = try FakeWire.pair()
-      var stream = try CommandStream(on: SocketStream(adopting: FileDescriptor(adopting: client)))
+      var stream = try CommandStream(
+        on: SocketStream(adopting: FileDescriptor(adopting: client)),
+        mayRepeatPassword: { _ in false })
       var replies: [Reply] = []
       for start in stride(from: 0, to: bytes.count, by: pieces) {
         server.write(Array(bytes[start..<min(start + pieces, bytes.count)]))

@@ -22,7 +22,8 @@
     func large(version: String) async throws {
       let server = try TLSServer(
         identity, authority: certificates.authority, arguments: ["--tls-protocols", version])
-      var commands = try CommandStream(on: await open(server.url(trusting)))
+      var commands = try CommandStream(
+        on: await open(server.url(trusting)), mayRepeatPassword: { _ in false })
       // More than a socket's buffer, and almost the longest reply that is accepted.
       let text = String(repeating: "0123456789", count: 100_000)
       commands.append(Command("SET", "large", text))
@@ -80,6 +81,54 @@
       #expect(
         failure == .protocolViolation("an endless stream of TLS records without data"))
       #expect(!stream.isIdle)
+    }
+
+    @Test("Little data in large records with padding is no flood")
+    func padding() async throws {
+      let peer = try Peer(identity, ["-record_padding", "16384"])
+      let stream = try await open("rediss://localhost:\(await peer.port())?\(trusting)")
+      for number in 0..<20 {
+        peer.type("\(number)\n")
+        var received = ""
+        await eventually {
+          received += try Self.read(stream)
+          return received == "\(number)\n"
+        }
+      }
+    }
+
+    @Test("What is written in the middle of a ticket is sent behind its end")
+    func ticketInPieces() async throws {
+      let own = try certificates.make("client", names: ["DNS:client"])
+      // A ticket contains the client's certificate, so it takes several records.
+      let authority = certificates.authority.certificate
+      let peer = try Peer(
+        identity, ["-max_send_frag", "512", "-verify", "1", "-CAfile", authority, "-tls1_3"])
+      let plain = try RedisServer()
+      defer { plain.stop() }
+      let proxy = try FaultProxy(to: plain, port: Int(await peer.port()))
+      defer { proxy.stop() }
+      let (hasAnswered, count) = (Shared(false), Shared(0))
+      proxy.setScript { message in
+        guard MessageSplitter.isApplicationRecord(message.bytes) else { return .forward }
+        guard message.direction == .replies else {
+          hasAnswered.value = true
+          return .forward
+        }
+        guard hasAnswered.value else { return .forward }
+        count.value += 1
+        return count.value == 2 ? .delay(.milliseconds(500)) : .forward
+      }
+      let url = proxy.url.replacing("redis://127.0.0.1", with: "rediss://localhost")
+      let stream = try await open(
+        "\(url)?\(trusting)&cert=\(own.certificate)&key=\(own.key)")
+      await eventually { count.value >= 2 }
+      #expect(stream.isIdle)
+      try Self.write("hello\n", to: stream)
+      await eventually {
+        _ = try Self.read(stream)
+        return peer.output.contains("hello\n")
+      }
     }
 
     @Test("A server with old versions of TLS is refused", arguments: ["-tls1", "-tls1_1"])

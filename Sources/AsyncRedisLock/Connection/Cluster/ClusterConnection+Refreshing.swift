@@ -51,11 +51,8 @@ extension ClusterConnection {
     _ address: Address, by deadline: Instant,
     completion: @escaping @Sendable (Result<[SlotTable.Range], TransportError>) -> Void
   ) {
-    let node = configuration.leading(to: address)
-    let hook = Handshake.ConnectHook(
-      commands: { [SlotTable.question] }, received: { _ in true }, scriptCount: 0)
     let opener = LoginOpener(
-      node, over: machine.makeOpener(for: node), connectHook: hook, on: machine)
+      over: machine.makeOpener(for: configuration.leading(to: address)), sharing: refreshLogin)
     let (clock, queue) = (clock, queue)
     opener.open(by: deadline) { result in
       do throws(TransportError) {

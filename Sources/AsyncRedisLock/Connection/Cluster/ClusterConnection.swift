@@ -49,6 +49,8 @@ final class ClusterConnection: Sendable {
 
   let configuration: LockerConfiguration
   let machine: any Machine
+  /// For all questions about the slots, which come one after the other.
+  let refreshLogin: Login
   let seeds: [Address]
   let reporter: Reporter
   /// The queue for what is done later, and for questions about slots.
@@ -66,6 +68,9 @@ final class ClusterConnection: Sendable {
     self.seeds = seeds
     self.reporter = reporter
     queue = machine.makeQueue("cluster", .extensions)
+    let hook = Handshake.ConnectHook(
+      commands: { [SlotTable.question] }, received: { _ in true }, scriptCount: 0)
+    refreshLogin = Login(configuration, connectHook: hook, on: machine)
   }
 
   var clock: LockClock { machine.clock }
@@ -197,6 +202,7 @@ final class ClusterConnection: Sendable {
     }
     for subscriber in subscribers { subscriber.close() }
     for member in members.values { member.connection.close() }
+    refreshLogin.close()
     if members.isEmpty { ended.fulfil(()) }
     let waiting = state.withLock { $0.refresh.close() }
     for completion in waiting { completion(.failure(.closed)) }

@@ -72,10 +72,13 @@ struct PrimaryAnswer: Sendable, Equatable {
     return address(String(words[new]), String(words[new + 1]))
   }
 
+  /// No name of a host is longer (RFC 1035), and errors show it.
+  private static let longestHost = 255
+
   private static func address(_ host: String, _ port: String) -> Address? {
-    guard let number = Int(digits: port.utf8), let port = UInt16(exactly: number) else {
-      return nil
-    }
+    guard host.utf8.count <= longestHost, let number = Int(digits: port.utf8),
+      let port = UInt16(exactly: number)
+    else { return nil }
     let address = Address.tcp(host: host, port: port)
     guard (try? address.validate(.unreachable)) != nil else { return nil }
     return address

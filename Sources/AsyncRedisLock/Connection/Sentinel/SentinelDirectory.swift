@@ -10,10 +10,13 @@ final class SentinelDirectory: Sendable {
   let primary: String
   let configuration: LockerConfiguration
   let machine: any Machine
+  private let reporter: Reporter
   private let state: Locked<SentinelState>
   private let handler = Locked<(@Sendable (String) -> Void)?>(nil)
   private let watches = Locked(Watches())
   private let queue: any WorkQueue
+  /// For all checks of servers.
+  private let login: Login
 
   private struct Watches {
     var all: [SentinelWatch] = []
@@ -33,14 +36,16 @@ final class SentinelDirectory: Sendable {
   private static let mostWatches = 9
 
   /// Creates a directory; returns nil if the configuration names no sentinels.
-  init?(_ configuration: LockerConfiguration, on machine: any Machine) {
+  init?(_ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter) {
     guard case .sentinels(let sentinels, let primary) = configuration.address.kind else {
       return nil
     }
     self.configuration = configuration
     self.machine = machine
+    self.reporter = reporter
     self.primary = primary
     queue = machine.makeQueue("sentinels", .extensions)
+    login = Login(configuration, connectHook: nil, on: machine)
     state = Locked(SentinelState(sentinels))
   }
 
@@ -67,6 +72,7 @@ final class SentinelDirectory: Sendable {
     for watch in former.all { watch.close() }
     former.survey?.cancel()
     former.check?.cancel()
+    login.close()
     for opener in former.openers.values { opener.cancel() }
   }
 
@@ -169,6 +175,9 @@ final class SentinelDirectory: Sendable {
         (state.surveyed(outcome.answers, changeCount: changeCount), state.latest)
       }
       if let latest { act(on: news, latest.address) }
+      if outcome.answers.answered.isEmpty, !isWatching {
+        reporter.sentinelsUnheard(because: outcome.failures, primary: primary)
+      }
       if known.primary != nil { surveyIfDue() }
     }
     let isWanted = watches.withLock { watches in
@@ -192,7 +201,8 @@ final class SentinelDirectory: Sendable {
   /// Asks a server that has denied it whether it is the primary by now; the connections stay meanwhile.
   private func check(_ answer: PrimaryAnswer) {
     let changeCount = known.changeCount
-    let check = ServerCheck(configuration, at: answer.address, on: queue, of: machine)
+    let check = ServerCheck(
+      configuration, at: answer.address, with: login, on: queue, of: machine)
     let former = watches.withLock { watches in
       defer { watches.check = watches.isClosed ? nil : check }
       return watches.check

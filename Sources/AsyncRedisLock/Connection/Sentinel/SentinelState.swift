@@ -46,10 +46,10 @@ struct SentinelState {
   private var silent: Set<Address.Sentinel> = []
   /// What each sentinel answered to the last survey in the background, which has more time than a login has.
   private var heard: [Address.Sentinel: PrimaryAnswer] = [:]
-  /// How many surveys that waited for all have not heard of the change that was told; nil if none was.
-  private var doubts: Int?
+  /// How many surveys that waited for all have not heard of the latest failover.
+  private var doubts = 0
 
-  /// After this many such surveys, what was told is forgotten.
+  /// After this many such surveys, the failover is forgotten.
   ///
   /// Sentinels hear of a failover from each other within two seconds. The surveys take longer.
   private static let mostDoubts = 2
@@ -122,7 +122,7 @@ struct SentinelState {
     guard changeCount == self.changeCount else { return false }
     primary = named.answer
     latest = named.answer
-    doubts = nil
+    doubts = 0
     refuted.remove(named.answer.address)
     move(named.sentinel, toFront: true)
     return true
@@ -180,11 +180,8 @@ struct SentinelState {
     heard = Dictionary(
       answers.named.map { ($0.sentinel, $0.answer) }, uniquingKeysWith: { _, last in last })
     let candidates = choose(from: answers)
-    guard primary != nil else {
-      if candidates.isEmpty { doubt(answers) }
-      return .none
-    }
-    guard let chosen = candidates.first else { return .none }
+    guard let chosen = candidates.first else { return doubt(answers) }
+    guard primary != nil else { return .none }
     let news = note(chosen.answer)
     // Nothing is left to be heard of.
     if answers.isComplete { latest = chosen.answer }
@@ -195,23 +192,28 @@ struct SentinelState {
     return .denied(first.answer)
   }
 
-  /// Forgets what was told if the sentinels that answer have had time to hear of it, and have not.
+  /// Forgets the latest failover if the sentinels that answer have had time to hear of it, and have not.
   ///
-  /// Otherwise there would be no connection as long as most sentinels are dead.
-  private mutating func doubt(_ answers: Answers) {
-    guard answers.isFull, let former = doubts,
-      let newest = answers.named.map(\.answer).max(by: { $0.epoch < $1.epoch })
-    else { return }
-    doubts = former + 1
-    guard former + 1 >= Self.mostDoubts else { return }
-    (latest, doubts) = (newest, nil)
+  /// They have been set up anew, while most others are dead. Otherwise there would be no connection as long as they
+  /// are, and one that there is would lead to another server than those of new lockers.
+  private mutating func doubt(_ answers: Answers) -> News {
+    guard answers.isFull, !answers.named.isEmpty else { return .none }
+    doubts += 1
+    guard doubts >= Self.mostDoubts else { return .none }
+    (latest, doubts) = (nil, 0)
+    guard let chosen = choose(from: answers).first else { return .none }
+    guard primary != nil else {
+      latest = chosen.answer
+      return .none
+    }
+    return note(chosen.answer)
   }
 
   private mutating func note(_ answer: PrimaryAnswer) -> News {
     refuted.remove(answer.address)
     // An older answer may name the same server, which has become the primary again since.
     let isOlder = latest.map { $0.address == answer.address && answer.epoch < $0.epoch } ?? false
-    if !isOlder { (latest, doubts) = (answer, nil) }
+    if !isOlder { (latest, doubts) = (answer, 0) }
     if primary?.address == answer.address {
       primary = answer
       return .none

@@ -6,8 +6,10 @@ internal import Synchronization
 /// have agreed on another one. Meanwhile, other clients may take the same locks from the new one.
 final class SentinelWatch: Sendable {
   /// A silent sentinel is noticed soon, because changes go unheard meanwhile.
+  ///
+  /// One that refuses the login is not hammered: the surveys ask it, too.
   private static let pauses = ListeningConnection.Pauses(
-    ping: .seconds(1), afterRefusal: .seconds(1))
+    ping: .seconds(1), afterRefusal: .seconds(10))
 
   /// Whether a change would be heard; shared with the handler of events.
   private final class Hearing: Sendable {

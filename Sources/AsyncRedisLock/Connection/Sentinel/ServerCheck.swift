@@ -9,14 +9,14 @@ final class ServerCheck: Sendable {
   private let question = Locked<StreamQuestion?>(nil)
 
   /// Creates a check of one of the servers that a configuration of sentinels may lead to.
+  ///
+  /// The login checks the role, if it was made with that configuration.
   init(
     _ configuration: LockerConfiguration, at address: LockerConfiguration.Address,
-    on queue: any WorkQueue, of machine: any Machine
+    with login: Login, on queue: any WorkQueue, of machine: any Machine
   ) {
-    // Only with the configuration of the sentinels does the login check the role.
     opener = LoginOpener(
-      configuration, over: machine.makeOpener(for: configuration.leading(to: address)),
-      connectHook: nil, on: machine)
+      over: machine.makeOpener(for: configuration.leading(to: address)), sharing: login)
     clock = machine.clock
     deadline = machine.clock.now + configuration.connectTimeout
     self.queue = queue

@@ -31,6 +31,7 @@ internal import DequeModule
   /// Memory for what is read, which is too much for the stack.
   private let input: UnsafeMutableRawBufferPointer
   private let largestReply: Int
+  private let mayRepeatPassword: @Sendable (String) -> Bool
   /// Replies that were read in place.
   private var small: Deque<Reply> = []
   /// How many bytes of an unfinished reply have been left to hiredis.
@@ -51,10 +52,16 @@ internal import DequeModule
   var unsentCount: Int { outgoing.count - written }
 
   /// Begins to communicate on a stream.
-  init(on stream: any ByteStream, bounds: Bounds = .usual) throws(TransportError) {
+  ///
+  /// `mayRepeatPassword` tells which words of the server no error may show.
+  init(
+    on stream: any ByteStream, bounds: Bounds = .usual,
+    mayRepeatPassword: @escaping @Sendable (String) -> Bool
+  ) throws(TransportError) {
     guard let reader = unsafe redisReaderCreate() else { throw .unreachable("out of memory") }
     self.stream = stream
     largestReply = bounds.bytes
+    self.mayRepeatPassword = mayRepeatPassword
     unsafe self.reader = reader
     unsafe functions = .allocate(capacity: 1)
     unsafe arl_reader_bound_arrays(reader, functions, bounds.elements)
@@ -176,7 +183,10 @@ internal import DequeModule
     guard words.hasPrefix("-"), let line = words.dropFirst().split(separator: "\r\n").first else {
       return ""
     }
-    return ", after the server said: \(String(line).escaped(upTo: 256))"
+    let text = String(line).escaped(upTo: 256)
+    return mayRepeatPassword(text)
+      ? ", after words of the server that may repeat the password"
+      : ", after the server said: \(text)"
   }
 
   /// The reader's error.

@@ -93,12 +93,17 @@
       }
     }
 
-    /// Encrypts bytes.
-    func write(_ bytes: UnsafeRawBufferPointer) throws(TransportError) {
+    /// Encrypts bytes; returns false if the rest of a message that has begun must be read first.
+    ///
+    /// TLS 1.3 has such messages at any time, such as tickets, and each may come in several records.
+    func write(_ bytes: UnsafeRawBufferPointer) throws(TransportError) -> Bool {
       ERR_clear_error()
-      guard unsafe SSL_write(session, bytes.baseAddress, CInt(bytes.count)) == bytes.count else {
-        throw TLSFailure.current()
+      let count = unsafe SSL_write(session, bytes.baseAddress, CInt(bytes.count))
+      if count == bytes.count { return true }
+      guard try input(after: count) == .none else {
+        throw .connectionLost("Server closed the connection")
       }
+      return false
     }
 
     /// Encrypts that no more bytes follow.

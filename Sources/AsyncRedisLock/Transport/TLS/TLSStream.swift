@@ -13,6 +13,8 @@
       var hasInput = false
       /// Whether bytes have been read: the server has accepted this client.
       var isProven = false
+      /// What could not be encrypted yet, since a message of the server is not complete.
+      var waiting: [UInt8] = []
       /// How many encrypted bytes may arrive before there has to be a byte of data.
       var patience = TLSStream.longestHandshake
       /// What has ended the stream; told behind the last bytes.
@@ -27,10 +29,10 @@
 
       var hasOutput: Bool { sent < taken }
 
-      /// Notes data, in exchange for which there may be some more bytes without.
-      mutating func note(dataCount: Int) {
+      /// Notes data, behind which there may be as many bytes without as before.
+      mutating func noteData() {
         isProven = true
-        patience = min(patience + 16 * dataCount, TLSStream.longestSilence)
+        patience = TLSStream.longestSilence
       }
     }
 
@@ -42,8 +44,13 @@
     private static let longestHandshake = 200 * 1024
     /// How many bytes of tickets, new keys and the like may follow each other: a server has reason for a few of them.
     ///
-    /// Reading them takes time, during which no deadline is looked at.
+    /// Reading them takes time, during which no deadline is looked at. Records with data do not count, however much
+    /// of them is padding, which RFC 8446 allows.
     private static let longestSilence = 64 * 1024
+    /// How many encrypted bytes are read in one call at most, once there is data.
+    private static let largestTurn = 64 * 1024
+    /// How much may wait for the end of a message of the server.
+    private static let mostWaiting = 1 << 20
 
     private let socket: SocketStream
     private let peer: TLSPeer
@@ -154,23 +161,26 @@
       into buffer: UnsafeMutableRawBufferPointer, _ state: inout State
     ) throws(TransportError) -> Int {
       var count = 0
-      var mayHaveMore = true
+      var (mayHaveMore, receivedInAll) = (true, 0)
       while count < buffer.count, state.failure == nil {
         do throws(TransportError) {
           let room = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
           switch try unsafe state.session.read(into: room) {
           case .bytes(let more):
             count += more
-            state.note(dataCount: more)
+            state.noteData()
           case .end: state.failure = .connectionLost("Server closed the connection")
           case .none:
-            let received = mayHaveMore ? try receive(&state) : 0
+            let isTurnOver = count > 0 && receivedInAll >= Self.largestTurn
+            let received = mayHaveMore && !isTurnOver ? try receive(&state) : 0
             guard received > 0 else {
+              try writeWaiting(&state)
               // Such as the answer to an update of the keys.
               try flush(&state)
-              state.hasInput = false
+              state.hasInput = mayHaveMore && isTurnOver
               return count
             }
+            receivedInAll += received
             mayHaveMore = received == Self.bufferSize
           }
         } catch {
@@ -194,6 +204,7 @@
           case .end: state.failure = .connectionLost("Server closed the connection")
           case .none:
             guard try receive(&state) == 0 else { continue }
+            try writeWaiting(&state)
             return try flush(&state)
           }
         } catch {
@@ -215,11 +226,30 @@
       var count = 0
       while count < bytes.count, !state.hasOutput {
         let end = min(count + Self.batchSize, bytes.count)
-        try unsafe state.session.write(UnsafeRawBufferPointer(rebasing: bytes[count..<end]))
+        let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[count..<end])
         count = end
+        guard state.waiting.isEmpty, try unsafe state.session.write(part) else {
+          // The socket would take more, so the caller must not wait for that.
+          unsafe state.waiting += part
+          guard state.waiting.count <= Self.mostWaiting else {
+            throw .protocolViolation("a TLS message without an end")
+          }
+          continue
+        }
         try flush(&state)
       }
       return count
+    }
+
+    /// Encrypts what has waited for the end of a message.
+    private func writeWaiting(_ state: inout State) throws(TransportError) {
+      guard !state.waiting.isEmpty else { return }
+      let waiting = state.waiting
+      let span = waiting.span
+      let isDone = try unsafe span.withUnsafeBytes { bytes throws(TransportError) in
+        try unsafe state.session.write(bytes)
+      }
+      if isDone { state.waiting = [] }
     }
 
     /// Sends encrypted bytes, as far as the socket takes them.
