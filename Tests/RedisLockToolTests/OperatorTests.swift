@@ -126,6 +126,13 @@
         ["run", "a key", "other", "-c", "\(inner) 'a key' -- true"], on: server)
       #expect(outcome.status == 64)
       #expect(outcome.errors.contains("a key is held by an enclosing redis-lock run"))
+      // The longest token, of a run that is not the nearest.
+      let label = String(repeating: "l", count: 64)
+      let outer = try await ToolProcess.run(
+        ["run", "--label", label, "outer", "-c", "\(inner) middle -- \(inner) outer -- true"],
+        on: server)
+      #expect(outer.status == 64)
+      #expect(outer.errors.contains("outer is held by an enclosing redis-lock run"))
       let other = try await ToolProcess.run(
         ["run", "key", "-c", "\(inner) other -- echo ran"], on: server)
       #expect(other.status == 0 && other.output == "ran\n")

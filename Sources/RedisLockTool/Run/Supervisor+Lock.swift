@@ -65,9 +65,12 @@
 
     /// Makes sure that this is not a run within a run under the same lock, which would wait for itself.
     func refuseNesting(at locker: Locker) async throws {
-      guard let token = ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"] else { return }
-      // The variable may belong to a run that has ended.
-      for key in order.keys where try await locker.inspect(key)?.holder.value == token {
+      let tokens = Self.enclosingTokens
+      guard !tokens.isEmpty else { return }
+      // They may belong to runs that have ended.
+      for key in order.keys {
+        guard let holder = try await locker.inspect(key)?.holder.value, tokens.contains(holder)
+        else { continue }
         throw ToolFailure(
           .usage,
           "\(key.safeToShow) is held by an enclosing redis-lock run, which waits for this one")

@@ -158,14 +158,18 @@
         ] + Self.outerTokens, terminal: Terminal.mayBeShared ? nil : terminal?.fileDescriptor)
     }
 
+    /// The tokens of the runs whose commands this run is part of, from the outermost to the innermost.
+    static var enclosingTokens: [String] {
+      let environment = ProcessInfo.processInfo.environment
+      return ["REDIS_LOCK_OUTER_TOKENS", "REDIS_LOCK_TOKEN"]
+        .flatMap { environment[$0, default: ""].split(separator: " ").map(String.init) }
+    }
+
     /// If this run is part of another's command, the variable by which its processes are still found as the other's.
     private static var outerTokens: [String] {
-      let environment = ProcessInfo.processInfo.environment
-      guard let outer = environment["REDIS_LOCK_TOKEN"] else { return [] }
-      let all = [environment["REDIS_LOCK_OUTER_TOKENS"], outer].compactMap(\.self)
-        .flatMap { $0.split(separator: " ") }
+      guard ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"] != nil else { return [] }
       // A run may start the next for ever.
-      let kept = all.filter { $0.utf8.count <= 64 }.suffix(16)
+      let kept = enclosingTokens.filter { $0.utf8.count <= 256 }.suffix(16)
       return ["REDIS_LOCK_OUTER_TOKENS=" + kept.joined(separator: " ")]
     }
 
