@@ -39,6 +39,17 @@
       withExtendedLifetime(holders) {}
     }
 
+    @Test("JSON contains nothing that a terminal acts on", arguments: ["list", "status"])
+    func escapes(command: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let key = "\u{9B}31m\u{7F}\u{202E}\u{2028}\u{E0041}é"
+      try RedisClient(server)("SET", key, token, "PX", "100000")
+      let json = try await ToolProcess.run([command, "--json", "--", key], on: server)
+      #expect(try object(json.output)["key"] as? String == key)
+      #expect(json.output.contains(#"\u009b31m\u007f\u202e\u2028\udb40\udc41é""#), "\(json)")
+    }
+
     @Test("The list shows locks that never expire and, for a pattern, those of other clients")
     func neverExpire() async throws {
       let server = try RedisServer()

@@ -43,6 +43,12 @@ extension Reporter {
     } saying: { [clock] in
       let leases = affected()
       let count = leases.count
+      guard count > 0 else {
+        return (
+          "Cannot extend locks; all have ended meanwhile",
+          ["redis-lock.cause": "\(cause)", "redis-lock.locks": "0"]
+        )
+      }
       let locks = count == 1 ? "1 lock" : "\(count) locks"
       let end = leases.lazy.map(\.state.validUntil).min() ?? clock.now
       let left = max(clock.now.duration(to: end), .zero).roundedForMessage

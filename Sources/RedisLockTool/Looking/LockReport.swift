@@ -189,9 +189,19 @@
       return encoder
     }
 
-    /// A value as one line.
+    /// A value as one line, with escapes for characters that a terminal would act on, or not show.
     func line(_ value: some Encodable) throws -> String {
-      String(decoding: try encode(value), as: UTF8.self)
+      let text = String(decoding: try encode(value), as: UTF8.self)
+      return text.unicodeScalars.map { scalar in
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
+          String(scalar).utf16.map {
+            let digits = String($0, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+          }.joined()
+        default: String(scalar)
+        }
+      }.joined()
     }
   }
 #endif
