@@ -147,8 +147,27 @@ static int leave_group(void) {
   return is_done;
 }
 
+/// Makes the system continue this process some time after so many milliseconds, if it is stopped by then.
+///
+/// It cannot be kept stopped together with the tool, as by `pkill -STOP`, while the lock ends. Linux only.
+static void stay_awake(int milliseconds) {
+#if defined(__linux__) && defined(__LP64__)
+  static int timer = -1;
+  // A signal that is already pending, and blocked, still continues a process; it is only not sent twice.
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
+  // Not that of the C library, which older ones keep in a library of its own.
+  if (timer < 0 && syscall(SYS_timer_create, CLOCK_BOOTTIME, &event, &timer) != 0) return;
+  milliseconds += 20;
+  struct itimerspec time = {.it_value = {milliseconds / 1000, milliseconds % 1000 * 1000000}};
+  syscall(SYS_timer_settime, timer, 0, &time, NULL);
+#else
+  (void)milliseconds;
+#endif
+}
+
 /// Kills the command and all that it has started; `tool` is 0 if this program has ended.
 static void kill_command(pid_t tool) {
+  stay_awake(20);
   pid_t child = atomic_load(&shared->child);
   int survives = leave_group();
   if (child > 0) {
@@ -183,6 +202,7 @@ static void give_terminal_back(void) {
 
 /// Waits for the other end of the life line to be closed; returns whether that was in time.
 static int wait_for_end(int line, int milliseconds) {
+  stay_awake(milliseconds);
   struct pollfd entry = {.fd = line, .events = POLLIN};
   return poll(&entry, 1, milliseconds) > 0;
 }
@@ -303,6 +323,7 @@ static void kill_missed(pid_t tool, int *pause) {
 
 /// Waits for the end of the tool like `wait_for_end`, but not while there is a signal of the terminal.
 static int wait_for_event(int line, int signals, int milliseconds) {
+  stay_awake(milliseconds);
   struct pollfd entries[] = {{.fd = line, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
   return poll(entries, 2, milliseconds) > 0 && entries[0].revents;
 }

@@ -144,6 +144,30 @@
         return status?.contains("\nState:\tT") ?? false
       }
 
+      @Test(
+        "If the tool and the guardian are stopped, or one is killed and the other stopped, the command is ended",
+        arguments: [SIGSTOP, SIGKILL])
+      func bothStopped(signal: Int32) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let tool = try ToolProcess(
+          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        let guardian = try #require(tool.guardian)
+        // At the same time, so that neither can help the other.
+        tool.signal(SIGSTOP)
+        await until("the tool is stopped") { isStopped(tool.processID) }
+        kill(guardian, SIGSTOP)
+        tool.signal(signal)
+        let stopped = now
+        await until("the lock ends") { try server.keys().isEmpty }
+        #expect(
+          try signs(folder.read("alive")).last - stopped < 3_000_000_000, "it outlived the lock")
+        tool.signal(SIGCONT)
+        _ = await tool.outcome()
+      }
+
       @Test("A killed guardian is replaced, and the next one ends the command in time, too")
       func guardianKilled() async throws {
         let server = try RedisServer()
