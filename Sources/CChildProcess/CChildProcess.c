@@ -55,23 +55,40 @@ void child_process_check_terminal(int terminal) {
   if (owner == getpgrp() || !child_process_group_is_commands(owner)) child_process_note_terminal(0);
 }
 
-void child_process_stop_job(void) {
+/// Whether this process has received SIGCONT more often than `continues`, or is about to. This thread blocks it.
+static int is_continued(unsigned continues) {
+  sigset_t pending;
+  return child_process_continues() != continues || (sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1);
+}
+
+int child_process_stop_job(unsigned continues) {
   struct sigaction ignore = {.sa_handler = SIG_IGN}, stop = {.sa_handler = SIG_DFL}, former;
-  sigset_t own, blocked;
+  sigset_t own, both, blocked;
   sigemptyset(&own);
   sigaddset(&own, SIGTSTP);
-  // The others first. A signal to the whole process might be taken by a thread that waits for signals.
+  both = own;
+  sigaddset(&both, SIGCONT);
+  pthread_sigmask(SIG_BLOCK, &both, &blocked);
   sigaction(SIGTSTP, &ignore, &former);
-  kill(0, SIGTSTP);
-  // If the first thread blocks signals right now, for example to start another, a signal stays pending. It is
-  // dropped here, or this process would stop twice.
-  sigaction(SIGTSTP, &ignore, NULL);
-  child_process_note_stop();
+  int stops = !is_continued(continues);
+  child_process_note_stop(stops);
+  if (stops) {
+    // The others first. A signal to the whole process might be taken by a thread that waits for signals.
+    kill(0, SIGTSTP);
+    child_process_forget_signal(SIGTSTP);
+    // If the first thread blocks signals right now, for example to start another, a signal stays pending. It is
+    // dropped here.
+    sigaction(SIGTSTP, &ignore, NULL);
+    stops = !is_continued(continues);
+  }
+  // Pending before it has an effect: whatever stops this process from now on, such as another run of the job, what
+  // continues it takes this signal back. Otherwise this process would stop twice.
+  if (stops) raise(SIGTSTP);
   sigaction(SIGTSTP, &stop, NULL);
-  pthread_sigmask(SIG_UNBLOCK, &own, &blocked);
-  raise(SIGTSTP);
+  pthread_sigmask(SIG_UNBLOCK, &own, NULL);
   pthread_sigmask(SIG_SETMASK, &blocked, NULL);
   sigaction(SIGTSTP, &former, NULL);
+  return stops;
 }
 
 void child_process_continue_job(void) {
@@ -79,6 +96,7 @@ void child_process_continue_job(void) {
   // This process has not stopped, and its command may be meant to stay so.
   sigaction(SIGCONT, &ignore, &former);
   kill(0, SIGCONT);
+  child_process_forget_signal(SIGCONT);
   sigaction(SIGCONT, &former, NULL);
 }
 
@@ -186,6 +204,7 @@ static void run(const struct child_process_order *order, char **environment, pid
   if (is_foreground) set_foreground(order->terminal, child_process_group());
   for (int number = 1; number < NSIG; number++)
     signal(number, child_process_was_ignored(number) ? SIG_IGN : SIG_DFL);
+  child_process_note_begin();
   sigprocmask(SIG_SETMASK, child_process_own_mask(), NULL);
   environ = environment;
   execvp(order->arguments[0], order->arguments);
@@ -209,6 +228,7 @@ pid_t child_process_start(const struct child_process_order *order, int *start) {
   if (order->terminal >= 0 && tcgetpgrp(order->terminal) == getpgrp()) child_process_note_terminal(1);
   // The parent and the child both set the child's group; either may come first.
   pid_t parent = getpid(), parent_group = getpgrp();
+  child_process_note_fork();
   pid_t child = fork();
   if (child == 0) {
     run(order, environment, parent, parent_group);
@@ -224,6 +244,7 @@ pid_t child_process_start(const struct child_process_order *order, int *start) {
     child_process_note(child);
     // Here as well, since either process may come first.
     if (!child_process_stays_in_job()) setpgid(child, child_process_group());
+    child_process_await_begin(child);
     *start = report[0];
   } else {
     close(report[0]);
@@ -274,8 +295,8 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
       change->guardian = failure == 0 ? child_process_guardian_replaced : child_process_guardian_lost;
       if (is_guardian_left) return 0;
     }
-    // If stopped, it could not end the command.
-    if (is_guardian && !is_ended) kill(other, SIGCONT);
+    // If stopped, it could not end the command, or tell what it has got.
+    if ((is_guardian || child_process_is_witness(other)) && !is_ended) kill(other, SIGCONT);
     // Else an orphan; whether that was stopped is of no interest.
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
     if (change->guardian != child_process_guardian_runs) return 0;

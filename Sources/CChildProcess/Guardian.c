@@ -44,6 +44,11 @@ struct shared {
   int stays_in_job;
   /// Whether the command, or what it has started, has the terminal, as far as the tool knows; and whether it ever had.
   _Atomic int has_terminal, had_terminal;
+  /// What the command's process had got from its group before it was this command, and how many signals the tool had
+  /// received by then.
+  _Atomic uint64_t inherited;
+  _Atomic unsigned receipts_at_start, receipts;
+  _Atomic int has_begun;
   /// The signal that the terminal has sent to the command's group, such as SIGINT for Ctrl-C; 0 for none.
   _Atomic int typed;
   /// The text that all processes of the command have in their environment.
@@ -82,6 +87,44 @@ static int is_expendable;
 
 void child_process_note(pid_t child) {
   if (shared) atomic_store(&shared->child, child);
+}
+
+void child_process_note_begin(void) {
+  if (!shared || !shared->stays_in_job) return;
+  // What was sent before the fork has been counted by then.
+  struct timespec moment = {0, 1000000};
+  nanosleep(&moment, NULL);
+  // In this order: of what is counted, that which was sent after the fork is pending.
+  atomic_store(&shared->receipts_at_start, atomic_load(&shared->receipts));
+  sigset_t pending;
+  sigpending(&pending);
+  uint64_t inherited = 0;
+  for (int number = 1; number <= 64; number++)
+    if (sigismember(&pending, number) == 1) inherited |= (uint64_t)1 << (number - 1);
+  atomic_store(&shared->inherited, inherited);
+  atomic_store(&shared->has_begun, 1);
+}
+
+void child_process_await_begin(pid_t child) {
+  if (!shared || !shared->stays_in_job) return;
+  struct timespec pause = {0, 200000};
+  for (int i = 0; i < 500 && !atomic_load(&shared->has_begun); i++) {
+    siginfo_t info = {.si_pid = 0};
+    if (waitid(P_PID, (id_t)child, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0 || info.si_pid) return;
+    nanosleep(&pause, NULL);
+  }
+}
+
+int child_process_has_missed(int signal, unsigned receipt) {
+  if (!child_process_stays_in_job()) return 0;
+  if ((int)(receipt - atomic_load(&shared->receipts_at_start)) >= 0) return 0;
+  return signal > 64 || !(atomic_load(&shared->inherited) >> (signal - 1) & 1);
+}
+
+_Atomic unsigned *child_process_shared_receipts(void) { return shared ? &shared->receipts : NULL; }
+
+void child_process_note_fork(void) {
+  if (shared) atomic_store(&shared->receipts_at_start, atomic_load(&shared->receipts));
 }
 
 void child_process_mark(const char *variable) {
@@ -241,9 +284,14 @@ static int is_stopped(pid_t process) {
 }
 
 int child_process_has_stayed_stopped(pid_t child) {
+#ifdef __linux__
   struct timespec moment = {0, 5000000};
   nanosleep(&moment, NULL);
   return is_stopped(child);
+#else
+  (void)child;
+  return 1;
+#endif
 }
 
 /// How often in a row a command has to be seen not to need help before that is believed.
@@ -459,6 +507,9 @@ static pthread_mutex_t hearing = PTHREAD_MUTEX_INITIALIZER;
 /// A question, or its answer.
 struct question {
   int signal, id, is_sent;
+  /// Whether there is a signal that has cancelled this one, if there was one, or was a moment ago: SIGCONT cancels
+  /// SIGTSTP, and the reverse. The tool may receive two at once in another order.
+  int may_be_cancelled;
   pid_t sender;
 };
 
@@ -467,12 +518,20 @@ static void testify(int questions, int answers) {
   struct question question;
   struct timespec zero = {0, 0};
   siginfo_t info;
+  int64_t last[NSIG] = {0};
   while (read(questions, &question, sizeof question) == sizeof question) {
     sigset_t asked;
     sigemptyset(&asked);
     sigaddset(&asked, question.signal);
     question.is_sent = sigtimedwait(&asked, &info, &zero) > 0;
     question.sender = question.is_sent ? info.si_pid : 0;
+    if (question.is_sent) last[question.signal] = now();
+    int opposite = question.signal == SIGTSTP ? SIGCONT : question.signal == SIGCONT ? SIGTSTP : 0;
+    // The other signal stays, to be asked about in its turn.
+    sigset_t pending;
+    sigpending(&pending);
+    question.may_be_cancelled =
+        opposite && (sigismember(&pending, opposite) || (last[opposite] && now() - last[opposite] < 10000000));
     if (write(answers, &question, sizeof question) < 0) return;
   }
 }
@@ -512,45 +571,73 @@ static int fork_witness(struct witness *witness, int is_in_job) {
   return child < 0 ? -1 : 0;
 }
 
-/// Asks a witness about a signal; returns whether it has got that, and from which process.
-static int ask(const struct witness *witness, int signal, pid_t *sender) {
+int child_process_is_witness(pid_t process) { return process == outsider.process || process == member.process; }
+
+/// Asks a witness about a signal, and makes it forget that.
+static struct question ask(const struct witness *witness, int signal) {
   static int id;
-  struct question question = {.signal = signal, .id = ++id};
-  if (witness->questions < 0 || write(witness->questions, &question, sizeof question) < 0) return 0;
+  const struct question nothing = {.signal = signal, .id = ++id};
+  struct question question = nothing;
+  if (witness->questions < 0 || write(witness->questions, &question, sizeof question) < 0) return nothing;
   struct pollfd entry = {.fd = witness->answers, .events = POLLIN};
   // It may have been stopped or killed. Then the command rather gets a signal twice.
-  while (poll(&entry, 1, 100) > 0 && read(witness->answers, &question, sizeof question) == sizeof question) {
-    *sender = question.sender;
-    if (question.id == id) return question.is_sent;
+  while (poll(&entry, 1, 100) > 0 && read(witness->answers, &question, sizeof question) == sizeof question)
+    if (question.id == id) return question;
+  return nothing;
+}
+
+void child_process_forget_signal(int signal) {
+  if (!child_process_stays_in_job()) return;
+  pthread_mutex_lock(&hearing);
+  ask(&member, signal);
+  pthread_mutex_unlock(&hearing);
+}
+
+/// Where a witness keeps one of several copies, the answer about that one goes for all that had come before.
+static struct told {
+  unsigned end;
+  pid_t sender;
+} told[NSIG];
+
+/// Asks about a signal that this process has received.
+static int was_told(int signal, pid_t sender, int is_merged) {
+  // Other runs of the job stop it as well; once is enough.
+  int is_stop = signal == SIGTSTP;
+  struct question of_member = ask(&member, signal), of_outsider = ask(&outsider, signal);
+  if (of_outsider.is_sent || of_outsider.may_be_cancelled) return 0;
+  if (!of_member.is_sent) return of_member.may_be_cancelled;
+  // What a witness has got at another time, from another process, tells nothing.
+  if (of_member.sender != sender && !is_stop) return 0;
+  if (!is_merged) return 1;
+  // The answer also goes for what this process receives a moment later, and the witness has had already. What it gets
+  // meanwhile is counted as well, or it would be missed, or be taken for what is sent to this process alone.
+  struct timespec moment = {0, 1000000};
+  for (int i = 0; i < 100 && of_member.is_sent && !of_outsider.is_sent; i++) {
+    nanosleep(&moment, NULL);
+    told[signal] = (struct told){child_process_receipts(), sender};
+    of_member = ask(&member, signal);
+    of_outsider = ask(&outsider, signal);
   }
-  return 0;
+  return 1;
 }
 
 int child_process_was_sent_to_job(int signal) {
-  // Where a witness keeps one of several copies, the answer about that one goes for all that had come before.
-  static struct {
-    unsigned end;
-    pid_t sender;
-  } told[NSIG];
   if (!child_process_stays_in_job()) return 0;
-  pid_t sender = child_process_sender(), of_member, of_outsider;
-  // Other runs of the job stop it as well; once is enough.
-  int is_stop = signal == SIGTSTP, is_merged = signal < 32 && (is_stop || sender == told[signal].sender);
-  if (is_merged && (int)(child_process_receipt() - told[signal].end) < 0) return 1;
+  pid_t sender = child_process_sender();
+  int is_merged = signal < 32;
+  if (is_merged && (signal == SIGTSTP || sender == told[signal].sender) &&
+      (int)(child_process_receipt() - told[signal].end) < 0)
+    return 1;
   // The system signals the processes of a group one after the other.
   struct timespec moment = {0, 1000000};
   nanosleep(&moment, NULL);
-  unsigned end = child_process_receipts();
   pthread_mutex_lock(&hearing);
-  int is_member_told = ask(&member, signal, &of_member), is_outsider_told = ask(&outsider, signal, &of_outsider);
+  int result = was_told(signal, sender, is_merged);
   pthread_mutex_unlock(&hearing);
-  // What a witness has got at another time, from another process, tells nothing.
-  if (!is_member_told || is_outsider_told || (of_member != sender && !is_stop)) return 0;
-  told[signal].end = end;
-  told[signal].sender = sender;
-  return 1;
+  return result;
 }
-/// Ends a witness, and reaps it, as long as nothing has stopped it.
+
+/// Ends a witness, even if something has stopped it, and reaps it.
 static void end_witness(struct witness *witness) {
   pthread_mutex_lock(&hearing);
   if (witness->questions >= 0) {
@@ -560,11 +647,17 @@ static void end_witness(struct witness *witness) {
   witness->questions = -1;
   pthread_mutex_unlock(&hearing);
   if (witness->process <= 0) return;
+  kill(witness->process, SIGKILL);
   struct timespec pause = {0, 1000000};
   for (int i = 0; i < 100 && waitpid(witness->process, NULL, WNOHANG) == 0; i++) nanosleep(&pause, NULL);
+  witness->process = 0;
 }
 #else
 int child_process_was_sent_to_job(int signal) { return 0; }
+
+void child_process_forget_signal(int signal) { (void)signal; }
+
+int child_process_is_witness(pid_t process) { return 0; }
 #endif
 
 int child_process_guardian_start(int stays_in_job) {

@@ -83,15 +83,31 @@ int child_process_has_terminal(void);
 /// The value that comes with a typed signal from a run within the command, whose own command had the terminal.
 enum { child_process_typed_mark = 0x74797065 };
 
-/// Notes that this process is about to stop itself, and that SIGTSTP is ignored meanwhile.
-void child_process_note_stop(void);
+/// Notes that this process is about to stop itself, or is not, since it has been continued; SIGTSTP is ignored meanwhile.
+void child_process_note_stop(int stops);
+
+/// Makes the witnesses forget a signal that this process has sent to its job, and does not receive itself.
+void child_process_forget_signal(int signal);
 
 /// The process that has sent the signal which is being reported; 0 for the system, and -1 if it is not known.
 pid_t child_process_sender(void);
 
-/// How many signals were received before that one, and how many were received so far.
-unsigned child_process_receipt(void);
+/// How many signals were received so far, and where that is counted, which the command's process can read before it is
+/// the command; NULL if there is no such place.
 unsigned child_process_receipts(void);
+_Atomic unsigned *child_process_shared_receipts(void);
+
+/// Notes that the command's process is about to be forked.
+void child_process_note_fork(void);
+
+/// Notes in that process, which blocks all signals, what it has got from its group before it is the command.
+void child_process_note_begin(void);
+
+/// Waits for that note, but not for a process that is stopped.
+void child_process_await_begin(pid_t child);
+
+/// Whether a process is a witness of this run.
+int child_process_is_witness(pid_t process);
 
 /// The signals that were blocked when this process was started.
 const sigset_t *child_process_own_mask(void);

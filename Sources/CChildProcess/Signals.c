@@ -19,8 +19,8 @@ struct receipt {
   int code;
   /// How many were received before.
   unsigned number;
-  /// How often this process had stopped itself.
-  unsigned stops;
+  /// How often this process was to stop itself, had done so, and had received SIGCONT.
+  unsigned stops, halts, continues;
   pid_t sender;
 };
 
@@ -31,10 +31,12 @@ enum { origins = child_process_from_guardian + 1 };
 /// Signals for which the pipe had no room, with their origins.
 static _Atomic int missed[origins * NSIG];
 static sigset_t received;
-/// How often this process has stopped itself, and that number when it last received SIGTSTP.
-static _Atomic unsigned stops, last_asked = ~0u;
-/// How many signals were received.
-static _Atomic unsigned receipts;
+/// How often this process was to stop itself, and that number when it last received SIGTSTP; how often it has done so.
+static _Atomic unsigned stops, last_asked = ~0u, halts;
+/// How often this process has received SIGCONT, and that number when it last received SIGTSTP.
+static _Atomic unsigned continues, last_asked_after;
+/// How many signals were received; counted where the command's process can see it.
+static _Atomic unsigned own_receipts, *receipts = &own_receipts;
 /// What is being reported.
 static struct receipt current;
 static void (*receiver)(int signal, enum child_process_origin origin);
@@ -53,16 +55,28 @@ static enum child_process_origin find_origin(const siginfo_t *info) {
 
 int child_process_is_to_stop(void) { return atomic_load(&last_asked) == atomic_load(&stops); }
 
-void child_process_note_stop(void) { atomic_fetch_add(&stops, 1); }
+void child_process_note_stop(int is_done) {
+  atomic_fetch_add(&stops, 1);
+  if (is_done) atomic_fetch_add(&halts, 1);
+}
+
+unsigned child_process_continues(void) { return atomic_load(&continues); }
+
+unsigned child_process_continues_at_stop(void) { return atomic_load(&last_asked_after); }
+
+unsigned child_process_continues_at_receipt(void) { return current.continues; }
 
 static void note(int number, siginfo_t *info, void *unused) {
   (void)unused;
   int error = errno;
+  if (number == SIGCONT) atomic_fetch_add(&continues, 1);
+  if (number == SIGTSTP) atomic_store(&last_asked_after, atomic_load(&continues));
   enum child_process_origin origin = find_origin(info);
   // Here and not by the thread, for which it may come before or after a stop.
   if (number == SIGTSTP && origin != child_process_from_job) atomic_store(&last_asked, atomic_load(&stops));
-  struct receipt receipt = {origin * NSIG + number, atomic_fetch_add(&receipts, 1), atomic_load(&stops), info->si_pid};
-  struct receipt nothing = {0, 0, 0, 0};
+  struct receipt receipt = {origin * NSIG + number, atomic_fetch_add(receipts, 1), atomic_load(&stops), atomic_load(&halts),
+                            atomic_load(&continues), info->si_pid};
+  struct receipt nothing = {0};
   if (write(writing, &receipt, sizeof receipt) != sizeof receipt) {
     atomic_store(&missed[receipt.code], 1);
     // Even if there is room by now, the thread may have looked already.
@@ -75,7 +89,7 @@ pid_t child_process_sender(void) { return current.sender; }
 
 unsigned child_process_receipt(void) { return current.number; }
 
-unsigned child_process_receipts(void) { return atomic_load(&receipts); }
+unsigned child_process_receipts(void) { return atomic_load(receipts); }
 
 int child_process_has_stopped(void) { return current.stops != atomic_load(&stops); }
 
@@ -84,6 +98,8 @@ static void report(struct receipt receipt) {
   enum child_process_origin origin = receipt.code / NSIG;
   current = receipt;
   if (number == SIGTSTP && child_process_has_stopped()) return;
+  // What has continued this process before it stopped is over as well.
+  if (number == SIGCONT && receipt.halts != atomic_load(&halts)) return;
   receiver(number, origin);
 }
 
@@ -99,7 +115,7 @@ static void *tell(void *unused) {
     for (size_t i = 0; i < (size_t)count / sizeof *list; i++)
       if (list[i].code) report(list[i]);
     for (int code = 1; code < origins * NSIG; code++)
-      if (atomic_exchange(&missed[code], 0)) report((struct receipt){code, child_process_receipts(), atomic_load(&stops), -1});
+      if (atomic_exchange(&missed[code], 0)) report((struct receipt){code, child_process_receipts(), atomic_load(&stops), atomic_load(&halts), atomic_load(&continues), -1});
   }
 }
 
@@ -114,6 +130,7 @@ int child_process_receive_signals(
   reading = ends[0];
   writing = ends[1];
   receiver = receive;
+  if (child_process_shared_receipts()) receipts = child_process_shared_receipts();
   sigemptyset(&received);
   for (int i = 0; i < count; i++) sigaddset(&received, numbers[i]);
 

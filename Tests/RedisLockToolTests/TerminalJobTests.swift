@@ -69,12 +69,16 @@
       #expect(count(in: output) == 1, "\(output)")
     }
 
-    @Test("Two signals to the job at once reach the command twice at most")
-    func burst() async throws {
-      let output = try await show(
-        "USR1", sent: "burst job=$(jobs -p); kill -USR1 -- -$job; kill -USR1 -- -$job")
+    @Test(
+      "Several signals to the job reach the command as often at most",
+      arguments: [
+        (2, "kill -USR1 -- -$job; kill -USR1 -- -$job"),
+        (10, "for i in 0 1 2 3 4 5 6 7 8 9; do kill -USR1 -- -$job; sleep 0.001; done"),
+      ])
+    func burst(most: Int, kill: String) async throws {
+      let output = try await show("USR1", sent: "burst job=$(jobs -p); \(kill)")
       let counts = output.components(separatedBy: "= second\r\n").map { count(in: $0) }
-      #expect(counts.count == 9 && counts.allSatisfy { $0 <= 2 }, "\(counts)")
+      #expect(counts.count == 9 && counts.allSatisfy { $0 <= most }, "\(counts)")
     }
 
     @Test("A signal to the run reaches what the command has started, too")
@@ -139,6 +143,62 @@
           """, on: server)
       #expect(outcome.output.contains("= done"), "\(outcome.output)")
       #expect(outcome.output.contains("= 0"), "\(outcome.output)")
+    }
+
+    @Test(
+      "A job that is stopped and continued at once goes on, and one that is continued and stopped at once is stopped",
+      arguments: ["TSTP CONT", "CONT TSTP"])
+    func stopAndContinue(signals: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let stops = signals.hasSuffix("TSTP")
+      // A command that goes on answers each time; one that is stopped does so only after SIGCONT.
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m
+          $RUN key -- sh -c 'n=0; answer() { n=$((n + 1)); echo = $n; }; trap answer USR2; echo = ready $$; \(Terminal.untilGo)' | cat &
+          job=$(jobs -p)
+          answered() { for i in {1..500}; do grep -q "^= $1[^0-9]*$" "$seen" && return; sleep 0.01; done; return 1; }
+          is_stopped() { set -- $(cat /proc/$1/stat); [ $3 = T ]; }
+          stops() { for i in {1..500}; do is_stopped $1 && return; sleep 0.01; done; return 1; }
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          command=$(grep -ao '^= ready [0-9]*' "$seen"); command=${command##* }
+          for n in {1..20}; do
+            if \(stops); then kill -TSTP -- -$job; stops $job && stops $command || break; fi
+            for signal in \(signals); do kill -$signal -- -$job; done
+            if \(stops); then
+              stops $job && stops $command || { echo = goes on; break; }
+              kill -CONT -- -$job
+            fi
+            kill -USR2 $command
+            answered $n || { echo = stopped; break; }
+          done
+          : >$GO; kill -CONT -- -$job; wait; echo = end
+          """, on: server)
+      #expect(outcome.output.contains("= 20\r\n"), "\(outcome.output)")
+      #expect(outcome.output.contains("= end\r\n"), "\(outcome.output)")
+    }
+
+    @Test("A witness that something has stopped goes on, and does not outlive its run")
+    func stoppedWitness() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m
+          $RUN key -- sh -c 'echo = ready; \(Terminal.untilGo)' | cat &
+          until grep -q '^= ready' "$seen"; do sleep 0.02; done
+          witnesses=$(for p in /proc/[0-9]*; do
+            set -- $(cat $p/stat 2>/dev/null); [ "$2" = "(lock-witness)" ] && [ $4 = $(jobs -p) ] && echo $1; done)
+          kill -STOP $witnesses || echo = none
+          : >$GO; wait; for p in $witnesses; do [ -e /proc/$p ] && echo = left; done; echo = end
+          """, on: server)
+      #expect(outcome.output.contains("= end\r\n"), "\(outcome.output)")
+      #expect(
+        !outcome.output.contains("= left") && !outcome.output.contains("= none"),
+        "\(outcome.output)")
     }
 
     @Test(

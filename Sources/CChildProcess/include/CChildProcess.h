@@ -65,6 +65,13 @@ int child_process_stays_in_job(void);
 /// one thread. Always 0 unless the command stays in the group.
 int child_process_was_sent_to_job(int signal);
 
+/// How many signals were received before the one that is being reported.
+unsigned child_process_receipt(void);
+
+/// Whether a signal, before which so many were received, was sent to the group before the command was in that. Valid
+/// once the command has been started.
+int child_process_has_missed(int signal, unsigned receipt);
+
 /// The time by the guardian's clock, in nanoseconds.
 int64_t child_process_guardian_time(void);
 
@@ -141,8 +148,15 @@ int child_process_is_to_stop(void);
 /// Whether this process has stopped itself since it received the signal that is being reported.
 int child_process_has_stopped(void);
 
+/// How often this process has received SIGCONT: so far, by its last SIGTSTP, and by the signal that is being reported.
+unsigned child_process_continues(void);
+unsigned child_process_continues_at_stop(void);
+unsigned child_process_continues_at_receipt(void);
+
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it is continued.
-void child_process_stop_job(void);
+///
+/// Returns 0 if it does not stop, since it has received SIGCONT more often than `continues`.
+int child_process_stop_job(unsigned continues);
 
 /// Continues the other processes of this job.
 void child_process_continue_job(void);

@@ -46,11 +46,15 @@
     }
 
     /// Stops this process and the others of its job as Ctrl-Z does, and returns when they are continued.
-    static func stopJob() {
+    ///
+    /// Returns false if this process does not stop: it has received SIGCONT more often than `continues`.
+    @discardableResult
+    static func stopJob(after continues: UInt32) -> Bool {
       stops.withLock { $0.count += 1 }
-      child_process_stop_job()
+      let hasStopped = child_process_stop_job(continues) != 0
       // Another run of the job may stop the job as well, which would stop the command again.
       stops.withLock { $0 = ($0.count - 1, .now + .milliseconds(100)) }
+      return hasStopped
     }
 
     private let hasContinued = DispatchSemaphore(value: 0)
@@ -96,10 +100,11 @@
 
     /// Stops this process and the others of its job, and returns when they are continued.
     ///
-    /// Returns false if nothing has continued them: a job without a shell is not stopped.
-    func stop() -> Bool {
+    /// Returns false if nothing has continued them: a job without a shell is not stopped. What has sent SIGCONT after
+    /// the first `continues` did so after the cause of the stop, so that it is over at once.
+    func stop(after continues: UInt32) -> Bool {
       while hasContinued.wait(timeout: .now()) == .success {}
-      Self.stopJob()
+      guard Self.stopJob(after: continues) else { return true }
       // Another thread may be the first to stop, so that this one would run on for a moment. Not for ever: without a
       // shell, no end comes, and a new stop cancels a signal to continue.
       let deadline = ContinuousClock.now + .seconds(1)

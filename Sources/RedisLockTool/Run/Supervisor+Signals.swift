@@ -8,6 +8,22 @@
     import Glibc
   #endif
 
+  /// A signal that this process has received.
+  struct ReceivedSignal {
+    var number: Int32
+    /// How many were received before.
+    var receipt: UInt32
+    /// Whether it was sent to the group of the command as well.
+    var hasReachedGroup: Bool
+
+    /// Whether the command has got it, too: it may have been started a moment later.
+    ///
+    /// Valid once it has been started.
+    var hasReachedCommand: Bool {
+      hasReachedGroup && child_process_has_missed(number, receipt) == 0
+    }
+  }
+
   /// Handles signals, and ends the command in time when the lock is being lost.
   extension Supervisor {
     /// Continues the command, in the foreground if this job is there.
@@ -56,35 +72,40 @@
         || origin == child_process_from_terminal && Self.typed.contains(signal)
     }
 
-    private func pass(_ signal: Int32, hasReachedGroup: Bool) {
-      guard hasReachedGroup else { return pass(signal) }
+    /// Passes a signal on, unless the command has got it with its group.
+    func pass(_ signal: ReceivedSignal) {
+      guard signal.hasReachedCommand else { return pass(signal.number) }
       state.withLock { state in
-        if let child = state.child { child_process_follow(child, signal) }
+        if let child = state.child { child_process_follow(child, signal.number) }
       }
     }
 
     private static let typed: Set = [SIGINT, SIGQUIT, SIGTSTP]
 
     func receive(_ signal: Int32, from origin: child_process_origin) {
-      let hasReachedGroup = hasReachedGroup(signal, from: origin)
+      let received = ReceivedSignal(
+        number: signal, receipt: child_process_receipt(),
+        hasReachedGroup: hasReachedGroup(signal, from: origin))
       // When this process goes on, so does the command: another run of the job has stopped that, too, and no witness
       // can tell any more.
       guard signal != SIGTSTP || child_process_has_stopped() == 0 else { return }
       guard signal != SIGCONT else {
         if child_process_stays_in_job() == 0 { return goOn() }
-        return pass(signal, hasReachedGroup: hasReachedGroup)
+        return pass(received)
       }
       guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = SignalReceiver.ending.contains(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
-        if state.child == nil, state.hasWaited || ends { state.signals.append(signal) }
+        if state.child == nil, state.hasWaited || ends { state.signals.append(received) }
         return (state.child != nil, state.hasWaited, state.cancelWait)
       }
       if isRunning {
-        pass(signal, hasReachedGroup: hasReachedGroup)
+        pass(received)
       } else if !hasWaited {
         // Stops as without a handler; the place in the queue may lapse meanwhile.
-        if signal == SIGTSTP { SignalReceiver.stopJob() }
+        if signal == SIGTSTP {
+          SignalReceiver.stopJob(after: child_process_continues_at_receipt())
+        }
         if ends { cancelWait?() }
       }
     }

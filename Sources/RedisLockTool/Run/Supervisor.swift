@@ -41,7 +41,7 @@
       /// Whether the wait for the lock has ended.
       var hasWaited = false
       /// The signals that ended the wait, or that are passed on as soon as the command runs.
-      var signals: [Int32] = []
+      var signals: [ReceivedSignal] = []
       var child: pid_t?
       var plan: LossPlan?
       /// The signal that has ended the command, or the wait for the lock.
@@ -92,7 +92,7 @@
       do {
         (locker, lock) = try await waitForLock(on: connection)
       } catch is CancellationError {
-        let signal = state.withLock { $0.signals.first } ?? SIGTERM
+        let signal = state.withLock { $0.signals.first?.number } ?? SIGTERM
         state.withLock { $0.endingSignal = signal }
         throw ToolFailure(signal: signal)
       }
@@ -340,6 +340,7 @@
     /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
+      var continues = child_process_continues()
       // A shell does not tell a background job that it has moved to the foreground.
       if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
         // The shell continues the whole job.
@@ -347,15 +348,15 @@
         state.withLock { $0.getsTerminal = true }
         return goOn()
       }
-      // The whole job may have been stopped in a way that no handler sees, and continued since.
-      if child_process_stays_in_job() != 0, let child = state.withLock({ $0.child }) {
+      // The command, or the whole job, may have been continued since.
+      if let child = state.withLock({ $0.child }) {
         guard child_process_has_stayed_stopped(child) != 0 else { return }
       }
       state.withLock { $0.isStopped = true }
       terminal.takeBack()
       var isContinued = false
       while !isContinued {
-        let hasStopped = receiver.stop()
+        let hasStopped = receiver.stop(after: continues)
         // The stop may have lasted for hours.
         guard lock.isHeld else {
           state.withLock { $0.isStopped = false }
@@ -370,6 +371,8 @@
           guard receiver.wasContinued() else { return }
         }
         isContinued = endStop()
+        // Else it is to stop anew. The signal that has ended the former stop may be noted late.
+        continues = max(continues + 1, child_process_continues_at_stop())
       }
     }
   }
