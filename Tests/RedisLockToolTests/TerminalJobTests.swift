@@ -158,7 +158,8 @@
         into: """
           set -m
           $RUN key -- sh -c 'n=0; answer() { n=$((n + 1)); echo = $n; }; trap answer USR2; echo = ready $$; \(Terminal.untilGo)' | cat &
-          job=$(jobs -p)
+          # With job control, the shell leaves a loop when the job is stopped.
+          job=$(jobs -p); set +m
           answered() { for i in {1..500}; do grep -q "^= $1[^0-9]*$" "$seen" && return; sleep 0.01; done; return 1; }
           is_stopped() { set -- $(cat /proc/$1/stat); [ $3 = T ]; }
           stops() { for i in {1..500}; do is_stopped $1 && return; sleep 0.01; done; return 1; }
