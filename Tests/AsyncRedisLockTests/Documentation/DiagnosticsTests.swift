@@ -159,7 +159,8 @@ private enum Compiler {
   /// The output of a tool for a text as its input.
   static func run(_ name: String, _ arguments: [String], input: String) throws -> String {
     let process = Process()
-    process.executableURL = try #require(tool(name), "\(name) is not in PATH")
+    let program = try #require(tool(name), "\(name) is not in PATH")
+    process.executableURL = program
     process.arguments = arguments
     let (standardInput, output) = (Pipe(), Pipe())
     process.standardInput = standardInput

@@ -348,8 +348,7 @@ struct AcknowledgementTests {
         1, at: "redis://\(user):secret@127.0.0.1:\(server.primary.port ?? 0)")
       let attempt = await Attempt { try await locker.acquire(uniqueKey(), options: Self.long) }
       if user == "both" {
-        _ = try await attempt.value?.release()
-        #expect(attempt.value != nil, "\(attempt.result)")
+        #expect(try await attempt.value?.release() == .released, "\(attempt.result)")
       } else {
         #expect(attempt.error?.serverCode == "NOPERM", "\(attempt.result)")
         #expect(attempt.error?.isRetryable == false)

@@ -70,7 +70,7 @@ struct CrateCasesTests {
     }
     #expect(lock.isHeld)
     #expect(try await lock.release() == .released)
-    #expect(try await locker.acquireIfAvailable(keys) != nil)
+    #expect(try await locker.acquireIfAvailable(keys)?.release() == .released)
   }
 }
 
