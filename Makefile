@@ -49,7 +49,7 @@ docs-preview: dependencies ## build the documentation, and serve it on this mach
 test: dependencies ## run the tests, on servers of their own; FILTER=CancellationTests some of them
 	$(SWIFT) build $(TRAITS) --build-tests
 	$(if $(FILTER),,@SWIFT=$(SWIFT) Fuzz/run --check)
-	env -u SWIFT_DETERMINISTIC_HASHING SWIFT=$(SWIFT) MEANWHILE='Tests/simulate --build; $(MEANWHILE)' .ci/test$(if $(FILTER),,-all) $(TRAITS) --skip-build --no-parallel $(if $(FILTER),--filter '(^|[./])($(FILTER))')
+	env -u SWIFT_DETERMINISTIC_HASHING SWIFT=$(SWIFT) MEANWHILE='export SWIFT_DETERMINISTIC_HASHING=1; Tests/simulate --build; $(MEANWHILE)' .ci/test$(if $(FILTER),,-all) $(TRAITS) --skip-build --no-parallel $(if $(FILTER),--filter '(^|[./])($(FILTER))')
 	$(if $(FILTER),,SWIFT=$(SWIFT) Tests/simulate)
 
 simulation: dependencies ## run SEEDS=10000 simulations of the product, built for release, on all processors
