@@ -115,7 +115,9 @@ static void *tell(void *unused) {
     for (size_t i = 0; i < (size_t)count / sizeof *list; i++)
       if (list[i].code) report(list[i]);
     for (int code = 1; code < origins * NSIG; code++)
-      if (atomic_exchange(&missed[code], 0)) report((struct receipt){code, child_process_receipts(), atomic_load(&stops), atomic_load(&halts), atomic_load(&continues), -1});
+      if (atomic_exchange(&missed[code], 0))
+        report((struct receipt){code, child_process_receipts(), atomic_load(&stops), atomic_load(&halts),
+                                atomic_load(&continues), -1});
   }
 }
 
