@@ -12,8 +12,8 @@ enum Chaos {
   static func main() async throws {
     let arguments = Arguments(CommandLine.arguments.dropFirst())
     switch arguments.command {
-    case "soak": try soak(arguments)
-    case "endure":
+    case "soak" where arguments.rest != "--help": try soak(arguments)
+    case "endure" where arguments.rest != "--help":
       if try await !endure(arguments) { exit(1) }
     case "worker":
       guard let complaint = try await Worker(order: arguments.rest).run() else { exit(0) }

@@ -45,11 +45,11 @@ final class Nemesis {
   ///
   /// - Throws: ``RedisError`` or a Foundation error when something cannot be repaired.
   func rage(until end: UInt64) throws {
+    let changePause = Profile.changePause(inRunOf: (end - LogClock.now).inSeconds)
     // Every run needs some of these, and one may meet a server that is too slow for the next holder.
     while counts[.clientStoppedInWindow, default: 0] < 2, LogClock.now < end {
       try inject(.clientStoppedInWindow)
     }
-    let changePause = Profile.changePause(inRunOf: (end - LogClock.now).inSeconds)
     var changes = profile.changes[...]
     var nextChange = LogClock.now + .milliseconds(changePause)
     while LogClock.now < end {
