@@ -50,18 +50,22 @@ enum LookUp {
     do throws(SystemError) {
       try DetachedThread.start { end(name, with: addresses(of: host, port, flags: 0)) }
     } catch {
-      end(
-        name,
-        with: .failure(.unreachable("looking up \(host): the system allows no thread: \(error)")))
+      let failure = TransportError.unreachable(
+        "looking up \(host): the system allows no thread: \(error)")
+      end(name, with: .failure(failure), ifOnlyOne: true)
     }
   }
 
-  private static func end(_ name: Name, with result: Result<[SocketAddress], TransportError>) {
-    let waiting = underWay.withLock { all in
-      let waiting = all[name]?.waiting ?? [:]
-      all[name]?.waiting = [:]
-      all[name]?.count -= 1
-      if all[name]?.count == 0 { all[name] = nil }
+  /// Notes the end of a look-up, and tells its result; `ifOnlyOne`, then not while another is under way.
+  private static func end(
+    _ name: Name, with result: Result<[SocketAddress], TransportError>, ifOnlyOne: Bool = false
+  ) {
+    let waiting: [ObjectIdentifier: Resolver] = underWay.withLock { all in
+      guard var one = all[name] else { return [:] }
+      one.count -= 1
+      var waiting: [ObjectIdentifier: Resolver] = [:]
+      if one.count == 0 || !ifOnlyOne { swap(&waiting, &one.waiting) }
+      all[name] = one.count == 0 ? nil : one
       return waiting
     }
     for resolver in waiting.values { resolver.found(result) }

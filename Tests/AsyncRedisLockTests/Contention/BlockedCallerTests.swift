@@ -218,6 +218,35 @@ struct BlockedCallerTests {
     await locker.close()
   }
 
+  @Test(
+    "A log handler that blocks when it is freed after its last report was dropped delays nothing")
+  func handlerEndUnreported() async throws {
+    let (locker, gate, full) = (try await Locker(), Gate(), Gate())
+    defer {
+      gate.open()
+      full.open()
+    }
+    let kept = try await locker.acquire(uniqueKey(), options: Self.quick)
+    do {
+      let logger = Logger(label: "sink") { _ in SinkHandler(sink: BlockingSink(gate)) }
+      let lock = try await locker.acquire(
+        uniqueKey(), options: LockOptions(ttl: .seconds(1)), logger: logger)
+      let reports = locker.coordinator.reporter.queue
+      reports.add { full.pass() }
+      await eventually("the reports wait") { full.count == 1 }
+      for _ in 0..<ReportQueue.capacity { reports.add {} }
+      try RedisClient(.current)("DEL", lock.keys[0])
+      try await lock.waitUntilLost()
+    }
+    // The extender frees the lease when it would have ended.
+    await eventually("the handler blocks") { gate.count == 1 }
+    for _ in 0..<3 {
+      let end = kept.lease.state.validUntil
+      await eventually("the lock is extended") { kept.lease.state.validUntil > end }
+    }
+    try await kept.release()
+  }
+
   @Test("A log handler that blocks when the connection ends does not stop the next connection")
   func handlerOfConnection() async throws {
     let gate = Gate()

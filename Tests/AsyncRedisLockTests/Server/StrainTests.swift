@@ -1,3 +1,4 @@
+import Dispatch
 import FaultProxy
 import Foundation
 import PrivateRedis
@@ -174,5 +175,21 @@ struct StrainTests {
     }
     await eventually("nothing refers to it") { coordinator == nil && store == nil }
     await eventually("its lock is released") { try !RedisServer.current.hasKey("key") }
+  }
+
+  @Test(
+    "A name is looked up though the program's own utility work blocks all threads of Dispatch",
+    .redisServer(listen: .tcp))
+  func blockedUtilityWork() async throws {
+    let (gate, port) = (Gate(), try #require(RedisServer.current.port))
+    defer { gate.open() }
+    let queue = DispatchQueue(label: "program", qos: .utility, attributes: .concurrent)
+    // Dispatch starts one a second, as long as all of its threads are blocked.
+    for _ in 0..<600 { queue.async { gate.pass() } }
+    await eventually("the threads block") {
+      gate.count >= ProcessInfo.processInfo.activeProcessorCount
+    }
+    let locker = try await Locker(url: "redis://localhost:\(port)")
+    try await locker.acquire(uniqueKey()).release()
   }
 }

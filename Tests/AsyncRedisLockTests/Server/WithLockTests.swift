@@ -1,6 +1,7 @@
-import AsyncRedisLock
 import PrivateRedis
 import Testing
+
+@testable import AsyncRedisLock
 
 @Suite("withLock", .timeLimit(.minutes(2)), .redisServer())
 struct WithLockTests {
@@ -134,6 +135,37 @@ struct WithLockTests {
         #expect(ran == nil)
       }
     }
+  }
+
+  /// Counts the tasks of this size, made here one after the other, that seem to hold locks.
+  private func countHolders<Value: Sendable>(returning value: Value) async -> Int {
+    var count = 0
+    for _ in 0..<20 {
+      let (holds, _) = await Task { @concurrent in (!HeldLocks.current.isEmpty, value) }.value
+      if holds { count += 1 }
+    }
+    return count
+  }
+
+  @Test("A task that a body has left behind holds nothing, whatever address it gets")
+  func leftBehind() async throws {
+    let (locker, key) = (try await Locker(on: .current), uniqueKey())
+    var mistakes = 0
+    for _ in 0..<100 {
+      let (hasEnded, end) = AsyncStream<Void>.makeStream()
+      let leftBehind = try await locker.withLock(key) { _ in
+        Task {
+          for await _ in hasEnded {}
+          // One of the tasks may get the memory of the body's task, if it has that size.
+          return await countHolders(returning: ()) + countHolders(returning: 1)
+            + countHolders(returning: "") + countHolders(returning: (1, 2, 3))
+            + countHolders(returning: ("", "", ""))
+        }
+      }
+      end.finish()
+      mistakes += await leftBehind.value
+    }
+    #expect(mistakes == 0)
   }
 
   @Test("For withLock, another database or a key that only looks the same is not a deadlock")

@@ -1,0 +1,61 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Requests that wait for a connection", .timeLimit(.minutes(1)))
+struct PendingRequestsTests {
+  private let start = Instant.now
+
+  /// Encodes nothing: these requests are never sent.
+  private final class NoCommands: CommandEncoder {
+    let commandCount = 0
+    let runsScript = false
+
+    func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) -> Bool {
+      false
+    }
+  }
+
+  private func makeRequest(leaseEnd: Duration? = nil, deadline: Duration = .seconds(1)) -> Request {
+    Request(
+      NoCommands(), deadline: start + deadline, leaseEnd: leaseEnd.map { start + $0 },
+      completion: { _ in })
+  }
+
+  @Test("Extensions go ahead of a crowd of other requests; each kind keeps its order")
+  func order() {
+    var pending = PendingRequests()
+    let crowd = (0..<3).map { _ in makeRequest() }
+    let extensions = (1...3).map { makeRequest(leaseEnd: .seconds($0)) }
+    pending.append(contentsOf: [crowd[1], extensions[1], crowd[2]])
+    #expect(pending.earliestLeaseEnd == start + .seconds(2))
+    pending.append(contentsOf: [extensions[2]])
+    // They have been sent before, to a connection that has ended.
+    pending.prepend(contentsOf: [crowd[0], extensions[0]])
+    #expect(pending.earliestLeaseEnd == start + .seconds(1))
+    let expected = extensions + crowd
+    for request in expected { #expect(pending.popFirst() === request) }
+    #expect(pending.isEmpty && pending.nextDeadline == nil && pending.earliestLeaseEnd == nil)
+  }
+
+  @Test("Requests of both kinds are taken out at their deadlines")
+  func overdue() {
+    var pending = PendingRequests()
+    let patient = [makeRequest(), makeRequest(leaseEnd: .seconds(9))]
+    let hasty = [
+      makeRequest(deadline: .milliseconds(20)),
+      makeRequest(leaseEnd: .seconds(9), deadline: .milliseconds(10)),
+    ]
+    pending.append(contentsOf: patient + hasty)
+    #expect(pending.nextDeadline == start + .milliseconds(10))
+    #expect(pending.removeOverdue(at: start + .milliseconds(9)).isEmpty)
+    let first = pending.removeOverdue(at: start + .milliseconds(10))
+    #expect(first.count == 1 && first.first === hasty[1])
+    #expect(pending.nextDeadline == start + .milliseconds(20))
+    let second = pending.removeOverdue(at: start + .milliseconds(500))
+    #expect(second.count == 1 && second.first === hasty[0])
+    #expect(pending.nextDeadline == start + .seconds(1))
+    #expect(pending.removeOverdue(at: start + .seconds(1)).count == 2)
+    #expect(pending.isEmpty)
+  }
+}
