@@ -51,11 +51,15 @@ extension Lock {
     isolation: isolated (any Actor)?
   ) async -> Result<UnsafeTransfer<R>, any Error> {
     await withTaskGroup(
-      of: Result<UnsafeTransfer<R>, any Error>?.self, isolation: isolation
+      of: Result<UnsafeTransfer<R>, any Error>.self, isolation: isolation
     ) { group in
       let activity = coordinator.activity
       let held = HeldLocks.current
-      let canceller = BodyCanceller()
+      let canceller = BodyCanceller(of: lease, reporter: coordinator.reporter, activity)
+      // Not a task, because the program may keep all threads busy on which that would run. In a forked child, no
+      // mutex may be touched.
+      if coordinator.forkGuard.isHere { lease.addWatcher(canceller) }
+      defer { if coordinator.forkGuard.isHere { lease.removeWatcher(canceller) } }
       activity?.begin()
       group.addTask(executorPreference: Self.executorOfBody(countedBy: activity)) {
         let held = held.adding(self.lease, in: self.coordinator.storeID)
@@ -67,26 +71,9 @@ extension Lock {
           }
         }
       }
-      activity?.begin()
-      // Not in this task, because its actor or executor may be blocked while the body works elsewhere.
-      group.addTask(
-        executorPreference: Task.hasExecutorPreference ? globalConcurrentExecutor : nil,
-        priority: Task.canBeHeldUp ? .high : nil
-      ) {
-        try? await self.waitForEnd { _ in }
-        if self.lossReason != nil || self.lease.ending == .revoked { canceller.cancel() }
-        return nil
-      }
-      // Three parties are counted now; this task is the first of them to pause and the last to resume.
+      // Two parties are counted now; this task is the first to pause and the last to resume.
       activity?.end()
-      var outcome: Result<UnsafeTransfer<R>, any Error>?
-      for isLast in [false, true] {
-        if let ended = await group.next(isolation: isolation) ?? nil { outcome = ended }
-        // A body that releases its lock early is not disturbed.
-        if outcome != nil || lossReason != nil || lease.ending == .revoked { group.cancelAll() }
-        if !isLast { activity?.end() }
-      }
-      guard let outcome else {
+      guard let outcome = await group.next(isolation: isolation) else {
         preconditionFailure("The body's child task ends with an outcome.")
       }
       return outcome
@@ -126,8 +113,8 @@ private struct UnsafeTransfer<Value>: @unchecked Sendable {
   init(_ value: Value) { self.value = value }
 }
 
-/// Cancels the task of a body from outside, without its parent.
-private final class BodyCanceller: Sendable {
+/// Cancels the task of a body from outside when its lock is lost or taken away, without its parent.
+private final class BodyCanceller: EndWatcher {
   /// Safe to share: other tasks call only methods that are safe for any task, and only while the task runs.
   @safe private struct Handle: @unchecked Sendable {
     let task: UnsafeCurrentTask
@@ -135,6 +122,8 @@ private final class BodyCanceller: Sendable {
 
   private enum State {
     case idle
+    /// Cancelled before the body has begun.
+    case cancelledEarly
     case running(Handle)
     /// The program's cancellation handlers run; the end of the body waits for that.
     case cancelling(waiting: CheckedContinuation<Void, Never>?)
@@ -142,11 +131,30 @@ private final class BodyCanceller: Sendable {
   }
 
   private let state = Locked(State.idle)
+  private let lease: Lease
+  private let reporter: Reporter
+  private let activity: (any ActivityCounter)?
+
+  init(of lease: Lease, reporter: Reporter, _ activity: (any ActivityCounter)?) {
+    self.lease = lease
+    self.reporter = reporter
+    self.activity = activity
+  }
+
+  func fire() {
+    // A body that releases its lock early is not disturbed.
+    guard lease.lossReason != nil || lease.ending == .revoked else { return }
+    activity?.begin()
+    reporter.runForProgram { [self] in
+      cancel()
+      activity?.end()
+    }
+  }
 
   /// Runs a body, during which the current task can be cancelled from outside.
   func cover<Value: Sendable>(_ body: @Sendable () async -> Value) async -> Value {
     await unsafe withUnsafeCurrentTask { task in
-      if let task = unsafe task { state.withLock { $0 = .running(unsafe Handle(task: task)) } }
+      if let task = unsafe task, begins(with: unsafe Handle(task: task)) { unsafe task.cancel() }
       let value = await body()
       await end()
       return value
@@ -157,11 +165,16 @@ private final class BodyCanceller: Sendable {
   ///
   /// If one blocks, the body does not end before, as everywhere in Swift, and nothing else waits. A handler may also
   /// resume the body on this thread, so no mutex is locked meanwhile.
-  func cancel() {
+  private func cancel() {
     let handle: Handle? = state.withLock { state in
-      guard case .running(let handle) = state else { return nil }
-      state = .cancelling(waiting: nil)
-      return handle
+      switch state {
+      case .running(let handle):
+        state = .cancelling(waiting: nil)
+        return handle
+      case .idle: state = .cancelledEarly
+      case .cancelledEarly, .cancelling, .over: break
+      }
+      return nil
     }
     guard let handle else { return }
     unsafe handle.task.cancel()
@@ -171,6 +184,15 @@ private final class BodyCanceller: Sendable {
       return waiting
     }
     waiting?.resume()
+  }
+
+  /// Notes that the body begins in a task; returns whether that is to be cancelled.
+  private func begins(with handle: Handle) -> Bool {
+    state.withLock { state in
+      if case .cancelledEarly = state { return true }
+      state = .running(handle)
+      return false
+    }
   }
 
   /// Notes that the body has ended, and that its task must not be used any more; waits while it is being cancelled.

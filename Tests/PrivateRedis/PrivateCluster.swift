@@ -11,6 +11,8 @@ public final class PrivateCluster: Sendable {
   public let servers: [RedisServer]
   /// How many of them begin as masters.
   public let masterCount: Int
+  /// The ports at which they listen for TLS, in the same order; empty without a certificate.
+  package let encryptedPorts: [Int]
   private let password: String?
   private static let patience = Duration.seconds(30)
 
@@ -23,9 +25,37 @@ public final class PrivateCluster: Sendable {
   ///   - password: The password of the servers.
   ///   - nodeTimeout: How long a node has to be silent before the others count it as failed.
   /// - Throws: ``RedisError``.
-  public init(
+  public convenience init(
     masters: Int = 3, hasReplicas: Bool = true, arguments: [String] = [], password: String? = nil,
     nodeTimeout: Duration = .seconds(1)
+  ) throws {
+    try self.init(
+      masters: masters, hasReplicas: hasReplicas, arguments: arguments, password: password,
+      nodeTimeout: nodeTimeout
+    ) { (try RedisServer(arguments: $0, listen: .tcp), nil) }
+  }
+
+  /// Starts three masters and their replicas, which clients can reach by TLS, too.
+  ///
+  /// - Throws: ``RedisError``.
+  package convenience init(
+    _ identity: Certificates.Identity, authority: Certificates.Identity, password: String? = nil
+  ) throws {
+    try self.init(
+      masters: 3, hasReplicas: true,
+      // Otherwise the nodes would tell their ports without TLS.
+      arguments: ["--tls-cluster", "yes", "--tls-replication", "yes"], password: password,
+      nodeTimeout: .seconds(1)
+    ) { arguments in
+      let server = try TLSServer(
+        identity, authority: authority, arguments: arguments, listen: .tcp)
+      return (server.plain, server.port)
+    }
+  }
+
+  private init(
+    masters: Int, hasReplicas: Bool, arguments: [String], password: String?,
+    nodeTimeout: Duration, start: ([String]) throws -> (RedisServer, encryptedPort: Int?)
   ) throws {
     masterCount = masters
     self.password = password
@@ -35,9 +65,9 @@ public final class PrivateCluster: Sendable {
         "\(Int(nodeTimeout / .milliseconds(1)))", "--cluster-replica-validity-factor", "0",
         "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
       ] + (password.map { ["--requirepass", $0, "--masterauth", $0] } ?? [])
-    servers = try (0..<(hasReplicas ? 2 : 1) * masters).map { _ in
-      try RedisServer(arguments: arguments, listen: .tcp)
-    }
+    let started = try (0..<(hasReplicas ? 2 : 1) * masters).map { _ in try start(arguments) }
+    servers = started.map(\.0)
+    encryptedPorts = started.compactMap(\.encryptedPort)
     for number in 0..<masters {
       let client = try client(number)
       try client("CLUSTER", "SET-CONFIG-EPOCH", "\(number + 1)")
@@ -59,14 +89,21 @@ public final class PrivateCluster: Sendable {
 
   deinit { stop() }
 
-  /// The URL that names some of the nodes.
+  /// The URL that names some of the nodes; one of TLS names their ports for that.
   public func url(_ numbers: [Int] = [0, 1, 2], scheme: String = "redis+cluster") -> String {
-    let hosts = numbers.map { "127.0.0.1:\(port(of: $0))" }.joined(separator: ",")
+    let hosts = numbers.map { number in
+      "127.0.0.1:\(scheme.hasPrefix("rediss") ? encryptedPorts[number] : port(of: number))"
+    }.joined(separator: ",")
     return "\(scheme)://\(password.map { ":\($0)@" } ?? "")\(hosts)"
   }
 
   /// The port of a server.
   public func port(of number: Int) -> Int { servers[number].port ?? 0 }
+
+  /// The port of a server for the other nodes.
+  private func busPort(of number: Int) -> Int {
+    encryptedPorts.isEmpty ? port(of: number) : encryptedPorts[number]
+  }
 
   /// A client of a server that has logged in, and follows no redirection.
   ///
@@ -81,7 +118,7 @@ public final class PrivateCluster: Sendable {
   ///
   /// - Throws: ``RedisError``.
   public func meet(_ number: Int) throws {
-    try client(0)("CLUSTER", "MEET", "127.0.0.1", "\(port(of: number))")
+    try client(0)("CLUSTER", "MEET", "127.0.0.1", "\(busPort(of: number))")
   }
 
   /// The name of a server among the nodes.
@@ -145,7 +182,7 @@ public final class PrivateCluster: Sendable {
       let login = password.map { ["AUTH", $0] } ?? []
       // A key may expire meanwhile.
       try old(
-        words: ["MIGRATE", "127.0.0.1", "\(port(of: target))", key, "0", "2000"] + login)
+        words: ["MIGRATE", "127.0.0.1", "\(busPort(of: target))", key, "0", "2000"] + login)
     }
     try new("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
     try old("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)

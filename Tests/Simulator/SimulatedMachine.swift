@@ -17,6 +17,10 @@ struct SimulatedMachine: Machine {
 
   func makePoller() -> any Poller { SimulatedPoller() }
 
+  func runForProgram(_ work: @escaping @Sendable () -> Void) {
+    SimulatedQueue(of: process).async(work)
+  }
+
   func makeOpener(for configuration: LockerConfiguration) -> any StreamOpener {
     SimulatedOpener(process: process, network: network, queue: SimulatedQueue(of: process))
   }

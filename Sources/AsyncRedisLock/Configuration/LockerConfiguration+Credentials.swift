@@ -18,7 +18,7 @@ extension LockerConfiguration {
 
       init(_ provide: @escaping @Sendable () async throws -> Answer) { self.provide = provide }
 
-      deinit { CredentialExecutor.shared.run { [provide] in withExtendedLifetime(provide) {} } }
+      deinit { ProgramExecutor.shared.run { [provide] in withExtendedLifetime(provide) {} } }
     }
 
     private let source: Source

@@ -54,7 +54,7 @@ final class CredentialAsker: Sendable {
           .noCredentials("credentials: \(Self.mostCalls) earlier calls have not returned yet")))
     }
     do throws(SystemError) {
-      try CredentialExecutor.shared.prepare()
+      try ProgramExecutor.shared.prepare()
     } catch {
       state.withLock { $0.callCount -= 1 }
       let text = "credentials: the system allows no thread for the call: \(error)"
@@ -62,7 +62,7 @@ final class CredentialAsker: Sendable {
     }
     let left = max(clock.now.duration(to: deadline), .zero)
     // The task and its closure are the program's from here on.
-    let task = Task.detached(executorPreference: CredentialExecutor.shared) {
+    let task = Task.detached(executorPreference: ProgramExecutor.shared) {
       [self] in
       let result = await answer()
       state.withLock { $0.callCount -= 1 }
@@ -108,7 +108,7 @@ final class CredentialAsker: Sendable {
   /// Cancels elsewhere, since the program's handlers of the cancellation run within the call.
   private func cancel(_ task: Task<Void, Never>?) {
     guard let task else { return }
-    CredentialExecutor.shared.run { task.cancel() }
+    ProgramExecutor.shared.run { task.cancel() }
   }
 
   /// Calls the closure and puts what it throws into words, both of which is code of the program.

@@ -10,6 +10,8 @@ struct InFlightRequests {
     /// The number that a script has to answer with; nil for other commands.
     let question: UInt32?
     let replyCount: Int
+    /// How many bytes its commands have.
+    let byteCount: Int
     /// Whether the answer to `ASKING` is still to come.
     var awaitsAsking: Bool
     /// The refusal of `ASKING`, which stands for all answers.
@@ -55,14 +57,20 @@ struct InFlightRequests {
 
   var count: Int { slots.count }
 
+  /// How many bytes of commands are not answered.
+  private(set) var byteCount = 0
+
   /// Adds a request whose commands are about to be written; if it is a script, `question` is the number sent with
   /// it.
-  mutating func append(_ request: Request, sentAt: Instant, question: UInt32? = nil) {
+  mutating func append(
+    _ request: Request, sentAt: Instant, byteCount: Int = 0, question: UInt32? = nil
+  ) {
     if slots.isEmpty { (quietSince, repliedAt) = (sentAt, sentAt) }
     slots.append(
       Slot(
         request: request, sentAt: sentAt, question: question, replyCount: request.commandCount,
-        awaitsAsking: request.isAsking))
+        byteCount: byteCount, awaitsAsking: request.isAsking))
+    self.byteCount += byteCount
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
 
@@ -112,6 +120,7 @@ struct InFlightRequests {
     repliedAt = quietSince
     guard replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
+    byteCount -= slot.byteCount
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
     if slot.request.isClaim, slot.isDoubtful(replies) {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }

@@ -2,11 +2,13 @@ internal import DequeModule
 
 /// Requests that wait for a ready connection, in order of arrival; those that extend leases go first.
 ///
-/// A crowd of acquisitions must not take so long that held locks are lost. An extension concerns no lease that an
-/// earlier request takes or gives back.
+/// A crowd of acquisitions must not take so long that held locks are lost, and a stream of extensions must not keep
+/// others waiting for ever. An extension concerns no lease that an earlier request takes or gives back.
 struct PendingRequests {
   private var extensions: Deque<Request> = []
   private var others: Deque<Request> = []
+  /// How many extensions have gone ahead since another request was taken out.
+  private var extensionsInRow = 0
   /// No request in here has an earlier deadline that has not been checked.
   private(set) var nextDeadline: Instant?
 
@@ -31,9 +33,24 @@ struct PendingRequests {
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
 
-  mutating func popFirst() -> Request? {
+  /// So many extensions go ahead of another request: one request of an extender is for up to 100 leases.
+  private static let longestRow = 32
+
+  /// Whether there is a request to send now.
+  func hasNext(extensionsOnly: Bool) -> Bool {
+    !extensions.isEmpty || !extensionsOnly && !others.isEmpty
+  }
+
+  /// Takes out the next request to send.
+  mutating func popFirst(extensionsOnly: Bool = false) -> Request? {
     defer { if isEmpty { nextDeadline = nil } }
-    return extensions.popFirst() ?? others.popFirst()
+    let isTurnOfOthers = extensions.isEmpty || extensionsInRow >= Self.longestRow
+    if isTurnOfOthers, !extensionsOnly, let other = others.popFirst() {
+      extensionsInRow = 0
+      return other
+    }
+    extensionsInRow += 1
+    return extensions.popFirst()
   }
 
   /// Takes out abandoned requests and requests past their deadline; returns the latter.

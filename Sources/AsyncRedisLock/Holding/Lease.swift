@@ -5,7 +5,7 @@ internal import Synchronization
 final class Lease: Sendable {
   struct Guarded {
     var state: LeaseState
-    var watchers: [Signal] = []
+    var watchers: [any EndWatcher] = []
     /// The outcome of the last attempt to give the keys back.
     var release: ReleasePromise?
     /// The time of the valid entry in the extender's queue.
@@ -227,7 +227,7 @@ final class Lease: Sendable {
   /// Ends the lease because its handle gives it back, or because closing does, which revokes it.
   func beginRelease(isAwaited: Bool, revokes: Bool = false) -> Releasing {
     let now = clock.now
-    var watchers: [Signal] = []
+    var watchers: [any EndWatcher] = []
     let releasing: Releasing = guarded.withLock { guarded in
       guarded.noteDelay(at: now, since: guarded.scheduledFor)
       switch guarded.state.release(at: now, revokes: revokes) {
@@ -263,7 +263,7 @@ final class Lease: Sendable {
   /// Leaves the keys to another process, if the lease still has them; it ends here, without a release.
   func detach() -> Bool {
     let now = clock.now
-    let watchers: [Signal]? = guarded.withLock { guarded in
+    let watchers: [any EndWatcher]? = guarded.withLock { guarded in
       guard guarded.state.detach(at: now) else { return nil }
       guarded.releasePromise().fulfil(.success(.released))
       defer { guarded.watchers = [] }
@@ -301,7 +301,7 @@ final class Lease: Sendable {
   /// A report that was dropped has left the logger here, and the end of its handler may block.
   deinit {
     guard let logger = takeLogger() else { return }
-    CredentialExecutor.shared.run { withExtendedLifetime(logger) {} }
+    ProgramExecutor.shared.run { withExtendedLifetime(logger) {} }
   }
 
   /// Whether this remark is made about the lease for the first time.
@@ -317,8 +317,8 @@ final class Lease: Sendable {
 
   // MARK: Watching
 
-  /// Fires a signal when the lease ends, at once if it has ended.
-  func addWatcher(_ watcher: Signal) {
+  /// Tells a watcher when the lease ends, at once if it has ended.
+  func addWatcher(_ watcher: any EndWatcher) {
     let hasEnded = guarded.withLock { guarded in
       guard !guarded.state.hasEnded else { return true }
       guarded.watchers.append(watcher)
@@ -328,12 +328,12 @@ final class Lease: Sendable {
   }
 
   /// Forgets a watcher.
-  func removeWatcher(_ watcher: Signal) {
+  func removeWatcher(_ watcher: any EndWatcher) {
     guarded.withLock { guarded in guarded.watchers.removeAll { $0 === watcher } }
   }
 
   func act(_ decide: (inout Guarded) -> LeaseState.Action) -> LeaseState.Action {
-    let (action, watchers): (LeaseState.Action, [Signal]) = guarded.withLock { guarded in
+    let (action, watchers): (LeaseState.Action, [any EndWatcher]) = guarded.withLock { guarded in
       let action = decide(&guarded)
       guard case .lose = action else { return (action, []) }
       defer { guarded.watchers = [] }

@@ -27,6 +27,7 @@ final class Reporter: Sendable {
   private let warnings: LimitedWarnings
   let clock: LockClock
   let queue: ReportQueue
+  private let machine: any Machine
   #if Metrics
     let metrics: LockMetrics
     /// Whether the program has set up a metrics system.
@@ -46,6 +47,7 @@ final class Reporter: Sendable {
     countedBy activity: (any ActivityCounter)? = nil, isFirstAwaited: Bool = true
   ) {
     self.logger = logger
+    self.machine = machine
     address = configuration.map { "\($0.address)" } ?? "in memory"
     let common = CommonMetadata(of: configuration, label: label)
     self.common = common
@@ -77,6 +79,15 @@ final class Reporter: Sendable {
       tracer = LockTracer(instruments.tracer, configuration: configuration)
     #endif
   }
+
+  /// The last reference to a log handler may go away with the locker, and its end may block.
+  deinit {
+    guard !(logger.handler is SwiftLogNoOpLogHandler) else { return }
+    machine.runForProgram { [logger, queue] in withExtendedLifetime((logger, queue)) {} }
+  }
+
+  /// Runs other code of the program, such as cancellation handlers, where nothing waits for it.
+  func runForProgram(_ work: @escaping @Sendable () -> Void) { machine.runForProgram(work) }
 
   /// Sets the locker's identity, as soon as it has one.
   func identify(as lockerID: String) { common.identify(as: lockerID) }

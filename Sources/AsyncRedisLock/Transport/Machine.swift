@@ -23,6 +23,9 @@ package protocol Machine: Sendable {
   /// - Throws: `unreachable` if the system lacks the resources.
   func makePoller() throws(TransportError) -> any Poller
 
+  /// Runs code of the program on a thread where nothing else waits for it: it may block for as long as it likes.
+  func runForProgram(_ work: @escaping @Sendable () -> Void)
+
   /// Makes an opener of streams to the server of a configuration.
   func makeOpener(for configuration: LockerConfiguration) -> any StreamOpener
 }
@@ -59,6 +62,8 @@ struct HostMachine: Machine {
   }
 
   func makePoller() throws(TransportError) -> any Poller { try SocketPoller() }
+
+  func runForProgram(_ work: @escaping @Sendable () -> Void) { ProgramExecutor.shared.run(work) }
 
   func makeOpener(for configuration: LockerConfiguration) -> any StreamOpener {
     SocketOpener(configuration)

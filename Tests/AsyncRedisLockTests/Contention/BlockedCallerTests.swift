@@ -330,27 +330,4 @@ struct BlockedCallerTests {
     try await waiting.value.release()
     try await kept.release()
   }
-
-  /// Runs each job at once, on the thread that adds it.
-  private final class InlineExecutor: TaskExecutor {
-    func enqueue(_ job: consuming ExecutorJob) {
-      unsafe UnownedJob(job).runSynchronously(on: asUnownedTaskExecutor())
-    }
-  }
-
-  @Test(
-    "A loss and a close cancel a body that goes on at once, on the thread that cancels it",
-    arguments: [true, false])
-  func inlineExecutor(isLost: Bool) async throws {
-    let (locker, key, hasBegun) = (try await Locker(), uniqueKey(), Shared(false))
-    let working = Task(executorPreference: InlineExecutor()) {
-      try await locker.withLock(key, options: Self.quick) { _ in
-        hasBegun.value = true
-        try await Task.sleep(for: .seconds(100))
-      }
-    }
-    await eventually { hasBegun.value }
-    if isLost { _ = try RedisClient(.current)("DEL", key) } else { await locker.close() }
-    await expectError(isLost ? .lost : .closed) { try await working.value }
-  }
 }

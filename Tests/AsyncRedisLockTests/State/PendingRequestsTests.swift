@@ -38,6 +38,20 @@ struct PendingRequestsTests {
     #expect(pending.isEmpty && pending.nextDeadline == nil && pending.earliestLeaseEnd == nil)
   }
 
+  @Test("A stream of extensions keeps no other request waiting for ever")
+  func storm() {
+    var pending = PendingRequests()
+    let other = makeRequest()
+    pending.append(contentsOf: [other] + (0..<100).map { _ in makeRequest(leaseEnd: .seconds(9)) })
+    var count = 0
+    while let next = pending.popFirst(), next !== other { count += 1 }
+    #expect(count == 32)
+    pending.append(contentsOf: [other])
+    while let next = pending.popFirst(extensionsOnly: true) { #expect(next !== other) }
+    #expect(!pending.hasNext(extensionsOnly: true) && pending.hasNext(extensionsOnly: false))
+    #expect(pending.popFirst() === other)
+  }
+
   @Test("Requests of both kinds are taken out at their deadlines")
   func overdue() {
     var pending = PendingRequests()

@@ -130,6 +130,15 @@ local function inbox(token)
   return prefix .. 'inbox:' .. (tag and tag .. ':' or '') .. (string.match(token, '^%w+:[^:]*:[^:]*:[^:]*:(%x+):') or '')
 end
 
+-- What this run of the script has found out about waiters: a place with many keys is looked at once, not for each
+-- of its keys. `isDeaf`: its inbox is not here. `isRefused`: the server refuses to grant it anything.
+local places = {}
+
+local function place(token)
+  places[token] = places[token] or {}
+  return places[token]
+end
+
 -- Whether a waiter's inbox is on this very server.
 -- The count that PUBLISH returns comes too late: a script's message reaches the inboxes on replicas, too, even if
 -- the script takes the grant back. So a grant that will not last is not announced.
@@ -139,6 +148,7 @@ local function hears(token)
     canTell = false
     return false
   end
+  place(token).isDeaf = subscribers[2] == 0
   return subscribers[2] > 0
 end
 
@@ -187,34 +197,49 @@ local function grant(locks, token, ticket, life, ttl, numbers, keys)
   return true
 end
 
+-- Finds the locks of a waiter that it has already, and reserves those that are free and next for it, but for one.
+local function gather(place, lock, token, life, keys)
+  place.all, place.taken, place.count = split(keys), {}, 0
+  for _, other in ipairs(place.all) do
+    local value = other.key ~= lock.key and holder(other)
+    if value == token then
+      place.count = place.count + 1
+    elseif value == false and other.key ~= lock.key and redis.pcall('ZRANGE', other.queue, 0, 0)[1] == token
+      and set({other}, token, life) then
+      place.count = place.count + 1
+      place.taken[#place.taken + 1] = other
+    end
+  end
+end
+
 -- Reserves a free lock for a waiter that needs others too, and grants all of them once it has them all.
 -- If the waiter stops polling, the reservation lasts no longer than its place, `life` in ms.
 -- The caller may have no right to the other locks; then the waiter takes them at its next poll.
 -- Returns whether the waiter has the key now.
 local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
-  local taken, isComplete, all = {lock}, true, split(keys)
   life = math.max(math.min(life, tonumber(ttl)), 1)
-  call('SET', lock.key, token, 'PX', life)
-  for _, other in ipairs(all) do
-    local value = holder(other)
-    if not value and redis.pcall('ZRANGE', other.queue, 0, 0)[1] == token and set({other}, token, life) then
-      taken[#taken + 1] = other
-    elseif value ~= token then
-      isComplete = false
-    end
-  end
   if isCaller then
+    -- Its poll goes through all of its locks.
+    call('SET', lock.key, token, 'PX', life)
     return true
   end
-  if hears(token) then
-    local isGranted = isComplete and grant(all, token, ticket, life, ttl, numbers, keys)
-    if isGranted or canTell then
-      return true
-    end
+  if not hears(token) then
+    return false
   end
-  for _, one in ipairs(taken) do
+  local place = place(token)
+  if not place.all then
+    gather(place, lock, token, life, keys)
+  end
+  call('SET', lock.key, token, 'PX', life)
+  place.count, place.taken[#place.taken + 1] = place.count + 1, lock
+  local isGranted = place.count == #place.all and grant(place.all, token, ticket, life, ttl, numbers, keys)
+  if isGranted or canTell then
+    return true
+  end
+  for _, one in ipairs(place.taken) do
     call('DEL', one.key)
   end
+  place.isRefused = true
   return false
 end
 
@@ -253,11 +278,16 @@ local function hand(lock, caller)
       return false
     end
     now = now or milliseconds()
-    local entry = call('HGET', lock.entries, token)
-    local lapse = parse(entry)
-    if not lapse or lapse < now then
+    local known, entry, lapse = place(token)
+    if known.isRefused then
+      canTell = false
+    elseif not known.isDeaf or token == caller then
+      entry = call('HGET', lock.entries, token)
+      lapse = parse(entry)
+    end
+    if not lapse and not known.isDeaf and not known.isRefused or lapse and lapse < now then
       leave(lock, token)
-    elseif give(lock, token, tonumber(ticket), entry, now, token == caller) then
+    elseif lapse and give(lock, token, tonumber(ticket), entry, now, token == caller) then
       return true
     elseif canTell then
       passed = passed + 1

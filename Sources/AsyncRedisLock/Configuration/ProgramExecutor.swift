@@ -1,12 +1,12 @@
 internal import DequeModule
 internal import Dispatch
 
-/// Runs the program's code for credentials, which may block a thread for as long as it likes.
+/// Runs code of the program, such as closures for credentials, which may block a thread for as long as it likes.
 ///
 /// Neither the cooperative pool nor Dispatch may lose a thread to it. Both have a limited number of threads, so that
-/// one closure that blocks would delay the closures of other lockers, too. So there is a thread for each job that has
+/// one closure that blocks would delay those of other lockers, too. So there is a thread for each job that has
 /// not ended. A thread that has no job waits a while for the next one, since asynchronous code has many.
-final class CredentialExecutor: TaskExecutor {
+final class ProgramExecutor: TaskExecutor {
   typealias Work = @Sendable () -> Void
 
   private struct State {
@@ -26,7 +26,7 @@ final class CredentialExecutor: TaskExecutor {
     }
   }
 
-  static let shared = CredentialExecutor()
+  static let shared = ProgramExecutor()
 
   private static let longestIdleTime = DispatchTimeInterval.seconds(5)
   private static let retryPause = DispatchTimeInterval.milliseconds(100)
@@ -34,7 +34,7 @@ final class CredentialExecutor: TaskExecutor {
   private let state = Locked(State())
   private let wake = DispatchSemaphore(value: 0)
   /// Tries again to create a thread; none of the program's code runs on it.
-  private let retryQueue = DispatchQueue(label: "async-redis-lock.credentials", qos: .utility)
+  private let retryQueue = DispatchQueue(label: "async-redis-lock.program", qos: .utility)
 
   func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
