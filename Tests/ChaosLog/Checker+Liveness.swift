@@ -69,8 +69,21 @@ extension Checker {
         && attempt.released < attempt.validUntil
       let end = max(attempt.lost, attempt.released)
       guard isTaken || isGone, !mayBeForgotten(from: attempt.invoked, to: end) else { return nil }
-      return Finding(.loss, "A lock was gone before its time:", attempt)
+      return Finding(
+        .loss, "A lock was gone before its time:", attempt, near: context(of: attempt, until: end))
     }
+  }
+
+  /// What happened to the same key and the server around a holding, for people who look for the cause.
+  private func context(of attempt: Record, until end: UInt64) -> [String] {
+    let second: UInt64 = 1_000_000_000
+    let (from, to) = (attempt.invoked - second, end + second)
+    let others = history.attempts.filter {
+      $0.key == attempt.key && $0.slot != attempt.slot && $0.acquired > from && $0.acquired < to
+    }
+    let episodes = history.episodes.filter { $0.start < to && $0.end > from }
+    return others.map { "also \($0.line)" }
+      + episodes.map { "\($0.kind) of process \($0.process) from \($0.start) to \($0.end)" }
   }
 
   /// The longest time taken by a call that got its lock.

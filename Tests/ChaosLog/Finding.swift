@@ -30,9 +30,10 @@ public struct Finding: Sendable, Hashable, Codable, CustomStringConvertible {
   public var description: String
 
   /// Describes a violation.
-  public init(_ kind: Kind, _ description: String, _ attempts: Record...) {
+  public init(_ kind: Kind, _ description: String, _ attempts: Record..., near: [String] = []) {
     self.kind = kind
-    self.description = ([description] + attempts.map { "    \($0.line)" }).joined(separator: "\n")
+    self.description = ([description] + (attempts.map(\.line) + near).map { "    \($0)" })
+      .joined(separator: "\n")
   }
 }
 
