@@ -98,7 +98,8 @@
       }
       guard isNews else { return }
       let line =
-        Self.lineStart + (text.map { "redis-lock: \($0)".prefix(Self.progressWidth) } ?? "")
+        Self.lineStart
+        + (text.map { "redis-lock: \($0.safeToShow)".prefix(Self.progressWidth) } ?? "")
       queue.async { @Sendable in Self.write(line, to: STDERR_FILENO) }
       if !isShown { drain() }
     }
@@ -119,7 +120,8 @@
 
     private func line(_ level: Level, _ text: String, _ fields: Fields, at time: Date) -> String {
       if isJSON { return Self.jsonLine(level, text, fields, at: time) }
-      return (isTerminal ? "" : Self.format(time) + " ") + "redis-lock: \(text)\n"
+      let shown = text.safeToShow
+      return (isTerminal ? "" : Self.format(time) + " ") + "redis-lock: \(shown)\n"
     }
 
     static func jsonLine(
@@ -165,7 +167,8 @@
 
     /// Reports why the process cannot even begin, and ends it.
     static func fail(_ status: ToolStatus, _ text: String, isJSON: Bool = false) -> Never {
-      let line = isJSON ? jsonLine(.error, text, [:], at: .now) : "redis-lock: \(text)\n"
+      let line =
+        isJSON ? jsonLine(.error, text, [:], at: .now) : "redis-lock: \(text.safeLines)\n"
       sayLast(line)
       end(status.rawValue)
     }

@@ -21,6 +21,12 @@
     /// The text with escapes for line ends and for characters that move a terminal's cursor.
     var safeToShow: String { escaped(upTo: .max) }
 
+    /// The same for a text of several lines.
+    var safeLines: String {
+      split(separator: "\n", omittingEmptySubsequences: false).map { String($0).safeToShow }
+        .joined(separator: "\n")
+    }
+
     /// The text without the users and passwords of URLs in it.
     var masked: String {
       var parts = split(separator: "://", omittingEmptySubsequences: false).map(String.init)

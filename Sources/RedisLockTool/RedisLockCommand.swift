@@ -75,7 +75,7 @@
           "a command is needed, either after -- or with -c. Did you mean: redis-lock run \(words.masked.safeToShow)"
         )
       }
-      Console.sayLast(fullMessage(for: error).masked + "\n")
+      Console.sayLast(fullMessage(for: error).masked.safeLines + "\n")
       exit(withError: exitCode(for: error))
     }
 

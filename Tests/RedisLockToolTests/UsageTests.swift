@@ -1,6 +1,7 @@
 #if CommandLineTool
   import AsyncRedisLock
   import Foundation
+  import PrivateRedis
   import Testing
 
   @testable import RedisLockTool
@@ -33,6 +34,23 @@
       let lines = outcome.errors.split(separator: "\n")
       #expect(lines.first?.hasPrefix("Error: ") == true)
       #expect(lines.contains { $0.hasPrefix("Usage: redis-lock") })
+    }
+
+    @Test(
+      "Messages show no character that a terminal would act on",
+      arguments: [
+        ["run", "-v", "a\u{1B}[2J\u{9B}2J\u{202E}b", "--", "/no\u{1B}[2J\u{9B}2J\u{202E}ne"],
+        ["run", "key", "--non\u{1B}[2J\u{9B}2J\u{202E}sense", "--", "true"],
+      ])
+    func unsafe(arguments: [String]) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await ToolProcess.run(arguments, on: server)
+      #expect([64, 127].contains(outcome.status))
+      for character in ["\u{1B}", "\u{9B}", "\u{202E}"] {
+        #expect(!outcome.errors.contains(character), "\(outcome.errors)")
+      }
+      #expect(outcome.errors.contains(#"\u{1B}[2J"#), "\(outcome.errors)")
     }
 
     @Test(
