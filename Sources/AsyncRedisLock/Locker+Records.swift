@@ -54,6 +54,9 @@ extension Locker {
 }
 
 extension Lock {
+  /// The length of the longest possible token, in bytes.
+  package static var longestToken: Int { LockToken.maximumLength }
+
   /// How long the server may take to answer, by the locker's configuration.
   package var operationTimeout: Duration { coordinator.operationTimeout }
 

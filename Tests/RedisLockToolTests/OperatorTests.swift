@@ -117,6 +117,26 @@
       #expect(await waiter.outcome().status == 0)
     }
 
+    @Test(
+      "A nested run is also refused if the token is as long as can be",
+      .enabled(if: SystemTool.runs(["unshare", "--uts", "hostname", "h"])))
+    func nestedOnLongHost() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let label = String(repeating: "ü", count: 32)
+      let host = String(repeating: "h", count: 63)
+      let inner = "'\(ToolProcess.path)' run -w 30s"
+      let tool = try ToolProcess(
+        ["run", "--label", label, "outer", "-c", "\(inner) middle -- \(inner) outer -- true"],
+        on: server,
+        through: [
+          "/usr/bin/env", "unshare", "--uts", "sh", "-c", "hostname \(host); exec \"$0\" \"$@\"",
+        ])
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 64)
+      #expect(outcome.errors.contains("outer is held by an enclosing redis-lock run"))
+    }
+
     @Test("A nested run under the same lock is refused; one under another lock is not")
     func nested() async throws {
       let server = try RedisServer()

@@ -148,7 +148,7 @@
 
     private func child(for lock: Lock?) -> ChildProcess {
       // Without a lock yet, the longest possible values.
-      let token = lock?.token ?? String(repeating: "x", count: 256)
+      let token = lock?.token ?? String(repeating: "x", count: Lock.longestToken)
       let fence = lock.map { lock in lock.fencingToken.map(String.init) } ?? "9007199254740991"
       return ChildProcess(
         command: order.command,
@@ -169,7 +169,7 @@
     private static var outerTokens: [String] {
       guard ProcessInfo.processInfo.environment["REDIS_LOCK_TOKEN"] != nil else { return [] }
       // A run may start the next for ever.
-      let kept = enclosingTokens.filter { $0.utf8.count <= 256 }.suffix(16)
+      let kept = enclosingTokens.filter { $0.utf8.count <= Lock.longestToken }.suffix(16)
       return ["REDIS_LOCK_OUTER_TOKENS=" + kept.joined(separator: " ")]
     }
 
