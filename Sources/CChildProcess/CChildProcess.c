@@ -58,7 +58,8 @@ void child_process_check_terminal(int terminal) {
 /// Whether this process has received SIGCONT more often than `continues`, or is about to. This thread blocks it.
 static int is_continued(unsigned continues) {
   sigset_t pending;
-  return child_process_continues() != continues || (sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1);
+  // A new stop cancels a SIGCONT that has continued this process and was not handled yet: that one is never counted.
+  return (int)(child_process_continues() - continues) > 0 || (sigpending(&pending) == 0 && sigismember(&pending, SIGCONT) == 1);
 }
 
 int child_process_stop_job(unsigned continues) {

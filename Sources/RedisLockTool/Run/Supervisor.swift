@@ -356,6 +356,7 @@
       terminal.takeBack()
       var isContinued = false
       while !isContinued {
+        let former = min(continues, child_process_continues())
         let hasStopped = receiver.stop(after: continues)
         // The stop may have lasted for hours.
         guard lock.isHeld else {
@@ -371,8 +372,8 @@
           guard receiver.wasContinued() else { return }
         }
         isContinued = endStop()
-        // Else it is to stop anew. The signal that has ended the former stop may be noted late.
-        continues = max(continues + 1, child_process_continues_at_stop())
+        // Else it is to stop anew. The signal that has ended the former stop may be noted late, or never.
+        continues = max(former + 1, child_process_continues_at_stop())
       }
     }
   }
