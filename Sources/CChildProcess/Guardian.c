@@ -310,8 +310,9 @@ static sigset_t signals_of_terminal(void) {
 
 /// Passes on that the terminal has hung up: the system tells the group that had it, and no other part of the job.
 static void hang_up(int line) {
-  // If the tool has ended, it is about that: the group is an orphan.
-  if (!child_process_has_terminal() || wait_for_end(line, 0)) return;
+  // If the tool has been killed, it is about that: the group is an orphan. But this very signal may have ended the
+  // command, and the tool is about to end as well.
+  if (!child_process_has_terminal() || (wait_for_end(line, 0) && !atomic_load(&shared->is_over))) return;
   child_process_tell_guardian(tool_group, SIGHUP);
   kill(-tool_group, SIGHUP);
 }
