@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -190,21 +191,58 @@ static int leave_group(void) {
   return is_done;
 }
 
+#if defined(__linux__) && defined(__LP64__)
+/// How many timers continue a guardian that is stopped.
+enum { most_timers = 12 };
+
+/// Creates timers that continue this process; returns how many there are.
+///
+/// Each takes one of the signals that the user may have pending (`ulimit -i`).
+static int create_timers(int *timers) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_SIGPENDING, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_SIGPENDING, &limit);
+  }
+  // A signal that is already pending, and blocked, still continues a process; it is only not sent twice.
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
+  int count = 0;
+  // Not the functions of the C library, which older ones keep in a library of its own.
+  while (count < most_timers && syscall(SYS_timer_create, CLOCK_BOOTTIME, &event, &timers[count]) == 0) count++;
+  return count;
+}
+#endif
+
 /// Makes the system continue this process some time after so many milliseconds, if it is stopped by then.
 ///
 /// It cannot be kept stopped together with the tool, as by `pkill -STOP`, while the lock ends. Linux only.
 static void stay_awake(int milliseconds) {
 #if defined(__linux__) && defined(__LP64__)
-  static int timer = -1;
-  // A signal that is already pending, and blocked, still continues a process; it is only not sent twice.
-  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
-  // Not that of the C library, which older ones keep in a library of its own.
-  if (timer < 0 && syscall(SYS_timer_create, CLOCK_BOOTTIME, &event, &timer) != 0) return;
-  milliseconds += 20;
-  struct itimerspec time = {.it_value = {milliseconds / 1000, milliseconds % 1000 * 1000000}};
-  syscall(SYS_timer_settime, timer, 0, &time, NULL);
+  static int timers[most_timers], count;
+  if (count == 0) count = create_timers(timers);
+  // A stop takes back a signal to continue that has not yet had its effect, so there have to be others. A timer with an
+  // interval would not do: since Linux 6.13, one whose signal was taken back does not go on.
+  long later = 20;
+  for (int i = 0; i < count; i++, later = later * 2 + 10) {
+    long total = milliseconds + later;
+    struct itimerspec time = {.it_value = {total / 1000, total % 1000 * 1000000}};
+    syscall(SYS_timer_settime, timers[i], 0, &time, NULL);
+  }
 #else
   (void)milliseconds;
+#endif
+}
+
+int child_process_guardian_can_stay_awake(void) {
+#if defined(__linux__) && defined(__LP64__)
+  struct rlimit limit;
+  int is_known = getrlimit(RLIMIT_SIGPENDING, &limit) == 0;
+  int timers[most_timers], count = create_timers(timers);
+  for (int i = 0; i < count; i++) syscall(SYS_timer_delete, timers[i]);
+  if (is_known) setrlimit(RLIMIT_SIGPENDING, &limit);
+  return count > 0;
+#else
+  return 1;
 #endif
 }
 

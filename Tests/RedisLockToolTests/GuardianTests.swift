@@ -168,6 +168,37 @@
         _ = await tool.outcome()
       }
 
+      @Test("A guardian that is stopped again whenever it is continued ends the command, too")
+      func stoppedAgain() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let tool = try ToolProcess(
+          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        let guardian = try #require(tool.guardian)
+        let stopped = now
+        tool.signal(SIGSTOP)
+        // Hardly ever does it run before the next one arrives.
+        while now < stopped + 1_000_000_000 { kill(guardian, SIGSTOP) }
+        await until("the lock ends") { try server.keys().isEmpty }
+        try await expectEnd(folder, of: stopped + 1_000_000_000)
+        tool.signal(SIGCONT)
+        _ = await tool.outcome()
+      }
+
+      @Test("A run says that no signal may be pending, so that its guardian can be kept stopped")
+      func withoutTimers() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "--", "echo", "ran"], on: server,
+          through: ["/bin/bash", "-c", "ulimit -i 0; exec \"$0\" \"$@\""])
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 0 && outcome.output == "ran\n")
+        #expect(outcome.errors.contains("the limit of pending signals"), "\(outcome.errors)")
+      }
+
       @Test("A killed guardian is replaced, and the next one ends the command in time, too")
       func guardianKilled() async throws {
         let server = try RedisServer()

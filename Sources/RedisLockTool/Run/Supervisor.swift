@@ -136,6 +136,12 @@
         throw ToolFailure(
           .system, "cannot start a process: \(unsafe String(cString: strerror(errno)))")
       }
+      if child_process_guardian_can_stay_awake() == 0 {
+        console.say(
+          .warning,
+          "the limit of pending signals leaves no timer for the guardian: if both it and this process are stopped, the command outlives its lock",
+          fields())
+      }
     }
 
     /// Tells the guardian how long the lock is valid, as far as is known.
