@@ -74,7 +74,7 @@ extension Checker {
     }
   }
 
-  /// What happened to the same key and the server around a holding, for people who look for the cause.
+  /// What happened to the same key and the server around a holding.
   private func context(of attempt: Record, until end: UInt64) -> [String] {
     let second: UInt64 = 1_000_000_000
     let (from, to) = (attempt.invoked - second, end + second)

@@ -1,22 +1,31 @@
 internal import DequeModule
 
-/// Requests that wait for a ready connection, in order of arrival; those that extend leases go first.
+/// Requests that wait for a ready connection, in order of arrival; those that extend leases go first, then releases.
 ///
-/// A crowd of acquisitions must not take so long that held locks are lost, and a stream of extensions must not keep
-/// others waiting for ever. An extension concerns no lease that an earlier request takes or gives back.
+/// A crowd of acquisitions must not take so long that held locks are lost, or that a release gets no answer in time.
+/// A stream of extensions must not keep others waiting for ever. None of those that go ahead concerns a lease that an
+/// earlier request takes.
 struct PendingRequests {
-  private var extensions: Deque<Request> = []
-  private var others: Deque<Request> = []
+  private enum Urgency: Int, CaseIterable {
+    case extending, releasing, other
+
+    init(of request: Request) {
+      self = request.leaseEnd != nil ? .extending : request.kind == .release ? .releasing : .other
+    }
+  }
+
+  /// One queue for each urgency.
+  private var queues = [Deque<Request>](repeating: [], count: Urgency.allCases.count)
   /// How many extensions have gone ahead since another request was taken out.
   private var extensionsInRow = 0
   /// No request in here has an earlier deadline that has not been checked.
   private(set) var nextDeadline: Instant?
 
-  var isEmpty: Bool { extensions.isEmpty && others.isEmpty }
+  var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
 
   mutating func append(contentsOf new: [Request]) {
     for request in new {
-      if request.leaseEnd != nil { extensions.append(request) } else { others.append(request) }
+      queues[Urgency(of: request).rawValue].append(request)
       note(request)
     }
   }
@@ -24,7 +33,7 @@ struct PendingRequests {
   /// Puts back requests that have been sent before, in front of the others.
   mutating func prepend(contentsOf returned: [Request]) {
     for request in returned.reversed() {
-      if request.leaseEnd != nil { extensions.prepend(request) } else { others.prepend(request) }
+      queues[Urgency(of: request).rawValue].prepend(request)
       note(request)
     }
   }
@@ -38,19 +47,24 @@ struct PendingRequests {
 
   /// Whether there is a request to send now.
   func hasNext(extensionsOnly: Bool) -> Bool {
-    !extensions.isEmpty || !extensionsOnly && !others.isEmpty
+    extensionsOnly ? !queues[Urgency.extending.rawValue].isEmpty : !isEmpty
   }
 
   /// Takes out the next request to send.
   mutating func popFirst(extensionsOnly: Bool = false) -> Request? {
     defer { if isEmpty { nextDeadline = nil } }
-    let isTurnOfOthers = extensions.isEmpty || extensionsInRow >= Self.longestRow
-    if isTurnOfOthers, !extensionsOnly, let other = others.popFirst() {
-      extensionsInRow = 0
-      return other
+    if !extensionsOnly, extensionsInRow >= Self.longestRow, let other = popOther() { return other }
+    if let next = queues[Urgency.extending.rawValue].popFirst() {
+      extensionsInRow += 1
+      return next
     }
-    extensionsInRow += 1
-    return extensions.popFirst()
+    return extensionsOnly ? nil : popOther()
+  }
+
+  private mutating func popOther() -> Request? {
+    extensionsInRow = 0
+    return queues[Urgency.releasing.rawValue].popFirst()
+      ?? queues[Urgency.other.rawValue].popFirst()
   }
 
   /// Takes out abandoned requests and requests past their deadline; returns the latter.
@@ -61,18 +75,21 @@ struct PendingRequests {
     return overdue
   }
 
-  /// The waiting requests that are `isIncluded`, in order.
+  /// The requests that are `isIncluded`.
   func filter(_ isIncluded: (Request) -> Bool) -> [Request] {
-    // Not `Array(requests.filter …)`: for an empty deque, that writes to memory which all empty arrays share, and
+    // Not `Array(queue.filter …)`: for an empty deque, that writes to memory which all empty arrays share, and
     // the thread sanitizer reports it.
     var included: [Request] = []
-    for request in extensions where isIncluded(request) { included.append(request) }
-    for request in others where isIncluded(request) { included.append(request) }
+    for queue in queues {
+      for request in queue where isIncluded(request) { included.append(request) }
+    }
     return included
   }
 
   /// When the first lease ends that a waiting request extends.
-  var earliestLeaseEnd: Instant? { extensions.lazy.compactMap(\.leaseEnd).min() }
+  var earliestLeaseEnd: Instant? {
+    queues[Urgency.extending.rawValue].lazy.compactMap(\.leaseEnd).min()
+  }
 
   /// Takes out all requests that are `isIncluded`.
   mutating func removeAll(where isIncluded: (Request) -> Bool) -> [Request] {
@@ -82,10 +99,7 @@ struct PendingRequests {
   }
 
   private mutating func remove(where isExcluded: (Request) -> Bool) {
-    extensions.removeAll(where: isExcluded)
-    others.removeAll(where: isExcluded)
-    nextDeadline = [
-      extensions.lazy.map(\.deadline).min(), others.lazy.map(\.deadline).min(),
-    ].compactMap(\.self).min()
+    for index in queues.indices { queues[index].removeAll(where: isExcluded) }
+    nextDeadline = queues.lazy.compactMap { $0.lazy.map(\.deadline).min() }.min()
   }
 }

@@ -18,14 +18,19 @@ package struct Script: Sendable {
   package static let trial = Self(PackageResources.trial_lua)
   package static let forceRelease = Self(PackageResources.force_release_lua)
 
-  /// Reads a script; its line `-- include queue.lua` stands for that file.
+  /// The files that scripts include.
+  private static let parts: [(name: String, text: [UInt8])] = [
+    ("queue.lua", PackageResources.queue_lua), ("master.lua", PackageResources.master_lua),
+  ]
+
+  /// Reads a script; a line such as `-- include queue.lua` stands for that file.
   ///
   /// A script gets the number of the request behind its arguments, and includes it in its answer. So a duplicate
   /// answer does not pass for the next one. The part before a line `-- answer` does that itself.
   private init(_ bytes: [UInt8]) {
-    let queue = String(decoding: PackageResources.queue_lua, as: UTF8.self)
-    let text = String(decoding: bytes, as: UTF8.self)
-      .split(separator: "-- include queue.lua\n").joined(separator: queue)
+    let text = Self.parts.reduce(String(decoding: bytes, as: UTF8.self)) { text, part in
+      text.replacing("-- include \(part.name)\n", with: String(decoding: part.text, as: UTF8.self))
+    }
     let parts = text.split(separator: "-- answer\n")
     let (start, body) = (parts.dropLast().joined(), parts.last ?? "")
     source = """

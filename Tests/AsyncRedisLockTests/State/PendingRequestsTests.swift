@@ -16,24 +16,27 @@ struct PendingRequestsTests {
     }
   }
 
-  private func makeRequest(leaseEnd: Duration? = nil, deadline: Duration = .seconds(1)) -> Request {
+  private func makeRequest(
+    leaseEnd: Duration? = nil, deadline: Duration = .seconds(1), kind: Request.Kind = .call
+  ) -> Request {
     Request(
-      NoCommands(), deadline: start + deadline, leaseEnd: leaseEnd.map { start + $0 },
+      NoCommands(), deadline: start + deadline, kind: kind, leaseEnd: leaseEnd.map { start + $0 },
       completion: { _ in })
   }
 
-  @Test("Extensions go ahead of a crowd of other requests; each kind keeps its order")
+  @Test("Extensions go ahead of a crowd, and releases go next; each kind keeps its order")
   func order() {
     var pending = PendingRequests()
     let crowd = (0..<3).map { _ in makeRequest() }
     let extensions = (1...3).map { makeRequest(leaseEnd: .seconds($0)) }
-    pending.append(contentsOf: [crowd[1], extensions[1], crowd[2]])
+    let releases = (0..<3).map { _ in makeRequest(kind: .release) }
+    pending.append(contentsOf: [crowd[1], releases[1], extensions[1], crowd[2], releases[2]])
     #expect(pending.earliestLeaseEnd == start + .seconds(2))
     pending.append(contentsOf: [extensions[2]])
     // They have been sent before, to a connection that has ended.
-    pending.prepend(contentsOf: [crowd[0], extensions[0]])
+    pending.prepend(contentsOf: [crowd[0], extensions[0], releases[0]])
     #expect(pending.earliestLeaseEnd == start + .seconds(1))
-    let expected = extensions + crowd
+    let expected = extensions + releases + crowd
     for request in expected { #expect(pending.popFirst() === request) }
     #expect(pending.isEmpty && pending.nextDeadline == nil && pending.earliestLeaseEnd == nil)
   }

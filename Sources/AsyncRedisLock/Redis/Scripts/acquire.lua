@@ -3,10 +3,12 @@
 -- ARGV: token, ttl in ms, number of lock keys in KEYS, number of fencing tokens to draw.
 -- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key that is held.
 -- Keys that hold the token already are prolonged: asking again must be safe.
+-- include master.lua
 local token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 for i = 1, count do
   local holder = redis.call('GET', KEYS[i])
   if holder and holder ~= token then
+    requireMaster(KEYS[i], holder)
     return {0, string.sub(holder, 1, 512), redis.call('PTTL', KEYS[i])}
   end
 end

@@ -3,10 +3,12 @@
 -- ARGV: the former token, the new one, ttl in ms, number of lock keys in KEYS, number of fencing tokens to draw.
 -- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key with another holder.
 -- Keys that hold the new token already are prolonged: asking again must be safe.
+-- include master.lua
 local former, token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 for i = 1, count do
   local holder = redis.call('GET', KEYS[i])
   if holder ~= former and holder ~= token then
+    requireMaster(KEYS[i], holder)
     return {0, string.sub(holder or '', 1, 512), redis.call('PTTL', KEYS[i])}
   end
 end

@@ -7,6 +7,7 @@
 -- Returns for each lock 1, or the PTTL of a key that lasts more than a minute longer than its ttl. If a key is
 -- gone, returns 0; if one has another holder, its value. Nothing of that lock is changed then. Then follows the
 -- first number as text, if any were drawn.
+-- include master.lua
 local outcome, first = {}, 1
 for i = 1, #ARGV - 2, 3 do
   local token, ttl, last = ARGV[i], tonumber(ARGV[i + 1]), first + ARGV[i + 2] - 1
@@ -22,6 +23,7 @@ for i = 1, #ARGV - 2, 3 do
       return holder
     end
     if holder ~= token then
+      requireMaster(KEYS[k], holder)
       local other = holder and (type(holder) == 'string' and string.sub(holder, 1, 512) or '')
       state = type(state) == 'string' and state or other or 0
     end

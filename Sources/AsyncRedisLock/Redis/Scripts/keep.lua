@@ -2,6 +2,7 @@
 -- KEYS: the keys. ARGV: token, how long they last in ms.
 -- Returns {outcome, 0}. outcome: 1 if all were the token's; else -1 if one has another holder, whose value is then
 -- a third element; else 0 if one is gone.
+-- include master.lua
 local outcome, other = 1, nil
 for _, key in ipairs(KEYS) do
   local value = redis.pcall('GET', key)
@@ -10,10 +11,13 @@ for _, key in ipairs(KEYS) do
   end
   if value == ARGV[1] then
     redis.call('PEXPIRE', key, ARGV[2])
-  elseif value then
-    outcome, other = -1, other or type(value) == 'string' and string.sub(value, 1, 512) or ''
   else
-    outcome = math.min(outcome, 0)
+    requireMaster(key, value)
+    if value then
+      outcome, other = -1, other or type(value) == 'string' and string.sub(value, 1, 512) or ''
+    else
+      outcome = math.min(outcome, 0)
+    end
   end
 end
 return {outcome, 0, other}

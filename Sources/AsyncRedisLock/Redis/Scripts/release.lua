@@ -45,6 +45,7 @@ if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) =
   end
 end
 -- answer
+-- include master.lua
 -- include queue.lua
 local token, locks = ARGV[2], locks()
 local outcome, free, other, values = 1, {}, nil, {}
@@ -53,6 +54,9 @@ for i, lock in ipairs(locks) do
   local value = redis.pcall('GET', lock.key)
   if type(value) == 'table' and not string.find(value.err, 'WRONGTYPE', 1, true) then
     return value
+  end
+  if value ~= token then
+    requireMaster(lock.key, value)
   end
   values[i] = value
 end

@@ -1,0 +1,64 @@
+import FaultProxy
+import PrivateRedis
+import Testing
+
+@testable import AsyncRedisLock
+
+/// A name may lead to a replica that lags behind, as during a planned failover.
+///
+/// It runs scripts until they write.
+@Suite("A replica that lags behind", .redisServer(), .timeLimit(.minutes(1)))
+struct StaleReplicaTests {
+  @Test("A replica never says that a token has lost its keys", arguments: [true, false])
+  func refuses(isTaken: Bool) throws {
+    let (scripts, key, token) = (QueueScripts(), uniqueKey(), QueueScripts.token("holder"))
+    if isTaken { try scripts.client("SET", key, QueueScripts.token("another")) }
+    // Nothing answers there, so the server stays as it is.
+    try scripts.client("REPLICAOF", "127.0.0.1", "1")
+    let (plain, queued) = ([key], scripts.names([key]))
+    let calls: [(Script, [String], [String])] = [
+      (.release, queued, [scripts.prefix, token]),
+      (.release, plain, ["", token]),
+      (.extend, plain, [token, "30000", "1"]),
+      (.keep, plain, [token, "30000"]),
+      (.adopt, plain, [token, QueueScripts.token("new"), "30000", "1", "0"]),
+      (.acquire, plain, [token, "30000", "1", "0"]),
+      (.forceRelease, queued, [scripts.prefix]),
+    ]
+    for (script, keys, arguments) in calls {
+      let error = #expect(throws: RedisError.self) {
+        try scripts.runWhole(script, keys, arguments)
+      }
+      #expect("\(String(describing: error))".contains("READONLY"))
+    }
+    try scripts.client("REPLICAOF", "NO", "ONE")
+    // The tries have changed nothing.
+    #expect(try (scripts.holder(key) != nil) == isTaken)
+    #expect(try scripts.client("PTTL", key) == .integer(isTaken ? -1 : -2))
+  }
+
+  @Test("A lock is extended and released where it is, though a locker was led to a replica before")
+  func ledToReplica() async throws {
+    let servers = try ReplicatedPair()
+    defer { servers.stop() }
+    let locker = try await Locker(url: "\(servers.url)?operation_timeout=20")
+    let options = LockOptions(timeout: .seconds(20), ttl: .seconds(20), extend: .milliseconds(100))
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    // New connections lead to a replica that has not heard of the lock.
+    let stale = servers.servers[1]
+    try RedisClient(stale)("REPLICAOF", "127.0.0.1", "1")
+    try RedisClient(stale)("CONFIG", "SET", "replica-read-only", "yes")
+    // It has lost what it had.
+    try servers.lead(to: 1)
+    try RedisClient(servers.servers[0])("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await eventually("the locker asks the replica") { try stale.errors("READONLY") > 0 }
+    #expect(lock.isHeld)
+    try servers.lead(to: 0)
+    let end = lock.lease.state.validUntil
+    await eventually(within: .seconds(10), "the lock is extended") {
+      lock.isHeld && lock.lease.state.validUntil > end
+    }
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+}
