@@ -42,7 +42,7 @@ struct ConnectionDriver: ~Copyable {
   /// the server waits for it.
   private static let batchSize = 256 * 1024
 
-  /// How many bytes may be unanswered before only extensions are sent.
+  /// How many bytes of extensions may be unanswered, and how many of all other requests.
   ///
   /// An extension waits for all that is on its way. On a slow link or a busy server, a crowd of acquisitions would
   /// otherwise take longer than leases last. At a round trip of 100 ms, this is enough for 10,000 requests a second.
@@ -181,10 +181,13 @@ struct ConnectionDriver: ~Copyable {
 
   // MARK: Sending and receiving
 
-  private var sendsExtensionsOnly: Bool { inFlight.byteCount >= Self.largestBacklog }
-
-  /// Extensions that the program asks for may be a crowd, too.
-  private var maySend: Bool { inFlight.byteCount < 2 * Self.largestBacklog }
+  /// What may be sent now: neither a crowd of acquisitions nor one of extensions keeps the other waiting.
+  private var sendable: PendingRequests.Choice {
+    var choice: PendingRequests.Choice = []
+    if inFlight.unanswered.extensions < Self.largestBacklog { choice.insert(.extensions) }
+    if inFlight.unanswered.others < Self.largestBacklog { choice.insert(.others) }
+    return choice
+  }
 
   private mutating func send(at now: Instant) throws(TransportError) {
     // If bytes are left to write, the stream is asked first whether it takes them.
@@ -207,8 +210,8 @@ struct ConnectionDriver: ~Copyable {
     }
     let isBusy = !inFlight.isEmpty
     var count = 0
-    while let size = stream?.unsentCount, size < Self.batchSize, maySend,
-      let request = pending.popFirst(extensionsOnly: sendsExtensionsOnly)
+    while let size = stream?.unsentCount, size < Self.batchSize,
+      let request = pending.popFirst(of: sendable)
     {
       guard request.beginSending() else { continue }
       questionCount &+= 1
@@ -282,9 +285,7 @@ struct ConnectionDriver: ~Copyable {
   /// Whether a further batch can be written at once.
   private var hasMoreToSend: Bool {
     mutating get {
-      guard state.isReady, maySend, pending.hasNext(extensionsOnly: sendsExtensionsOnly) else {
-        return false
-      }
+      guard state.isReady, pending.hasNext(of: sendable) else { return false }
       return stream?.hasUnsentBytes == false
     }
   }

@@ -57,8 +57,16 @@ struct InFlightRequests {
 
   var count: Int { slots.count }
 
-  /// How many bytes of commands are not answered.
-  private(set) var byteCount = 0
+  /// How many bytes of commands are not answered: of extensions, and of all other requests.
+  private(set) var unanswered = (extensions: 0, others: 0)
+
+  private mutating func count(_ bytes: Int, of request: Request) {
+    if request.leaseEnd != nil {
+      unanswered.extensions += bytes
+    } else {
+      unanswered.others += bytes
+    }
+  }
 
   /// Adds a request whose commands are about to be written; if it is a script, `question` is the number sent with
   /// it.
@@ -70,7 +78,7 @@ struct InFlightRequests {
       Slot(
         request: request, sentAt: sentAt, question: question, replyCount: request.commandCount,
         byteCount: byteCount, awaitsAsking: request.isAsking))
-    self.byteCount += byteCount
+    count(byteCount, of: request)
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
 
@@ -120,7 +128,7 @@ struct InFlightRequests {
     repliedAt = quietSince
     guard replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
-    byteCount -= slot.byteCount
+    count(-slot.byteCount, of: slot.request)
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
     if slot.request.isClaim, slot.isDoubtful(replies) {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }

@@ -45,20 +45,33 @@ struct PendingRequests {
   /// So many extensions go ahead of another request: one request of an extender is for up to 100 leases.
   private static let longestRow = 32
 
+  /// The requests that may be sent now.
+  struct Choice: OptionSet {
+    let rawValue: UInt8
+
+    static let extensions = Self(rawValue: 1)
+    static let others = Self(rawValue: 2)
+    static let all: Self = [extensions, others]
+  }
+
   /// Whether there is a request to send now.
-  func hasNext(extensionsOnly: Bool) -> Bool {
-    extensionsOnly ? !queues[Urgency.extending.rawValue].isEmpty : !isEmpty
+  func hasNext(of choice: Choice) -> Bool {
+    queues.indices.contains { index in
+      let isExtending = index == Urgency.extending.rawValue
+      return choice.contains(isExtending ? .extensions : .others) && !queues[index].isEmpty
+    }
   }
 
   /// Takes out the next request to send.
-  mutating func popFirst(extensionsOnly: Bool = false) -> Request? {
+  mutating func popFirst(of choice: Choice = .all) -> Request? {
     defer { if isEmpty { nextDeadline = nil } }
-    if !extensionsOnly, extensionsInRow >= Self.longestRow, let other = popOther() { return other }
-    if let next = queues[Urgency.extending.rawValue].popFirst() {
+    let mayTakeOther = choice.contains(.others)
+    if mayTakeOther, extensionsInRow >= Self.longestRow, let other = popOther() { return other }
+    if choice.contains(.extensions), let next = queues[Urgency.extending.rawValue].popFirst() {
       extensionsInRow += 1
       return next
     }
-    return extensionsOnly ? nil : popOther()
+    return mayTakeOther ? popOther() : nil
   }
 
   private mutating func popOther() -> Request? {

@@ -52,6 +52,30 @@ struct InFlightRequestsTests {
     #expect(try pipeline.accept(.integer(2))?.request === patient)
   }
 
+  private final class OneCommand: CommandEncoder {
+    let commandCount = 1
+    let runsScript = false
+
+    func encode(into buffer: inout CommandBuffer, question: UInt32, bySource: Bool) -> Bool { true }
+  }
+
+  @Test("The bytes that are unanswered are counted, of extensions apart")
+  func unanswered() throws {
+    var requests = InFlightRequests(longestSilence: .seconds(9))
+    requests.append(makeRequest(), sentAt: start, byteCount: 10)
+    let extending = Request(
+      OneCommand(), deadline: start + .seconds(9), leaseEnd: start + .seconds(9),
+      completion: { _ in })
+    requests.append(extending, sentAt: start, byteCount: 200)
+    requests.append(makeRequest(), sentAt: start, byteCount: 3000)
+    #expect(requests.unanswered == (200, 3010))
+    _ = try requests.accept(.integer(1))
+    _ = try requests.accept(.integer(1))
+    #expect(requests.unanswered == (0, 3000))
+    _ = requests.removeAll()
+    #expect(requests.unanswered == (0, 0))
+  }
+
   @Test("A silent server is noticed, and requests to a slow one are not given up")
   func silence() throws {
     var pipeline = InFlightRequests(longestSilence: .seconds(1))

@@ -50,8 +50,12 @@ struct PendingRequestsTests {
     while let next = pending.popFirst(), next !== other { count += 1 }
     #expect(count == 32)
     pending.append(contentsOf: [other])
-    while let next = pending.popFirst(extensionsOnly: true) { #expect(next !== other) }
-    #expect(!pending.hasNext(extensionsOnly: true) && pending.hasNext(extensionsOnly: false))
+    // If too many extensions are unanswered, others go on, and the reverse.
+    #expect(pending.popFirst(of: .others) === other)
+    #expect(!pending.hasNext(of: .others) && pending.popFirst(of: .others) == nil)
+    pending.append(contentsOf: [other])
+    while let next = pending.popFirst(of: .extensions) { #expect(next !== other) }
+    #expect(!pending.hasNext(of: .extensions) && pending.hasNext(of: .all))
     #expect(pending.popFirst() === other)
   }
 
