@@ -300,8 +300,11 @@ final class Lease: Sendable {
 
   /// A report that was dropped has left the logger here, and the end of its handler may block.
   deinit {
-    guard let logger = takeLogger() else { return }
-    ProgramExecutor.shared.run { withExtendedLifetime(logger) {} }
+    guard hasLogger else { return }
+    // Moved, since a reference that stays here could be the last one.
+    let last = Locked<Logger?>(nil)
+    guarded.withLock { guarded in last.withLock { $0 = guarded.logger.take() } }
+    ProgramExecutor.shared.run { _ = last.withLock { $0.take() } }
   }
 
   /// Whether this remark is made about the lease for the first time.
