@@ -144,16 +144,31 @@
         return status?.contains("\nState:\tT") ?? false
       }
 
+      /// Starts a run with a ttl of 3 s, whose command ignores SIGTERM, and waits until that runs.
+      private func startStubborn() async throws -> (RedisServer, ToolProcess, TemporaryFolder) {
+        let (server, folder) = (try RedisServer(), try TemporaryFolder())
+        let tool = try ToolProcess(
+          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        return (server, tool, folder)
+      }
+
+      /// Expects that the command of a stopped tool does not outlive the lock, and continues the tool.
+      private func expectEndWithLock(
+        of tool: ToolProcess, in folder: TemporaryFolder, on server: RedisServer,
+        since stopped: Int64
+      ) async throws {
+        await until("the lock ends") { try server.keys().isEmpty }
+        try await expectEnd(folder, of: stopped + 1_000_000_000)
+        tool.signal(SIGCONT)
+      }
+
       @Test(
         "If the tool and the guardian are stopped, or one is killed and the other stopped, the command is ended",
         arguments: [SIGSTOP, SIGKILL])
       func bothStopped(signal: Int32) async throws {
-        let server = try RedisServer()
+        let (server, tool, folder) = try await startStubborn()
         defer { server.stop() }
-        let folder = try TemporaryFolder()
-        let tool = try ToolProcess(
-          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
-        await until("it runs") { !folder.read("alive").isEmpty }
         let guardian = try #require(tool.guardian)
         // At the same time, so that neither can help the other.
         tool.signal(SIGSTOP)
@@ -161,29 +176,20 @@
         kill(guardian, SIGSTOP)
         tool.signal(signal)
         let stopped = now
-        await until("the lock ends") { try server.keys().isEmpty }
-        // It does not live on, and did not outlive the lock.
-        try await expectEnd(folder, of: stopped + 1_000_000_000)
-        tool.signal(SIGCONT)
+        try await expectEndWithLock(of: tool, in: folder, on: server, since: stopped)
         _ = await tool.outcome()
       }
 
       @Test("A guardian that is stopped again whenever it is continued ends the command, too")
       func stoppedAgain() async throws {
-        let server = try RedisServer()
+        let (server, tool, folder) = try await startStubborn()
         defer { server.stop() }
-        let folder = try TemporaryFolder()
-        let tool = try ToolProcess(
-          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
-        await until("it runs") { !folder.read("alive").isEmpty }
         let guardian = try #require(tool.guardian)
         let stopped = now
         tool.signal(SIGSTOP)
         // Hardly ever does it run before the next one arrives.
         while now < stopped + 1_000_000_000 { kill(guardian, SIGSTOP) }
-        await until("the lock ends") { try server.keys().isEmpty }
-        try await expectEnd(folder, of: stopped + 1_000_000_000)
-        tool.signal(SIGCONT)
+        try await expectEndWithLock(of: tool, in: folder, on: server, since: stopped)
         _ = await tool.outcome()
       }
 
@@ -201,12 +207,8 @@
 
       @Test("A killed guardian is replaced, and the next one ends the command in time, too")
       func guardianKilled() async throws {
-        let server = try RedisServer()
+        let (server, tool, folder) = try await startStubborn()
         defer { server.stop() }
-        let folder = try TemporaryFolder()
-        let tool = try ToolProcess(
-          ["run", "--ttl", "3s", "key", "-c", stubborn(folder.path("alive"))], on: server)
-        await until("it runs") { !folder.read("alive").isEmpty }
         var known: Set<pid_t> = []
         for _ in 0..<3 {
           await until("there is a guardian") {
@@ -226,10 +228,7 @@
         await until("it goes on") { !isStopped(last) }
         tool.signal(SIGSTOP)
         let stopped = now
-        await until("the lock ends") { try server.keys().isEmpty }
-        // It does not live on, and did not outlive the lock.
-        try await expectEnd(folder, of: stopped + 1_000_000_000)
-        tool.signal(SIGCONT)
+        try await expectEndWithLock(of: tool, in: folder, on: server, since: stopped)
         #expect(await tool.outcome().status == 76)
       }
 
