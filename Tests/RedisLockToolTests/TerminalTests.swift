@@ -36,7 +36,7 @@
         [("status", "hello\\n")],
         into: """
           $RUN key -c 'kill -KILL $PPID; sleep 100'
-          echo status $?; read word; echo got $word
+          echo status $?; \(Terminal.untilInForeground); read word; echo got $word
           """, on: server)
       #expect(outcome.output.contains("status 137"), "\(outcome.output)")
       #expect(outcome.output.contains("got hello"), "\(outcome.output)")
