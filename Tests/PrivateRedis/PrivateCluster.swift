@@ -9,6 +9,8 @@ public final class PrivateCluster: Sendable {
 
   /// The servers: first the masters, then their replicas in the same order.
   public let servers: [RedisServer]
+  /// What the nodes call them, in the same order.
+  public let ids: [String]
   /// How many of them begin as masters.
   public let masterCount: Int
   /// The ports at which they listen for TLS, in the same order; empty without a certificate.
@@ -23,15 +25,16 @@ public final class PrivateCluster: Sendable {
   ///   - hasReplicas: Whether each master has a replica.
   ///   - arguments: Further arguments of the servers.
   ///   - password: The password of the servers.
-  ///   - nodeTimeout: How long a node has to be silent before the others count it as failed.
+  ///   - nodeTimeout: How long a node has to be silent before the others count it as failed. The default is 1 s
+  ///     with replicas. Without them it is 10 s, so that a node is not failed only because the machine is busy.
   /// - Throws: ``RedisError``.
   public convenience init(
     masters: Int = 3, hasReplicas: Bool = true, arguments: [String] = [], password: String? = nil,
-    nodeTimeout: Duration = .seconds(1)
+    nodeTimeout: Duration? = nil
   ) throws {
     try self.init(
       masters: masters, hasReplicas: hasReplicas, arguments: arguments, password: password,
-      nodeTimeout: nodeTimeout
+      nodeTimeout: nodeTimeout ?? .seconds(hasReplicas ? 1 : 10)
     ) { (try RedisServer(arguments: $0, listen: .tcp), nil) }
   }
 
@@ -45,7 +48,7 @@ public final class PrivateCluster: Sendable {
       masters: 3, hasReplicas: true,
       // Otherwise the nodes would tell their ports without TLS.
       arguments: ["--tls-cluster", "yes", "--tls-replication", "yes"], password: password,
-      nodeTimeout: .seconds(1)
+      nodeTimeout: .seconds(10)
     ) { arguments in
       let server = try TLSServer(
         identity, authority: authority, arguments: arguments, listen: .tcp)
@@ -67,6 +70,9 @@ public final class PrivateCluster: Sendable {
       ] + (password.map { ["--requirepass", $0, "--masterauth", $0] } ?? [])
     let started = try (0..<(hasReplicas ? 2 : 1) * masters).map { _ in try start(arguments) }
     servers = started.map(\.0)
+    ids = try started.map { server, _ in
+      try Self.client(of: server, password)("CLUSTER", "MYID").string ?? ""
+    }
     encryptedPorts = started.compactMap(\.encryptedPort)
     for number in 0..<masters {
       let client = try client(number)
@@ -80,7 +86,7 @@ public final class PrivateCluster: Sendable {
     }
     for number in masters..<servers.count {
       try wait("a master to be known") { [self] in
-        try client(number)("CLUSTER", "REPLICATE", id(of: number - masters))
+        try client(number)("CLUSTER", "REPLICATE", ids[number - masters])
         return true
       }
     }
@@ -109,7 +115,11 @@ public final class PrivateCluster: Sendable {
   ///
   /// - Throws: ``RedisError``.
   public func client(_ number: Int) throws -> RedisClient {
-    let client = RedisClient(servers[number])
+    try Self.client(of: servers[number], password)
+  }
+
+  private static func client(of server: RedisServer, _ password: String?) throws -> RedisClient {
+    let client = RedisClient(server)
     if let password { try client("AUTH", password) }
     return client
   }
@@ -119,13 +129,6 @@ public final class PrivateCluster: Sendable {
   /// - Throws: ``RedisError``.
   public func meet(_ number: Int) throws {
     try client(0)("CLUSTER", "MEET", "127.0.0.1", "\(busPort(of: number))")
-  }
-
-  /// The name of a server among the nodes.
-  ///
-  /// - Throws: ``RedisError``.
-  public func id(of number: Int) throws -> String {
-    try client(number)("CLUSTER", "MYID").string ?? ""
   }
 
   /// The nodes that a server knows, each as the words of a line of `CLUSTER NODES`.
@@ -142,9 +145,9 @@ public final class PrivateCluster: Sendable {
   public func owner(of slot: Int, accordingTo number: Int = 0) throws -> Int? {
     for range in try client(number)("CLUSTER", "SLOTS").array ?? [] {
       guard let parts = range.array, let first = parts[0].integer, let last = parts[1].integer,
-        (first...last).contains(slot), let port = parts[2].array?[1].integer
+        (first...last).contains(slot), let id = parts[2].array?[2].string
       else { continue }
-      return servers.firstIndex { $0.port == port }
+      return ids.firstIndex(of: id)
     }
     return nil
   }
@@ -175,17 +178,47 @@ public final class PrivateCluster: Sendable {
   /// - Throws: ``RedisError``.
   public func move(_ slot: Int, from source: Int, to target: Int) throws {
     let (old, new) = (try client(source), try client(target))
-    let (oldID, newID) = (try id(of: source), try id(of: target))
-    try new("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", oldID)
-    try old("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", newID)
-    while let key = try old("CLUSTER", "GETKEYSINSLOT", "\(slot)", "1").array?.first?.string {
-      let login = password.map { ["AUTH", $0] } ?? []
+    try new("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", ids[source])
+    try old("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", ids[target])
+    try Self.moveKeys(of: slot, from: old, to: busPort(of: target), password)
+    try new("CLUSTER", "SETSLOT", "\(slot)", "NODE", ids[target])
+    try old("CLUSTER", "SETSLOT", "\(slot)", "NODE", ids[target])
+  }
+
+  /// Moves a slot that is half moved key by key, a few of them at a time.
+  ///
+  /// - Throws: ``RedisError``.
+  public static func moveKeys(
+    of slot: Int, from source: RedisClient, to port: Int, _ password: String? = nil
+  ) throws {
+    let login = password.map { ["AUTH", $0] } ?? []
+    while true {
+      let found = try source("CLUSTER", "GETKEYSINSLOT", "\(slot)", "100").array ?? []
+      guard !found.isEmpty else { return }
       // A key may expire meanwhile.
-      try old(
-        words: ["MIGRATE", "127.0.0.1", "\(busPort(of: target))", key, "0", "2000"] + login)
+      try source(
+        words: ["MIGRATE", "127.0.0.1", "\(port)", "", "0", "2000"] + login + ["KEYS"]
+          + found.compactMap(\.string))
     }
-    try new("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
-    try old("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
+  }
+
+  /// Whether the servers can move a slot in one step.
+  ///
+  /// - Throws: ``RedisError``.
+  public func movesAtomically() throws -> Bool {
+    try client(0)("COMMAND", "INFO", "cluster|migrateslots").array?.first?.array != nil
+  }
+
+  /// Moves a slot to another master in one step, with the command of Valkey 9.
+  ///
+  /// - Throws: ``RedisError``.
+  public func moveAtomically(_ slot: Int, from source: Int, to target: Int) throws {
+    let old = try client(source)
+    try old(
+      "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", "\(slot)", "\(slot)", "NODE", ids[target])
+    try wait("slot \(slot) to be moved") { [self] in
+      try [source, target].allSatisfy { try owner(of: slot, accordingTo: $0) == target }
+    }
   }
 
   /// All keys of all masters, each with the number of the server that has it.

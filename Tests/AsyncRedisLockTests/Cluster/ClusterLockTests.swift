@@ -6,7 +6,7 @@ import Testing
 
 /// A cluster that all tests of a suite share, since starting one takes a second.
 enum SharedCluster {
-  static let all = try? PrivateCluster()
+  static let all = try? PrivateCluster(nodeTimeout: .seconds(10))
 }
 
 @Suite("Locks in a cluster", .timeLimit(.minutes(3)), .serialized)

@@ -62,8 +62,7 @@ struct ClusterMishapTests {
     let source = try #require(try cluster.owner(of: slot))
     let target = (source + 1) % 3
     // Without them, the slot would be half moved for a moment only.
-    let client = try cluster.client(source)
-    for number in 0..<300 { try client("SET", "{\(key)}filler\(number)", "x") }
+    try cluster.client(source)("DEBUG", "POPULATE", "100000", "{\(key)}filler")
     let lockers = [
       try await Locker(url: cluster.url()), try await Locker(url: cluster.url([2, 1])),
     ]
@@ -71,9 +70,16 @@ struct ClusterMishapTests {
     let several = Load(on: lockers, key: "{\(key)}other")
     await single.progress("before")
     let kept = try await lockers[0].acquire("{\(key)}kept", options: Self.options)
-    for round in 0..<4 {
+    let movesAtomically = try cluster.movesAtomically()
+    for round in 0..<(movesAtomically ? 4 : 2) {
       let (from, to) = round % 2 == 0 ? (source, target) : (target, source)
-      try await onThread { try cluster.move(slot, from: from, to: to) }
+      try await onThread {
+        if round < 2 {
+          try cluster.move(slot, from: from, to: to)
+        } else {
+          try cluster.moveAtomically(slot, from: from, to: to)
+        }
+      }
       await single.progress("round \(round)")
     }
     try await move(slot, of: cluster, from: source, to: added, and: single)
@@ -93,7 +99,7 @@ struct ClusterMishapTests {
     let (client, new) = (try cluster.client(source), RedisClient(added))
     try client("CLUSTER", "MEET", "127.0.0.1", "\(added.port ?? 0)")
     let (oldID, newID) = (
-      try cluster.id(of: source), try #require(new("CLUSTER", "MYID").string)
+      cluster.ids[source], try #require(new("CLUSTER", "MYID").string)
     )
     await eventually(within: .seconds(10), "the node is known") {
       try new("CLUSTER", "INFO").string?.contains("cluster_state:ok") == true
@@ -121,9 +127,7 @@ struct ClusterMishapTests {
   ) throws {
     try new("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", oldID)
     try old("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", newID)
-    while let key = try old("CLUSTER", "GETKEYSINSLOT", "\(slot)", "1").array?.first?.string {
-      try old("MIGRATE", "127.0.0.1", "\(port)", key, "0", "2000")
-    }
+    try PrivateCluster.moveKeys(of: slot, from: old, to: port)
     try new("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
     // A node without slots may have made itself a replica by then.
     _ = try? old("CLUSTER", "SETSLOT", "\(slot)", "NODE", newID)
@@ -138,12 +142,7 @@ struct ClusterMishapTests {
     let lockers = [
       try await Locker(url: cluster.url()), try await Locker(url: cluster.url([2, 1])),
     ]
-    // A key on each master.
-    var keys: [String] = []
-    while keys.count < 3 {
-      let key = uniqueKey("k\(keys.count)").filter { $0 != "{" && $0 != "}" }
-      if try cluster.owner(of: key) == keys.count { keys.append(key) }
-    }
+    let keys = try keyOnEachMaster(of: cluster)
     let loads = keys.map { Load(on: lockers, key: $0) }
     for load in loads { await load.progress("before") }
     let kept = try await lockers[0].acquire(
@@ -190,16 +189,7 @@ struct ClusterMishapTests {
     defer { cluster.stop() }
     let links = try cluster.servers.map { try ClientLink(to: $0.port ?? 0) }
     defer { links.forEach { $0.stop() } }
-    for (number, link) in links.enumerated() {
-      try cluster.client(number)("CONFIG", "SET", "cluster-announce-port", link.port)
-    }
-    let ports = Set(links.compactMap { Int64($0.port) })
-    await eventually(within: .seconds(10), "the nodes know the new ports") {
-      try (0..<3).allSatisfy { number in
-        let ranges = try cluster.client(number)("CLUSTER", "SLOTS").array ?? []
-        return Set(ranges.compactMap { $0.array?[2].array?[1].integer }.map(Int64.init)) == ports
-      }
-    }
+    try await announce(links, in: cluster)
     let locker = try await Locker(url: cluster.url())
     let options = LockOptions(timeout: .seconds(1), ttl: .seconds(1), extend: .milliseconds(200))
     var locks: [[Lock]] = [[], [], []]
@@ -222,6 +212,94 @@ struct ClusterMishapTests {
     #expect(try await again.release() == .released)
     for lock in locks[0] + locks[2] { #expect(try await lock.release() == .released) }
     await locker.close()
+  }
+
+  /// Has clients told the addresses of some links instead of the nodes' own.
+  private func announce(_ links: [ClientLink], in cluster: PrivateCluster) async throws {
+    for (number, link) in links.enumerated() {
+      try cluster.client(number)("CONFIG", "SET", "cluster-announce-port", "\(link.port)")
+    }
+    let ports = Set(links.map { Int64($0.port) })
+    await eventually(within: .seconds(10), "the nodes know the new ports") {
+      try (0..<3).allSatisfy { number in
+        let ranges = try cluster.client(number)("CLUSTER", "SLOTS").array ?? []
+        return Set(ranges.compactMap { $0.array?[2].array?[1].integer }.map(Int64.init)) == ports
+      }
+    }
+  }
+
+  @Test("While the nodes' addresses change one by one, until no former one is left, locks are kept")
+  func changedAddresses() async throws {
+    let cluster = try await onThread { try PrivateCluster(hasReplicas: false) }
+    defer { cluster.stop() }
+    var links = try cluster.servers.map { try ClientLink(to: $0.port ?? 0) }
+    defer { links.forEach { $0.stop() } }
+    try await announce(links, in: cluster)
+    let url = "redis+cluster://" + links.map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
+    let lockers = [try await Locker(url: url), try await Locker(url: url)]
+    let keys = try keyOnEachMaster(of: cluster)
+    let loads = keys.map { Load(on: lockers, key: $0) }
+    for load in loads { await load.progress("before") }
+    var kept: [Lock] = []
+    for key in keys {
+      kept.append(try await lockers[0].acquire("{\(key)}kept", options: Self.options))
+    }
+    for number in links.indices {
+      let former = links[number]
+      links[number] = try ClientLink(to: cluster.port(of: number))
+      try await announce(links, in: cluster)
+      former.cut()
+      former.stop()
+      for load in loads { await load.progress("node \(number) has another address") }
+    }
+    for lock in kept {
+      #expect(lock.isHeld)
+      #expect(try await lock.release() == .released)
+    }
+    for (number, load) in loads.enumerated() { await load.finish("master \(number)") }
+    try expectOrder(in: cluster)
+    for locker in lockers { await locker.close() }
+  }
+
+  @Test("When a master fails, its clients spread their questions about slots over the others")
+  func spreadQuestions() async throws {
+    let cluster = try await onThread { try PrivateCluster(hasReplicas: false) }
+    defer { cluster.stop() }
+    let key = try keyOnEachMaster(of: cluster)[1]
+    let clientCount = 40
+    var locks: [(Locker, Lock)] = []
+    for number in 0..<clientCount {
+      let locker = try await Locker(url: cluster.url())
+      locks.append((locker, try await locker.acquire("{\(key)}\(number)", options: Self.options)))
+    }
+    let others = try [0, 2].map(cluster.client)
+    for other in others { try other("CONFIG", "RESETSTAT") }
+    cluster.servers[1].kill()
+    await eventually(within: .seconds(20), "each client has asked") {
+      try others.reduce(0) { try $0 + Self.questions(to: $1) } >= clientCount
+    }
+    let counts = try others.map(Self.questions)
+    #expect((counts.min() ?? 0) * 10 >= counts.reduce(0, +), "\(counts)")
+    await withTaskGroup(of: Void.self) { group in
+      for (locker, _) in locks { group.addTask { await locker.close() } }
+    }
+  }
+
+  /// How often a node was asked for the slots.
+  private static func questions(to node: RedisClient) throws -> Int {
+    let text = try node("INFO", "commandstats").string ?? ""
+    let count = text.firstMatch(of: /cmdstat_cluster\|slots:calls=(\d+)/)?.1
+    return count.flatMap { Int($0) } ?? 0
+  }
+
+  /// A key on each of three masters, in their order.
+  private func keyOnEachMaster(of cluster: PrivateCluster) throws -> [String] {
+    var keys: [String] = []
+    while keys.count < 3 {
+      let key = uniqueKey("k\(keys.count)").filter { $0 != "{" && $0 != "}" }
+      if try cluster.owner(of: key) == keys.count { keys.append(key) }
+    }
+    return keys
   }
 }
 
@@ -251,7 +329,7 @@ private final class ClientLink: Sendable {
     }
   }
 
-  var port: String { if case .tcp(let port) = listener.address { "\(port)" } else { "" } }
+  var port: Int { if case .tcp(let port) = listener.address { Int(port) } else { 0 } }
 
   /// Ends all connections, and accepts no more.
   func cut() {

@@ -26,11 +26,11 @@ extension Nemesis {
   /// step.
   func swapMasters(of cluster: PrivateCluster) throws -> Bool {
     guard let old = cluster.servers.firstIndex(where: { $0 === server }) else { return false }
-    let id = try cluster.id(of: old)
+    let id = cluster.ids[old]
     let replicas = try cluster.nodes(accordingTo: old).filter { $0[3] == id }
     guard
-      let replica = try cluster.servers.indices.first(where: { number in
-        try replicas.contains { try $0[0] == cluster.id(of: number) }
+      let replica = cluster.servers.indices.first(where: { number in
+        replicas.contains { $0[0] == cluster.ids[number] }
       }),
       try cluster.client(replica)("ROLE").array?[3].string == "connected"
     else { return false }

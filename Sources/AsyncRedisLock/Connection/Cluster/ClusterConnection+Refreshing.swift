@@ -10,9 +10,11 @@ extension ClusterConnection {
   }
 
   private func askAll() {
+    var generator = machine.randomness
     let (candidates, changeCount) = state.withLock { state in
       let preferred = state.refresh.takePreferred().map { [$0] } ?? []
-      let all = preferred + state.table.masters + seeds
+      // When a master fails, all clients ask at once: not all of them the same node.
+      let all = preferred + state.table.masters.shuffled(using: &generator) + seeds
       var seen: Set<Address> = []
       let unique = all.filter { seen.insert($0).inserted }
       let failed = state.failed
