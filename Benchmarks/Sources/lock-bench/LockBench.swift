@@ -62,8 +62,7 @@ struct LockBench: AsyncParsableCommand {
     var texts = ["# Benchmarks", report.circumstances.map { "- \($0)" }.joined(separator: "\n")]
     texts.append(Report.legend)
     if !json { print(texts.dropFirst().joined(separator: "\n\n")) }
-    // A given server offers the one or the other.
-    for scenario in scenario where url == nil || scenario != .encryption {
+    for scenario in scenario where url == nil || !scenario.needsOwnServers {
       let measured = try measure(scenario, stage)
       report.cases += measured.cases.map(\.report)
       texts.append(measured.text)

@@ -4,6 +4,8 @@ struct Case {
   var job: Job
   var contestants = Contestant.allCases
   var crowd = Crowd()
+  /// How many masters the cluster has; nil for a server that is in none.
+  var masters: Int?
   var placement = Placement.oneCore
   /// How many workers share the job.
   var processes = 1

@@ -5,7 +5,7 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
   case commandsPerPair, commandsPerHandoff, commandsPerSecond
   case clientSeconds, serverSeconds, clientShare, serverShare, othersShare
   case clientPeak, serverMemory, locksLost, locksNotTaken
-  case cpuPerPair, allocations, references
+  case cpuPerPair, clientPerPair, allocations, references
 
   /// The heading of its column.
   var label: String {
@@ -35,6 +35,7 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     case .locksLost: "lost"
     case .locksNotTaken: "not taken"
     case .cpuPerPair: "cpu/pair"
+    case .clientPerPair: "client/pair"
     case .allocations: "allocations"
     case .references: "retains and releases"
     }
@@ -46,7 +47,7 @@ enum Metric: String, Codable, CodingKeyRepresentable, CaseIterable {
     case .fewestToMost, .clientSeconds, .serverSeconds: 2
     case .acquireP50, .acquireP99, .releaseP50, .releaseP99, .gapP50, .gapP99, .commandsPerPair,
       .commandsPerHandoff, .clientShare, .serverShare, .cpuPerPair,
-      .allocations:
+      .clientPerPair, .allocations:
       1
     default: 0
     }

@@ -5,7 +5,8 @@ struct Run {
   let contestant: Contestant
   let measured: Case
   let placement: Placement
-  let control: HiredisConnection
+  /// A connection to each server.
+  let controls: [HiredisConnection]
   let handoffs: HandoffLog?
 
   private struct Totals {
@@ -31,7 +32,7 @@ struct Run {
 
   private func totals() throws -> Totals {
     Totals(
-      server: try ServerUsage.now(control), machine: MachineLoad.now(placement),
+      server: try ServerUsage.now(controls), machine: MachineLoad.now(placement),
       ownSeconds: ProcessUsage.now().cpuSeconds, instant: Monotonic.now())
   }
 
@@ -64,6 +65,7 @@ struct Run {
       sample.set(.pairsPerSecond, pairs, per: outcomes.map(\.seconds).max() ?? 0)
       sample.set(.commandsPerPair, commands, per: pairs)
       sample.set(.cpuPerPair, (client + server) * 1e6, per: pairs)
+      sample.set(.clientPerPair, client * 1e6, per: pairs)
     }
     return sample
   }

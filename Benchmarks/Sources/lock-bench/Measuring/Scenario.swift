@@ -10,6 +10,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
   case distance
   case work
   case encryption
+  case cluster
 
   /// The heading of its table.
   var title: String {
@@ -22,6 +23,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
     case .distance: "S6 Distance: S2 and S3 with 1 ms added to the round-trip time"
     case .work: "S7 Work: counts of the client's work for a pair of S1 and of S2"
     case .encryption: "S8 Encryption: S1 and S2 over TLS, beside TCP without it"
+    case .cluster: "S9 Cluster: S2 on clusters, beside one server"
     }
   }
 
@@ -63,8 +65,13 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
       ]
     case .encryption:
       [Job.pairs(count: pairs / 2), .throughput(tasks: 64)].flatMap(Self.encryption)
+    case .cluster:
+      [64, 1000].flatMap(Self.cluster)
     }
   }
+
+  /// Whether it needs more than one server that takes connections without TLS.
+  var needsOwnServers: Bool { self == .encryption || self == .cluster }
 
   private static var throughputCases: [Case] {
     let cases: [(Placement, tasks: Int, goal: Double?)] = [
@@ -123,6 +130,17 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument, Codable {
         name: "\(name), TLS", job: job, contestants: [.library], isEncrypted: true,
         minimumSeconds: 3, goals: [.atLeast(.pairsPerSecond, 0.7, of: .caseBefore)]),
     ]
+  }
+
+  /// Tasks on one server, and on clusters of several sizes; only the library can use those.
+  private static func cluster(tasks: Int) -> [Case] {
+    [(nil, "one server"), (3, "3 masters"), (1, "1 master"), (6, "6 masters")].map {
+      masters, servers in
+      Case(
+        name: "\(tasks.text) tasks, \(servers)", job: .throughput(tasks: tasks),
+        contestants: [.library], masters: masters, placement: .unpinned,
+        goals: masters == 3 ? [.atMost(.clientPerPair, 1.15, of: .caseBefore)] : [])
+    }
   }
 
   private static var distanceCases: [Case] {

@@ -1,13 +1,21 @@
 import Foundation
 
-/// The server's work so far.
+/// The work of some servers so far.
 struct ServerUsage {
   let cpuSeconds: Double
   let memoryBytes: Double
   private let calls: [String: Int]
 
-  /// Asks the server.
-  static func now(_ connection: HiredisConnection) throws -> ServerUsage {
+  /// Asks the servers, and adds up what they say.
+  static func now(_ connections: [HiredisConnection]) throws -> ServerUsage {
+    let each = try connections.map(now)
+    return ServerUsage(
+      cpuSeconds: each.reduce(0) { $0 + $1.cpuSeconds },
+      memoryBytes: each.reduce(0) { $0 + $1.memoryBytes },
+      calls: each.reduce(into: [:]) { $0.merge($1.calls, uniquingKeysWith: +) })
+  }
+
+  private static func now(_ connection: HiredisConnection) throws -> ServerUsage {
     let cpu = try information("cpu", connection)
     let calls = try information("commandstats", connection).map { name, value in
       // cmdstat_set:calls=3,usec=9,…

@@ -9,6 +9,19 @@ final class Stage {
   private let control: HiredisConnection
   private let directory: URL
   private var proxies: [DelayingProxy] = []
+  /// By the number of its masters.
+  private var clusters: [Int: BenchCluster] = [:]
+
+  /// A cluster, and a connection to each of its servers.
+  private struct BenchCluster {
+    let servers: PrivateCluster
+    let controls: [HiredisConnection]
+
+    init(masters: Int) throws {
+      servers = try PrivateCluster(masters: masters, hasReplicas: false)
+      controls = try servers.servers.map { try HiredisConnection(url: $0.url) }
+    }
+  }
 
   /// Uses the server at the URL, or starts one, which also offers TLS if that is asked for.
   init(url: String?, listen: RedisServer.Listener, isEncrypted: Bool = false) throws {
@@ -52,7 +65,12 @@ final class Stage {
   /// Runs a case once.
   func measure(_ contestant: Contestant, _ measured: Case, seconds: Double) throws -> Sample {
     let placement = measured.placement.possible
-    if let server = own?.processID { CPUAffinity.move(process: server, to: placement) }
+    let cluster = try measured.masters.map(cluster)
+    let servers = cluster?.servers.servers ?? [own].compactMap(\.self)
+    let controls = cluster?.controls ?? [control]
+    for server in servers.compactMap(\.processID) {
+      CPUAffinity.move(process: server, to: placement)
+    }
     let name = String(UInt64.random(in: 0 ... .max), radix: 36)
     let log = directory.appending(path: name).path(percentEncoded: false)
     let order = WorkerOrder(
@@ -69,17 +87,25 @@ final class Stage {
     defer { try? FileManager.default.removeItem(atPath: log) }
     for worker in workers { try worker.waitUntilReady() }
     let run = Run(
-      contestant: contestant, measured: measured, placement: placement, control: control,
+      contestant: contestant, measured: measured, placement: placement, controls: controls,
       handoffs: try measured.isHandoff ? HandoffLog(path: log) : nil)
     let sample = try run.sample(workers, seconds: seconds)
     for worker in workers { worker.dismiss() }
     for worker in workers { try worker.waitForEnd() }
-    try control.call(["DEL", order.contendedKey])
-    if own != nil { try control.call(["FLUSHALL"]) }
+    if cluster == nil { try control.call(["DEL", order.contendedKey]) }
+    if own != nil { for control in controls { try control.call(["FLUSHALL"]) } }
     return sample
   }
 
+  private func cluster(masters: Int) throws -> BenchCluster {
+    if let cluster = clusters[masters] { return cluster }
+    let cluster = try BenchCluster(masters: masters)
+    clusters[masters] = cluster
+    return cluster
+  }
+
   private func address(_ measured: Case, _ placement: Placement) throws -> String {
+    if let masters = measured.masters { return try cluster(masters: masters).servers.url([0]) }
     if measured.isEncrypted, let (server, certificates) = encrypted {
       return "rediss://127.0.0.1:\(server.port)?cacert=\(certificates.authority.certificate)"
     }

@@ -21,7 +21,7 @@ struct Columns: Equatable {
         ] + cost
     case .throughput:
       compared = .pairsPerSecond
-      metrics = [.pairsPerSecond, .commandsPerPair, .cpuPerPair] + cost
+      metrics = [.pairsPerSecond, .commandsPerPair, .cpuPerPair, .clientPerPair] + cost
     case .handoff:
       compared = .gapP50
       metrics =
