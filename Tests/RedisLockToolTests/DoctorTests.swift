@@ -57,6 +57,8 @@
         findings("role:master", "connected_slaves:1").first?.text.contains("1 replica:") == true)
       #expect(findings("role:master", "connected_slaves:2").map(\.level) == [.warning])
       #expect(findings("role:slave").map(\.level) == [.problem])
+      let writable = findings("role:slave", "slave_read_only:0").first
+      #expect(writable?.level == .problem && writable?.text.contains("takes writes") == true)
     }
 
     @Test("The doctor knows servers that are far away")

@@ -42,12 +42,6 @@ struct ConnectionDriver: ~Copyable {
   /// the server waits for it.
   private static let batchSize = 256 * 1024
 
-  /// How many bytes of extensions may be unanswered, and how many of all other requests.
-  ///
-  /// An extension waits for all that is on its way. On a slow link or a busy server, a crowd of acquisitions would
-  /// otherwise take longer than leases last. At a round trip of 100 ms, this is enough for 10,000 requests a second.
-  private static let largestBacklog = 256 * 1024
-
   /// How long a thread waits for a silent server: longer than most servers need, and a small part of the shortest
   /// ttl in use.
   private static let longestThreadWait = Duration.milliseconds(20)
@@ -181,15 +175,8 @@ struct ConnectionDriver: ~Copyable {
 
   // MARK: Sending and receiving
 
-  /// What may be sent now: neither a crowd of acquisitions nor one of extensions keeps the other waiting.
-  private var sendable: PendingRequests.Choice {
-    var choice: PendingRequests.Choice = []
-    if inFlight.unanswered.extensions < Self.largestBacklog { choice.insert(.extensions) }
-    if inFlight.unanswered.others < Self.largestBacklog { choice.insert(.others) }
-    return choice
-  }
-
   private mutating func send(at now: Instant) throws(TransportError) {
+    defer { inFlight.note(isFull: !pending.isEmpty && !pending.hasNext(of: inFlight.sendable)) }
     // If bytes are left to write, the stream is asked first whether it takes them.
     guard !pending.isEmpty, stream?.hasUnsentBytes == false else { return }
     if inFlight.isEmpty {
@@ -211,7 +198,7 @@ struct ConnectionDriver: ~Copyable {
     let isBusy = !inFlight.isEmpty
     var count = 0
     while let size = stream?.unsentCount, size < Self.batchSize,
-      let request = pending.popFirst(of: sendable)
+      let request = pending.popFirst(of: inFlight.sendable)
     {
       guard request.beginSending() else { continue }
       questionCount &+= 1
@@ -285,7 +272,7 @@ struct ConnectionDriver: ~Copyable {
   /// Whether a further batch can be written at once.
   private var hasMoreToSend: Bool {
     mutating get {
-      guard state.isReady, pending.hasNext(of: sendable) else { return false }
+      guard state.isReady, pending.hasNext(of: inFlight.sendable) else { return false }
       return stream?.hasUnsentBytes == false
     }
   }

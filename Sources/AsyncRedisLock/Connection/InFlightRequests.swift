@@ -59,6 +59,19 @@ struct InFlightRequests {
 
   /// How many bytes of commands are not answered: of extensions, and of all other requests.
   private(set) var unanswered = (extensions: 0, others: 0)
+  /// How many may be, of either.
+  private var window = SendWindow()
+
+  /// What may be sent now: neither a crowd of acquisitions nor one of extensions keeps the other waiting.
+  var sendable: PendingRequests.Choice {
+    var choice: PendingRequests.Choice = []
+    if unanswered.extensions < window.size { choice.insert(.extensions) }
+    if unanswered.others < window.size { choice.insert(.others) }
+    return choice
+  }
+
+  /// Notes whether requests wait because they are not ``sendable``.
+  mutating func note(isFull: Bool) { window.isFull = isFull }
 
   private mutating func count(_ bytes: Int, of request: Request) {
     if request.leaseEnd != nil {
@@ -129,6 +142,7 @@ struct InFlightRequests {
     guard replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
     count(-slot.byteCount, of: slot.request)
+    if let quietSince { window.answered(slot.byteCount, sentAt: slot.sentAt, at: quietSince) }
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
     if slot.request.isClaim, slot.isDoubtful(replies) {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }

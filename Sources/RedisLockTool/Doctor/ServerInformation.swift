@@ -58,9 +58,11 @@
     private func role(acknowledgements: Int) -> Finding? {
       guard let role = fields["role"] else { return nil }
       guard role == "master" else {
-        return Finding(
-          .problem, "role", "this is a replica, where nothing can be locked: connect to the primary"
-        )
+        let what =
+          fields["slave_read_only"] == "0"
+          ? "that takes writes, where a lock excludes no client of the primary: set replica-read-only to yes, and"
+          : "where nothing can be locked:"
+        return Finding(.problem, "role", "this is a replica, \(what) connect to the primary")
       }
       guard let replicas = fields["connected_slaves"].flatMap({ Int($0) }), replicas > 0 else {
         return Finding(.fine, "role", "a primary without replicas")

@@ -24,6 +24,7 @@ struct StaleReplicaTests {
       (.adopt, plain, [token, QueueScripts.token("new"), "30000", "1", "0"]),
       (.acquire, plain, [token, "30000", "1", "0"]),
       (.forceRelease, queued, [scripts.prefix]),
+      (.fence, [uniqueKey()] + plain, ["0", token]),
     ]
     for (script, keys, arguments) in calls {
       let error = #expect(throws: RedisError.self) {

@@ -3,8 +3,11 @@
 -- KEYS: the counter, then the keys of a lock. ARGV: largest number seen, the lock's token.
 -- Returns the number as text, or false if a key of the lock does not hold the token. Without a token, further keys mean
 -- nothing, except to a node of a cluster, which runs no script for keys in several slots.
+-- include master.lua
 for i = 2, ARGV[2] ~= '' and #KEYS or 1 do
-  if redis.call('GET', KEYS[i]) ~= ARGV[2] then
+  local holder = redis.call('GET', KEYS[i])
+  if holder ~= ARGV[2] then
+    requireMaster(KEYS[i], holder)
     return false
   end
 end

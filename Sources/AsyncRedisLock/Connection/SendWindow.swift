@@ -1,0 +1,65 @@
+/// How many bytes may be unanswered: enough to keep a connection busy, and so few that an extension hardly waits.
+///
+/// An extension waits for all that is on its way, and how long that takes depends on the link and on the server. So it
+/// is measured, as TCP Vegas does: while requests wait for room, the window grows with each answer that comes about as
+/// fast as the fastest. It shrinks when answers take longer.
+struct SendWindow {
+  /// How much longer than the fastest an answer may take: a small part of the shortest ttl in use.
+  private static let longestQueue = Duration.milliseconds(100)
+  /// Half a second on a link of 1 Mbit/s; from there on, it may double with each round trip.
+  private static let firstSize = 64 * 1024
+  /// A hundred requests.
+  private static let smallestSize = 16 * 1024
+  private static let largestSize = 16 << 20
+  /// How long after a probe the next one is due.
+  private static let probeInterval = Duration.seconds(10)
+
+  /// A round trip with one request, to see how fast an answer comes that waits for no other.
+  ///
+  /// Otherwise a queue that never ends, or a way to the server that has become longer, would not be noticed.
+  private struct Probe {
+    let start: Instant
+    /// The size before and after.
+    let size: Int
+  }
+
+  /// How many bytes may be unanswered now.
+  private(set) var size = firstSize
+  /// Whether requests wait for room.
+  var isFull = false
+  /// The shortest time that an answer took since the last probe.
+  private var fastest: Duration?
+  private var probe: Probe?
+  private var nextProbe: Instant?
+  /// When it last shrank; answers to what was sent before say nothing about its size now.
+  private var shrankAt: Instant?
+
+  /// Notes the answer to so many bytes.
+  mutating func answered(_ byteCount: Int, sentAt: Instant, at now: Instant) {
+    let roundTrip = sentAt.duration(to: now)
+    if let probe {
+      guard probe.start <= sentAt else { return }
+      (fastest, size, self.probe) = (roundTrip, probe.size, nil)
+      nextProbe = now + Self.probeInterval
+      return
+    }
+    let fastest = min(fastest ?? roundTrip, roundTrip)
+    self.fastest = fastest
+    if let nextProbe, nextProbe <= now {
+      probe = Probe(start: now, size: size)
+      size = 1
+      return
+    }
+    nextProbe = nextProbe ?? now + Self.probeInterval
+    let queue = roundTrip - fastest
+    if queue < Self.longestQueue {
+      guard isFull else { return }
+      let share = 1 - queue / Self.longestQueue
+      size = min(size + Int(Double(byteCount) * share), Self.largestSize)
+    } else if shrankAt.map({ $0 <= sentAt }) ?? true {
+      let share = (fastest + Self.longestQueue) / roundTrip
+      size = max(Int(Double(size) * share), Self.smallestSize)
+      shrankAt = now
+    }
+  }
+}
