@@ -6,11 +6,13 @@
 struct SendWindow {
   /// How much longer than the fastest an answer may take: a small part of the shortest ttl in use.
   private static let longestQueue = Duration.milliseconds(100)
-  /// Half a second on a link of 1 Mbit/s; from there on, it may double with each round trip.
+  /// Half a second on a link of 1 Mbit/s.
   private static let firstSize = 64 * 1024
   /// A hundred requests.
   private static let smallestSize = 16 * 1024
   private static let largestSize = 16 << 20
+  /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
+  private static let growth = (first: 3.0, later: 1.0)
   /// How long after a probe the next one is due.
   private static let probeInterval = Duration.seconds(10)
 
@@ -54,7 +56,8 @@ struct SendWindow {
     let queue = roundTrip - fastest
     if queue < Self.longestQueue {
       guard isFull else { return }
-      let share = 1 - queue / Self.longestQueue
+      let growth = shrankAt == nil ? Self.growth.first : Self.growth.later
+      let share = growth * (1 - queue / Self.longestQueue)
       size = min(size + Int(Double(byteCount) * share), Self.largestSize)
     } else if shrankAt.map({ $0 <= sentAt }) ?? true {
       let share = (fastest + Self.longestQueue) / roundTrip
