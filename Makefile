@@ -79,7 +79,7 @@ chaos: dependencies ## break server, network and clients for MINUTES=1, and chec
 endure: dependencies ## work for MINUTES=60 and take PAIRS=1000000 locks, and see that nothing grows
 	$(SWIFT) run $(TRAITS) -c release Chaos endure --minutes "$(or $(MINUTES),60)" --pairs "$(or $(PAIRS),1000000)"
 
-model: ## check the models of the protocol with spin, in about five minutes
+model: ## check the models of the protocol with spin, in about ten minutes
 	@command -v spin >/dev/null 2>&1 || { echo 'Installing spin.'; \
 	  if command -v apt-get >/dev/null 2>&1; then \
 	    sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
