@@ -133,6 +133,7 @@ public final class Lock: Sendable {
   ///   `CancellationError`.
   public func extend(by duration: Duration) async throws {
     try duration.validate(as: "duration", atLeast: LockOptions.minimumTTL)
+    try duration.check(as: "duration", againstRestartDelay: coordinator.store.longestTTL)
     if isHeld, let end = lease.state.holdEnd, coordinator.clock.now + duration > end {
       throw LockError(
         .invalidOptions,

@@ -96,8 +96,12 @@ public struct LockOptions: Sendable, Hashable {
 
   /// Checks every option against its rule.
   ///
+  /// `longestTTL` is what the store allows; nil for any.
+  ///
   /// - Throws: ``LockError/Code/invalidOptions``, naming the value and the rule.
-  package func validate() throws(LockError) {
+  package func validate(longestTTL: Duration? = nil) throws(LockError) {
+    try ttl.check(as: "ttl", againstRestartDelay: longestTTL)
+    try minHold.check(as: "minHold", againstRestartDelay: longestTTL)
     try retry.validate(as: "retry", atLeast: .milliseconds(1))
     try timeout?.validate(as: "timeout", atLeast: .milliseconds(1))
     try ttl.validate(as: "ttl", atLeast: Self.minimumTTL)
@@ -139,6 +143,14 @@ extension Duration {
     guard self <= Self.longest else {
       throw LockError(code, "\(name) (\(roundedForMessage)) must be at most 10 years")
     }
+  }
+
+  /// Checks that no key outlasts the time for which a restarted server of a quorum gets no new locks.
+  func check(as name: String, againstRestartDelay delay: Duration?) throws(LockError) {
+    guard let delay, self > delay else { return }
+    throw LockError(
+      .invalidOptions,
+      "\(name) (\(roundedForMessage)) must be at most restartDelay (\(delay.roundedForMessage))")
   }
 
   /// Ten years: far from every overflow here and on the server, and longer than any reasonable lock.

@@ -42,18 +42,27 @@ public final class Locker: Sendable {
     }
   }
 
-  /// Creates a locker that keeps its locks in a store, which needs no connection.
-  package init(
-    _ configuration: LockerConfiguration, in store: any LockStore, storeID: String, logger: Logger
+  /// Creates a locker that keeps its locks in a store.
+  init(
+    _ configuration: LockerConfiguration, in store: any LockStore, storeID: String,
+    reporter: Reporter
   ) {
-    let reporter = Reporter(
-      logger: logger, label: configuration.label, countedBy: store.clock.activity)
     reporter.identify(as: store.lockerID)
     coordinator = Coordinator(
       configuration, store: store, storeID: storeID, reporter: reporter)
     keyPrefix = configuration.keyPrefix
     lockOptions = configuration.lockOptions
     id = store.lockerID
+  }
+
+  /// Creates a locker that keeps its locks in a store, which needs no connection.
+  package convenience init(
+    _ configuration: LockerConfiguration, in store: any LockStore, storeID: String, logger: Logger
+  ) {
+    self.init(
+      configuration, in: store, storeID: storeID,
+      reporter: Reporter(
+        logger: logger, label: configuration.label, countedBy: store.clock.activity))
   }
 
   deinit {
@@ -203,7 +212,7 @@ public final class Locker: Sendable {
     // Before the reporter, whose mutex can be locked for ever in a forked child.
     try coordinator.checkNotForked(keys.names, phase)
     var options = options ?? lockOptions
-    try options.validate()
+    try options.validate(longestTTL: coordinator.store.longestTTL)
     // The validity is counted from the ttl that the server gets.
     options.ttl = .milliseconds(options.ttl.wholeMilliseconds)
     let (reporter, start) = (coordinator.reporter, coordinator.clock.now)

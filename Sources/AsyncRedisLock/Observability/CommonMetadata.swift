@@ -5,10 +5,10 @@ internal import Synchronization
 final class CommonMetadata: Sendable {
   private let values: Locked<Logger.Metadata>
 
-  init(of configuration: LockerConfiguration?, label: String?) {
+  init(of configuration: LockerConfiguration?, address: String, label: String?) {
     var metadata: Logger.Metadata = [:]
     if let configuration {
-      metadata["redis-lock.server"] = "\(configuration.address)/\(configuration.database)"
+      metadata["redis-lock.server"] = "\(address)/\(configuration.database)"
     }
     if let label { metadata["redis-lock.label"] = "\(label)" }
     values = Locked(metadata)

@@ -9,10 +9,16 @@
     private let tracer: any Tracer
     private let server: SpanAttributes
 
-    /// Makes spans with a tracer; `configuration` tells where the server is, if there is one.
-    init(_ tracer: any Tracer, configuration: LockerConfiguration?) {
+    /// Makes spans with a tracer; `configuration` tells where the server is, if there is one, and `address` how to name
+    /// several.
+    init(_ tracer: any Tracer, configuration: LockerConfiguration?, address: String?) {
       self.tracer = tracer
-      server = configuration.map(Self.attributes) ?? [:]
+      var server = configuration.map(Self.attributes) ?? [:]
+      if let address {
+        server["server.address"] = address
+        server["server.port"] = nil as Int?
+      }
+      self.server = server
     }
 
     private static func attributes(of configuration: LockerConfiguration) -> SpanAttributes {

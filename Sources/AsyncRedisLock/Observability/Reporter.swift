@@ -39,17 +39,18 @@ final class Reporter: Sendable {
 
   /// Creates a reporter for a locker with a label.
   ///
-  /// `configuration` tells where its server is, if it has one, `activity` counts while there are reports, and
-  /// `isFirstAwaited` tells that a caller awaits the first connection.
+  /// `configuration` tells where its server is, if it has one, and `address` how to name several. `activity` counts
+  /// while there are reports, and `isFirstAwaited` tells that a caller awaits the first connection.
   init(
     logger: Logger, label: String?, configuration: LockerConfiguration? = nil,
+    address several: String? = nil,
     instruments: Instruments = Instruments(), on machine: any Machine = HostMachine(),
     countedBy activity: (any ActivityCounter)? = nil, isFirstAwaited: Bool = true
   ) {
     self.logger = logger
     self.machine = machine
-    address = configuration.map { "\($0.address)" } ?? "in memory"
-    let common = CommonMetadata(of: configuration, label: label)
+    address = several ?? configuration.map { "\($0.address)" } ?? "in memory"
+    let common = CommonMetadata(of: configuration, address: address, label: label)
     self.common = common
     clock = machine.clock
     outage = Locked(OutageState(isFirstAwaited: isFirstAwaited))
@@ -76,7 +77,7 @@ final class Reporter: Sendable {
       metrics = LockMetrics(label: label, factory: instruments.metrics)
     #endif
     #if Tracing
-      tracer = LockTracer(instruments.tracer, configuration: configuration)
+      tracer = LockTracer(instruments.tracer, configuration: configuration, address: several)
     #endif
   }
 

@@ -50,7 +50,8 @@ final class PrimaryRun: Sendable {
     field("master_replid", of: information)
   }
 
-  private static func field(_ name: String, of information: String) -> String? {
+  /// The value of a field in an answer to `INFO`.
+  static func field(_ name: String, of information: String) -> String? {
     for line in information.split(whereSeparator: \.isNewline) {
       guard line.hasPrefix(name), line.dropFirst(name.count).first == ":" else { continue }
       let value = line.dropFirst(name.count + 1)

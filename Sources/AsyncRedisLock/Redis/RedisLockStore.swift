@@ -16,8 +16,10 @@ final class RedisLockStore: LockStore {
 
   var cluster: RedisCluster? { found.reference.load() }
 
+  /// Creates a store on the server of a configuration, maybe as a member of a quorum.
   init(
-    _ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter
+    _ configuration: LockerConfiguration, on machine: any Machine, reporter: Reporter,
+    isMember: Bool = false
   ) throws(StoreFailure) {
     let tokens = TokenSource(label: configuration.label, of: machine)
     let found = FoundCluster()
@@ -31,7 +33,14 @@ final class RedisLockStore: LockStore {
     if case .cluster(let nodes) = configuration.address.kind {
       node = begin(nodes.map(\.address)).node(ofSlot: 0)
     } else {
-      node = try RedisNode(configuration, tokens: tokens, on: machine, reporter: reporter) {
+      let serverRun = isMember ? KnownServerRun(clock: machine.clock) : nil
+      node = try RedisNode(
+        configuration, tokens: tokens, on: machine, reporter: reporter, serverRun: serverRun
+      ) {
+        if isMember {
+          return .refused(
+            ServerError(message: "ERR this is a node of a cluster, and no server of its own"))
+        }
         if let objection = configuration.objectionOfCluster {
           return .refused(ServerError(message: "ERR this is a node of a cluster: \(objection)"))
         }

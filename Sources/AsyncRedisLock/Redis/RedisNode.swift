@@ -15,6 +15,8 @@ final class RedisNode: Sendable {
   let acknowledger: Acknowledger?
   /// The server that the connection leads to, by its login; only with an acknowledger.
   let primary: KnownPrimary
+  /// The server's process, by its login; only for members of a quorum.
+  let serverRun: KnownServerRun?
   /// The releases that were submitted last, as long as others may join them.
   let openGroup = Locked<ReleaseGroup?>(nil)
   let reporter: Reporter
@@ -39,7 +41,8 @@ final class RedisNode: Sendable {
   /// `judgesCluster` is called if that is a node of a cluster, and tells why it must not be used as if it were alone.
   init(
     _ configuration: LockerConfiguration, tokens: TokenSource, on machine: any Machine,
-    reporter: Reporter, judgesCluster: (@Sendable () -> TransportError?)? = nil
+    reporter: Reporter, serverRun: KnownServerRun? = nil,
+    judgesCluster: (@Sendable () -> TransportError?)? = nil
   ) throws(StoreFailure) {
     let fences = FenceCounter()
     let names = ServerKeys(prefix: configuration.keyPrefix)
@@ -50,7 +53,7 @@ final class RedisNode: Sendable {
     let scriptCount = isFencing ? 1 : 0
     let connectHook = Handshake.ConnectHook(
       commands: {
-        let questions = isAcknowledged ? PrimaryRun.commands : []
+        let questions = isAcknowledged ? PrimaryRun.commands : serverRun?.commands ?? []
         guard isFencing else { return questions }
         fences.connectionChanged()
         // A node of a cluster must not get a counter under this name before its answer tells that it is one.
@@ -61,6 +64,7 @@ final class RedisNode: Sendable {
         if isAcknowledged {
           primary.current = PrimaryRun(replies.dropFirst(scriptCount))
         }
+        serverRun?.note(replies.dropFirst(scriptCount))
         let node = opened.withLock { $0.node }
         let replies = replies.prefix(scriptCount)
         defer { node?.serverMayHaveChanged(replies.first?.error) }
@@ -101,6 +105,7 @@ final class RedisNode: Sendable {
     }
     self.connection = connection
     isInCluster = false
+    self.serverRun = serverRun
     endConnection = {
       connection.close(); return connection.ended
     }
@@ -144,6 +149,7 @@ final class RedisNode: Sendable {
     }
     connection = wire
     isInCluster = true
+    serverRun = nil
     stopConnection = {}
     endConnection = { Promise<Void>() }
     sentinels = nil

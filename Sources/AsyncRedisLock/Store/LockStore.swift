@@ -1,4 +1,4 @@
-/// Separates the logic of locks from their storage: a server, memory, later a quorum.
+/// Separates the logic of locks from their storage: a server, memory, a quorum of servers.
 ///
 /// A method that has to work while every thread of the cooperative pool is blocked takes a completion instead of
 /// being `async`. A completion is called once, on any thread, and must not block.
@@ -17,6 +17,9 @@ package protocol LockStore: Sendable {
 
   /// The random identity that is part of all its tokens.
   var lockerID: String { get }
+
+  /// The longest ttl that leases may have, and the longest time for which keys may be kept; nil for any.
+  var longestTTL: Duration? { get }
 
   /// Makes a token for a claim of some keys that has never been used, with a label, or with the store's own if nil.
   func makeToken(for keys: [String], label: String?) -> String
@@ -135,6 +138,8 @@ package protocol LockStore: Sendable {
 
 extension LockStore {
   package var isConnected: Bool { true }
+
+  package var longestTTL: Duration? { nil }
 
   package func route(of claim: Claim) -> Int { 0 }
 

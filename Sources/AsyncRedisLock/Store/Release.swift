@@ -12,7 +12,7 @@ package struct Release: Sendable {
   /// Whether there was an attempt before this one with an unknown outcome.
   package private(set) var isRepetition: Bool
   /// Whether a task waits for the outcome, and may do the connection's work meanwhile.
-  package let isAwaited: Bool
+  package private(set) var isAwaited: Bool
   /// Until when the keys are kept from other clients; nil to free them at once.
   package let keptUntil: Instant?
   /// Whether the claim's token may have been in a queue.
@@ -23,6 +23,13 @@ package struct Release: Sendable {
 
   /// Whether an earlier attempt explains that keys are gone or belong to another holder.
   package var isExplained: Bool { wasValid && isRepetition }
+
+  /// The same, if no task may do the connection's work.
+  var unawaited: Self {
+    var unawaited = self
+    unawaited.isAwaited = false
+    return unawaited
+  }
 
   /// The same, after an attempt that may have been carried out.
   var repeated: Self {

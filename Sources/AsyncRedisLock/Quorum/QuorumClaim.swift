@@ -1,0 +1,123 @@
+/// What the members of a quorum know of one token: which of them have its keys, and which are being asked.
+final class QuorumClaim: Sendable {
+  /// What one member knows.
+  enum Standing: Sendable, Equatable {
+    /// A request for the keys is under way.
+    case asking
+    /// It has said that the token has the keys.
+    case held
+    /// It has said that the token does not have the keys, or was not asked.
+    case refused
+    /// A request has failed, and is being undone, maybe more than once: what the member says from now on may not
+    /// last.
+    case spoiled
+  }
+
+  private struct State {
+    var standings: [Standing]
+    var tasks: [Task<Void, Never>?]
+    /// Whether the keys are being given back, or were left to another process.
+    var isOver = false
+    /// The longest ttl that the keys were given.
+    var longestTTL: Duration
+    /// The largest fencing token of the claim; 0 without fencing.
+    var fence: UInt64 = 0
+  }
+
+  let claim: Claim
+  private let state: Locked<State>
+
+  /// Creates the record of a claim that no member has been asked about.
+  init(_ claim: Claim, memberCount: Int) {
+    self.claim = claim
+    state = Locked(
+      State(
+        standings: Array(repeating: .refused, count: memberCount),
+        tasks: Array(repeating: nil, count: memberCount), longestTTL: claim.ttl))
+  }
+
+  var standings: [Standing] { state.withLock { $0.standings } }
+
+  var isOver: Bool { state.withLock { $0.isOver } }
+
+  /// The members that have the keys.
+  var holders: [Int] {
+    state.withLock { state in state.standings.indices.filter { state.standings[$0] == .held } }
+  }
+
+  /// The longest ttl that the keys were given.
+  var longestTTL: Duration { state.withLock { $0.longestTTL } }
+
+  /// The largest fencing token of the claim; 0 without fencing.
+  var fence: UInt64 { state.withLock { $0.fence } }
+
+  func noteExtension(by ttl: Duration) {
+    state.withLock { $0.longestTTL = max($0.longestTTL, ttl) }
+  }
+
+  func noteFence(_ number: UInt64) { state.withLock { $0.fence = max($0.fence, number) } }
+
+  // MARK: Requests for the keys
+
+  /// Notes that a member is about to be asked for the keys; returns false if it must not be.
+  ///
+  /// Where a request has failed before, its undo may come at any time.
+  func begin(at member: Int) -> Bool {
+    state.withLock { state in
+      guard !state.isOver, state.standings[member] == .refused else { return false }
+      state.standings[member] = .asking
+      return true
+    }
+  }
+
+  /// Notes the task of a request; returns false if it is to be cancelled.
+  func attach(_ task: Task<Void, Never>, at member: Int) -> Bool {
+    state.withLock { state in
+      guard state.standings[member] == .asking else { return true }
+      guard !state.isOver else { return false }
+      state.tasks[member] = task
+      return true
+    }
+  }
+
+  /// Notes the outcome of a request; returns false if the member has the keys and must give them back.
+  func conclude(_ standing: Standing, at member: Int) -> Bool {
+    state.withLock { state in
+      state.tasks[member] = nil
+      let isLate = state.isOver && standing == .held
+      state.standings[member] = isLate ? .spoiled : standing
+      return !isLate
+    }
+  }
+
+  /// Notes that a member that had the keys says that they are gone; returns false if that does not matter any more.
+  func noteLoss(at member: Int) -> Bool {
+    state.withLock { state in
+      guard !state.isOver, state.standings[member] == .held else { return false }
+      state.standings[member] = .refused
+      return true
+    }
+  }
+
+  // MARK: The end
+
+  /// The work that is left for a claim that has ended.
+  struct End {
+    /// The members that have to give the keys back.
+    let holders: [Int]
+    /// The requests that are to be cancelled, and so undone.
+    let tasks: [Task<Void, Never>]
+  }
+
+  /// Ends the claim: no member is asked for the keys any more, and those that get them late give them back.
+  func end() -> End {
+    state.withLock { state in
+      state.isOver = true
+      let holders = state.standings.indices.filter { state.standings[$0] == .held }
+      for member in holders { state.standings[member] = .refused }
+      let tasks = state.tasks.compactMap(\.self)
+      state.tasks = state.tasks.map { _ in nil }
+      return End(holders: holders, tasks: tasks)
+    }
+  }
+}

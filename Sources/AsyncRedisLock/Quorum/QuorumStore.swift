@@ -1,0 +1,225 @@
+internal import Synchronization
+
+/// Stores locks on several independent members, of which a majority decides.
+///
+/// There are no queues: the members' servers are asked again and again. All members get the same token.
+final class QuorumStore: LockStore {
+  let members: [any QuorumMember]
+  let names: [String]
+  /// How long a restarted server gets no new locks, which it may have forgotten; zero if servers keep their data.
+  let restartDelay: Duration
+  let operationTimeout: Duration
+  let isFencing: Bool
+  let lockerID: String
+  /// The claims that may have keys.
+  let claims = Locked<[String: QuorumClaim]>([:])
+  /// The requests for keys that have not ended.
+  private let requests = Locked(OpenRequests())
+  private let nextToken: @Sendable (_ label: String?) -> String
+  private let closed: @Sendable () -> Void
+  private let ended = Promise<Void>()
+
+  /// The requests for keys that have not ended, and what waits for their end.
+  private struct OpenRequests {
+    var count = 0
+    var isClosing = false
+    var timer: (any WakeTimer)?
+
+    /// Counts one more; returns false if the store is being closed.
+    mutating func begin() -> Bool {
+      if !isClosing { count += 1 }
+      return !isClosing
+    }
+
+    /// Counts one less; returns whether it was the last that closing waits for.
+    mutating func end() -> Bool {
+      count -= 1
+      return isClosing && count == 0
+    }
+  }
+
+  /// Creates a store of at least three members with the same options.
+  ///
+  /// `makeToken` makes tokens that say that waiters are not notified; `closed` is called when all members are closed.
+  init(
+    _ members: [any QuorumMember], restartDelay: Duration, operationTimeout: Duration,
+    lockerID: String, makeToken: @escaping @Sendable (_ label: String?) -> String,
+    closed: @escaping @Sendable () -> Void = {}
+  ) {
+    self.members = members
+    self.restartDelay = restartDelay
+    self.operationTimeout = operationTimeout
+    self.lockerID = lockerID
+    self.closed = closed
+    names = members.map(\.name)
+    isFencing = members[0].isFencing
+    nextToken = makeToken
+  }
+
+  var majority: Int { QuorumTally.majority(of: members.count) }
+
+  var clock: LockClock { members[0].clock }
+
+  var randomness: Randomness { members[0].randomness }
+
+  /// How long a majority takes to answer.
+  var roundTrip: Duration { members.map(\.roundTrip).sorted()[majority - 1] }
+
+  var longestTTL: Duration? { restartDelay > .zero ? restartDelay : nil }
+
+  func makeToken(for keys: [String], label: String?) -> String { nextToken(label) }
+
+  var isConnected: Bool { members.count { $0.isConnected } >= majority }
+
+  /// The process of a member's server, if it is known.
+  func server(of member: Int) -> String? { try? members[member].serverRun?.get().id }
+
+  // MARK: Waiting
+
+  func isTold(of keys: [String]) -> Bool { false }
+
+  func prepareToWait(
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void
+  ) { completion(false) }
+
+  func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {}
+
+  /// Leaves the keys where they are; a member that gets them late gives them back.
+  func stopListening(for claim: Claim) {
+    guard let record = claims.withLock({ $0.removeValue(forKey: claim.token) }) else { return }
+    for task in record.end().tasks { task.cancel() }
+  }
+
+  func noteUntoldGrant(of claim: Claim) {}
+
+  /// Fails, because there are no queues; the keys are requested by ``inquire(_:numbers:by:)`` instead.
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
+  ) {
+    completion(
+      .failure(.refused(code: "ERR", message: "a quorum has no queues", isTransient: true)))
+  }
+
+  func cancel(_ claim: Claim, lapse: Duration) { giveUp(claim) }
+
+  // MARK: Requests for keys
+
+  /// Runs a request for keys in a task of its own.
+  ///
+  /// It goes on when enough others have been answered, and is cancelled only when its claim has ended.
+  func start(
+    _ record: QuorumClaim, at member: Int,
+    _ request: @escaping KeyRequest, _ report: @escaping KeyReport
+  ) {
+    guard requests.withLock({ $0.begin() }) else {
+      _ = record.conclude(.refused, at: member)
+      return report(.failure(.closed))
+    }
+    let store = members[member]
+    let task = Task.detached(executorPreference: globalConcurrentExecutor, priority: .high) {
+      [self] in
+      let answer: Result<Acquisition, StoreFailure>
+      do throws(StoreFailure) {
+        answer = .success(try await request(store))
+      } catch {
+        answer = .failure(error)
+      }
+      report(conclude(answer, for: record, at: member))
+      endRequest()
+    }
+    if !record.attach(task, at: member) { task.cancel() }
+  }
+
+  /// Asks a member for keys.
+  typealias KeyRequest = @Sendable (any QuorumMember) async throws(StoreFailure) -> Acquisition
+
+  /// Gets the answer of a member.
+  typealias KeyReport = @Sendable (Result<Acquisition, StoreFailure>) -> Void
+
+  /// Notes an answer, and has a member give back what it got too late; returns the answer that counts.
+  private func conclude(
+    _ answer: Result<Acquisition, StoreFailure>, for record: QuorumClaim, at member: Int
+  ) -> Result<Acquisition, StoreFailure> {
+    switch answer {
+    case .success(.held):
+      if !record.conclude(.held, at: member) { giveBack(record, at: [member]) }
+    case .success(.contended): _ = record.conclude(.refused, at: member)
+    case .failure: _ = record.conclude(.spoiled, at: member)
+    }
+    return answer
+  }
+
+  private func endRequest() {
+    let (isLast, timer) = requests.withLock { requests in
+      let isLast = requests.end()
+      return (isLast, isLast ? requests.timer.take() : nil)
+    }
+    timer?.cancel()
+    if isLast { closeMembers() }
+  }
+
+  // MARK: Giving up
+
+  /// Ends a claim that no party relies on, and gives its keys back everywhere.
+  func giveUp(_ claim: Claim) {
+    guard let record = claims.withLock({ $0.removeValue(forKey: claim.token) }) else { return }
+    giveUp(record)
+  }
+
+  func giveUp(_ record: QuorumClaim) {
+    claims.withLock { _ = $0.removeValue(forKey: record.claim.token) }
+    let end = record.end()
+    for task in end.tasks { task.cancel() }
+    giveBack(record, at: end.holders)
+  }
+
+  /// Has members give the keys of a claim back, in the background.
+  func giveBack(_ record: QuorumClaim, at holders: [Int]) {
+    let now = clock.now
+    let release = Release(
+      claim: record.claim, validUntil: now, keysLastUntil: now + record.longestTTL,
+      wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: false)
+    for member in holders {
+      members[member].release(release, by: now + operationTimeout) { _ in }
+    }
+  }
+
+  // MARK: Closing
+
+  func stop() { for member in members { member.stop() } }
+
+  @discardableResult
+  func close() -> Promise<Void> {
+    stop()
+    // A key that arrives just now is given back first.
+    let isIdle = requests.withLock { requests -> Bool? in
+      guard !requests.isClosing else { return nil }
+      requests.isClosing = true
+      return requests.count == 0
+    }
+    guard let isIdle else { return ended }
+    for record in claims.withLock({ Array($0.values) }) { giveUp(record) }
+    guard !isIdle else {
+      closeMembers()
+      return ended
+    }
+    let timer = clock.makeTimer { [self] in closeMembers() }
+    timer.set(for: clock.now + operationTimeout)
+    let isOver = requests.withLock { requests in
+      if requests.count > 0 { requests.timer = timer }
+      return requests.count == 0
+    }
+    if isOver { timer.cancel() }
+    return ended
+  }
+
+  private func closeMembers() {
+    let promises = members.map { $0.close() }
+    Task.detached(executorPreference: globalConcurrentExecutor, priority: .high) { [self] in
+      for promise in promises { await promise.value }
+      if ended.fulfil(()) { closed() }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/// The process of the server that a connection leads to, as its last login has found it.
+///
+/// A server that was restarted may have forgotten locks that are still valid, so a quorum has to know since when it
+/// runs.
+final class KnownServerRun: Sendable {
+  /// The commands of a login that ask for it.
+  let commands = [Command("INFO", "server")]
+  private let clock: LockClock
+  private let known = Locked<Result<ServerRun, StoreFailure>?>(nil)
+
+  init(clock: LockClock) { self.clock = clock }
+
+  /// The process, or why it is not known; nil before the first login.
+  var current: Result<ServerRun, StoreFailure>? { known.withLock { $0 } }
+
+  /// Reads the replies to ``commands``, which have come just now.
+  func note(_ replies: some Collection<Reply>) {
+    let run = Self.read(replies.first, at: clock.now)
+    known.withLock { $0 = run }
+  }
+
+  static func read(_ reply: Reply?, at now: Instant) -> Result<ServerRun, StoreFailure> {
+    switch reply {
+    case .error(let error): return .failure(StoreFailure(error))
+    case .string(let text):
+      guard let id = PrimaryRun.field("run_id", of: text),
+        let uptime = PrimaryRun.field("uptime_in_seconds", of: text).flatMap({ Int64($0) }),
+        (0...Int64(Int32.max)).contains(uptime)
+      else { break }
+      // The server counts from the beginning of the second in which it was started.
+      return .success(ServerRun(id: id, startedBy: now - .seconds(max(uptime - 1, 0))))
+    default: break
+    }
+    return .failure(
+      .refused(
+        code: "ERR", message: "INFO does not tell the server's run_id and uptime_in_seconds",
+        isTransient: false))
+  }
+}
+
+extension RedisLockStore: QuorumMember {
+  var name: String { node.reporter.address }
+
+  var serverRun: Result<ServerRun, StoreFailure>? { node.serverRun?.current }
+
+  func raiseFence(
+    above number: UInt64, for claim: Claim, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Bool, StoreFailure>) -> Void
+  ) {
+    let node = node(of: claim)
+    let command = RedisNode.raiseCommand(
+      node.names, above: max(number, node.fences.largest), keys: claim.keys, token: claim.token)
+    node.connection.submit(
+      Request([command], deadline: deadline) { result in
+        completion(node.readRaise(result, above: number))
+      })
+  }
+}
+
+extension RedisNode {
+  /// Reads the answer to a request to raise the counter.
+  fileprivate func readRaise(
+    _ result: Result<Request.Answer, TransportError>, above number: UInt64
+  ) -> Result<Bool, StoreFailure> {
+    switch result {
+    case .failure(let failure): return .failure(StoreFailure(failure))
+    case .success(let answer):
+      switch answer.replies[0] {
+      case .null: return .success(false)
+      case .error(let error): return .failure(StoreFailure(error))
+      case let reply:
+        guard let drawn = reply.fencingToken, drawn > number else {
+          connection.distrust()
+          return .failure(.noFencingToken(reply))
+        }
+        _ = fences.accept(drawn, isRaised: true, from: answer.source)
+        return .success(true)
+      }
+    }
+  }
+}

@@ -1,0 +1,225 @@
+import AsyncRedisLock
+
+@testable import AsyncRedisLock
+
+/// A member of a quorum in memory, whose answers a test can hold back.
+///
+/// It promises what a store promises: what a failed or cancelled request did is undone.
+final class QuorumMemberStub: QuorumMember {
+  /// How requests are answered.
+  enum Mode: Sendable {
+    case prompt
+    /// Requests wait for ``letGo()``.
+    case stalled
+    case failing
+    /// Only requests for keys fail.
+    case refusingKeys
+    /// As stalled, but the answer counts though the task was cancelled meanwhile.
+    case late
+  }
+
+  private struct State {
+    var mode = Mode.prompt
+    var holders: [String: String] = [:]
+    var counter: UInt64
+    var gates: [Promise<Void>] = []
+    var later: [@Sendable () -> Void] = []
+    var requests: [String] = []
+    var run: Result<ServerRun, StoreFailure>?
+  }
+
+  let name: String
+  let clock = LockClock.system
+  let randomness = Randomness.system
+  let lockerID = "0123456789abcdef"
+  let isFencing = true
+  let roundTrip = Duration.zero
+  let isConnected = true
+  private let state: Locked<State>
+
+  init(_ name: String, counter: UInt64 = 0, startedBy: Instant = .now - .seconds(3600)) {
+    self.name = name
+    state = Locked(
+      State(counter: counter, run: .success(ServerRun(id: name, startedBy: startedBy))))
+  }
+
+  var serverRun: Result<ServerRun, StoreFailure>? { state.withLock { $0.run } }
+  var holders: [String: String] { state.withLock { $0.holders } }
+  var counter: UInt64 { state.withLock { $0.counter } }
+  var requests: [String] { state.withLock { $0.requests } }
+
+  var mode: Mode {
+    get { state.withLock { $0.mode } }
+    set { state.withLock { $0.mode = newValue } }
+  }
+
+  func setHolder(_ holder: String?, of key: String) { state.withLock { $0.holders[key] = holder } }
+
+  /// As if the server had been restarted just now, with its data or without.
+  func restart() {
+    state.withLock {
+      $0.holders = [:]
+      $0.run = .success(ServerRun(id: name + "'", startedBy: .now))
+    }
+  }
+
+  /// How many requests wait.
+  var waitingCount: Int { state.withLock { $0.gates.count + $0.later.count } }
+
+  /// Answers all that waits, and all further requests at once.
+  func letGo() {
+    let (gates, later) = state.withLock { state in
+      state.mode = .prompt
+      defer { (state.gates, state.later) = ([], []) }
+      return (state.gates, state.later)
+    }
+    for gate in gates { gate.fulfil(()) }
+    for action in later { action() }
+  }
+
+  // MARK: Taking
+
+  private func take(
+    _ claim: Claim, _ kind: String, _ numbers: Int,
+    _ act: @Sendable (inout [String: String]) -> String?
+  ) async throws(StoreFailure) -> Acquisition {
+    var isLate = false
+    let gate: Promise<Void>? = state.withLock { state in
+      state.requests.append(kind)
+      guard [.stalled, .late].contains(state.mode) else { return nil }
+      isLate = state.mode == .late
+      let gate = Promise<Void>()
+      state.gates.append(gate)
+      return gate
+    }
+    await gate?.value
+    if [.failing, .refusingKeys].contains(mode) { throw .unreachable("away") }
+    // The answer of a cancelled request is dropped, and an undo is behind it.
+    if Task.isCancelled, !isLate { throw .cancelled }
+    return state.withLock { state in
+      if let holder = act(&state.holders) {
+        return .contended(KeyState(holder: holder, remaining: nil))
+      }
+      state.counter += UInt64(numbers)
+      let last = state.counter
+      return .held(sentAt: clock.now, numbers: last + 1 - UInt64(numbers)..<last + 1)
+    }
+  }
+
+  func acquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    try await take(claim, "acquire", numbers) { holders in
+      let key = claim.keys[0]
+      if let holder = holders[key], holder != claim.token { return holder }
+      holders[key] = claim.token
+      return nil
+    }
+  }
+
+  func inquire(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    try await acquire(claim, numbers: numbers, by: deadline)
+  }
+
+  func adopt(
+    _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    try await take(claim, "adopt", numbers) { holders in
+      guard holders[claim.keys[0]] == token else { return holders[claim.keys[0]] ?? "" }
+      holders[claim.keys[0]] = claim.token
+      return nil
+    }
+  }
+
+  // MARK: Keeping and giving back
+
+  private func answer(_ kind: String, _ body: @escaping @Sendable () -> Void) {
+    let isStalled = state.withLock { state in
+      state.requests.append(kind)
+      if state.mode == .stalled { state.later.append(body) }
+      return state.mode == .stalled
+    }
+    if !isStalled { body() }
+  }
+
+  func raiseFence(
+    above number: UInt64, for claim: Claim, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Bool, StoreFailure>) -> Void
+  ) {
+    answer("raise") { [self] in
+      if mode == .failing { return completion(.failure(.unreachable("away"))) }
+      completion(
+        .success(
+          state.withLock { state in
+            guard state.holders[claim.keys[0]] == claim.token else { return false }
+            state.counter = max(state.counter, number) + 1
+            return true
+          }))
+    }
+  }
+
+  func extend(
+    _ extensions: [Extension], numbers: Int, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
+  ) {
+    answer("extend") { [self] in
+      if mode == .failing { return completion(.failure(.unreachable("away"))) }
+      let holders = holders
+      let outcomes = extensions.map { one -> Extended.Outcome in
+        guard let holder = holders[one.claim.keys[0]] else { return .deleted }
+        return holder == one.claim.token ? .ours : .taken(by: holder)
+      }
+      completion(.success(Extended(sentAt: clock.now, outcomes: outcomes, numbers: 0..<0)))
+    }
+  }
+
+  func release(
+    _ release: Release, by deadline: Instant,
+    completion: @escaping @Sendable (Result<ReleaseReport, StoreFailure>) -> Void
+  ) {
+    answer("release") { [self] in
+      let isOwn = state.withLock { state in
+        guard state.holders[release.claim.keys[0]] == release.claim.token else { return false }
+        state.holders[release.claim.keys[0]] = nil
+        return true
+      }
+      completion(
+        .success(ReleaseReport(outcome: isOwn ? .released : .deleted, isContended: false)))
+    }
+  }
+
+  // MARK: The rest
+
+  func makeToken(for keys: [String], label: String?) -> String { "token" }
+  func connect(by deadline: Instant) async throws(StoreFailure) {}
+  func ping(by deadline: Instant) async throws(StoreFailure) {}
+  func isTold(of keys: [String]) -> Bool { false }
+  func prepareToWait(
+    for keys: [String], while isWanted: (@Sendable () -> Bool)?,
+    completion: @escaping @Sendable (Bool) -> Void
+  ) { completion(false) }
+  func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {}
+  func stopListening(for claim: Claim) {}
+  func poll(
+    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
+  ) { completion(.failure(.closed)) }
+  func cancel(_ claim: Claim, lapse: Duration) {}
+  func noteUntoldGrant(of claim: Claim) {}
+  func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
+    holders[key].map {
+      Inspection(state: KeyState(holder: $0, remaining: .seconds(1)), waiterCount: 0, waiters: [])
+    }
+  }
+  func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
+    state.withLock { $0.holders.removeValue(forKey: key) }
+  }
+  func stop() {}
+  func close() -> Promise<Void> {
+    let promise = Promise<Void>()
+    promise.fulfil(())
+    return promise
+  }
+}

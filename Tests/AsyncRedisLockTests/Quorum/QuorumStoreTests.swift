@@ -1,0 +1,227 @@
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("The store of a quorum", .timeLimit(.minutes(2)))
+struct QuorumStoreTests {
+  private let members = (0..<3).map { QuorumMemberStub("server \($0)", counter: UInt64($0) * 100) }
+  private let store: QuorumStore
+
+  init() {
+    let numbers = Shared(0)
+    store = QuorumStore(
+      members, restartDelay: .seconds(30), operationTimeout: .seconds(5),
+      lockerID: "0123456789abcdef"
+    ) { _ in
+      numbers.change { $0 += 1 }
+      return "rl1s:\(numbers.value)"
+    }
+  }
+
+  private func claim() -> Claim {
+    Claim(keys: ["key"], token: store.makeToken(for: ["key"], label: nil), ttl: .seconds(10))
+  }
+
+  private func acquire(_ claim: Claim) async throws -> Acquisition {
+    try await store.acquire(claim, numbers: 1, by: .now + .seconds(5))
+  }
+
+  private var holders: [String?] { members.map { $0.holders["key"] } }
+
+  private func release(_ claim: Claim) async -> Result<ReleaseReport, StoreFailure> {
+    let promise = Promise<Result<ReleaseReport, StoreFailure>>()
+    store.release(
+      Release(
+        claim: claim, validUntil: .now, keysLastUntil: .now + .seconds(10), wasValid: true,
+        isRepetition: false, isAwaited: true, keptUntil: nil, hasQueued: false),
+      by: .now + .seconds(5)
+    ) { promise.fulfil($0) }
+    return await promise.value
+  }
+
+  private func extend(_ claim: Claim) async -> Result<Extended, StoreFailure> {
+    let lease = Lease(
+      claim, numbers: 0..<0,
+      state: LeaseState(ttl: claim.ttl, extend: nil, sentAt: .now), minHold: .zero, clock: .system,
+      origin: .asked, onLoss: { _ in })
+    let promise = Promise<Result<Extended, StoreFailure>>()
+    store.extend(
+      [Extension(lease, ttl: claim.ttl, leaseEnd: .now)], numbers: 0, by: .now + .seconds(5)
+    ) { promise.fulfil($0) }
+    return await promise.value
+  }
+
+  @Test("A straggler that takes the key after all counts for the release, and gives it back")
+  func straggler() async throws {
+    members[2].mode = .stalled
+    let claim = claim()
+    guard case .held(_, let numbers) = try await acquire(claim) else {
+      Issue.record("two servers are a majority")
+      return
+    }
+    #expect(numbers == 101..<102)
+    #expect(members[0].counter > 101 && members[1].counter > 101)
+    members[2].letGo()
+    await eventually("the third has it, too") {
+      holders == [claim.token, claim.token, claim.token]
+    }
+    #expect(try await release(claim).get().outcome == .released)
+    #expect(holders == [nil, nil, nil])
+  }
+
+  @Test("A straggler that is released before it has the key never gets it")
+  func overtaken() async throws {
+    members[2].mode = .stalled
+    let claim = claim()
+    _ = try await acquire(claim)
+    #expect(try await release(claim).get().outcome == .released)
+    members[2].letGo()
+    await store.close().value
+    #expect(holders == [nil, nil, nil])
+  }
+
+  @Test("A key that arrives just when its lock is released is given back")
+  func late() async throws {
+    members[2].mode = .late
+    let claim = claim()
+    _ = try await acquire(claim)
+    #expect(try await release(claim).get().outcome == .released)
+    #expect(!members[2].requests.contains("release"))
+    members[2].letGo()
+    await eventually { members[2].requests.last == "release" }
+    #expect(holders == [nil, nil, nil])
+  }
+
+  @Test("An attempt without a majority gives back what it got, also from those that answer late")
+  func undone() async throws {
+    for member in members[..<2] { member.setHolder("other", of: "key") }
+    let contended = try await acquire(claim())
+    guard case .contended(let state) = contended else {
+      Issue.record("\(contended)")
+      return
+    }
+    #expect(state.holder == "other")
+    await eventually { holders == ["other", "other", nil] }
+    #expect(members[0].requests == ["acquire"], "it has said no, so there is nothing to give back")
+
+    members[0].setHolder(nil, of: "key")
+    members[0].mode = .stalled
+    members[2].mode = .failing
+    await #expect(throws: StoreFailure.self) {
+      for member in members[1...] { member.mode = .failing }
+      _ = try await acquire(claim())
+    }
+    members[0].letGo()
+    await store.close().value
+    #expect(holders == [nil, "other", nil])
+  }
+
+  @Test("A cancelled attempt gives back what it got")
+  func cancelled() async throws {
+    for member in members[1...] { member.mode = .stalled }
+    let claim = claim()
+    let task = Task { try await acquire(claim) }
+    await eventually { holders[0] == claim.token && members[2].waitingCount == 1 }
+    task.cancel()
+    await #expect(throws: StoreFailure.cancelled) { try await task.value }
+    await eventually { holders[0] == nil }
+    for member in members { member.letGo() }
+    await store.close().value
+    #expect(holders == [nil, nil, nil])
+  }
+
+  @Test("A server that was restarted lately is not asked, and if that shows late, its yes is none")
+  func restarted() async throws {
+    members[2].restart()
+    let first = claim()
+    guard case .held = try await acquire(first) else {
+      Issue.record("two servers are a majority")
+      return
+    }
+    #expect(members[2].requests.isEmpty)
+    _ = await release(first)
+
+    members[1].mode = .stalled
+    let second = claim()
+    let task = Task { try await acquire(second) }
+    await eventually { members[1].waitingCount == 1 && holders[0] == second.token }
+    members[1].restart()
+    members[1].letGo()
+    let failure = await #expect(throws: StoreFailure.self) { try await task.value }
+    guard case .unreachable(let text) = failure else {
+      Issue.record("\(String(describing: failure))")
+      return
+    }
+    #expect(text.hasPrefix("1 of 3 servers answered, 2 needed: server 1: the server was started"))
+    await eventually { holders == [nil, nil, nil] }
+  }
+
+  @Test("A member that has lost the key gets it back, unless a request failed there")
+  func repaired() async throws {
+    let claim = claim()
+    _ = try await acquire(claim)
+    await eventually { holders == [claim.token, claim.token, claim.token] }
+    members[1].setHolder(nil, of: "key")
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    await eventually("it is put back") { holders[1] == claim.token }
+    await eventually("its counter is raised") { members[1].requests.last == "raise" }
+
+    // The next repair fails, so that its undo may come at any time.
+    members[1].setHolder(nil, of: "key")
+    members[1].mode = .refusingKeys
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    await eventually { members[1].requests.last == "acquire" }
+    members[1].mode = .prompt
+    let count = members[1].requests.count
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    #expect(members[1].requests.count == count, "it is asked for nothing any more")
+    #expect(try await release(claim).get().outcome == .released)
+    await eventually { holders == [nil, nil, nil] }
+  }
+
+  @Test("Where a request has failed, nothing that the server says makes it one of the majority")
+  func spoiled() async throws {
+    members[1].mode = .failing
+    let claim = claim()
+    _ = try await acquire(claim)
+    members[1].mode = .prompt
+    // As if the request had arrived after all: its undo is yet to come.
+    members[1].setHolder(claim.token, of: "key")
+    members[2].mode = .failing
+    let extended = await extend(claim)
+    #expect(throws: StoreFailure.self, "one answer is no majority") { try extended.get() }
+    members[2].mode = .prompt
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    #expect(!members[1].requests.contains("extend"))
+    members[2].setHolder(nil, of: "key")
+    #expect(try await extend(claim).get().outcomes == [.deleted])
+    await eventually("what is left is given back") { holders == [nil, claim.token, nil] }
+  }
+
+  @Test("A lock that has lost its majority is given back by the servers that still have it")
+  func lost() async throws {
+    let claim = claim()
+    _ = try await acquire(claim)
+    await eventually { holders == [claim.token, claim.token, claim.token] }
+    for member in members[1...] { member.setHolder("other", of: "key") }
+    #expect(try await extend(claim).get().outcomes == [.taken(by: "other")])
+    await eventually { holders == [nil, "other", "other"] }
+    #expect(try await extend(claim).get().outcomes == [.notAsked])
+  }
+
+  @Test("An inspection tells the holder that a majority knows, or may know")
+  func inspected() async throws {
+    func holder() async throws -> String? {
+      try await store.inspect("key", by: .now + .seconds(5))?.state.holder
+    }
+    #expect(try await holder() == nil)
+    members[0].setHolder("one", of: "key")
+    #expect(try await holder() == nil, "one server makes no lock")
+    members[1].setHolder("one", of: "key")
+    #expect(try await holder() == "one")
+    members[2].setHolder("two", of: "key")
+    #expect(try await holder() == "one")
+    #expect(try await store.forceRelease("key", by: .now + .seconds(5)) != nil)
+    await eventually { holders == [nil, nil, nil] }
+  }
+}
