@@ -209,6 +209,14 @@ func order(
   }
 }
 
+func lockingByMajority() async throws -> Locker {
+  let locker = try await Locker(urls: [
+    "redis://locks-1.internal", "redis://locks-2.internal",
+    "redis://locks-3.internal",
+  ])
+  return locker
+}
+
 struct IdentityService: Sendable {
   func token(for user: String) async throws -> String { user }
 }
