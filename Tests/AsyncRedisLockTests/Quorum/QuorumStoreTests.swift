@@ -94,8 +94,15 @@ struct QuorumStoreTests {
 
   @Test("An attempt without a majority gives back what it got, also from those that answer late")
   func undone() async throws {
-    for member in members[..<2] { member.setHolder("other", of: "key") }
-    let contended = try await acquire(claim())
+    for member in members[..<2] {
+      member.setHolder("other", of: "key")
+      member.mode = .stalled
+    }
+    let first = claim()
+    let task = Task { try await acquire(first) }
+    await eventually { holders[2] == first.token }
+    for member in members[..<2] { member.letGo() }
+    let contended = try await task.value
     guard case .contended(let state) = contended else {
       Issue.record("\(contended)")
       return
