@@ -202,6 +202,7 @@ static void run(const struct child_process_order *order, char **environment, pid
   // Here as well: the parent may be stopped before it does so, and the command may leave the group.
   child_process_note(getpid());
   setpriority(PRIO_PROCESS, 0, child_process_own_nice());
+  child_process_restore_limit();
   if (is_foreground) set_foreground(order->terminal, child_process_group());
   for (int number = 1; number < NSIG; number++)
     signal(number, child_process_was_ignored(number) ? SIG_IGN : SIG_DFL);

@@ -115,4 +115,7 @@ const sigset_t *child_process_own_mask(void);
 /// The nice value that this process was started with; its threads of high priority have another.
 int child_process_own_nice(void);
 
+/// Gives this process the limit of processor time that the tool was started with.
+void child_process_restore_limit(void);
+
 #endif

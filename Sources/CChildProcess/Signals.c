@@ -66,8 +66,18 @@ unsigned child_process_continues_at_stop(void) { return atomic_load(&last_asked_
 
 unsigned child_process_continues_at_receipt(void) { return current.continues; }
 
+/// Whether a signal says that this process has reached a limit of its own: the command has its own use of the same.
+static int is_about_limit(const siginfo_t *info) {
+#ifdef SI_KERNEL
+  if (info->si_signo == SIGXCPU) return info->si_code == SI_KERNEL;
+#endif
+  // The writer of a file signals itself.
+  return info->si_signo == SIGXFSZ && info->si_pid == getpid();
+}
+
 static void note(int number, siginfo_t *info, void *unused) {
   (void)unused;
+  if (is_about_limit(info)) return;
   int error = errno;
   if (number == SIGCONT) atomic_fetch_add(&continues, 1);
   if (number == SIGTSTP) atomic_store(&last_asked_after, atomic_load(&continues));
@@ -136,11 +146,15 @@ int child_process_receive_signals(
   sigemptyset(&received);
   for (int i = 0; i < count; i++) sigaddset(&received, numbers[i]);
 
-  if (child_process_start_thread(NULL, tell) != 0) return -1;
   struct sigaction action = {.sa_sigaction = note, .sa_flags = SA_RESTART | SA_SIGINFO};
   sigfillset(&action.sa_mask);
   for (int i = 0; i < count; i++) sigaction(numbers[i], &action, NULL);
-  return 0;
+  // Afterwards, since it unblocks signals of which some may be pending: the parent may have blocked them.
+  return child_process_start_thread(NULL, tell);
+}
+
+void child_process_rest(void) {
+  for (;;) pause();
 }
 
 int child_process_first_real_time_signal(void) {

@@ -17,6 +17,7 @@ static size_t own_count;
 static char was_ignored[NSIG];
 static sigset_t own_mask;
 static int own_nice;
+static struct rlimit own_processor_time;
 
 /// Fills the places of closed standard streams. Otherwise a socket could get such a number, and output would go to the
 /// server. Writing to them is an error as before, and for the command they are closed.
@@ -31,6 +32,14 @@ static void end_by(int number) {
   raise(number);
   // The signal does not end the first process of a container.
   _exit(128 + number);
+}
+
+/// The same, but not when this process has reached its limit of processor time, which is for the command.
+static void end_unless_by_limit(int number, siginfo_t *info, void *unused) {
+  (void)unused;
+  if (info->si_code == SI_KERNEL) return;
+  signal(number, SIG_DFL);
+  end_by(number);
 }
 #endif
 
@@ -57,6 +66,7 @@ static void keep(int count, char **arguments, char **environment) {
   }
   sigprocmask(SIG_SETMASK, NULL, &own_mask);
   own_nice = getpriority(PRIO_PROCESS, 0);
+  getrlimit(RLIMIT_CPU, &own_processor_time);
 #ifdef __linux__
   // Swift's runtime sets a handler for crashes where it finds none. That one loses a signal that was sent: it
   // tries to report where, and goes on. In the first process of a container, signals without a handler are lost as
@@ -65,6 +75,8 @@ static void keep(int count, char **arguments, char **environment) {
   const int ending[] = {SIGQUIT, SIGINT, SIGTERM, SIGHUP};
   for (int i = 0; i < (getpid() == 1 ? 4 : 1); i++)
     if (!was_ignored[ending[i]]) sigaction(ending[i], &end, NULL);
+  struct sigaction limit = {.sa_sigaction = end_unless_by_limit, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
+  if (!was_ignored[SIGXCPU]) sigaction(SIGXCPU, &limit, NULL);
 #else
   if (!was_ignored[SIGQUIT]) signal(SIGQUIT, SIG_DFL);
 #endif
@@ -93,6 +105,13 @@ int child_process_was_ignored(int signal) { return signal > 0 && signal < NSIG &
 const sigset_t *child_process_own_mask(void) { return &own_mask; }
 
 int child_process_own_nice(void) { return own_nice; }
+
+void child_process_restore_limit(void) {
+  struct rlimit limit;
+  // Linux raises it by a second each time that it is reached.
+  if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_max != own_processor_time.rlim_max) return;
+  if (limit.rlim_cur > own_processor_time.rlim_cur) setrlimit(RLIMIT_CPU, &own_processor_time);
+}
 
 /// The stack that a thread may need for itself, in bytes; a multiple of a page.
 static const size_t stack_margin = 1 << 19;

@@ -27,11 +27,17 @@
           Console.fail(.system, "/proc cannot be read, which Swift's runtime needs")
         }
       #endif
-      Task {
+      // Not on the main actor, whose queue is not served.
+      Task.detached {
         await RedisLockCommand.main()
         exit(0)
       }
-      dispatchMain()
+      #if os(Linux)
+        // Not `dispatchMain`: that unblocks the signals that the parent has blocked, before anything handles them.
+        child_process_rest()
+      #else
+        dispatchMain()
+      #endif
     }
   }
 

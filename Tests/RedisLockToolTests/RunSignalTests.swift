@@ -199,6 +199,65 @@
         #expect(step > 5)
       }
 
+      private static let blocks = ["/usr/bin/env", "--block-signal=TERM,INT,QUIT,ALRM"]
+
+      @Test(
+        "A signal that the parent has blocked ends a run before it waits",
+        .enabled("The test needs the env of GNU.") { SystemTool.runs(blocks + ["true"]) },
+        arguments: [SIGTERM, SIGINT, SIGQUIT, SIGALRM])
+      func blocked(signal: Int32) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "--", "echo", "no"], on: server,
+          through: Self.blocks + ["/bin/sh", "-c", "kill -\(signal) $$; exec \"$0\" \"$@\""])
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 128 + signal && outcome.output.isEmpty)
+        #expect(outcome.errors.contains("interrupted while waiting"))
+        #expect(try server.keys().isEmpty)
+      }
+
+      @Test(
+        "A command whose parent has blocked signals runs, and has them blocked",
+        .enabled("The test needs the env of GNU.") { SystemTool.runs(blocks + ["true"]) })
+      func blockedForCommand() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "kill -TERM $$; echo ran"], on: server, through: Self.blocks)
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 0 && outcome.output == "ran\n")
+      }
+
+      /// Lets the tool handle signals until it has used so many seconds of processor time.
+      private func tire(_ tool: ToolProcess, seconds: Double) async {
+        await until("it has used its time", within: .seconds(60)) {
+          for _ in 0..<1000 { tool.signal(SIGWINCH) }
+          let stat = try String(contentsOfFile: "/proc/\(tool.processID)/stat", encoding: .utf8)
+          let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+          let ticks = fields[11...12].compactMap { Double($0) }.reduce(0, +)
+          return ticks / Double(sysconf(Int32(_SC_CLK_TCK))) >= seconds
+        }
+      }
+
+      @Test("A limit of processor time that the tool itself reaches does not count for the command")
+      func processorTime() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let client = RedisClient(server)
+        _ = try client("SET", "key", "theirs", "PX", "60000")
+        let tool = try ToolProcess(
+          ["run", "key", "-c", "ulimit -S -t; read line; exit 3"], on: server,
+          through: ["/bin/bash", "-c", "ulimit -S -t 1; exec \"$0\" \"$@\""], inputPipe: true)
+        await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+        await tire(tool, seconds: 1.1)
+        _ = try client("DEL", "key")
+        await tool.waitUntilSaid("1\n")
+        await tire(tool, seconds: 2.2)
+        try tool.closeInput()
+        #expect(await tool.outcome().status == 3)
+      }
+
       @Test("Real-time signals end a run that waits, and reach a command that runs")
       func realTime() async throws {
         let server = try RedisServer()

@@ -42,6 +42,9 @@ int child_process_receive_signals(
   const int *numbers, int count, void (*receive)(int signal, enum child_process_origin origin)
 );
 
+/// Lets the first thread do nothing for ever but handle signals that the parent has not blocked.
+_Noreturn void child_process_rest(void);
+
 /// Starts a thread that receives no signals, and is more urgent than others where the system allows that.
 ///
 /// Returns 0, or -1 with `errno`.
