@@ -34,13 +34,16 @@
 #include <sys/syscall.h>
 #endif
 
+/// Whether a guardian has timers that continue it; 0 if that is not known yet.
+enum { has_timers = 1, no_timers = 2 };
+
 /// The memory that both processes share.
 struct shared {
   /// When to end the command and this process; 0 for never.
   _Atomic int64_t deadline;
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
-  _Atomic int is_over;
+  _Atomic int is_over, is_awake;
   /// Whether the command stays in the tool's group; set before there is any other process.
   int stays_in_job;
   /// Whether the command, or what it has started, has the terminal, as far as the tool knows; and whether it ever had.
@@ -195,10 +198,37 @@ static int leave_group(void) {
 /// How many timers continue a guardian that is stopped.
 enum { most_timers = 12 };
 
+/// How many signals the user may have pending, according to this process, and how many there are; returns 0 if that is
+/// not known.
+static int count_pending(long *used, long *most) {
+  char text[4096];
+  int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  text[length > 0 ? length : 0] = 0;
+  char *counts = strstr(text, "\nSigQ:\t");
+  if (!counts) return 0;
+  *used = strtol(counts + 7, &counts, 10);
+  if (*counts != '/') return 0;
+  *most = strtol(counts + 1, NULL, 10);
+  return 1;
+}
+
+/// How many timers this process may have: each takes one of the signals that the user may have pending (`ulimit -i`), of
+/// which the command gets half.
+static int count_timers(void) {
+  long used, most;
+  if (!count_pending(&used, &most)) return most_timers;
+  // Then the command cannot have any in any case.
+  if (most == 0) return most_timers;
+  long half = (most - used) / 2;
+  return half < 1 ? 1 : half > most_timers ? most_timers : (int)half;
+}
+
 /// Creates timers that continue this process; returns how many there are.
-///
-/// Each takes one of the signals that the user may have pending (`ulimit -i`).
 static int create_timers(int *timers) {
+  int most = count_timers();
   struct rlimit limit;
   if (getrlimit(RLIMIT_SIGPENDING, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;
@@ -208,7 +238,7 @@ static int create_timers(int *timers) {
   struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
   int count = 0;
   // Not the functions of the C library, which older ones keep in a library of its own.
-  while (count < most_timers && syscall(SYS_timer_create, CLOCK_BOOTTIME, &event, &timers[count]) == 0) count++;
+  while (count < most && syscall(SYS_timer_create, CLOCK_BOOTTIME, &event, &timers[count]) == 0) count++;
   return count;
 }
 #endif
@@ -220,6 +250,7 @@ static void stay_awake(int milliseconds) {
 #if defined(__linux__) && defined(__LP64__)
   static int timers[most_timers], count;
   if (count == 0) count = create_timers(timers);
+  atomic_store(&shared->is_awake, count > 0 ? has_timers : no_timers);
   // A stop takes back a signal to continue that has not yet had its effect, so there have to be others. A timer with an
   // interval would not do: since Linux 6.13, one whose signal was taken back does not go on.
   long later = 20;
@@ -230,20 +261,15 @@ static void stay_awake(int milliseconds) {
   }
 #else
   (void)milliseconds;
+  atomic_store(&shared->is_awake, has_timers);
 #endif
 }
 
 int child_process_guardian_can_stay_awake(void) {
-#if defined(__linux__) && defined(__LP64__)
-  struct rlimit limit;
-  int is_known = getrlimit(RLIMIT_SIGPENDING, &limit) == 0;
-  int timers[most_timers], count = create_timers(timers);
-  for (int i = 0; i < count; i++) syscall(SYS_timer_delete, timers[i]);
-  if (is_known) setrlimit(RLIMIT_SIGPENDING, &limit);
-  return count > 0;
-#else
-  return 1;
-#endif
+  struct timespec pause = {0, 1000000};
+  // It may have been forked a moment ago.
+  for (int i = 0; i < 100 && shared && !atomic_load(&shared->is_awake); i++) nanosleep(&pause, NULL);
+  return !shared || atomic_load(&shared->is_awake) != no_timers;
 }
 
 /// Kills the command and all that it has started; `tool` is 0 if this program has ended.

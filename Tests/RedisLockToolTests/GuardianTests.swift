@@ -203,6 +203,29 @@
         let outcome = await tool.outcome()
         #expect(outcome.status == 0 && outcome.output == "ran\n")
         #expect(outcome.errors.contains("the limit of pending signals"), "\(outcome.errors)")
+        _ = try RedisClient(server)("SET", "key", "theirs", "PX", "60000")
+        let loser = try ToolProcess(
+          ["run", "-n", "-E", "0", "key", "--", "echo", "ran"], on: server,
+          through: ["/bin/bash", "-c", "ulimit -i 0; exec \"$0\" \"$@\""])
+        let silence = await loser.outcome()
+        #expect(silence.status == 0 && silence.output.isEmpty && silence.errors.isEmpty)
+      }
+
+      @Test(
+        "A guardian leaves its command half of the signals that may be pending",
+        .enabled("Only root can become a user without processes.") { Nobody.canRun },
+        arguments: [(3, "3", 1), (12, "12:1000", 6), (1000, "1000", 12)])
+      func withFewTimers(most: Int, limit: String, taken: Int) async throws {
+        let server = try RedisServer(listen: .tcp)
+        defer { server.stop() }
+        let user = "--reuid=\(200_000 + getpid())"
+        let tool = try ToolProcess(
+          ["run", "key", "--", "grep", "SigQ", "/proc/self/status"], on: server,
+          through: ["/usr/bin/prlimit", "--sigpending=\(limit)", Nobody.command[0], user]
+            + Nobody.command.dropFirst(2))
+        let outcome = await tool.outcome()
+        #expect(outcome.output == "SigQ:\t\(taken)/\(most)\n")
+        #expect(outcome.errors.isEmpty)
       }
 
       @Test("A killed guardian is replaced, and the next one ends the command in time, too")

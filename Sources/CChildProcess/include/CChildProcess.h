@@ -61,7 +61,7 @@ int child_process_start_thread(void *context, void *(*body)(void *context));
 /// Returns 0, or -1 with `errno`.
 int child_process_guardian_start(int stays_in_job);
 
-/// Whether a guardian can be continued by the system while both it and this process are stopped; Linux only, and else 1.
+/// Whether the guardian is continued by the system while both it and this process are stopped; Linux only, and else 1.
 int child_process_guardian_can_stay_awake(void);
 
 /// Whether the command stays in the group of this process, where it shares the terminal with the rest of the job.

@@ -105,6 +105,7 @@
       console.say(
         .info, "acquired \(order.list)",
         fields(["fence": lock.fencingToken.map { .number(Int64($0)) }]))
+      checkGuardian()
       let note = Task { try? await record(lock, at: locker, since: start) }
       let result = await runCommand(under: lock, receiver)
       let wasHeld = lock.isHeld
@@ -136,12 +137,15 @@
         throw ToolFailure(
           .system, "cannot start a process: \(unsafe String(cString: strerror(errno)))")
       }
-      if child_process_guardian_can_stay_awake() == 0 {
-        console.say(
-          .warning,
-          "the limit of pending signals leaves no timer for the guardian: if both it and this process are stopped, the command outlives its lock",
-          fields())
-      }
+    }
+
+    /// Warns of a guardian that would not end the command in each case.
+    private func checkGuardian() {
+      guard child_process_guardian_can_stay_awake() == 0 else { return }
+      console.say(
+        .warning,
+        "the limit of pending signals leaves no timer for the guardian: if both it and this process are stopped, the command outlives its lock",
+        fields())
     }
 
     /// Tells the guardian how long the lock is valid, as far as is known.
