@@ -111,31 +111,10 @@ static int look_up(struct process *process) {
   return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
-/// Whether something was found out about a process; `empty` and `vanished` for an environment that could not be read.
-enum finding { not_found, found, empty, vanished };
-
 /// Looks for the mark of this run in the environment that a process was started with.
-///
-/// It is empty for a moment at each exec.
 static enum finding look_for_mark(const struct process *process) {
-  static char text[65536];
-  size_t length;
-  const char *mark = child_process_own_mark(&length);
-  if (!mark || process->is_kernel) return not_found;
-  int file = child_process_open(process->thread, "environ");
-  if (file < 0) return errno == ENOENT || errno == ESRCH ? vanished : not_found;
-  enum finding finding = empty;
-  text[0] = 0;
-  size_t kept = 1;
-  ssize_t count;
-  while (finding != found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
-    size_t end = kept + (size_t)count;
-    finding = memmem(text, end, mark, length) ? found : not_found;
-    kept = end < length - 1 ? end : length - 1;
-    memmove(text, text + end - kept, kept);
-  }
-  close(file);
-  return finding;
+  if (process->is_kernel) return not_found;
+  return child_process_look_for_mark(process->id, process->start, process->thread);
 }
 
 static int has_name(const char *text, size_t length, const char *name) {
@@ -221,16 +200,29 @@ static int descends_from_command(const struct process *process) {
   return 0;
 }
 
+/// Whether only its environment tells whether a process that descends from the tool was started by the command.
+///
+/// In the tool's group may also be the child of a former child that has ended, which now descends from the tool.
+static int needs_mark(const struct process *process, pid_t tool_group) {
+  return getpgid(process->id) == tool_group && former_count > 0 && !descends_from_command(process);
+}
+
 /// Whether a process is in the command's group or was started by the command; `tool` is 0 if that has ended.
 ///
-/// As long as the tool is there, all descend from it, and there is no time to read every environment. But in the
-/// tool's group may also be the child of a former child that has ended, which now descends from the tool.
+/// As long as the tool is there, all descend from it, and there is no time to read every environment.
 static enum finding is_left(const struct process *process, pid_t tool, pid_t tool_group) {
   pid_t group = getpgid(process->id);
-  if (group == child_process_group()) return found;
+  // Later on, other processes may have that number.
+  if (group == child_process_group() && !child_process_is_late()) return found;
   if (tool && !descends(process, tool)) return not_found;
-  if (tool && (group != tool_group || former_count == 0 || descends_from_command(process))) return found;
+  if (tool && !needs_mark(process, tool_group)) return found;
   return look_for_mark(process);
+}
+
+/// Whether a process that was looked up is still the same: to read its environment may have taken long.
+static int is_same(const struct process *process) {
+  struct process now = {.id = process->id};
+  return look_up(&now) && now.start == process->start;
 }
 
 /// Calls `act` for each process in the group of a tool that has ended whose own environment has no mark, but that of a
@@ -246,7 +238,7 @@ static void for_each_unmarked(void (*act)(pid_t process, void *context), void *c
     const struct process *ancestor = find(process->parent);
     for (int depth = 0; ancestor && ancestor->id > 1 && depth <= count; depth++) {
       if (look_for_mark(ancestor) == found) {
-        act(process->id, context);
+        if (is_same(process)) act(process->id, context);
         break;
       }
       ancestor = find(ancestor->parent);
@@ -275,12 +267,15 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
     process->counts = 0;
     enum finding left = tool ? found : is_left(process, 0, 0);
     if (left == vanished || (left == empty && missed == not_found)) missed = left;
-    if (left == found) act(process->id, context);
+    if (left == found && is_same(process)) act(process->id, context);
   }
-  for (int i = count - 1; i >= 0 && tool; i--) {
-    const struct process *process = &processes[i];
-    if (process->counts && is_left(process, tool, tool_group) == found) act(process->id, context);
-  }
+  // Those whose environments have to be read come last: that may take time.
+  for (int reads = 0; tool && reads <= 1; reads++)
+    for (int i = count - 1; i >= 0; i--) {
+      const struct process *process = &processes[i];
+      if (!process->counts || needs_mark(process, tool_group) != reads) continue;
+      if (is_left(process, tool, tool_group) == found) act(process->id, context);
+    }
   return missed;
 }
 
@@ -310,6 +305,7 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static pid_t signal_descendants(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
+  child_process_forget_stuck();
   for_each_left(getpid(), 0, send, &signalling);
   pthread_mutex_unlock(&turn);
   return signalling.missed;
@@ -328,6 +324,7 @@ static void send_in_job(pid_t process, void *context) {
 static void signal_job(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
+  child_process_forget_stuck();
   for_each_left(getpid(), 0, send_in_job, &signalling);
   pthread_mutex_unlock(&turn);
 }
@@ -370,6 +367,7 @@ int child_process_group_has_ended(pid_t group) {
 
 int child_process_group_is_left(pid_t group) {
   int runs = has_hidden_processes();
+  child_process_forget_stuck();
   list_processes();
   for (int i = 0; i < count; i++) {
     if (getpgid(processes[i].id) != group || !look_up(&processes[i])) continue;
@@ -400,13 +398,17 @@ void child_process_tell_guardian(pid_t group, int signal) {
 /// How often processes with empty environments are looked at again, in case they are amid an exec: for 100 ms at least.
 static const int most_doubtful_passes = 100;
 
-pid_t child_process_kill_rest(pid_t tool, int *has_found) {
+/// Some time before now, in the unit in which /proc tells when a process was started.
+static unsigned long long ticks_before_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  long ticks = sysconf(_SC_CLK_TCK);
+  return (unsigned long long)now.tv_sec * ticks + now.tv_nsec / (1000000000 / ticks) - ticks / 10;
+}
+
+static pid_t kill_in_passes(pid_t tool, unsigned long long begin, int *has_found) {
   struct signalling signalling = {.signal = SIGKILL};
   struct timespec start, now, moment = {0, 1000000};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  // In the unit in which /proc tells when a process was started, and some time before.
-  long ticks = sysconf(_SC_CLK_TCK);
-  unsigned long long begin = (unsigned long long)now.tv_sec * ticks + now.tv_nsec / (1000000000 / ticks) - ticks / 10;
   clock_gettime(CLOCK_MONOTONIC, &start);
   // A process may start another just before it is killed, so that it takes several passes, the last two of them
   // without a find. As long as the tool is there, it is the parent of whatever was missed.
@@ -424,6 +426,37 @@ pid_t child_process_kill_rest(pid_t tool, int *has_found) {
   }
   return signalling.missed;
 }
+
+static unsigned long long begin_of_kill;
+
+static void kill_marked(void) { kill_in_passes(0, begin_of_kill, NULL); }
+
+pid_t child_process_kill_rest(pid_t tool, int *has_found) {
+  child_process_forget_stuck();
+  begin_of_kill = ticks_before_now();
+  if (tool) return kill_in_passes(tool, begin_of_kill, has_found);
+  struct timespec moment = {0, 1000000};
+  // What has been killed may make room for a process.
+  for (int i = 0; i < 20; i++) {
+    if (child_process_run_apart(kill_marked) == 0) return 0;
+    nanosleep(&moment, NULL);
+  }
+  child_process_read_anyway();
+  kill_marked();
+  return 0;
+}
+
+void child_process_kill_tree(pid_t child) {
+  struct signalling signalling = {.signal = SIGKILL, .child = child};
+  list_processes();
+  struct process *command = find(child);
+  // If it has ended, its children have other parents.
+  if (!command || !look_up(command)) return;
+  for (int i = 0; i < count; i++) processes[i].counts = (char)look_up(&processes[i]);
+  for (int i = 0; i < count; i++) processes[i].counts = processes[i].counts && descends_from_command(&processes[i]);
+  for (int i = 0; i < count; i++)
+    if (processes[i].counts) send(processes[i].id, &signalling);
+}
 #else
 void child_process_keep_former_children(void) {}
 
@@ -438,6 +471,8 @@ int child_process_group_is_left(pid_t group) { return child_process_group_has_en
 int child_process_group_is_commands(pid_t group) { return 1; }
 
 void child_process_tell_guardian(pid_t group, int signal) {}
+
+void child_process_kill_tree(pid_t child) {}
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 

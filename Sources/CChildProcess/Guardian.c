@@ -278,6 +278,8 @@ static void kill_command(pid_t tool) {
   pid_t child = atomic_load(&shared->child);
   int survives = leave_group();
   if (child > 0) {
+    // As long as the tool is there, it is the parent of whatever loses its own.
+    if (!tool) child_process_kill_tree(child);
     // It may lead a group of its own.
     if (getpgid(child) == child) kill(-child, SIGKILL);
     kill(child, SIGKILL);
@@ -458,9 +460,18 @@ static void guard(int line, pid_t tool) {
     int is_to_stop = note_typed(line, tool);
     if (is_ended) {
       if (atomic_load(&shared->is_over)) return;
-      // First, since a script may be about to use it.
-      give_terminal_back();
+#ifdef __linux__
+      // At once, since a script may be about to use it. Apart, since to look at processes may take for ever.
+      pid_t helper = child_process_fork_helper();
+      if (helper == 0) {
+        give_terminal_back();
+        _exit(0);
+      }
+#endif
       kill_command(0);
+#ifdef __linux__
+      if (helper > 0) child_process_end_helper(helper);
+#endif
       give_terminal_back();
       return;
     }
@@ -503,7 +514,7 @@ static void guard_rest(int line, pid_t tool) {
 }
 
 /// Closes all descriptors but those of a helper, which must not keep a process waiting that reads the output of this one.
-static void close_others(int first, int second) {
+void child_process_close_others(int first, int second) {
   long most = sysconf(_SC_OPEN_MAX);
   if (most < 0 || most > 65536) most = 65536;
   for (int number = 0; number < most; number++)
@@ -530,7 +541,7 @@ static int fork_guardian(int is_in_group, void (*guard)(int line, pid_t tool)) {
     // So that a pkill(1) for this program does not match it.
     prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
 #endif
-    close_others(line[0], line[0]);
+    child_process_close_others(line[0], line[0]);
     guard(line[0], tool);
     _exit(0);
   }
@@ -621,7 +632,7 @@ static int fork_witness(struct witness *witness, int is_in_job) {
   if (child == 0) {
     if (!is_in_job) setpgid(0, 0);
     prctl(PR_SET_NAME, CHILD_PROCESS_WITNESS_NAME);
-    close_others(to[0], from[1]);
+    child_process_close_others(to[0], from[1]);
     testify(to[0], from[1]);
     _exit(0);
   }

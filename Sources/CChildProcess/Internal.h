@@ -47,6 +47,44 @@ int child_process_group_is_commands(pid_t group);
 /// only.
 void child_process_tell_guardian(pid_t group, int signal);
 
+/// Whether something was found out about a process; `empty` and `vanished` for an environment that could not be read.
+enum finding { not_found, found, empty, vanished };
+
+/// Looks for the mark of this run in the environment that a process was started with, by one of its threads. Linux only.
+///
+/// It is empty for a moment at each exec. One that cannot be read in time counts as `not_found`, and so it does from then on.
+enum finding child_process_look_for_mark(pid_t process, unsigned long long start, pid_t thread);
+
+/// Forgets which environments could not be read in time. Linux only.
+void child_process_forget_stuck(void);
+
+/// Lets this process wait for environments itself from now on. Linux only.
+void child_process_read_anyway(void);
+
+/// Calls a function in another process, which may read environments, and waits for its end. Linux only.
+///
+/// If it hangs, another is started, which leaves out the process that it hangs at. The former goes on as soon as it can.
+///
+/// Returns -1 if there is no process for it.
+int child_process_run_apart(void (*run)(void));
+
+/// Whether this process was started by `child_process_run_apart`, and others have gone on without it. Linux only.
+int child_process_is_late(void);
+
+/// Forks a process that may hang, which only `child_process_end_helper` reaps; returns its id, or -1. Linux only.
+pid_t child_process_fork_helper(void);
+
+/// Ends such a process. Linux only.
+void child_process_end_helper(pid_t helper);
+
+/// Closes all descriptors but two.
+void child_process_close_others(int first, int second);
+
+/// Kills the command, if it runs, and what descends from it. Linux only.
+///
+/// That reads nothing that other processes can withhold.
+void child_process_kill_tree(pid_t child);
+
 /// Kills processes until none is left, but not for longer than two seconds. Linux only.
 ///
 /// Those are the command's group, and the descendants of the tool; if that has ended and `tool` is 0, all processes

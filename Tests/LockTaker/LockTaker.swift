@@ -10,6 +10,7 @@ import AsyncRedisLock
 ///
 /// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, `LockTaker URL ordeal NAME` for ``Ordeal``, or
 /// `LockTaker thread FILE` to take no lock and show signs of life by another thread than the first.
+/// `LockTaker hang FOLDER` is for ``HungFile``, and `LockTaker try-hang FOLDER` finds out whether that is possible.
 @main
 enum LockTaker {
   /// The use of the lock.
@@ -47,6 +48,11 @@ enum LockTaker {
       return await Ordeal.run(arguments[1], arguments[3])
     }
     if arguments.count == 3, arguments[1] == "thread" { LoneThread.run(arguments[2]) }
+    #if os(Linux)
+      if arguments.count >= 3, arguments[1].hasSuffix("hang") {
+        HungFile.run(at: arguments[2], isTrial: arguments[1] != "hang")
+      }
+    #endif
     guard arguments.count == 6, let mode = Mode(rawValue: arguments[2]),
       let ttl = Int(arguments[4]), let extend = Int(arguments[5])
     else {

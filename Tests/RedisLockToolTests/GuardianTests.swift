@@ -46,13 +46,16 @@
       try await expectEnd(folder, of: ended)
     }
 
+    /// The program that takes part in tests, next to the tool.
+    private static let lockTaker = URL(filePath: ToolProcess.path).deletingLastPathComponent()
+      .appending(path: "LockTaker").path(percentEncoded: false)
+
     @Test("If the tool is killed, a process whose first thread has ended is ended, too")
     func killedWithThread() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
-      let program = URL(filePath: ToolProcess.path).deletingLastPathComponent()
-        .appending(path: "LockTaker").path(percentEncoded: false)
+      let program = Self.lockTaker
       let tool = try ToolProcess(
         ["run", "key", "--"] + Self.wrappers[2] + [program, "thread", folder.path("alive")],
         on: server)
@@ -61,6 +64,38 @@
       _ = await tool.outcome()
       try await expectEnd(folder, of: now)
     }
+
+    #if os(Linux)
+      /// Whether a file system whose server does not answer can be made.
+      private static var canHang: Bool {
+        guard let folder = try? TemporaryFolder() else { return false }
+        return SystemTool.runs([lockTaker, "try-hang", folder.path("")])
+      }
+
+      @Test(
+        "If the tool is killed, what has left its command's group is ended also while other processes hang",
+        .enabled("Only root can mount a file system.") { canHang }, arguments: [1, 4])
+      func killedWhileOthersHang(count: Int) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let (folder, mounted) = (try TemporaryFolder(), try TemporaryFolder())
+        let tool = try ToolProcess(
+          ["run", "key", "--"] + Self.wrappers[2]
+            + ["sh", "-c", stubborn(folder.path("alive"))], on: server)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        // They are younger, so that their environments would be read first.
+        var others: [ToolProcess] = []
+        for _ in 0..<count {
+          let other = try ToolProcess([], through: [Self.lockTaker, "hang", mounted.path("")])
+          await other.waitUntilSaid("hangs")
+          others.append(other)
+        }
+        tool.signal(SIGKILL)
+        _ = await tool.outcome()
+        try await expectEnd(folder, of: now)
+        for other in others { #expect(other.isRunning) }
+      }
+    #endif
 
     @Test("A guardian ends the command also if nothing else is left of the tool's group")
     func killedWithItsGroup() async throws {
@@ -273,6 +308,26 @@
         _ = await tool.outcome()
         let ended = now
         try await expectEnd(folder, of: ended)
+      }
+
+      @Test(
+        "A guardian that can start no process ends what a killed tool has left, too",
+        .enabled("Only root can set the limit.") { Nobody.canRun })
+      func killedWithoutProcesses() async throws {
+        let server = try RedisServer(listen: .tcp)
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        try FileManager.default.setAttributes(
+          [.posixPermissions: 0o777], ofItemAtPath: folder.path(""))
+        let tool = try ToolProcess(
+          ["run", "key", "--"] + Self.wrappers[2] + ["sh", "-c", stubborn(folder.path("alive"))],
+          on: server, through: Nobody.command)
+        await until("it runs") { !folder.read("alive").isEmpty }
+        let guardian = try #require(tool.guardian)
+        #expect(SystemTool.runs(["prlimit", "--nproc=1", "--pid", "\(guardian)"]))
+        tool.signal(SIGKILL)
+        _ = await tool.outcome()
+        try await expectEnd(folder, of: now)
       }
 
       @Test(

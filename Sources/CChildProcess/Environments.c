@@ -1,0 +1,226 @@
+// The environments of other processes. The kernel locks a process's memory to read them, so a read waits as long as that
+// process hangs with its memory locked, for example in a file system whose server does not answer. Only a kill ends
+// that wait. So nothing that has to go on reads them itself: a helper does.
+
+#ifdef __linux__
+#define _GNU_SOURCE
+
+#include "CChildProcess.h"
+#include "Internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  /// How many milliseconds a read may take before others go on without it, and after some have taken so long.
+  patience = 100,
+  patience_with_many = 20,
+  many = 8,
+  /// How many helpers may hang.
+  most_helpers = 256,
+};
+
+/// What a helper reads.
+struct progress {
+  _Atomic int is_reading, is_done;
+  /// How many reads it has begun.
+  _Atomic unsigned reads;
+  pid_t id;
+  unsigned long long start;
+};
+
+/// Whether this process is a helper, which may wait; where it notes its progress; and whether others have gone on
+/// without it.
+static int is_helper;
+static struct progress *progress;
+static int is_late;
+
+/// The processes whose environments were not read in time.
+static struct {
+  pid_t id;
+  unsigned long long start;
+} stuck[most_helpers];
+static int stuck_count;
+
+int child_process_is_late(void) { return is_late; }
+
+static int64_t milliseconds_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+pid_t child_process_fork_helper(void) {
+  sigset_t all, former;
+  sigfillset(&all);
+  // Signals are for the handlers of this process alone.
+  sigprocmask(SIG_SETMASK, &all, &former);
+  // From its first moment on, so that it is not taken for one of the command's processes.
+  char name[16] = "";
+  prctl(PR_GET_NAME, name);
+  prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
+  // Without the handlers of libraries for fork(2), which could wait for threads that are not here, and without a signal
+  // at its end: a thread that waits for any child does not notice it.
+  pid_t helper = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
+  if (helper == 0) {
+    is_helper = 1;
+    return 0;
+  }
+  int error = errno;
+  prctl(PR_SET_NAME, name);
+  sigprocmask(SIG_SETMASK, &former, NULL);
+  errno = error;
+  return helper;
+}
+
+void child_process_end_helper(pid_t helper) {
+  struct timespec pause = {0, 1000000};
+  kill(helper, SIGKILL);
+  // Not for ever: some waits in the kernel end for no signal.
+  for (int i = 0; i < 20 && waitpid(helper, NULL, __WCLONE | WNOHANG) == 0; i++) nanosleep(&pause, NULL);
+}
+
+/// Reads an environment, which may take for ever.
+static enum finding read_mark(pid_t thread) {
+  static char text[65536];
+  size_t length;
+  const char *mark = child_process_own_mark(&length);
+  if (!mark) return not_found;
+  int file = child_process_open(thread, "environ");
+  if (file < 0) return errno == ENOENT || errno == ESRCH ? vanished : not_found;
+  enum finding finding = empty;
+  text[0] = 0;
+  size_t kept = 1;
+  ssize_t count;
+  while (finding != found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
+    size_t end = kept + (size_t)count;
+    finding = memmem(text, end, mark, length) ? found : not_found;
+    kept = end < length - 1 ? end : length - 1;
+    memmove(text, text + end - kept, kept);
+  }
+  close(file);
+  return finding;
+}
+
+static int is_stuck(pid_t process, unsigned long long start) {
+  for (int i = 0; i < stuck_count; i++)
+    if (stuck[i].id == process && stuck[i].start == start) return 1;
+  return 0;
+}
+
+static void note_stuck(pid_t process, unsigned long long start) {
+  if (stuck_count == most_helpers) return;
+  stuck[stuck_count].id = process;
+  stuck[stuck_count++].start = start;
+}
+
+/// How many milliseconds a read may take.
+static int64_t current_patience(void) { return stuck_count < many ? patience : patience_with_many; }
+
+/// Reads an environment in a helper, and notes its progress.
+static enum finding read_with_progress(pid_t process, unsigned long long start, pid_t thread) {
+  if (!progress) return read_mark(thread);
+  progress->id = process;
+  progress->start = start;
+  atomic_fetch_add(&progress->reads, 1);
+  atomic_store(&progress->is_reading, 1);
+  int64_t begin = milliseconds_now();
+  enum finding finding = read_mark(thread);
+  atomic_store(&progress->is_reading, 0);
+  if (milliseconds_now() - begin >= current_patience()) is_late = 1;
+  return finding;
+}
+
+enum finding child_process_look_for_mark(pid_t process, unsigned long long start, pid_t thread) {
+  if (is_stuck(process, start)) return not_found;
+  if (is_helper) return read_with_progress(process, start, thread);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return read_mark(thread);
+  pid_t helper = child_process_fork_helper();
+  if (helper == 0) {
+    child_process_close_others(ends[1], ends[1]);
+    char answer = (char)read_mark(thread);
+    _exit(write(ends[1], &answer, 1) != 1);
+  }
+  close(ends[1]);
+  char answer = not_found;
+  if (helper > 0) {
+    struct pollfd entry = {.fd = ends[0], .events = POLLIN};
+    if (poll(&entry, 1, patience) <= 0)
+      note_stuck(process, start);
+    else if (read(ends[0], &answer, 1) != 1)
+      answer = not_found;
+    child_process_end_helper(helper);
+  } else {
+    answer = (char)read_mark(thread);
+  }
+  close(ends[0]);
+  return (enum finding)answer;
+}
+
+void child_process_forget_stuck(void) { stuck_count = 0; }
+
+void child_process_read_anyway(void) { is_helper = 1; }
+
+/// Waits for a helper; returns 0 if it hangs. One that was killed counts as ended.
+static int await_helper(pid_t helper, struct progress *its) {
+  struct timespec pause = {0, 1000000};
+  unsigned reads = 0;
+  int64_t since = milliseconds_now();
+  while (waitpid(helper, NULL, __WCLONE | WNOHANG) == 0) {
+    int64_t time = milliseconds_now();
+    unsigned now = atomic_load(&its->reads);
+    if (now != reads || !atomic_load(&its->is_reading)) since = time;
+    reads = now;
+    if (time - since >= current_patience()) return 0;
+    // It may have been stopped.
+    kill(helper, SIGCONT);
+    nanosleep(&pause, NULL);
+  }
+  return 1;
+}
+
+int child_process_run_apart(void (*run)(void)) {
+  static struct progress *all;
+  static pid_t hanging[most_helpers];
+  // A helper that hangs may go on at any time, so that its place is not used again.
+  static int used, freed;
+  if (!all) {
+    all = mmap(NULL, most_helpers * sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED) all = NULL;
+  }
+  child_process_forget_stuck();
+  while (all && used < most_helpers) {
+    struct progress *its = &all[used];
+    pid_t helper = child_process_fork_helper();
+    if (helper == 0) {
+      progress = its;
+      run();
+      atomic_store(&its->is_done, 1);
+      _exit(0);
+    }
+    if (helper < 0) {
+      // The user may start no more processes: rather the next than the ones that hang.
+      if (freed == used) return -1;
+      if (hanging[freed]) child_process_end_helper(hanging[freed]);
+      freed++;
+      continue;
+    }
+    int has_ended = await_helper(helper, its);
+    hanging[used++] = has_ended ? 0 : helper;
+    if (has_ended && atomic_load(&its->is_done)) return 0;
+    if (!has_ended) note_stuck(its->id, its->start);
+  }
+  return all ? 0 : -1;
+}
+#endif
