@@ -324,7 +324,8 @@
           on: server, through: Nobody.command)
         await until("it runs") { !folder.read("alive").isEmpty }
         let guardian = try #require(tool.guardian)
-        #expect(SystemTool.runs(["prlimit", "--nproc=1", "--pid", "\(guardian)"]))
+        let limit = ["prlimit", "--nproc=1", "--pid", "\(guardian)"]
+        #expect(SystemTool.runs(Nobody.command + limit))
         tool.signal(SIGKILL)
         _ = await tool.outcome()
         try await expectEnd(folder, of: now)
