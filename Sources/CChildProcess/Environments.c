@@ -69,8 +69,8 @@ pid_t child_process_fork_helper(void) {
   char name[16] = "";
   prctl(PR_GET_NAME, name);
   prctl(PR_SET_NAME, CHILD_PROCESS_GUARDIAN_NAME);
-  // Without the handlers of libraries for fork(2), which could wait for threads that are not here, and without a signal
-  // at its end: a thread that waits for any child does not notice it.
+  // Not by fork(2), whose handlers in libraries could wait for threads that are not here. And without a signal at its
+  // end, so that a thread that waits for any child does not notice it.
   pid_t helper = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
   if (helper == 0) {
     is_helper = 1;
