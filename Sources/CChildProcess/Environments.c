@@ -1,6 +1,6 @@
-// The environments of other processes. The kernel locks a process's memory to read them, so a read waits as long as that
-// process hangs with its memory locked, for example in a file system whose server does not answer. Only a kill ends
-// that wait. So nothing that has to go on reads them itself: a helper does.
+// The environments of other processes. To read one, the kernel locks the process's memory. So a read waits as long as
+// that process hangs with its memory locked, for example in a file system whose server does not answer. Only a kill
+// ends that wait. So nothing that has to go on reads them itself: a helper does.
 
 #ifdef __linux__
 #define _GNU_SOURCE
