@@ -12,6 +12,8 @@ struct InFlightRequests {
     let replyCount: Int
     /// How many bytes its commands have.
     let byteCount: Int
+    /// Whether nothing was unanswered when it was sent.
+    let isAlone: Bool
     /// Whether the answer to `ASKING` is still to come.
     var awaitsAsking: Bool
     /// The refusal of `ASKING`, which stands for all answers.
@@ -90,7 +92,7 @@ struct InFlightRequests {
     slots.append(
       Slot(
         request: request, sentAt: sentAt, question: question, replyCount: request.commandCount,
-        byteCount: byteCount, awaitsAsking: request.isAsking))
+        byteCount: byteCount, isAlone: slots.isEmpty, awaitsAsking: request.isAsking))
     count(byteCount, of: request)
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
@@ -142,7 +144,10 @@ struct InFlightRequests {
     guard replies.count == slots[0].replyCount else { return nil }
     let slot = slots.removeFirst()
     count(-slot.byteCount, of: slot.request)
-    if let quietSince { window.answered(slot.byteCount, sentAt: slot.sentAt, at: quietSince) }
+    if let quietSince {
+      window.answered(
+        slot.byteCount, sentAt: slot.sentAt, at: quietSince, wasAlone: slot.isAlone)
+    }
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
     if slot.request.isClaim, slot.isDoubtful(replies) {
       if doubtful.count == Self.mostDoubtful { doubtful.removeFirst() }

@@ -4,12 +4,13 @@
 /// is measured, as TCP Vegas does: while requests wait for room, the window grows with each answer that comes about as
 /// fast as the fastest. It shrinks when answers take longer.
 struct SendWindow {
-  /// How much longer than the fastest an answer may take: a small part of the shortest ttl in use.
-  private static let longestQueue = Duration.milliseconds(100)
+  /// How much longer than the fastest an answer may take: less than leases last between two extensions, and more than
+  /// the delay of most links varies by itself.
+  private static let longestQueue = Duration.milliseconds(300)
   /// Half a second on a link of 1 Mbit/s.
-  private static let firstSize = 64 * 1024
-  /// A hundred requests.
-  private static let smallestSize = 16 * 1024
+  ///
+  /// Less would not help where answers are late for another reason than what is sent.
+  private static let smallestSize = 64 * 1024
   private static let largestSize = 16 << 20
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
   private static let growth = (first: 3.0, later: 1.0)
@@ -18,7 +19,8 @@ struct SendWindow {
 
   /// A round trip with one request, to see how fast an answer comes that waits for no other.
   ///
-  /// Otherwise a queue that never ends, or a way to the server that has become longer, would not be noticed.
+  /// Otherwise a queue that never ends, or a way to the server that has become longer, would not be noticed. No probe is
+  /// needed if something was sent while nothing else was unanswered.
   private struct Probe {
     let start: Instant
     /// The size before and after.
@@ -26,7 +28,7 @@ struct SendWindow {
   }
 
   /// How many bytes may be unanswered now.
-  private(set) var size = firstSize
+  private(set) var size = smallestSize
   /// Whether requests wait for room.
   var isFull = false
   /// The shortest time that an answer took since the last probe.
@@ -36,8 +38,8 @@ struct SendWindow {
   /// When it last shrank; answers to what was sent before say nothing about its size now.
   private var shrankAt: Instant?
 
-  /// Notes the answer to so many bytes.
-  mutating func answered(_ byteCount: Int, sentAt: Instant, at now: Instant) {
+  /// Notes the answer to so many bytes; `wasAlone` tells that nothing was unanswered when they were sent.
+  mutating func answered(_ byteCount: Int, sentAt: Instant, at now: Instant, wasAlone: Bool) {
     let roundTrip = sentAt.duration(to: now)
     if let probe {
       guard probe.start <= sentAt else { return }
@@ -45,14 +47,16 @@ struct SendWindow {
       nextProbe = now + Self.probeInterval
       return
     }
-    let fastest = min(fastest ?? roundTrip, roundTrip)
-    self.fastest = fastest
-    if let nextProbe, nextProbe <= now {
-      probe = Probe(start: now, size: size)
-      size = 1
-      return
+    var fastest = min(fastest ?? roundTrip, roundTrip)
+    if nextProbe.map({ $0 <= now }) ?? true {
+      guard wasAlone else {
+        (probe, size) = (Probe(start: now, size: size), 1)
+        return
+      }
+      fastest = roundTrip
+      nextProbe = now + Self.probeInterval
     }
-    nextProbe = nextProbe ?? now + Self.probeInterval
+    self.fastest = fastest
     let queue = roundTrip - fastest
     if queue < Self.longestQueue {
       guard isFull else { return }
