@@ -125,7 +125,7 @@ public final class Lock: Sendable {
   ///
   /// Automatic extension goes on as before. If the call fails, the lock stays valid for as long as it was.
   ///
-  /// - Parameter duration: At least 10 ms.
+  /// - Parameter duration: At least 10 ms; with a quorum of servers, at most as long as the ttl may be.
   /// - Throws: ``LockError`` with the code `lost` if the lock is no longer held. The code is `unreachable` or
   ///   `refused` if the server did not prolong it within the operation timeout. It is `invalidOptions` if the
   ///   duration is out of range or ``LockOptions/maxHold`` forbids it. It is `closed` if the locker was closed

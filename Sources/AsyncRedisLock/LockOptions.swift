@@ -18,7 +18,8 @@ public struct LockOptions: Sendable, Hashable {
   public var timeout: Duration?
   /// How long the lock outlives its last extension; 3 s by default.
   ///
-  /// Other clients wait this long if the holder's process dies. At least 10 ms.
+  /// Other clients wait this long if the holder's process dies. At least 10 ms. With a quorum of servers, at most the
+  /// time for which a restarted server gets no new locks: see ``Locker/init(quorum:restartDelay:logger:)``.
   public var ttl: Duration
   /// How often the lock is extended in the background, or `nil` for never; a third of ``ttl`` by default.
   ///
