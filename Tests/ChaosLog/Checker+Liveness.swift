@@ -77,7 +77,7 @@ extension Checker {
   /// What happened to the same key and the server around a holding.
   private func context(of attempt: Record, until end: UInt64) -> [String] {
     let second: UInt64 = 1_000_000_000
-    let (from, to) = (attempt.invoked - second, end + second)
+    let (from, to) = (attempt.invoked - min(attempt.invoked, second), end + second)
     let others = history.attempts.filter {
       $0.key == attempt.key && $0.slot != attempt.slot && $0.acquired > from && $0.acquired < to
     }
