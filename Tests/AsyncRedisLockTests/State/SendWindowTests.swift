@@ -6,7 +6,7 @@ import Testing
 struct SendWindowTests {
   /// A link that carries so many bytes a second, one after the other, and answers in order.
   private struct Link {
-    let bytesPerSecond: Double
+    var bytesPerSecond: Double
     /// How many seconds the way there and back takes, in turn for 50 ms each.
     var roundTrips: [Double]
     private var window = SendWindow()
@@ -59,6 +59,17 @@ struct SendWindowTests {
     link.run(for: .seconds(20))
     #expect(link.slowest < .milliseconds(550), "\(link.slowest)")
     #expect(link.answeredBytes > 0.9 * 22 * bytesPerSecond, "the link is used")
+  }
+
+  @Test("If a link becomes slow, what is sent soon waits a part of a second only")
+  func slowerLink() {
+    var link = Link(bytesPerSecond: 3e6, roundTrips: [0.002])
+    link.run(for: .seconds(5))
+    link.bytesPerSecond = 200_000
+    link.run(for: .seconds(15))
+    link.slowest = .zero
+    link.run(for: .seconds(10))
+    #expect(link.slowest < .milliseconds(700), "\(link.slowest)")
   }
 
   @Test("On a fast link to a server far away, the window is soon as large as the link needs")
