@@ -12,8 +12,8 @@ struct InFlightRequests {
     let replyCount: Int
     /// How many bytes its commands have.
     let byteCount: Int
-    /// Whether nothing was unanswered when it was sent.
-    let isAlone: Bool
+    /// How many bytes of commands were unanswered when it was sent.
+    let byteCountAhead: Int
     /// Whether the answer to `ASKING` is still to come.
     var awaitsAsking: Bool
     /// The refusal of `ASKING`, which stands for all answers.
@@ -92,7 +92,8 @@ struct InFlightRequests {
     slots.append(
       Slot(
         request: request, sentAt: sentAt, question: question, replyCount: request.commandCount,
-        byteCount: byteCount, isAlone: slots.isEmpty, awaitsAsking: request.isAsking))
+        byteCount: byteCount, byteCountAhead: unanswered.extensions + unanswered.others,
+        awaitsAsking: request.isAsking))
     count(byteCount, of: request)
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
@@ -146,7 +147,7 @@ struct InFlightRequests {
     count(-slot.byteCount, of: slot.request)
     if let quietSince {
       window.answered(
-        slot.byteCount, sentAt: slot.sentAt, at: quietSince, wasAlone: slot.isAlone)
+        slot.byteCount, behind: slot.byteCountAhead, sentAt: slot.sentAt, at: quietSince)
     }
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
     if slot.request.isClaim, slot.isDoubtful(replies) {

@@ -2,7 +2,7 @@
 ///
 /// An extension waits for all that is on its way, and how long that takes depends on the link and on the server. So it
 /// is measured, as TCP Vegas does: while requests wait for room, the window grows with each answer that comes about as
-/// fast as the fastest. It shrinks when answers take longer.
+/// fast as the fastest. It shrinks when answers take longer, unless a trial shows that what is sent does not matter.
 struct SendWindow {
   /// How much longer than the fastest an answer may take: less than leases last between two extensions, and more than
   /// the delay of most links varies by itself.
@@ -14,59 +14,68 @@ struct SendWindow {
   private static let largestSize = 16 << 20
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
   private static let growth = (first: 3.0, later: 1.0)
-  /// How long after a probe the next one is due.
-  private static let probeInterval = Duration.seconds(10)
-
-  /// A round trip with one request, to see how fast an answer comes that waits for no other.
+  /// How long after a trial the next one is due.
   ///
-  /// Otherwise a queue that never ends, or a way to the server that has become longer, would not be noticed. No probe is
-  /// needed if something was sent while nothing else was unanswered.
-  private struct Probe {
+  /// Otherwise a queue that never ends would not be noticed.
+  private static let trialInterval = Duration.seconds(10)
+  /// Which part of the window a trial leaves: if all of a delay comes from what is sent, it becomes as much shorter.
+  private static let trialShare = 4
+
+  /// A round trip with a part of the window, to see whether answers come faster if less is sent.
+  ///
+  /// The window is not closed for it, as all callers would then wait for two round trips. No trial is needed if
+  /// something was sent while nothing else was unanswered.
+  private struct Trial {
     let start: Instant
-    /// The size before and after.
+    /// The size before.
     let size: Int
+    /// The longest that an answer took to what was sent before.
+    var slowest: Duration
   }
 
   /// How many bytes may be unanswered now.
   private(set) var size = smallestSize
   /// Whether requests wait for room.
   var isFull = false
-  /// The shortest time that an answer took since the last probe.
+  /// The shortest time that an answer took since the last trial.
   private var fastest: Duration?
-  private var probe: Probe?
-  private var nextProbe: Instant?
-  /// When it last shrank; answers to what was sent before say nothing about its size now.
-  private var shrankAt: Instant?
+  private var trial: Trial?
+  private var nextTrial: Instant?
+  private var hasShrunk = false
 
-  /// Notes the answer to so many bytes; `wasAlone` tells that nothing was unanswered when they were sent.
-  mutating func answered(_ byteCount: Int, sentAt: Instant, at now: Instant, wasAlone: Bool) {
+  /// Notes the answer to so many bytes; `ahead` tells how many were unanswered when they were sent.
+  mutating func answered(_ byteCount: Int, behind ahead: Int, sentAt: Instant, at now: Instant) {
     let roundTrip = sentAt.duration(to: now)
-    if let probe {
-      guard probe.start <= sentAt else { return }
-      (fastest, size, self.probe) = (roundTrip, probe.size, nil)
-      nextProbe = now + Self.probeInterval
+    if let trial {
+      // An extension may have been sent at its start, behind all that was on its way.
+      if trial.start <= sentAt, ahead < 2 * size { return end(trial, roundTrip, at: now) }
+      self.trial?.slowest = max(trial.slowest, roundTrip)
       return
     }
-    var fastest = min(fastest ?? roundTrip, roundTrip)
-    if nextProbe.map({ $0 <= now }) ?? true {
-      guard wasAlone else {
-        (probe, size) = (Probe(start: now, size: size), 1)
-        return
-      }
-      fastest = roundTrip
-      nextProbe = now + Self.probeInterval
-    }
+    let fastest = min(fastest ?? roundTrip, roundTrip)
     self.fastest = fastest
     let queue = roundTrip - fastest
-    if queue < Self.longestQueue {
-      guard isFull else { return }
-      let growth = shrankAt == nil ? Self.growth.first : Self.growth.later
-      let share = growth * (1 - queue / Self.longestQueue)
-      size = min(size + Int(Double(byteCount) * share), Self.largestSize)
-    } else if shrankAt.map({ $0 <= sentAt }) ?? true {
-      let share = (fastest + Self.longestQueue) / roundTrip
-      size = max(Int(Double(size) * share), Self.smallestSize)
-      shrankAt = now
+    if nextTrial.map({ $0 <= now }) ?? true, ahead == 0 {
+      self.fastest = roundTrip
+      nextTrial = now + Self.trialInterval
+    } else if queue >= Self.longestQueue || nextTrial.map({ $0 <= now }) ?? true {
+      trial = Trial(start: now, size: size, slowest: roundTrip)
+      size /= Self.trialShare
+    } else if isFull {
+      let growth = hasShrunk ? Self.growth.later : Self.growth.first
+      size = min(
+        size + Int(Double(byteCount) * growth * (1 - queue / Self.longestQueue)), Self.largestSize)
     }
+  }
+
+  private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {
+    (self.trial, size) = (nil, trial.size)
+    nextTrial = now + Self.trialInterval
+    guard let fastest, roundTrip < trial.slowest * 0.75 else { return self.fastest = roundTrip }
+    self.fastest = min(fastest, roundTrip)
+    let share = (min(fastest, roundTrip) + Self.longestQueue) / trial.slowest
+    guard share < 1, size > Self.smallestSize else { return }
+    size = max(Int(Double(size) * share), Self.smallestSize)
+    hasShrunk = true
   }
 }

@@ -195,8 +195,8 @@ struct ClusterMishapTests {
     var locks: [[Lock]] = [[], [], []]
     for number in 0..<60 {
       let key = uniqueKey("u\(number)")
-      let place = HashSlot.slot(of: key) * 3 / HashSlot.count
-      locks[place].append(try await locker.acquire(key, options: options))
+      let owner = try #require(try cluster.owner(of: key))
+      locks[owner].append(try await locker.acquire(key, options: options))
     }
     links[1].cut()
     await eventually(within: .seconds(5), "the locks at the node are lost") {
@@ -306,18 +306,22 @@ struct ClusterMishapTests {
 /// Connects clients to a node, until it is cut.
 private final class ClientLink: Sendable {
   private let listener: FakeListener
-  private let wires: Shared<[FakeWire]>
-  private let isCut: Shared<Bool>
+  /// The ends of all connections so far; nil while it is cut.
+  private let wires: Shared<[FakeWire]?>
 
   init(to port: Int) throws {
-    let (isCut, wires) = (Shared(false), Shared<[FakeWire]>([]))
-    self.isCut = isCut
+    let wires = Shared<[FakeWire]?>([])
     self.wires = wires
     listener = try FakeListener(.tcp) { client in
-      guard !isCut.value, let server = try? FakeWire(connectingTo: .tcp(port: UInt16(port))) else {
+      guard let server = try? FakeWire(connectingTo: .tcp(port: UInt16(port))) else {
         return client.hangUp()
       }
-      wires.change { $0 += [client, server] }
+      wires.change { $0?.append(contentsOf: [client, server]) }
+      // It may have been cut meanwhile.
+      if wires.value == nil {
+        client.hangUp()
+        server.hangUp()
+      }
       Thread.detachNewThread {
         while let bytes = client.receive() { server.write(bytes) }
         server.hangUp()
@@ -332,12 +336,9 @@ private final class ClientLink: Sendable {
   var port: Int { if case .tcp(let port) = listener.address { Int(port) } else { 0 } }
 
   /// Ends all connections, and accepts no more.
-  func cut() {
-    isCut.value = true
-    for wire in wires.value { wire.hangUp() }
-  }
+  func cut() { wires.exchange(nil)?.forEach { $0.hangUp() } }
 
-  func mend() { isCut.value = false }
+  func mend() { wires.value = [] }
 
   func stop() {
     cut()

@@ -13,11 +13,13 @@ struct SendWindowTests {
     private let start = Instant.now
     private var now = Instant.now
     /// What was sent, in packets as a connection makes them, and when it is answered.
-    private var packets: [(sentAt: Instant, answeredAt: Instant, wasAlone: Bool)] = []
+    private var packets: [(sentAt: Instant, answeredAt: Instant, ahead: Int, isExtension: Bool)] =
+      []
     private var answeredCount = 0
     private var freeAt = Instant.now
+    private var nextExtension = Instant.now
     private static let packetSize = 1400
-    /// The longest that an answer has taken since this was last set.
+    /// The longest that the answer to an extension has taken since this was last set.
     var slowest = Duration.zero
 
     init(bytesPerSecond: Double, roundTrips: [Double]) {
@@ -26,26 +28,34 @@ struct SendWindowTests {
 
     var answeredBytes: Double { Double(answeredCount * Self.packetSize) }
 
-    /// Sends as much as the window allows, for a while.
+    private var unanswered: Int { (packets.count - answeredCount) * Self.packetSize }
+
+    /// Sends as much as the window allows for a while, and some extensions that it does not keep back.
     mutating func run(for time: Duration) {
       let end = now + time
       while now < end {
-        while (packets.count - answeredCount) * Self.packetSize < window.size { send() }
+        while unanswered < window.size { send() }
         window.isFull = true
         let next = packets[answeredCount]
+        if nextExtension < next.answeredAt {
+          now = max(now, nextExtension)
+          nextExtension = now + .milliseconds(90)
+          send(isExtension: true)
+          continue
+        }
         now = max(now, next.answeredAt)
         answeredCount += 1
-        slowest = max(slowest, next.sentAt.duration(to: now))
-        window.answered(Self.packetSize, sentAt: next.sentAt, at: now, wasAlone: next.wasAlone)
+        if next.isExtension { slowest = max(slowest, next.sentAt.duration(to: now)) }
+        window.answered(Self.packetSize, behind: next.ahead, sentAt: next.sentAt, at: now)
       }
     }
 
-    private mutating func send() {
+    private mutating func send(isExtension: Bool = false) {
       freeAt = max(freeAt, now) + .seconds(Double(Self.packetSize) / bytesPerSecond)
       let turn = Int(start.duration(to: freeAt) / .milliseconds(50)) % roundTrips.count
       let arrival = freeAt + .seconds(roundTrips[turn])
       let answeredAt = max(arrival, packets.last?.answeredAt ?? arrival)
-      packets.append((now, answeredAt, packets.count == answeredCount))
+      packets.append((now, answeredAt, unanswered, isExtension))
     }
   }
 
@@ -98,55 +108,82 @@ struct SendWindowTests {
     #expect(link.answeredBytes > 4e6)
   }
 
-  @Test("If the way to the server becomes longer, the link is used again after a while")
-  func longerWay() {
-    var link = Link(bytesPerSecond: 10e6, roundTrips: [0.001])
+  @Test(
+    "If the way to the server becomes longer, the link is soon used again", arguments: [0.45, 0.9])
+  func longerWay(roundTrip: Double) {
+    var link = Link(bytesPerSecond: 10e6, roundTrips: [0.04])
     link.run(for: .seconds(5))
-    link.roundTrips = [0.8]
-    link.run(for: .seconds(20))
-    let before = link.answeredBytes
-    link.run(for: .seconds(10))
-    #expect(link.answeredBytes - before > 0.5 * 10 * 10e6)
+    link.roundTrips = [roundTrip]
+    for (time, share) in [(3 * roundTrip, 0.05), (10, 0.6), (30, 0.8)] {
+      let before = link.answeredBytes
+      link.run(for: .seconds(time))
+      let used = (link.answeredBytes - before) / time / 10e6
+      #expect(used > share, "\(used) of the link within \(time) s")
+    }
   }
 
-  @Test(
-    "The window grows only when something waits for it, and all that is late at once counts once")
+  @Test("The window grows only when something waits for it")
   func pauses() {
     var window = SendWindow()
     let (first, start) = (window.size, Instant.now)
-    window.answered(50_000, sentAt: start, at: start + .milliseconds(1), wasAlone: true)
+    window.answered(50_000, behind: 0, sentAt: start, at: start + .milliseconds(1))
     #expect(window.size == first)
     window.isFull = true
-    window.answered(50_000, sentAt: start, at: start + .milliseconds(1), wasAlone: false)
+    window.answered(50_000, behind: 1, sentAt: start, at: start + .milliseconds(1))
     #expect(window.size == first + 150_000)
-    let large = window.size
-    for _ in 0..<100 {
-      window.answered(1000, sentAt: start, at: start + .milliseconds(600), wasAlone: false)
-    }
-    #expect(window.size >= large / 2 && window.size < large)
-    for number in 1..<4 {
-      let late = start + .seconds(2 * number)
-      window.answered(1000, sentAt: late, at: late + .seconds(1), wasAlone: false)
-    }
-    #expect(window.size == first, "there is a smallest size")
   }
 
-  @Test("After a pause, a crowd is not held up by a probe")
+  /// A window that is full, and has grown.
+  private func grown(_ start: Instant) -> SendWindow {
+    var window = SendWindow()
+    window.answered(50_000, behind: 0, sentAt: start, at: start + .milliseconds(1))
+    window.isFull = true
+    window.answered(1 << 20, behind: 0, sentAt: start, at: start + .milliseconds(1))
+    return window
+  }
+
+  @Test("If answers are late, the window shrinks only if they come faster when less is sent")
+  func trial() {
+    let start = Instant.now
+    let (whole, late) = (grown(start).size, start + .seconds(1))
+    for (roundTrip, shrinks) in [(Duration.milliseconds(800), false), (.milliseconds(200), true)] {
+      var window = grown(start)
+      // All that is late at once counts once.
+      for _ in 0..<100 { window.answered(1000, behind: whole, sentAt: start, at: late) }
+      #expect(window.size == whole / 4)
+      // An extension that waits for all that was sent before.
+      window.answered(1000, behind: whole, sentAt: late, at: late + .seconds(1))
+      #expect(window.size == whole / 4)
+      window.answered(1000, behind: whole / 4, sentAt: late, at: late + roundTrip)
+      #expect(shrinks ? window.size < whole / 3 : window.size == whole, "\(roundTrip)")
+    }
+    var window = SendWindow()
+    let first = window.size
+    for number in 0..<10 {
+      let sentAt = start + .seconds(2 * number)
+      window.answered(
+        1, behind: 0, sentAt: sentAt, at: sentAt + .milliseconds(number == 0 ? 1 : 900))
+      window.answered(1, behind: 0, sentAt: sentAt + .seconds(1), at: sentAt + .milliseconds(1001))
+      #expect(window.size == first, "there is a smallest size")
+    }
+  }
+
+  @Test("After a pause, a crowd is not held up by a trial")
   func quiet() {
     var window = SendWindow()
     let start = Instant.now
-    window.answered(1000, sentAt: start, at: start + .milliseconds(1), wasAlone: true)
+    window.answered(1000, behind: 0, sentAt: start, at: start + .milliseconds(1))
     let (size, later) = (window.size, start + .seconds(60))
-    window.answered(1000, sentAt: later, at: later + .milliseconds(1), wasAlone: true)
+    window.answered(1000, behind: 0, sentAt: later, at: later + .milliseconds(1))
     #expect(window.size == size)
-    // Without a pause, there is a probe, which ends with the answer to what was sent then.
+    // Without a pause, there is a trial, which ends with the answer to what was sent then.
     let next = later + .seconds(11)
-    window.answered(1000, sentAt: next, at: next + .milliseconds(1), wasAlone: false)
-    #expect(window.size == 1)
-    window.answered(1000, sentAt: next, at: next + .milliseconds(2), wasAlone: false)
-    #expect(window.size == 1)
-    let probe = next + .milliseconds(3)
-    window.answered(1000, sentAt: probe, at: probe + .milliseconds(1), wasAlone: true)
+    window.answered(1000, behind: 1, sentAt: next, at: next + .milliseconds(1))
+    #expect(window.size == size / 4)
+    window.answered(1000, behind: 1, sentAt: next, at: next + .milliseconds(2))
+    #expect(window.size == size / 4)
+    let trial = next + .milliseconds(3)
+    window.answered(1000, behind: 1, sentAt: trial, at: trial + .milliseconds(1))
     #expect(window.size == size)
   }
 }
