@@ -76,7 +76,7 @@ enum SweepOperation: String, CaseIterable, Sendable {
     let waiting = Task {
       await Attempt { try await stage.locker.acquire(stage.key, options: stage.options) }
     }
-    await eventually { stage.hasStruck || waiting.isCancelled }
+    await stage.strike()
     try await held.release()
     try await stage.settle(await waiting.value)
   }
@@ -107,7 +107,7 @@ enum SweepOperation: String, CaseIterable, Sendable {
       return stage.note("\(attempt.result) after cancellation")
     }
     if attempt.duration > .inTime { stage.note("cancelled after \(attempt.duration)") }
-    await eventually { stage.hasStruck }
+    await stage.strike()
     try await held.release()
   }
 

@@ -119,6 +119,12 @@ final class SweepStage: Sendable {
 
   func value(of key: String) throws -> String? { try RedisClient(server)("GET", key).string }
 
+  /// Waits until the message was spoilt, for a moment at most.
+  func strike() async {
+    let end = ContinuousClock.now + .seconds(5)
+    while !hasStruck, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(2)) }
+  }
+
   /// Waits until the locker is in the queue for the key.
   func awaitEntry() async throws {
     await eventually { try server.queue(of: key).count == 1 }

@@ -85,6 +85,7 @@ struct QuorumStoreTests {
     members[2].mode = .late
     let claim = claim()
     _ = try await acquire(claim)
+    await eventually { members[2].waitingCount == 1 }
     #expect(try await release(claim).get().outcome == .released)
     #expect(!members[2].requests.contains("release"))
     members[2].letGo()
