@@ -99,7 +99,7 @@
       guard isNews else { return }
       let line =
         Self.lineStart
-        + (text.map { "redis-lock: \($0.safeToShow)".prefix(Self.progressWidth) } ?? "")
+        + (text.map { "redis-lock: \($0.safeToShow)".cut(toColumns: Self.progressWidth) } ?? "")
       queue.async { @Sendable in Self.write(line, to: STDERR_FILENO) }
       if !isShown { drain() }
     }

@@ -3,6 +3,8 @@
   import PrivateRedis
   import Testing
 
+  @testable import RedisLockTool
+
   @Suite("redis-lock list", .timeLimit(.minutes(2)))
   struct ListTests {
     /// A lock of this library whose holder does not exist.
@@ -75,6 +77,18 @@
       await until("both are shown") { board.output.split(separator: "\n").count >= 3 }
       let lines = board.output.split(separator: "\n")
       #expect(lines.contains { $0.hasPrefix("job:stuck") && $0.contains("for ever") })
+    }
+
+    @Test(
+      "A text is cut by the columns that a terminal gives it",
+      arguments: [
+        ("nightly", 7, "nightly"), ("nightly", 6, "night…"), ("夜間バッチ", 10, "夜間バッチ"),
+        ("夜間バッチ", 9, "夜間バッ…"), ("夜間バッチ", 8, "夜間バ…"), ("Jo\u{308}rg", 4, "Jo\u{308}rg"),
+        ("🔒🔒🔒", 5, "🔒🔒…"), ("❤️❤️", 4, "❤️❤️"), ("한글 a", 6, "한글 a"), ("", 0, ""),
+      ])
+    func columns(text: String, most: Int, shown: String) {
+      #expect(text.cut(toColumns: most) == shown)
+      #expect(shown.columns <= most)
     }
 
     @Test("Every subcommand accepts operands behind --")

@@ -34,8 +34,8 @@
 
     private static func line(_ cells: [String]) -> String {
       let padded = zip(cells, widths).map { cell, width in
-        let shown = cell.count > width ? cell.prefix(width - 1) + "…" : cell[...]
-        return shown + String(repeating: " ", count: width - shown.count)
+        let shown = cell.cut(toColumns: width)
+        return shown + String(repeating: " ", count: width - shown.columns)
       }
       return padded.joined(separator: " ").trimmingSuffix { $0 == " " }
     }
