@@ -176,3 +176,11 @@ int child_process_can_create_threads(int count) {
   for (int i = 0; i < created; i++) pthread_join(threads[i], NULL);
   return created == count;
 }
+
+int child_process_can_open(int count) {
+  int opened[64], last = 0;
+  if (count > 64) count = 64;
+  while (last < count && (opened[last] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0) last++;
+  for (int i = 0; i < last; i++) close(opened[i]);
+  return last == count;
+}

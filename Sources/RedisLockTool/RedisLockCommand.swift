@@ -20,6 +20,10 @@
       guard child_process_can_create_threads(16) != 0 else {
         Console.fail(.system, "the system allows too few threads")
       }
+      // The same have about half as many; some others are open for a moment.
+      guard child_process_can_open(24) != 0 else {
+        Console.fail(.system, "the system allows too few open files")
+      }
       #if os(Linux)
         // Dispatch looks there whether its threads run, each second and as soon as it has much to do, and crashes
         // if it cannot.

@@ -74,6 +74,27 @@
       }
     }
 
+    @Test(
+      "However few files a tool may open, it runs the command or does not ask for a lock",
+      arguments: [5, 6, 8, 9, 12, 14, 15, 16, 20, 26, 27, 28, 40])
+    func fewFiles(limit: Int) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        ["run", "--record-for", "0", "key", "--", "echo", "ran"], on: server,
+        through: ["/bin/sh", "-c", "ulimit -c 0; ulimit -n \(limit); exec \"$0\" \"$@\""])
+      let outcome = await tool.outcome()
+      if limit < 27 {
+        #expect(outcome.status == 71 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.contains("too few open files"), "\(outcome)")
+        #expect(
+          try RedisClient(server)("INFO", "commandstats").string?.contains("cmdstat_set:") == false)
+      } else {
+        #expect(
+          outcome.status == 0 && outcome.output == "ran\n" && outcome.errors.isEmpty, "\(outcome)")
+      }
+    }
+
     /// Makes a script without an interpreter line that prints how many arguments it has.
     private func countingScript(in folder: TemporaryFolder) throws -> String {
       _ = try folder.makeFile("script", "echo $#")

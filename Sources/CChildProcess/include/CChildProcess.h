@@ -16,6 +16,9 @@ int child_process_was_ignored(int signal);
 /// Whether so many more threads can be created.
 int child_process_can_create_threads(int count);
 
+/// Whether so many more files can be opened.
+int child_process_can_open(int count);
+
 // MARK: Signals
 
 /// The first and the last of the real-time signals that programs may use; 0 if there are none.

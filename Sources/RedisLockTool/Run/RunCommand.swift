@@ -26,7 +26,7 @@
         Exit status: that of the command, or 128 and its signal's number;
           64  bad usage
           69  the server cannot be reached
-          71  the system lacks threads, processes or /proc
+          71  the system lacks threads, processes, open files or /proc
           74  the output could not be written
           75  the lock could not be acquired in time; see also -E
           76  the lock was lost before the command ended
