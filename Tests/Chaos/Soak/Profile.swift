@@ -15,6 +15,8 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   case sentinel
   /// In a cluster that loses no write, slots move and replicas take over: holders never overlap.
   case cluster
+  /// A majority of servers decides, which forget everything when they are restarted: holders never overlap.
+  case quorum
 
   /// Those that this build can run.
   static var available: [Self] {
@@ -43,14 +45,19 @@ enum Profile: String, Sendable, Codable, CaseIterable {
     case .swapping, .cluster: everywhere + [(.serverKilled, 1)]
     // Sentinels would take a server that is silent for half a second for one that is down.
     case .sentinel: everywhere.filter { ![.serverStoppedBriefly, .clientsPaused].contains($0.0) }
+    case .quorum:
+      everywhere.filter { ![.serverStoppedBriefly, .clientsPaused].contains($0.0) } + [
+        (.serversStopped, 4), (.proxyStruck, 4), (.proxyRefusing, 2), (.proxySlow, 4),
+      ]
     }
   }
 
-  /// The ways in which another server becomes the primary, one after the other.
+  /// The ways in which another server becomes the primary, or some of a quorum forget, one after the other.
   var changes: [Trouble] {
     switch self {
     case .swapping: [.mastersSwapped]
     case .cluster: [.slotMoved, .mastersSwapped]
+    case .quorum: [.minorityKilled]
     case .sentinel: [.primaryKilled, .primaryStopped, .primaryReplaced]
     case .steady, .forgetful, .jumpy, .tls: []
     }
@@ -62,7 +69,8 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How long locks last; where two may overlap until the next extension, that comes long before the ttl ends.
   var timing: Timing {
     switch self {
-    case .steady, .swapping, .tls, .cluster: Timing(ttl: 1500, extend: 500, operationTimeout: 500)
+    case .steady, .swapping, .tls, .cluster, .quorum:
+      Timing(ttl: 1500, extend: 500, operationTimeout: 500)
     case .forgetful, .jumpy, .sentinel: Timing(ttl: 3000, extend: 400, operationTimeout: 400)
     }
   }
@@ -78,7 +86,7 @@ enum Profile: String, Sendable, Codable, CaseIterable {
   /// How the server is started; if it keeps its data, it writes them before it answers.
   var serverArguments: [String] {
     switch self {
-    case .forgetful: []
+    case .forgetful, .quorum: []
     // As Operations.md advises.
     case .sentinel: ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"]
     case .steady, .jumpy, .swapping, .tls, .cluster:

@@ -22,7 +22,7 @@ struct Soak {
   /// - Throws: ``RedisError`` or a Foundation error if the profile cannot be run.
   func run() throws -> Summary {
     let clock = profile == .jumpy && ClockShim.isAvailable ? try ClockShim() : nil
-    let several = try Stage(profile)
+    let several = try Stage(profile, seed: seed)
     defer { several?.stop() }
     let certificates = profile == .tls ? try Certificates() : nil
     defer { withExtendedLifetime(certificates) {} }
@@ -72,6 +72,7 @@ struct Soak {
     findings += crew.waitForEnd(within: .milliseconds(45_000))
     // Behind a black hole, the server would wait for ever.
     proxy?.stop()
+    stage.stopProxies()
     findings += leftBehind(stage.servers)
 
     let history = log.history

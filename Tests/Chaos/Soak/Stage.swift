@@ -7,11 +7,12 @@ enum Stage {
   case pair(ReplicatedPair)
   case trio(SentinelTrio)
   case cluster(PrivateCluster)
+  case quorum(QuorumStage)
 
-  /// Starts the servers of a profile that needs several.
+  /// Starts the servers of a profile that needs several; the seed decides how many, if there is a choice.
   ///
   /// - Throws: ``RedisError`` or a Foundation error.
-  init?(_ profile: Profile) throws {
+  init?(_ profile: Profile, seed: UInt64) throws {
     let arguments = profile.serverArguments
     switch profile {
     case .steady, .forgetful, .jumpy, .tls: return nil
@@ -20,6 +21,8 @@ enum Stage {
     // No election: it would forget what was not replicated.
     case .cluster:
       self = .cluster(try PrivateCluster(arguments: arguments, nodeTimeout: .seconds(60)))
+    case .quorum:
+      self = .quorum(try QuorumStage(seed.isMultiple(of: 2) ? 3 : 5, arguments: arguments))
     }
   }
 
@@ -29,6 +32,7 @@ enum Stage {
     case .pair(let pair): pair.servers
     case .trio(let trio): trio.servers
     case .cluster(let cluster): cluster.servers
+    case .quorum(let quorum): quorum.servers
     }
   }
 
@@ -40,7 +44,7 @@ enum Stage {
     return servers[try cluster.owner(of: profile.keyPrefix) ?? 0]
   }
 
-  /// How clients reach the servers, if there are several.
+  /// How clients reach the servers, if there are several; those of a quorum are separated by spaces.
   var urls: [String] {
     switch self {
     case .single: []
@@ -48,7 +52,13 @@ enum Stage {
     case .trio(let trio): [trio.url(), trio.url([2, 1, 0])]
     case .cluster(let cluster):
       [cluster.url(), cluster.url([2, 1]), cluster.url([1], scheme: "redis")]
+    case .quorum(let quorum): quorum.urls
     }
+  }
+
+  /// Ends the proxies of a quorum: behind a black hole, a server would wait for ever.
+  func stopProxies() {
+    if case .quorum(let quorum) = self { for proxy in quorum.proxies { proxy.stop() } }
   }
 
   func stop() {
@@ -57,6 +67,7 @@ enum Stage {
     case .pair(let pair): pair.stop()
     case .trio(let trio): trio.stop()
     case .cluster(let cluster): cluster.stop()
+    case .quorum(let quorum): quorum.stop()
     }
   }
 }

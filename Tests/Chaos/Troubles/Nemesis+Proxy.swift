@@ -16,9 +16,10 @@ extension Nemesis {
 
   /// Makes the proxy refuse new connections for a while, after it has hung up on all clients.
   func refuseAtProxy() {
+    let proxy = proxy
     proxy?.refuse(true)
     proxy?.strike(.cut(after: 0))
-    repair(after: draw(50...1000), concernsServer: false) { [self] in proxy?.refuse(false) }
+    repair(after: draw(50...1000), concernsServer: false) { proxy?.refuse(false) }
   }
 
   /// Makes the proxy delay every message for a while, in both directions or in one.
@@ -26,10 +27,11 @@ extension Nemesis {
     let delay = Duration.milliseconds(draw(5...150))
     let direction: FaultProxy.Direction? =
       draw(0...1) == 0 ? nil : draw(0...1) == 0 ? .requests : .replies
+    let proxy = proxy
     proxy?.setScript { message in
       direction == nil || message.direction == direction ? .delay(delay) : .forward
     }
-    repair(after: draw(500...3000), concernsServer: false) { [self] in proxy?.setScript(nil) }
+    repair(after: draw(500...3000), concernsServer: false) { proxy?.setScript(nil) }
   }
 
   /// Makes the proxy garble one in so many messages, for a while.

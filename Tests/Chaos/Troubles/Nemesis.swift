@@ -15,7 +15,7 @@ final class Nemesis {
   let stage: Stage
   private(set) var server: RedisServer
   private(set) var client: RedisClient
-  let proxy: FaultProxy?
+  private(set) var proxy: FaultProxy?
   let crew: Crew
   let log: ChaosLog
   let profile: Profile
@@ -64,8 +64,12 @@ final class Nemesis {
       }
       try rest(until: min(end, LogClock.now + .milliseconds(draw(30...500))))
     }
-    for repair in repairs.sorted(by: { $0.due < $1.due }) { try repair.action() }
-    repairs = []
+    // A repair may lead to another.
+    while !repairs.isEmpty {
+      let due = repairs.sorted { $0.due < $1.due }
+      repairs = []
+      for repair in due { try repair.action() }
+    }
   }
 
   /// A random number.
@@ -96,14 +100,16 @@ final class Nemesis {
   private func inject(_ trouble: Trouble) throws -> Bool {
     // The server has only one fault at a time.
     if trouble.concernsServer, repairs.contains(where: \.concernsServer) { return false }
+    guard aim() else { return false }
     guard try isInjected(trouble) else { return false }
     counts[trouble, default: 0] += 1
     return true
   }
 
-  /// Switches to another server.
-  func turn(to server: RedisServer) {
+  /// Switches to another server, and to the proxy before it.
+  func turn(to server: RedisServer, behind proxy: FaultProxy? = nil) {
     self.server = server
+    self.proxy = proxy
     client = RedisClient(server)
   }
 
@@ -121,6 +127,8 @@ final class Nemesis {
     case .scriptsFlushed: try client("SCRIPT", "FLUSH")
     case .mastersSwapped: return try swapMasters()
     case .slotMoved: return try moveSlot()
+    case .serversStopped: return stopServers()
+    case .minorityKilled: return killMinority()
     case .primaryReplaced, .primaryKilled, .primaryStopped: return try replacePrimary(trouble)
     case .keysFlushed: try forget { try client("FLUSHALL") }
     case .keyDeleted:

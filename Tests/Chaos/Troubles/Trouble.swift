@@ -18,6 +18,10 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
   case scriptsFlushed
   /// Swaps the roles of the master and its replica, without losing a write.
   case mastersSwapped
+  /// Stops some servers of a quorum, maybe all, for less or longer than the ttl.
+  case serversStopped
+  /// Kills a minority of a quorum, and starts it again without data.
+  case minorityKilled
   /// Moves the slot of all keys to another master of the cluster.
   case slotMoved
   /// Asks a sentinel to make a replica the primary, though nothing is wrong.
@@ -60,7 +64,7 @@ enum Trouble: String, Sendable, Hashable, Codable, CaseIterable {
       .clockSetForward, .clockSetBack:
       true
     case .clientStoppedBriefly, .clientStoppedForLong, .clientStoppedInWindow, .clientKilled,
-      .proxyStruck, .proxySlow, .proxyRefusing, .proxyGarbling:
+      .proxyStruck, .proxySlow, .proxyRefusing, .proxyGarbling, .serversStopped, .minorityKilled:
       false
     }
   }

@@ -60,7 +60,7 @@ struct Worker {
 
   private func connect() async -> Session? {
     while !log.isEnding {
-      if let locker = try? await Locker(configuration: order.configuration()) {
+      if let locker = try? await order.locker() {
         return Session(locker, log: log)
       }
     }
