@@ -15,7 +15,7 @@ final class QuorumClaim: Sendable {
 
   private struct State {
     var standings: [Standing]
-    var tasks: [Task<Void, Never>?]
+    var tasks: [KeyCall?]
     /// Whether the keys are being given back, or were left to another process.
     var isOver = false
     /// The longest ttl that the keys were given.
@@ -70,8 +70,8 @@ final class QuorumClaim: Sendable {
     }
   }
 
-  /// Notes the task of a request; returns false if it is to be cancelled.
-  func attach(_ task: Task<Void, Never>, at member: Int) -> Bool {
+  /// Notes a request that is under way; returns false if it is to be cancelled.
+  func attach(_ task: KeyCall, at member: Int) -> Bool {
     state.withLock { state in
       guard state.standings[member] == .asking else { return true }
       guard !state.isOver else { return false }
@@ -106,7 +106,7 @@ final class QuorumClaim: Sendable {
     /// The members that have to give the keys back.
     let holders: [Int]
     /// The requests that are to be cancelled, and so undone.
-    let tasks: [Task<Void, Never>]
+    let tasks: [KeyCall]
   }
 
   /// Ends the claim: no member is asked for the keys any more, and those that get them late give them back.

@@ -2,17 +2,13 @@ extension QuorumStore {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await take(claim, numbers: numbers, by: deadline) { store async throws(StoreFailure) in
-      try await store.acquire(claim, numbers: numbers, by: deadline)
-    }
+    try await take(claim, .acquire(numbers: numbers), numbers: numbers, by: deadline)
   }
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await take(claim, numbers: numbers, by: deadline) { store async throws(StoreFailure) in
-      try await store.inquire(claim, numbers: numbers, by: deadline)
-    }
+    try await take(claim, .inquire(numbers: numbers), numbers: numbers, by: deadline)
   }
 
   func adopt(
@@ -20,10 +16,8 @@ extension QuorumStore {
   ) async throws(StoreFailure) -> Acquisition {
     do throws(StoreFailure) {
       // A server that still has the former token has not forgotten it.
-      return try await take(claim, numbers: numbers, by: deadline, isNew: false) {
-        store async throws(StoreFailure) in
-        try await store.adopt(claim, from: token, numbers: numbers, by: deadline)
-      }
+      return try await take(
+        claim, .adopt(from: token, numbers: numbers), numbers: numbers, by: deadline, isNew: false)
     } catch {
       // Unless the caller tries again. If a majority had answered, another party could be taking it over.
       if !error.isTransient {
@@ -46,14 +40,13 @@ extension QuorumStore {
   ///
   /// `isNew` tells that a server must not be asked that may have forgotten another holder.
   private func take(
-    _ claim: Claim, numbers: Int, by deadline: Instant, isNew: Bool = true,
-    _ request: @escaping KeyRequest
+    _ claim: Claim, _ question: KeyQuestion, numbers: Int, by deadline: Instant, isNew: Bool = true
   ) async throws(StoreFailure) -> Acquisition {
     let record = QuorumClaim(claim, memberCount: members.count)
     claims.withLock { $0[claim.token] = record }
     let attempt = QuorumAttempt(record, numbers: numbers, by: deadline, in: self)
     let result = await withTaskCancellationHandler {
-      for member in members.indices { ask(member, isNew: isNew, attempt, request) }
+      for member in members.indices { ask(member, question, isNew: isNew, attempt) }
       return await attempt.promise.value
     } onCancel: {
       attempt.cancel()
@@ -62,7 +55,7 @@ extension QuorumStore {
   }
 
   private func ask(
-    _ member: Int, isNew: Bool, _ attempt: QuorumAttempt, _ request: @escaping KeyRequest
+    _ member: Int, _ question: KeyQuestion, isNew: Bool, _ attempt: QuorumAttempt
   ) {
     let record = attempt.record
     if isNew, members[member].isConnected,
@@ -73,15 +66,10 @@ extension QuorumStore {
     guard record.begin(at: member) else {
       return attempt.answered(.failure(.cancelled), by: member)
     }
-    start(record, at: member) { [self] store async throws(StoreFailure) in
-      let answer = try await request(store)
-      guard case .held(let sentAt, let drawn) = answer else { return answer }
-      var failure: StoreFailure?
-      if isNew { failure = objection(to: member, at: sentAt, isAsked: true) }
-      if isFencing, drawn.isEmpty { failure = .unintelligible("there is no fencing token") }
-      guard let failure else { return answer }
-      giveBack(record, at: [member])
-      throw failure
+    start(record, at: member, question, by: attempt.deadline) { [self] answer in
+      guard case .held(let sentAt, let drawn) = answer else { return nil }
+      if isFencing, drawn.isEmpty { return .unintelligible("there is no fencing token") }
+      return isNew ? objection(to: member, at: sentAt, isAsked: true) : nil
     } _: {
       attempt.answered($0, by: member)
     }
@@ -112,7 +100,7 @@ final class QuorumAttempt: Sendable {
   let record: QuorumClaim
   let promise = Promise<Result<Acquisition, StoreFailure>>()
   private let store: QuorumStore
-  private let deadline: Instant
+  let deadline: Instant
   private let state: Locked<QuorumAcquisition>
 
   init(_ record: QuorumClaim, numbers: Int, by deadline: Instant, in store: QuorumStore) {

@@ -33,9 +33,7 @@ extension QuorumStore {
     let claim = lease.claim
     guard lease.terms.isWanted, record.begin(at: member) else { return }
     let deadline = clock.now + min(operationTimeout, claim.ttl)
-    start(record, at: member) { store async throws(StoreFailure) in
-      try await store.inquire(claim, numbers: 1, by: deadline)
-    } _: { [self] answer in
+    start(record, at: member, .inquire(numbers: 1), by: deadline) { [self] answer in
       // Its counter may be lost as well.
       guard case .success(.held) = answer, record.fence > 0 else { return }
       members[member].raiseFence(above: record.fence, for: claim, by: deadline) { _ in }

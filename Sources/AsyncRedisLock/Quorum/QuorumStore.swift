@@ -106,34 +106,30 @@ final class QuorumStore: LockStore {
 
   // MARK: Requests for keys
 
-  /// Runs a request for keys in a task of its own.
+  /// Asks a member for keys, without a task: the program may block all threads that run tasks.
   ///
-  /// It goes on when enough others have been answered, and is cancelled only when its claim has ended.
+  /// The request goes on when enough others have been answered, and is cancelled only when its claim has ended. If the
+  /// keys must not count for a reason that `objection` returns, they are given back.
   func start(
-    _ record: QuorumClaim, at member: Int,
-    _ request: @escaping KeyRequest, _ report: @escaping KeyReport
+    _ record: QuorumClaim, at member: Int, _ question: KeyQuestion, by deadline: Instant,
+    objection: @escaping @Sendable (Acquisition) -> StoreFailure? = { _ in nil },
+    _ report: @escaping KeyReport
   ) {
     guard requests.withLock({ $0.begin() }) else {
       _ = record.conclude(.refused, at: member)
       return report(.failure(.closed))
     }
-    let store = members[member]
-    let task = Task.detached(executorPreference: globalConcurrentExecutor, priority: .high) {
-      [self] in
-      let answer: Result<Acquisition, StoreFailure>
-      do throws(StoreFailure) {
-        answer = .success(try await request(store))
-      } catch {
-        answer = .failure(error)
+    let task = members[member].request(record.claim, question, by: deadline) { [self] result in
+      var answer = result
+      if case .success(let acquisition) = result, let failure = objection(acquisition) {
+        giveBack(record, at: [member])
+        answer = .failure(failure)
       }
       report(conclude(answer, for: record, at: member))
       endRequest()
     }
     if !record.attach(task, at: member) { task.cancel() }
   }
-
-  /// Asks a member for keys.
-  typealias KeyRequest = @Sendable (any QuorumMember) async throws(StoreFailure) -> Acquisition
 
   /// Gets the answer of a member.
   typealias KeyReport = @Sendable (Result<Acquisition, StoreFailure>) -> Void

@@ -43,6 +43,15 @@ extension RedisLockStore: QuorumMember {
 
   var serverRun: Result<ServerRun, StoreFailure>? { node.serverRun?.current }
 
+  func request(
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
+  ) -> KeyCall {
+    let call = ClaimCall(claim, at: node(of: claim), by: deadline, completion: completion)
+    call.start(question)
+    return KeyCall { call.cancel() }
+  }
+
   func raiseFence(
     above number: UInt64, for claim: Claim, by deadline: Instant,
     completion: @escaping @Sendable (Result<Bool, StoreFailure>) -> Void

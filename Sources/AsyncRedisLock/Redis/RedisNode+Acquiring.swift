@@ -20,31 +20,43 @@ extension RedisNode {
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    let command = Script.acquire.command(
+    let command = inquiry(claim, numbers: numbers)
+    return try await acquire(claim, with: [command], by: deadline) { [self] answer in
+      readInquiry(answer, numbers: numbers)
+    }
+  }
+
+  func inquiry(_ claim: Claim, numbers: Int) -> Command {
+    Script.acquire.command(
       keys: claim.keys + (isFencing ? [names.fence] : []),
       arguments: [
         claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
         String(numbers),
       ])
-    return try await acquire(claim, with: [command], by: deadline) { [self] answer in
-      let attempt = readScript(answer, numbers: numbers)
-      if case .success = attempt { refusesScripts.store(false, ordering: .relaxed) }
-      return attempt
-    }
+  }
+
+  func readInquiry(_ answer: Request.Answer, numbers: Int) -> Result<Attempt, StoreFailure> {
+    let attempt = readScript(answer, numbers: numbers)
+    if case .success = attempt { refusesScripts.store(false, ordering: .relaxed) }
+    return attempt
   }
 
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    let command = Script.adopt.command(
+    let command = adoption(claim, from: token, numbers: numbers)
+    return try await acquire(claim, with: [command], by: deadline) { [self] answer in
+      readScript(answer, numbers: numbers)
+    }
+  }
+
+  func adoption(_ claim: Claim, from token: String, numbers: Int) -> Command {
+    Script.adopt.command(
       keys: claim.keys + (isFencing ? [names.fence] : []),
       arguments: [
         token, claim.token, String(claim.ttl.wholeMilliseconds), String(claim.keys.count),
         String(numbers),
       ])
-    return try await acquire(claim, with: [command], by: deadline) { [self] answer in
-      readScript(answer, numbers: numbers)
-    }
   }
 
   /// The outcome that the replies to a claim tell.
@@ -126,7 +138,7 @@ extension RedisNode {
     }
   }
 
-  private func readScript(
+  func readScript(
     _ answer: Request.Answer, numbers: Int
   ) -> Result<Attempt, StoreFailure> {
     let primary = answeringPrimary
@@ -159,21 +171,28 @@ extension RedisNode {
       names, above: fences.largest, keys: claim.keys, token: claim.token)
     let result: Result<Attempt?, StoreFailure> = await perform([command], by: deadline) {
       [self] answer in
-      switch answer.replies[0] {
-      case .null: return .success(.done(.contended(.init()), on: nil))
-      case .error(let error): return .failure(StoreFailure(error))
-      case let reply:
-        guard let number = reply.fencingToken else { return .failure(.noFencingToken(reply)) }
-        guard fences.accept(number, isRaised: true, from: answer.source) else {
-          return .success(nil)
-        }
-        return .success(
-          .done(.held(sentAt: sentAt, numbers: number..<number + 1), on: answeringPrimary))
-      }
+      readNumber(answer, sentAt: sentAt)
     }
     // The counter was lost again between the two requests: try again, until the deadline.
     if let attempt = try result.get() { return attempt }
     return try await drawNumber(claim, sentAt: sentAt, by: deadline)
+  }
+
+  /// Reads the number that was drawn after the counter was raised; nil if it was lost again meanwhile.
+  func readNumber(
+    _ answer: Request.Answer, sentAt: Instant
+  ) -> Result<Attempt?, StoreFailure> {
+    switch answer.replies[0] {
+    case .null: return .success(.done(.contended(.init()), on: nil))
+    case .error(let error): return .failure(StoreFailure(error))
+    case let reply:
+      guard let number = reply.fencingToken else { return .failure(.noFencingToken(reply)) }
+      guard fences.accept(number, isRaised: true, from: answer.source) else {
+        return .success(nil)
+      }
+      return .success(
+        .done(.held(sentAt: sentAt, numbers: number..<number + 1), on: answeringPrimary))
+    }
   }
 
   static func raiseCommand(

@@ -6,11 +6,39 @@ package protocol QuorumMember: LockStore {
   /// The process of its server, or why that is not known; nil before the first connection.
   var serverRun: Result<ServerRun, StoreFailure>? { get }
 
+  /// Asks for keys without a task, so that the answer counts also while no task can run.
+  ///
+  /// What a failed request did is undone. The completion may be called before this returns.
+  func request(
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
+  ) -> KeyCall
+
   /// Raises the fence counter above a number, provided that a claim still has its keys; the answer is false if it has
   /// not.
   func raiseFence(
     above number: UInt64, for claim: Claim, by deadline: Instant,
     completion: @escaping @Sendable (Result<Bool, StoreFailure>) -> Void)
+}
+
+/// How a member is asked for keys, and how many fencing tokens to draw.
+package enum KeyQuestion: Sendable, Equatable {
+  /// As by ``LockStore/acquire(_:numbers:by:)``.
+  case acquire(numbers: Int)
+  /// As by ``LockStore/inquire(_:numbers:by:)``.
+  case inquire(numbers: Int)
+  /// As by ``LockStore/adopt(_:from:numbers:by:)``.
+  case adopt(from: String, numbers: Int)
+}
+
+/// A request for keys that is under way.
+package final class KeyCall: Sendable {
+  private let onCancel: @Sendable () -> Void
+
+  package init(onCancel: @escaping @Sendable () -> Void) { self.onCancel = onCancel }
+
+  /// Gives the request up, and undoes it; does nothing if it has been answered.
+  package func cancel() { onCancel() }
 }
 
 /// One run of a server's process.

@@ -22,7 +22,6 @@ final class QuorumMemberStub: QuorumMember {
     var mode = Mode.prompt
     var holders: [String: String] = [:]
     var counter: UInt64
-    var gates: [Promise<Void>] = []
     var later: [@Sendable () -> Void] = []
     var requests: [String] = []
     var run: Result<ServerRun, StoreFailure>?
@@ -64,73 +63,86 @@ final class QuorumMemberStub: QuorumMember {
   }
 
   /// How many requests wait.
-  var waitingCount: Int { state.withLock { $0.gates.count + $0.later.count } }
+  var waitingCount: Int { state.withLock { $0.later.count } }
 
   /// Answers all that waits, and all further requests at once.
   func letGo() {
-    let (gates, later) = state.withLock { state in
+    let later = state.withLock { state in
       state.mode = .prompt
-      defer { (state.gates, state.later) = ([], []) }
-      return (state.gates, state.later)
+      defer { state.later = [] }
+      return state.later
     }
-    for gate in gates { gate.fulfil(()) }
     for action in later { action() }
   }
 
   // MARK: Taking
 
-  private func take(
-    _ claim: Claim, _ kind: String, _ numbers: Int,
-    _ act: @Sendable (inout [String: String]) -> String?
-  ) async throws(StoreFailure) -> Acquisition {
-    var isLate = false
-    let gate: Promise<Void>? = state.withLock { state in
-      state.requests.append(kind)
-      guard [.stalled, .late].contains(state.mode) else { return nil }
-      isLate = state.mode == .late
-      let gate = Promise<Void>()
-      state.gates.append(gate)
-      return gate
-    }
-    await gate?.value
-    if [.failing, .refusingKeys].contains(mode) { throw .unreachable("away") }
-    // The answer of a cancelled request is dropped, and an undo is behind it.
-    if Task.isCancelled, !isLate { throw .cancelled }
-    return state.withLock { state in
-      if let holder = act(&state.holders) {
-        return .contended(KeyState(holder: holder, remaining: nil))
+  func request(
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
+  ) -> KeyCall {
+    let isCancelled = Shared(false)
+    let (kind, numbers, former): (String, Int, String?) =
+      switch question {
+      case .acquire(let numbers), .inquire(let numbers): ("acquire", numbers, nil)
+      case .adopt(let token, let numbers): ("adopt", numbers, token)
       }
+    let isLate = mode == .late
+    let answer: @Sendable () -> Void = { [self] in
+      if [.failing, .refusingKeys].contains(mode) {
+        return completion(.failure(.unreachable("away")))
+      }
+      // The answer of a cancelled request is dropped, and an undo is behind it.
+      if isCancelled.value, !isLate { return completion(.failure(.cancelled)) }
+      completion(.success(take(claim, from: former, numbers)))
+    }
+    let isHeldBack = state.withLock { state in
+      state.requests.append(kind)
+      let isHeldBack = [.stalled, .late].contains(state.mode)
+      if isHeldBack { state.later.append(answer) }
+      return isHeldBack
+    }
+    if !isHeldBack { answer() }
+    return KeyCall { isCancelled.value = true }
+  }
+
+  private func take(_ claim: Claim, from former: String?, _ numbers: Int) -> Acquisition {
+    let key = claim.keys[0]
+    return state.withLock { state in
+      let holder = state.holders[key]
+      let isFree = former.map { holder == $0 } ?? (holder == nil || holder == claim.token)
+      guard isFree else { return .contended(KeyState(holder: holder ?? "", remaining: nil)) }
+      state.holders[key] = claim.token
       state.counter += UInt64(numbers)
       let last = state.counter
       return .held(sentAt: clock.now, numbers: last + 1 - UInt64(numbers)..<last + 1)
     }
   }
 
+  private func answer(
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant
+  ) async throws(StoreFailure) -> Acquisition {
+    let promise = Promise<Result<Acquisition, StoreFailure>>()
+    _ = request(claim, question, by: deadline) { promise.fulfil($0) }
+    return try await promise.value.get()
+  }
+
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await take(claim, "acquire", numbers) { holders in
-      let key = claim.keys[0]
-      if let holder = holders[key], holder != claim.token { return holder }
-      holders[key] = claim.token
-      return nil
-    }
+    try await answer(claim, .acquire(numbers: numbers), by: deadline)
   }
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await acquire(claim, numbers: numbers, by: deadline)
+    try await answer(claim, .inquire(numbers: numbers), by: deadline)
   }
 
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await take(claim, "adopt", numbers) { holders in
-      guard holders[claim.keys[0]] == token else { return holders[claim.keys[0]] ?? "" }
-      holders[claim.keys[0]] = claim.token
-      return nil
-    }
+    try await answer(claim, .adopt(from: token, numbers: numbers), by: deadline)
   }
 
   // MARK: Keeping and giving back
