@@ -204,8 +204,8 @@ _redis-lock() {
 _redis-lock_run() {
     repeating_flags=()
     non_repeating_flags=(-q --quiet -v --verbose --json-log -n --no-wait --version -h --help)
-    repeating_options=()
-    non_repeating_options=(--url --url-file --ttl --extend -w --wait --min-hold --max-hold --grace --replica-acknowledgements --record-for --label -E --conflict-exit-code -c --command)
+    repeating_options=(--url)
+    non_repeating_options=(--url-file --restart-delay --ttl --extend -w --wait --min-hold --max-hold --grace --replica-acknowledgements --record-for --label -E --conflict-exit-code -c --command)
     __redis-lock_offer_flags_options -1
 
     # Offer option value completions
@@ -216,6 +216,9 @@ _redis-lock_run() {
     '--url-file')
         compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
+        return
+        ;;
+    '--restart-delay')
         return
         ;;
     '--ttl')
@@ -265,8 +268,8 @@ _redis-lock_run() {
 _redis-lock_status() {
     repeating_flags=()
     non_repeating_flags=(--json --watch --version -h --help)
-    repeating_options=()
-    non_repeating_options=(--url --url-file)
+    repeating_options=(--url)
+    non_repeating_options=(--url-file --restart-delay)
     __redis-lock_offer_flags_options -1
 
     # Offer option value completions
@@ -277,6 +280,9 @@ _redis-lock_status() {
     '--url-file')
         compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
+        return
+        ;;
+    '--restart-delay')
         return
         ;;
     esac
@@ -293,8 +299,8 @@ _redis-lock_status() {
 _redis-lock_release() {
     repeating_flags=()
     non_repeating_flags=(--force --version -h --help)
-    repeating_options=()
-    non_repeating_options=(--url --url-file --token)
+    repeating_options=(--url)
+    non_repeating_options=(--url-file --restart-delay --token)
     __redis-lock_offer_flags_options -1
 
     # Offer option value completions
@@ -305,6 +311,9 @@ _redis-lock_release() {
     '--url-file')
         compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
+        return
+        ;;
+    '--restart-delay')
         return
         ;;
     '--token')
@@ -324,8 +333,8 @@ _redis-lock_release() {
 _redis-lock_list() {
     repeating_flags=()
     non_repeating_flags=(--json --foreign --watch --version -h --help)
-    repeating_options=()
-    non_repeating_options=(--url --url-file)
+    repeating_options=(--url)
+    non_repeating_options=(--url-file --restart-delay)
     __redis-lock_offer_flags_options 1
 
     # Offer option value completions
@@ -336,6 +345,9 @@ _redis-lock_list() {
     '--url-file')
         compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
+        return
+        ;;
+    '--restart-delay')
         return
         ;;
     esac
@@ -344,8 +356,8 @@ _redis-lock_list() {
 _redis-lock_doctor() {
     repeating_flags=()
     non_repeating_flags=(--json --version -h --help)
-    repeating_options=()
-    non_repeating_options=(--url --url-file)
+    repeating_options=(--url)
+    non_repeating_options=(--url-file --restart-delay)
     __redis-lock_offer_flags_options 1
 
     # Offer option value completions
@@ -356,6 +368,9 @@ _redis-lock_doctor() {
     '--url-file')
         compopt -o filenames 2>/dev/null
         __redis-lock_add_completions -f
+        return
+        ;;
+    '--restart-delay')
         return
         ;;
     esac

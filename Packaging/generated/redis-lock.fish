@@ -23,15 +23,15 @@ function __redis-lock_parse_tokens -S
         __redis-lock_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'run'
-            __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'q/quiet' 'v/verbose' 'json-log' 'ttl=' 'extend=' 'w/wait=' 'n/no-wait' 'min-hold=' 'max-hold=' 'grace=' 'replica-acknowledgements=' 'record-for=' 'label=' 'E/conflict-exit-code=' 'c/command=' 'version' 'h/help'
+            __redis-lock_parse_subcommand -r 1 'url=+' 'url-file=' 'restart-delay=' 'q/quiet' 'v/verbose' 'json-log' 'ttl=' 'extend=' 'w/wait=' 'n/no-wait' 'min-hold=' 'max-hold=' 'grace=' 'replica-acknowledgements=' 'record-for=' 'label=' 'E/conflict-exit-code=' 'c/command=' 'version' 'h/help'
         case 'status'
-            __redis-lock_parse_subcommand -r 1 'url=' 'url-file=' 'json' 'watch' 'version' 'h/help'
+            __redis-lock_parse_subcommand -r 1 'url=+' 'url-file=' 'restart-delay=' 'json' 'watch' 'version' 'h/help'
         case 'release'
-            __redis-lock_parse_subcommand 1 'url=' 'url-file=' 'force' 'token=' 'version' 'h/help'
+            __redis-lock_parse_subcommand 1 'url=+' 'url-file=' 'restart-delay=' 'force' 'token=' 'version' 'h/help'
         case 'list'
-            __redis-lock_parse_subcommand 1 'url=' 'url-file=' 'json' 'foreign' 'watch' 'version' 'h/help'
+            __redis-lock_parse_subcommand 1 'url=+' 'url-file=' 'restart-delay=' 'json' 'foreign' 'watch' 'version' 'h/help'
         case 'doctor'
-            __redis-lock_parse_subcommand 1 'url=' 'url-file=' 'json' 'version' 'h/help'
+            __redis-lock_parse_subcommand 1 'url=+' 'url-file=' 'restart-delay=' 'json' 'version' 'h/help'
         case 'help'
             __redis-lock_parse_subcommand -r 1 'version'
         end
@@ -95,8 +95,9 @@ complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positiona
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'list' -d 'List the locks on the server.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'doctor' -d 'Check whether this server is fit for locks.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock" -eq 1' -fa 'help' -d 'Show subcommand help information.'
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url-file' -l 'url-file' -d 'A file that contains the server\'s URL. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run"' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host. Given 3, 5, 7 or 9 times: servers of which a majority decides.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" url-file' -l 'url-file' -d 'A file that contains the server\'s URL, or those of several servers, one per line. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" restart-delay' -l 'restart-delay' -d 'How long a restarted server of several gets no new locks, which it may have forgotten; no ttl may be longer.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" q quiet' -s 'q' -l 'quiet' -d 'Print errors only.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" v verbose' -s 'v' -l 'verbose' -d 'Print what the command does.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" json-log' -l 'json-log' -d 'Print messages as JSON, one object per line.'
@@ -115,29 +116,33 @@ complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock run" -ge 1' -fka '(__redis-lock_custom_completion ---completion run -- positional@0 (count (__redis-lock_tokens -pc)) (__redis-lock_tokens -tC))'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock run" h help' -s 'h' -l 'help' -d 'Show help information.'
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url-file' -l 'url-file' -d 'A file that contains the server\'s URL. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status"' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host. Given 3, 5, 7 or 9 times: servers of which a majority decides.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" url-file' -l 'url-file' -d 'A file that contains the server\'s URL, or those of several servers, one per line. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" restart-delay' -l 'restart-delay' -d 'How long a restarted server of several gets no new locks, which it may have forgotten; no ttl may be longer.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" json' -l 'json' -d 'Print JSON, one object per line for each key.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" watch' -l 'watch' -d 'Refresh every second, until interrupted.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock status" -ge 1' -fka '(__redis-lock_custom_completion ---completion status -- positional@0 (count (__redis-lock_tokens -pc)) (__redis-lock_tokens -tC))'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock status" h help' -s 'h' -l 'help' -d 'Show help information.'
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url-file' -l 'url-file' -d 'A file that contains the server\'s URL. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release"' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host. Given 3, 5, 7 or 9 times: servers of which a majority decides.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" url-file' -l 'url-file' -d 'A file that contains the server\'s URL, or those of several servers, one per line. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" restart-delay' -l 'restart-delay' -d 'How long a restarted server of several gets no new locks, which it may have forgotten; no ttl may be longer.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" force' -l 'force' -d 'Release the lock even if another client holds it.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" token' -l 'token' -d 'The token of the lock. (default: REDIS_LOCK_TOKEN)' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_positional "redis-lock release" -eq 1' -fka '(__redis-lock_custom_completion ---completion release -- positional@0 (count (__redis-lock_tokens -pc)) (__redis-lock_tokens -tC))'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock release" h help' -s 'h' -l 'help' -d 'Show help information.'
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url-file' -l 'url-file' -d 'A file that contains the server\'s URL. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list"' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host. Given 3, 5, 7 or 9 times: servers of which a majority decides.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" url-file' -l 'url-file' -d 'A file that contains the server\'s URL, or those of several servers, one per line. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" restart-delay' -l 'restart-delay' -d 'How long a restarted server of several gets no new locks, which it may have forgotten; no ttl may be longer.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" json' -l 'json' -d 'Print JSON, one object per line for each lock.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" foreign' -l 'foreign' -d 'Also what may be locks of other clients: all strings that expire, and with a pattern those that never do.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" watch' -l 'watch' -d 'Refresh every second, until interrupted: holders, waiters, and how long they have waited.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock list" h help' -s 'h' -l 'help' -d 'Show help information.'
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host.' -rfka ''
-complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url-file' -l 'url-file' -d 'A file that contains the server\'s URL. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor"' -l 'url' -d 'The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host. Given 3, 5, 7 or 9 times: servers of which a majority decides.' -rfka ''
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" url-file' -l 'url-file' -d 'A file that contains the server\'s URL, or those of several servers, one per line. It keeps a password out of the process list.' -rF
+complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" restart-delay' -l 'restart-delay' -d 'How long a restarted server of several gets no new locks, which it may have forgotten; no ttl may be longer.' -rfka ''
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" json' -l 'json' -d 'Print JSON, one object per line for each finding.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" version' -l 'version' -d 'Show the version.'
 complete -c 'redis-lock' -n '__redis-lock_should_offer_completions_for_flags_or_options "redis-lock doctor" h help' -s 'h' -l 'help' -d 'Show help information.'

@@ -10,7 +10,8 @@ extension Locker {
     return try await ask(commands, at: store.node(of: key.map { [$0] } ?? []))
   }
 
-  private func ask(_ commands: [Command], at node: RedisNode) async throws -> [Reply] {
+  /// Asks one server.
+  func ask(_ commands: [Command], at node: RedisNode) async throws -> [Reply] {
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     let result = await node.perform(commands, by: deadline) { answer in
       .success(Array(answer.replies))
@@ -50,8 +51,16 @@ extension Locker {
     if let cluster = (coordinator.store as? RedisLockStore)?.cluster {
       return try await page(from: cursor, matching: pattern, in: cluster)
     }
-    return try page(
-      try await ask([Script.list.command(keys: [], arguments: [cursor, pattern, "200"])])[0])
+    guard let store = coordinator.store as? RedisLockStore else { return ("0", []) }
+    return try await page(from: cursor, matching: pattern, at: store.node(of: []))
+  }
+
+  /// A page of the strings on one server.
+  func page(
+    from cursor: String, matching pattern: String, at node: RedisNode
+  ) async throws -> (cursor: String, keys: [ListedKey]) {
+    let command = Script.list.command(keys: [], arguments: [cursor, pattern, "200"])
+    return try page(try await ask([command], at: node)[0])
   }
 
   /// A page of the strings at one node of a cluster after the other.
@@ -86,11 +95,18 @@ extension Locker {
   ///
   /// - Returns: What fails and why, and whether it may work in a moment.
   package func tryCommands(for key: String) async throws -> (text: String, isTransient: Bool)? {
-    guard let store = coordinator.store as? RedisLockStore else { return nil }
+    guard let store = coordinator.store as? RedisLockStore else {
+      return try await tryCommandsInQuorum(for: key)
+    }
     let command = Script.trial.command(
       keys: [store.node(of: [key]).names.trial(of: key)],
       arguments: [store.isFencing ? "1" : "0"])
-    switch try await ask([command], about: key)[0] {
+    return Self.failure(try await ask([command], about: key)[0])
+  }
+
+  /// What the answer to a trial of commands says that fails.
+  static func failure(_ reply: Reply) -> (text: String, isTransient: Bool)? {
+    switch reply {
     case .array(let parts):
       guard parts.count == 2, case .string(let name) = parts[0], case .string(let text) = parts[1]
       else { return nil }

@@ -10,12 +10,14 @@ extension Locker {
   package func record(
     _ lock: Lock, held: Duration, keptFor kept: Duration, end: (cause: String, status: Int32)? = nil
   ) async throws {
-    guard let store = coordinator.store as? RedisLockStore else { return }
     let arguments =
       [
         lock.token, String(kept.wholeMilliseconds), String(held.wholeMilliseconds),
         lock.fencingToken.map(String.init) ?? "",
       ] + (end.map { [$0.cause, String($0.status)] } ?? [])
+    guard let store = coordinator.store as? RedisLockStore else {
+      return try await recordInQuorum(lock, arguments: arguments)
+    }
     let names = store.node(of: lock.keys).names
     let replies = try await ask(
       lock.keys.map { Script.record.command(keys: [names.record(of: $0)], arguments: arguments) },
@@ -27,7 +29,9 @@ extension Locker {
 
   /// The records of keys; nil for each key without a record.
   package func records(of keys: [String]) async throws -> [RunRecord?] {
-    guard let store = coordinator.store as? RedisLockStore else { return keys.map { _ in nil } }
+    guard let store = coordinator.store as? RedisLockStore else {
+      return try await recordsInQuorum(of: keys)
+    }
     let count = RunRecord.fields.count
     func commands(for key: String) -> [Command] {
       let name = store.node(of: [key]).names.record(of: key)
@@ -44,7 +48,13 @@ extension Locker {
 
   /// The server's time, in milliseconds since 1970; nil if it does not say.
   package func serverTime() async throws -> Int64? {
-    guard case .array(let parts)? = try await ask([["TIME"]]).first, parts.count == 2,
+    guard coordinator.store is RedisLockStore else { return try await quorumTime() }
+    return Self.time(try await ask([["TIME"]]).first)
+  }
+
+  /// The time in an answer to `TIME`.
+  static func time(_ reply: Reply?) -> Int64? {
+    guard case .array(let parts)? = reply, parts.count == 2,
       case .string(let seconds) = parts[0], case .string(let microseconds) = parts[1],
       let seconds = Int64(seconds), let microseconds = Int64(microseconds),
       (0...Int64(UInt32.max)).contains(seconds)

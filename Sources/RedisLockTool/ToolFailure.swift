@@ -55,7 +55,8 @@
       isRetryable = false
     }
 
-    init(_ error: LockError) {
+    /// Creates the failure for an error, maybe about one of several servers.
+    init(_ error: LockError, about subject: String? = nil) {
       let status: ToolStatus =
         switch error.code {
         case .timeout, .tooManyWaiters, .wouldDeadlock: .notAcquired
@@ -64,7 +65,9 @@
         case .unreachable, .closed: .unreachable
         default: .usage
         }
-      self.init(status, error.description, isRetryable: error.isRetryable)
+      let text = error.description
+      self.init(
+        status, subject.map { "\($0): \(text)" } ?? text, isRetryable: error.isRetryable)
     }
 
     /// Ends the process with the status that a body returns, or reports why it failed.

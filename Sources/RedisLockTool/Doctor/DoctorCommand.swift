@@ -13,8 +13,9 @@
     static let configuration = CommandConfiguration(
       commandName: "doctor", abstract: "Check whether this server is fit for locks.",
       discussion: """
-        Exit status: 0, also with warnings; 1 if locks do not work; 69 if the server cannot be reached, 77 if it \
-        refuses the login.
+        Of several servers, each is checked, whether all are independent, and how many may fail. \
+        Exit status: 0, also with warnings; 1 if locks do not work; 69 if the server, or a majority of several, \
+        cannot be reached, 77 if it refuses the login.
         """)
 
     @OptionGroup var connection: ConnectionOptions
@@ -27,18 +28,32 @@
 
     func run() async throws {
       await ToolFailure.reported(by: Console(level: .warning, isJSON: false)) {
-        let configuration = try connection.configuration()
-        let locker = try await ConnectionOptions.connect(configuration)
+        let servers = try connection.servers()
         // A random key that no client locks, for it will be deleted.
         let key = prefix + String(UInt64.random(in: .min ... .max), radix: 36)
-        let findings = try await examine(locker, configuration, key: key)
-        for finding in findings {
-          Output.say(json ? try JSONEncoder.forTool.line(finding) : finding.line)
+        guard !servers.isQuorum else {
+          let (findings, status) = try await examine(quorum: servers, key: key)
+          try say(findings)
+          return status
         }
+        let configuration = servers.configurations[0]
+        let locker = try await Servers.connect(configuration)
+        let findings = try await examine(locker, configuration, key: key)
+        try say(findings)
         await locker.close()
-        let hasProblem = findings.contains { $0.level == .problem }
-        return hasProblem ? ToolStatus.problem.rawValue : 0
+        return Self.status(of: findings)
       }
+    }
+
+    private func say(_ findings: [Finding]) throws {
+      for finding in findings {
+        Output.say(json ? try JSONEncoder.forTool.line(finding) : finding.line)
+      }
+    }
+
+    /// The exit status, by what was found.
+    static func status(of findings: [Finding]) -> Int32 {
+      findings.contains { $0.level == .problem } ? ToolStatus.problem.rawValue : 0
     }
 
     private func examine(
@@ -56,7 +71,23 @@
         findings.append(
           Finding(.warning, "server", "this user may not use INFO, so several checks were skipped"))
       }
-      findings += await examining("round trip") { [try await timing(locker)] }
+      findings += await examineOne(locker, configuration, information, key: key)
+      // If a command is missing, the trial's key could stay.
+      let isHopeless = findings.contains {
+        $0.level == .problem && ["disabled", "permissions"].contains($0.subject)
+      }
+      if !isHopeless {
+        findings.append(await trial(locker, key: key))
+      }
+      return findings
+    }
+
+    /// What is to be found on any server, and on those around it.
+    func examineOne(
+      _ locker: Locker, _ configuration: LockerConfiguration, _ information: ServerInformation?,
+      key: String
+    ) async -> [Finding] {
+      var findings = await examining("round trip") { [try await timing(locker)] }
       findings += await examining("clock") { try await clock(locker) }
       findings += await examining("servers") {
         try await examineServers(of: configuration, locker, information)
@@ -69,13 +100,6 @@
         // On a replica, or out of memory, the result says it all.
         let answers = try await locker.ask(permissions.trials.map(\.words))
         return permissions.findings(answers, isTold: await locker.canBeTold())
-      }
-      // If a command is missing, the trial's key could stay.
-      let isHopeless = findings.contains {
-        $0.level == .problem && ["disabled", "permissions"].contains($0.subject)
-      }
-      if !isHopeless {
-        findings.append(await trial(locker, key: key))
       }
       return findings
     }
@@ -111,10 +135,7 @@
 
     /// Whether the server's clock, which tells since when a lock is held, agrees with this host's clock.
     private func clock(_ locker: Locker) async throws -> [Finding] {
-      let before = Date.now
-      guard let time = try await locker.serverTime() else { return [] }
-      let middle = before.addingTimeInterval(Date.now.timeIntervalSince(before) / 2)
-      let ahead = Date(milliseconds: time).timeIntervalSince(middle)
+      guard let ahead = try await secondsAhead(locker) else { return [] }
       guard abs(ahead) >= 1 else { return [Finding(.fine, "clock", "the same as this host's")] }
       let size = Duration.seconds(abs(ahead)).rounded.text
       return [
@@ -123,6 +144,14 @@
           "\(size) \(ahead > 0 ? "ahead of" : "behind") this host's: locks do not depend on it, but the times in status do"
         )
       ]
+    }
+
+    /// How many seconds the server's clock is ahead of this host's; nil if it does not tell.
+    func secondsAhead(_ locker: Locker) async throws -> Double? {
+      let before = Date.now
+      guard let time = try await locker.serverTime() else { return nil }
+      let middle = before.addingTimeInterval(Date.now.timeIntervalSince(before) / 2)
+      return Date(milliseconds: time).timeIntervalSince(middle)
     }
 
     /// Finds keys below the prefix that never expire: their holders may be gone for good.
@@ -171,12 +200,14 @@
     }
 
     /// Takes a lock and gives it back.
-    private func trial(_ locker: Locker, key: String) async -> Finding {
+    func trial(
+      _ locker: Locker, key: String, extension ttl: Duration = .seconds(5)
+    ) async -> Finding {
       do {
         guard let lock = try await locker.acquireIfAvailable(key) else {
           return Finding(.problem, "trial", "a new random key is already held")
         }
-        try await lock.extend(by: .seconds(5))
+        try await lock.extend(by: ttl)
         let outcome = try await lock.release()
         guard outcome == .released else {
           return Finding(.problem, "trial", "a lock was gone before it was released")

@@ -10,14 +10,22 @@
     }
 
     let level: Level
+    /// The server that was checked, if there are several.
+    private(set) var server: String?
     /// The subject of the check, in one word.
     let subject: String
     let text: String
 
-    init(_ level: Level, _ subject: String, _ text: String) {
+    init(_ level: Level, _ subject: String, _ text: String, server: String? = nil) {
+      self.server = server
       self.level = level
       self.subject = subject
       self.text = text
+    }
+
+    /// The same finding, about one of several servers.
+    func about(_ server: String) -> Finding {
+      Finding(level, subject, text, server: server)
     }
 
     /// The finding in one line, for people.
@@ -28,7 +36,7 @@
         case .warning: "WARNING "
         case .problem: "PROBLEM "
         }
-      return mark + subject + ": " + text
+      return mark + (server.map { $0 + " " } ?? "") + subject + ": " + text
     }
   }
 #endif

@@ -37,6 +37,9 @@
       ].compactMap(\.self)
     }
 
+    /// The findings about a server of a quorum, whatever its role and persistence.
+    var ownFindings: [Finding] { [version, eviction].compactMap(\.self) }
+
     private var version: Finding? {
       if let valkey = fields["valkey_version"] {
         return judge("Valkey", valkey, atLeast: (7, 2))

@@ -113,7 +113,8 @@
       if reason == .heldTooLong { return "the lock was held for as long as --max-hold allows" }
       if let explanation = lock.lossExplanation { return "the lock was lost: \(explanation)" }
       let why = lock.extensionTrouble.map { " (\($0))" } ?? ""
-      return "the lock was lost: the server could not be asked to extend it in time\(why)"
+      let servers = lock.isInQuorum ? "a majority of the servers" : "the server"
+      return "the lock was lost: \(servers) could not be asked to extend it in time\(why)"
     }
 
     /// Judges the command's end: a lock that was not held to the end is never a success.
