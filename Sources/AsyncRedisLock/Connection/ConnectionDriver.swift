@@ -176,7 +176,7 @@ struct ConnectionDriver: ~Copyable {
   // MARK: Sending and receiving
 
   private mutating func send(at now: Instant) throws(TransportError) {
-    defer { inFlight.note(isFull: !pending.isEmpty && !pending.hasNext(of: inFlight.sendable)) }
+    defer { inFlight.note(pending: pending.kinds) }
     // If bytes are left to write, the stream is asked first whether it takes them.
     guard !pending.isEmpty, stream?.hasUnsentBytes == false else { return }
     if inFlight.isEmpty {

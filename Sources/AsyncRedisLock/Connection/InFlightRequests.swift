@@ -12,8 +12,8 @@ struct InFlightRequests {
     let replyCount: Int
     /// How many bytes its commands have.
     let byteCount: Int
-    /// How many bytes of commands were unanswered when it was sent.
-    let byteCountAhead: Int
+    /// What was unanswered when it was sent.
+    let ahead: SendWindow.Unanswered
     /// Whether the answer to `ASKING` is still to come.
     var awaitsAsking: Bool
     /// The refusal of `ASKING`, which stands for all answers.
@@ -59,8 +59,7 @@ struct InFlightRequests {
 
   var count: Int { slots.count }
 
-  /// How many bytes of commands are not answered: of extensions, and of all other requests.
-  private(set) var unanswered = (extensions: 0, others: 0)
+  private(set) var unanswered: SendWindow.Unanswered = (0, 0)
   /// How many may be, of either.
   private var window = SendWindow()
 
@@ -68,12 +67,14 @@ struct InFlightRequests {
   var sendable: PendingRequests.Choice {
     var choice: PendingRequests.Choice = []
     if unanswered.extensions < window.size { choice.insert(.extensions) }
-    if unanswered.others < window.size { choice.insert(.others) }
+    if unanswered.others < window.othersSize { choice.insert(.others) }
     return choice
   }
 
-  /// Notes whether requests wait because they are not ``sendable``.
-  mutating func note(isFull: Bool) { window.isFull = isFull }
+  /// Notes which requests are pending, and wait if they are not ``sendable``.
+  mutating func note(pending: PendingRequests.Choice) {
+    window.waiting = pending.subtracting(sendable)
+  }
 
   private mutating func count(_ bytes: Int, of request: Request) {
     if request.leaseEnd != nil {
@@ -92,8 +93,7 @@ struct InFlightRequests {
     slots.append(
       Slot(
         request: request, sentAt: sentAt, question: question, replyCount: request.commandCount,
-        byteCount: byteCount, byteCountAhead: unanswered.extensions + unanswered.others,
-        awaitsAsking: request.isAsking))
+        byteCount: byteCount, ahead: unanswered, awaitsAsking: request.isAsking))
     count(byteCount, of: request)
     nextDeadline = min(nextDeadline ?? request.deadline, request.deadline)
   }
@@ -147,7 +147,7 @@ struct InFlightRequests {
     count(-slot.byteCount, of: slot.request)
     if let quietSince {
       window.answered(
-        slot.byteCount, behind: slot.byteCountAhead, sentAt: slot.sentAt, at: quietSince)
+        slot.byteCount, behind: slot.ahead, sentAt: slot.sentAt, at: quietSince)
     }
     if slots.isEmpty { (quietSince, repliedAt, nextDeadline) = (nil, nil, nil) }
     if slot.request.isClaim, slot.isDoubtful(replies) {

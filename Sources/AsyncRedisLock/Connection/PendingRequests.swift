@@ -54,13 +54,17 @@ struct PendingRequests {
     static let all: Self = [extensions, others]
   }
 
-  /// Whether there is a request to send now.
-  func hasNext(of choice: Choice) -> Bool {
-    queues.indices.contains { index in
-      let isExtending = index == Urgency.extending.rawValue
-      return choice.contains(isExtending ? .extensions : .others) && !queues[index].isEmpty
+  /// Which kinds of requests wait.
+  var kinds: Choice {
+    var kinds: Choice = []
+    for index in queues.indices where !queues[index].isEmpty {
+      kinds.insert(index == Urgency.extending.rawValue ? .extensions : .others)
     }
+    return kinds
   }
+
+  /// Whether there is a request to send now.
+  func hasNext(of choice: Choice) -> Bool { !kinds.isDisjoint(with: choice) }
 
   /// Takes out the next request to send.
   mutating func popFirst(of choice: Choice = .all) -> Request? {

@@ -11,9 +11,14 @@ struct SendWindow {
   ///
   /// Less would not help where answers are late for another reason than what is sent.
   private static let smallestSize = 64 * 1024
+  /// Enough of other requests for a server nearby.
+  ///
+  /// Beyond it, a crowd of acquisitions gets only as much as the way to the server asks for. If the link becomes slow, all
+  /// that was sent is ahead of the next extension. Extensions themselves have to be sent in any case.
+  private static let usualSize = 256 * 1024
   private static let largestSize = 16 << 20
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
-  private static let growth = (first: 3.0, later: 1.0)
+  private static let growth = (first: 3.0, extensions: 1.0, others: 0.5)
   /// How long after a trial the next one is due.
   ///
   /// Otherwise a queue that never ends would not be noticed.
@@ -27,55 +32,93 @@ struct SendWindow {
   /// something was sent while nothing else was unanswered.
   private struct Trial {
     let start: Instant
-    /// The size before.
+    /// The sizes before.
     let size: Int
+    let othersSize: Int
     /// The longest that an answer took to what was sent before.
     var slowest: Duration
+    /// When all that was sent before had been answered.
+    var drainedAt: Instant?
   }
 
-  /// How many bytes may be unanswered now.
+  /// How many bytes of extensions may be unanswered now.
   private(set) var size = smallestSize
-  /// Whether requests wait for room.
-  var isFull = false
+  /// How many of all other requests: not more than of extensions.
+  private(set) var othersSize = smallestSize
+  /// Which requests wait for room.
+  var waiting: PendingRequests.Choice = []
   /// The shortest time that an answer took since the last trial.
   private var fastest: Duration?
+  /// How long the answer took that ended the last trial.
+  private var latest = Duration.zero
   private var trial: Trial?
   private var nextTrial: Instant?
   private var hasShrunk = false
 
-  /// Notes the answer to so many bytes; `ahead` tells how many were unanswered when they were sent.
-  mutating func answered(_ byteCount: Int, behind ahead: Int, sentAt: Instant, at now: Instant) {
+  /// How many bytes are unanswered: of extensions, and of all other requests.
+  typealias Unanswered = (extensions: Int, others: Int)
+
+  /// Notes the answer to so many bytes; `ahead` tells what was unanswered when they were sent.
+  mutating func answered(
+    _ byteCount: Int, behind ahead: Unanswered, sentAt: Instant, at now: Instant
+  ) {
     let roundTrip = sentAt.duration(to: now)
-    if let trial {
-      // An extension may have been sent at its start, behind all that was on its way.
-      if trial.start <= sentAt, ahead < 2 * size { return end(trial, roundTrip, at: now) }
-      self.trial?.slowest = max(trial.slowest, roundTrip)
+    if var trial {
+      // An extension may have been sent at its start, behind all that was on its way. That has been answered with it.
+      if trial.start <= sentAt {
+        let isAfter = trial.drainedAt.map { $0 <= sentAt } ?? false
+        let isBehindLittle = ahead.extensions < 2 * size && ahead.others < 2 * othersSize
+        if isBehindLittle || isAfter { return end(trial, roundTrip, at: now) }
+        trial.drainedAt = trial.drainedAt ?? now
+      }
+      trial.slowest = max(trial.slowest, roundTrip)
+      self.trial = trial
       return
     }
     let fastest = min(fastest ?? roundTrip, roundTrip)
     self.fastest = fastest
     let queue = roundTrip - fastest
-    if nextTrial.map({ $0 <= now }) ?? true, ahead == 0 {
-      self.fastest = roundTrip
+    if nextTrial.map({ $0 <= now }) ?? true, ahead == (0, 0) {
+      (self.fastest, latest) = (roundTrip, roundTrip)
       nextTrial = now + Self.trialInterval
     } else if queue >= Self.longestQueue || nextTrial.map({ $0 <= now }) ?? true {
-      trial = Trial(start: now, size: size, slowest: roundTrip)
+      trial = Trial(start: now, size: size, othersSize: othersSize, slowest: roundTrip)
       size /= Self.trialShare
-    } else if isFull {
-      let growth = hasShrunk ? Self.growth.later : Self.growth.first
-      size = min(
-        size + Int(Double(byteCount) * growth * (1 - queue / Self.longestQueue)), Self.largestSize)
+      othersSize /= Self.trialShare
+    } else if !waiting.isEmpty {
+      grow(by: byteCount, behind: queue)
     }
   }
 
+  /// Grows for what waits, the less the longer answers queue.
+  private mutating func grow(by byteCount: Int, behind queue: Duration) {
+    func step(_ growth: Double, _ longest: Duration) -> Int {
+      guard queue < longest else { return 0 }
+      return Int(
+        Double(byteCount) * (hasShrunk ? growth : Self.growth.first) * (1 - queue / longest))
+    }
+    if waiting.contains(.others) {
+      let isUsual = othersSize < Self.usualSize
+      let longest = isUsual ? Self.longestQueue : min(latest, Self.longestQueue)
+      othersSize += step(Self.growth.others, longest)
+    }
+    // With the others, too: held locks become as many as the acquisitions.
+    if waiting.contains(.extensions) || size < othersSize * Self.trialShare {
+      size += step(Self.growth.extensions, Self.longestQueue)
+    }
+    othersSize = min(othersSize, Self.largestSize)
+    size = min(max(size, othersSize), Self.largestSize)
+  }
+
   private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {
-    (self.trial, size) = (nil, trial.size)
-    nextTrial = now + Self.trialInterval
+    (size, othersSize, latest) = (trial.size, trial.othersSize, roundTrip)
+    (self.trial, nextTrial) = (nil, now + Self.trialInterval)
     guard let fastest, roundTrip < trial.slowest * 0.75 else { return self.fastest = roundTrip }
     self.fastest = min(fastest, roundTrip)
     let share = (min(fastest, roundTrip) + Self.longestQueue) / trial.slowest
     guard share < 1, size > Self.smallestSize else { return }
     size = max(Int(Double(size) * share), Self.smallestSize)
+    othersSize = max(Int(Double(othersSize) * share), Self.smallestSize)
     hasShrunk = true
   }
 }

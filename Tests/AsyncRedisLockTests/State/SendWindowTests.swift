@@ -9,12 +9,15 @@ struct SendWindowTests {
     var bytesPerSecond: Double
     /// How many seconds the way there and back takes, in turn for 50 ms each.
     var roundTrips: [Double]
+    /// What there is a crowd of.
+    var crowd = PendingRequests.Choice.others
     private var window = SendWindow()
     private let start = Instant.now
     private var now = Instant.now
     /// What was sent, in packets as a connection makes them, and when it is answered.
-    private var packets: [(sentAt: Instant, answeredAt: Instant, ahead: Int, isExtension: Bool)] =
-      []
+    private var packets:
+      [(sentAt: Instant, answeredAt: Instant, ahead: SendWindow.Unanswered, isExtension: Bool)] =
+        []
     private var answeredCount = 0
     private var freeAt = Instant.now
     private var nextExtension = Instant.now
@@ -28,14 +31,16 @@ struct SendWindowTests {
 
     var answeredBytes: Double { Double(answeredCount * Self.packetSize) }
 
-    private var unanswered: Int { (packets.count - answeredCount) * Self.packetSize }
+    private var unanswered: SendWindow.Unanswered = (0, 0)
 
     /// Sends as much as the window allows for a while, and some extensions that it does not keep back.
     mutating func run(for time: Duration) {
       let end = now + time
       while now < end {
-        while unanswered < window.size { send() }
-        window.isFull = true
+        while crowd == .others
+          ? unanswered.others < window.othersSize : unanswered.extensions < window.size
+        { send(isExtension: crowd == .extensions) }
+        window.waiting = crowd
         let next = packets[answeredCount]
         if nextExtension < next.answeredAt {
           now = max(now, nextExtension)
@@ -45,17 +50,23 @@ struct SendWindowTests {
         }
         now = max(now, next.answeredAt)
         answeredCount += 1
+        count(-Self.packetSize, isExtension: next.isExtension)
         if next.isExtension { slowest = max(slowest, next.sentAt.duration(to: now)) }
         window.answered(Self.packetSize, behind: next.ahead, sentAt: next.sentAt, at: now)
       }
     }
 
-    private mutating func send(isExtension: Bool = false) {
+    private mutating func count(_ bytes: Int, isExtension: Bool) {
+      if isExtension { unanswered.extensions += bytes } else { unanswered.others += bytes }
+    }
+
+    private mutating func send(isExtension: Bool) {
       freeAt = max(freeAt, now) + .seconds(Double(Self.packetSize) / bytesPerSecond)
       let turn = Int(start.duration(to: freeAt) / .milliseconds(50)) % roundTrips.count
       let arrival = freeAt + .seconds(roundTrips[turn])
       let answeredAt = max(arrival, packets.last?.answeredAt ?? arrival)
       packets.append((now, answeredAt, unanswered, isExtension))
+      count(Self.packetSize, isExtension: isExtension)
     }
   }
 
@@ -91,10 +102,11 @@ struct SendWindowTests {
     #expect(link.answeredBytes - before > 0.7 * 10 * 20e6)
   }
 
-  @Test("A link whose delay varies is used")
+  @Test("A crowd of extensions uses a link whose delay varies")
   func varyingDelay() {
     let delays = [0.12, 0.37, 0.04, 0.25, 0.4, 0.09, 0.31, 0.06, 0.2, 0.34]
     var link = Link(bytesPerSecond: 20e6, roundTrips: delays)
+    link.crowd = .extensions
     link.run(for: .seconds(2))
     let before = link.answeredBytes
     link.run(for: .seconds(10))
@@ -114,7 +126,7 @@ struct SendWindowTests {
     var link = Link(bytesPerSecond: 10e6, roundTrips: [0.04])
     link.run(for: .seconds(5))
     link.roundTrips = [roundTrip]
-    for (time, share) in [(3 * roundTrip, 0.05), (10, 0.6), (30, 0.8)] {
+    for (time, share) in [(3 * roundTrip, 0.05), (10, 0.4), (30, 0.55)] {
       let before = link.answeredBytes
       link.run(for: .seconds(time))
       let used = (link.answeredBytes - before) / time / 10e6
@@ -125,20 +137,20 @@ struct SendWindowTests {
   @Test("The window grows only when something waits for it")
   func pauses() {
     var window = SendWindow()
-    let (first, start) = (window.size, Instant.now)
-    window.answered(50_000, behind: 0, sentAt: start, at: start + .milliseconds(1))
-    #expect(window.size == first)
-    window.isFull = true
-    window.answered(50_000, behind: 1, sentAt: start, at: start + .milliseconds(1))
-    #expect(window.size == first + 150_000)
+    let (first, start) = (window.othersSize, Instant.now)
+    window.answered(50_000, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
+    #expect(window.othersSize == first)
+    window.waiting = .others
+    window.answered(50_000, behind: (0, 1), sentAt: start, at: start + .milliseconds(1))
+    #expect(window.othersSize == first + 150_000)
   }
 
   /// A window that is full, and has grown.
   private func grown(_ start: Instant) -> SendWindow {
     var window = SendWindow()
-    window.answered(50_000, behind: 0, sentAt: start, at: start + .milliseconds(1))
-    window.isFull = true
-    window.answered(1 << 20, behind: 0, sentAt: start, at: start + .milliseconds(1))
+    window.answered(50_000, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
+    window.waiting = .others
+    window.answered(1 << 20, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
     return window
   }
 
@@ -149,41 +161,63 @@ struct SendWindowTests {
     for (roundTrip, shrinks) in [(Duration.milliseconds(800), false), (.milliseconds(200), true)] {
       var window = grown(start)
       // All that is late at once counts once.
-      for _ in 0..<100 { window.answered(1000, behind: whole, sentAt: start, at: late) }
-      #expect(window.size == whole / 4)
-      // An extension that waits for all that was sent before.
-      window.answered(1000, behind: whole, sentAt: late, at: late + .seconds(1))
-      #expect(window.size == whole / 4)
-      window.answered(1000, behind: whole / 4, sentAt: late, at: late + roundTrip)
-      #expect(shrinks ? window.size < whole / 3 : window.size == whole, "\(roundTrip)")
+      for _ in 0..<100 { window.answered(1000, behind: (0, whole), sentAt: start, at: late) }
+      #expect(window.othersSize == whole / 4)
+      window.answered(1000, behind: (0, whole / 4), sentAt: late, at: late + roundTrip)
+      #expect(shrinks ? window.othersSize < whole / 3 : window.othersSize == whole, "\(roundTrip)")
     }
     var window = SendWindow()
-    let first = window.size
+    let first = window.othersSize
     for number in 0..<10 {
       let sentAt = start + .seconds(2 * number)
       window.answered(
-        1, behind: 0, sentAt: sentAt, at: sentAt + .milliseconds(number == 0 ? 1 : 900))
-      window.answered(1, behind: 0, sentAt: sentAt + .seconds(1), at: sentAt + .milliseconds(1001))
-      #expect(window.size == first, "there is a smallest size")
+        1, behind: (0, 0), sentAt: sentAt, at: sentAt + .milliseconds(number == 0 ? 1 : 900))
+      window.answered(
+        1, behind: (0, 0), sentAt: sentAt + .seconds(1), at: sentAt + .milliseconds(1001))
+      #expect(window.othersSize == first, "there is a smallest size")
     }
+  }
+
+  @Test("A trial is not about what waited for all that was sent before, but ends after that")
+  func drained() {
+    let start = Instant.now
+    var window = grown(start)
+    let (whole, late) = (window.othersSize, start + .seconds(1))
+    window.answered(1000, behind: (0, whole), sentAt: start, at: late)
+    // An extension, which no room keeps back.
+    window.answered(1000, behind: (0, whole), sentAt: late, at: late + .seconds(1))
+    #expect(window.othersSize == whole / 4)
+    // Requests may be larger than the window.
+    let next = late + .seconds(1)
+    window.answered(1000, behind: (0, whole), sentAt: next, at: next + .milliseconds(200))
+    #expect(window.othersSize > whole / 4 && window.othersSize < whole)
+  }
+
+  @Test("If a link nearby that a crowd has used becomes slow, an extension waits for little")
+  func busyLinkBecomesSlow() {
+    var link = Link(bytesPerSecond: 6e6, roundTrips: [0.001])
+    link.run(for: .seconds(14))
+    (link.bytesPerSecond, link.slowest) = (250_000, .zero)
+    link.run(for: .seconds(20))
+    #expect(link.slowest < .milliseconds(1300), "\(link.slowest)")
   }
 
   @Test("After a pause, a crowd is not held up by a trial")
   func quiet() {
     var window = SendWindow()
     let start = Instant.now
-    window.answered(1000, behind: 0, sentAt: start, at: start + .milliseconds(1))
-    let (size, later) = (window.size, start + .seconds(60))
-    window.answered(1000, behind: 0, sentAt: later, at: later + .milliseconds(1))
-    #expect(window.size == size)
+    window.answered(1000, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
+    let (size, later) = (window.othersSize, start + .seconds(60))
+    window.answered(1000, behind: (0, 0), sentAt: later, at: later + .milliseconds(1))
+    #expect(window.othersSize == size)
     // Without a pause, there is a trial, which ends with the answer to what was sent then.
     let next = later + .seconds(11)
-    window.answered(1000, behind: 1, sentAt: next, at: next + .milliseconds(1))
-    #expect(window.size == size / 4)
-    window.answered(1000, behind: 1, sentAt: next, at: next + .milliseconds(2))
-    #expect(window.size == size / 4)
+    window.answered(1000, behind: (0, 1), sentAt: next, at: next + .milliseconds(1))
+    #expect(window.othersSize == size / 4)
+    window.answered(1000, behind: (0, 1), sentAt: next, at: next + .milliseconds(2))
+    #expect(window.othersSize == size / 4)
     let trial = next + .milliseconds(3)
-    window.answered(1000, behind: 1, sentAt: trial, at: trial + .milliseconds(1))
-    #expect(window.size == size)
+    window.answered(1000, behind: (0, 1), sentAt: trial, at: trial + .milliseconds(1))
+    #expect(window.othersSize == size)
   }
 }
