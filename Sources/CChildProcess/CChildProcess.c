@@ -186,7 +186,8 @@ static int wait_for_start(pid_t child, int report) {
   return was_stopped;
 }
 
-/// Runs in the child. Nothing in it may allocate memory or take a lock, since the parent has threads.
+/// Runs in the child; returns with `errno` if the command cannot begin. Nothing in it may allocate memory or take a lock,
+/// since the parent has threads.
 static void run(const struct child_process_order *order, char **environment, pid_t parent, pid_t parent_group) {
 #ifdef __linux__
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return;
@@ -209,6 +210,11 @@ static void run(const struct child_process_order *order, char **environment, pid
   child_process_note_begin();
   sigprocmask(SIG_SETMASK, child_process_own_mask(), NULL);
   environ = environment;
+  // This process may have been stopped, or the parent may have been before the fork, until another has the lock.
+  if (child_process_is_due()) {
+    errno = ETIME;
+    return;
+  }
   execvp(order->arguments[0], order->arguments);
 }
 

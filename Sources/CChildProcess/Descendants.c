@@ -111,6 +111,12 @@ static int look_up(struct process *process) {
   return state && state != 'X' && (state != 'Z' || threads > 1);
 }
 
+unsigned long long child_process_start_of(pid_t process) {
+  struct process found = {.id = process};
+  look_up(&found);
+  return found.start;
+}
+
 /// Looks for the mark of this run in the environment that a process was started with.
 static enum finding look_for_mark(const struct process *process) {
   if (process->is_kernel) return not_found;
@@ -451,7 +457,7 @@ void child_process_kill_tree(pid_t child) {
   list_processes();
   struct process *command = find(child);
   // If it has ended, its children have other parents.
-  if (!command || !look_up(command)) return;
+  if (!command || !look_up(command) || !child_process_is_command(child)) return;
   for (int i = 0; i < count; i++) processes[i].counts = (char)look_up(&processes[i]);
   for (int i = 0; i < count; i++) processes[i].counts = processes[i].counts && descends_from_command(&processes[i]);
   for (int i = 0; i < count; i++)
@@ -473,6 +479,8 @@ int child_process_group_is_commands(pid_t group) { return 1; }
 void child_process_tell_guardian(pid_t group, int signal) {}
 
 void child_process_kill_tree(pid_t child) {}
+
+unsigned long long child_process_start_of(pid_t process) { return 0; }
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 

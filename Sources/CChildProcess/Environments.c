@@ -22,16 +22,24 @@
 #include <unistd.h>
 
 enum {
-  /// How many milliseconds a read may take before others go on without it, and after some have taken so long.
+  /// How many milliseconds a read that waits for a processor may take, before others go on without it.
+  ///
+  /// Less if it waits for anything else, and still less after some of those.
+  /// Many of them must not outlive the lock. If one does not hang after all, its helper goes on.
   patience = 100,
-  patience_with_many = 20,
+  patience_if_blocked = 10,
+  patience_with_many = 2,
   many = 8,
   /// How many helpers may hang.
   most_helpers = 256,
+  /// How many processes without the mark are remembered.
+  most_unmarked = 65536,
 };
 
 /// What a helper reads.
 struct progress {
+  /// Whether others have gone on without it.
+  _Atomic int is_left_behind;
   _Atomic int is_reading, is_done;
   /// How many reads it has begun.
   _Atomic unsigned reads;
@@ -39,11 +47,12 @@ struct progress {
   unsigned long long start;
 };
 
-/// Whether this process is a helper, which may wait; where it notes its progress; and whether others have gone on
-/// without it.
+/// Whether this process is a helper, which may wait; and where it notes its progress.
 static int is_helper;
 static struct progress *progress;
-static int is_late;
+
+/// Processes without the mark, at the places of their ids: the next helper need not read their environments again.
+static _Atomic uint64_t *unmarked;
 
 /// The processes whose environments were not read in time.
 static struct {
@@ -52,7 +61,10 @@ static struct {
 } stuck[most_helpers];
 static int stuck_count;
 
-int child_process_is_late(void) { return is_late; }
+int child_process_is_late(void) { return progress && atomic_load(&progress->is_left_behind); }
+
+/// What no other process has had or will have.
+static uint64_t identity(pid_t process, unsigned long long start) { return (uint64_t)start << 22 | (uint64_t)process; }
 
 static int64_t milliseconds_now(void) {
   struct timespec time;
@@ -124,20 +136,35 @@ static void note_stuck(pid_t process, unsigned long long start) {
   stuck[stuck_count++].start = start;
 }
 
-/// How many milliseconds a read may take.
-static int64_t current_patience(void) { return stuck_count < many ? patience : patience_with_many; }
+/// Whether a helper that reads waits for anything but a processor.
+static int is_blocked(pid_t helper) {
+  char line[512];
+  int file = child_process_open(helper, "stat");
+  if (file < 0) return 0;
+  ssize_t length = read(file, line, sizeof line - 1);
+  close(file);
+  line[length > 0 ? length : 0] = 0;
+  const char *end = strrchr(line, ')');
+  return end && (end[2] == 'D' || end[2] == 'S');
+}
+
+/// How many milliseconds the read of a helper may take.
+static int64_t patience_with(pid_t helper) {
+  return !is_blocked(helper) ? patience : stuck_count < many ? patience_if_blocked : patience_with_many;
+}
 
 /// Reads an environment in a helper, and notes its progress.
 static enum finding read_with_progress(pid_t process, unsigned long long start, pid_t thread) {
   if (!progress) return read_mark(thread);
+  _Atomic uint64_t *place = &unmarked[process % most_unmarked];
+  if (atomic_load(place) == identity(process, start)) return not_found;
   progress->id = process;
   progress->start = start;
   atomic_fetch_add(&progress->reads, 1);
   atomic_store(&progress->is_reading, 1);
-  int64_t begin = milliseconds_now();
   enum finding finding = read_mark(thread);
   atomic_store(&progress->is_reading, 0);
-  if (milliseconds_now() - begin >= current_patience()) is_late = 1;
+  if (finding == not_found) atomic_store(place, identity(process, start));
   return finding;
 }
 
@@ -156,7 +183,10 @@ enum finding child_process_look_for_mark(pid_t process, unsigned long long start
   char answer = not_found;
   if (helper > 0) {
     struct pollfd entry = {.fd = ends[0], .events = POLLIN};
-    if (poll(&entry, 1, patience) <= 0)
+    int64_t begin = milliseconds_now();
+    int is_ready;
+    while (!(is_ready = poll(&entry, 1, 1) > 0) && milliseconds_now() - begin < patience_with(helper)) continue;
+    if (!is_ready)
       note_stuck(process, start);
     else if (read(ends[0], &answer, 1) != 1)
       answer = not_found;
@@ -182,7 +212,7 @@ static int await_helper(pid_t helper, struct progress *its) {
     unsigned now = atomic_load(&its->reads);
     if (now != reads || !atomic_load(&its->is_reading)) since = time;
     reads = now;
-    if (time - since >= current_patience()) return 0;
+    if (time - since >= patience_with_many && time - since >= patience_with(helper)) return 0;
     // It may have been stopped.
     kill(helper, SIGCONT);
     nanosleep(&pause, NULL);
@@ -196,8 +226,10 @@ int child_process_run_apart(void (*run)(void)) {
   // A helper that hangs may go on at any time, so that its place is not used again.
   static int used, freed;
   if (!all) {
-    all = mmap(NULL, most_helpers * sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t size = most_helpers * sizeof *all;
+    all = mmap(NULL, size + most_unmarked * sizeof *unmarked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (all == MAP_FAILED) all = NULL;
+    if (all) unmarked = (_Atomic uint64_t *)((char *)all + size);
   }
   child_process_forget_stuck();
   while (all && used < most_helpers) {
@@ -219,7 +251,9 @@ int child_process_run_apart(void (*run)(void)) {
     int has_ended = await_helper(helper, its);
     hanging[used++] = has_ended ? 0 : helper;
     if (has_ended && atomic_load(&its->is_done)) return 0;
-    if (!has_ended) note_stuck(its->id, its->start);
+    if (has_ended) continue;
+    atomic_store(&its->is_left_behind, 1);
+    note_stuck(its->id, its->start);
   }
   return all ? 0 : -1;
 }

@@ -43,6 +43,10 @@ struct shared {
   _Atomic int64_t deadline;
   /// The command; 0 while there is none. Set to 0 before it is reaped.
   _Atomic pid_t child;
+  /// When that was started, by the clock of /proc; 0 if that is not known.
+  _Atomic unsigned long long start_of_child;
+  /// Whether the deadline has passed, and the guardian has ended the command.
+  _Atomic int was_due;
   _Atomic int is_over, is_awake;
   /// Whether the command stays in the tool's group; set before there is any other process.
   int stays_in_job;
@@ -90,7 +94,14 @@ int child_process_is_guardian(pid_t process) {
 static int is_expendable;
 
 void child_process_note(pid_t child) {
-  if (shared) atomic_store(&shared->child, child);
+  if (!shared) return;
+  if (child) atomic_store(&shared->start_of_child, child_process_start_of(child));
+  atomic_store(&shared->child, child);
+}
+
+int child_process_is_command(pid_t process) {
+  unsigned long long start = shared ? atomic_load(&shared->start_of_child) : 0;
+  return process > 0 && (start == 0 || child_process_start_of(process) == start);
 }
 
 void child_process_note_begin(void) {
@@ -148,6 +159,13 @@ static int64_t now(void) {
   clock_gettime(CLOCK_MONOTONIC_RAW, &time);
 #endif
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int child_process_is_due(void) {
+  if (!shared) return 0;
+  int64_t deadline = atomic_load(&shared->deadline);
+  // A guardian that has seen the deadline pass may not have seen the process that asks.
+  return atomic_load(&shared->was_due) || (deadline && deadline <= now());
 }
 
 void child_process_note_terminal(int is_lent) {
@@ -277,7 +295,7 @@ static void kill_command(pid_t tool) {
   stay_awake(20);
   pid_t child = atomic_load(&shared->child);
   int survives = leave_group();
-  if (child > 0) {
+  if (child_process_is_command(child)) {
     // As long as the tool is there, it is the parent of whatever loses its own.
     if (!tool) child_process_kill_tree(child);
     // It may lead a group of its own.
@@ -294,6 +312,11 @@ static void kill_command(pid_t tool) {
 #endif
 }
 
+/// Signals the tool's group, unless that is out of sight: in a PID namespace it has the number 0.
+static void signal_tool_group(int signal) {
+  if (tool_group > 0) kill(-tool_group, signal);
+}
+
 /// Gives the terminal of a command whose tool has been killed back to the tool's group, which may be a script's.
 ///
 /// A script that reads from the terminal before that is stopped, so it is continued.
@@ -305,7 +328,7 @@ static void give_terminal_back(void) {
   int is_commands =
       owner == group || (owner > 0 && owner != tool_group && child_process_has_terminal() && child_process_group_is_left(owner));
   // The look took time, and a shell may have taken the terminal meanwhile. All signals are blocked here, also SIGTTOU.
-  if (is_commands && tcgetpgrp(terminal) == owner && tcsetpgrp(terminal, tool_group) == 0) kill(-tool_group, SIGCONT);
+  if (is_commands && tcgetpgrp(terminal) == owner && tcsetpgrp(terminal, tool_group) == 0) signal_tool_group(SIGCONT);
   close(terminal);
 }
 
@@ -380,7 +403,7 @@ static void hang_up(int line) {
   // command, and the tool is about to end as well.
   if (!child_process_has_terminal() || (wait_for_end(line, 0) && !atomic_load(&shared->is_over))) return;
   child_process_tell_guardian(tool_group, SIGHUP);
-  kill(-tool_group, SIGHUP);
+  signal_tool_group(SIGHUP);
 }
 
 /// Notes a signal of the terminal, since the command cannot tell. Returns whether it is meant to stop the command.
@@ -479,6 +502,7 @@ static void guard(int line, pid_t tool) {
     if (looks > 0) looks = help_to_stop() ? most_looks : looks - 1;
     if (is_to_stop) looks = most_looks;
   }
+  atomic_store(&shared->was_due, 1);
   kill_command(tool);
   // The tool may still report how that happened, if it can, or when a shell continues it. Milliseconds.
   for (int running = 0, pause = 100; !wait_for_end(line, pause);) {

@@ -112,6 +112,15 @@ const char *child_process_own_mark(size_t *length);
 /// Tells the guardian which process the command is; 0 before the command is reaped.
 void child_process_note(pid_t child);
 
+/// Whether the time of the command is over, so that it must not begin.
+int child_process_is_due(void);
+
+/// When a process was started, in ticks since the system was; 0 if that is not known.
+unsigned long long child_process_start_of(pid_t process);
+
+/// Whether a process is still the one that was noted as the command: its number may have been given to another.
+int child_process_is_command(pid_t process);
+
 /// Notes that the command gets the terminal, or no longer has it.
 void child_process_note_terminal(int is_lent);
 

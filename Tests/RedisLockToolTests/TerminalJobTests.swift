@@ -125,6 +125,47 @@
       try await expectEnd(folder, of: now)
     }
 
+    // Their runtimes would have to be loaded first.
+    #if !THREAD_SANITIZER && !ADDRESS_SANITIZER
+      /// A library that stops its process just before that forks for the fourth time.
+      private static let stopper = """
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <signal.h>
+        #include <unistd.h>
+        pid_t fork(void) {
+          static int count;
+          if (++count == 4) kill(getpid(), SIGSTOP);
+          return ((pid_t (*)(void))dlsym(RTLD_NEXT, "fork"))();
+        }
+        """
+
+      @Test(
+        "A run that is stopped with its lock, and continued without it, does not start its command",
+        .enabled("A compiler is needed.") { SystemTool.runs(["clang", "--version"]) })
+      func stoppedBeforeStart() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        _ = try folder.makeFile("stopper.c", Self.stopper)
+        let (source, library) = (folder.path("stopper.c"), folder.path("stopper.so"))
+        try #require(SystemTool.runs(["clang", "-shared", "-fPIC", "-o", library, source]))
+        let outcome = try await Terminal.type(
+          [("= second", "")],
+          into: """
+            set -m
+            LD_PRELOAD='\(library)' $RUN --ttl 1s key -- sh -c 'echo = begun' | cat &
+            job=$(jobs -p)
+            until set -- $(cat /proc/$job/stat); [ $3 = T ]; do sleep 0.01; done
+            $RUN key -- sh -c "kill -CONT $job; while [ -e /proc/$job ]; do sleep 0.01; done; echo = second"
+            wait
+            """, on: server)
+        #expect(outcome.output.contains("= second"), "\(outcome.output)")
+        #expect(outcome.output.contains("the lock was lost"), "\(outcome.output)")
+        #expect(!outcome.output.contains("= begun"), "\(outcome.output)")
+      }
+    #endif
+
     @Test("A job that was stopped with SIGSTOP goes on with fg, and does not stop again")
     func stoppedUnseen() async throws {
       let server = try RedisServer()
@@ -137,8 +178,9 @@
           job=$(jobs -p)
           until grep -q '^= ready' "$seen"; do sleep 0.02; done
           kill -STOP -- -$job
-          until set -- $(cat /proc/$job/stat); [ $3 = T ]; do :; done
-          ( until set -- $(cat /proc/$$/stat); [ $8 = $job ]; do :; done; sleep 0.2; : >$GO ) &
+          # The shell learns of a stop when all threads of all parts have stopped.
+          until [ "$(jobs -s)" ]; do sleep 0.01; done
+          ( while set -- $(cat /proc/$$/stat) && [ $8 != $job ]; do sleep 0.01; done; sleep 0.2; : >$GO ) &
           fg %1 >/dev/null; echo = $?
           """, on: server)
       #expect(outcome.output.contains("= done"), "\(outcome.output)")

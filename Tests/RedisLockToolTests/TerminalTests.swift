@@ -344,6 +344,23 @@
     }
 
     @Test(
+      "In a PID namespace that its job is outside of, a script has the terminal after the run",
+      .enabled("Only root can make a namespace.") {
+        SystemTool.runs(["unshare", "-pf", "--mount-proc", "true"])
+      })
+    func inNamespace() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", "hello\\n")],
+        into: """
+          exec unshare -pf --mount-proc bash -c '
+            $RUN key -c "echo = in"; echo = ready; read line; echo "= got $line"'
+          """, on: server)
+      #expect(outcome.output.contains("= got hello"), "\(outcome.output)")
+    }
+
+    @Test(
       "A waiting run can be stopped with Ctrl-Z, resumed with fg, and ended with Ctrl-C",
       arguments: [true, false])
     func whileWaiting(isStopped: Bool) async throws {

@@ -188,6 +188,8 @@
     private func runCommand(
       under lock: Lock, _ receiver: SignalReceiver
     ) async -> Result<Int32, ToolFailure> {
+      // It may have been extended since.
+      renewGuardian(for: lock)
       let child = child(for: lock)
       state.withLock { $0.getsTerminal = child.terminal != nil }
       if child.terminal != nil, terminal?.isOwn == true { terminal?.keepModes() }
@@ -211,8 +213,8 @@
             self.state.withLock { $0.child = nil }
             // Without its lock, the command's group may be gone.
             let failure =
-              lock.isHeld
-              ? self.failure(toStart: error) : ToolFailure(.lost, self.describeLoss(of: lock))
+              !lock.isHeld
+              ? ToolFailure(.lost, self.describeLoss(of: lock)) : self.failure(toStart: error)
             self.limitTheRest(after: .failure(failure), lock, wasHeld: lock.isHeld)
             continuation.resume(returning: .failure(failure))
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
@@ -233,10 +235,14 @@
       let status: ToolStatus =
         switch error {
         case ENOENT: .notFound
+        // The guardian's time ends a little before the lock's.
+        case ETIME: .lost
         case EAGAIN, ENOMEM, EMFILE, ENFILE: .system
         default: .notExecutable
         }
-      let why = unsafe String(cString: strerror(error))
+      let why =
+        error == ETIME
+        ? "the lock is about to end" : unsafe String(cString: strerror(error))
       return ToolFailure(status, "cannot run \(order.command.name): \(why)")
     }
 

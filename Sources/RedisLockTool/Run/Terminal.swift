@@ -34,6 +34,8 @@
     /// stopped for that, and so is the script that it belongs to. Elsewhere only its group tells what the command has
     /// started, so it gets the terminal when it asks for it.
     static let mayBeShared: Bool = {
+      // In a PID namespace, this job may be out of sight, and a terminal that was lent could not be given back to it.
+      guard getpgrp() > 0 else { return true }
       var output = stat()
       guard isatty(STDIN_FILENO) == 1, unsafe fstat(STDOUT_FILENO, &output) == 0 else {
         return true
