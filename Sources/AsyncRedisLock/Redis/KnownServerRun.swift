@@ -6,17 +6,44 @@ final class KnownServerRun: Sendable {
   /// The commands of a login that ask for it.
   let commands = [Command("INFO", "server")]
   private let clock: LockClock
-  private let known = Locked<Result<ServerRun, StoreFailure>?>(nil)
+  private let known = Locked(Known())
+
+  private struct Known {
+    var current: Result<ServerRun, StoreFailure>?
+    /// The last process that is known, and when it was seen first.
+    var last: (run: ServerRun, seenAt: Instant)?
+  }
 
   init(clock: LockClock) { self.clock = clock }
 
   /// The process, or why it is not known; nil before the first login.
-  var current: Result<ServerRun, StoreFailure>? { known.withLock { $0 } }
+  var current: Result<ServerRun, StoreFailure>? { known.withLock { $0.current } }
 
   /// Reads the replies to ``commands``, which have come just now.
   func note(_ replies: some Collection<Reply>) {
-    let run = Self.read(replies.first, at: clock.now)
-    known.withLock { $0 = run }
+    let now = clock.now
+    let read = Self.read(replies.first, at: now)
+    known.withLock { known in
+      known.current = read.map { run in
+        let startedBy = Self.start(of: run, after: known.last, at: now)
+        let seenAt = known.last.flatMap { $0.run.id == run.id ? $0.seenAt : nil } ?? now
+        let run = ServerRun(id: run.id, startedBy: startedBy)
+        known.last = (run, seenAt)
+        return run
+      }
+    }
+  }
+
+  /// The latest instant at which a process may have taken the place of the one before.
+  ///
+  /// Another process knows nothing of the locks of the one before, however long it has been running: a spare server
+  /// may have got the address. And what a process tells of its uptime grows if its clock is set forward.
+  private static func start(
+    of run: ServerRun, after last: (run: ServerRun, seenAt: Instant)?, at now: Instant
+  ) -> Instant {
+    guard let last else { return run.startedBy }
+    guard run.id == last.run.id else { return now }
+    return min(max(run.startedBy, last.run.startedBy), last.seenAt)
   }
 
   static func read(_ reply: Reply?, at now: Instant) -> Result<ServerRun, StoreFailure> {
