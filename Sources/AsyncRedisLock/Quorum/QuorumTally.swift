@@ -100,28 +100,40 @@ struct QuorumTally: Sendable {
     let text =
       "\(count) of \(answers.count) servers \(done), \(majority) needed"
       + (reasons.isEmpty ? "" : ": ") + reasons.joined(separator: "; ")
-    return Self.summary(of: failures, text)
+    return summary(of: failures, text)
   }
 
-  private static func summary(of failures: [StoreFailure], _ text: String) -> StoreFailure {
+  private func summary(of failures: [StoreFailure], _ text: String) -> StoreFailure {
     if failures.contains(.closed) { return .closed }
-    var (code, isTransient) = (String?.none, false)
-    for failure in failures {
-      switch failure {
-      case .refused(let own, _, let mayHelp):
-        code = code ?? own
-        isTransient = isTransient || mayHelp
-      case .tlsFailed where failures.allSatisfy(\.isAboutTLS): return .tlsFailed(text)
-      default: return .unreachable(text)
-      }
+    // Whatever the others may say, and however often they are asked: there can be no majority.
+    let final = failures.filter(\.isFinal)
+    let isHopeless = final.count > answers.count - majority
+    let reasons = isHopeless ? final : failures
+    let codes = reasons.compactMap(\.refusalCode)
+    if let code = codes.first, isHopeless || codes.count == reasons.count {
+      return .refused(code: code, message: text, isTransient: !isHopeless)
     }
-    guard let code else { return .unreachable(text) }
-    return .refused(code: code, message: text, isTransient: isTransient)
+    let isAboutTLS = !reasons.isEmpty && reasons.allSatisfy(\.isAboutTLS)
+    return isAboutTLS ? .tlsFailed(text) : .unreachable(text)
   }
 }
 
 extension StoreFailure {
   fileprivate var isAboutTLS: Bool { if case .tlsFailed = self { true } else { false } }
+
+  fileprivate var refusalCode: String? {
+    if case .refused(let code, _, _) = self { code } else { nil }
+  }
+
+  /// Whether the server is sure to say so again.
+  fileprivate var isFinal: Bool {
+    switch self {
+    case .tlsFailed, .refused(_, _, isTransient: false): true
+    case .refused, .cancelled, .closed, .unreachable, .unknown, .severalSlots, .unintelligible,
+      .notAcknowledged:
+      false
+    }
+  }
 }
 
 extension LockError {

@@ -53,6 +53,32 @@ struct QuorumTallyTests {
   }
 
   @Test(
+    "Refusals that rule a majority out are the failure, whatever the others say",
+    arguments: [
+      ("pp.", true), ("ppf", true), ("pp-", true), ("ppn", true), ("tp.", true), ("pf.", false),
+      ("pff", false), ("fff", false), ("ppp..", true), ("ppfff", false), ("pptff", true),
+    ])
+  func refusals(answers: String, isFinal: Bool) {
+    var tally = Self.tally(answers)
+    for (member, answer) in answers.enumerated() {
+      switch answer {
+      case "p":
+        tally.note(
+          .failure(.refused(code: "NOPERM", message: "no", isTransient: false)), of: member)
+      case "t": tally.note(.failure(.tlsFailed("expired")), of: member)
+      default: break
+      }
+    }
+    if isFinal { #expect(tally.outcome == .unanswered) }
+    let failure = tally.failure("answered", count: 0, names: answers.map { "\($0)" })
+    if case .refused("NOPERM", _, isTransient: false) = failure {
+      #expect(isFinal)
+    } else {
+      #expect(!isFinal, "\(failure)")
+    }
+  }
+
+  @Test(
     "A failure names each server and its reason once, and keeps what all reasons have in common")
   func failures() {
     let names = ["one:1", "two:2", "three:3"]
