@@ -120,27 +120,27 @@ final class Extender: Sendable {
     let deadline = now + operationTimeout
     var entries: [Entry] = []
     var batches: [Batch] = []
-    var (leases, end) = ([Lease](), Instant?.none)
-    var route = 0
-    func closeBatch() {
-      guard let first = end else { return }
-      let batch = Batch(leases, end: first)
+    // One server that does not answer must not keep another's leases waiting.
+    var open: [Int: (leases: [Lease], end: Instant)] = [:]
+    func closeBatch(_ leases: [Lease], end: Instant) {
+      let batch = Batch(leases, end: end)
       batches.append(batch)
-      entries.append(Entry(due: first, item: .batch(batch)))
-      (leases, end) = ([], nil)
+      entries.append(Entry(due: end, item: .batch(batch)))
     }
     func fire(_ lease: Lease, dueAt firedAt: Instant?) {
       switch lease.fire(firedAt, at: now, slack: Self.slack, deadline: deadline) {
       case .later(nil): break
       case .later(let due?): entries.append(Entry(due: due, item: .lease(lease)))
       case .extend(let validUntil):
-        // One server that does not answer must not keep another's leases waiting.
-        let next = store.route(of: lease.claim)
-        if next != route { closeBatch() }
-        route = next
+        let route = store.route(of: lease.claim)
+        var (leases, end) = open.removeValue(forKey: route) ?? ([], validUntil)
         leases.append(lease)
-        end = min(end ?? validUntil, validUntil)
-        if leases.count == Self.batchSize { closeBatch() }
+        end = min(end, validUntil)
+        if leases.count == Self.batchSize {
+          closeBatch(leases, end: end)
+        } else {
+          open[route] = (leases, end)
+        }
       }
     }
     for entry in due {
@@ -151,7 +151,9 @@ final class Extender: Sendable {
         for lease in batch.leases { fire(lease, dueAt: nil) }
       }
     }
-    closeBatch()
+    for (_, rest) in open.sorted(by: { $0.key < $1.key }) {
+      closeBatch(rest.leases, end: rest.end)
+    }
     for batch in batches { extend(batch, at: now) }
     return entries
   }

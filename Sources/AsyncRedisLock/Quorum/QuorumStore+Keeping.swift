@@ -1,9 +1,16 @@
 extension QuorumStore {
+  /// The members that have the keys: leases that the same members have are decided by the same answers.
+  func route(of claim: Claim) -> Int {
+    let record = claims.withLock { $0[claim.token] }
+    return record?.holders.reduce(0) { $0 | 1 << $1 } ?? 0
+  }
+
   func extend(
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
     let known = claims.withLock { claims in extensions.map { claims[$0.claim.token] } }
+    let deadline = min(deadline, patience(with: extensions))
     // A lease without a record has ended.
     let places = known.indices.filter { known[$0] != nil }
     guard places.count < extensions.count else {
@@ -24,6 +31,15 @@ extension QuorumStore {
     ) { result in
       completion(result.map { $0.spread(over: extensions.count, at: places) })
     }.start()
+  }
+
+  /// Until when to wait for answers at most: each lease gets its outcome only with those of all.
+  ///
+  /// If one depends on a server that does not answer, the others must have theirs before they end.
+  private func patience(with extensions: [Extension]) -> Instant {
+    let (now, end) = (clock.now, extensions.lazy.map(\.leaseEnd).min())
+    guard let end, now < end, extensions.count > 1 else { return now + operationTimeout }
+    return now + max(now.duration(to: end) / 2, roundTrip * 4)
   }
 
   /// Puts the keys of a lease back on a member that has lost them, while a majority has them.

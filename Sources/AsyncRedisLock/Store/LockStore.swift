@@ -101,7 +101,7 @@ package protocol LockStore: Sendable {
 
   // MARK: Keeping and giving back
 
-  /// Tells claims apart that different servers may have: their extensions share no request.
+  /// Tells claims apart that depend on different servers: their extensions share no request.
   func route(of claim: Claim) -> Int
 
   /// Prolongs leases, all in one request; never creates a key, never shortens its life.

@@ -24,6 +24,7 @@ final class QuorumMemberStub: QuorumMember {
     var counter: UInt64
     var later: [@Sendable () -> Void] = []
     var requests: [String] = []
+    var deadline: Instant?
     var run: Result<ServerRun, StoreFailure>?
   }
 
@@ -46,6 +47,8 @@ final class QuorumMemberStub: QuorumMember {
   var holders: [String: String] { state.withLock { $0.holders } }
   var counter: UInt64 { state.withLock { $0.counter } }
   var requests: [String] { state.withLock { $0.requests } }
+  /// The deadline of the last extension.
+  var deadline: Instant? { state.withLock { $0.deadline } }
 
   var mode: Mode {
     get { state.withLock { $0.mode } }
@@ -176,6 +179,7 @@ final class QuorumMemberStub: QuorumMember {
     _ extensions: [Extension], numbers: Int, by deadline: Instant,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
+    state.withLock { $0.deadline = deadline }
     answer("extend") { [self] in
       if mode == .failing { return completion(.failure(.unreachable("away"))) }
       let holders = holders

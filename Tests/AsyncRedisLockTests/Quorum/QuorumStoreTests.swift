@@ -4,51 +4,24 @@ import Testing
 
 @Suite("The store of a quorum", .timeLimit(.minutes(2)))
 struct QuorumStoreTests {
-  private let members = (0..<3).map { QuorumMemberStub("server \($0)", counter: UInt64($0) * 100) }
-  private let store: QuorumStore
+  private let quorum = StubQuorum()
 
-  init() {
-    let numbers = Shared(0)
-    store = QuorumStore(
-      members, restartDelay: .seconds(30), operationTimeout: .seconds(5),
-      lockerID: "0123456789abcdef"
-    ) { _ in
-      numbers.change { $0 += 1 }
-      return "rl1s:\(numbers.value)"
-    }
-  }
+  private var members: [QuorumMemberStub] { quorum.members }
+  private var store: QuorumStore { quorum.store }
+  private var holders: [String?] { quorum.holders }
 
-  private func claim() -> Claim {
-    Claim(keys: ["key"], token: store.makeToken(for: ["key"], label: nil), ttl: .seconds(10))
-  }
+  private func claim() -> Claim { quorum.claim() }
 
   private func acquire(_ claim: Claim) async throws -> Acquisition {
-    try await store.acquire(claim, numbers: 1, by: .now + .seconds(5))
+    try await quorum.acquire(claim)
   }
 
-  private var holders: [String?] { members.map { $0.holders["key"] } }
-
   private func release(_ claim: Claim) async -> Result<ReleaseReport, StoreFailure> {
-    let promise = Promise<Result<ReleaseReport, StoreFailure>>()
-    store.release(
-      Release(
-        claim: claim, validUntil: .now, keysLastUntil: .now + .seconds(10), wasValid: true,
-        isRepetition: false, isAwaited: true, keptUntil: nil, hasQueued: false),
-      by: .now + .seconds(5)
-    ) { promise.fulfil($0) }
-    return await promise.value
+    await quorum.release(claim)
   }
 
   private func extend(_ claim: Claim) async -> Result<Extended, StoreFailure> {
-    let lease = Lease(
-      claim, numbers: 0..<0,
-      state: LeaseState(ttl: claim.ttl, extend: nil, sentAt: .now), minHold: .zero, clock: .system,
-      origin: .asked, onLoss: { _ in })
-    let promise = Promise<Result<Extended, StoreFailure>>()
-    store.extend(
-      [Extension(lease, ttl: claim.ttl, leaseEnd: .now)], numbers: 0, by: .now + .seconds(5)
-    ) { promise.fulfil($0) }
-    return await promise.value
+    await quorum.extend([claim])
   }
 
   @Test("A straggler that takes the key after all counts for the release, and gives it back")
