@@ -163,7 +163,14 @@ extension Coordinator {
     var claim: Claim?
     while true {
       switch action {
-      case .ask(let isFirst, let deadline):
+      case .ask(let isFirst, let askedDeadline):
+        guard let deadline = try await enterGate(by: askedDeadline, end: call.state.end) else {
+          action = call.state.failed(
+            .unreachable("other requests of this locker took all the time"), at: clock.now,
+            roundTrip: store.roundTrip, using: &generator)
+          continue
+        }
+        defer { store.gate?.leave() }
         // A token is used for one request: if the outcome stays unknown, it is given up for good.
         let asking = Claim(
           keys, token: store.makeToken(for: keys.names, label: call.options.label),
@@ -223,6 +230,26 @@ extension Coordinator {
       case .cancel: throw CancellationError()
       }
     }
+  }
+
+  /// Waits until the store may be asked, if it lets only some calls in at a time.
+  ///
+  /// Returns the deadline of the request, or nil if the call's time is up.
+  private func enterGate(by deadline: Instant, end: Instant?) async throws -> Instant? {
+    guard let gate = store.gate, let turn = gate.enter() else { return deadline }
+    let start = clock.now
+    // The deadline is there also for those that close the locker.
+    deadlines.wake(turn.signal, at: end ?? start + .seconds(1 << 24))
+    defer { deadlines.noteEnd() }
+    do throws(CancellationError) {
+      try await turn.signal.wait(countedBy: activity)
+    } catch {
+      if gate.endWait(turn) { gate.leave() }
+      throw error
+    }
+    guard gate.endWait(turn) else { return nil }
+    let late = deadline + start.duration(to: clock.now)
+    return end.map { min(late, max($0, deadline)) } ?? late
   }
 
   private enum Queueing {

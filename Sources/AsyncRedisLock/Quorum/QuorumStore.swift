@@ -11,6 +11,11 @@ final class QuorumStore: LockStore {
   let operationTimeout: Duration
   let isFencing: Bool
   let lockerID: String
+  /// Limits the calls at a time, each of which asks all servers, maybe twice.
+  ///
+  /// If more calls did so at once than the servers or this process can serve within
+  /// the operation timeout, all would fail, be undone, and ask again.
+  let gate: FairGate? = FairGate(100)
   /// The claims that may have keys.
   let claims = Locked<[String: QuorumClaim]>([:])
   /// The requests for keys that have not ended.

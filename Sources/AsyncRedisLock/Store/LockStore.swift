@@ -21,6 +21,9 @@ package protocol LockStore: Sendable {
   /// The longest ttl that leases may have, and the longest time for which keys may be kept; nil for any.
   var longestTTL: Duration? { get }
 
+  /// What limits how many calls ask for keys at a time; nil if nothing does.
+  var gate: FairGate? { get }
+
   /// Makes a token for a claim of some keys that has never been used, with a label, or with the store's own if nil.
   func makeToken(for keys: [String], label: String?) -> String
 
@@ -140,6 +143,8 @@ extension LockStore {
   package var isConnected: Bool { true }
 
   package var longestTTL: Duration? { nil }
+
+  package var gate: FairGate? { nil }
 
   package func route(of claim: Claim) -> Int { 0 }
 
