@@ -4,13 +4,15 @@
    each in an order of its own, and gives everything back in the end. Time is in ticks, as in the other models.
 
    Switches that make the model larger: EXTEND (client 0 prolongs its lock once), REPAIR (it also puts the key back
-   where a restart has lost it), RESTART (a server loses its keys once), QUARANTINE (a restarted server gets no new
-   locks for a ttl).
+   where it is missing), RESTART (a server loses its keys once), QUARANTINE (a restarted server gets no new locks for a
+   ttl: its yes does not count, whether it keeps the key or not), UNDO (a request of client 0 to server 2 is executed
+   without an answer, and its undo comes at any time, unless the server is restarted before).
 
    Switches that break a rule: MINORITY (one server is enough), ONE_ROUND (the number is not written back), TAKE_MIN
    (the smallest number counts), NO_VALIDITY_CHECK (a lock counts that came too late), LOSE_COUNTER (the counter of
    the restarted server begins anew, below what the servers' clocks say), UNKNOWN_COUNTS (a server that does not answer
-   an extension counts as if it had), REPAIR_ALONE (a key is put back without a majority). */
+   an extension counts as if it had), REPAIR_ALONE (a key is put back without a majority), SPOILED_COUNTS (a server counts
+   whose undo has not come). */
 #ifndef TTL
 #define TTL 2
 #endif
@@ -37,6 +39,12 @@
 #define MAY_REPAIR (e >= Q)
 #endif
 
+#if defined(UNDO) && !defined(SPOILED_COUNTS)
+#define IS_SPOILED(s) (undone == token && s == 2)
+#else
+#define IS_SPOILED(s) false
+#endif
+
 byte now;
 byte holder[N];      /* a token, or 0 */
 byte expiry[N];      /* the tick at which the key is gone */
@@ -44,6 +52,7 @@ byte counter[N];
 byte quarantine[N];  /* the tick until which the server gets no new locks */
 byte validUntil[2];  /* for each client; 0 if it holds nothing */
 byte lastFence;
+byte undone;         /* the token whose undo server 2 has not executed, or 0 */
 byte top;            /* the largest number drawn anywhere, which is what a server's clock would be above */
 
 #define LIVE(s) (holder[s] != 0 && expiry[s] > now)
@@ -72,6 +81,7 @@ proctype Restart() {
   if :: s = 0 :: s = 1 :: s = 2 fi;
   atomic {
     holder[s] = 0; expiry[s] = 0;
+    if :: s == 2 -> undone = 0 :: else fi;
 #ifdef LOSE_COUNTER
     counter[s] = 0;
 #else
@@ -81,6 +91,19 @@ proctype Restart() {
     quarantine[s] = now + TTL;
 #endif
   }
+}
+#endif
+
+#ifdef UNDO
+proctype Undo() {
+  do
+  :: atomic {
+      undone != 0 ->
+      if :: holder[2] == undone -> holder[2] = 0; expiry[2] = 0 :: else fi;
+      undone = 0
+    }
+  :: timeout -> break
+  od
 }
 #endif
 
@@ -99,7 +122,8 @@ proctype Client(byte id) {
       atomic {
         if
         :: quarantine[s] > now -> skip
-        :: else ->
+        :: quarantine[s] > now && !LIVE(s) -> holder[s] = token; expiry[s] = now + TTL
+        :: quarantine[s] <= now ->
           draw(s);
           if
           :: !LIVE(s) ->
@@ -115,6 +139,14 @@ proctype Client(byte id) {
         i++; s = (s + 1) % N
       }
     :: i < N -> atomic { i++; s = (s + 1) % N } /* no answer */
+#ifdef UNDO
+    :: i < N && id == 0 && s == 2 ->
+      atomic {
+        if :: !LIVE(s) -> holder[s] = token; expiry[s] = now + TTL :: else fi;
+        undone = token;
+        i++; s = (s + 1) % N
+      }
+#endif
     :: else -> break
     od;
     /* The second round: raises the counters of those that still have the key. */
@@ -154,7 +186,7 @@ proctype Client(byte id) {
       :: i < N ->
         atomic {
           if
-          :: LIVE(i) && holder[i] == token -> expiry[i] = now + TTL; e++
+          :: LIVE(i) && holder[i] == token && !IS_SPOILED(i) -> expiry[i] = now + TTL; e++
           :: else
           fi;
           i++
@@ -174,7 +206,7 @@ proctype Client(byte id) {
       :: i < N ->
         atomic {
           if
-          :: validUntil[id] > now && MAY_REPAIR && !LIVE(i) -> holder[i] = token; expiry[i] = now + TTL
+          :: validUntil[id] > now && MAY_REPAIR && !LIVE(i) && !IS_SPOILED(i) -> holder[i] = token; expiry[i] = now + TTL
           :: else
           fi;
           i++
@@ -209,6 +241,9 @@ init {
     run Clock(); run Client(0); run Client(1);
 #ifdef RESTART
     run Restart();
+#endif
+#ifdef UNDO
+    run Undo();
 #endif
   }
 }

@@ -104,6 +104,8 @@ extension ConnectionDriver {
       request.makeUndo().map { (undo: $0, isAsking: request.isAsking) }
     }
     guard !undos.isEmpty || !waiting.isEmpty else { return }
+    // Before the login is over, they might be executed for another user or in another database.
+    guard stream != nil, state.isLoggedIn else { return }
     for request in waiting { request.noteRepetition() }
     var commands = CommandBuffer()
     for (undo, isAsking) in undos { undo.encodeBySource(into: &commands, isAsking: isAsking) }

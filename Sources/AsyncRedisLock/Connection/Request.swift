@@ -64,6 +64,8 @@ final class Request: Sendable {
   /// Whether the request goes on when its connection breaks.
   var givesBack: Bool { kind != .call }
 
+  /// Called when a connection breaks on which the commands have been sent, so that they may come late.
+  private let lingers: (@Sendable () -> Void)?
   private let completion: @Sendable (Result<Answer, TransportError>) -> Void
   private let phase = Atomic<Phase>(.queued)
   private let isBySource = Atomic<Bool>(false)
@@ -80,23 +82,24 @@ final class Request: Sendable {
   convenience init(
     _ commands: [Command], deadline: Instant, kind: Kind = .call,
     isAwaited: Bool = false, undo: Undo? = nil, isClaim: Bool = false,
-    undoing origin: Request? = nil,
+    undoing origin: Request? = nil, lingers: (@Sendable () -> Void)? = nil,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .commands(commands), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
-      isClaim: isClaim, origin: origin, completion: completion)
+      isClaim: isClaim, origin: origin, lingers: lingers, completion: completion)
   }
 
   /// Creates a request whose commands an object encodes; if there are none, it succeeds with no replies.
   convenience init(
     _ encoder: any CommandEncoder, deadline: Instant, kind: Kind = .call, isAwaited: Bool = false,
     leaseEnd: Instant? = nil, undo: Undo? = nil, isClaim: Bool = false,
+    lingers: (@Sendable () -> Void)? = nil,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .encoder(encoder), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
-      isClaim: isClaim, origin: nil, leaseEnd: leaseEnd, completion: completion)
+      isClaim: isClaim, origin: nil, leaseEnd: leaseEnd, lingers: lingers, completion: completion)
   }
 
   /// Creates a request whose command is made on sending, so that it depends on all requests submitted before.
@@ -104,18 +107,19 @@ final class Request: Sendable {
   /// If there is no command, it succeeds with no replies.
   convenience init(
     deadline: Instant, kind: Kind = .call, isAwaited: Bool = false, undo: Undo? = nil,
-    undoing origin: Request? = nil,
+    undoing origin: Request? = nil, lingers: (@Sendable () -> Void)? = nil,
     command: @escaping @Sendable () -> Command?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.init(
       .made(command), deadline: deadline, kind: kind, isAwaited: isAwaited, undo: undo,
-      isClaim: false, origin: origin, completion: completion)
+      isClaim: false, origin: origin, lingers: lingers, completion: completion)
   }
 
   private init(
     _ content: Content, deadline: Instant, kind: Kind, isAwaited: Bool,
     undo: Undo?, isClaim: Bool, origin: Request?, leaseEnd: Instant? = nil,
+    lingers: (@Sendable () -> Void)?,
     completion: @escaping @Sendable (Result<Answer, TransportError>) -> Void
   ) {
     self.content = content
@@ -126,6 +130,7 @@ final class Request: Sendable {
     self.isClaim = isClaim
     self.origin = origin
     self.leaseEnd = leaseEnd
+    self.lingers = lingers
     self.completion = completion
   }
 
@@ -215,7 +220,10 @@ final class Request: Sendable {
   }
 
   /// Notes that its commands have been sent on a connection that broke.
-  func noteRepetition() { isRepeated.store(true, ordering: .relaxed) }
+  func noteRepetition() {
+    isRepeated.store(true, ordering: .relaxed)
+    lingers?()
+  }
 
   /// Whether its commands, or those that it undoes, have been sent on a connection that broke.
   private var mayComeAgain: Bool {

@@ -39,6 +39,9 @@ struct QuorumAcquisition: Sendable {
     keys = QuorumTally(connected: connected)
   }
 
+  /// Whether a majority has said that it has the keys.
+  var hasMajority: Bool { keys.outcome == .carried }
+
   /// Processes the answer of a member to the request for the keys.
   mutating func answered(
     _ answer: Result<Acquisition, StoreFailure>, by member: Int, server: String?

@@ -8,7 +8,7 @@ final class QuorumClaim: Sendable {
     case held
     /// It has said that the token does not have the keys, or was not asked.
     case refused
-    /// A request has failed, and is being undone, maybe more than once: what the member says from now on may not
+    /// A request has failed, and is being undone, maybe more than once: what the member says until that is over may not
     /// last.
     case spoiled
   }
@@ -25,11 +25,14 @@ final class QuorumClaim: Sendable {
   }
 
   let claim: Claim
+  /// For each member, what is left to undo.
+  let undos: [UndoRecord]
   private let state: Locked<State>
 
   /// Creates the record of a claim that no member has been asked about.
   init(_ claim: Claim, memberCount: Int) {
     self.claim = claim
+    undos = (0..<memberCount).map { _ in UndoRecord() }
     state = Locked(
       State(
         standings: Array(repeating: .refused, count: memberCount),
@@ -59,12 +62,16 @@ final class QuorumClaim: Sendable {
 
   // MARK: Requests for the keys
 
-  /// Notes that a member is about to be asked for the keys; returns false if it must not be.
+  /// Notes that a member, whose server's process is `run`, is about to be asked for the keys; returns false if it must
+  /// not be.
   ///
-  /// Where a request has failed before, its undo may come at any time.
-  func begin(at member: Int) -> Bool {
-    state.withLock { state in
-      guard !state.isOver, state.standings[member] == .refused else { return false }
+  /// Where a request has failed before, its undo may yet come.
+  func begin(at member: Int, in run: String?) -> Bool {
+    guard undos[member].isOver(in: run) else { return false }
+    return state.withLock { state in
+      guard !state.isOver, [.refused, .spoiled].contains(state.standings[member]) else {
+        return false
+      }
       state.standings[member] = .asking
       return true
     }

@@ -5,8 +5,8 @@ struct QuorumExtension: Sendable {
   private var isWanted = true
   /// Whether a majority was found to have the keys; that is for good.
   private(set) var outcome: Extended.Outcome?
-  /// The members that said that the keys are gone.
-  private var gone: [Int] = []
+  /// The members that do not have the keys, and are to be asked for them if a majority has them.
+  private var absent: [Int] = []
   /// The numbers that members have drawn, by their order of arrival.
   private(set) var numbers: [Range<UInt64>] = []
 
@@ -19,7 +19,9 @@ struct QuorumExtension: Sendable {
       // It may have the keys, or get them; but only its next answer tells.
       case .asking: tally.note(.failure(.unreachable("asked for the keys just now")), of: member)
       // Keys that are there all the same will be taken back.
-      case .refused, .spoiled: tally.note(.no, of: member)
+      case .refused, .spoiled:
+        tally.note(.no, of: member)
+        absent.append(member)
       }
     }
     decide()
@@ -36,7 +38,7 @@ struct QuorumExtension: Sendable {
       if !drawn.isEmpty { numbers.append(drawn) }
     case .success(.deleted):
       tally.note(.no, of: member)
-      gone.append(member)
+      absent.append(member)
     case .success(.taken(let other)):
       tally.note(.no, of: member)
       holder = other
@@ -66,11 +68,11 @@ struct QuorumExtension: Sendable {
   /// Whether the outcome is that too few members have answered.
   var isUnknown: Bool { outcome == .unconfirmed }
 
-  /// Takes out the members whose keys can be put back, because a majority has the others.
+  /// Takes out the members that can get the keys, because a majority has them.
   mutating func takeRepairs() -> [Int] {
     guard outcome == .ours else { return [] }
-    defer { gone = [] }
-    return gone
+    defer { absent = [] }
+    return absent
   }
 
   /// Why there is no outcome.

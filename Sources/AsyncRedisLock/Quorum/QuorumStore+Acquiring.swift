@@ -2,25 +2,28 @@ extension QuorumStore {
   func acquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await take(claim, .acquire(numbers: numbers), numbers: numbers, by: deadline)
+    try await take(
+      .acquire(numbers: numbers), in: beginAttempt(claim, numbers: numbers, by: deadline))
   }
 
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    try await take(claim, .inquire(numbers: numbers), numbers: numbers, by: deadline)
+    try await take(
+      .inquire(numbers: numbers), in: beginAttempt(claim, numbers: numbers, by: deadline))
   }
 
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
+    let attempt = beginAttempt(claim, numbers: numbers, by: deadline)
     do throws(StoreFailure) {
       // A server that still has the former token has not forgotten it.
-      return try await take(
-        claim, .adopt(from: token, numbers: numbers), numbers: numbers, by: deadline, isNew: false)
+      return try await take(.adopt(from: token, numbers: numbers), in: attempt, isNew: false)
     } catch {
-      // Unless the caller tries again. If a majority had answered, another party could be taking it over.
-      if !error.isTransient {
+      // Unless the caller tries again, or a majority has refused, and still has it for the next attempt. If a majority
+      // had answered, another party could be taking it over.
+      if !error.isTransient, !error.isRefusal || attempt.hasMajority {
         giveBackEverywhere(Claim(claim.lockKeys, token: token, ttl: claim.ttl))
       }
       throw error
@@ -36,15 +39,20 @@ extension QuorumStore {
     }
   }
 
+  private func beginAttempt(
+    _ claim: Claim, numbers: Int, by deadline: Instant
+  ) -> QuorumAttempt {
+    let record = QuorumClaim(claim, memberCount: members.count)
+    claims.withLock { $0[claim.token] = record }
+    return QuorumAttempt(record, numbers: numbers, by: deadline, in: self)
+  }
+
   /// Asks all members for keys at once; returns when a majority has decided.
   ///
   /// `isNew` tells that a server must not be asked that may have forgotten another holder.
   private func take(
-    _ claim: Claim, _ question: KeyQuestion, numbers: Int, by deadline: Instant, isNew: Bool = true
+    _ question: KeyQuestion, in attempt: QuorumAttempt, isNew: Bool = true
   ) async throws(StoreFailure) -> Acquisition {
-    let record = QuorumClaim(claim, memberCount: members.count)
-    claims.withLock { $0[claim.token] = record }
-    let attempt = QuorumAttempt(record, numbers: numbers, by: deadline, in: self)
     let result = await withTaskCancellationHandler {
       for member in members.indices { ask(member, question, isNew: isNew, attempt) }
       return await attempt.promise.value
@@ -58,40 +66,62 @@ extension QuorumStore {
     _ member: Int, _ question: KeyQuestion, isNew: Bool, _ attempt: QuorumAttempt
   ) {
     let record = attempt.record
-    if isNew, members[member].isConnected,
-      let failure = objection(to: member, at: clock.now, isAsked: false)
+    if members[member].isConnected,
+      let failure = unknownRun(of: member, isAsked: false)
+        ?? (isNew ? objection(to: member, at: clock.now) : nil)
     {
       return attempt.answered(.failure(failure), by: member)
     }
-    guard record.begin(at: member) else {
+    guard record.begin(at: member, in: server(of: member)) else {
       return attempt.answered(.failure(.cancelled), by: member)
     }
     start(record, at: member, question, by: attempt.deadline) { [self] answer in
-      guard case .held(let sentAt, let drawn) = answer else { return nil }
-      if isFencing, drawn.isEmpty { return .unintelligible("there is no fencing token") }
-      return isNew ? objection(to: member, at: sentAt, isAsked: true) : nil
-    } _: {
-      attempt.answered($0, by: member)
+      flaw(of: answer, from: member, token: record.claim.token)
+    } _: { [self] answer in
+      guard isNew, case .success(.held(let sentAt, _)) = answer,
+        let failure = objection(to: member, at: sentAt)
+      else { return attempt.answered(answer, by: member) }
+      // It keeps the keys, as if they had been put there once the others have made the lock. If they do not make it,
+      // all is undone.
+      attempt.answered(.failure(failure), by: member)
     }
   }
 
-  // MARK: Restarted servers
+  /// Why an answer must not count at all; nil if it may.
+  private func flaw(
+    of answer: Acquisition, from member: Int, token: String
+  ) -> StoreFailure? {
+    switch answer {
+    case .contended(let state):
+      // The token came to the server by another connection before.
+      return state.holder == token ? QuorumTally.sameServer : nil
+    case .held(_, let drawn):
+      if isFencing, drawn.isEmpty { return .unintelligible("there is no fencing token") }
+      return unknownRun(of: member, isAsked: true)
+    }
+  }
+
+  /// Why a member's server must not be counted: it might be the same as another one.
+  private func unknownRun(of member: Int, isAsked: Bool) -> StoreFailure? {
+    switch members[member].serverRun {
+    case nil: isAsked ? .unreachable("the server has not told its run_id") : nil
+    case .failure(let failure): failure
+    case .success: nil
+    }
+  }
 
   /// Why a member's server must get no new locks at an instant; nil if it may.
   ///
   /// A server that was restarted may have forgotten locks that are still valid.
-  private func objection(to member: Int, at instant: Instant, isAsked: Bool) -> StoreFailure? {
-    guard restartDelay > .zero else { return nil }
-    switch members[member].serverRun {
-    case nil: return isAsked ? .unreachable("the server has not told its uptime") : nil
-    case .failure(let failure): return failure
-    case .success(let run):
-      let age = max(run.startedBy.duration(to: instant), .zero)
-      guard age < restartDelay else { return nil }
-      return .unreachable(
-        "the server was started \(age.roundedForMessage) ago, and gets new locks only after "
-          + restartDelay.roundedForMessage)
+  private func objection(to member: Int, at instant: Instant) -> StoreFailure? {
+    guard restartDelay > .zero, case .success(let run) = members[member].serverRun else {
+      return nil
     }
+    let age = max(run.startedBy.duration(to: instant), .zero)
+    guard age < restartDelay else { return nil }
+    return .unreachable(
+      "the server was started \(age.roundedForMessage) ago, and gets new locks only after "
+        + restartDelay.roundedForMessage)
   }
 }
 
@@ -112,6 +142,9 @@ final class QuorumAttempt: Sendable {
         names: store.names, connected: store.members.map(\.isConnected),
         isFencing: store.isFencing, count: numbers))
   }
+
+  /// Whether a majority has said that it has the keys.
+  var hasMajority: Bool { state.withLock { $0.hasMajority } }
 
   /// Processes the answer of a member.
   func answered(_ answer: Result<Acquisition, StoreFailure>, by member: Int) {

@@ -42,12 +42,15 @@ extension QuorumStore {
     return now + max(now.duration(to: end) / 2, roundTrip * 4)
   }
 
-  /// Puts the keys of a lease back on a member that has lost them, while a majority has them.
+  /// Puts the keys of a lease on a member that does not have them, while a majority has them.
   ///
   /// Otherwise a lock that is held for long would not survive that two servers are restarted, one after the other.
+  /// A server that may have forgotten locks may get this one: the majority shows that there was no other.
   func repair(_ record: QuorumClaim, _ lease: Extension, at member: Int) {
     let claim = lease.claim
-    guard lease.terms.isWanted, record.begin(at: member) else { return }
+    guard members[member].isConnected, let server = server(of: member), lease.terms.isWanted,
+      record.begin(at: member, in: server)
+    else { return }
     let deadline = clock.now + min(operationTimeout, claim.ttl)
     start(record, at: member, .inquire(numbers: 1), by: deadline) { [self] answer in
       // Its counter may be lost as well.

@@ -74,7 +74,14 @@ final class QuorumStore: LockStore {
 
   func makeToken(for keys: [String], label: String?) -> String { nextToken(label) }
 
-  var isConnected: Bool { members.count { $0.isConnected } >= majority }
+  var isConnected: Bool {
+    var servers: Set<String> = []
+    let count = members.indices.count { member in
+      guard members[member].isConnected else { return false }
+      return server(of: member).map { servers.insert($0).inserted } ?? true
+    }
+    return count >= majority
+  }
 
   /// The process of a member's server, if it is known.
   func server(of member: Int) -> String? { try? members[member].serverRun?.get().id }
@@ -113,8 +120,8 @@ final class QuorumStore: LockStore {
 
   /// Asks a member for keys, without a task: the program may block all threads that run tasks.
   ///
-  /// The request goes on when enough others have been answered, and is cancelled only when its claim has ended. If the
-  /// keys must not count for a reason that `objection` returns, they are given back.
+  /// The request goes on when enough others have been answered, and is cancelled only when its claim has ended. If its
+  /// answer must not count for a reason that `objection` returns, the keys are given back.
   func start(
     _ record: QuorumClaim, at member: Int, _ question: KeyQuestion, by deadline: Instant,
     objection: @escaping @Sendable (Acquisition) -> StoreFailure? = { _ in nil },
@@ -124,10 +131,14 @@ final class QuorumStore: LockStore {
       _ = record.conclude(.refused, at: member)
       return report(.failure(.closed))
     }
-    let task = members[member].request(record.claim, question, by: deadline) { [self] result in
+    let undos = record.undos[member]
+    let task = members[member].request(record.claim, question, by: deadline, undos: undos) {
+      [self] result in
       var answer = result
       if case .success(let acquisition) = result, let failure = objection(acquisition) {
-        giveBack(record, at: [member])
+        // It is not known when that is over.
+        undos.neverEnds()
+        if case .held = acquisition { giveBack(record, at: [member]) }
         answer = .failure(failure)
       }
       report(conclude(answer, for: record, at: member))

@@ -77,6 +77,10 @@ struct QuorumTally: Sendable {
 
   // MARK: Explaining
 
+  /// The failure of a server that has answered already by another address.
+  static let sameServer = StoreFailure.refused(
+    code: "ERR", message: "this is the same server as another of the quorum", isTransient: false)
+
   /// The failure that the answers amount to; `done` tells what too few servers did, `names` how to name them.
   func failure(_ done: String, count: Int, names: [String]) -> StoreFailure {
     var (failures, reasons) = ([StoreFailure](), [String]())
@@ -88,9 +92,7 @@ struct QuorumTally: Sendable {
       case .none(isAwaited: true): failure = .unreachable("no answer yet")
       case .none(isAwaited: false): failure = .unreachable("not connected")
       case .yes where !counted.contains(index):
-        failure = .refused(
-          code: "ERR", message: "this is the same server as another of the quorum",
-          isTransient: false)
+        failure = Self.sameServer
       case .yes, .no: continue
       }
       failures.append(failure)
@@ -119,6 +121,9 @@ struct QuorumTally: Sendable {
 }
 
 extension StoreFailure {
+  /// Whether the servers have refused.
+  var isRefusal: Bool { refusalCode != nil }
+
   fileprivate var isAboutTLS: Bool { if case .tlsFailed = self { true } else { false } }
 
   fileprivate var refusalCode: String? {

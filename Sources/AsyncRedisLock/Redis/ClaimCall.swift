@@ -11,16 +11,18 @@ final class ClaimCall: Sendable {
   private let claim: Claim
   private let node: RedisNode
   private let deadline: Instant
+  private let undos: UndoRecord
   private let completion: @Sendable (Result<Acquisition, StoreFailure>) -> Void
   private let state = Locked(State())
 
   init(
-    _ claim: Claim, at node: RedisNode, by deadline: Instant,
+    _ claim: Claim, at node: RedisNode, by deadline: Instant, undos: UndoRecord,
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) {
     self.claim = claim
     self.node = node
     self.deadline = deadline
+    self.undos = undos
     self.completion = completion
   }
 
@@ -31,7 +33,8 @@ final class ClaimCall: Sendable {
       && !node.refusesScripts.load(ordering: .relaxed):
       send(
         Request(
-          AcquireCall(claim, at: node), deadline: deadline, undo: undo, isClaim: true
+          AcquireCall(claim, at: node), deadline: deadline, undo: undo, isClaim: true,
+          lingers: lingers
         ) { [self] result in
           finish(result) { answer in
             RedisNode.readPipeline(
@@ -41,7 +44,8 @@ final class ClaimCall: Sendable {
     case .acquire(let numbers), .inquire(let numbers):
       send(
         Request(
-          [node.inquiry(claim, numbers: numbers)], deadline: deadline, undo: undo, isClaim: true
+          [node.inquiry(claim, numbers: numbers)], deadline: deadline, undo: undo, isClaim: true,
+          lingers: lingers
         ) { [self] result in
           finish(result) { node.readInquiry($0, numbers: numbers) }
         })
@@ -49,7 +53,7 @@ final class ClaimCall: Sendable {
       send(
         Request(
           [node.adoption(claim, from: token, numbers: numbers)], deadline: deadline, undo: undo,
-          isClaim: true
+          isClaim: true, lingers: lingers
         ) { [self] result in
           finish(result) { node.readScript($0, numbers: numbers) }
         })
@@ -65,7 +69,15 @@ final class ClaimCall: Sendable {
     if let request { node.connection.abandon(request) }
   }
 
-  private var undo: Request.Undo { { [node, claim] in node.cleanUp(claim, undoing: $0) } }
+  private var undo: Request.Undo {
+    { [node, claim, undos] in
+      node.cleanUp(claim, undoing: $0, pending: undos.begin())
+    }
+  }
+
+  private var lingers: @Sendable () -> Void {
+    { [node, undos] in undos.noteLate(in: node.runID) }
+  }
 
   private func send(_ request: Request) {
     let isCancelled = state.withLock { state in
@@ -80,7 +92,7 @@ final class ClaimCall: Sendable {
     _ result: Result<Request.Answer, TransportError>,
     _ read: (Request.Answer) -> Result<RedisNode.Attempt, StoreFailure>
   ) {
-    switch node.judge(result, undoing: claim, read: read) {
+    switch node.judge(result, undoing: claim, in: undos, read: read) {
     case .failure(let failure): conclude(.failure(failure))
     case .success(.done(let acquisition, _)): conclude(.success(acquisition))
     case .success(.needsNumber(let sentAt)): drawNumber(sentAt: sentAt)
@@ -105,7 +117,7 @@ final class ClaimCall: Sendable {
   }
 
   private func giveUp(_ result: Result<Acquisition, StoreFailure>) {
-    node.connection.submit(node.cleanUp(claim))
+    node.connection.submit(node.cleanUp(claim, pending: undos.begin()))
     conclude(result)
   }
 

@@ -71,10 +71,11 @@ extension RedisLockStore: QuorumMember {
   var serverRun: Result<ServerRun, StoreFailure>? { node.serverRun?.current }
 
   func request(
-    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant,
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant, undos: UndoRecord,
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) -> KeyCall {
-    let call = ClaimCall(claim, at: node(of: claim), by: deadline, completion: completion)
+    let call = ClaimCall(
+      claim, at: node(of: claim), by: deadline, undos: undos, completion: completion)
     call.start(question)
     return KeyCall { call.cancel() }
   }
@@ -94,6 +95,9 @@ extension RedisLockStore: QuorumMember {
 }
 
 extension RedisNode {
+  /// The process of a quorum's server, if it is known.
+  var runID: String? { try? serverRun?.current?.get().id }
+
   /// Reads the answer to a request to raise the counter.
   fileprivate func readRaise(
     _ result: Result<Request.Answer, TransportError>, above number: UInt64

@@ -231,9 +231,12 @@ extension RedisNode {
   /// Makes the request that undoes a claim with an unknown outcome; from now on, the claim's token is given up for
   /// good.
   func cleanUp(
-    _ claim: Claim, wasRefused: Bool = false, undoing origin: Request? = nil
+    _ claim: Claim, wasRefused: Bool = false, undoing origin: Request? = nil,
+    pending: PendingUndo? = nil
   ) -> Request {
-    cleanUp(claim, until: clock.now + claim.ttl, wasRefused: wasRefused, undoing: origin)
+    cleanUp(
+      claim, until: clock.now + claim.ttl, wasRefused: wasRefused, undoing: origin,
+      pending: pending)
   }
 
   /// Makes the request that gives a claim back, or keeps its keys from other clients until `keptUntil`.
@@ -244,25 +247,28 @@ extension RedisNode {
   /// `wasRefused` tells that the server has refused the claim itself: then there is hardly anything to give back, and
   /// another refusal is the end. `mayHaveWaited` tells that the token may have been in a queue, which shows that this
   /// one may be used. `isAgain` tells that a series of repetitions has begun, so that this one begins none.
-  /// `ended` is called after the last attempt.
+  /// `ended` is called after the last attempt; `pending` is kept until then, and until all repetitions are over.
   func cleanUp(
     _ claim: Claim, until lastTime: Instant, mayHaveWaited: Bool = false,
     validUntil: Instant? = nil, keptUntil: Instant? = nil, wasRefused: Bool = false,
     undoing origin: Request? = nil,
     isAgain: Bool = false, mayQueue: Bool = true, pause: Duration = StoreFailure.transientPause,
-    ended: @escaping @Sendable () -> Void = {}
+    pending: PendingUndo? = nil, ended: @escaping @Sendable () -> Void = {}
   ) -> Request {
     let again: @Sendable (Duration, _ isAgain: Bool, _ mayQueue: Bool) -> Request = {
       [self] pause, isAgain, mayQueue in
       cleanUp(
         claim, until: lastTime, mayHaveWaited: mayHaveWaited, validUntil: validUntil,
         keptUntil: keptUntil, wasRefused: wasRefused, isAgain: isAgain, mayQueue: mayQueue,
-        pause: pause, ended: ended)
+        pause: pause, pending: pending, ended: ended)
     }
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayQueue && (mayHaveWaited || mayHaveToldWaiters(claim))
+    let lingers: (@Sendable () -> Void)? =
+      if let record = pending?.record { { [self] in record.noteLate(in: runID) } } else { nil }
     return Request(
       deadline: lastTime, kind: .cleanUp, undoing: origin,
+      lingers: lingers,
       command: { [self] in
         keepCommand(claim, until: keptUntil)
           ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
@@ -271,7 +277,8 @@ extension RedisNode {
       let isRepetition = (try? result.get().isOfRepetition) ?? false
       let begins = isRepetition && keptUntil == nil && !isAgain
       if begins {
-        cleanUpAgain(claim, mayHaveWaited: mayHaveWaited, after: operationTimeout)
+        cleanUpAgain(
+          claim, mayHaveWaited: mayHaveWaited, after: operationTimeout, pending: pending)
       }
       let tryLater: @Sendable () -> Void = { [self] in
         let due = self.pause(pause, keepingUntil: keptUntil, validUntil: validUntil)
@@ -323,16 +330,20 @@ extension RedisNode {
   /// A request that was sent on a broken connection may arrive after its undo on the next one. A middlebox may
   /// hold it, or the system resends it until the peer has it. Keys that appear later than that are left to expire.
   private func cleanUpAgain(
-    _ claim: Claim, mayHaveWaited: Bool, after pause: Duration, age: Duration = .zero
+    _ claim: Claim, mayHaveWaited: Bool, after pause: Duration, age: Duration = .zero,
+    pending: PendingUndo?
   ) {
+    guard pending?.record.mayComeLate(in: runID) ?? true else { return }
     connection.afterPause(pause) { [weak self] in
-      guard let self else { return }
+      guard let self, pending?.record.mayComeLate(in: runID) ?? true else { return }
       connection.submit(
         cleanUp(
-          claim, until: clock.now + operationTimeout, mayHaveWaited: mayHaveWaited, isAgain: true))
+          claim, until: clock.now + operationTimeout, mayHaveWaited: mayHaveWaited, isAgain: true,
+          pending: pending))
       let age = age + pause
       if age < claim.ttl {
-        cleanUpAgain(claim, mayHaveWaited: mayHaveWaited, after: pause * 2, age: age)
+        cleanUpAgain(
+          claim, mayHaveWaited: mayHaveWaited, after: pause * 2, age: age, pending: pending)
       }
     }
   }

@@ -375,6 +375,7 @@ final class RedisNode: Sendable {
   /// Returns the result of `read` for an answer; anything but a success undoes a claim.
   func judge<Value>(
     _ result: Result<Request.Answer, TransportError>, undoing claim: Claim?,
+    in undos: UndoRecord? = nil,
     read: (Request.Answer) -> Result<Value, StoreFailure>
   ) -> Result<Value, StoreFailure> {
     switch result {
@@ -389,7 +390,8 @@ final class RedisNode: Sendable {
       let refusal = answer.replies.first?.error
       let hasDoneNothing = refusal.map { $0.remedy != .fail } ?? false
       if let claim, !hasDoneNothing {
-        connection.submit(cleanUp(claim, wasRefused: refusal != nil))
+        connection.submit(
+          cleanUp(claim, wasRefused: refusal != nil, pending: undos?.begin()))
       }
       return value
     }

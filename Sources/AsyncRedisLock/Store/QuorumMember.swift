@@ -8,9 +8,10 @@ package protocol QuorumMember: LockStore {
 
   /// Asks for keys without a task, so that the answer counts also while no task can run.
   ///
-  /// What a failed request did is undone. The completion may be called before this returns.
+  /// What a failed request did is undone, and `undos` tells when that is over. The completion may be called before this
+  /// returns.
   func request(
-    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant,
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant, undos: UndoRecord,
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) -> KeyCall
 

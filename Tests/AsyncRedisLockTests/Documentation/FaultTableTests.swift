@@ -30,7 +30,7 @@ struct FaultTableTests {
   func rows() {
     let rows = table.split(separator: "\n").filter { $0.hasPrefix("| F") }
     let numbers = rows.map { $0.dropFirst(3).prefix { $0.isNumber } }
-    #expect(numbers == (1...82).map { "\($0)"[...] })
+    #expect(numbers == (1...87).map { "\($0)"[...] })
     for row in rows {
       let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
       #expect(cells.count == 4 && cells.allSatisfy { !$0.isEmpty }, "\(row)")

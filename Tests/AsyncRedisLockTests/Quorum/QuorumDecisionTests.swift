@@ -160,9 +160,9 @@ struct QuorumDecisionTests {
       ("hhh", "off", .unconfirmed, []), ("hhh", "ogf", .unconfirmed, []),
       ("hhh", "gf ", nil, []), ("hhh", "gfg", .deleted, []),
       // What the servers said before counts, too.
-      ("hhr", "oo ", .ours, []), ("hhr", "g  ", .deleted, []), ("hhr", "of ", .unconfirmed, []),
+      ("hhr", "oo ", .ours, [2]), ("hhr", "g  ", .deleted, []), ("hhr", "of ", .unconfirmed, []),
       // A key that is there may be about to be undone.
-      ("hhs", "oo ", .ours, []), ("hss", "o  ", .deleted, []), ("hha", "of ", .unconfirmed, []),
+      ("hhs", "oo ", .ours, [2]), ("hss", "o  ", .deleted, []), ("hha", "of ", .unconfirmed, []),
       ("haa", "o  ", .unconfirmed, []), ("hhh", "w  ", .notAsked, []),
     ] as [(String, String, Extended.Outcome?, [Int])])
   func extensions(

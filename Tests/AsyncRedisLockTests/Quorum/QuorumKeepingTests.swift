@@ -46,4 +46,58 @@ struct QuorumKeepingTests {
     _ = await quorum.extend([claims[0]], end: end)
     #expect(try #require(members[0].deadline) > end)
   }
+
+  // MARK: Members without the key
+
+  @Test("A member that had its reasons to say no gets the key with the next extension")
+  func absent() async throws {
+    members[0].restart()
+    members[1].setHolder("other", of: "key")
+    let claim = quorum.claim()
+    guard case .contended = try await quorum.acquire(quorum.claim()) else {
+      Issue.record("one server is no majority")
+      return
+    }
+    members[1].setHolder(nil, of: "key")
+    _ = try await quorum.acquire(claim)
+    await eventually { quorum.holders == [nil, claim.token, claim.token] }
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+    await eventually("also while the server gets no new locks") { quorum.holders[0] == claim.token }
+    await eventually { members[0].requests.last == "raise" }
+    members[1].setHolder(nil, of: "key")
+    members[1].mode = .failing
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours], "it counts")
+    #expect(try await quorum.release(claim).get().outcome == .released)
+  }
+
+  @Test("A member that a lock could not be taken from is asked again, unless an undo may come")
+  func undoing() async throws {
+    members[2].mode = .refusingKeys
+    let claim = quorum.claim()
+    _ = try await quorum.acquire(claim)
+    members[2].mode = .prompt
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+    #expect(members[2].requests == ["acquire"])
+    members[2].endUndos()
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+    await eventually { quorum.holders[2] == claim.token }
+    #expect(try await quorum.release(claim).get().outcome == .released)
+    await eventually { quorum.holders == [nil, nil, nil] }
+  }
+
+  @Test(
+    "A server that turns out to have been restarted keeps the key, but has no part in the taking")
+  func kept() async throws {
+    members[2].mode = .stalled
+    let claim = quorum.claim()
+    let task = Task { try await quorum.acquire(claim) }
+    await eventually { members[2].waitingCount == 1 }
+    members[2].restart()
+    members[2].letGo()
+    _ = try await task.value
+    await eventually { quorum.holders == [String?](repeating: claim.token, count: 3) }
+    members[0].mode = .stalled
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours], "it counts from now on")
+    members[0].letGo()
+  }
 }

@@ -191,6 +191,31 @@ struct QuorumLockTests {
     }
   }
 
+  @Test("Servers that refuse a lock or a login for good end the call, also without a timeout")
+  func refused() async throws {
+    let servers = try (0..<3).map { _ in try RedisServer(listen: .tcp) }
+    defer { for server in servers { server.stop() } }
+    let users = try servers.map { server in
+      try RedisClient(server)(
+        "ACL", "SETUSER", "locks", "on", ">password", "~*lock*", "&*", "+@all")
+      return "127.0.0.1:\(server.port ?? 0)"
+    }
+    let locker = try await Locker(
+      urls: users.map { "redis://locks:password@\($0)" }, restartDelay: .zero)
+    for _ in 0..<5 {
+      let attempt = await Attempt {
+        try await locker.acquire("forbidden", options: LockOptions(timeout: nil))
+      }
+      #expect(attempt.error?.code == .refused, "\(attempt)")
+      #expect(attempt.error?.serverCode == "NOPERM", "\(attempt)")
+      await expectError(.refused) { try await locker.acquireIfAvailable("forbidden") }
+      await expectError(.refused) {
+        try await Locker(urls: users.map { "redis://locks:wrong@\($0)" }, restartDelay: .zero)
+      }
+    }
+    await locker.close()
+  }
+
   @Test(
     "Closing gives the locks back on all servers, and waits for a silent one no longer than it may")
   func closing() async throws {
@@ -222,8 +247,30 @@ struct QuorumLockTests {
     let attempt = await Attempt {
       try await locker.acquire(["a", "b"], options: LockOptions(timeout: .milliseconds(500)))
     }
-    #expect(attempt.error != nil, "\(attempt)")
+    #expect(attempt.error?.code == .unreachable, "\(attempt)")
     #expect(attempt.error?.message.contains("same server") == true, "\(attempt)")
+    // The second request for one key finds the token there.
+    let single = await Attempt { try await locker.acquireIfAvailable("a") }
+    #expect(single.error?.code == .unreachable, "\(single)")
+    #expect(single.error?.message.contains("same server") == true, "\(single)")
+    await eventually("as for a ping") { !locker.isConnected }
+    await expectError(.unreachable) { try await locker.ping() }
+    await locker.close()
+  }
+
+  @Test("A server that does not tell its run_id cannot be told from the others, and is refused")
+  func unknownServer() async throws {
+    let servers = try (0..<3).map { _ in try RedisServer(listen: .tcp) }
+    defer { for server in servers { server.stop() } }
+    let urls = try servers.map { server in
+      try RedisClient(server)(
+        "ACL", "SETUSER", "locks", "on", ">password", "~*", "&*", "+@all", "-info")
+      return "redis://locks:password@127.0.0.1:\(server.port ?? 0)"
+    }
+    let locker = try await Locker(urls: urls, restartDelay: .zero)
+    let attempt = await Attempt { try await locker.acquire(uniqueKey()) }
+    #expect(attempt.error?.code == .refused, "\(attempt)")
+    #expect(attempt.error?.serverCode == "NOPERM", "\(attempt)")
     await locker.close()
   }
 }

@@ -14,6 +14,8 @@ final class QuorumMemberStub: QuorumMember {
     case failing
     /// Only requests for keys fail.
     case refusingKeys
+    /// Requests for keys are refused for good.
+    case full
     /// As stalled, but the answer counts though the task was cancelled meanwhile.
     case late
   }
@@ -25,6 +27,7 @@ final class QuorumMemberStub: QuorumMember {
     var later: [@Sendable () -> Void] = []
     var requests: [String] = []
     var deadline: Instant?
+    var undos: [PendingUndo] = []
     var run: Result<ServerRun, StoreFailure>?
   }
 
@@ -78,10 +81,13 @@ final class QuorumMemberStub: QuorumMember {
     for action in later { action() }
   }
 
+  /// Ends the undos of failed requests.
+  func endUndos() { state.withLock { $0.undos.removeAll() } }
+
   // MARK: Taking
 
   func request(
-    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant,
+    _ claim: Claim, _ question: KeyQuestion, by deadline: Instant, undos: UndoRecord,
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) -> KeyCall {
     let isCancelled = Shared(false)
@@ -93,7 +99,13 @@ final class QuorumMemberStub: QuorumMember {
     let isLate = mode == .late
     let answer: @Sendable () -> Void = { [self] in
       if [.failing, .refusingKeys].contains(mode) {
+        let undo = undos.begin()
+        state.withLock { $0.undos.append(undo) }
         return completion(.failure(.unreachable("away")))
+      }
+      if mode == .full {
+        return completion(
+          .failure(.refused(code: "OOM", message: "OOM", isTransient: false)))
       }
       // The answer of a cancelled request is dropped, and an undo is behind it.
       if isCancelled.value, !isLate { return completion(.failure(.cancelled)) }
@@ -126,7 +138,7 @@ final class QuorumMemberStub: QuorumMember {
     _ claim: Claim, _ question: KeyQuestion, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     let promise = Promise<Result<Acquisition, StoreFailure>>()
-    _ = request(claim, question, by: deadline) { promise.fulfil($0) }
+    _ = request(claim, question, by: deadline, undos: UndoRecord()) { promise.fulfil($0) }
     return try await promise.value.get()
   }
 

@@ -155,7 +155,10 @@ struct QuorumStoreTests {
     members[1].mode = .prompt
     let count = members[1].requests.count
     #expect(try await extend(claim).get().outcomes == [.ours])
-    #expect(members[1].requests.count == count, "it is asked for nothing any more")
+    #expect(members[1].requests.count == count, "it is asked for nothing now")
+    members[1].endUndos()
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    await eventually("the undo is over") { holders[1] == claim.token }
     #expect(try await release(claim).get().outcome == .released)
     await eventually { holders == [nil, nil, nil] }
   }
@@ -188,6 +191,32 @@ struct QuorumStoreTests {
     #expect(try await extend(claim).get().outcomes == [.taken(by: "other")])
     await eventually { holders == [nil, "other", "other"] }
     #expect(try await extend(claim).get().outcomes == [.notAsked])
+  }
+
+  @Test("If a majority refuses an adoption, the lock stays as it was left, for the next attempt")
+  func refusedAdoption() async throws {
+    for member in members { member.setHolder("left", of: "key") }
+    for member in members[1...] { member.mode = .full }
+    let first = claim()
+    let failure = await #expect(throws: StoreFailure.self) {
+      try await quorum.adopt(first, from: "left")
+    }
+    guard case .refused("OOM", _, isTransient: false) = failure else {
+      Issue.record("\(String(describing: failure))")
+      return
+    }
+    await eventually("what was taken over is given back") { holders == [nil, "left", "left"] }
+    for member in members { member.mode = .prompt }
+    let second = claim()
+    guard case .held = try await quorum.adopt(second, from: "left") else {
+      Issue.record("a majority still has it")
+      return
+    }
+    #expect(holders[1...] == [second.token, second.token])
+    // An outage leaves in doubt what was done.
+    for member in members[1...] { member.mode = .refusingKeys }
+    await #expect(throws: StoreFailure.self) { try await quorum.adopt(claim(), from: second.token) }
+    await eventually { holders == [nil, nil, nil] }
   }
 
   @Test("An inspection tells the holder that a majority knows, or may know")

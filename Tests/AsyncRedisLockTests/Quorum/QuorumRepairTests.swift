@@ -1,0 +1,152 @@
+import FaultProxy
+import Foundation
+import PrivateRedis
+import Testing
+
+@testable import AsyncRedisLock
+
+@Suite("Locks of a quorum on a bare majority", .timeLimit(.minutes(4)))
+struct QuorumRepairTests {
+  private static let options = LockOptions(
+    timeout: .seconds(20), ttl: .milliseconds(1800), extend: .milliseconds(200))
+
+  private func expectValue(
+    of lock: Lock, on server: RedisServer, _ comment: Comment,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async {
+    await eventually(within: .seconds(10), comment, sourceLocation: sourceLocation) {
+      try RedisClient(server)("GET", lock.keys[0]).string == lock.token
+    }
+  }
+
+  @Test("A lock that was taken while a server got no new ones outlives the restart of another one")
+  func rollingRestart() async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    let locker = try await quorum.locker(restartDelay: .seconds(2)) {
+      $0.lockOptions = Self.options
+    }
+    _ = try await locker.acquire(uniqueKey("warm"), options: Self.options).release()
+    try quorum.servers[0].restart()
+    // The locker learns of the restart by the first of these.
+    let first = try await locker.acquire(uniqueKey("first"), options: Self.options)
+    await expectValue(of: first, on: quorum.servers[0], "it is put there")
+    let second = try await locker.acquire(uniqueKey("second"), options: Self.options)
+    await expectValue(of: second, on: quorum.servers[0], "it is put there")
+    try quorum.servers[1].restart()
+    for lock in [first, second] {
+      await expectValue(of: lock, on: quorum.servers[1], "it is put back")
+      #expect(lock.isHeld)
+    }
+    try quorum.servers[2].restart()
+    for lock in [first, second] {
+      await expectValue(of: lock, on: quorum.servers[2], "it is put back")
+      #expect(try await lock.release() == .released)
+      await quorum.expectFree(lock.keys[0])
+    }
+    await locker.close()
+  }
+
+  @Test(
+    "A server that was silent or away when a lock was taken gets it later",
+    arguments: [Trouble.silentUntilKilled, .away, .held])
+  func later(_ trouble: Trouble) async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    let locker = try await quorum.locker { $0.operationTimeout = .milliseconds(400) }
+    try await locker.ping()
+    let (server, key) = (quorum.servers[2], uniqueKey())
+    switch trouble {
+    case .silentUntilKilled: server.pause()
+    case .away:
+      server.kill()
+      await eventually {
+        try await locker.acquire(uniqueKey("a"), options: Self.options).release() == .released
+      }
+    case .held: try RedisClient(server)("SET", key, "foreign")
+    }
+    let lock = try await locker.acquire(key, options: Self.options)
+    switch trouble {
+    case .silentUntilKilled:
+      // Its connection is given up meanwhile, with a request and an undo in it.
+      try await Task.sleep(for: .milliseconds(700))
+      server.kill()
+      try server.restart()
+    case .away: try server.restart()
+    case .held: try RedisClient(server)("DEL", key)
+    }
+    // The locker connects again for the next request.
+    let other = try await locker.acquire(uniqueKey("other"), options: Self.options)
+    await expectValue(of: lock, on: server, "it is put there")
+    await expectValue(of: other, on: server, "it is there")
+    quorum.servers[0].kill()
+    // The two others are a majority.
+    try await lock.extend(by: .seconds(2))
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+
+  enum Trouble { case silentUntilKilled, away, held }
+
+  @Test("A server that was too slow when a lock was taken gets it once the undo has been answered")
+  func slow() async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    let isSlow = Shared(false)
+    let proxy = try FaultProxy(to: quorum.servers[2])
+    defer { proxy.stop() }
+    proxy.setScript {
+      $0.direction == .replies && isSlow.value ? .delay(.milliseconds(1500)) : .forward
+    }
+    let locker = try await quorum.locker(through: [2: proxy.url]) {
+      $0.operationTimeout = .seconds(10)
+    }
+    try await locker.ping()
+    isSlow.value = true
+    // No request for it takes longer than the ttl.
+    let lock = try await locker.acquire(
+      uniqueKey(), options: LockOptions(ttl: .seconds(1), extend: .milliseconds(200)))
+    let client = RedisClient(quorum.servers[2])
+    await expectValue(of: lock, on: quorum.servers[2], "it has done what was asked")
+    await eventually("but has not said so in time") {
+      try client("GET", lock.keys[0]).string == nil
+    }
+    isSlow.value = false
+    await expectValue(of: lock, on: quorum.servers[2], "it is put there")
+    quorum.servers[0].kill()
+    try await lock.extend(by: .seconds(1))
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+
+  @Test("A server that may find an undo in a broken connection gets the lock after its restart")
+  func broken() async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    let isDeaf = Shared(false)
+    let proxy = try FaultProxy(to: quorum.servers[2])
+    defer { proxy.stop() }
+    proxy.setScript { $0.direction == .replies && isDeaf.value ? .swallow : .forward }
+    let locker = try await quorum.locker(through: [2: proxy.url]) {
+      $0.operationTimeout = .milliseconds(400)
+    }
+    try await locker.ping()
+    isDeaf.value = true
+    let lock = try await locker.acquire(uniqueKey(), options: Self.options)
+    await eventually("it is undone there") {
+      let client = RedisClient(quorum.servers[2])
+      return try client("INFO", "commandstats").string?.contains("cmdstat_del:") == true
+        && client("GET", lock.keys[0]).string == nil
+    }
+    try await Task.sleep(for: .milliseconds(500))
+    isDeaf.value = false
+    let other = try await locker.acquire(uniqueKey("other"), options: Self.options)
+    await expectValue(of: other, on: quorum.servers[2], "the locker is connected again")
+    for _ in 0..<3 { try await lock.extend(by: .seconds(2)) }
+    #expect(try RedisClient(quorum.servers[2])("GET", lock.keys[0]).string == nil)
+    try quorum.servers[2].restart()
+    await expectValue(of: lock, on: quorum.servers[2], "nothing can come late any more")
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+}
