@@ -13,10 +13,12 @@ struct SendWindow {
   private static let smallestSize = 64 * 1024
   /// Enough of other requests for a server nearby.
   ///
-  /// Beyond it, a crowd of acquisitions gets only as much as the way to the server asks for. If the link becomes slow, all
-  /// that was sent is ahead of the next extension. Extensions themselves have to be sent in any case.
-  private static let usualSize = 256 * 1024
-  private static let largestSize = 16 << 20
+  /// For one far away, it is as much for each 40 ms of the way there and back: 6.5 MB a second, about what a server
+  /// executes. A crowd of acquisitions gets no more, however fast the link is. If it becomes slow, all that was sent is
+  /// ahead of the next extension.
+  private static let usualSize = (bytes: 256 * 1024, way: Duration.milliseconds(40))
+  /// Extensions have to be sent in any case.
+  private static let extensionShare = 4
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
   private static let growth = (first: 3.0, extensions: 1.0, others: 0.5)
   /// How long after a trial the next one is due.
@@ -43,14 +45,14 @@ struct SendWindow {
 
   /// How many bytes of extensions may be unanswered now.
   private(set) var size = smallestSize
-  /// How many of all other requests: not more than of extensions.
+  /// How many of all other requests.
   private(set) var othersSize = smallestSize
   /// Which requests wait for room.
   var waiting: PendingRequests.Choice = []
   /// The shortest time that an answer took since the last trial.
   private var fastest: Duration?
-  /// How long the answer took that ended the last trial.
-  private var latest = Duration.zero
+  /// The shortest time that any answer took: that of a way which has become longer is not known for sure.
+  private var shortest: Duration?
   private var trial: Trial?
   private var nextTrial: Instant?
   private var hasShrunk = false
@@ -63,6 +65,7 @@ struct SendWindow {
     _ byteCount: Int, behind ahead: Unanswered, sentAt: Instant, at now: Instant
   ) {
     let roundTrip = sentAt.duration(to: now)
+    bound(by: min(shortest ?? roundTrip, roundTrip))
     if var trial {
       // An extension may have been sent at its start, behind all that was on its way. That has been answered with it.
       if trial.start <= sentAt {
@@ -79,7 +82,7 @@ struct SendWindow {
     self.fastest = fastest
     let queue = roundTrip - fastest
     if nextTrial.map({ $0 <= now }) ?? true, ahead == (0, 0) {
-      (self.fastest, latest) = (roundTrip, roundTrip)
+      self.fastest = roundTrip
       nextTrial = now + Self.trialInterval
     } else if queue >= Self.longestQueue || nextTrial.map({ $0 <= now }) ?? true {
       trial = Trial(start: now, size: size, othersSize: othersSize, slowest: roundTrip)
@@ -90,28 +93,29 @@ struct SendWindow {
     }
   }
 
+  private mutating func bound(by shortest: Duration) {
+    self.shortest = shortest
+    let most = Int(Double(Self.usualSize.bytes) * max(shortest / Self.usualSize.way, 1))
+    othersSize = min(othersSize, most)
+    size = min(size, most * Self.extensionShare)
+  }
+
   /// Grows for what waits, the less the longer answers queue.
   private mutating func grow(by byteCount: Int, behind queue: Duration) {
-    func step(_ growth: Double, _ longest: Duration) -> Int {
-      guard queue < longest else { return 0 }
-      return Int(
-        Double(byteCount) * (hasShrunk ? growth : Self.growth.first) * (1 - queue / longest))
+    func step(_ growth: Double) -> Int {
+      let growth = hasShrunk ? growth : Self.growth.first
+      return Int(Double(byteCount) * growth * (1 - queue / Self.longestQueue))
     }
-    if waiting.contains(.others) {
-      let isUsual = othersSize < Self.usualSize
-      let longest = isUsual ? Self.longestQueue : min(latest, Self.longestQueue)
-      othersSize += step(Self.growth.others, longest)
-    }
+    if waiting.contains(.others) { othersSize += step(Self.growth.others) }
     // With the others, too: held locks become as many as the acquisitions.
-    if waiting.contains(.extensions) || size < othersSize * Self.trialShare {
-      size += step(Self.growth.extensions, Self.longestQueue)
+    if waiting.contains(.extensions) || size < othersSize * Self.extensionShare {
+      size += step(Self.growth.extensions)
     }
-    othersSize = min(othersSize, Self.largestSize)
-    size = min(max(size, othersSize), Self.largestSize)
+    if let shortest { bound(by: shortest) }
   }
 
   private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {
-    (size, othersSize, latest) = (trial.size, trial.othersSize, roundTrip)
+    (size, othersSize) = (trial.size, trial.othersSize)
     (self.trial, nextTrial) = (nil, now + Self.trialInterval)
     guard let fastest, roundTrip < trial.slowest * 0.75 else { return self.fastest = roundTrip }
     self.fastest = min(fastest, roundTrip)
