@@ -199,7 +199,11 @@ static void run(const struct child_process_order *order, char **environment, pid
   }
   // Not if the job was put into the background while it waited.
   int is_foreground = order->terminal >= 0 && tcgetpgrp(order->terminal) == parent_group;
-  if (!child_process_stays_in_job() && setpgid(0, child_process_group()) != 0) return;
+  if (!child_process_stays_in_job() && setpgid(0, child_process_group()) != 0) {
+    // The guardian has ended the group.
+    if (child_process_is_due()) errno = ETIME;
+    return;
+  }
   // Here as well: the parent may be stopped before it does so, and the command may leave the group.
   child_process_note(getpid());
   setpriority(PRIO_PROCESS, 0, child_process_own_nice());

@@ -457,7 +457,7 @@ void child_process_kill_tree(pid_t child) {
   list_processes();
   struct process *command = find(child);
   // If it has ended, its children have other parents.
-  if (!command || !look_up(command) || !child_process_is_command(child)) return;
+  if (!command || !child_process_is_command(child) || !look_up(command)) return;
   for (int i = 0; i < count; i++) processes[i].counts = (char)look_up(&processes[i]);
   for (int i = 0; i < count; i++) processes[i].counts = processes[i].counts && descends_from_command(&processes[i]);
   for (int i = 0; i < count; i++)

@@ -102,8 +102,8 @@ void child_process_end_helper(pid_t helper) {
   for (int i = 0; i < 20 && waitpid(helper, NULL, __WCLONE | WNOHANG) == 0; i++) nanosleep(&pause, NULL);
 }
 
-/// Reads an environment, which may take for ever.
-static enum finding read_mark(pid_t thread) {
+/// Reads an environment, which may take for ever; `is_whole` is set to 1 if all of it was read at once.
+static enum finding read_mark(pid_t thread, int *is_whole) {
   static char text[65536];
   size_t length;
   const char *mark = child_process_own_mark(&length);
@@ -114,13 +114,17 @@ static enum finding read_mark(pid_t thread) {
   text[0] = 0;
   size_t kept = 1;
   ssize_t count;
+  int reads = 0;
   while (finding != found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
     size_t end = kept + (size_t)count;
+    reads++;
     finding = memmem(text, end, mark, length) ? found : not_found;
     kept = end < length - 1 ? end : length - 1;
     memmove(text, text + end - kept, kept);
   }
   close(file);
+  // At an exec in between, the rest is gone.
+  if (is_whole) *is_whole = reads == 1;
   return finding;
 }
 
@@ -155,16 +159,17 @@ static int64_t patience_with(pid_t helper) {
 
 /// Reads an environment in a helper, and notes its progress.
 static enum finding read_with_progress(pid_t process, unsigned long long start, pid_t thread) {
-  if (!progress) return read_mark(thread);
+  if (!progress) return read_mark(thread, NULL);
   _Atomic uint64_t *place = &unmarked[process % most_unmarked];
   if (atomic_load(place) == identity(process, start)) return not_found;
   progress->id = process;
   progress->start = start;
   atomic_fetch_add(&progress->reads, 1);
   atomic_store(&progress->is_reading, 1);
-  enum finding finding = read_mark(thread);
+  int is_whole = 0;
+  enum finding finding = read_mark(thread, &is_whole);
   atomic_store(&progress->is_reading, 0);
-  if (finding == not_found) atomic_store(place, identity(process, start));
+  if (finding == not_found && is_whole) atomic_store(place, identity(process, start));
   return finding;
 }
 
@@ -172,11 +177,11 @@ enum finding child_process_look_for_mark(pid_t process, unsigned long long start
   if (is_stuck(process, start)) return not_found;
   if (is_helper) return read_with_progress(process, start, thread);
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return read_mark(thread);
+  if (pipe2(ends, O_CLOEXEC) != 0) return read_mark(thread, NULL);
   pid_t helper = child_process_fork_helper();
   if (helper == 0) {
     child_process_close_others(ends[1], ends[1]);
-    char answer = (char)read_mark(thread);
+    char answer = (char)read_mark(thread, NULL);
     _exit(write(ends[1], &answer, 1) != 1);
   }
   close(ends[1]);
@@ -192,7 +197,7 @@ enum finding child_process_look_for_mark(pid_t process, unsigned long long start
       answer = not_found;
     child_process_end_helper(helper);
   } else {
-    answer = (char)read_mark(thread);
+    answer = (char)read_mark(thread, NULL);
   }
   close(ends[0]);
   return (enum finding)answer;

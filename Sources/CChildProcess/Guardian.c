@@ -100,8 +100,9 @@ void child_process_note(pid_t child) {
 }
 
 int child_process_is_command(pid_t process) {
-  unsigned long long start = shared ? atomic_load(&shared->start_of_child) : 0;
-  return process > 0 && (start == 0 || child_process_start_of(process) == start);
+  unsigned long long start = shared ? atomic_load(&shared->start_of_child) : 0, now = child_process_start_of(process);
+  // /proc may hide it, as it does other users' processes where it is mounted with hidepid.
+  return process > 0 && (start == 0 || now == 0 || now == start);
 }
 
 void child_process_note_begin(void) {

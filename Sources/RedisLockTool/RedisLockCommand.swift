@@ -20,8 +20,8 @@
       guard child_process_can_create_threads(16) != 0 else {
         Console.fail(.system, "the system allows too few threads")
       }
-      // The same have about half as many; some others are open for a moment.
-      guard child_process_can_open(24) != 0 else {
+      // The same have about half as many, and two for each server of a quorum; some others are open for a moment.
+      guard child_process_can_open(40) != 0 else {
         Console.fail(.system, "the system allows too few open files")
       }
       #if os(Linux)

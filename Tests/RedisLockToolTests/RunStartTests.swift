@@ -76,7 +76,7 @@
 
     @Test(
       "However few files a tool may open, it runs the command or does not ask for a lock",
-      arguments: [5, 6, 8, 9, 12, 14, 15, 16, 20, 26, 27, 28, 40])
+      arguments: [5, 6, 8, 9, 12, 14, 15, 16, 20, 42, 43, 44, 60])
     func fewFiles(limit: Int) async throws {
       let server = try RedisServer()
       defer { server.stop() }
@@ -84,7 +84,7 @@
         ["run", "--record-for", "0", "key", "--", "echo", "ran"], on: server,
         through: ["/bin/sh", "-c", "ulimit -c 0; ulimit -n \(limit); exec \"$0\" \"$@\""])
       let outcome = await tool.outcome()
-      if limit < 27 {
+      if limit < 43 {
         #expect(outcome.status == 71 && outcome.output.isEmpty, "\(outcome)")
         #expect(outcome.errors.contains("too few open files"), "\(outcome)")
         #expect(

@@ -242,7 +242,7 @@
         }
       let why =
         error == ETIME
-        ? "the lock is about to end" : unsafe String(cString: strerror(error))
+        ? "too little of the lock's time was left" : unsafe String(cString: strerror(error))
       return ToolFailure(status, "cannot run \(order.command.name): \(why)")
     }
 
