@@ -63,12 +63,16 @@ final class QuorumExtender: Sendable {
   }
 
   private func answered(_ result: Result<Extended, StoreFailure>, of asked: [Int], by member: Int) {
-    let server = store.server(of: member)
+    let (server, isForgetful) = (store.server(of: member), store.mayHaveForgotten(member))
     let work = state.withLock { state in
       switch result {
       case .success(let extended):
         for (index, place) in asked.enumerated() {
           let outcome = extended.outcomes[index]
+          if outcome == .deleted, isForgetful {
+            state.leases[place].wasForgotten(by: member)
+            continue
+          }
           if outcome == .ours {
             state.sentAt = min(state.sentAt ?? extended.sentAt, extended.sentAt)
           }
@@ -89,6 +93,7 @@ final class QuorumExtender: Sendable {
     if case .success(let extended) = result {
       for (index, place) in asked.enumerated() {
         switch extended.outcomes[index] {
+        case .deleted where isForgetful: break
         case .deleted, .taken: _ = records[place].noteLoss(at: member)
         case .ours, .notAsked, .unconfirmed: break
         }
@@ -152,10 +157,12 @@ final class QuorumExtender: Sendable {
   private func act(on work: Work) {
     if work.raises { raise() }
     for (place, member) in work.repairs {
+      _ = records[place].noteLoss(at: member)
       store.repair(records[place], extensions[place], at: member)
     }
-    for place in work.lost { store.giveUp(records[place]) }
+    // First the holder learns of a loss, and then others may get what is left of the lock.
     if let result = work.result { completion(result) }
+    for place in work.lost { store.giveUp(records[place]) }
   }
 
   private func raise() {

@@ -49,6 +49,13 @@ struct QuorumExtension: Sendable {
     decide()
   }
 
+  /// Notes that a member has no keys because its server was restarted; that is no loss yet.
+  mutating func wasForgotten(by member: Int) {
+    tally.note(.failure(.unreachable("the server was restarted just now")), of: member)
+    absent.append(member)
+    decide()
+  }
+
   private mutating func decide() {
     guard outcome == nil else { return }
     if !isWanted {

@@ -110,6 +110,11 @@ extension QuorumStore {
     }
   }
 
+  /// Whether a member's server was started so lately that it has given its votes to no other holder since.
+  ///
+  /// If it lacks the keys of a lock then, it has forgotten them, and the lock may be as valid as before.
+  func mayHaveForgotten(_ member: Int) -> Bool { objection(to: member, at: clock.now) != nil }
+
   /// Why a member's server must get no new locks at an instant; nil if it may.
   ///
   /// A server that was restarted may have forgotten locks that are still valid.

@@ -134,11 +134,13 @@ final class QuorumReleaser: Sendable {
   }
 
   private func answered(_ result: Result<ReleaseReport, StoreFailure>, by member: Int) {
-    let server = store.server(of: member)
+    let (server, isForgetful) = (store.server(of: member), store.mayHaveForgotten(member))
     conclude { state in
       switch result {
       case .success(let report):
-        state.tally.note(report.outcome == .released ? .yes(by: server) : .no, of: member)
+        // What a restarted server has forgotten was not another's meanwhile.
+        let isOwn = report.outcome == .released || report.outcome == .deleted && isForgetful
+        state.tally.note(isOwn ? .yes(by: server) : .no, of: member)
         state.isContended = state.isContended || report.isContended
         state.holder = report.holder ?? state.holder
       case .failure(let failure): state.tally.note(.failure(failure), of: member)

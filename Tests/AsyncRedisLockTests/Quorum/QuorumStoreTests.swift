@@ -163,6 +163,56 @@ struct QuorumStoreTests {
     await eventually { holders == [nil, nil, nil] }
   }
 
+  @Test(
+    "A member where another had the key gets it as soon as that is gone, and counts from then on")
+  func completed() async throws {
+    members[2].setHolder("dead", of: "key")
+    let claim = claim()
+    _ = try await acquire(claim)
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    #expect(holders == [claim.token, claim.token, "dead"])
+    members[2].setHolder(nil, of: "key")
+    #expect(try await extend(claim).get().outcomes == [.ours])
+    await eventually("it has the key, too") { holders[2] == claim.token }
+    members[0].setHolder(nil, of: "key")
+    #expect(try await extend(claim).get().outcomes == [.ours], "two of three have it")
+    #expect(try await release(claim).get().outcome == .released)
+    await eventually { holders == [nil, nil, nil] }
+  }
+
+  @Test("A lock that a restarted server has forgotten is not lost, since no other can have it")
+  func forgotten() async throws {
+    members[2].setHolder("other", of: "key")
+    let claim = claim()
+    _ = try await acquire(claim)
+    members[0].restart()
+    for _ in 0..<2 {
+      let extended = await extend(claim)
+      #expect(throws: StoreFailure.self, "one server is no majority") { try extended.get() }
+    }
+    #expect(holders == [nil, claim.token, "other"])
+    #expect(try await release(claim).get().outcome == .released)
+    await eventually { holders == [nil, nil, "other"] }
+  }
+
+  @Test("The holder learns that its lock is lost before others can get what is left of it")
+  func lossFirst() async throws {
+    members[2].setHolder("other", of: "key")
+    let claim = claim()
+    _ = try await acquire(claim)
+    members[0].setHolder("other", of: "key")
+    let lease = Lease(
+      claim, numbers: 0..<0,
+      state: LeaseState(ttl: claim.ttl, extend: nil, sentAt: .now), minHold: .zero, clock: .system,
+      origin: .asked, onLoss: { _ in })
+    let left = Shared<String?>(nil)
+    store.extend(
+      [Extension(lease, ttl: claim.ttl, leaseEnd: .now)], numbers: 0, by: .now + .seconds(5)
+    ) { [members] _ in left.value = members[1].holders["key"] }
+    #expect(left.value == claim.token)
+    await eventually("what is left is given back") { holders == ["other", nil, "other"] }
+  }
+
   @Test("Where a request has failed, nothing that the server says makes it one of the majority")
   func spoiled() async throws {
     members[1].mode = .failing
