@@ -57,6 +57,35 @@
       crowd.signal(SIGTERM)
     }
 
+    @Test(
+      "A guardian leaves alone what has got the number of the command meanwhile",
+      .enabled("Only root can choose the number of a process.") {
+        SystemTool.runs([
+          "unshare", "-pf", "--mount-proc", "test", "-w", "/proc/sys/kernel/ns_last_pid",
+        ])
+      })
+    func reusedNumber() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let script = """
+        named() { for p in /proc/[0-9]*; do [ "$(cat $p/comm)" = $1 ] && echo ${p#/proc/}; done 2>/dev/null; }
+        "$0" run key -- sleep 60 & tool=$!
+        until command=$(named sleep) && [ "$command" ]; do :; done
+        guardian=$(named lock-guardian)
+        kill -STOP $guardian; kill -KILL $tool
+        while [ -e /proc/$command ]; do :; done
+        echo $((command - 1)) >/proc/sys/kernel/ns_last_pid
+        sleep 60 & other=$!
+        while [ -e /proc/$guardian ]; do read -t 0.01 <> <(:); done
+        [ $other = $command ] && echo same; [ -e /proc/$other ] && echo alive
+        """
+      let outcome = try await ToolProcess(
+        [], on: server,
+        through: ["/usr/bin/env", "unshare", "-pf", "--mount-proc", "bash", "-c", script]
+      ).outcome()
+      #expect(outcome.output == "same\nalive\n", "\(outcome)")
+    }
+
     @Test("If a tool is killed, what a former run within its command has left behind ends, too")
     func leftByInnerRun() async throws {
       let server = try RedisServer()

@@ -81,10 +81,11 @@ struct SendWindow {
     let fastest = min(fastest ?? roundTrip, roundTrip)
     self.fastest = fastest
     let queue = roundTrip - fastest
-    if nextTrial.map({ $0 <= now }) ?? true, ahead == (0, 0) {
+    let isTrialDue = nextTrial.map { $0 <= now } ?? true
+    if isTrialDue, ahead == (0, 0) {
       self.fastest = roundTrip
       nextTrial = now + Self.trialInterval
-    } else if queue >= Self.longestQueue || nextTrial.map({ $0 <= now }) ?? true {
+    } else if isTrialDue || queue >= Self.longestQueue {
       trial = Trial(start: now, size: size, othersSize: othersSize, slowest: roundTrip)
       size /= Self.trialShare
       othersSize /= Self.trialShare

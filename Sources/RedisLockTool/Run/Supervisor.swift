@@ -213,8 +213,8 @@
             self.state.withLock { $0.child = nil }
             // Without its lock, the command's group may be gone.
             let failure =
-              !lock.isHeld
-              ? ToolFailure(.lost, self.describeLoss(of: lock)) : self.failure(toStart: error)
+              lock.isHeld
+              ? self.failure(toStart: error) : ToolFailure(.lost, self.describeLoss(of: lock))
             self.limitTheRest(after: .failure(failure), lock, wasHeld: lock.isHeld)
             continuation.resume(returning: .failure(failure))
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
