@@ -86,6 +86,42 @@
       #expect(outcome.output == "same\nalive\n", "\(outcome)")
     }
 
+    @Test(
+      "If the tool is stopped, its command ends with its lock also where /proc hides that",
+      .enabled("Only root can mount a file system, and become another user.") {
+        Nobody.canRun
+          && SystemTool.runs([
+            "unshare", "-m", "--propagation", "private", "mount", "-t", "proc", "-o", "hidepid=2",
+            "proc", "/proc",
+          ])
+      })
+    func hiddenCommand() async throws {
+      let server = try RedisServer(listen: .tcp)
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let (shell, alive, second) = (folder.path("sh"), folder.path("alive"), folder.path("second"))
+      // A program that its user cannot read may not be looked at either, except by the group of root.
+      let become = (Nobody.command + ["--regid=65534"]).joined(separator: " ")
+      let outcome = try await Terminal.type(
+        [("= over", "")],
+        into: """
+          cp /bin/sh '\(shell)'; chmod 711 '\(shell)'; : >'\(alive)'; chmod 666 '\(alive)'
+          set -m
+          unshare -m --propagation private sh -c 'mount -t proc -o hidepid=2 proc /proc
+            exec \(become) $RUN --ttl 1s key -- "$0" -c "$1"' \
+            '\(shell)' "while :; do date +%s%N >>'\(alive)'; sleep 0.01; done" </dev/null &
+          job=$(jobs -p)
+          until [ -s '\(alive)' ]; do sleep 0.02; done
+          kill -STOP $job
+          $RUN key -- sh -c "date +%s%N >'\(second)'; sleep 0.3"
+          kill -KILL -- -$job; echo = over
+          """, on: server)
+      let last = Int(folder.read("alive").split(separator: "\n").last ?? "")
+      let next = Int(folder.read("second").split(separator: "\n").last ?? "")
+      let (lastBeat, begin) = (try #require(last, "\(outcome)"), try #require(next, "\(outcome)"))
+      #expect(lastBeat < begin)
+    }
+
     @Test("If a tool is killed, what a former run within its command has left behind ends, too")
     func leftByInnerRun() async throws {
       let server = try RedisServer()
