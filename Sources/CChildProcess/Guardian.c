@@ -681,9 +681,16 @@ static struct question ask(const struct witness *witness, int signal) {
   struct question question = nothing;
   if (witness->questions < 0 || write(witness->questions, &question, sizeof question) < 0) return nothing;
   struct pollfd entry = {.fd = witness->answers, .events = POLLIN};
-  // It may have been stopped or killed. Then the command rather gets a signal twice.
-  while (poll(&entry, 1, 100) > 0 && read(witness->answers, &question, sizeof question) == sizeof question)
+  // It may have been stopped or killed, and then the command rather gets a signal twice. On a busy machine, it may only
+  // have to wait for its turn.
+  for (int64_t end = now() + 1000000000; now() < end;) {
+    // A signal interrupts this.
+    int count = poll(&entry, 1, 100);
+    if (count == 0 && is_stopped(witness->process)) break;
+    if (count <= 0) continue;
+    if (read(witness->answers, &question, sizeof question) != sizeof question) break;
     if (question.id == id) return question;
+  }
   return nothing;
 }
 
@@ -692,6 +699,12 @@ void child_process_forget_signal(int signal) {
   pthread_mutex_lock(&hearing);
   ask(&member, signal);
   pthread_mutex_unlock(&hearing);
+}
+
+/// Lets a moment pass in which the system signals all processes of a group, one after the other.
+static void pass_moment(void) {
+  struct timespec rest = {0, 1000000};
+  while (nanosleep(&rest, &rest) != 0 && errno == EINTR) continue;
 }
 
 /// Where a witness keeps one of several copies, the answer about that one goes for all that had come before.
@@ -712,9 +725,9 @@ static int was_told(int signal, pid_t sender, int is_merged) {
   if (!is_merged) return 1;
   // The answer also goes for what this process receives a moment later, and the witness has had already. What it gets
   // meanwhile is counted as well, or it would be missed, or be taken for what is sent to this process alone.
-  struct timespec moment = {0, 1000000};
   for (int i = 0; i < 100 && of_member.is_sent && !of_outsider.is_sent; i++) {
-    nanosleep(&moment, NULL);
+    // This thread alone receives signals: what has come by the end of the moment has been counted.
+    pass_moment();
     told[signal] = (struct told){child_process_receipts(), sender};
     of_member = ask(&member, signal);
     of_outsider = ask(&outsider, signal);
@@ -729,9 +742,7 @@ int child_process_was_sent_to_job(int signal) {
   if (is_merged && (signal == SIGTSTP || sender == told[signal].sender) &&
       (int)(child_process_receipt() - told[signal].end) < 0)
     return 1;
-  // The system signals the processes of a group one after the other.
-  struct timespec moment = {0, 1000000};
-  nanosleep(&moment, NULL);
+  pass_moment();
   pthread_mutex_lock(&hearing);
   int result = was_told(signal, sender, is_merged);
   pthread_mutex_unlock(&hearing);

@@ -31,6 +31,10 @@ enum { origins = child_process_from_guardian + 1 };
 /// Signals for which the pipe had no room, with their origins.
 static _Atomic int missed[origins * NSIG];
 static sigset_t received;
+/// Whether a thread receives them.
+static int is_receiving;
+static pthread_mutex_t beginning = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t has_begun = PTHREAD_COND_INITIALIZER;
 /// How often this process was to stop itself, and that number when it last received SIGTSTP; how often it has done so.
 static _Atomic unsigned stops, last_asked = ~0u, halts;
 /// How often this process has received SIGCONT, and that number when it last received SIGTSTP.
@@ -150,10 +154,21 @@ int child_process_receive_signals(
   sigfillset(&action.sa_mask);
   for (int i = 0; i < count; i++) sigaction(numbers[i], &action, NULL);
   // Afterwards, since it unblocks signals of which some may be pending: the parent may have blocked them.
-  return child_process_start_thread(NULL, tell);
+  if (child_process_start_thread(NULL, tell) != 0) return -1;
+  pthread_mutex_lock(&beginning);
+  is_receiving = 1;
+  pthread_cond_signal(&has_begun);
+  pthread_mutex_unlock(&beginning);
+  return 0;
 }
 
 void child_process_rest(void) {
+  pthread_mutex_lock(&beginning);
+  while (!is_receiving) pthread_cond_wait(&has_begun, &beginning);
+  pthread_mutex_unlock(&beginning);
+  // Otherwise the system would prefer this thread, which may have to wait for its turn while the other takes what it has
+  // been sent for old.
+  pthread_sigmask(SIG_BLOCK, &received, NULL);
   for (;;) pause();
 }
 
