@@ -34,7 +34,7 @@ struct ConnectionDriver: ~Copyable {
     secondLogin = SecondLogin(isPossible: configuration.credentials != nil)
     generator = randomness
     state = ConnectionState(from: now, connectTimeout: configuration.connectTimeout)
-    inFlight = InFlightRequests(longestSilence: configuration.operationTimeout)
+    inFlight = InFlightRequests(operationTimeout: configuration.operationTimeout)
     longestDrain = configuration.operationTimeout
   }
 

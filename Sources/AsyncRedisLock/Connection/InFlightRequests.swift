@@ -53,7 +53,10 @@ struct InFlightRequests {
   /// If an answer comes twice, only few others follow before that is noticed.
   private static let mostDoubtful = 100
 
-  init(longestSilence: Duration) { self.longestSilence = longestSilence }
+  init(operationTimeout: Duration) {
+    longestSilence = operationTimeout
+    window = SendWindow(operationTimeout: operationTimeout)
+  }
 
   var isEmpty: Bool { slots.isEmpty }
 
@@ -61,12 +64,12 @@ struct InFlightRequests {
 
   private(set) var unanswered: SendWindow.Unanswered = (0, 0)
   /// How many may be, of either.
-  private var window = SendWindow()
+  private var window: SendWindow
 
   /// What may be sent now: neither a crowd of acquisitions nor one of extensions keeps the other waiting.
   var sendable: PendingRequests.Choice {
     var choice: PendingRequests.Choice = []
-    if unanswered.extensions < window.size { choice.insert(.extensions) }
+    if unanswered.extensions < window.extensionsSize { choice.insert(.extensions) }
     if unanswered.others < window.othersSize { choice.insert(.others) }
     return choice
   }
@@ -197,7 +200,7 @@ struct InFlightRequests {
 
   /// Takes out all requests, because the connection is given up.
   mutating func removeAll() -> [Request] {
-    defer { self = Self(longestSilence: longestSilence) }
+    defer { self = Self(operationTimeout: longestSilence) }
     return slots.map(\.request)
   }
 

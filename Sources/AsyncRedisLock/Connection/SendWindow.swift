@@ -3,6 +3,9 @@
 /// An extension waits for all that is on its way, and how long that takes depends on the link and on the server. So it
 /// is measured, as TCP Vegas does: while requests wait for room, the window grows with each answer that comes about as
 /// fast as the fastest. It shrinks when answers take longer, unless a trial shows that what is sent does not matter.
+///
+/// Extensions have a window of their own, without trials: they have to be sent in any case, and in time. It only keeps
+/// back what could not be answered in time anyway, and would be sent again.
 struct SendWindow {
   /// How much longer than the fastest an answer may take: less than leases last between two extensions, and more than
   /// the delay of most links varies by itself.
@@ -17,10 +20,11 @@ struct SendWindow {
   /// executes. A crowd of acquisitions gets no more, however fast the link is. If it becomes slow, all that was sent is
   /// ahead of the next extension.
   private static let usualSize = (bytes: 256 * 1024, way: Duration.milliseconds(40))
-  /// Extensions have to be sent in any case.
-  private static let extensionShare = 4
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
-  private static let growth = (first: 3.0, extensions: 1.0, others: 0.5)
+  ///
+  /// Before an answer tells of a queue, that queue has become longer by so much of a round trip. So the share is smaller
+  /// if the way is so long that the queue must be short.
+  private static let growth = (first: 3.0, usual: 0.5)
   /// How long after a trial the next one is due.
   ///
   /// Otherwise a queue that never ends would not be noticed.
@@ -34,17 +38,16 @@ struct SendWindow {
   /// something was sent while nothing else was unanswered.
   private struct Trial {
     let start: Instant
-    /// The sizes before.
+    /// The size before.
     let size: Int
-    let othersSize: Int
     /// The longest that an answer took to what was sent before.
     var slowest: Duration
     /// When all that was sent before had been answered.
     var drainedAt: Instant?
   }
 
-  /// How many bytes of extensions may be unanswered now.
-  private(set) var size = smallestSize
+  /// How many bytes of extensions may be unanswered now: those of some 1,700 locks at first.
+  private(set) var extensionsSize = usualSize.bytes
   /// How many of all other requests.
   private(set) var othersSize = smallestSize
   /// Which requests wait for room.
@@ -56,6 +59,13 @@ struct SendWindow {
   private var trial: Trial?
   private var nextTrial: Instant?
   private var hasShrunk = false
+  /// The size that is due a round trip after a trial: to send all that at once would make a queue by itself.
+  private var restored: (size: Int, since: Instant)?
+  /// When the window for extensions has shrunk last.
+  private var extensionsShrunkAt: Instant?
+  private let operationTimeout: Duration
+
+  init(operationTimeout: Duration) { self.operationTimeout = operationTimeout }
 
   /// How many bytes are unanswered: of extensions, and of all other requests.
   typealias Unanswered = (extensions: Int, others: Int)
@@ -65,12 +75,13 @@ struct SendWindow {
     _ byteCount: Int, behind ahead: Unanswered, sentAt: Instant, at now: Instant
   ) {
     let roundTrip = sentAt.duration(to: now)
+    resizeForExtensions(byteCount, behind: ahead.extensions, sentAt: sentAt, roundTrip, at: now)
     bound(by: min(shortest ?? roundTrip, roundTrip))
     if var trial {
       // An extension may have been sent at its start, behind all that was on its way. That has been answered with it.
       if trial.start <= sentAt {
         let isAfter = trial.drainedAt.map { $0 <= sentAt } ?? false
-        let isBehindLittle = ahead.extensions < 2 * size && ahead.others < 2 * othersSize
+        let isBehindLittle = ahead.extensions < 2 * extensionsSize && ahead.others < 2 * othersSize
         if isBehindLittle || isAfter { return end(trial, roundTrip, at: now) }
         trial.drainedAt = trial.drainedAt ?? now
       }
@@ -78,19 +89,49 @@ struct SendWindow {
       self.trial = trial
       return
     }
+    if let former = restored, former.since <= sentAt {
+      othersSize = max(othersSize, former.size)
+      restored = nil
+    }
     let fastest = min(fastest ?? roundTrip, roundTrip)
     self.fastest = fastest
-    let queue = roundTrip - fastest
+    let (queue, longestQueue) = (roundTrip - fastest, longestQueue(behind: fastest))
     let isTrialDue = nextTrial.map { $0 <= now } ?? true
     if isTrialDue, ahead == (0, 0) {
       self.fastest = roundTrip
       nextTrial = now + Self.trialInterval
-    } else if isTrialDue || queue >= Self.longestQueue {
-      trial = Trial(start: now, size: size, othersSize: othersSize, slowest: roundTrip)
-      size /= Self.trialShare
+    } else if isTrialDue || queue >= longestQueue {
+      trial = Trial(start: now, size: othersSize, slowest: roundTrip)
       othersSize /= Self.trialShare
-    } else if !waiting.isEmpty {
-      grow(by: byteCount, behind: queue)
+    } else if waiting.contains(.others) {
+      let usual = min(Self.growth.usual, longestQueue / (fastest * 2))
+      let growth = hasShrunk || isFar(fastest) ? usual : Self.growth.first
+      othersSize += Int(Double(byteCount) * growth * (1 - queue / longestQueue))
+      bound(by: shortest ?? fastest)
+    }
+  }
+
+  /// Whether an extension cannot wait for much more than the way there and back.
+  private func isFar(_ roundTrip: Duration) -> Bool { roundTrip * 4 > operationTimeout }
+
+  /// How much longer than the fastest an answer may take, so that an extension behind that is answered in time.
+  private func longestQueue(behind fastest: Duration) -> Duration {
+    max(min(Self.longestQueue, (operationTimeout - fastest) / 3), .milliseconds(1))
+  }
+
+  /// Lets as many extensions be sent as are answered in time.
+  private mutating func resizeForExtensions(
+    _ byteCount: Int, behind ahead: Int, sentAt: Instant, _ roundTrip: Duration, at now: Instant
+  ) {
+    if roundTrip >= operationTimeout {
+      // All that was sent before counts once, and what was behind few others was late for another reason.
+      guard ahead * 2 >= extensionsSize, extensionsShrunkAt.map({ $0 <= sentAt }) ?? true else {
+        return
+      }
+      extensionsSize = max(extensionsSize / 2, Self.smallestSize)
+      extensionsShrunkAt = now
+    } else if waiting.contains(.extensions), roundTrip * 2 < operationTimeout {
+      extensionsSize += byteCount
     }
   }
 
@@ -98,31 +139,22 @@ struct SendWindow {
     self.shortest = shortest
     let most = Int(Double(Self.usualSize.bytes) * max(shortest / Self.usualSize.way, 1))
     othersSize = min(othersSize, most)
-    size = min(size, most * Self.extensionShare)
-  }
-
-  /// Grows for what waits, the less the longer answers queue.
-  private mutating func grow(by byteCount: Int, behind queue: Duration) {
-    func step(_ growth: Double) -> Int {
-      let growth = hasShrunk ? growth : Self.growth.first
-      return Int(Double(byteCount) * growth * (1 - queue / Self.longestQueue))
-    }
-    if waiting.contains(.others) { othersSize += step(Self.growth.others) }
-    // With the others, too: held locks become as many as the acquisitions.
-    if waiting.contains(.extensions) || size < othersSize * Self.extensionShare {
-      size += step(Self.growth.extensions)
-    }
-    if let shortest { bound(by: shortest) }
   }
 
   private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {
-    (size, othersSize) = (trial.size, trial.othersSize)
+    othersSize = trial.size
+    defer {
+      if isFar(roundTrip) {
+        restored = (othersSize, now)
+        othersSize = max(othersSize / 2, Self.smallestSize)
+      }
+    }
     (self.trial, nextTrial) = (nil, now + Self.trialInterval)
     guard let fastest, roundTrip < trial.slowest * 0.75 else { return self.fastest = roundTrip }
     self.fastest = min(fastest, roundTrip)
-    let share = (min(fastest, roundTrip) + Self.longestQueue) / trial.slowest
-    guard share < 1, size > Self.smallestSize else { return }
-    size = max(Int(Double(size) * share), Self.smallestSize)
+    let least = min(fastest, roundTrip)
+    let share = (least + longestQueue(behind: least)) / trial.slowest
+    guard share < 1, othersSize > Self.smallestSize else { return }
     othersSize = max(Int(Double(othersSize) * share), Self.smallestSize)
     hasShrunk = true
   }

@@ -158,7 +158,7 @@ struct SlotTableTests {
 
     request.beginAsking()
     #expect(request.beginSending())
-    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
     pipeline.append(request, sentAt: .now)
     #expect(try pipeline.accept(.status("OK")) == nil)
     #expect(try pipeline.accept(.string("v"))?.answer.replies == [.string("v")])

@@ -22,7 +22,7 @@ struct InFlightRequestsTests {
 
   @Test("Requests in flight get the replies in order, several if they have several commands")
   func order() throws {
-    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
     let first = makeRequest(commands: 2)
     let second = makeRequest()
     pipeline.append(first, sentAt: start)
@@ -37,7 +37,7 @@ struct InFlightRequestsTests {
 
   @Test("Overdue requests keep their slot, so that no other request gets their reply")
   func abandoned() throws {
-    var pipeline = InFlightRequests(longestSilence: .seconds(9))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(9))
     let hasty = makeRequest(deadline: .milliseconds(10))
     let patient = makeRequest()
     for request in [hasty, patient] {
@@ -61,7 +61,7 @@ struct InFlightRequestsTests {
 
   @Test("The bytes that are unanswered are counted, of extensions apart")
   func unanswered() throws {
-    var requests = InFlightRequests(longestSilence: .seconds(9))
+    var requests = InFlightRequests(operationTimeout: .seconds(9))
     requests.append(makeRequest(), sentAt: start, byteCount: 10)
     let extending = Request(
       OneCommand(), deadline: start + .seconds(9), leaseEnd: start + .seconds(9),
@@ -78,7 +78,7 @@ struct InFlightRequestsTests {
 
   @Test("A silent server is noticed, and requests to a slow one are not given up")
   func silence() throws {
-    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
     #expect(!pipeline.isStuck(at: start + .seconds(100)))
     pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
     pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
@@ -91,7 +91,7 @@ struct InFlightRequestsTests {
 
   @Test("Requests to a server that sends its reply byte by byte are given up in the end")
   func drip() throws {
-    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
     pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
     pipeline.append(makeRequest(deadline: .seconds(60)), sentAt: start)
     let pieces = stride(from: 100, through: 3900, by: 100)
@@ -106,7 +106,7 @@ struct InFlightRequestsTests {
     "Requests that an error has ended are remembered until the number of an answer shows its owner"
   )
   func doubtful() throws {
-    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
     let loading = Reply.error(ServerError(message: "LOADING Redis is loading"))
     let claim = makeRequest(isClaim: true)
     pipeline.append(claim, sentAt: start, question: 1)
@@ -127,7 +127,7 @@ struct InFlightRequestsTests {
     pipeline.append(makeRequest(), sentAt: start, question: 4)
     #expect(throws: TransportError.self) { try pipeline.accept(.integer(3)) }
     #expect(pipeline.removeDoubtful().count == 1)
-    pipeline = InFlightRequests(longestSilence: .seconds(1))
+    pipeline = InFlightRequests(operationTimeout: .seconds(1))
     // Its script is sent again, and its token is still in use.
     pipeline.append(claim, sentAt: start, question: 5)
     _ = try pipeline.accept(.error(ServerError(message: "NOSCRIPT No matching script.")))
@@ -141,7 +141,7 @@ struct InFlightRequestsTests {
     _ = try pipeline.accept(.array([.integer(6), .null]))
     #expect(pipeline.removeDoubtful().isEmpty)
 
-    var next = InFlightRequests(longestSilence: .seconds(1))
+    var next = InFlightRequests(operationTimeout: .seconds(1))
     next.append(claim, sentAt: start, question: 6)
     _ = try next.accept(loading)
     next.append(makeRequest(), sentAt: start, question: 7)
@@ -151,7 +151,7 @@ struct InFlightRequestsTests {
 
   @Test("Requests in flight do not accept an unsolicited reply")
   func unasked() {
-    var pipeline = InFlightRequests(longestSilence: .seconds(1))
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
     #expect(throws: TransportError.protocolViolation("an unexpected reply")) {
       _ = try pipeline.accept(.integer(1))
     }

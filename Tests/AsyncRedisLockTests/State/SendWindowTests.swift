@@ -11,7 +11,7 @@ struct SendWindowTests {
     var roundTrips: [Double]
     /// What there is a crowd of.
     var crowd = PendingRequests.Choice.others
-    private var window = SendWindow()
+    private var window = SendWindow(operationTimeout: .seconds(1))
     private let start = Instant.now
     private var now = Instant.now
     /// What was sent, in packets as a connection makes them, and when it is answered.
@@ -38,7 +38,7 @@ struct SendWindowTests {
       let end = now + time
       while now < end {
         while crowd == .others
-          ? unanswered.others < window.othersSize : unanswered.extensions < window.size
+          ? unanswered.others < window.othersSize : unanswered.extensions < window.extensionsSize
         { send(isExtension: crowd == .extensions) }
         window.waiting = crowd
         let next = packets[answeredCount]
@@ -102,6 +102,15 @@ struct SendWindowTests {
     #expect(link.answeredBytes - before > 0.7 * 10 * 6e6)
   }
 
+  @Test(
+    "Far away, an extension behind a crowd is answered in time",
+    arguments: [1e6, 2e6, 4e6], [0.5, 0.6, 0.7, 0.8])
+  func farCrowd(bytesPerSecond: Double, roundTrip: Double) {
+    var link = Link(bytesPerSecond: bytesPerSecond, roundTrips: [roundTrip])
+    link.run(for: .seconds(60))
+    #expect(link.slowest < .seconds(1), "\(link.slowest)")
+  }
+
   @Test("A crowd of extensions uses a link whose delay varies")
   func varyingDelay() {
     let delays = [0.12, 0.37, 0.04, 0.25, 0.4, 0.09, 0.31, 0.06, 0.2, 0.34]
@@ -111,6 +120,43 @@ struct SendWindowTests {
     let before = link.answeredBytes
     link.run(for: .seconds(10))
     #expect(link.answeredBytes - before > 0.3 * 10 * 6e6)
+  }
+
+  @Test("Extensions are sent no later because a delay varies")
+  func varyingDelayOfExtensions() {
+    var window = SendWindow(operationTimeout: .seconds(1))
+    let (size, start) = (window.extensionsSize, Instant.now)
+    for number in 0..<100 {
+      let sentAt = start + .seconds(number)
+      window.answered(
+        15_000, behind: (200_000, 0), sentAt: sentAt,
+        at: sentAt + .milliseconds(number % 2 == 0 ? 40 : 900))
+      #expect(window.extensionsSize == size)
+    }
+  }
+
+  @Test("Extensions that are not answered in time are sent fewer at a time, and then more again")
+  func lateExtensions() {
+    var window = SendWindow(operationTimeout: .seconds(1))
+    let (size, start) = (window.extensionsSize, Instant.now)
+    func answer(behind ahead: Int, sentAt: Instant, after time: Duration) {
+      window.answered(15_000, behind: (ahead, 0), sentAt: sentAt, at: sentAt + time)
+    }
+    answer(behind: size / 4, sentAt: start, after: .seconds(2))
+    #expect(window.extensionsSize == size, "they were not late because of each other")
+    for _ in 0..<10 { answer(behind: size, sentAt: start, after: .seconds(2)) }
+    #expect(window.extensionsSize == size / 2, "all that is late at once counts once")
+    for number in 1..<10 {
+      answer(behind: size, sentAt: start + .seconds(2 * number), after: .seconds(2))
+    }
+    #expect(window.extensionsSize == 65_536, "there is a smallest size")
+    answer(behind: 0, sentAt: start, after: .milliseconds(100))
+    #expect(window.extensionsSize == 65_536, "nothing waits")
+    window.waiting = .extensions
+    answer(behind: 0, sentAt: start, after: .milliseconds(499))
+    #expect(window.extensionsSize == 65_536 + 15_000)
+    answer(behind: 0, sentAt: start, after: .milliseconds(501))
+    #expect(window.extensionsSize == 65_536 + 15_000)
   }
 
   @Test("A crowd that comes at the beginning is sent to a server far away in a few round trips")
@@ -137,7 +183,7 @@ struct SendWindowTests {
 
   @Test("The window grows only when something waits for it")
   func pauses() {
-    var window = SendWindow()
+    var window = SendWindow(operationTimeout: .seconds(1))
     let (first, start) = (window.othersSize, Instant.now)
     window.answered(50_000, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
     #expect(window.othersSize == first)
@@ -148,7 +194,7 @@ struct SendWindowTests {
 
   /// A window that is full, and has grown.
   private func grown(_ start: Instant) -> SendWindow {
-    var window = SendWindow()
+    var window = SendWindow(operationTimeout: .seconds(1))
     window.answered(50_000, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
     window.waiting = .others
     window.answered(1 << 20, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
@@ -165,9 +211,13 @@ struct SendWindowTests {
       for _ in 0..<100 { window.answered(1000, behind: (0, whole), sentAt: start, at: late) }
       #expect(window.othersSize == whole / 4)
       window.answered(1000, behind: (0, whole / 4), sentAt: late, at: late + roundTrip)
+      // Far away, half of it at first: all at once would make a queue.
+      #expect(shrinks || window.othersSize == whole / 2, "\(roundTrip)")
+      let next = late + roundTrip
+      window.answered(1000, behind: (0, 1000), sentAt: next, at: next + roundTrip)
       #expect(shrinks ? window.othersSize < whole / 3 : window.othersSize == whole, "\(roundTrip)")
     }
-    var window = SendWindow()
+    var window = SendWindow(operationTimeout: .seconds(1))
     let first = window.othersSize
     for number in 0..<10 {
       let sentAt = start + .seconds(2 * number)
@@ -216,7 +266,7 @@ struct SendWindowTests {
 
   @Test("After a pause, a crowd is not held up by a trial")
   func quiet() {
-    var window = SendWindow()
+    var window = SendWindow(operationTimeout: .seconds(1))
     let start = Instant.now
     window.answered(1000, behind: (0, 0), sentAt: start, at: start + .milliseconds(1))
     let (size, later) = (window.othersSize, start + .seconds(60))
