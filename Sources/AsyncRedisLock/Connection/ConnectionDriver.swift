@@ -198,7 +198,8 @@ struct ConnectionDriver: ~Copyable {
     let isBusy = !inFlight.isEmpty
     var count = 0
     while let size = stream?.unsentCount, size < Self.batchSize,
-      let request = pending.popFirst(of: inFlight.sendable)
+      let request = pending.popFirst(
+        of: inFlight.sendable, answeredAfter: inFlight.earliestAnswer(at: now))
     {
       guard request.beginSending() else { continue }
       questionCount &+= 1

@@ -66,6 +66,16 @@ struct InFlightRequests {
   /// How many may be, of either.
   private var window: SendWindow
 
+  /// How long the last answer took.
+  private var lastRoundTrip: Duration?
+
+  /// The instant before which what is sent now has no answer; nil unless a crowd has been waiting.
+  func earliestAnswer(at now: Instant) -> Instant? {
+    guard window.waiting.contains(.others), !slots.isEmpty, let lastRoundTrip else { return nil }
+    // One answer may have been late by chance.
+    return now + min(lastRoundTrip, longestSilence / 2)
+  }
+
   /// What may be sent now: neither a crowd of acquisitions nor one of extensions keeps the other waiting.
   var sendable: PendingRequests.Choice {
     var choice: PendingRequests.Choice = []
@@ -149,6 +159,7 @@ struct InFlightRequests {
     let slot = slots.removeFirst()
     count(-slot.byteCount, of: slot.request)
     if let quietSince {
+      lastRoundTrip = slot.sentAt.duration(to: quietSince)
       window.answered(
         slot.byteCount, behind: slot.ahead, sentAt: slot.sentAt, at: quietSince)
     }

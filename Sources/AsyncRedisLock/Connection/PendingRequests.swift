@@ -8,6 +8,8 @@ internal import DequeModule
 struct PendingRequests {
   private enum Urgency: Int, CaseIterable {
     case extending, releasing, other
+    /// Not sent any more.
+    case tooLate
 
     init(of request: Request) {
       self = request.leaseEnd != nil ? .extending : request.kind == .release ? .releasing : .other
@@ -57,9 +59,9 @@ struct PendingRequests {
   /// Which kinds of requests wait.
   var kinds: Choice {
     var kinds: Choice = []
-    for index in queues.indices where !queues[index].isEmpty {
-      kinds.insert(index == Urgency.extending.rawValue ? .extensions : .others)
-    }
+    if !queues[Urgency.extending.rawValue].isEmpty { kinds.insert(.extensions) }
+    let others = [Urgency.releasing, .other]
+    if others.contains(where: { !queues[$0.rawValue].isEmpty }) { kinds.insert(.others) }
     return kinds
   }
 
@@ -67,21 +69,31 @@ struct PendingRequests {
   func hasNext(of choice: Choice) -> Bool { !kinds.isDisjoint(with: choice) }
 
   /// Takes out the next request to send.
-  mutating func popFirst(of choice: Choice = .all) -> Request? {
+  ///
+  /// If an answer is not to be expected before some instant, calls that end earlier stay until they do. Otherwise a
+  /// crowd that takes longer than the operation timeout would only be sent in vain, and undone: nearly all of it.
+  mutating func popFirst(of choice: Choice = .all, answeredAfter answer: Instant? = nil) -> Request?
+  {
     defer { if isEmpty { nextDeadline = nil } }
     let mayTakeOther = choice.contains(.others)
-    if mayTakeOther, extensionsInRow >= Self.longestRow, let other = popOther() { return other }
+    if mayTakeOther, extensionsInRow >= Self.longestRow, let other = popOther(answer) {
+      return other
+    }
     if choice.contains(.extensions), let next = queues[Urgency.extending.rawValue].popFirst() {
       extensionsInRow += 1
       return next
     }
-    return mayTakeOther ? popOther() : nil
+    return mayTakeOther ? popOther(answer) : nil
   }
 
-  private mutating func popOther() -> Request? {
+  private mutating func popOther(_ answer: Instant?) -> Request? {
     extensionsInRow = 0
-    return queues[Urgency.releasing.rawValue].popFirst()
-      ?? queues[Urgency.other.rawValue].popFirst()
+    if let release = queues[Urgency.releasing.rawValue].popFirst() { return release }
+    while let next = queues[Urgency.other.rawValue].popFirst() {
+      guard next.kind == .call, let answer, next.deadline < answer else { return next }
+      queues[Urgency.tooLate.rawValue].append(next)
+    }
+    return nil
   }
 
   /// Takes out abandoned requests and requests past their deadline; returns the latter.

@@ -52,6 +52,27 @@ struct InFlightRequestsTests {
     #expect(try pipeline.accept(.integer(2))?.request === patient)
   }
 
+  @Test("An answer is expected as soon as the last one came, if a crowd waits")
+  func earliestAnswer() throws {
+    var pipeline = InFlightRequests(operationTimeout: .seconds(1))
+    func answer(after time: Duration) throws {
+      for _ in 0..<2 { pipeline.append(makeRequest(), sentAt: start, byteCount: 1 << 20) }
+      pipeline.heard(at: start + time)
+      _ = try pipeline.accept(.integer(1))
+      pipeline.note(pending: .others)
+    }
+    #expect(pipeline.earliestAnswer(at: start) == nil)
+    try answer(after: .milliseconds(200))
+    #expect(pipeline.earliestAnswer(at: start) == start + .milliseconds(200))
+    try answer(after: .milliseconds(900))
+    #expect(pipeline.earliestAnswer(at: start) == start + .milliseconds(500), "at most half")
+    pipeline.note(pending: .extensions)
+    #expect(pipeline.earliestAnswer(at: start) == nil, "no crowd")
+    pipeline.note(pending: .others)
+    while !pipeline.isEmpty { _ = try pipeline.accept(.integer(1)) }
+    #expect(pipeline.earliestAnswer(at: start) == nil, "nothing else will tell how long it takes")
+  }
+
   private final class OneCommand: CommandEncoder {
     let commandCount = 1
     let runsScript = false

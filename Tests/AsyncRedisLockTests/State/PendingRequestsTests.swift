@@ -59,6 +59,27 @@ struct PendingRequestsTests {
     #expect(pending.popFirst() === other)
   }
 
+  @Test("Calls that would be answered too late let others go ahead, and fail at their deadlines")
+  func tooLate() {
+    var pending = PendingRequests()
+    let late = (1...3).map { makeRequest(deadline: .milliseconds(10 * $0)) }
+    // These are sent in any case.
+    let extending = makeRequest(leaseEnd: .seconds(9), deadline: .milliseconds(10))
+    let release = makeRequest(deadline: .milliseconds(10), kind: .release)
+    let cleanUp = makeRequest(deadline: .milliseconds(10), kind: .cleanUp)
+    let early = makeRequest(deadline: .milliseconds(31))
+    pending.append(contentsOf: late + [cleanUp, early, extending, release])
+    let answer = start + .milliseconds(31)
+    for expected in [extending, release, cleanUp, early] {
+      #expect(pending.popFirst(answeredAfter: answer) === expected)
+    }
+    #expect(pending.popFirst(answeredAfter: answer) == nil)
+    #expect(pending.popFirst() == nil && !pending.hasNext(of: .all) && !pending.isEmpty)
+    #expect(pending.nextDeadline == start + .milliseconds(10))
+    #expect(pending.removeOverdue(at: start + .milliseconds(20)).count == 2)
+    #expect(pending.removeAll { _ in true }.count == 1 && pending.isEmpty)
+  }
+
   @Test("Requests of both kinds are taken out at their deadlines")
   func overdue() {
     var pending = PendingRequests()
