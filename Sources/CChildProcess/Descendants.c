@@ -213,16 +213,9 @@ static int needs_mark(const struct process *process, pid_t tool_group) {
   return getpgid(process->id) == tool_group && former_count > 0 && !descends_from_command(process);
 }
 
-/// Whether a process is in the command's group or was started by the command; `tool` is 0 if that has ended.
-///
-/// As long as the tool is there, all descend from it, and there is no time to read every environment.
-static enum finding is_left(const struct process *process, pid_t tool, pid_t tool_group) {
-  pid_t group = getpgid(process->id);
-  // Later on, other processes may have that number.
-  if (group == child_process_group() && !child_process_is_late()) return found;
-  if (tool && !descends(process, tool)) return not_found;
-  if (tool && !needs_mark(process, tool_group)) return found;
-  return look_for_mark(process);
+/// Whether a process is in the command's group. Later on, other processes may have that number.
+static int is_in_group(const struct process *process) {
+  return getpgid(process->id) == child_process_group() && !child_process_is_late();
 }
 
 /// Whether a process that was looked up is still the same: to read its environment may have taken long.
@@ -254,6 +247,9 @@ static void for_each_unmarked(void (*act)(pid_t process, void *context), void *c
 
 /// Calls `act` for each process that the command has left; `tool` is 0 if that has ended.
 ///
+/// As long as the tool is there, all descend from it. Those of which only the environment tells whether the command has
+/// started them are left to `for_each_marked`.
+///
 /// Returns `vanished` if some may have been missed: a process that was started after `begin` and has ended may have
 /// started another. Returns `empty` if that is so only because of empty environments.
 static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*act)(pid_t process, void *context), void *context) {
@@ -271,18 +267,25 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
                       !child_process_is_guardian(process->id) && !is_former(process);
     if (!process->counts || tool && (process->parent != tool || getpgid(process->id) == tool_group)) continue;
     process->counts = 0;
-    enum finding left = tool ? found : is_left(process, 0, 0);
+    enum finding left = tool || is_in_group(process) ? found : look_for_mark(process);
     if (left == vanished || (left == empty && missed == not_found)) missed = left;
     if (left == found && is_same(process)) act(process->id, context);
   }
-  // Those whose environments have to be read come last: that may take time.
-  for (int reads = 0; tool && reads <= 1; reads++)
-    for (int i = count - 1; i >= 0; i--) {
-      const struct process *process = &processes[i];
-      if (!process->counts || needs_mark(process, tool_group) != reads) continue;
-      if (is_left(process, tool, tool_group) == found) act(process->id, context);
-    }
+  for (int i = count - 1; tool && i >= 0; i--) {
+    struct process *process = &processes[i];
+    if (!process->counts) continue;
+    int is_left = is_in_group(process) || descends(process, tool);
+    if (is_left && needs_mark(process, tool_group)) continue;
+    process->counts = 0;
+    if (is_left) act(process->id, context);
+  }
   return missed;
+}
+
+/// Calls `act` for each of the processes that `for_each_left` has left out and that have the mark. That may take time.
+static void for_each_marked(void (*act)(pid_t process, void *context), void *context) {
+  for (int i = count - 1; i >= 0; i--)
+    if (processes[i].counts && look_for_mark(&processes[i]) == found) act(processes[i].id, context);
 }
 
 struct signalling {
@@ -313,6 +316,7 @@ static pid_t signal_descendants(pid_t child, int signal) {
   pthread_mutex_lock(&turn);
   child_process_forget_stuck();
   for_each_left(getpid(), 0, send, &signalling);
+  for_each_marked(send, &signalling);
   pthread_mutex_unlock(&turn);
   return signalling.missed;
 }
@@ -323,16 +327,20 @@ static void send_in_job(pid_t process, void *context) {
   if (!child_process_is_any_guardian(process) || descends_from_command(find(process))) kill(process, signalling->signal);
 }
 
-/// Signals what the command has started in the tool's group.
+/// Signals what the command has started in the tool's group, and amid that the command, unless `signal_command` is NULL.
 ///
 /// With it the witnesses of runs within the command, which would otherwise pass the signal on to commands that get it
-/// from here.
-static void signal_job(pid_t child, int signal) {
+/// from here. The command after those, since it may be a run, which asks its witnesses. But before what takes time.
+static int signal_job(pid_t child, int signal, int (*signal_command)(pid_t child, int signal)) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
   child_process_forget_stuck();
   for_each_left(getpid(), 0, send_in_job, &signalling);
+  int result = signal_command ? signal_command(child, signal) : 0, error = errno;
+  for_each_marked(send_in_job, &signalling);
   pthread_mutex_unlock(&turn);
+  errno = error;
+  return result;
 }
 
 void child_process_reap_orphans(pid_t child) {
@@ -421,6 +429,7 @@ static pid_t kill_in_passes(pid_t tool, unsigned long long begin, int *has_found
   for (int clean = 0, doubtful = 0; clean < 2;) {
     signalling.is_sent = 0;
     enum finding missed = for_each_left(tool, begin, send, &signalling);
+    if (tool) for_each_marked(send, &signalling);
     if (has_found && signalling.is_sent) *has_found = 1;
     // The environments of some processes are empty for good.
     if (missed == empty && !signalling.is_sent && ++doubtful > most_doubtful_passes) break;
@@ -484,7 +493,9 @@ unsigned long long child_process_start_of(pid_t process) { return 0; }
 
 static pid_t signal_descendants(pid_t child, int signal) { return 0; }
 
-static void signal_job(pid_t child, int signal) {}
+static int signal_job(pid_t child, int signal, int (*signal_command)(pid_t child, int signal)) {
+  return signal_command ? signal_command(child, signal) : 0;
+}
 
 pid_t child_process_kill_rest(pid_t tool, int *has_found) { return 0; }
 #endif
@@ -503,8 +514,8 @@ void child_process_follow(pid_t child, int signal) {
   if (child_process_has_left(child)) kill(with_group(child), signal);
 }
 
-/// Signals the command and its group, which it may have left.
-static int signal_command(pid_t child, int signal) {
+int child_process_signal_command(pid_t child, int signal) {
+  if (!child_process_keep(child)) return -1;
   if (signal == SIGKILL) child_process_guardian_succeed();
   int result = kill(-child_process_group(), signal), error = errno;
   if (getpgid(child) != child_process_group()) {
@@ -513,18 +524,22 @@ static int signal_command(pid_t child, int signal) {
     result = kill(is_for_job ? with_group(child) : child, signal);
     error = errno;
   }
+  child_process_let_go();
   errno = error;
   return result;
 }
 
+void child_process_signal_others(pid_t child, int signal) {
+  if (child_process_stays_in_job()) signal_job(child, signal, NULL);
+}
+
 int child_process_signal(pid_t child, int signal) {
-  // The command at last: it may be a run, which asks its witnesses.
-  if (child_process_stays_in_job()) signal_job(child, signal);
-  return signal_command(child, signal);
+  if (!child_process_stays_in_job()) return child_process_signal_command(child, signal);
+  return signal_job(child, signal, child_process_signal_command);
 }
 
 pid_t child_process_signal_all(pid_t child, int signal) {
-  pid_t missed = signal_command(child, signal) != 0 && errno == EPERM ? child : 0;
+  pid_t missed = child_process_signal_command(child, signal) != 0 && errno == EPERM ? child : 0;
   pid_t other = signal_descendants(child, signal);
   return other ? other : missed;
 }

@@ -99,6 +99,27 @@ void child_process_note(pid_t child) {
   atomic_store(&shared->child, child);
 }
 
+/// Held while the command is signalled.
+static pthread_mutex_t signalling = PTHREAD_MUTEX_INITIALIZER;
+/// The command, as long as it may be signalled. Under `signalling`.
+static pid_t signalled;
+
+int child_process_keep(pid_t child) {
+  pthread_mutex_lock(&signalling);
+  if (child > 0 && child == signalled) return 1;
+  pthread_mutex_unlock(&signalling);
+  errno = ESRCH;
+  return 0;
+}
+
+void child_process_let_go(void) { pthread_mutex_unlock(&signalling); }
+
+void child_process_set_signalled(pid_t child) {
+  pthread_mutex_lock(&signalling);
+  signalled = child;
+  pthread_mutex_unlock(&signalling);
+}
+
 int child_process_is_command(pid_t process) {
   unsigned long long start = shared ? atomic_load(&shared->start_of_child) : 0, now = child_process_start_of(process);
   // /proc may hide it, as it does other users' processes where it is mounted with hidepid.

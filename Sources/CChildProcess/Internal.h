@@ -115,6 +115,12 @@ void child_process_note(pid_t child);
 /// Whether the time of the command is over, so that it must not begin.
 int child_process_is_due(void);
 
+/// Keeps the command from being reaped, so that it can be signalled by its number, until `child_process_let_go`.
+///
+/// Returns 0 with `errno` if the command has ended; then there is nothing to let go.
+int child_process_keep(pid_t child);
+void child_process_let_go(void);
+
 /// When a process was started, in ticks since the system was; 0 if that is not known.
 unsigned long long child_process_start_of(pid_t process);
 

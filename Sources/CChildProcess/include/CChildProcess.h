@@ -177,10 +177,23 @@ void child_process_signal_job(int signal);
 /// it, as in the first process of a container.
 void child_process_end_by(int signal);
 
+/// Lets the command, which has begun, be signalled; 0 if it must not be any more, since it has ended.
+///
+/// As long as it is not reaped, its number is not reused. Nor is its group's as long as the guardian is not.
+void child_process_set_signalled(pid_t child);
+
 /// Sends a signal to the command and its group; 0, or -1 with `errno`.
 ///
-/// If the command stays in this process's group, those that it has started there get the signal, and no others.
+/// If the command stays in this process's group, those that it has started there get the signal, and no others. Then
+/// this may take long.
 int child_process_signal(pid_t child, int signal);
+
+/// Sends a signal to the command and its group at once, and not to others that it has started in this process's group; 0,
+/// or -1 with `errno`.
+int child_process_signal_command(pid_t child, int signal);
+
+/// Sends a signal to those others. This may take long.
+void child_process_signal_others(pid_t child, int signal);
 
 /// Whether the command has left the group that it was started in, as timeout(1) does.
 int child_process_has_left(pid_t child);

@@ -27,24 +27,33 @@
   /// Handles signals, and ends the command in time when the lock is being lost.
   extension Supervisor {
     /// Continues the command, in the foreground if this job is there.
-    func goOn() { state.withLock { goOn(&$0) } }
+    func goOn() { continueOthers(state.withLock { goOn(&$0) }) }
 
-    private func goOn(_ state: inout State) {
-      guard let child = state.child, !state.isStopped else { return }
+    /// Returns the command if it was continued.
+    private func goOn(_ state: inout State) -> pid_t? {
+      guard let child = state.child, !state.isStopped else { return nil }
       // What has continued this process has continued the whole job.
-      guard child_process_stays_in_job() == 0 || child_process_has_left(child) != 0 else { return }
+      guard child_process_stays_in_job() == 0 || child_process_has_left(child) != 0 else {
+        return nil
+      }
       if state.getsTerminal { terminal?.lend() }
-      _ = child_process_signal(child, SIGCONT)
+      _ = child_process_signal_command(child, SIGCONT)
+      return child
+    }
+
+    private func continueOthers(_ child: pid_t?) {
+      if let child { child_process_signal_others(child, SIGCONT) }
     }
 
     /// Continues the command after a stop; returns false if the job was stopped anew meanwhile.
     func endStop() -> Bool {
-      state.withLock { state in
-        guard child_process_is_to_stop() == 0 else { return false }
+      let (isOver, child) = state.withLock { state -> (Bool, pid_t?) in
+        guard child_process_is_to_stop() == 0 else { return (false, nil) }
         state.isStopped = false
-        goOn(&state)
-        return true
+        return (true, goOn(&state))
       }
+      continueOthers(child)
+      return isOver
     }
 
     /// Makes sure that another process of this job, such as a pager, gets the terminal that it has asked for.
@@ -78,6 +87,15 @@
       state.withLock { state in
         if let child = state.child { child_process_follow(child, signal.number) }
       }
+    }
+
+    /// Passes a signal on to the command.
+    private func pass(_ signal: Int32) {
+      // Not while others wait for the state: signals may take longer than the guardian does.
+      guard let child = state.withLock({ $0.child }) else { return }
+      _ = child_process_signal(child, signal)
+      // A stopped command would not notice.
+      if SignalReceiver.ending.contains(signal) { _ = child_process_signal(child, SIGCONT) }
     }
 
     private static let typed: Set = [SIGINT, SIGQUIT, SIGTSTP]

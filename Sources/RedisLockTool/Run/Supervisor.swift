@@ -210,6 +210,7 @@
             let fields = self.fields(["pid": .number(Int64(id))])
             self.console.say(.info, "started \(self.order.command.name)", fields)
           case .failed(let error):
+            child_process_set_signalled(0)
             self.state.withLock { $0.child = nil }
             // Without its lock, the command's group may be gone.
             let failure =
@@ -247,6 +248,7 @@
     }
 
     private func begun(_ id: pid_t) {
+      child_process_set_signalled(id)
       let pending = state.withLock { state in
         state.child = id
         defer { state.signals = [] }
@@ -260,6 +262,7 @@
     /// The guardian may have ended it while this process was stopped.
     private func ended(_ lock: Lock, with status: Int32) {
       limitTheRest(after: .success(status), lock, wasHeld: lock.isHeld)
+      child_process_set_signalled(0)
       let isLost = state.withLock { state in
         state.child = nil
         return state.loss != nil
@@ -320,16 +323,6 @@
       queue.async { self.look(after: lock) }
     }
 
-    /// Passes a signal on to the command.
-    func pass(_ signal: Int32) {
-      state.withLock { state in
-        guard let child = state.child else { return }
-        _ = child_process_signal(child, signal)
-        // A stopped command would not notice.
-        if SignalReceiver.ending.contains(signal) { _ = child_process_signal(child, SIGCONT) }
-      }
-    }
-
     /// Ends the command and all processes that it has started, because the lock is lost or is being lost.
     ///
     /// Returns the command's process id when it is killed for the first time, and the id of a process that cannot
@@ -337,14 +330,17 @@
     @discardableResult
     func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
       let loss = describeLoss(of: lock)
+      let child = state.withLock { state in
+        if state.child != nil { state.loss = state.isUnguarded ? Self.unguarded : loss }
+        return state.child
+      }
+      guard let child else { return nil }
+      let missed = child_process_signal_all(child, signal)
+      guard signal == SIGKILL else {
+        _ = child_process_signal_all(child, SIGCONT)
+        return nil
+      }
       return state.withLock { state in
-        guard let child = state.child else { return nil }
-        state.loss = state.isUnguarded ? Self.unguarded : loss
-        let missed = child_process_signal_all(child, signal)
-        guard signal == SIGKILL else {
-          _ = child_process_signal_all(child, SIGCONT)
-          return nil
-        }
         defer { state.isKilled = true }
         return state.isKilled ? nil : (child, missed)
       }
