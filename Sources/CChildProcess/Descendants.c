@@ -45,6 +45,8 @@ struct process {
   unsigned long long start;
   /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
   char counts;
+  /// Whether it was found to have the mark.
+  char is_marked;
   /// Whether it is a thread of the kernel, which has no environment.
   char is_kernel;
 };
@@ -120,7 +122,9 @@ unsigned long long child_process_start_of(pid_t process) {
 /// Looks for the mark of this run in the environment that a process was started with.
 static enum finding look_for_mark(const struct process *process) {
   if (process->is_kernel) return not_found;
-  return child_process_look_for_mark(process->id, process->start, process->thread);
+  struct suspect suspect = {.id = process->id, .thread = process->thread, .start = process->start};
+  child_process_look_for_marks(&suspect, 1);
+  return suspect.finding;
 }
 
 static int has_name(const char *text, size_t length, const char *name) {
@@ -141,6 +145,9 @@ int child_process_is_any_guardian(pid_t process) {
   return has_name(name, (size_t)length, CHILD_PROCESS_GUARDIAN_NAME) ||
          has_name(name, (size_t)length, CHILD_PROCESS_WITNESS_NAME);
 }
+
+/// Those whose environments are read together. Callers take turns.
+static struct suspect suspects[65536];
 
 /// All processes, in ascending order of their ids, as /proc lists them. Callers take turns.
 static struct process processes[65536];
@@ -282,10 +289,30 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
   return missed;
 }
 
+/// Whether a process has the mark, or descends from one that does: its own environment may have lost it.
+static int has_mark(const struct process *process) {
+  for (int depth = 0; process && depth <= count; depth++) {
+    if (process->is_marked) return 1;
+    if (!process->counts) return 0;
+    process = find(process->parent);
+  }
+  return 0;
+}
+
 /// Calls `act` for each of the processes that `for_each_left` has left out and that have the mark. That may take time.
 static void for_each_marked(void (*act)(pid_t process, void *context), void *context) {
-  for (int i = count - 1; i >= 0; i--)
-    if (processes[i].counts && look_for_mark(&processes[i]) == found) act(processes[i].id, context);
+  int number = 0;
+  for (int i = count - 1; i >= 0; i--) {
+    const struct process *process = &processes[i];
+    if (process->counts) suspects[number++] = (struct suspect){process->id, process->thread, process->start, not_found};
+  }
+  child_process_look_for_marks(suspects, number);
+  for (int i = 0; i < count; i++) processes[i].is_marked = 0;
+  for (int i = 0; i < number; i++) find(suspects[i].id)->is_marked = suspects[i].finding == found;
+  for (int i = 0; i < number; i++) {
+    const struct process *process = find(suspects[i].id);
+    if (has_mark(process) && is_same(process)) act(process->id, context);
+  }
 }
 
 struct signalling {
@@ -380,15 +407,18 @@ int child_process_group_has_ended(pid_t group) {
 }
 
 int child_process_group_is_left(pid_t group) {
-  int runs = has_hidden_processes();
+  int is_hidden = has_hidden_processes(), number = 0;
   child_process_forget_stuck();
   list_processes();
   for (int i = 0; i < count; i++) {
-    if (getpgid(processes[i].id) != group || !look_up(&processes[i])) continue;
-    if (look_for_mark(&processes[i]) == found) return 1;
-    runs = 1;
+    struct process *process = &processes[i];
+    if (getpgid(process->id) != group || !look_up(process)) continue;
+    suspects[number++] = (struct suspect){process->id, process->thread, process->start, not_found};
   }
-  return !runs;
+  child_process_look_for_marks(suspects, number);
+  for (int i = 0; i < number; i++)
+    if (suspects[i].finding == found) return 1;
+  return !is_hidden && number == 0;
 }
 
 int child_process_group_is_commands(pid_t group) {

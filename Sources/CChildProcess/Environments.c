@@ -173,34 +173,62 @@ static enum finding read_with_progress(pid_t process, unsigned long long start, 
   return finding;
 }
 
-enum finding child_process_look_for_mark(pid_t process, unsigned long long start, pid_t thread) {
-  if (is_stuck(process, start)) return not_found;
-  if (is_helper) return read_with_progress(process, start, thread);
+/// Reads environments one after the other, and writes what it finds.
+_Noreturn static void answer(const struct suspect *suspects, int count, int answers) {
+  child_process_close_others(answers, answers);
+  for (int i = 0; i < count; i++) {
+    int is_skipped = is_stuck(suspects[i].id, suspects[i].start);
+    char finding = is_skipped ? not_found : (char)read_mark(suspects[i].thread, NULL);
+    if (write(answers, &finding, 1) != 1) _exit(1);
+  }
+  _exit(0);
+}
+
+/// Reads environments in a helper, until that hangs at one; returns how many there is a finding of, at least one.
+static int read_in_helper(struct suspect *suspects, int count) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return read_mark(thread, NULL);
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    suspects->finding = read_mark(suspects->thread, NULL);
+    return 1;
+  }
   pid_t helper = child_process_fork_helper();
-  if (helper == 0) {
-    child_process_close_others(ends[1], ends[1]);
-    char answer = (char)read_mark(thread, NULL);
-    _exit(write(ends[1], &answer, 1) != 1);
-  }
+  if (helper == 0) answer(suspects, count, ends[1]);
   close(ends[1]);
-  char answer = not_found;
-  if (helper > 0) {
-    struct pollfd entry = {.fd = ends[0], .events = POLLIN};
-    int64_t begin = milliseconds_now();
-    int is_ready;
-    while (!(is_ready = poll(&entry, 1, 1) > 0) && milliseconds_now() - begin < patience_with(helper)) continue;
-    if (!is_ready)
-      note_stuck(process, start);
-    else if (read(ends[0], &answer, 1) != 1)
-      answer = not_found;
-    child_process_end_helper(helper);
-  } else {
-    answer = (char)read_mark(thread, NULL);
+  int known = 0, is_over = helper < 0;
+  if (is_over) suspects[known++].finding = read_mark(suspects->thread, NULL);
+  struct pollfd entry = {.fd = ends[0], .events = POLLIN};
+  for (int64_t begin = milliseconds_now(); known < count && !is_over;) {
+    char findings[256];
+    if (poll(&entry, 1, 1) > 0) {
+      ssize_t length = read(ends[0], findings, sizeof findings);
+      for (int i = 0; i < length; i++) suspects[known++].finding = findings[i];
+      is_over = length <= 0;
+      begin = milliseconds_now();
+    } else if (milliseconds_now() - begin >= patience_with(helper)) {
+      note_stuck(suspects[known].id, suspects[known].start);
+      suspects[known++].finding = not_found;
+      is_over = 1;
+    }
   }
+  // One that was killed.
+  if (known == 0) suspects[known++].finding = not_found;
+  if (helper > 0) child_process_end_helper(helper);
   close(ends[0]);
-  return (enum finding)answer;
+  return known;
+}
+
+void child_process_look_for_marks(struct suspect *suspects, int count) {
+  for (int i = 0; i < count;) {
+    struct suspect *suspect = &suspects[i];
+    if (!is_helper && !is_stuck(suspect->id, suspect->start)) {
+      // One helper for many: to start and end one takes longer than to read.
+      i += read_in_helper(suspect, count - i);
+      continue;
+    }
+    int is_skipped = is_stuck(suspect->id, suspect->start);
+    suspect->finding = is_skipped ? not_found : read_with_progress(suspect->id, suspect->start, suspect->thread);
+    i++;
+  }
 }
 
 void child_process_forget_stuck(void) { stuck_count = 0; }

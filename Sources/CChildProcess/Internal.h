@@ -50,10 +50,18 @@ void child_process_tell_guardian(pid_t group, int signal);
 /// Whether something was found out about a process; `empty` and `vanished` for an environment that could not be read.
 enum finding { not_found, found, empty, vanished };
 
-/// Looks for the mark of this run in the environment that a process was started with, by one of its threads. Linux only.
+/// A process that the command may have started, one of its threads, and what is found in its environment.
+struct suspect {
+  pid_t id, thread;
+  unsigned long long start;
+  enum finding finding;
+};
+
+/// Looks for the mark of this run in the environments that processes were started with. Linux only.
 ///
-/// It is empty for a moment at each exec. One that cannot be read in time counts as `not_found`, and so it does from then on.
-enum finding child_process_look_for_mark(pid_t process, unsigned long long start, pid_t thread);
+/// An environment is empty for a moment at each exec. One that cannot be read in time counts as `not_found`, and so it does
+/// from then on.
+void child_process_look_for_marks(struct suspect *suspects, int count);
 
 /// Forgets which environments could not be read in time. Linux only.
 void child_process_forget_stuck(void);

@@ -3,43 +3,83 @@
   import PrivateRedis
   import Testing
 
-  /// What a run needs much time for if its command has many processes.
-  @Suite("redis-lock run with a command of many processes", .timeLimit(.minutes(5)))
-  struct ManyProcessesTests: SignsOfLife {
+  /// What a run needs much time for if its command, or the machine, has many processes.
+  @Suite(
+    "redis-lock run among many processes", .timeLimit(.minutes(5)),
+    .enabled("A compiler is needed.") { SystemTool.runs(["clang", "--version"]) })
+  struct ManyProcessesTests {
     // Their runtimes would have to be loaded first.
     #if !THREAD_SANITIZER && !ADDRESS_SANITIZER
-      /// A library that makes it slow to open an environment.
+      /// Replaces functions of the C library by slow ones.
       private static let slowdown = """
         #define _GNU_SOURCE
         #include <dlfcn.h>
         #include <string.h>
         #include <time.h>
-        static int (*next)(const char *, int, ...);
-        __attribute__((constructor)) static void find(void) { next = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open"); }
+        static int (*next_open)(const char *, int, ...), (*next_pipe)(int *, int);
+        __attribute__((constructor)) static void find(void) {
+          next_open = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
+          next_pipe = (int (*)(int *, int))dlsym(RTLD_NEXT, "pipe2");
+        }
         static long now(void) {
           struct timespec time;
           clock_gettime(CLOCK_MONOTONIC, &time);
           return time.tv_sec * 1000 + time.tv_nsec / 1000000;
         }
+        static void work(const char *what) {
+          if (!strstr(what, WHAT)) return;
+          for (long end = now() + MILLISECONDS; now() < end;) continue;
+        }
         int open(const char *path, int flags, ...) {
-          if (strstr(path, "/environ"))
-            for (long end = now() + 30; now() < end;) continue;
+          work(path);
           __builtin_va_list list;
           __builtin_va_start(list, flags);
-          return next(path, flags, __builtin_va_arg(list, int));
+          return next_open(path, flags, __builtin_va_arg(list, int));
+        }
+        int pipe2(int *ends, int flags) {
+          work("pipe");
+          return next_pipe(ends, flags);
         }
         """
 
-      @Test(
-        "A lock is kept while it takes long to pass a signal on",
-        .enabled("A compiler is needed.") { SystemTool.runs(["clang", "--version"]) })
+      /// Makes a library with which an action takes so many milliseconds more.
+      private func makeSlow(
+        _ action: String, by milliseconds: Int, in folder: TemporaryFolder
+      ) throws -> String {
+        _ = try folder.makeFile("slowdown.c", Self.slowdown)
+        let library = folder.path("slowdown.so")
+        let arguments = ["-DWHAT=\"\(action)\"", "-DMILLISECONDS=\(milliseconds)"]
+        try #require(
+          SystemTool.runs(
+            ["clang", "-shared", "-fPIC"] + arguments + ["-o", library, folder.path("slowdown.c")]))
+        return library
+      }
+
+      /// A program of so many processes that ignore SIGTERM, write to a file as long as there is its folder, and do not
+      /// A program of so many processes that ignore SIGTERM, and write to a file as long as there is its folder.
+      private func crowd(of count: Int, file: String) -> String {
+        """
+        perl -e '$SIG{TERM} = "IGNORE";
+          for (1 .. \(count)) {
+            next if fork;
+            while (open F, ">>", $ARGV[0]) { syswrite F, "x"; close F; select undef, undef, undef, 0.1 }
+            exit
+          }
+          sleep 100' '\(file)'
+        """
+      }
+
+      /// Tells whether a file does not grow any more.
+      private func isQuiet(_ file: String) -> String {
+        "sh -c 'wc -c <\"$0\" >\"$0.1\"; sleep 1; wc -c <\"$0\" | cmp - \"$0.1\" && echo = alone' '\(file)'"
+      }
+
+      @Test("A lock is kept while it takes long to pass a signal on")
       func slowSignal() async throws {
         let server = try RedisServer()
         defer { server.stop() }
         let folder = try TemporaryFolder()
-        _ = try folder.makeFile("slowdown.c", Self.slowdown)
-        let (source, library) = (folder.path("slowdown.c"), folder.path("slowdown.so"))
-        try #require(SystemTool.runs(["clang", "-shared", "-fPIC", "-o", library, source]))
+        let library = try makeSlow("/environ", by: 30, in: folder)
         // A shell that has a child becomes the run, so that its group is not the command's alone.
         let outcome = try await Terminal.type(
           [("= ready", "")],
@@ -47,7 +87,7 @@
             ( sleep 100 & echo = child $!; LD_PRELOAD='\(library)' exec $RUN --ttl 1500ms key -- bash -c '
               ( trap "" USR1 USR2; for i in {1..70}; do sleep 100 & done )
               trap "echo = first" USR1; trap "echo = second" USR2; echo = ready; \(Terminal.untilGo); echo = done' \
-              </dev/null; ) & tool=$!
+              </dev/null ) & tool=$!
             until grep -q '^= ready' "$seen"; do sleep 0.02; done
             # The second one is passed on when the first one has been.
             kill -USR1 $tool; kill -USR2 $tool
@@ -57,6 +97,30 @@
         #expect(outcome.output.contains("= first"), "\(outcome.output)")
         #expect(outcome.output.contains("= done"), "\(outcome.output)")
         #expect(outcome.output.contains("= 0"), "\(outcome.output)")
+      }
+
+      @Test(
+        "Many processes that only their environments tell from others end with the lock",
+        arguments: [false, true])
+      func manyInDoubt(isStopped: Bool) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let library = try makeSlow("pipe", by: 10, in: folder)
+        let alive = folder.path("alive")
+        let outcome = try await Terminal.type(
+          [("= over", "")],
+          into: """
+            ( sleep 100 & echo = child $!
+              LD_PRELOAD='\(library)' exec $RUN --ttl 3s --max-hold 1500ms key -- \(crowd(of: 100, file: alive)) \
+              </dev/null ) & tool=$!
+            until [ -s '\(alive)' ]; do sleep 0.02; done
+            \(isStopped ? "kill -STOP $tool" : "")
+            $RUN key -- \(isQuiet(alive))
+            kill -CONT $tool; wait $tool; set -- $(grep -ao '^= child [0-9]*' "$seen"); kill $3 && echo = spared; echo = over
+            """, on: server)
+        #expect(outcome.output.contains("= alone"), "\(outcome.output)")
+        #expect(outcome.output.contains("= spared"), "\(outcome.output)")
       }
     #endif
   }
