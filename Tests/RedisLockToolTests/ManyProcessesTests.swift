@@ -55,7 +55,6 @@
         return library
       }
 
-      /// A program of so many processes that ignore SIGTERM, write to a file as long as there is its folder, and do not
       /// A program of so many processes that ignore SIGTERM, and write to a file as long as there is its folder.
       private func crowd(of count: Int, file: String) -> String {
         """

@@ -156,5 +156,30 @@
         #expect(try server.keys().isEmpty)
       }
     #endif
+
+    #if os(Linux)
+      @Test("A run keeps the record lock that its process has on standard input")
+      func recordLock() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        _ = try folder.makeFile("file", "")
+        // As fcntl(2) describes it: kind, origin, begin and length.
+        let description = "pack(\"ssx4qqix4\", F_WRLCK, 0, 0, 0, 0)"
+        let lock = """
+          my $lock = \(description); open(STDIN, "+<", shift) && fcntl(STDIN, F_SETLK, $lock) || die;
+          exec @ARGV
+          """
+        let look = """
+          my $lock = \(description); open(F, "+<", shift) && fcntl(F, F_GETLK, $lock) || die;
+          print unpack("s", $lock) == F_UNLCK ? "free" : "held"
+          """
+        let outcome = try await ToolProcess(
+          ["run", "key", "--", "perl", "-MFcntl", "-e", look, folder.path("file")], on: server,
+          through: ["/usr/bin/env", "perl", "-MFcntl", "-e", lock, folder.path("file")]
+        ).outcome()
+        #expect(outcome.output == "held", "\(outcome.errors)")
+      }
+    #endif
   }
 #endif
