@@ -213,11 +213,25 @@ static int descends_from_command(const struct process *process) {
   return 0;
 }
 
-/// Whether only its environment tells whether a process that descends from the tool was started by the command.
+/// Whether a process may be the child of a former child that has ended, which now descends from the tool.
 ///
-/// In the tool's group may also be the child of a former child that has ended, which now descends from the tool.
+/// Then it is in the tool's group.
+static int is_in_doubt(const struct process *process, pid_t tool_group) {
+  return former_count > 0 && process->id != child_process_command() && getpgid(process->id) == tool_group;
+}
+
+/// Whether only its environment tells whether a process that descends from the tool was started by the command.
 static int needs_mark(const struct process *process, pid_t tool_group) {
-  return getpgid(process->id) == tool_group && former_count > 0 && !descends_from_command(process);
+  return is_in_doubt(process, tool_group) && !descends_from_command(process);
+}
+
+/// The child of the tool that was started last of those which have ended, and have not been reaped.
+static struct process latest_ended;
+
+static void note_end(const struct process *process) {
+  int is_later = process->start > latest_ended.start ||
+                 (process->start == latest_ended.start && process->id > latest_ended.id);
+  if (is_later) latest_ended = *process;
 }
 
 /// Whether a process is in the command's group. Later on, other processes may have that number.
@@ -272,7 +286,8 @@ static enum finding for_each_left(pid_t tool, unsigned long long begin, void (*a
     if (!runs && (!process->start || process->start >= begin)) missed = vanished;
     process->counts = runs && process->id != tool && process->id != getpid() &&
                       !child_process_is_guardian(process->id) && !is_former(process);
-    if (!process->counts || tool && (process->parent != tool || getpgid(process->id) == tool_group)) continue;
+    if (!runs && tool && process->parent == tool && !is_in_doubt(process, tool_group)) note_end(process);
+    if (!process->counts || tool && (process->parent != tool || is_in_doubt(process, tool_group))) continue;
     process->counts = 0;
     enum finding left = tool || is_in_group(process) ? found : look_for_mark(process);
     if (left == vanished || (left == empty && missed == not_found)) missed = left;
@@ -317,6 +332,8 @@ static void for_each_marked(void (*act)(pid_t process, void *context), void *con
 
 struct signalling {
   int signal;
+  /// The latest process that was found, even if it had ended by then.
+  pid_t last;
   /// The command, which has received the signal.
   pid_t child;
   int is_sent;
@@ -329,10 +346,61 @@ static void send(pid_t process, void *context) {
   // The command's group has received the signal, where allowed; a second one would be too much for some handlers.
   int is_told = process == signalling->child || getpgid(process) == child_process_group();
   if (signalling->signal == SIGKILL) is_told = 0;
+  signalling->last = process;
   if (kill(process, is_told ? 0 : signalling->signal) == 0)
     signalling->is_sent = 1;
   else if (errno == EPERM)
     signalling->missed = process;
+}
+
+/// Descendants of the tool whose children are still to be looked for, each with its parent.
+static struct { pid_t id, parent; } family[65536];
+static int family_size;
+
+/// Lists the children of a thread, the latest last.
+static int take_children(pid_t thread, void *context) {
+  static char text[8 * sizeof family / sizeof *family];
+  pid_t parent = *(pid_t *)context;
+  char name[32] = "task/", *end = name + strlen(name);
+  char digits[12], *digit = digits;
+  for (pid_t rest = thread; rest; rest /= 10) *digit++ = (char)('0' + rest % 10);
+  while (digit > digits) *end++ = *--digit;
+  memcpy(end, "/children", sizeof "/children");
+  int file = child_process_open(parent, name);
+  if (file < 0) return 1;
+  size_t length = 0;
+  for (ssize_t part; length < sizeof text - 1 && (part = read(file, text + length, sizeof text - 1 - length)) > 0;)
+    length += (size_t)part;
+  close(file);
+  text[length] = 0;
+  char *next = text;
+  for (pid_t child; (child = (pid_t)strtol(next, &next, 10)) > 0;)
+    if (family_size < (int)(sizeof family / sizeof *family)) {
+      family[family_size].id = child;
+      family[family_size++].parent = parent;
+    }
+  return 1;
+}
+
+/// Kills what descends from the tool by the lists of children that Linux keeps, if it does: that is soon done, however
+/// many other processes there are.
+///
+/// A list may miss what is started or ends meanwhile, and those that are in doubt are left out.
+static void kill_family(pid_t tool, struct signalling *signalling) {
+  pid_t tool_group = getpgid(tool);
+  family_size = 0;
+  list(child_process_open(tool, "task"), take_children, &tool);
+  while (family_size > 0) {
+    struct process process = {.id = family[--family_size].id};
+    pid_t parent = family[family_size].parent;
+    if (process.id == getpid() || child_process_is_guardian(process.id) || !look_up(&process) || is_former(&process)) continue;
+    // It may have lost its parent since.
+    if (process.parent != tool && process.parent != parent) continue;
+    if (parent == tool && is_in_doubt(&process, tool_group)) continue;
+    if (child_process_is_any_guardian(process.id)) continue;
+    list(child_process_open(process.id, "task"), take_children, &process.id);
+    if (is_same(&process)) send(process.id, signalling);
+  }
 }
 
 /// For the threads of the tool; the guardian has but one.
@@ -342,6 +410,7 @@ static pid_t signal_descendants(pid_t child, int signal) {
   struct signalling signalling = {.signal = signal, .child = child};
   pthread_mutex_lock(&turn);
   child_process_forget_stuck();
+  if (signal == SIGKILL) kill_family(getpid(), &signalling);
   for_each_left(getpid(), 0, send, &signalling);
   for_each_marked(send, &signalling);
   pthread_mutex_unlock(&turn);
@@ -454,18 +523,27 @@ static pid_t kill_in_passes(pid_t tool, unsigned long long begin, int *has_found
   struct signalling signalling = {.signal = SIGKILL};
   struct timespec start, now, moment = {0, 1000000};
   clock_gettime(CLOCK_MONOTONIC, &start);
-  // A process may start another just before it is killed, so that it takes several passes, the last two of them
-  // without a find. As long as the tool is there, it is the parent of whatever was missed.
+  latest_ended = (struct process){0};
+  // A process may start another just before it is killed, or ends by itself, so that it takes several passes, the last
+  // two of them without a find. As long as the tool is there, it is the parent of whatever was missed.
   for (int clean = 0, doubtful = 0; clean < 2;) {
-    signalling.is_sent = 0;
+    const struct process former_latest = latest_ended;
+    signalling.last = signalling.is_sent = 0;
+    if (tool) kill_family(tool, &signalling);
     enum finding missed = for_each_left(tool, begin, send, &signalling);
     if (tool) for_each_marked(send, &signalling);
     if (has_found && signalling.is_sent) *has_found = 1;
     // The environments of some processes are empty for good.
     if (missed == empty && !signalling.is_sent && ++doubtful > most_doubtful_passes) break;
-    clean = signalling.is_sent || (missed != not_found && !tool) ? 0 : clean + 1;
+    int is_new = tool && (latest_ended.id != former_latest.id || latest_ended.start != former_latest.start);
+    int is_found = signalling.is_sent || (signalling.last && signalling.last != signalling.missed);
+    clean = is_found || is_new || (missed != not_found && !tool) ? 0 : clean + 1;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - start.tv_sec > 1) break;
+    if (now.tv_sec - start.tv_sec > 1) {
+      // It may go on.
+      if (!clean) signalling.missed = signalling.last ? signalling.last : latest_ended.id;
+      break;
+    }
     // Killed processes need a moment to end.
     if (!clean) nanosleep(&moment, NULL);
   }

@@ -56,11 +56,13 @@
       }
 
       /// A program of so many processes that ignore SIGTERM, and write to a file as long as there is its folder.
-      private func crowd(of count: Int, file: String) -> String {
+      ///
+      /// On demand, each is in a group of its own, below a process that is not the command.
+      private func crowd(of count: Int, file: String, isApart: Bool = false) -> String {
         """
-        perl -e '$SIG{TERM} = "IGNORE";
+        perl -e '$SIG{TERM} = "IGNORE"; \(isApart ? "sleep 100 if fork;" : "")
           for (1 .. \(count)) {
-            next if fork;
+            next if fork; \(isApart ? "setpgrp;" : "")
             while (open F, ">>", $ARGV[0]) { syswrite F, "x"; close F; select undef, undef, undef, 0.1 }
             exit
           }
@@ -117,6 +119,65 @@
             \(isStopped ? "kill -STOP $tool" : "")
             $RUN key -- \(isQuiet(alive))
             kill -CONT $tool; wait $tool; set -- $(grep -ao '^= child [0-9]*' "$seen"); kill $3 && echo = spared; echo = over
+            """, on: server)
+        #expect(outcome.output.contains("= alone"), "\(outcome.output)")
+        #expect(outcome.output.contains("= spared"), "\(outcome.output)")
+      }
+
+      @Test("A chain of processes that are too short-lived to be found is not taken for ended")
+      func shortLived() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let library = try makeSlow("/stat", by: 2, in: folder)
+        let (source, chain, alive) = (
+          folder.path("chain.c"), folder.path("chain"), folder.path("alive")
+        )
+        _ = try folder.makeFile(
+          "chain.c",
+          """
+          #include <fcntl.h>
+          #include <signal.h>
+          #include <unistd.h>
+          int main(int count, char **arguments) {
+            signal(SIGTERM, SIG_IGN);
+            if (fork() > 0) pause();
+            for (int file; (file = open(arguments[1], O_WRONLY | O_CREAT | O_APPEND, 0600)) >= 0 && write(file, "x", 1) == 1;) {
+              close(file);
+              usleep(300);
+              if (fork() != 0) _exit(0);
+            }
+          }
+          """)
+        try #require(SystemTool.runs(["clang", "-o", chain, source]))
+        let outcome = try await Terminal.type(
+          [("= over", "")],
+          into: """
+            LD_PRELOAD='\(library)' $RUN --ttl 3s --max-hold 2s key -- '\(chain)' '\(alive)' </dev/null
+            \(isQuiet(alive)); echo = over
+            """, on: server)
+        let isTold = outcome.output.contains("cannot kill process")
+        #expect(isTold || outcome.output.contains("= alone"), "\(outcome.output)")
+      }
+
+      @Test(
+        "If the tool is stopped, its command ends with its lock, however many other processes there are"
+      )
+      func manyOthers() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let library = try makeSlow("/stat", by: 2, in: folder)
+        let alive = folder.path("alive")
+        let outcome = try await Terminal.type(
+          [("= over", "")],
+          into: """
+            for i in {1..300}; do sleep 100 & others="$others $!"; done
+            LD_PRELOAD='\(library)' $RUN --ttl 1500ms key -- \(crowd(of: 1, file: alive, isApart: true)) </dev/null & tool=$!
+            until [ -s '\(alive)' ]; do sleep 0.02; done
+            kill -STOP $tool
+            $RUN key -- \(isQuiet(alive))
+            kill -CONT $tool; wait $tool; kill $others && echo = spared; echo = over
             """, on: server)
         #expect(outcome.output.contains("= alone"), "\(outcome.output)")
         #expect(outcome.output.contains("= spared"), "\(outcome.output)")
