@@ -48,14 +48,23 @@ extension QuorumStore {
   /// A server that may have forgotten locks may get this one: the majority shows that there was no other.
   func repair(_ record: QuorumClaim, _ lease: Extension, at member: Int) {
     let claim = lease.claim
-    guard members[member].isConnected, let server = server(of: member), lease.terms.isWanted,
-      record.begin(at: member, in: server)
-    else { return }
+    guard lease.terms.isWanted else { return }
+    // Nothing else may ask a member that was away when the lock was taken; a later extension finds it connected.
+    guard members[member].isConnected else { return reconnect(member) }
+    guard let server = server(of: member), record.begin(at: member, in: server) else { return }
     let deadline = clock.now + min(operationTimeout, claim.ttl)
     start(record, at: member, .inquire(numbers: 1), by: deadline) { [self] answer in
       // Its counter may be lost as well.
       guard case .success(.held) = answer, record.fence > 0 else { return }
       members[member].raiseFence(above: record.fence, for: claim, by: deadline) { _ in }
+    }
+  }
+
+  /// Has a member connect again, by one request at a time: its connection decides how often to try.
+  private func reconnect(_ member: Int) {
+    guard reconnecting.withLock({ $0.insert(member).inserted }) else { return }
+    members[member].reconnect(by: clock.now + operationTimeout) { [self] in
+      reconnecting.withLock { _ = $0.remove(member) }
     }
   }
 

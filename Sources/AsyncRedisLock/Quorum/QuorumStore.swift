@@ -18,6 +18,8 @@ final class QuorumStore: LockStore {
   let gate: FairGate? = FairGate(100)
   /// The claims that may have keys.
   let claims = Locked<[String: QuorumClaim]>([:])
+  /// The members that are being connected again for the sake of locks that they do not have.
+  let reconnecting = Locked<Set<Int>>([])
   /// The requests for keys that have not ended.
   private let requests = Locked(OpenRequests())
   private let nextToken: @Sendable (_ label: String?) -> String

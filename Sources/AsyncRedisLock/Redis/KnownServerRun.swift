@@ -71,6 +71,10 @@ extension RedisLockStore: QuorumMember {
   var serverRun: Result<ServerRun, StoreFailure>? { node.serverRun?.current }
 
   func request(
+  func reconnect(by deadline: Instant, completion: @escaping @Sendable () -> Void) {
+    node.connection.submit(Request([], deadline: deadline) { _ in completion() })
+  }
+
     _ claim: Claim, _ question: KeyQuestion, by deadline: Instant, undos: UndoRecord,
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) -> KeyCall {

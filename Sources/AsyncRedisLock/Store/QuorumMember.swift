@@ -6,6 +6,9 @@ package protocol QuorumMember: LockStore {
   /// The process of its server, or why that is not known; nil before the first connection.
   var serverRun: Result<ServerRun, StoreFailure>? { get }
 
+  /// Connects again if there is no connection, without a task; the completion is called when that has ended.
+  func reconnect(by deadline: Instant, completion: @escaping @Sendable () -> Void)
+
   /// Asks for keys without a task, so that the answer counts also while no task can run.
   ///
   /// What a failed request did is undone, and `undos` tells when that is over. The completion may be called before this

@@ -86,6 +86,30 @@ struct QuorumKeepingTests {
   }
 
   @Test(
+    "A member that was away when a lock was taken is connected again for it, one request at a time")
+  func away() async throws {
+    members[2].isConnected = false
+    members[2].mode = .refusingKeys
+    let claim = quorum.claim()
+    _ = try await quorum.acquire(claim)
+    members[2].endUndos()
+    for _ in 0..<3 {
+      #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+      #expect(members[2].requests == ["acquire", "reconnect"])
+    }
+    members[2].letGo()
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+    await eventually { quorum.holders[2] == claim.token }
+    members[2].setHolder(nil, of: "key")
+    members[2].isConnected = false
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+    await eventually("it has ended, so another may be sent") {
+      members[2].requests.count { $0 == "reconnect" } == 2
+    }
+    #expect(try await quorum.release(claim).get().outcome == .released)
+  }
+
+  @Test(
     "A server that turns out to have been restarted keeps the key, but has no part in the taking")
   func kept() async throws {
     members[2].mode = .stalled

@@ -22,6 +22,7 @@ final class QuorumMemberStub: QuorumMember {
 
   private struct State {
     var mode = Mode.prompt
+    var isConnected = true
     var holders: [String: String] = [:]
     var counter: UInt64
     var later: [@Sendable () -> Void] = []
@@ -37,7 +38,6 @@ final class QuorumMemberStub: QuorumMember {
   let lockerID = "0123456789abcdef"
   let isFencing = true
   let roundTrip = Duration.zero
-  let isConnected = true
   private let state: Locked<State>
 
   init(_ name: String, counter: UInt64 = 0, startedBy: Instant = .now - .seconds(3600)) {
@@ -56,6 +56,12 @@ final class QuorumMemberStub: QuorumMember {
   var mode: Mode {
     get { state.withLock { $0.mode } }
     set { state.withLock { $0.mode = newValue } }
+  }
+
+  /// Whether it is connected; a request to connect again changes that only by ``letGo()``.
+  var isConnected: Bool {
+    get { state.withLock { $0.isConnected } }
+    set { state.withLock { $0.isConnected = newValue } }
   }
 
   func setHolder(_ holder: String?, of key: String) { state.withLock { $0.holders[key] = holder } }
@@ -83,6 +89,16 @@ final class QuorumMemberStub: QuorumMember {
 
   /// Ends the undos of failed requests.
   func endUndos() { state.withLock { $0.undos.removeAll() } }
+
+  func reconnect(by deadline: Instant, completion: @escaping @Sendable () -> Void) {
+    state.withLock { state in
+      state.requests.append("reconnect")
+      state.later.append { [self] in
+        isConnected = true
+        completion()
+      }
+    }
+  }
 
   // MARK: Taking
 
