@@ -69,7 +69,7 @@ final class QuorumExtender: Sendable {
       case .success(let extended):
         for (index, place) in asked.enumerated() {
           let outcome = extended.outcomes[index]
-          if outcome == .deleted, isForgetful {
+          if outcome.isLoss, isForgetful {
             state.leases[place].wasForgotten(by: member)
             continue
           }
@@ -93,7 +93,7 @@ final class QuorumExtender: Sendable {
     if case .success(let extended) = result {
       for (index, place) in asked.enumerated() {
         switch extended.outcomes[index] {
-        case .deleted where isForgetful: break
+        case .deleted where isForgetful, .taken where isForgetful: break
         case .deleted, .taken: _ = records[place].noteLoss(at: member)
         case .ours, .notAsked, .unconfirmed: break
         }

@@ -49,7 +49,9 @@ struct QuorumExtension: Sendable {
     decide()
   }
 
-  /// Notes that a member has no keys because its server was restarted; that is no loss yet.
+  /// Notes that a member does not have the keys because its server was restarted; that is no loss yet.
+  ///
+  /// Another's attempt may have the keys there, but the server does not count for that, either.
   mutating func wasForgotten(by member: Int) {
     tally.note(.failure(.unreachable("the server was restarted just now")), of: member)
     absent.append(member)

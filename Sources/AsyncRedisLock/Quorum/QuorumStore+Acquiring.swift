@@ -78,8 +78,8 @@ extension QuorumStore {
     start(record, at: member, question, by: attempt.deadline) { [self] answer in
       flaw(of: answer, from: member, token: record.claim.token)
     } _: { [self] answer in
-      guard isNew, case .success(.held(let sentAt, _)) = answer,
-        let failure = objection(to: member, at: sentAt)
+      guard isNew, case .success(let acquisition) = answer,
+        let failure = objection(to: member, at: acquisition.sentAt ?? clock.now)
       else { return attempt.answered(answer, by: member) }
       // It keeps the keys, as if they had been put there once the others have made the lock. If they do not make it,
       // all is undone.
@@ -128,6 +128,10 @@ extension QuorumStore {
       "the server was started \(age.roundedForMessage) ago, and gets new locks only after "
         + restartDelay.roundedForMessage)
   }
+}
+
+extension Acquisition {
+  fileprivate var sentAt: Instant? { if case .held(let sentAt, _) = self { sentAt } else { nil } }
 }
 
 /// One attempt to take keys, whose requests outlive it.

@@ -147,11 +147,11 @@ final class QuorumReleaser: Sendable {
     conclude { state in
       switch result {
       case .success(let report):
-        // What a restarted server has forgotten was not another's meanwhile.
-        let isOwn = report.outcome == .released || report.outcome == .deleted && isForgetful
+        // What a restarted server has forgotten was not another's meanwhile: no lock counts by its keys there.
+        let isOwn = report.outcome == .released || isForgetful
         state.tally.note(isOwn ? .yes(by: server) : .no, of: member)
         state.isContended = state.isContended || report.isContended
-        state.holder = report.holder ?? state.holder
+        if !isOwn { state.holder = report.holder ?? state.holder }
       case .failure(let failure): state.tally.note(.failure(failure), of: member)
       }
     }

@@ -229,8 +229,11 @@ final class QuorumMemberStub: QuorumMember {
         state.holders[release.claim.keys[0]] = nil
         return true
       }
+      let holder = isOwn ? nil : holders[release.claim.keys[0]]
+      let outcome: ReleaseOutcome =
+        isOwn ? .released : holder == nil ? .deleted : .takenByAnother
       completion(
-        .success(ReleaseReport(outcome: isOwn ? .released : .deleted, isContended: false)))
+        .success(ReleaseReport(outcome: outcome, isContended: false, holder: holder)))
     }
   }
 

@@ -195,6 +195,41 @@ struct QuorumStoreTests {
     await eventually { holders == [nil, nil, "other"] }
   }
 
+  @Test(
+    "What another's attempt has left on a restarted server is no loss, since it counts for none")
+  func forgottenAndAsked() async throws {
+    members[2].setHolder("other", of: "key")
+    let claim = claim()
+    _ = try await acquire(claim)
+    members[0].restart()
+    members[0].setHolder("attempt", of: "key")
+    let extended = await extend(claim)
+    #expect(throws: StoreFailure.self, "one server is no majority") { try extended.get() }
+    members[2].setHolder(nil, of: "key")
+    #expect(holders == ["attempt", claim.token, nil])
+    #expect(try await release(claim).get().outcome == .released)
+    await eventually { holders == ["attempt", nil, nil] }
+  }
+
+  @Test("A server that turns out to have been restarted lately does not deny a lock, either")
+  func restartedAndAsked() async throws {
+    members[0].setHolder("attempt", of: "key")
+    members[1].setHolder("attempt", of: "key")
+    for member in members[..<2] { member.mode = .stalled }
+    let task = Task { try await acquire(claim()) }
+    await eventually { members[..<2].allSatisfy { $0.waitingCount == 1 } }
+    for member in members[..<2] {
+      member.restart()
+      member.setHolder("attempt", of: "key")
+      member.letGo()
+    }
+    let failure = await #expect(throws: StoreFailure.self) { try await task.value }
+    guard case .unreachable = failure else {
+      Issue.record("\(String(describing: failure))")
+      return
+    }
+  }
+
   @Test("The holder learns that its lock is lost before others can get what is left of it")
   func lossFirst() async throws {
     members[2].setHolder("other", of: "key")
