@@ -52,10 +52,11 @@ final class KnownServerRun: Sendable {
     case .string(let text):
       guard let id = PrimaryRun.field("run_id", of: text),
         let uptime = PrimaryRun.field("uptime_in_seconds", of: text).flatMap({ Int64($0) }),
-        (0...Int64(Int32.max)).contains(uptime)
+        uptime <= Int64(Int32.max)
       else { break }
-      // The server counts from the beginning of the second in which it was started.
-      return .success(ServerRun(id: id, startedBy: now - .seconds(max(uptime - 1, 0))))
+      // The server counts from the beginning of the second in which it was started. If its clock was set back since,
+      // it may tell less than nothing.
+      return .success(ServerRun(id: id, startedBy: now - .seconds(max(uptime, 1) - 1)))
     default: break
     }
     return .failure(
@@ -70,11 +71,11 @@ extension RedisLockStore: QuorumMember {
 
   var serverRun: Result<ServerRun, StoreFailure>? { node.serverRun?.current }
 
-  func request(
   func reconnect(by deadline: Instant, completion: @escaping @Sendable () -> Void) {
     node.connection.submit(Request([], deadline: deadline) { _ in completion() })
   }
 
+  func request(
     _ claim: Claim, _ question: KeyQuestion, by deadline: Instant, undos: UndoRecord,
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) -> KeyCall {

@@ -34,5 +34,17 @@ struct ServerRunTests {
     #expect(try age("a", uptime: 3600) == .seconds(7))
     // Set back: it has been running at least since it was seen first.
     #expect(try age("a", uptime: 0) == .seconds(5))
+    #expect(try age("a", uptime: -3590) == .seconds(5))
+  }
+
+  @Test(
+    "A server whose clock was set back after its start counts as started when it was seen first")
+  func uptimeBelowZero() throws {
+    #expect(try age("a", uptime: -3593) == .zero)
+    time.present.value = time.now + .seconds(31)
+    #expect(try age("a", uptime: -3562) == .seconds(31))
+    #expect(try age("b", uptime: .min) == .zero)
+    known.note([.string("run_id:c\r\nuptime_in_seconds:none\r\n")])
+    #expect(throws: StoreFailure.self) { try known.current?.get() }
   }
 }
