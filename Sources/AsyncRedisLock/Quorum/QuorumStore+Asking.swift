@@ -1,30 +1,38 @@
 extension QuorumStore {
   func connect(by deadline: Instant) async throws(StoreFailure) {
-    _ = try await ask("connected") { store async throws(StoreFailure) in
-      try await store.connect(by: deadline)
+    _ = try await ask("connected") { [members] member async throws(StoreFailure) in
+      try await members[member].connect(by: deadline)
     }
   }
 
   func ping(by deadline: Instant) async throws(StoreFailure) {
-    _ = try await ask("answered") { store async throws(StoreFailure) in
-      try await store.ping(by: deadline)
+    _ = try await ask("answered") { [members] member async throws(StoreFailure) in
+      try await members[member].ping(by: deadline)
     }
   }
 
-  /// Returns the holder that a majority knows; nil if there can be none.
+  /// Returns the holder that a majority knows or may know; nil if there can be none.
   func inspect(_ key: String, by deadline: Instant) async throws(StoreFailure) -> Inspection? {
-    let found = try await ask("answered") { store async throws(StoreFailure) in
-      try await store.inspect(key, by: deadline)
-    } isEnough: { [majority, members] answers in
+    let sightings = try await ask("answered") { [self] member async throws(StoreFailure) in
+      let inspection = try await members[member].inspect(key, by: deadline)
+      return Sighting(inspection: inspection, mayHaveForgotten: mayHaveForgotten(member))
+    } isEnough: { [majority, members] sightings in
+      let holders = sightings.map(\.holder)
       // Enough also if no holder would have a majority if all the others named it.
-      let most = Self.votes(answers.map { $0?.state.holder }).values.max() ?? 0
-      return most >= majority || most + members.count - answers.count < majority
+      return Self.votes(holders).values.contains { $0 >= majority }
+        || (holders + [nil]).allSatisfy { holder in
+          Self.mostVotes(for: holder, in: sightings, of: members.count) < majority
+        }
     }
-    let votes = Self.votes(found.map { $0?.state.holder })
-    guard let holder = votes.max(by: { $0.value < $1.value })?.key else { return nil }
-    // Those without an answer may have the key as well.
-    guard (votes[holder] ?? 0) + members.count - found.count >= majority else { return nil }
-    let own = found.compactMap(\.self).filter { $0.state.holder == holder }
+    func mostVotes(_ holder: String) -> Int {
+      Self.mostVotes(for: holder, in: sightings, of: members.count)
+    }
+    let holders = Set(sightings.compactMap(\.holder))
+    // Those without an answer, and those that may have forgotten it, may have the key as well.
+    guard let holder = holders.max(by: { mostVotes($0) < mostVotes($1) }),
+      mostVotes(holder) >= majority
+    else { return nil }
+    let own = sightings.compactMap(\.inspection).filter { $0.state.holder == holder }
     let remaining = own.compactMap(\.state.remaining).sorted(by: >)
     return Inspection(
       state: KeyState(
@@ -33,9 +41,24 @@ extension QuorumStore {
       waiterCount: 0, waiters: [])
   }
 
+  /// What a member says about a key.
+  private struct Sighting: Sendable {
+    let inspection: Inspection?
+    /// Whether the member may have had another holder, which it has forgotten.
+    let mayHaveForgotten: Bool
+
+    var holder: String? { inspection?.state.holder }
+  }
+
+  /// How many of the members may know a holder, or one that none of them has named.
+  private static func mostVotes(for holder: String?, in sightings: [Sighting], of count: Int) -> Int
+  {
+    count - sightings.count { !$0.mayHaveForgotten && ($0.holder == nil || $0.holder != holder) }
+  }
+
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
-    let found = try await ask("answered") { store async throws(StoreFailure) in
-      try await store.forceRelease(key, by: deadline)
+    let found = try await ask("answered") { [members] member async throws(StoreFailure) in
+      try await members[member].forceRelease(key, by: deadline)
     }
     return Self.votes(found).max { $0.value < $1.value }?.key
   }
@@ -51,16 +74,16 @@ extension QuorumStore {
   /// deadline.
   private func ask<Value: Sendable>(
     _ done: String,
-    _ question: @escaping @Sendable (any QuorumMember) async throws(StoreFailure) -> Value,
+    _ question: @escaping @Sendable (_ member: Int) async throws(StoreFailure) -> Value,
     isEnough: @escaping @Sendable ([Value]) -> Bool = { _ in true }
   ) async throws(StoreFailure) -> [Value] {
     let call = QuorumQuestion(done, of: self, isEnough: isEnough)
-    for (index, member) in members.enumerated() {
+    for member in members.indices {
       Task.detached(executorPreference: globalConcurrentExecutor, priority: .high) {
         do throws(StoreFailure) {
-          call.answered(.success(try await question(member)), by: index)
+          call.answered(.success(try await question(member)), by: member)
         } catch {
-          call.answered(.failure(error), by: index)
+          call.answered(.failure(error), by: member)
         }
       }
     }

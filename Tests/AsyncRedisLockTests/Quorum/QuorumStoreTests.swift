@@ -316,6 +316,14 @@ struct QuorumStoreTests {
     #expect(try await holder() == "one")
     members[2].setHolder("two", of: "key")
     #expect(try await holder() == "one")
+    // A server that was restarted lately does not say that there is no holder, whatever it has now.
+    members[2].setHolder(nil, of: "key")
+    members[0].restart()
+    #expect(try await holder() == "one")
+    members[0].setHolder("attempt", of: "key")
+    #expect(try await holder() == "one")
+    members[1].setHolder(nil, of: "key")
+    #expect(try await holder() == nil)
     #expect(try await store.forceRelease("key", by: .now + .seconds(5)) != nil)
     await eventually { holders == [nil, nil, nil] }
   }
