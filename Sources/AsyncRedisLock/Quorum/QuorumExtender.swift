@@ -9,6 +9,10 @@ final class QuorumExtender: Sendable {
     var fence: QuorumTally?
     var numbers: Range<UInt64> = 0..<0
     var isConcluded = false
+    /// The leases that had no outcome when the request was concluded; their answers count all the same.
+    var open: [Int] = []
+    var isTimed = false
+    var timer: (any WakeTimer)?
   }
 
   /// What to do next, outside of the mutex.
@@ -17,6 +21,11 @@ final class QuorumExtender: Sendable {
     var raises = false
     var result: Result<Extended, StoreFailure>?
     var lost: [Int] = []
+    /// Leases that turn out to be extended after the request was concluded.
+    var late: [(lease: Int, sentAt: Instant, remaining: Duration?)] = []
+    var startsTimer = false
+    /// A timer that is needed no more.
+    var timer: (any WakeTimer)?
   }
 
   private let store: QuorumStore
@@ -25,12 +34,15 @@ final class QuorumExtender: Sendable {
   /// How many fencing tokens to draw; zero unless there is one lease.
   private let count: Int
   private let deadline: Instant
+  private let patience: Instant
   private let completion: @Sendable (Result<Extended, StoreFailure>) -> Void
   private let state: Locked<State>
 
+  /// Creates a request to members by a deadline; from `patience` on, those leases that have an outcome do not wait for
+  /// others.
   init(
     _ extensions: [Extension], of records: [QuorumClaim], numbers: Int, by deadline: Instant,
-    in store: QuorumStore,
+    patience: Instant, in store: QuorumStore,
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
     self.store = store
@@ -38,6 +50,7 @@ final class QuorumExtender: Sendable {
     self.records = records
     count = store.isFencing && extensions.count == 1 ? numbers : 0
     self.deadline = deadline
+    self.patience = patience
     self.completion = completion
     let connected = store.members.map(\.isConnected)
     state = Locked(
@@ -108,7 +121,13 @@ final class QuorumExtender: Sendable {
     for place in state.leases.indices {
       for member in state.leases[place].takeRepairs() { work.repairs.append((place, member)) }
     }
-    guard !state.isConcluded, state.leases.allSatisfy({ $0.outcome != nil }) else { return work }
+    guard !state.isConcluded else {
+      noteLate(&state, &work)
+      return work
+    }
+    let open = state.leases.indices.filter { state.leases[$0].outcome == nil }
+    guard open.isEmpty || mayConclude(without: open, &state, &work) else { return work }
+    state.open = open
     if count > 0, state.fence == nil, state.leases[0].outcome == .ours,
       let numbers = drawn(state.leases[0].numbers)
     {
@@ -119,6 +138,26 @@ final class QuorumExtender: Sendable {
     }
     conclude(&state, &work)
     return work
+  }
+
+  /// Whether to conclude while some leases have no outcome: if others have waited for that long enough.
+  ///
+  /// An earlier end of the wait would help none of them.
+  private func mayConclude(without open: [Int], _ state: inout State, _ work: inout Work) -> Bool {
+    guard open.count < state.leases.count else { return false }
+    if patience <= store.clock.now { return true }
+    work.startsTimer = !state.isTimed
+    state.isTimed = true
+    return false
+  }
+
+  /// Takes out the leases that a majority has extended after the request was concluded.
+  private func noteLate(_ state: inout State, _ work: inout Work) {
+    guard let sentAt = state.sentAt else { return }
+    for place in state.open where state.leases[place].outcome == .ours {
+      work.late.append((place, sentAt, state.remaining[place]))
+    }
+    state.open.removeAll { state.leases[$0].outcome != nil }
   }
 
   /// The fencing tokens to use; nil unless a majority has drawn some.
@@ -139,6 +178,7 @@ final class QuorumExtender: Sendable {
       }
     }
     state.isConcluded = true
+    work.timer = state.timer.take()
     let outcomes = state.leases.map { $0.outcome ?? .unconfirmed }
     work.lost = outcomes.indices.filter { outcomes[$0].isLoss }
     if outcomes.contains(.unconfirmed),
@@ -155,7 +195,12 @@ final class QuorumExtender: Sendable {
   }
 
   private func act(on work: Work) {
+    work.timer?.cancel()
     if work.raises { raise() }
+    if work.startsTimer { startTimer() }
+    for (place, sentAt, remaining) in work.late {
+      extensions[place].confirmLate(sentAt: sentAt, remaining: remaining)
+    }
     for (place, member) in work.repairs {
       _ = records[place].noteLoss(at: member)
       store.repair(records[place], extensions[place], at: member)
@@ -163,6 +208,17 @@ final class QuorumExtender: Sendable {
     // First the holder learns of a loss, and then others may get what is left of the lock.
     if let result = work.result { completion(result) }
     for place in work.lost { store.giveUp(records[place]) }
+  }
+
+  /// Looks again when the leases with an outcome have waited for long enough.
+  private func startTimer() {
+    let timer = store.clock.makeTimer { [self] in act(on: state.withLock { next(&$0) }) }
+    timer.set(for: patience)
+    let isNeeded = state.withLock { state in
+      if !state.isConcluded { state.timer = timer }
+      return !state.isConcluded
+    }
+    if !isNeeded { timer.cancel() }
   }
 
   private func raise() {

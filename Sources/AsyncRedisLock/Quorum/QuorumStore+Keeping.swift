@@ -10,13 +10,13 @@ extension QuorumStore {
     completion: @escaping @Sendable (Result<Extended, StoreFailure>) -> Void
   ) {
     let known = claims.withLock { claims in extensions.map { claims[$0.claim.token] } }
-    let deadline = min(deadline, patience(with: extensions))
+    let patience = patience(with: extensions)
     // A lease without a record has ended.
     let places = known.indices.filter { known[$0] != nil }
     guard places.count < extensions.count else {
       return QuorumExtender(
-        extensions, of: known.compactMap(\.self), numbers: numbers, by: deadline, in: self,
-        completion: completion
+        extensions, of: known.compactMap(\.self), numbers: numbers, by: deadline,
+        patience: patience, in: self, completion: completion
       ).start()
     }
     guard !places.isEmpty else {
@@ -27,19 +27,19 @@ extension QuorumStore {
     }
     QuorumExtender(
       places.map { extensions[$0] }, of: known.compactMap(\.self), numbers: numbers, by: deadline,
-      in: self
+      patience: patience, in: self
     ) { result in
       completion(result.map { $0.spread(over: extensions.count, at: places) })
     }.start()
   }
 
-  /// Until when to wait for answers at most: each lease gets its outcome only with those of all.
+  /// Until when those leases of a batch that have an outcome wait for the others.
   ///
   /// If one depends on a server that does not answer, the others must have theirs before they end.
   private func patience(with extensions: [Extension]) -> Instant {
-    let (now, end) = (clock.now, extensions.lazy.map(\.leaseEnd).min())
-    guard let end, now < end, extensions.count > 1 else { return now + operationTimeout }
-    return now + max(now.duration(to: end) / 2, roundTrip * 4)
+    let now = clock.now
+    guard let end = extensions.lazy.map(\.leaseEnd).min(), now < end else { return now }
+    return now + now.duration(to: end) / 2
   }
 
   /// Puts the keys of a lease on a member that does not have them, while a majority has them.

@@ -13,6 +13,11 @@ package struct Extension: Sendable {
 
   package var claim: Claim { lease.claim }
 
+  /// Notes that the extension, sent at `sentAt`, was confirmed after its outcome had been told as unknown.
+  func confirmLate(sentAt: Instant, remaining: Duration?) {
+    lease.extended(by: ttl, sentAt: sentAt, remaining: remaining)
+  }
+
   /// What to ask for when the command is made.
   package struct Terms: Sendable {
     /// Whether the lease goes on.

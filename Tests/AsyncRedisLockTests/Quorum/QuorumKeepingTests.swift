@@ -34,17 +34,73 @@ struct QuorumKeepingTests {
     for lease in extender.close() { _ = lease.beginRelease(isAwaited: false) }
   }
 
-  @Test("The outcome of a batch comes before its first lease ends")
+  /// A batch of two leases, the second of which has lost its key on a member, and its outcome.
+  private struct Batch {
+    let time = HandFiredTime()
+    let quorum: StubQuorum
+    let leases: [Lease]
+    let ends: [Instant]
+    let result = Shared<Result<Extended, StoreFailure>?>(nil)
+
+    init() async throws {
+      quorum = StubQuorum(clock: LockClock(time))
+      let claims = [quorum.claim("one"), quorum.claim("two")]
+      for claim in claims { _ = try await quorum.acquire(claim) }
+      await eventually { [quorum] in
+        claims.allSatisfy { claim in
+          quorum.holders(of: claim.keys[0]) == [String?](repeating: claim.token, count: 3)
+        }
+      }
+      quorum.members[1].setHolder(nil, of: "two")
+      leases = claims.map { [quorum] in quorum.lease($0) }
+      ends = leases.map(\.state.validUntil)
+      // So that an extension is later than any instant of the machine's.
+      time.present.value = time.now + .seconds(3600)
+    }
+
+    /// Extends the leases by a deadline, as if they ended in 4 s.
+    func extend(by deadline: Instant) {
+      quorum.store.extend(
+        leases.map { [end = time.now + .seconds(4)] lease in
+          Extension(lease, ttl: lease.claim.ttl, leaseEnd: end)
+        }, numbers: 0, by: deadline
+      ) { [result] in result.value = $0 }
+    }
+  }
+
+  @Test("A batch waits for a silent server while its leases have time, and a later answer counts")
   func patience() async throws {
-    let claims = [quorum.claim("one"), quorum.claim("two")]
-    for claim in claims { _ = try await quorum.acquire(claim) }
-    let end = Instant.now + .seconds(2)
-    _ = await quorum.extend(claims, end: end)
-    let deadline = try #require(members[0].deadline)
-    #expect(deadline < end - .milliseconds(900))
-    // A lease by itself may use all the time that its caller has.
-    _ = await quorum.extend([claims[0]], end: end)
-    #expect(try #require(members[0].deadline) > end)
+    let batch = try await Batch()
+    let (time, members) = (batch.time, batch.quorum.members)
+    members[2].mode = .stalled
+    let (begin, deadline) = (time.now, time.now + .seconds(5))
+    batch.extend(by: deadline)
+    #expect(members[2].deadline == deadline, "an answer has as much time as with one lease")
+    #expect(batch.result.value == nil)
+    #expect(time.alarm.value == begin + .seconds(2))
+    try time.fireNext()
+    let outcomes = try #require(batch.result.value).get().outcomes
+    #expect(outcomes == [.ours, .unconfirmed], "the first must not end because of the second")
+    #expect(batch.leases[1].state.validUntil == batch.ends[1])
+
+    // Asked again meanwhile.
+    batch.extend(by: deadline)
+    members[2].letGo()
+    #expect(batch.leases[1].state.validUntil > batch.ends[1])
+  }
+
+  @Test("While no lease of a batch has an outcome, it waits for as long as one lease by itself")
+  func slow() async throws {
+    let batch = try await Batch()
+    let (time, members) = (batch.time, batch.quorum.members)
+    for member in members { member.mode = .stalled }
+    batch.extend(by: time.now + .seconds(5))
+    #expect(time.alarm.value == nil)
+    time.present.value = time.now + .milliseconds(3900)
+    members[0].letGo()
+    #expect(batch.result.value == nil)
+    members[2].letGo()
+    #expect(try #require(batch.result.value).get().outcomes == [.ours, .ours])
   }
 
   // MARK: Members without the key

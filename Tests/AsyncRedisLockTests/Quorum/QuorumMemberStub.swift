@@ -33,15 +33,19 @@ final class QuorumMemberStub: QuorumMember {
   }
 
   let name: String
-  let clock = LockClock.system
+  let clock: LockClock
   let randomness = Randomness.system
   let lockerID = "0123456789abcdef"
   let isFencing = true
   let roundTrip = Duration.zero
   private let state: Locked<State>
 
-  init(_ name: String, counter: UInt64 = 0, startedBy: Instant = .now - .seconds(3600)) {
+  init(
+    _ name: String, counter: UInt64 = 0, startedBy: Instant = .now - .seconds(3600),
+    clock: LockClock = .system
+  ) {
     self.name = name
+    self.clock = clock
     state = Locked(
       State(counter: counter, run: .success(ServerRun(id: name, startedBy: startedBy))))
   }

@@ -5,9 +5,11 @@ struct StubQuorum {
   let members: [QuorumMemberStub]
   let store: QuorumStore
 
-  init(restartDelay: Duration = .seconds(30)) {
+  init(restartDelay: Duration = .seconds(30), clock: LockClock = .system) {
     let numbers = Shared(0)
-    members = (0..<3).map { QuorumMemberStub("server \($0)", counter: UInt64($0) * 100) }
+    members = (0..<3).map {
+      QuorumMemberStub("server \($0)", counter: UInt64($0) * 100, clock: clock)
+    }
     store = QuorumStore(
       members, restartDelay: restartDelay, operationTimeout: .seconds(5),
       lockerID: "0123456789abcdef"
