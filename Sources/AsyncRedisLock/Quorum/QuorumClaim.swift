@@ -16,8 +16,10 @@ final class QuorumClaim: Sendable {
   private struct State {
     var standings: [Standing]
     var tasks: [KeyCall?]
-    /// Whether the keys are being given back, or were left to another process.
+    /// Whether the keys are being given back.
     var isOver = false
+    /// Whether the keys were left to another process.
+    var isLeft = false
     /// The longest ttl that the keys were given.
     var longestTTL: Duration
     /// The largest fencing token of the claim; 0 without fencing.
@@ -41,7 +43,10 @@ final class QuorumClaim: Sendable {
 
   var standings: [Standing] { state.withLock { $0.standings } }
 
-  var isOver: Bool { state.withLock { $0.isOver } }
+  /// The members that are being asked for the keys.
+  var asked: [Int] {
+    state.withLock { state in state.standings.indices.filter { state.standings[$0] == .asking } }
+  }
 
   /// The members that have the keys.
   var holders: [Int] {
@@ -69,7 +74,8 @@ final class QuorumClaim: Sendable {
   func begin(at member: Int, in run: String?) -> Bool {
     guard undos[member].isOver(in: run) else { return false }
     return state.withLock { state in
-      guard !state.isOver, [.refused, .spoiled].contains(state.standings[member]) else {
+      guard !state.isOver, !state.isLeft, [.refused, .spoiled].contains(state.standings[member])
+      else {
         return false
       }
       state.standings[member] = .asking
@@ -107,6 +113,10 @@ final class QuorumClaim: Sendable {
   }
 
   // MARK: The end
+
+  /// Notes that the keys were left to another process: no member is asked for them any more, and those that are being
+  /// asked may get them.
+  func leave() { state.withLock { $0.isLeft = true } }
 
   /// The work that is left for a claim that has ended.
   struct End {

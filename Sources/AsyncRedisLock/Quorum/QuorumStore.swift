@@ -31,11 +31,27 @@ final class QuorumStore: LockStore {
     var count = 0
     var isClosing = false
     var timer: (any WakeTimer)?
+    /// The claims that were left to another process while members were being asked for their keys.
+    var left: [QuorumClaim] = []
+    /// The members that are stopped only when they are no longer asked for keys that were left.
+    var stopping: Set<Int> = []
+
+    /// The members that are being asked for keys that were left.
+    var busy: Set<Int> { Set(left.flatMap(\.asked)) }
 
     /// Counts one more; returns false if the store is being closed.
     mutating func begin() -> Bool {
       if !isClosing { count += 1 }
       return !isClosing
+    }
+
+    /// Forgets the left claims whose requests have ended; returns the members that are to be stopped now.
+    mutating func forgetLeft() -> Set<Int> {
+      guard !left.isEmpty else { return [] }
+      left.removeAll(where: \.asked.isEmpty)
+      let former = stopping
+      stopping.formIntersection(busy)
+      return former.subtracting(stopping)
     }
 
     /// Counts one less; returns whether it was the last that closing waits for.
@@ -99,10 +115,15 @@ final class QuorumStore: LockStore {
 
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {}
 
-  /// Leaves the keys where they are; a member that gets them late gives them back.
+  /// Leaves the keys where they are, and where members get them that are being asked for them.
+  ///
+  /// On a bare majority, they would not survive the loss of any server until they are adopted.
   func stopListening(for claim: Claim) {
     guard let record = claims.withLock({ $0.removeValue(forKey: claim.token) }) else { return }
-    for task in record.end().tasks { task.cancel() }
+    record.leave()
+    requests.withLock { requests in
+      if !record.asked.isEmpty { requests.left.append(record) }
+    }
   }
 
   func noteUntoldGrant(of claim: Claim) {}
@@ -166,10 +187,12 @@ final class QuorumStore: LockStore {
   }
 
   private func endRequest() {
-    let (isLast, timer) = requests.withLock { requests in
+    let (isLast, timer, idle) = requests.withLock { requests in
+      let idle = requests.forgetLeft()
       let isLast = requests.end()
-      return (isLast, isLast ? requests.timer.take() : nil)
+      return (isLast, isLast ? requests.timer.take() : nil, idle)
     }
+    for member in idle { members[member].stop() }
     timer?.cancel()
     if isLast { closeMembers() }
   }
@@ -202,7 +225,15 @@ final class QuorumStore: LockStore {
 
   // MARK: Closing
 
-  func stop() { for member in members { member.stop() } }
+  /// Stops the members, but those last that are being asked for keys that were left to another process.
+  func stop() {
+    let connected = Set(members.indices.filter { members[$0].isConnected })
+    let busy = requests.withLock { requests in
+      requests.stopping = requests.busy.intersection(connected)
+      return requests.stopping
+    }
+    for member in members.indices where !busy.contains(member) { members[member].stop() }
+  }
 
   @discardableResult
   func close() -> Promise<Void> {

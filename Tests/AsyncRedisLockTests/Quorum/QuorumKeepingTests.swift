@@ -141,6 +141,22 @@ struct QuorumKeepingTests {
     await eventually { quorum.holders == [nil, nil, nil] }
   }
 
+  @Test("A lock that is left while it is put on a member gets there, and is put on no other")
+  func left() async throws {
+    members[1].setHolder("other", of: "key")
+    let claim = quorum.claim()
+    _ = try await quorum.acquire(claim)
+    members[1].setHolder(nil, of: "key")
+    members[1].mode = .stalled
+    #expect(try await quorum.extend([claim]).get().outcomes == [.ours])
+    await eventually { members[1].waitingCount == 1 }
+    quorum.store.stopListening(for: claim)
+    members[1].letGo()
+    #expect(quorum.holders == [String?](repeating: claim.token, count: 3))
+    members[1].setHolder(nil, of: "key")
+    #expect(try await quorum.extend([claim]).get().outcomes == [.notAsked])
+  }
+
   @Test(
     "A member that was away when a lock was taken is connected again for it, one request at a time")
   func away() async throws {

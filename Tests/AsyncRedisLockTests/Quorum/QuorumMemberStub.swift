@@ -267,7 +267,7 @@ final class QuorumMemberStub: QuorumMember {
   func forceRelease(_ key: String, by deadline: Instant) async throws(StoreFailure) -> String? {
     state.withLock { $0.holders.removeValue(forKey: key) }
   }
-  func stop() {}
+  func stop() { state.withLock { $0.requests.append("stop") } }
   func close() -> Promise<Void> {
     let promise = Promise<Void>()
     promise.fulfil(())

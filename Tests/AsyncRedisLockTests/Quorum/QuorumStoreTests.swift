@@ -53,6 +53,24 @@ struct QuorumStoreTests {
     #expect(holders == [nil, nil, nil])
   }
 
+  @Test(
+    "A straggler whose lock was left to another process gets the key, also while the locker is closed"
+  )
+  func left() async throws {
+    members[2].mode = .stalled
+    let claim = claim()
+    _ = try await acquire(claim)
+    await eventually { members[2].waitingCount == 1 }
+    store.stopListening(for: claim)
+    let closed = store.close()
+    #expect(members[..<2].allSatisfy { $0.requests.last == "stop" })
+    #expect(members[2].requests == ["acquire"], "its request would fail, and be undone")
+    members[2].letGo()
+    await closed.value
+    #expect(members[2].requests == ["acquire", "stop"])
+    #expect(holders == [claim.token, claim.token, claim.token])
+  }
+
   @Test("A key that arrives just when its lock is released is given back")
   func late() async throws {
     members[2].mode = .late
