@@ -1,9 +1,9 @@
 #if CommandLineTool
-  import AsyncRedisLock
   import Foundation
   import PrivateRedis
   import Testing
 
+  @testable import AsyncRedisLock
   @testable import RedisLockTool
 
   @Suite("redis-lock with several servers", .timeLimit(.minutes(5)))
@@ -300,7 +300,7 @@
         _ lines: String, _ fsync: Reply?, _ delay: Duration
       ) -> [String: Finding.Level] {
         var report = QuorumReport(name: "a")
-        report.note(ServerInformation(lines), fsync, delay)
+        report.note(.string(lines), fsync, delay)
         return Dictionary(report.findings.map { ($0.subject, $0.level) }) { $1 }
       }
       let always = Reply.array([.string("appendfsync"), .string("always")])
@@ -319,9 +319,24 @@
       #expect(findings(uptime, nil, .seconds(29))["start"] == nil)
       #expect(findings(uptime, nil, .zero)["start"] == nil)
       #expect(findings("role:master\r\ncluster_enabled:1", nil, .zero)["role"] == .problem)
-      var report = QuorumReport(name: "a")
-      report.note(nil, nil, .zero)
-      #expect(report.findings.map(\.level) == [.problem])
+      #expect(findings("uptime_in_seconds:-3600", nil, .seconds(30))["start"] == .warning)
+    }
+
+    @Test("If a server does not answer INFO, the doctor says why")
+    func refusals() {
+      for (message, reason) in [
+        (
+          "NOPERM this user has no permissions to run the 'info' command",
+          "this user may not use INFO"
+        ),
+        ("BUSY Redis is busy", "the server refuses INFO (BUSY Redis is busy)"),
+        ("ERR unknown command 'INFO'", "the server refuses INFO (ERR unknown command 'INFO')"),
+      ] {
+        var report = QuorumReport(name: "a")
+        report.note(.error(ServerError(message: message)), nil, .zero)
+        #expect(report.findings.map(\.level) == [.problem])
+        #expect(report.findings.first?.text.hasPrefix(reason + ", without which") == true)
+      }
     }
 
     @Test("Clocks of a quorum that differ are reported, with the two that differ most")

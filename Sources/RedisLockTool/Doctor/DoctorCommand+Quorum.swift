@@ -35,9 +35,8 @@
       do {
         let locker = try await Servers.connect(configuration)
         let replies = try await locker.ask([["INFO"], ["CONFIG", "GET", "appendfsync"]])
-        var information: ServerInformation?
-        if case .string(let text) = replies[0] { information = ServerInformation(text) }
-        report.note(information, replies[1], delay)
+        let information = ServerInformation(replies[0])
+        report.note(replies[0], replies[1], delay)
         report.findings += information?.ownFindings ?? []
         report.ahead = try await secondsAhead(locker)
         // Those about queues, a failover and the trial of a single server do not apply.

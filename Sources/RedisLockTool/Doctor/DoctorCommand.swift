@@ -69,7 +69,8 @@
         information = server
       } else {
         findings.append(
-          Finding(.warning, "server", "this user may not use INFO, so several checks were skipped"))
+          Finding(
+            .warning, "server", "\(replies[0].refusalOfInfo), so several checks were skipped"))
       }
       findings += await examineOne(locker, configuration, information, key: key)
       // If a command is missing, the trial's key could stay.

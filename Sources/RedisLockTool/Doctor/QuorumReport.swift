@@ -15,17 +15,17 @@
     var ahead: Double?
 
     /// Notes what a server says about itself: `INFO`, and `CONFIG GET appendfsync`.
-    mutating func note(_ information: ServerInformation?, _ appendfsync: Reply?, _ delay: Duration)
-    {
-      guard let information else {
+    mutating func note(_ info: Reply, _ appendfsync: Reply?, _ delay: Duration) {
+      guard let information = ServerInformation(info) else {
         findings.append(
           Finding(
             .problem, "server",
-            "this user may not use INFO, without which no server of a quorum gets locks"))
+            "\(info.refusalOfInfo), without which no server of a quorum gets locks"))
         return
       }
       runID = information["run_id"]
-      uptime = information["uptime_in_seconds"].flatMap { Int64($0) }.map { .seconds($0) }
+      uptime = information["uptime_in_seconds"].flatMap { Int64($0) }
+        .map { .seconds(max($0, 0)) }
       findings += [
         role(information), start(delay), persistence(information, appendfsync, delay),
       ].compactMap(\.self)

@@ -15,6 +15,12 @@
       }
     }
 
+    /// Reads the answer to `INFO`; nil if that is an error.
+    init?(_ reply: Reply) {
+      guard case .string(let text) = reply else { return nil }
+      self.init(text)
+    }
+
     /// The value of a field.
     subscript(name: String) -> String? { fields[name] }
 
@@ -116,6 +122,15 @@
           .warning, "persistence",
           "no appendonly: a restart may forget locks; set appendonly yes, or check fencing tokens")
       }
+    }
+  }
+
+  extension Reply {
+    /// Why the server does not answer `INFO` otherwise, in words.
+    var refusalOfInfo: String {
+      guard case .error(let error) = self else { return "the server does not answer INFO" }
+      guard error.word != "NOPERM" else { return "this user may not use INFO" }
+      return "the server refuses INFO (\(error.message))"
     }
   }
 #endif
