@@ -199,7 +199,7 @@ struct ConnectionDriver: ~Copyable {
     var count = 0
     while let size = stream?.unsentCount, size < Self.batchSize,
       let request = pending.popFirst(
-        of: inFlight.sendable, answeredAfter: inFlight.earliestAnswer(at: now))
+        of: inFlight.sendable, beside: inFlight.crowd(at: now))
     {
       guard request.beginSending() else { continue }
       questionCount &+= 1

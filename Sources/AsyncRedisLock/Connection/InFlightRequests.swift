@@ -69,11 +69,13 @@ struct InFlightRequests {
   /// How long the last answer took.
   private var lastRoundTrip: Duration?
 
-  /// The instant before which what is sent now has no answer; nil unless a crowd has been waiting.
-  func earliestAnswer(at now: Instant) -> Instant? {
-    guard window.waiting.contains(.others), !slots.isEmpty, let lastRoundTrip else { return nil }
+  /// The crowd that has been waiting; nil if there is none.
+  func crowd(at now: Instant) -> PendingRequests.Crowd? {
+    // Without one, a call that is to be answered soon is never held back; and of a crowd, one tells how long it takes.
+    guard !window.waiting.isEmpty, !slots.isEmpty, let lastRoundTrip else { return nil }
     // One answer may have been late by chance.
-    return now + min(lastRoundTrip, longestSilence / 2)
+    return PendingRequests.Crowd(
+      kinds: window.waiting, earliestAnswer: now + min(lastRoundTrip, longestSilence / 2))
   }
 
   /// What may be sent now: neither a crowd of acquisitions nor one of extensions keeps the other waiting.

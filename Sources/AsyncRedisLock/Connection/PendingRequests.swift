@@ -68,29 +68,40 @@ struct PendingRequests {
   /// Whether there is a request to send now.
   func hasNext(of choice: Choice) -> Bool { !kinds.isDisjoint(with: choice) }
 
+  /// The requests that have been waiting though nothing is amiss: there are too many.
+  struct Crowd {
+    let kinds: Choice
+    /// The instant before which what is sent now has no answer.
+    let earliestAnswer: Instant
+  }
+
   /// Takes out the next request to send.
   ///
-  /// If an answer is not to be expected before some instant, calls that end earlier stay until they do. Otherwise a
-  /// crowd that takes longer than the operation timeout would only be sent in vain, and undone: nearly all of it.
-  mutating func popFirst(of choice: Choice = .all, answeredAfter answer: Instant? = nil) -> Request?
-  {
+  /// Calls of a crowd that end before they can have an answer stay until they end. Otherwise, if all of it takes longer
+  /// than the operation timeout, nearly all would be sent in vain, and be undone or sent again.
+  mutating func popFirst(of choice: Choice = .all, beside crowd: Crowd? = nil) -> Request? {
     defer { if isEmpty { nextDeadline = nil } }
     let mayTakeOther = choice.contains(.others)
-    if mayTakeOther, extensionsInRow >= Self.longestRow, let other = popOther(answer) {
+    if mayTakeOther, extensionsInRow >= Self.longestRow, let other = popOther(crowd) {
       return other
     }
-    if choice.contains(.extensions), let next = queues[Urgency.extending.rawValue].popFirst() {
+    if choice.contains(.extensions), let next = pop(.extending, crowd, .extensions) {
       extensionsInRow += 1
       return next
     }
-    return mayTakeOther ? popOther(answer) : nil
+    return mayTakeOther ? popOther(crowd) : nil
   }
 
-  private mutating func popOther(_ answer: Instant?) -> Request? {
+  private mutating func popOther(_ crowd: Crowd?) -> Request? {
     extensionsInRow = 0
-    if let release = queues[Urgency.releasing.rawValue].popFirst() { return release }
-    while let next = queues[Urgency.other.rawValue].popFirst() {
-      guard next.kind == .call, let answer, next.deadline < answer else { return next }
+    return queues[Urgency.releasing.rawValue].popFirst() ?? pop(.other, crowd, .others)
+  }
+
+  private mutating func pop(_ urgency: Urgency, _ crowd: Crowd?, _ kind: Choice) -> Request? {
+    while let next = queues[urgency.rawValue].popFirst() {
+      guard let crowd, crowd.kinds.contains(kind), next.kind == .call,
+        next.deadline < crowd.earliestAnswer
+      else { return next }
       queues[Urgency.tooLate.rawValue].append(next)
     }
     return nil

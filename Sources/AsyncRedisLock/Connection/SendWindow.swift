@@ -20,6 +20,10 @@ struct SendWindow {
   /// executes. A crowd of acquisitions gets no more, however fast the link is. If it becomes slow, all that was sent is
   /// ahead of the next extension.
   private static let usualSize = (bytes: 256 * 1024, way: Duration.milliseconds(40))
+  /// Enough of extensions for some 3,400 locks, and at most twice as much beside ``usualSize`` of other requests.
+  ///
+  /// On a link that becomes slow, what is sent takes the time of what waits, and of what is sent again.
+  private static let extensionsSizes = (first: 512 * 1024, share: 4)
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
   ///
   /// Before an answer tells of a queue, that queue has become longer by so much of a round trip. So the share is smaller
@@ -46,8 +50,8 @@ struct SendWindow {
     var drainedAt: Instant?
   }
 
-  /// How many bytes of extensions may be unanswered now: those of some 1,700 locks at first.
-  private(set) var extensionsSize = usualSize.bytes
+  /// How many bytes of extensions may be unanswered now.
+  private(set) var extensionsSize = extensionsSizes.first
   /// How many of all other requests.
   private(set) var othersSize = smallestSize
   /// Which requests wait for room.
@@ -123,14 +127,13 @@ struct SendWindow {
   private mutating func resizeForExtensions(
     _ byteCount: Int, behind ahead: Int, sentAt: Instant, _ roundTrip: Duration, at now: Instant
   ) {
-    if roundTrip >= operationTimeout {
+    if roundTrip * 2 >= operationTimeout {
       // All that was sent before counts once, and what was behind few others was late for another reason.
-      guard ahead * 2 >= extensionsSize, extensionsShrunkAt.map({ $0 <= sentAt }) ?? true else {
-        return
-      }
-      extensionsSize = max(extensionsSize / 2, Self.smallestSize)
+      let least = roundTrip < operationTimeout ? Self.extensionsSizes.first : Self.smallestSize
+      guard ahead >= least, extensionsShrunkAt.map({ $0 <= sentAt }) ?? true else { return }
+      extensionsSize = min(extensionsSize, max(ahead / 2, least))
       extensionsShrunkAt = now
-    } else if waiting.contains(.extensions), roundTrip * 2 < operationTimeout {
+    } else if waiting.contains(.extensions) {
       extensionsSize += byteCount
     }
   }
@@ -139,6 +142,7 @@ struct SendWindow {
     self.shortest = shortest
     let most = Int(Double(Self.usualSize.bytes) * max(shortest / Self.usualSize.way, 1))
     othersSize = min(othersSize, most)
+    extensionsSize = min(extensionsSize, most * Self.extensionsSizes.share)
   }
 
   private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {

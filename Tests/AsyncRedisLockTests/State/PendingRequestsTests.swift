@@ -63,21 +63,27 @@ struct PendingRequestsTests {
   func tooLate() {
     var pending = PendingRequests()
     let late = (1...3).map { makeRequest(deadline: .milliseconds(10 * $0)) }
-    // These are sent in any case.
+    // The next three are sent in any case.
     let extending = makeRequest(leaseEnd: .seconds(9), deadline: .milliseconds(10))
     let release = makeRequest(deadline: .milliseconds(10), kind: .release)
     let cleanUp = makeRequest(deadline: .milliseconds(10), kind: .cleanUp)
     let early = makeRequest(deadline: .milliseconds(31))
     pending.append(contentsOf: late + [cleanUp, early, extending, release])
-    let answer = start + .milliseconds(31)
+    let crowd = PendingRequests.Crowd(kinds: .others, earliestAnswer: start + .milliseconds(31))
     for expected in [extending, release, cleanUp, early] {
-      #expect(pending.popFirst(answeredAfter: answer) === expected)
+      #expect(pending.popFirst(beside: crowd) === expected)
     }
-    #expect(pending.popFirst(answeredAfter: answer) == nil)
+    #expect(pending.popFirst(beside: crowd) == nil)
     #expect(pending.popFirst() == nil && !pending.hasNext(of: .all) && !pending.isEmpty)
     #expect(pending.nextDeadline == start + .milliseconds(10))
     #expect(pending.removeOverdue(at: start + .milliseconds(20)).count == 2)
     #expect(pending.removeAll { _ in true }.count == 1 && pending.isEmpty)
+    // A crowd of extensions delays itself.
+    let next = makeRequest(leaseEnd: .seconds(9), deadline: .milliseconds(31))
+    pending.append(contentsOf: [extending, next])
+    let extensions = PendingRequests.Crowd(kinds: .all, earliestAnswer: crowd.earliestAnswer)
+    #expect(pending.popFirst(beside: extensions) === next)
+    #expect(pending.popFirst(beside: extensions) == nil)
   }
 
   @Test("Requests of both kinds are taken out at their deadlines")

@@ -142,12 +142,16 @@ struct SendWindowTests {
     func answer(behind ahead: Int, sentAt: Instant, after time: Duration) {
       window.answered(15_000, behind: (ahead, 0), sentAt: sentAt, at: sentAt + time)
     }
-    answer(behind: size / 4, sentAt: start, after: .seconds(2))
+    answer(behind: 60_000, sentAt: start, after: .seconds(2))
+    answer(behind: size - 1, sentAt: start, after: .milliseconds(900))
     #expect(window.extensionsSize == size, "they were not late because of each other")
     for _ in 0..<10 { answer(behind: size, sentAt: start, after: .seconds(2)) }
     #expect(window.extensionsSize == size / 2, "all that is late at once counts once")
     for number in 1..<10 {
-      answer(behind: size, sentAt: start + .seconds(2 * number), after: .seconds(2))
+      answer(behind: size / 2, sentAt: start + .seconds(2 * number), after: .seconds(2))
+    }
+    for number in 10..<20 {
+      answer(behind: size / 4, sentAt: start + .seconds(2 * number), after: .seconds(2))
     }
     #expect(window.extensionsSize == 65_536, "there is a smallest size")
     answer(behind: 0, sentAt: start, after: .milliseconds(100))
@@ -157,6 +161,10 @@ struct SendWindowTests {
     #expect(window.extensionsSize == 65_536 + 15_000)
     answer(behind: 0, sentAt: start, after: .milliseconds(501))
     #expect(window.extensionsSize == 65_536 + 15_000)
+    for _ in 0..<1000 { answer(behind: 0, sentAt: start, after: .milliseconds(1)) }
+    #expect(window.extensionsSize == 1 << 20, "there is a largest size")
+    answer(behind: 1 << 20, sentAt: start + .seconds(60), after: .milliseconds(600))
+    #expect(window.extensionsSize == size, "in time, but not for much longer")
   }
 
   @Test("A crowd that comes at the beginning is sent to a server far away in a few round trips")
