@@ -159,29 +159,6 @@
         let isTold = outcome.output.contains("cannot kill process")
         #expect(isTold || outcome.output.contains("= alone"), "\(outcome.output)")
       }
-
-      @Test(
-        "If the tool is stopped, its command ends with its lock, however many other processes there are"
-      )
-      func manyOthers() async throws {
-        let server = try RedisServer()
-        defer { server.stop() }
-        let folder = try TemporaryFolder()
-        let library = try makeSlow("/stat", by: 2, in: folder)
-        let alive = folder.path("alive")
-        let outcome = try await Terminal.type(
-          [("= over", "")],
-          into: """
-            for i in {1..300}; do sleep 100 & others="$others $!"; done
-            LD_PRELOAD='\(library)' $RUN --ttl 1500ms key -- \(crowd(of: 1, file: alive, isApart: true)) </dev/null & tool=$!
-            until [ -s '\(alive)' ]; do sleep 0.02; done
-            kill -STOP $tool
-            $RUN key -- \(isQuiet(alive))
-            kill -CONT $tool; wait $tool; kill $others && echo = spared; echo = over
-            """, on: server)
-        #expect(outcome.output.contains("= alone"), "\(outcome.output)")
-        #expect(outcome.output.contains("= spared"), "\(outcome.output)")
-      }
     #endif
   }
 #endif
