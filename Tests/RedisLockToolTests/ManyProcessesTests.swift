@@ -80,12 +80,12 @@
         let server = try RedisServer()
         defer { server.stop() }
         let folder = try TemporaryFolder()
-        let library = try makeSlow("/environ", by: 30, in: folder)
+        let library = try makeSlow("/environ", by: 80, in: folder)
         // A shell that has a child becomes the run, so that its group is not the command's alone.
         let outcome = try await Terminal.type(
           [("= ready", "")],
           into: """
-            ( sleep 100 & echo = child $!; LD_PRELOAD='\(library)' exec $RUN --ttl 1500ms key -- bash -c '
+            ( sleep 100 & echo = child $!; LD_PRELOAD='\(library)' exec $RUN --ttl 4s key -- bash -c '
               ( trap "" USR1 USR2; for i in {1..70}; do sleep 100 & done )
               trap "echo = first" USR1; trap "echo = second" USR2; echo = ready; \(Terminal.untilGo); echo = done' \
               </dev/null ) & tool=$!

@@ -128,7 +128,8 @@ struct QuorumRepairTests {
     let locker = try await quorum.locker(through: [2: proxy.url]) {
       $0.operationTimeout = .milliseconds(400)
     }
-    try await locker.ping()
+    let first = try await locker.acquire(uniqueKey("first"), options: Self.options)
+    await expectValue(of: first, on: quorum.servers[2], "the locker is connected to all servers")
     isDeaf.value = true
     let lock = try await locker.acquire(uniqueKey(), options: Self.options)
     await eventually("it is undone there") {

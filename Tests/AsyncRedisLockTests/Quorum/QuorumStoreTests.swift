@@ -342,7 +342,8 @@ struct QuorumStoreTests {
     #expect(try await holder() == "one")
     members[1].setHolder(nil, of: "key")
     #expect(try await holder() == nil)
-    #expect(try await store.forceRelease("key", by: .now + .seconds(5)) != nil)
+    // Whether one was there depends on which servers answer first.
+    _ = try await store.forceRelease("key", by: .now + .seconds(5))
     await eventually { holders == [nil, nil, nil] }
   }
 }
