@@ -146,7 +146,8 @@ struct SendWindow {
   }
 
   private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {
-    othersSize = trial.size
+    // What an earlier trial has left to restore may be more than this one finds right.
+    (othersSize, restored) = (trial.size, nil)
     defer {
       if isFar(roundTrip) {
         restored = (othersSize, now)
