@@ -103,13 +103,17 @@ extension ConnectionDriver {
     let undos = unanswered.compactMap { request in
       request.makeUndo().map { (undo: $0, isAsking: request.isAsking) }
     }
-    guard !undos.isEmpty || !waiting.isEmpty else { return }
+    // There may be no next connection, and the server may not know the scripts of these.
+    let sentInVain =
+      ending == .open
+      ? [] : unanswered.filter { $0.givesBack && !$0.isFinished && !$0.hasSentSource }
+    guard !undos.isEmpty || !waiting.isEmpty || !sentInVain.isEmpty else { return }
     // Before the login is over, they might be executed for another user or in another database.
     guard stream != nil, state.isLoggedIn else { return }
     for request in waiting { request.noteRepetition() }
     var commands = CommandBuffer()
     for (undo, isAsking) in undos { undo.encodeBySource(into: &commands, isAsking: isAsking) }
-    for request in waiting { request.encodeBySource(into: &commands) }
+    for request in sentInVain + waiting { request.encodeBySource(into: &commands) }
     // A stream that is broken already takes nothing; the attempt is enough.
     try? stream?.writeFinally(commands)
   }

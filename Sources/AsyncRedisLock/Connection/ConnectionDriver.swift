@@ -21,7 +21,7 @@ struct ConnectionDriver: ~Copyable {
   /// Why there is no connection, for callers that have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
   private let longestDrain: Duration
-  private var ending = ConnectionEnding.open
+  private(set) var ending = ConnectionEnding.open
   /// Memory for requests that are taken out of the submissions.
   private var taken: [Request] = []
   /// The watch that waits for the server in place of this thread; nil while a thread works.

@@ -1,3 +1,4 @@
+import FaultProxy
 import Foundation
 import Logging
 import PrivateRedis
@@ -57,5 +58,24 @@ struct ClosingTests {
     await closing.value
     _ = try? await release.value
     #expect(try client("EXISTS", "key") == .integer(0))
+  }
+
+  @Test(
+    "Closing sends a release with its source if the server has not said that it knows the script")
+  func releaseOfUnknownScript() async throws {
+    // As a server that hangs: what it has received, it executes later.
+    let hangs = Shared(false)
+    let server = try FakeServer { _, _, _ in hangs.value ? .silence : nil }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = .milliseconds(400) }
+    // The release times out before the connection ends, as its ttl is short. Its clean-up is under way then.
+    let options = LockOptions(ttl: .milliseconds(200), extend: nil)
+    let lock = try await locker.acquire("key", options: options)
+    try await lock.extend(by: .seconds(60))
+    let token = lock.token
+    hangs.value = true
+    await locker.close()
+    await eventually("the connection is given up") { server.isOver(0) }
+    #expect(server.commands[0].contains { $0.name == "EVAL" && $0.words.contains(token) })
   }
 }
