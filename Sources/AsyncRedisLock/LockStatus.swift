@@ -13,7 +13,7 @@ public struct LockStatus: Sendable, Hashable {
   public let waiterCount: Int
   /// The first 100 waiters, in the order in which they get the lock.
   public let waiters: [LockHolder]
-  /// Whether the key is only reserved: the holder waits for further keys, and gets its lock with the last of them.
+  /// Whether the key is only reserved: the holder waits for further keys, or has yet to ask, as no notice reaches it.
   public let isReserved: Bool
 
   init(key: String, _ inspection: Inspection) {

@@ -6,6 +6,8 @@ extension InMemoryLockStore {
 
   func isTold(of keys: [String]) -> Bool { true }
 
+  func mayQueueUntold(for keys: [String]) -> Bool { true }
+
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
     completion: @escaping @Sendable (Bool) -> Void
@@ -27,7 +29,7 @@ extension InMemoryLockStore {
   func noteUntoldGrant(of claim: Claim) {}
 
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
     let (client, isFencing) = (client, isFencing)

@@ -47,7 +47,8 @@ extension SimulatedRedis {
   func poll(_ keys: [String], _ words: [String]) -> Answer {
     let answer = server.poll(
       locks(keys), number(of: words[1]), ttl: Int64(words[2]) ?? 0, lapse: Int64(words[3]) ?? 0,
-      numbers: Int(words[4]) ?? 1, seen: UInt64(words[5]) ?? 0, raises: words[6] == "1")
+      numbers: Int(words[4]) ?? 1, seen: UInt64(words[5]) ?? 0, raises: words[6] == "1",
+      reservation: words.count > 7 ? Int64(words[7]) : nil)
     switch answer {
     case .taken(let first, let wasGranted):
       confirm(words[1])

@@ -43,6 +43,8 @@ struct AcquireState {
 
   private(set) var stage = Stage.new
   private(set) var outlook = Outlook.unknown
+  /// How often the keys were requested while waiters could not be notified of grants.
+  private var pollCount = 0
   private let keys: [String]
   /// The identity of the locker, to tell its own locks from other lockers'.
   private let lockerID: String?
@@ -83,6 +85,9 @@ struct AcquireState {
   /// Whether to queue as soon as waiters can be notified of grants; never for a call that does not wait.
   var wantsToQueue: Bool { waits && isPolling }
 
+  /// Whether to queue even so, as others that are notified might never leave the keys free.
+  var wantsToQueueUntold: Bool { wantsToQueue && pollCount >= QueueEntryState.patience }
+
   /// Why the last request got no answer; nil if it got one.
   var trouble: StoreFailure? { if case .trouble(let failure) = outlook { failure } else { nil } }
 
@@ -100,7 +105,9 @@ struct AcquireState {
     let isFirst = stage == .new
     switch stage {
     case .new, .asked: stage = .asked(at: now)
-    case .polling(_, let inFull): stage = .polling(askedAt: now, inFull: inFull)
+    case .polling(_, let inFull):
+      stage = .polling(askedAt: now, inFull: inFull)
+      pollCount += 1
     }
     return .ask(isFirst: isFirst, by: deadline)
   }

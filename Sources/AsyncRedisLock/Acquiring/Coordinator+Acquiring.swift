@@ -211,7 +211,7 @@ extension Coordinator {
         try await signal.wait(countedBy: activity)
         try checkOpen(keys)
         action =
-          call.state.wantsToQueue && store.isTold(of: keys.names)
+          call.state.wantsToQueue && mayQueue(call)
           ? .queue : call.state.next(at: clock.now)
       case .take(let sentAt, let numbers):
         guard let claim else { preconditionFailure("Nothing was claimed.") }
@@ -307,6 +307,13 @@ extension Coordinator {
     return .goOn(.queue)
   }
 
+  /// Whether a place in the server's queue is of use now.
+  private func mayQueue(_ call: AcquireRun) -> Bool {
+    let keys = call.keys.names
+    return store.isTold(of: keys)
+      || call.state.wantsToQueueUntold && store.mayQueueUntold(for: keys)
+  }
+
   /// The entry of the keys in the server's queue; nil while waiters cannot be notified of grants.
   private func entry(for call: AcquireRun) async throws -> QueueEntry? {
     let (keys, options) = (call.keys, call.options)
@@ -320,9 +327,10 @@ extension Coordinator {
       }
       try await answer.wait(countedBy: activity)
     }
-    guard store.isTold(of: keys.names) else { return nil }
+    guard mayQueue(call) else { return nil }
     let entry = QueueEntry(
-      for: keys.names, options: options, in: store, refreshedBy: refresher,
+      for: keys.names, options: options, in: store, isUntold: call.state.wantsToQueueUntold,
+      refreshedBy: refresher,
       operationTimeout: operationTimeout)
     queues.setEntry(entry, of: keys)
     return entry

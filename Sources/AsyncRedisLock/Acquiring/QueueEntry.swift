@@ -19,17 +19,19 @@ final class QueueEntry: Sendable {
   private let refresher: QueueEntryRefresher
   private let keys: [String]
   private let token: String
+  private let retry: Duration
   private let operationTimeout: Duration
   private let guarded: Locked<Guarded>
 
   init(
-    for keys: [String], options: LockOptions, in store: any LockStore,
+    for keys: [String], options: LockOptions, in store: any LockStore, isUntold: Bool,
     refreshedBy refresher: QueueEntryRefresher,
     operationTimeout: Duration
   ) {
     self.store = store
     self.refresher = refresher
     self.keys = keys
+    retry = options.retry
     self.operationTimeout = operationTimeout
     token = store.makeToken(for: keys, label: options.label)
     guarded = Locked(
@@ -37,7 +39,7 @@ final class QueueEntry: Sendable {
         // If only some of several keys are reserved, they stay so only as long as the place is polled.
         state: QueueEntryState(
           retry: options.retry, isRefreshed: store.refreshesEntries && keys.count == 1,
-          at: store.clock.now),
+          isUntold: isUntold, at: store.clock.now),
         ttl: options.ttl))
     store.listen(for: claim(ttl: options.ttl)) { [weak self] notice in self?.receive(notice) }
   }
@@ -80,14 +82,16 @@ final class QueueEntry: Sendable {
   /// Asks the store.
   func poll(ttl: Duration, numbers: Int) {
     let deadline = store.clock.now + min(operationTimeout, ttl)
-    guarded.withLock {
+    let isReserving = guarded.withLock {
       $0.ttl = ttl
       $0.askedAt = store.clock.now
       $0.state.willPoll(ttl: ttl, deadline: deadline)
+      return $0.state.wantsReservation
     }
     store.poll(
       claim(ttl: ttl), numbers: numbers,
-      lapse: QueueEntryState.lapse(ttl: ttl, operationTimeout: operationTimeout), by: deadline
+      lapse: QueueEntryState.lapse(ttl: ttl, operationTimeout: operationTimeout),
+      reservation: isReserving ? retry + operationTimeout : nil, by: deadline
     ) { [self] answer in
       let isTold = store.isTold(of: keys)
       noteAnswer(try? answer.get().waiting)

@@ -50,6 +50,8 @@ struct QueueEntryState {
   private let isRefreshed: Bool
   private(set) var phase: Phase
   private var standing: Standing?
+  /// How many answers in a row have said that no grant would reach this waiter.
+  private var unheardCount: Int
 
   /// The holder of a key when last asked.
   var holder: String? { standing?.holder }
@@ -57,8 +59,18 @@ struct QueueEntryState {
   /// Waiters ask at least this often, however long their ttl, so that an abandoned place lapses soon.
   private static let longestPause = Duration.seconds(5)
 
-  init(retry: Duration, isRefreshed: Bool = false, at now: Instant) {
+  /// How many polls such a waiter leaves to others that are notified, before it has keys reserved.
+  ///
+  /// Until it asks again, no other waiter gets a reserved key: that is for at most one pause of eleven.
+  static let patience = 10
+
+  /// Whether keys are to be reserved for this waiter.
+  var wantsReservation: Bool { unheardCount >= Self.patience }
+
+  /// Creates the state of a new place; `isUntold` tells that as many requests before it could not be notified.
+  init(retry: Duration, isRefreshed: Bool = false, isUntold: Bool = false, at now: Instant) {
     self.retry = retry
+    unheardCount = isUntold ? Self.patience : 0
     self.isRefreshed = isRefreshed
     phase = .due(at: now)
   }
@@ -182,6 +194,7 @@ struct QueueEntryState {
   ) {
     standing = Standing(
       sentAt: waiting.sentAt, ttl: ttl, counter: waiting.counter, holder: waiting.state.holder)
+    unheardCount = waiting.isHeard ? 0 : unheardCount + 1
     var pause = Self.pause(ttl: ttl)
     // Expiring keys notify no waiter.
     if let remaining = waiting.state.remaining { pause = min(pause, remaining + .milliseconds(1)) }

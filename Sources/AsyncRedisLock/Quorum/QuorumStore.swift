@@ -107,6 +107,7 @@ final class QuorumStore: LockStore {
   // MARK: Waiting
 
   func isTold(of keys: [String]) -> Bool { false }
+  func mayQueueUntold(for keys: [String]) -> Bool { false }
 
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
@@ -130,7 +131,7 @@ final class QuorumStore: LockStore {
 
   /// Fails, because there are no queues; the keys are requested by ``inquire(_:numbers:by:)`` instead.
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
     completion(

@@ -119,6 +119,9 @@ final class GrantChannel: Sendable {
   /// Whether a notice of a grant that is made now arrives.
   var isReady: Bool { state.withLock { $0.readiness == .ready } }
 
+  /// Whether the channel is on its way to the right server.
+  var isOpening: Bool { state.withLock { $0.readiness == .opening } }
+
   /// Opens the channel.
   ///
   /// The completion is called if the channel can be used, or if it cannot be used for good. It is also called if

@@ -163,6 +163,8 @@ final class RedisLockStore: LockStore {
 
   func isTold(of keys: [String]) -> Bool { node(of: keys).isTold(of: keys) }
 
+  func mayQueueUntold(for keys: [String]) -> Bool { node(of: keys).mayQueueUntold(for: keys) }
+
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
     completion: @escaping @Sendable (Bool) -> Void
@@ -181,11 +183,12 @@ final class RedisLockStore: LockStore {
   }
 
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
     node(of: claim).poll(
-      claim, numbers: numbers, lapse: lapse, by: deadline, completion: completion)
+      claim, numbers: numbers, lapse: lapse, reservation: reservation, by: deadline,
+      completion: completion)
   }
 
   // Each slot would need a request of its own.

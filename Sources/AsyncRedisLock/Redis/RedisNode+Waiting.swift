@@ -1,6 +1,6 @@
 extension RedisNode {
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
     let raises = isFencing && !fences.isRaised(at: connection.source)
@@ -10,7 +10,7 @@ extension RedisNode {
         names.prefix, claim.token, String(claim.ttl.wholeMilliseconds),
         String(lapse.wholeMilliseconds), String(numbers),
         String(isFencing ? fences.largest : 0), raises ? "1" : "0",
-      ])
+      ] + (reservation.map { [String($0.wholeMilliseconds)] } ?? []))
     let end = deadline + lapse + claim.ttl
     let request = Request(
       [command], deadline: deadline,

@@ -64,6 +64,9 @@ package protocol LockStore: Sendable {
   /// Whether a grant of some keys that is made now would be announced.
   func isTold(of keys: [String]) -> Bool
 
+  /// Whether the queues of some keys may be used although no notice would arrive now.
+  func mayQueueUntold(for keys: [String]) -> Bool
+
   /// Prepares for notices of grants of some keys.
   ///
   /// The completion is called if that works, if it cannot work, or if an attempt has failed. With `isWanted`, it
@@ -81,9 +84,10 @@ package protocol LockStore: Sendable {
   /// Takes the keys of a claim, or keeps its place in the queue for them for `lapse`.
   ///
   /// Asking again with the same token is safe, one request at a time; after a failure, only ``cancel(_:lapse:)``
-  /// is. Draws `numbers` fencing tokens, also with a grant.
+  /// is. Draws `numbers` fencing tokens, also with a grant. With a `reservation`, a key that is next for the claim is
+  /// reserved for so long if no notice would reach it.
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void)
 
   /// Whether ``refresh(_:by:completion:)`` is worth a call.

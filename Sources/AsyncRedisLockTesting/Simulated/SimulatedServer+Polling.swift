@@ -2,7 +2,7 @@ extension SimulatedServer {
   /// `poll.lua`.
   package mutating func poll(
     _ keys: [Int], _ token: Token, ttl: Int64, lapse: Int64, numbers: Int, seen: UInt64,
-    raises: Bool
+    raises: Bool, reservation: Int64? = nil
   ) -> PollAnswer {
     func drawAbove(_ server: inout Self) -> UInt64 {
       _ = server.raise(from: server.counter, seen, raises)
@@ -15,13 +15,18 @@ extension SimulatedServer {
       }
       return .taken(first: drawAbove(&server), wasGranted: wasGranted)
     }
-    if keys.allSatisfy({ value($0) == token }) { return take(&self, wasGranted: true) }
+    if keys.allSatisfy({ value($0) == token }) {
+      let isReserved = hasQueue(keys[0]) && locks[keys[0]].queue.contains { $0.token == token }
+      return take(&self, wasGranted: !isReserved)
+    }
     if keys.allSatisfy({ value($0) == nil && !hasQueue($0) }) {
       let first = drawAbove(&self)
       for key in keys { set(key, token, ttl: ttl) }
       return .taken(first: first, wasGranted: false)
     }
-    let ticket = enter(keys, token, ttl: ttl, lapse: lapse, numbers: numbers)
+    let ticket = enter(
+      keys, token, ttl: ttl, lapse: lapse, numbers: numbers,
+      reservation: hears(token) ? nil : reservation)
     for key in keys {
       if let value = value(key), value != token, hasQueue(key),
         let other = locks[key].queue.first(where: { $0.token == value }), other.ticket > ticket
@@ -70,7 +75,7 @@ extension SimulatedServer {
 
   /// Makes sure that a token has its places; returns its ticket.
   private mutating func enter(
-    _ keys: [Int], _ token: Token, ttl: Int64, lapse: Int64, numbers: Int
+    _ keys: [Int], _ token: Token, ttl: Int64, lapse: Int64, numbers: Int, reservation: Int64?
   ) -> UInt64 {
     var tickets: Set<UInt64?> = []
     for key in keys {
@@ -82,7 +87,7 @@ extension SimulatedServer {
     for key in keys {
       let entry = Entry(
         token: token, ticket: ticket, lapse: milliseconds + lapse, ttl: ttl, numbers: numbers,
-        keys: keys)
+        reservation: reservation, keys: keys)
       leave(key, token)
       let position = locks[key].queue.firstIndex { $0.ticket > ticket } ?? locks[key].queue.count
       locks[key].queue.insert(entry, at: position)

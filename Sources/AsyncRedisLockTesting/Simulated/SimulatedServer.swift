@@ -13,6 +13,8 @@ package struct SimulatedServer {
     package var lapse: Int64
     package var ttl: Int64
     package var numbers: Int
+    /// For how long a key is reserved for a waiter that no notice has reached for long.
+    package var reservation: Int64?
     /// All keys that the token waits for.
     package var keys: [Int]
   }
@@ -265,6 +267,11 @@ package struct SimulatedServer {
   }
 
   private mutating func give(_ key: Int, _ entry: Entry, isCaller: Bool) -> Bool {
+    if let reservation = entry.reservation, !isCaller {
+      let life = min(reservation, entry.lapse - milliseconds, entry.ttl)
+      set(key, entry.token, ttl: max(life, 1))
+      return true
+    }
     if entry.keys.count > 1 { return reserve(key, entry, isCaller: isCaller) }
     guard isCaller || hears(entry.token) else { return false }
     set(key, entry.token, ttl: entry.ttl)

@@ -125,6 +125,18 @@ struct LackingRightTests {
     }
   }
 
+  @Test("Nothing is reserved for a waiter that may not ask whether its inbox is there")
+  func reservation() throws {
+    let key = uniqueKey()
+    let (holder, waiter) = (QueueScripts.token("holder"), QueueScripts.token("waiter"))
+    #expect(try scripts.poll(holder, key).isGranted)
+    let user = try QueueScripts(client: client(["-pubsub"]))
+    #expect(try !user.poll(waiter, key, reservation: 2000).isGranted)
+    _ = try scripts.release(holder, key)
+    // The next poll of any waiter finds it free.
+    #expect(try scripts.holder(key) == nil)
+  }
+
   @Test("Each helper of a place expires, whatever was there before")
   func expiry() throws {
     let key = uniqueKey()

@@ -101,6 +101,36 @@ struct QueueScriptTests {
   }
 
   @Test(
+    "A key that is next for a waiter without an inbox is reserved for it, if it asks for that",
+    arguments: 1...2)
+  func reservedUnheard(count: Int) throws {
+    let keys = (0..<count).map { uniqueKey("\($0)") }
+    let (holder, deaf, other) = (
+      QueueScripts.token("holder"), QueueScripts.token("deaf"), QueueScripts.token("other")
+    )
+    let listener = try scripts.listen(as: other)
+    defer { withExtendedLifetime(listener) {} }
+    func poll(_ token: String, reservation: Int? = nil) throws -> QueueScripts.Answer {
+      count == 1
+        ? try scripts.poll(token, keys[0], reservation: reservation)
+        : try scripts.poll(token, keys[0], keys[1], reservation: reservation)
+    }
+    #expect(try poll(holder).isGranted)
+    #expect(try !poll(deaf, reservation: 2000).isGranted)
+    #expect(try !poll(other, reservation: 2000).isGranted)
+    for key in keys {
+      #expect(try scripts.release(holder, key) == .init(outcome: 1, handed: 2))
+      #expect(try scripts.holder(key) == deaf)
+      #expect((1000...2000).contains(try #require(try client("PTTL", key).integer)))
+    }
+    // It was not granted before, so no notice is missing.
+    guard case .granted = try poll(deaf) else { return #expect(Bool(false), "found") }
+    // A waiter that is heard gets a notice in place of a reservation.
+    for key in keys { _ = try scripts.release(deaf, key) }
+    for key in keys { #expect(try scripts.queue(key) == []) }
+  }
+
+  @Test(
     "A helper of another type keeps no waiter of another key from its notice",
     arguments: [true, false])
   func helperOfAnotherType(isQueue: Bool) throws {

@@ -110,6 +110,42 @@ struct PlannedFailoverTests {
     for locker in [holder, waiter] { await locker.close() }
   }
 
+  @Test("A waiter whose inbox stays on another server gets the lock, too, while others wait for it")
+  func elsewhereForGood() async throws {
+    let pair = try ReplicatedPair()
+    await waitUntilInStep(pair)
+    let key = uniqueKey()
+    let waiter = try await Locker(url: pair.url)
+    let others = [try await Locker(url: pair.url), try await Locker(url: pair.url)]
+    // Their inboxes are where they belong.
+    for other in others { #expect(await other.canBeTold()) }
+    try pair.lead(to: 1)
+    let options = LockOptions(
+      retry: .milliseconds(50), timeout: .seconds(20), ttl: .seconds(10), extend: .seconds(2))
+    let count = Shared(0)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<4 {
+        group.addTask {
+          while !Task.isCancelled {
+            do {
+              try await others[number % 2].withLock(key, options: options) { _ in
+                count.change { $0 += 1 }
+                // So long that the others have their places in the queue.
+                try await Task.sleep(for: .milliseconds(3))
+              }
+            } catch is CancellationError {
+              return
+            }
+          }
+        }
+      }
+      await eventually("they pass the lock on to each other") { count.value > 100 }
+      for _ in 0..<2 { try await waiter.acquire(key, options: options).release() }
+      group.cancelAll()
+    }
+    for locker in others + [waiter] { await locker.close() }
+  }
+
   @Test("The inbox of an idle locker follows the login of its main connection")
   func idleInbox() async throws {
     let pair = try ReplicatedPair()

@@ -247,6 +247,7 @@ final class QuorumMemberStub: QuorumMember {
   func connect(by deadline: Instant) async throws(StoreFailure) {}
   func ping(by deadline: Instant) async throws(StoreFailure) {}
   func isTold(of keys: [String]) -> Bool { false }
+  func mayQueueUntold(for keys: [String]) -> Bool { false }
   func prepareToWait(
     for keys: [String], while isWanted: (@Sendable () -> Bool)?,
     completion: @escaping @Sendable (Bool) -> Void
@@ -254,7 +255,7 @@ final class QuorumMemberStub: QuorumMember {
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {}
   func stopListening(for claim: Claim) {}
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) { completion(.failure(.closed)) }
   func cancel(_ claim: Claim, lapse: Duration) {}

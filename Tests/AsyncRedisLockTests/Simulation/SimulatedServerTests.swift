@@ -39,11 +39,13 @@ struct SimulatedServerTests {
       let (simulated, real): (String, String)
       switch pick(16) {
       case 0...4:
-        name = "poll"
+        let reservation: Int64? = pick(3) == 0 ? 50_000 : nil
+        name = "poll, reserving: \(reservation != nil)"
         simulated = text(
           server.poll(
-            both, token, ttl: ttl, lapse: 60_000, numbers: numbers, seen: seen, raises: false))
-        real = try poll(both, token, ttl, numbers, seen)
+            both, token, ttl: ttl, lapse: 60_000, numbers: numbers, seen: seen, raises: false,
+            reservation: reservation))
+        real = try poll(both, token, ttl, numbers, seen, reservation)
       case 5...7:
         let leaves = pick(2) == 0
         name = "release, leaving: \(leaves)"
@@ -155,13 +157,14 @@ struct SimulatedServerTests {
   }
 
   private func poll(
-    _ both: [Int], _ token: Int, _ ttl: Int64, _ numbers: Int, _ seen: UInt64
+    _ both: [Int], _ token: Int, _ ttl: Int64, _ numbers: Int, _ seen: UInt64,
+    _ reservation: Int64?
   ) throws -> String {
     let answer = try run(
       "poll", names(both),
       [
         "redis-lock:", name(token), String(ttl), "60000", String(numbers), String(seen), "0",
-      ])
+      ] + (reservation.map { [String($0)] } ?? []))
     let fields = try #require(answer.array)
     let number = fields[1].string ?? ""
     guard fields[0].integer == 0 else { return "taken \(number) \(fields[0].integer == 2)" }

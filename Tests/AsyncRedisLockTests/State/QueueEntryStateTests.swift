@@ -51,6 +51,19 @@ struct QueueEntryStateTests {
     #expect(QueueEntryState.lapse(ttl: ttl, operationTimeout: .seconds(1)) == .seconds(4))
   }
 
+  @Test("Keys are reserved for a waiter once ten polls in a row have not reached its inbox")
+  func reservation() {
+    var place = makeWaiting()
+    for round in 0..<2 {
+      for _ in 0..<10 {
+        #expect(!place.wantsReservation, "round \(round)")
+        poll(&place, at: start, answer: wait(sentAt: start, isHeard: false))
+      }
+      #expect(place.wantsReservation)
+      poll(&place, at: start, answer: wait(sentAt: start))
+    }
+  }
+
   @Test("An entry is polled every retry while grants cannot be told, or the holder tells none")
   func polls() {
     func pause(_ place: QueueEntryState) -> Duration? {

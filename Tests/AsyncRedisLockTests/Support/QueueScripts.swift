@@ -45,14 +45,14 @@ struct QueueScripts {
 
   func poll(
     _ token: String, _ keys: String..., ttl: Int = 30_000, lapse: Int = 60_000, numbers: Int = 1,
-    seen: UInt64 = 0, raises: Bool = false
+    seen: UInt64 = 0, raises: Bool = false, reservation: Int? = nil
   ) throws -> Answer {
     let answer = try run(
       "poll", names(keys),
       [
         prefix, token, String(ttl), String(lapse), String(numbers), String(seen),
         raises ? "1" : "0",
-      ])
+      ] + (reservation.map { [String($0)] } ?? []))
     let parts = try #require(answer.array)
     let number = try #require(parts[1].string.flatMap(UInt64.init))
     if parts[0].integer == 1 { return .granted(first: number) }

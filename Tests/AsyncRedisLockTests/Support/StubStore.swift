@@ -18,6 +18,7 @@ final class StubStore: LockStore {
   var isFencing: Bool { false }
   var lockerID: String { "0123456789abcdef" }
   func isTold(of keys: [String]) -> Bool { isInTrouble && preparations.value > 1 }
+  func mayQueueUntold(for keys: [String]) -> Bool { false }
   private let isInTrouble: Bool
   private let preparations = Shared(0)
   let polls = Shared(0)
@@ -86,7 +87,7 @@ final class StubStore: LockStore {
   }
   func listen(for claim: Claim, _ listener: @escaping @Sendable (Notice) -> Void) {}
   func poll(
-    _ claim: Claim, numbers: Int, lapse: Duration, by deadline: Instant,
+    _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void
   ) {
     polls.change { $0 += 1 }

@@ -1,7 +1,6 @@
 -- Returns the holder of a key, the time left, and the waiters.
 -- KEYS: key; queue and entries, unless the caller may not use them. Returns {value, PTTL, number of waiters, up to
--- 100 of their tokens, whether the key is only reserved for a waiter of several keys}, or false if the key is
--- free.
+-- 100 of their tokens, whether the key is only reserved for a waiter}, or false if the key is free.
 local holder = redis.call('GET', KEYS[1])
 if not holder then
   return false

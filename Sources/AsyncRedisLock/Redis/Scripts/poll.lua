@@ -1,7 +1,7 @@
 -- Takes all keys for a token, or keeps its place in their queues. Asking again is always safe.
 -- ARGV: prefix, token, ttl in ms, for how many ms a place is kept without a further poll, number of fencing tokens
 -- to draw, the largest fencing token that the caller has seen, 1 if the caller has not raised the fence counter
--- since it connected.
+-- since it connected; then, if no notice has reached the caller for long, for how many ms a key is reserved for it.
 -- Returns {1, first fencing token}; {2, first fencing token} if the keys had been granted before; or {0, fence
 -- counter, a holder's value or '', the shortest PTTL, 1 if a holder will not announce its release, 1 if the
 -- caller's inbox is on this server}.
@@ -42,7 +42,8 @@ for _, lock in ipairs(locks) do
   isFree = isFree and not lock.value and call('EXISTS', lock.queue) == 0
 end
 if own == #locks then
-  return take(2)
+  -- What is only reserved was not granted.
+  return take(call('ZSCORE', locks[1].queue, token) and 1 or 2)
 end
 if isFree then
   -- There are no waiters, so there is no need to queue.
@@ -73,7 +74,10 @@ if isNew then
   end
   ticket = text(drawAbove(highest, 1))
 end
-local entry = text(milliseconds() + lapse) .. ' ' .. ttl .. ' ' .. numbers .. ' '
+-- Only if the server can tell that the caller's inbox is not here: others might not be notified, either, and would have
+-- to find the key free.
+local reservation = ARGV[8] and not hears(token) and canTell and '!' .. ARGV[8] .. ' ' or ''
+local entry = text(milliseconds() + lapse) .. ' ' .. ttl .. ' ' .. numbers .. ' ' .. reservation
   .. (#locks > 1 and table.concat(netstrings) or '')
 
 -- Never shorter than the longest lapse of any place; twice that, so that it is seldom raised.

@@ -1,7 +1,7 @@
 -- Functions about waiting, shared by the scripts that include this file.
 --
 -- A lock's key has two helpers: the queue, a sorted set of tokens by ticket, and the entries, a hash with the data
--- of each token: "lapse ttl numbers keys", see `parse`.
+-- of each token: "lapse ttl numbers keys" or "lapse ttl numbers !reservation keys", see `parse`.
 -- KEYS: key, queue, entries of each lock key; then the fence counter. ARGV[1]: the prefix of names.
 -- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
 local prefix, fence, call = ARGV[1], KEYS[#KEYS], redis.call
@@ -88,9 +88,11 @@ local function drawAbove(floor, numbers)
 end
 
 -- Reads an entry. `keys` are all keys that the waiter wants, as netstrings, if there are several; else ''.
+-- `reservation`: for how many ms a key is reserved for the waiter, as no notice has reached it for long; else nil.
 local function parse(entry)
-  local lapse, ttl, numbers, keys = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
-  return tonumber(lapse), ttl, numbers, keys
+  local lapse, ttl, numbers, rest = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
+  local reservation, keys = string.match(rest or '', '^!(%d+) (.*)$')
+  return tonumber(lapse), ttl, numbers, keys or rest, tonumber(reservation)
 end
 
 -- The locks of an entry with several keys.
@@ -246,7 +248,12 @@ end
 -- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller gets its
 -- answer anyway; other waiters have to be notified.
 local function give(lock, token, ticket, entry, now, isCaller)
-  local lapse, ttl, numbers, keys = parse(entry)
+  local lapse, ttl, numbers, keys, reservation = parse(entry)
+  if reservation and not isCaller then
+    -- Others would be notified for ever, and it would never find the key free. Its next poll takes the key.
+    call('SET', lock.key, token, 'PX', math.max(math.min(reservation, lapse - now, ttl), 1))
+    return true
+  end
   if keys ~= '' then
     return reserve(lock, token, ticket, lapse - now, ttl, numbers, keys, isCaller)
   end
