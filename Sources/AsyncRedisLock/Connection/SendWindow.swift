@@ -14,16 +14,15 @@ struct SendWindow {
   ///
   /// Less would not help where answers are late for another reason than what is sent.
   private static let smallestSize = 64 * 1024
-  /// Enough of other requests for a server nearby.
+  /// Enough of other requests: 6.5 MB a second for a server 40 ms away, about what a server executes.
   ///
-  /// For one far away, it is as much for each 40 ms of the way there and back: 6.5 MB a second, about what a server
-  /// executes. A crowd of acquisitions gets no more, however fast the link is. If it becomes slow, all that was sent is
-  /// ahead of the next extension.
-  private static let usualSize = (bytes: 256 * 1024, way: Duration.milliseconds(40))
-  /// Enough of extensions for some 3,400 locks, and at most twice as much beside ``usualSize`` of other requests.
+  /// A crowd of acquisitions gets no more, however fast the link is and however far the server. If the link becomes slow,
+  /// all that was sent is ahead of the next extension. So a crowd makes fewer acquisitions a second from far away.
+  private static let largestSize = 256 * 1024
+  /// Enough of extensions for some 3,400 locks, and for twice as many.
   ///
   /// On a link that becomes slow, what is sent takes the time of what waits, and of what is sent again.
-  private static let extensionsSizes = (first: 512 * 1024, share: 4)
+  private static let extensionsSizes = (first: 512 * 1024, largest: 1024 * 1024)
   /// By how much it grows with each round trip: fourfold until it has shrunk, as a crowd may come at the beginning.
   ///
   /// Before an answer tells of a queue, that queue has become longer by so much of a round trip. So the share is smaller
@@ -58,8 +57,6 @@ struct SendWindow {
   var waiting: PendingRequests.Choice = []
   /// The shortest time that an answer took since the last trial.
   private var fastest: Duration?
-  /// The shortest time that any answer took: that of a way which has become longer is not known for sure.
-  private var shortest: Duration?
   private var trial: Trial?
   private var nextTrial: Instant?
   private var hasShrunk = false
@@ -80,7 +77,6 @@ struct SendWindow {
   ) {
     let roundTrip = sentAt.duration(to: now)
     resizeForExtensions(byteCount, behind: ahead.extensions, sentAt: sentAt, roundTrip, at: now)
-    bound(by: min(shortest ?? roundTrip, roundTrip))
     if var trial {
       // An extension may have been sent at its start, behind all that was on its way. That has been answered with it.
       if trial.start <= sentAt {
@@ -110,8 +106,8 @@ struct SendWindow {
     } else if waiting.contains(.others) {
       let usual = min(Self.growth.usual, longestQueue / (fastest * 2))
       let growth = hasShrunk || isFar(fastest) ? usual : Self.growth.first
-      othersSize += Int(Double(byteCount) * growth * (1 - queue / longestQueue))
-      bound(by: shortest ?? fastest)
+      let grown = othersSize + Int(Double(byteCount) * growth * (1 - queue / longestQueue))
+      othersSize = min(grown, Self.largestSize)
     }
   }
 
@@ -134,15 +130,8 @@ struct SendWindow {
       extensionsSize = min(extensionsSize, max(ahead / 2, least))
       extensionsShrunkAt = now
     } else if waiting.contains(.extensions) {
-      extensionsSize += byteCount
+      extensionsSize = min(extensionsSize + byteCount, Self.extensionsSizes.largest)
     }
-  }
-
-  private mutating func bound(by shortest: Duration) {
-    self.shortest = shortest
-    let most = Int(Double(Self.usualSize.bytes) * max(shortest / Self.usualSize.way, 1))
-    othersSize = min(othersSize, most)
-    extensionsSize = min(extensionsSize, most * Self.extensionsSizes.share)
   }
 
   private mutating func end(_ trial: Trial, _ roundTrip: Duration, at now: Instant) {
