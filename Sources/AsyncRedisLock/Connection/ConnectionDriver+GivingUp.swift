@@ -100,18 +100,23 @@ extension ConnectionDriver {
     _ = takeSubmissions(of: connection)
     // A release with a caller is sent once more, unless there is no next connection.
     let waiting = pending.filter { isLast ? $0.givesBack : $0.kind == .cleanUp }
-    let undos = unanswered.compactMap { request in
-      request.makeUndo().map { (undo: $0, isAsking: request.isAsking) }
-    }
+    var undos: [(undo: Request, isAsking: Bool)] = []
     // There may be no next connection, and the server may not know the scripts of these.
-    let sentInVain =
-      ending == .open
-      ? [] : unanswered.filter { $0.givesBack && !$0.isFinished && !$0.hasSentSource }
+    var sentInVain: [Request] = []
+    for request in unanswered {
+      if let undo = request.makeUndo() {
+        undos.append((undo, request.isAsking))
+      } else if ending != .open, request.givesBack, !request.isFinished, !request.hasSentSource {
+        sentInVain.append(request)
+      }
+    }
     guard !undos.isEmpty || !waiting.isEmpty || !sentInVain.isEmpty else { return }
     // Before the login is over, they might be executed for another user or in another database.
     guard stream != nil, state.isLoggedIn else { return }
     for request in waiting { request.noteRepetition() }
-    var commands = CommandBuffer()
+    // A server that is stopped may execute no more than it reads at a time: its answers to a connection that is gone
+    // end it. In a cluster, a node that does not have the first key takes no source with it.
+    var commands = CommandBuffer(sharesSources: connection.link == nil)
     for (undo, isAsking) in undos { undo.encodeBySource(into: &commands, isAsking: isAsking) }
     for request in sentInVain + waiting { request.encodeBySource(into: &commands) }
     // A stream that is broken already takes nothing; the attempt is enough.

@@ -197,7 +197,9 @@ final class Request: Sendable {
     case .made(let command): commands = command().map { [$0] } ?? []
     }
     for command in commands {
-      buffer.append(bySource ? command.bySource : command, question: question)
+      let bringsSource =
+        bySource && command.isScript && buffer.needsSource(of: command.arguments[1])
+      buffer.append(bringsSource ? command.bySource : command, question: question)
     }
     // A script is never sent along with other commands.
     return commands.isEmpty ? .nothing : commands[0].isScript ? .script : .commands

@@ -46,7 +46,7 @@ package struct Script: Sendable {
 
   /// Encodes the first three words of a command that runs the script; its keys and arguments have to follow.
   func append(to buffer: inout CommandBuffer, bySource: Bool, keyCount: Int) {
-    if bySource {
+    if bySource, buffer.needsSource(of: digest) {
       buffer.append(encoded: "$4\r\nEVAL\r\n")
       buffer.append(source)
     } else {

@@ -6,12 +6,22 @@
   /// How many bytes are encoded.
   private(set) var count = 0
 
+  /// The digests of the scripts whose source is in here; nil if each command has to bring the source.
+  private var sources: Set<String>?
+
   /// Enough for a few commands.
   private static let smallestCapacity = 1024
   /// More than the mark, the digits and the line end of a number.
   private static let longestNumber = 24
 
-  init() { unsafe memory = .allocate(byteCount: Self.smallestCapacity, alignment: 1) }
+  /// Creates a buffer.
+  ///
+  /// `sharesSources` tells that the server executes all of it, so that the first command with a
+  /// script's source brings that for the others.
+  init(sharesSources: Bool = false) {
+    unsafe memory = .allocate(byteCount: Self.smallestCapacity, alignment: 1)
+    sources = sharesSources ? [] : nil
+  }
 
   deinit { unsafe memory.deallocate() }
 
@@ -35,6 +45,9 @@
 
   /// Removes what was encoded behind a position.
   mutating func remove(from position: Int) { count = position }
+
+  /// Whether a command that is to be sent with its script's source has to bring it.
+  mutating func needsSource(of digest: String) -> Bool { sources?.insert(digest).inserted ?? true }
 
   // MARK: Encoding
 
