@@ -61,7 +61,8 @@ struct QueueEntryState {
 
   /// How many polls such a waiter leaves to others that are notified, before it has keys reserved.
   ///
-  /// Until it asks again, no other waiter gets a reserved key: that is for at most one pause of eleven.
+  /// Until it asks again, no other waiter gets a reserved key: for each such waiter, that is for at most one pause of
+  /// eleven.
   static let patience = 10
 
   /// Whether keys are to be reserved for this waiter.

@@ -85,9 +85,10 @@ extension SimulatedServer {
     let former = tickets.count == 1 ? tickets.first ?? nil : nil
     let ticket = former ?? newTicket(keys)
     for key in keys {
+      let former = locks[key].queue.first { $0.token == token }
       let entry = Entry(
         token: token, ticket: ticket, lapse: milliseconds + lapse, ttl: ttl, numbers: numbers,
-        reservation: reservation, keys: keys)
+        reservation: reservation ?? former?.reservation, keys: keys)
       leave(key, token)
       let position = locks[key].queue.firstIndex { $0.ticket > ticket } ?? locks[key].queue.count
       locks[key].queue.insert(entry, at: position)

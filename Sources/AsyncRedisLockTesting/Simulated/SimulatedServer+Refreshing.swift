@@ -20,7 +20,6 @@ extension SimulatedServer {
       !locks[key].queue.contains(where: { $0.token == value })
     else { return nil }
     locks[key].queue[index].lapse = milliseconds + lapse
-    locks[key].queue[index].reservation = nil
     if locks[key].queueExpiry - milliseconds < lapse {
       locks[key].queueExpiry = milliseconds + 2 * lapse
     }

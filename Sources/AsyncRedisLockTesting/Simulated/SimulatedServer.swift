@@ -251,15 +251,20 @@ package struct SimulatedServer {
 
   package mutating func hand(_ key: Int, caller: Token?) -> Bool {
     var passed = 0
+    var unheard: [Entry] = []
     for _ in 0..<100 {
       guard hasQueue(key), passed < locks[key].queue.count else { return false }
       let entry = locks[key].queue[passed]
       if entry.lapse < milliseconds {
         locks[key].queue.remove(at: passed)
-      } else if give(key, entry, isCaller: entry.token == caller) {
-        return true
-      } else {
+      } else if entry.token == caller {
+        return give(key, entry, isCaller: true)
+      } else if !hears(entry.token) {
+        unheard.append(entry)
         passed += 1
+      } else {
+        return unheard.contains { reserveUnheard(key, $0) } || give(key, entry, isCaller: false)
+
       }
     }
     guard let entry = locks[key].queue.first(where: { $0.token == caller }) else { return false }
@@ -267,13 +272,7 @@ package struct SimulatedServer {
   }
 
   private mutating func give(_ key: Int, _ entry: Entry, isCaller: Bool) -> Bool {
-    if let reservation = entry.reservation, !isCaller {
-      let life = min(reservation, entry.lapse - milliseconds, entry.ttl)
-      set(key, entry.token, ttl: max(life, 1))
-      return true
-    }
     if entry.keys.count > 1 { return reserve(key, entry, isCaller: isCaller) }
-    guard isCaller || hears(entry.token) else { return false }
     set(key, entry.token, ttl: entry.ttl)
     if isCaller { return true }
     tell(entry)
@@ -296,18 +295,23 @@ package struct SimulatedServer {
         isComplete = false
       }
     }
-    if isCaller { return true }
-    guard hears(token) else {
-      for one in taken { locks[one].value = nil }
-      return false
-    }
-    if isComplete {
+    if !isCaller, isComplete {
       tell(entry)
       for one in entry.keys {
         set(one, token, ttl: entry.ttl)
         leave(one, token)
       }
     }
+    return true
+  }
+
+  /// Reserves a key for a waiter that was passed over, once after each poll that asks for that.
+  private mutating func reserveUnheard(_ key: Int, _ entry: Entry) -> Bool {
+    guard let reservation = entry.reservation,
+      let index = locks[key].queue.firstIndex(where: { $0.token == entry.token })
+    else { return false }
+    locks[key].queue[index].reservation = nil
+    set(key, entry.token, ttl: max(min(reservation, entry.lapse - milliseconds, entry.ttl), 1))
     return true
   }
 

@@ -128,13 +128,17 @@ struct LackingRightTests {
   @Test("Nothing is reserved for a waiter that may not ask whether its inbox is there")
   func reservation() throws {
     let key = uniqueKey()
-    let (holder, waiter) = (QueueScripts.token("holder"), QueueScripts.token("waiter"))
+    let (holder, waiter, other) = (
+      QueueScripts.token("holder"), QueueScripts.token("waiter"), QueueScripts.token("other")
+    )
     #expect(try scripts.poll(holder, key).isGranted)
     let user = try QueueScripts(client: client(["-pubsub"]))
     #expect(try !user.poll(waiter, key, reservation: 2000).isGranted)
+    let listener = try scripts.listen(as: other)
+    #expect(try !scripts.poll(other, key).isGranted)
     _ = try scripts.release(holder, key)
-    // The next poll of any waiter finds it free.
-    #expect(try scripts.holder(key) == nil)
+    #expect(try scripts.holder(key) == other)
+    withExtendedLifetime(listener) {}
   }
 
   @Test("Each helper of a place expires, whatever was there before")

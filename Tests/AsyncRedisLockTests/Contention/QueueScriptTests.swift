@@ -127,7 +127,43 @@ struct QueueScriptTests {
     guard case .granted = try poll(deaf) else { return #expect(Bool(false), "found") }
     // A waiter that is heard gets a notice in place of a reservation.
     for key in keys { _ = try scripts.release(deaf, key) }
-    for key in keys { #expect(try scripts.queue(key) == []) }
+    for key in keys {
+      #expect(try scripts.queue(key) == [])
+      #expect(try client("HLEN", scripts.helpers(of: key).entries) == .integer(0))
+    }
+  }
+
+  @Test("A waiter that does not ask again has a key reserved once, and then others get it")
+  func reservedOnce() throws {
+    let key = uniqueKey()
+    let (holder, dead, other) = (
+      QueueScripts.token("holder"), QueueScripts.token("dead"), QueueScripts.token("other")
+    )
+    let listener = try scripts.listen(as: other)
+    #expect(try scripts.poll(holder, key).isGranted)
+    #expect(try !scripts.poll(dead, key, reservation: 2000).isGranted)
+    #expect(try !scripts.poll(other, key).isGranted)
+    #expect(try scripts.release(holder, key) == .init(outcome: 1, handed: 2))
+    #expect(try scripts.holder(key) == dead)
+    // As if the reservation expired while another holder came and went.
+    try client("SET", key, holder, "PX", "5000")
+    #expect(try scripts.release(holder, key) == .init(outcome: 1, handed: 1))
+    #expect(try scripts.holder(key) == other)
+    withExtendedLifetime(listener) {}
+  }
+
+  @Test("Where no waiter can be notified, nothing is reserved, and the next poll takes the key")
+  func allUnheard() throws {
+    let key = uniqueKey()
+    let (holder, first, second) = (
+      QueueScripts.token("holder"), QueueScripts.token("first"), QueueScripts.token("second")
+    )
+    #expect(try scripts.poll(holder, key).isGranted)
+    for waiter in [first, second] {
+      #expect(try !scripts.poll(waiter, key, reservation: 2000).isGranted)
+    }
+    #expect(try scripts.release(holder, key) == .init(outcome: 1, handed: 0))
+    #expect(try scripts.poll(second, key, reservation: 2000).isGranted)
   }
 
   @Test(

@@ -51,7 +51,7 @@ if isFree then
   for _, lock in ipairs(locks) do
     call('SET', lock.key, token, 'PX', ttl)
     -- A queue may be lost without its entries.
-    redis.pcall('HDEL', lock.entries, token)
+    redis.pcall('HDEL', lock.entries, token, token .. '!')
   end
   return {1, number}
 end
@@ -76,8 +76,8 @@ if isNew then
 end
 -- Only if the server can tell that the caller's inbox is not here: others might not be notified, either, and would have
 -- to find the key free.
-local reservation = ARGV[8] and not hears(token) and canTell and '!' .. ARGV[8] .. ' ' or ''
-local entry = text(milliseconds() + lapse) .. ' ' .. ttl .. ' ' .. numbers .. ' ' .. reservation
+local reserves = ARGV[8] and not hears(token) and canTell
+local entry = text(milliseconds() + lapse) .. ' ' .. ttl .. ' ' .. numbers .. ' '
   .. (#locks > 1 and table.concat(netstrings) or '')
 
 -- Never shorter than the longest lapse of any place; twice that, so that it is seldom raised.
@@ -90,6 +90,9 @@ end
 local function enter()
   for _, lock in ipairs(locks) do
     call('HSET', lock.entries, token, entry)
+    if reserves then
+      call('HSET', lock.entries, token .. '!', ARGV[8])
+    end
     prolong(lock.entries)
     if isNew then
       call('ZADD', lock.queue, ticket, token)

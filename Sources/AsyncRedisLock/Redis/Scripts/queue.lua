@@ -1,7 +1,7 @@
 -- Functions about waiting, shared by the scripts that include this file.
 --
 -- A lock's key has two helpers: the queue, a sorted set of tokens by ticket, and the entries, a hash with the data
--- of each token: "lapse ttl numbers keys" or "lapse ttl numbers !reservation keys", see `parse`.
+-- of each token: "lapse ttl numbers keys", see `parse`; under token .. '!', see `reserveUnheard`.
 -- KEYS: key, queue, entries of each lock key; then the fence counter. ARGV[1]: the prefix of names.
 -- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
 local prefix, fence, call = ARGV[1], KEYS[#KEYS], redis.call
@@ -88,11 +88,9 @@ local function drawAbove(floor, numbers)
 end
 
 -- Reads an entry. `keys` are all keys that the waiter wants, as netstrings, if there are several; else ''.
--- `reservation`: for how many ms a key is reserved for the waiter, as no notice has reached it for long; else nil.
 local function parse(entry)
-  local lapse, ttl, numbers, rest = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
-  local reservation, keys = string.match(rest or '', '^!(%d+) (.*)$')
-  return tonumber(lapse), ttl, numbers, keys or rest, tonumber(reservation)
+  local lapse, ttl, numbers, keys = string.match(entry or '', '^(%d+) (%d+) (%d+) (.*)$')
+  return tonumber(lapse), ttl, numbers, keys
 end
 
 -- The locks of an entry with several keys.
@@ -110,7 +108,7 @@ end
 
 -- Entries first: without the right to remove one, the place stays whole.
 local function leave(lock, token)
-  call('HDEL', lock.entries, token)
+  call('HDEL', lock.entries, token, token .. '!')
   call('ZREM', lock.queue, token)
 end
 
@@ -133,7 +131,8 @@ local function inbox(token)
 end
 
 -- What this run of the script has found out about waiters: a place with many keys is looked at once, not for each
--- of its keys. `isDeaf`: its inbox is not here. `isRefused`: the server refuses to grant it anything.
+-- of its keys. `isDeaf`: its inbox is not here; then a key may be reserved for `life` ms. `isRefused`: the server
+-- refuses to grant it anything.
 local places = {}
 
 local function place(token)
@@ -145,6 +144,9 @@ end
 -- The count that PUBLISH returns comes too late: a script's message reaches the inboxes on replicas, too, even if
 -- the script takes the grant back. So a grant that will not last is not announced.
 local function hears(token)
+  if place(token).isDeaf then
+    return false
+  end
   local subscribers = redis.pcall('PUBSUB', slotTag() and 'SHARDNUMSUB' or 'NUMSUB', inbox(token))
   if subscribers.err then
     canTell = false
@@ -214,11 +216,30 @@ local function gather(place, lock, token, life, keys)
   end
 end
 
+-- Notes that a waiter with an inbox elsewhere is passed over; a key can be reserved for it for so many ms.
+local function passOver(token, life, unheard)
+  place(token).life = life
+  unheard[#unheard + 1] = token
+end
+
+-- Reserves a lock, which another waiter would be notified of, for the first of those that were passed over and have
+-- asked for that since they last had one reserved. Otherwise such a waiter might never find the lock free.
+local function reserveUnheard(lock, unheard)
+  for _, token in ipairs(unheard) do
+    local reservation = tonumber(call('HGET', lock.entries, token .. '!'))
+    if reservation and redis.pcall('HDEL', lock.entries, token .. '!') == 1 then
+      call('SET', lock.key, token, 'PX', math.min(place(token).life, reservation))
+      return true
+    end
+  end
+  return false
+end
+
 -- Reserves a free lock for a waiter that needs others too, and grants all of them once it has them all.
 -- If the waiter stops polling, the reservation lasts no longer than its place, `life` in ms.
 -- The caller may have no right to the other locks; then the waiter takes them at its next poll.
 -- Returns whether the waiter has the key now.
-local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
+local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller, unheard)
   life = math.max(math.min(life, tonumber(ttl)), 1)
   if isCaller then
     -- Its poll goes through all of its locks.
@@ -226,7 +247,11 @@ local function reserve(lock, token, ticket, life, ttl, numbers, keys, isCaller)
     return true
   end
   if not hears(token) then
+    passOver(token, life, unheard)
     return false
+  end
+  if reserveUnheard(lock, unheard) then
+    return true
   end
   local place = place(token)
   if not place.all then
@@ -247,23 +272,25 @@ end
 
 -- Gives a free lock to a waiter, or reserves it; returns whether the waiter has the key then. The caller gets its
 -- answer anyway; other waiters have to be notified.
-local function give(lock, token, ticket, entry, now, isCaller)
-  local lapse, ttl, numbers, keys, reservation = parse(entry)
-  if reservation and not isCaller then
-    -- Others would be notified for ever, and it would never find the key free. Its next poll takes the key.
-    call('SET', lock.key, token, 'PX', math.max(math.min(reservation, lapse - now, ttl), 1))
-    return true
-  end
+local function give(lock, token, ticket, entry, now, isCaller, unheard)
+  local lapse, ttl, numbers, keys = parse(entry)
   if keys ~= '' then
-    return reserve(lock, token, ticket, lapse - now, ttl, numbers, keys, isCaller)
+    return reserve(lock, token, ticket, lapse - now, ttl, numbers, keys, isCaller, unheard)
   end
   if isCaller then
     call('SET', lock.key, token, 'PX', ttl)
     return true
   end
   canTell = canTell and mayRemove(lock)
-  if not canTell or not hears(token) then
+  if not canTell then
     return false
+  end
+  if not hears(token) then
+    passOver(token, math.max(math.min(lapse - now, tonumber(ttl)), 1), unheard)
+    return false
+  end
+  if reserveUnheard(lock, unheard) then
+    return true
   end
   local first = drawAbove(ticket, numbers)
   call('SET', lock.key, token, 'PX', ttl)
@@ -278,7 +305,7 @@ end
 -- Hands a free lock to the first waiter that can be notified; returns whether the lock has a holder then.
 -- `caller` is the token of a waiter that asks at this moment.
 local function hand(lock, caller)
-  local passed, now = 0, nil
+  local passed, now, unheard = 0, nil, {}
   for _ = 1, 100 do
     local token, ticket = unpack(call('ZRANGE', lock.queue, passed, passed, 'WITHSCORES'))
     if not token then
@@ -288,13 +315,16 @@ local function hand(lock, caller)
     local known, entry, lapse = place(token)
     if known.isRefused then
       canTell = false
-    elseif not known.isDeaf or token == caller then
+    elseif known.isDeaf and token ~= caller then
+      -- Its entry may be long, and was looked at for another key.
+      passOver(token, known.life, unheard)
+    else
       entry = call('HGET', lock.entries, token)
       lapse = parse(entry)
     end
     if not lapse and not known.isDeaf and not known.isRefused or lapse and lapse < now then
       leave(lock, token)
-    elseif lapse and give(lock, token, tonumber(ticket), entry, now, token == caller) then
+    elseif lapse and give(lock, token, tonumber(ticket), entry, now, token == caller, unheard) then
       return true
     elseif canTell then
       passed = passed + 1
