@@ -105,7 +105,7 @@ void child_process_signal_job(int number) {
   signal(number, SIG_IGN);
   // If this job is the command of another run, that run has to know that the signal was typed. Its guardian handles no
   // signal at once, and of two only keeps the first.
-  child_process_tell_guardian(getpgrp(), number);
+  child_process_tell_guardian_in_turn(getpgrp(), number);
   kill(0, number);
 }
 

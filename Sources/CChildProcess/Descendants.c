@@ -403,7 +403,8 @@ static void kill_family(pid_t tool, struct signalling *signalling) {
   }
 }
 
-/// For the threads of the tool; the guardian has but one.
+/// For the threads of the tool. The guardian has but one, and must not take it: a thread that does not exist there may
+/// have had it when the guardian was forked.
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 static pid_t signal_descendants(pid_t child, int signal) {
@@ -499,12 +500,16 @@ int child_process_group_is_commands(pid_t group) {
 
 void child_process_tell_guardian(pid_t group, int signal) {
   union sigval mark = {.sival_int = child_process_typed_mark};
-  pthread_mutex_lock(&turn);
   list_processes();
   // Those that have ended do no harm. One that replaces the first does not lead the group.
   for (int i = 0; i < count; i++)
     if (getpgid(processes[i].id) == group && child_process_is_any_guardian(processes[i].id))
       sigqueue(processes[i].id, signal, mark);
+}
+
+void child_process_tell_guardian_in_turn(pid_t group, int signal) {
+  pthread_mutex_lock(&turn);
+  child_process_tell_guardian(group, signal);
   pthread_mutex_unlock(&turn);
 }
 
@@ -594,6 +599,8 @@ int child_process_group_is_left(pid_t group) { return child_process_group_has_en
 int child_process_group_is_commands(pid_t group) { return 1; }
 
 void child_process_tell_guardian(pid_t group, int signal) {}
+
+void child_process_tell_guardian_in_turn(pid_t group, int signal) {}
 
 void child_process_kill_tree(pid_t child) {}
 

@@ -190,6 +190,8 @@ int child_process_is_due(void) {
   return atomic_load(&shared->was_due) || (deadline && deadline <= now());
 }
 
+int child_process_was_due(void) { return shared && atomic_load(&shared->was_due); }
+
 void child_process_note_terminal(int is_lent) {
   if (!shared) return;
   atomic_store(&shared->has_terminal, is_lent);
@@ -749,9 +751,10 @@ static int was_told(int signal, pid_t sender, int is_merged) {
   struct question of_member = ask(&member, signal), of_outsider = ask(&outsider, signal);
   if (of_outsider.is_sent || of_outsider.may_be_cancelled) return 0;
   if (!of_member.is_sent) return of_member.may_be_cancelled;
+  // Each copy of these is kept, in an order that may differ between processes: only their number counts.
+  if (!is_merged) return 1;
   // What a witness has got at another time, from another process, tells nothing.
   if (of_member.sender != sender && !is_stop) return 0;
-  if (!is_merged) return 1;
   // The answer also goes for what this process receives a moment later, and the witness has had already. What it gets
   // meanwhile is counted as well, or it would be missed, or be taken for what is sent to this process alone.
   for (int i = 0; i < 100 && of_member.is_sent && !of_outsider.is_sent; i++) {

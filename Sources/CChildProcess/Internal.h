@@ -43,9 +43,12 @@ int child_process_group_is_left(pid_t group);
 /// The same for the tool, whose threads take turns. Always 1 except on Linux.
 int child_process_group_is_commands(pid_t group);
 
-/// If a group is that of another run's command, tells that run's guardian that a signal came from the terminal. Linux
-/// only.
+/// If a group is that of another run's command, tells that run's guardian that a signal came from the terminal. For the
+/// guardian, which has one thread. Linux only.
 void child_process_tell_guardian(pid_t group, int signal);
+
+/// The same for the tool, whose threads take turns.
+void child_process_tell_guardian_in_turn(pid_t group, int signal);
 
 /// Whether something was found out about a process; `empty` and `vanished` for an environment that could not be read.
 enum finding { not_found, found, empty, vanished };

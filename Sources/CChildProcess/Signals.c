@@ -28,8 +28,10 @@ struct receipt {
 static int reading = -1, writing = -1;
 /// How many origins there are.
 enum { origins = child_process_from_guardian + 1 };
-/// Signals for which the pipe had no room, with their origins.
-static _Atomic int missed[origins * NSIG];
+/// How many signals found no room in the pipe, by their origins.
+static _Atomic unsigned missed[origins * NSIG];
+/// Of a lower one, the system may make one of several as well.
+enum { first_counted = 32 };
 static sigset_t received;
 /// Whether a thread receives them.
 static int is_receiving;
@@ -92,7 +94,7 @@ static void note(int number, siginfo_t *info, void *unused) {
                             atomic_load(&continues), info->si_pid};
   struct receipt nothing = {0};
   if (write(writing, &receipt, sizeof receipt) != sizeof receipt) {
-    atomic_store(&missed[receipt.code], 1);
+    atomic_fetch_add(&missed[receipt.code], 1);
     // Even if there is room by now, the thread may have looked already.
     (void)!write(writing, &nothing, sizeof nothing);
   }
@@ -128,10 +130,13 @@ static void *tell(void *unused) {
     if (count <= 0) return unused;
     for (size_t i = 0; i < (size_t)count / sizeof *list; i++)
       if (list[i].code) report(list[i]);
-    for (int code = 1; code < origins * NSIG; code++)
-      if (atomic_exchange(&missed[code], 0))
+    for (int code = 1; code < origins * NSIG; code++) {
+      unsigned times = atomic_exchange(&missed[code], 0);
+      if (code % NSIG < first_counted && times > 1) times = 1;
+      for (; times > 0; times--)
         report((struct receipt){code, child_process_receipts(), atomic_load(&stops), atomic_load(&halts),
                                 atomic_load(&continues), -1});
+    }
   }
 }
 

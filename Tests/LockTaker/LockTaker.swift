@@ -49,6 +49,11 @@ enum LockTaker {
     }
     if arguments.count == 3, arguments[1] == "thread" { LoneThread.run(arguments[2]) }
     #if os(Linux)
+      if arguments.count == 4, arguments[1] == "count", let signal = Int32(arguments[2]),
+        let times = Int(arguments[3])
+      {
+        SignalCount.run(signal, times: times)
+      }
       if arguments.count >= 3, arguments[1].hasSuffix("hang") {
         HungFile.run(at: arguments[2], isTrial: arguments[1] != "hang")
       }

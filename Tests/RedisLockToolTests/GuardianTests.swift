@@ -46,16 +46,12 @@
       try await expectEnd(folder, of: ended)
     }
 
-    /// The program that takes part in tests, next to the tool.
-    private static let lockTaker = URL(filePath: ToolProcess.path).deletingLastPathComponent()
-      .appending(path: "LockTaker").path(percentEncoded: false)
-
     @Test("If the tool is killed, a process whose first thread has ended is ended, too")
     func killedWithThread() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
-      let program = Self.lockTaker
+      let program = ToolProcess.lockTaker
       let tool = try ToolProcess(
         ["run", "key", "--"] + Self.wrappers[2] + [program, "thread", folder.path("alive")],
         on: server)
@@ -69,7 +65,7 @@
       /// Whether a file system whose server does not answer can be made.
       private static var canHang: Bool {
         guard let folder = try? TemporaryFolder() else { return false }
-        return SystemTool.runs([lockTaker, "try-hang", folder.path("")])
+        return SystemTool.runs([ToolProcess.lockTaker, "try-hang", folder.path("")])
       }
 
       @Test(
@@ -86,7 +82,8 @@
         // They are younger, so that their environments would be read first.
         var others: [ToolProcess] = []
         for _ in 0..<count {
-          let other = try ToolProcess([], through: [Self.lockTaker, "hang", mounted.path("")])
+          let other = try ToolProcess(
+            [], through: [ToolProcess.lockTaker, "hang", mounted.path("")])
           await other.waitUntilSaid("hangs")
           others.append(other)
         }

@@ -124,6 +124,16 @@
       #expect(try server.keys() == ["key"])
     }
 
+    @Test("With --max-hold alone, most of that time is the command's")
+    func usualGrace() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await ToolProcess.run(
+        ["run", "key", "--max-hold", "5s", "-c", "sleep 1; echo done"], on: server)
+      #expect(outcome.status == 0)
+      #expect(outcome.output == "done\n")
+    }
+
     @Test("When --max-hold is over, the command is ended and the key freed")
     func heldTooLong() async throws {
       let server = try RedisServer()
@@ -142,6 +152,25 @@
       #expect(outcome.errors.contains("--max-hold"))
       #expect(try server.keys().isEmpty)
     }
+
+    #if os(Linux)
+      @Test("A run that is continued right after its guardian's kill says that the lock was lost")
+      func killedWhileStopped() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "--ttl", "2s", "--", "sh", "-c", "echo $$; exec sleep 100"], on: server)
+        await until("it runs") { tool.output.hasSuffix("\n") }
+        let child = try #require(pid_t(tool.output.trimmingCharacters(in: .whitespacesAndNewlines)))
+        tool.signal(SIGSTOP)
+        // The lock lasts for a moment longer.
+        await until("the command is dead") { isZombie(child) }
+        tool.signal(SIGCONT)
+        let outcome = await tool.outcome()
+        #expect(outcome.status == 76)
+        #expect(outcome.errors.contains("lock"), "\(outcome.errors)")
+      }
+    #endif
 
     @Test("If the lock was lost while redis-lock was stopped, the command is ended when it resumes")
     func stopped() async throws {

@@ -70,6 +70,38 @@
       #expect(outcome.output == "ready\ndone\n")
     }
 
+    @Test("A command with a handler of its own gets also what the run's parent ignores")
+    func ignoredAndHandled() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let program =
+        "$SIG{HUP} = sub { print qq(handled\\n); exit 7 }; print qq(ready\\n); sleep 1 while 1"
+      let tool = try ToolProcess(
+        ["run", "key", "--", "perl", "-e", "$| = 1; \(program)"], on: server,
+        through: ["/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""])
+      await tool.waitUntilSaid("ready")
+      tool.signal(SIGHUP)
+      let outcome = await tool.outcome()
+      #expect(outcome.status == 7)
+      #expect(outcome.output == "ready\nhandled\n")
+    }
+
+    #if os(Linux)
+      @Test("A command gets each of thousands of real-time signals that come at once")
+      func realTimeBurst() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let tool = try ToolProcess(
+          ["run", "key", "--", ToolProcess.lockTaker, "count", "40", "4000"], on: server)
+        await tool.waitUntilSaid("ready")
+        // So that all of them are there at once.
+        tool.signal(SIGSTOP)
+        for _ in 0..<4000 { tool.signal(40) }
+        tool.signal(SIGCONT)
+        #expect(await tool.outcome().status == 0)
+      }
+    #endif
+
     @Test("SIGALRM and SIGWINCH reach the command, too")
     func otherSignals() async throws {
       let server = try RedisServer()
@@ -99,11 +131,6 @@
         #expect(await tool.outcome().status == 128 + SIGKILL)
         await until("the command is dead") { kill(child, 0) != 0 || isZombie(child) }
         await until("the key is free") { try server.keys().isEmpty }
-      }
-
-      private func isZombie(_ process: pid_t) -> Bool {
-        let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
-        return status?.split(separator: ")").last?.contains(" Z ") ?? true
       }
     #endif
 

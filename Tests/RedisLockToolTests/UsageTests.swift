@@ -17,6 +17,7 @@
         ["run", "key", "--ttl", "1s", "--extend", "1s", "--", "true"],
         ["run", "key", "--ttl", "3s", "--grace", "2s", "--", "true"],
         ["run", "key", "--min-hold", "2s", "--max-hold", "1s", "--", "true"],
+        ["run", "key", "--max-hold", "1s", "--grace", "1s", "--", "true"],
         ["run", "key", "-n", "-w", "1s", "--", "true"], ["run", "key", "-E", "256", "--", "true"],
         ["run", "", "--", "true"], ["run", "key", "--label", "a\nb", "--", "true"],
         ["run", "key", "-q", "-v", "--", "true"], ["run", "key", "--wait", "-1s", "--", "true"],

@@ -84,6 +84,9 @@ int child_process_has_missed(int signal, unsigned receipt);
 /// The time by the guardian's clock, in nanoseconds.
 int64_t child_process_guardian_time(void);
 
+/// Whether the guardian has begun to end the command, because its time was over.
+int child_process_was_due(void);
+
 /// Sets the guardian's deadline, by its clock.
 ///
 /// Not from now on: this process may be stopped between a look at the lock and this call.

@@ -62,7 +62,7 @@
 
     @Option(
       help:
-        "The time between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or less with a short ttl)"
+        "The time between SIGTERM and SIGKILL when the lock is lost. (default: 5s, or less with a short --ttl or --max-hold)"
     )
     var grace: DurationArgument?
 
@@ -126,6 +126,11 @@
             "--grace (\(grace.duration.text)) must be at most half of ttl - extend (\(longest.text))."
           )
         }
+        if let maxHold, grace.duration >= maxHold.duration {
+          throw ValidationError(
+            "--grace (\(grace.duration.text)) must be shorter than --max-hold (\(maxHold.duration.text))."
+          )
+        }
       }
     }
 
@@ -133,6 +138,9 @@
 
     /// Short even if the ttl is long: a lock that another client has taken away is noticed within seconds.
     private var interval: Duration { min(extend?.duration ?? ttl.duration / 3, .seconds(3)) }
+
+    /// With `--max-hold`, most of that is the command's before it is asked to end.
+    private var usualGrace: Duration { min(.seconds(5), (maxHold?.duration ?? .seconds(25)) / 5) }
 
     private var options: LockOptions {
       LockOptions(
@@ -164,7 +172,7 @@
       let order = Supervisor.Order(
         keys: keys, command: command,
         options: options, waits: waits,
-        grace: grace?.duration ?? .seconds(5), recordFor: recordFor.duration,
+        grace: grace?.duration ?? usualGrace, recordFor: recordFor.duration,
         acknowledgements: replicaAcknowledgements)
       let console = messages.console
       let supervisor = Supervisor(order, console: console)

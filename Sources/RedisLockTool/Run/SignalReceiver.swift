@@ -14,7 +14,7 @@
   final class SignalReceiver: Sendable {
     /// The signals that are passed on to a running command; for real-time signals, only their numbers.
     static let forwarded =
-      ending.sorted() + [SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH, SIGURG]
+      ending.sorted() + [SIGUSR1, SIGUSR2, SIGWINCH, SIGURG]
     /// The signals for the whole job if one of its processes asks for a terminal that another group has.
     static let terminal = [SIGTTIN, SIGTTOU]
     /// The signals that end the wait for the lock.
@@ -87,8 +87,9 @@
           receive(number, origin)
         }
       }
-      let numbers =
-        (Self.forwarded + Self.terminal).filter { child_process_was_ignored($0) == 0 } + [SIGCONT]
+      let ofJobs = ([SIGTSTP] + Self.terminal).filter { child_process_was_ignored($0) == 0 }
+      // Also those that the parent has ignored, as for nohup(1): the command may have a handler of its own.
+      let numbers = Self.forwarded + ofJobs + [SIGCONT]
       let result = unsafe child_process_receive_signals(numbers, Int32(numbers.count)) {
         number, origin in SignalReceiver.handler.withLock { $0 }?(number, origin)
       }

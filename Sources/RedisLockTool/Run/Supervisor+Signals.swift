@@ -95,10 +95,19 @@
       guard let child = state.withLock({ $0.child }) else { return }
       _ = child_process_signal(child, signal)
       // A stopped command would not notice.
-      if SignalReceiver.ending.contains(signal) { _ = child_process_signal(child, SIGCONT) }
+      if Self.urgent.contains(signal), Self.isEnding(signal) {
+        _ = child_process_signal(child, SIGCONT)
+      }
     }
 
     private static let typed: Set = [SIGINT, SIGQUIT, SIGTSTP]
+    /// What users send to end a program.
+    private static let urgent: Set = [SIGINT, SIGQUIT, SIGTERM, SIGHUP]
+
+    /// Whether a signal ends programs, unless they handle it.
+    private static func isEnding(_ signal: Int32) -> Bool {
+      SignalReceiver.ending.contains(signal) && child_process_was_ignored(signal) == 0
+    }
 
     func receive(_ signal: Int32, from origin: child_process_origin) {
       let received = ReceivedSignal(
@@ -112,7 +121,7 @@
         return pass(received)
       }
       guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
-      let ends = SignalReceiver.ending.contains(signal)
+      let ends = Self.isEnding(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
         if state.child == nil, state.hasWaited || ends { state.signals.append(received) }
         return (state.child != nil, state.hasWaited, state.cancelWait)

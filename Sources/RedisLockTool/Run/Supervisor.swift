@@ -261,10 +261,13 @@
     ///
     /// The guardian may have ended it while this process was stopped.
     private func ended(_ lock: Lock, with status: Int32) {
-      limitTheRest(after: .success(status), lock, wasHeld: lock.isHeld)
+      // It does that a moment before the lock's time is over, and may not be done.
+      let wasDue = child_process_was_due() != 0
+      limitTheRest(after: .success(status), lock, wasHeld: lock.isHeld && !wasDue)
       child_process_set_signalled(0)
       let isLost = state.withLock { state in
         state.child = nil
+        if wasDue, state.loss == nil { state.loss = Self.endedByGuardian }
         return state.loss != nil
       }
       let missed = isLost || !lock.isHeld ? child_process_kill_left() : 0
@@ -348,6 +351,9 @@
 
     private static let unguarded =
       "the lock was given up: the guardian process was killed, and another cannot be started"
+
+    private static let endedByGuardian =
+      "the guardian process ended the command: this process was stopped, or too slow, while the lock ran out"
 
     /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {

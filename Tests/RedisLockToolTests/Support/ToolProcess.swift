@@ -17,6 +17,10 @@ final class ToolProcess: Sendable {
   static let path = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
     .appending(path: "redis-lock").path(percentEncoded: false)
 
+  /// The program that takes part in tests, next to the tool.
+  static let lockTaker = URL(filePath: path).deletingLastPathComponent()
+    .appending(path: "LockTaker").path(percentEncoded: false)
+
   private let process = Process()
   private let folder: TemporaryFolder
   private let start = ContinuousClock.now
@@ -133,6 +137,14 @@ func until(
     try? await Task.sleep(for: .milliseconds(5))
   }
   Issue.record("not in time: \(comment)", sourceLocation: sourceLocation)
+}
+
+/// Whether a process has ended, and may not have been reaped yet.
+///
+/// Linux only.
+func isZombie(_ process: pid_t) -> Bool {
+  let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+  return status?.split(separator: ")").last?.contains(" Z ") ?? true
 }
 
 extension RedisServer {
