@@ -56,13 +56,18 @@
       #expect(outcome.output == "ready\ninner\nouter\n")
     }
 
+    /// The words that start a program which ignores SIGHUP, as nohup(1) does.
+    private static let ignoringHangUp = [
+      "/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\"",
+    ]
+
     @Test("A run leaves inherited ignored signals ignored, as under nohup")
     func ignored() async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let tool = try ToolProcess(
         ["run", "key", "--", "sh", "-c", "echo ready; sleep 0.3; echo done"], on: server,
-        through: ["/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        through: Self.ignoringHangUp)
       await tool.waitUntilSaid("ready")
       tool.signal(SIGHUP)
       let outcome = await tool.outcome()
@@ -78,7 +83,7 @@
         "$SIG{HUP} = sub { print qq(handled\\n); exit 7 }; print qq(ready\\n); sleep 1 while 1"
       let tool = try ToolProcess(
         ["run", "key", "--", "perl", "-e", "$| = 1; \(program)"], on: server,
-        through: ["/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        through: Self.ignoringHangUp)
       await tool.waitUntilSaid("ready")
       tool.signal(SIGHUP)
       let outcome = await tool.outcome()

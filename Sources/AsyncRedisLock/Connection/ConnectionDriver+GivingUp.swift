@@ -114,9 +114,10 @@ extension ConnectionDriver {
     // Before the login is over, they might be executed for another user or in another database.
     guard stream != nil, state.isLoggedIn else { return }
     for request in waiting { request.noteRepetition() }
-    // A server that is stopped may execute no more than it reads at a time: its answers to a connection that is gone
-    // end it. In a cluster, a node that does not have the first key takes no source with it.
-    var commands = CommandBuffer(sharesSources: connection.link == nil)
+    // When the locker is being closed, a stopped server may execute no more than it reads at a time, since its answers
+    // to a client that is gone end that. Otherwise each command brings its source. A server takes none with a command
+    // that it refuses, which may be for a forbidden key, or in a cluster for one of another node.
+    var commands = CommandBuffer(sharesSources: ending != .open && connection.link == nil)
     for (undo, isAsking) in undos { undo.encodeBySource(into: &commands, isAsking: isAsking) }
     for request in sentInVain + waiting { request.encodeBySource(into: &commands) }
     // A stream that is broken already takes nothing; the attempt is enough.

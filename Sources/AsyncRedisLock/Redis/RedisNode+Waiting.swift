@@ -1,4 +1,11 @@
 extension RedisNode {
+  /// Whether the queues of some keys may be used although no notice would arrive now.
+  ///
+  /// If the server refuses notices, that is so for the user's other clients, too: all of them poll.
+  func mayQueueUntold(for keys: [String]) -> Bool {
+    queueAccess.isOpen(for: keys) && grantChannel.isOpening
+  }
+
   func poll(
     _ claim: Claim, numbers: Int, lapse: Duration, reservation: Duration?, by deadline: Instant,
     completion: @escaping @Sendable (Result<PollAnswer, StoreFailure>) -> Void

@@ -222,13 +222,6 @@ final class RedisNode: Sendable {
   /// Whether a notice of a grant of some keys that is made now would arrive.
   func isTold(of keys: [String]) -> Bool { queueAccess.isOpen(for: keys) && grantChannel.isReady }
 
-  /// Whether the queues of some keys may be used although no notice would arrive now.
-  ///
-  /// If the server refuses notices, that is so for the user's other clients, too: all of them poll.
-  func mayQueueUntold(for keys: [String]) -> Bool {
-    queueAccess.isOpen(for: keys) && grantChannel.isOpening
-  }
-
   /// Makes a token for some keys, which says whether waiters for them are notified.
   func makeToken(for keys: [String], label: String?) -> String {
     tokens.next(label: label, isSilent: queueAccess.mayRefuse(keys))
