@@ -17,7 +17,10 @@ enum SweepOperation: String, CaseIterable, Sendable {
   case adopt = "take over"
 
   /// How many runs take place at once: more if most of the time is spent on waiting for the end of a ttl.
-  var width: Int { self == .adopt ? 72 : 24 }
+  ///
+  /// Not many more: lockers that overload a processor get no answer within their short operation timeout, and all of
+  /// them try again, over new connections.
+  func width(isEncrypted: Bool) -> Int { self == .adopt && !isEncrypted ? 36 : 24 }
 
   /// Whether a message belongs to the operation.
   func concerns(_ message: FaultProxy.Message) -> Bool {

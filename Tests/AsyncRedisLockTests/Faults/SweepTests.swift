@@ -41,9 +41,10 @@ struct SweepTests {
     for operation in SweepOperation.allCases {
       let points = try await points(of: operation, on: server, other, by: route)
       #expect(points.count > 60)
+      let width = operation.width(isEncrypted: route(0).isEncrypted)
       await withTaskGroup(of: Void.self) { group in
         for (index, point) in points.enumerated() {
-          if index >= operation.width { await group.next() }
+          if index >= width { await group.next() }
           group.addTask { await Self.run(point, on: server, other) }
         }
       }
