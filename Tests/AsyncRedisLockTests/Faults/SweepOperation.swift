@@ -139,7 +139,10 @@ enum SweepOperation: String, CaseIterable, Sendable {
     // Waits for a further extension, or for the loss.
     while lock.isHeld, !stage.hasStruck || ContinuousClock.now + lock.remaining <= end {
       try stage.checkAgreement(lock)
-      if ContinuousClock.now > end + .seconds(10) { return stage.note("neither extended nor lost") }
+      if ContinuousClock.now > end + .seconds(10) {
+        if stage.hasStruck { stage.note("neither extended nor lost") }
+        break
+      }
       try await Task.sleep(for: .milliseconds(10))
     }
     try await stage.giveBack(lock)
