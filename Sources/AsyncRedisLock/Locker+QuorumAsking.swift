@@ -21,9 +21,9 @@ extension Locker {
 
   /// Sends commands to all servers of the quorum at once; returns the answers as soon as they are enough.
   ///
-  /// Without `isEnough`, a majority is. The others are asked all the same.
+  /// Without `isEnough`, a majority without an error is. The others are asked all the same.
   ///
-  /// - Throws: ``LockError`` if no majority answers.
+  /// - Throws: ``LockError`` if no majority answers; an error is an answer.
   private func askQuorum(
     _ commands: [Command], isEnough: (([[Reply]]) -> Bool)? = nil
   ) async throws -> [[Reply]] {
@@ -46,12 +46,17 @@ extension Locker {
       case .success(let found): replies.append(found)
       case .failure(let error): failure = error
       }
-      let isSettled = isEnough.map { $0(replies) } ?? (replies.count >= quorumMajority)
+      let isSettled = isEnough.map { $0(replies) } ?? (Self.successes(replies) >= quorumMajority)
       if isSettled || count == members.count { break }
     }
     try Task.checkCancellation()
     if replies.count < quorumMajority, let failure { throw failure }
     return replies
+  }
+
+  /// How many servers have answered without an error.
+  private static func successes(_ answers: [[Reply]]) -> Int {
+    answers.count { replies in replies.allSatisfy { $0.error == nil } }
   }
 
   // MARK: Records
@@ -61,6 +66,8 @@ extension Locker {
     guard let names = members?.first?.node.names else { return }
     let answers = try await askQuorum(
       lock.keys.map { Script.record.command(keys: [names.record(of: $0)], arguments: arguments) })
+    // A later look asks a majority, and any two majorities share a server.
+    guard Self.successes(answers) < quorumMajority else { return }
     if let error = answers.joined().lazy.compactMap(\.error).first {
       throw LockError(StoreFailure(error), keys: lock.keys, phase: .acquire)
     }

@@ -162,7 +162,9 @@ final class QuorumStore: LockStore {
       if case .success(let acquisition) = result, let failure = objection(acquisition) {
         // It is not known when that is over.
         undos.neverEnds()
-        if case .held = acquisition { giveBack(record, at: [member]) }
+        if case .held = acquisition {
+          giveBack(record, at: [member], restores: record.former != nil)
+        }
         answer = .failure(failure)
       }
       report(conclude(answer, for: record, at: member))
@@ -180,7 +182,9 @@ final class QuorumStore: LockStore {
   ) -> Result<Acquisition, StoreFailure> {
     switch answer {
     case .success(.held):
-      if !record.conclude(.held, at: member) { giveBack(record, at: [member]) }
+      if !record.conclude(.held, at: member) {
+        giveBack(record, at: [member], restores: record.isRestored)
+      }
     case .success(.contended): _ = record.conclude(.refused, at: member)
     case .failure: _ = record.conclude(.spoiled, at: member)
     }
@@ -206,21 +210,39 @@ final class QuorumStore: LockStore {
     giveUp(record)
   }
 
-  func giveUp(_ record: QuorumClaim) {
+  /// Ends a claim, and gives its keys back everywhere, to their former holder if it `restores` them.
+  func giveUp(_ record: QuorumClaim, restores: Bool = false) {
     claims.withLock { _ = $0.removeValue(forKey: record.claim.token) }
-    let end = record.end()
+    let end = record.end(restores: restores)
     for task in end.tasks { task.cancel() }
-    giveBack(record, at: end.holders)
+    giveBack(record, at: end.holders, restores: restores)
   }
 
   /// Has members give the keys of a claim back, in the background.
-  func giveBack(_ record: QuorumClaim, at holders: [Int]) {
+  func giveBack(_ record: QuorumClaim, at holders: [Int], restores: Bool = false) {
+    if restores, let former = record.former {
+      for member in holders { restore(record, to: former, at: member) }
+      return
+    }
     let now = clock.now
     let release = Release(
       claim: record.claim, validUntil: now, keysLastUntil: now + record.longestTTL,
       wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: false)
     for member in holders {
       members[member].release(release, by: now + operationTimeout) { _ in }
+    }
+  }
+
+  /// Has a member give keys back to the token that they were taken over from; if it does not, they are freed.
+  private func restore(_ record: QuorumClaim, to former: String, at member: Int) {
+    guard requests.withLock({ $0.begin() }) else { return giveBack(record, at: [member]) }
+    let claim = Claim(record.claim.lockKeys, token: former, ttl: record.claim.ttl)
+    _ = members[member].request(
+      claim, .adopt(from: record.claim.token, numbers: 1), by: clock.now + operationTimeout,
+      undos: UndoRecord()
+    ) { [self] result in
+      if case .failure = result { giveBack(record, at: [member]) }
+      endRequest()
     }
   }
 

@@ -94,6 +94,35 @@ struct QuorumMishapTests {
     await locker.close()
   }
 
+  @Test("The record of a run gets to a majority though one server refuses it")
+  func recorded() async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    let locker = try await quorum.locker { $0.operationTimeout = .seconds(20) }
+    let lock = try await locker.acquire(
+      uniqueKey(), options: LockOptions(ttl: .seconds(60), extend: nil))
+    let record = "redis-lock:record:{\(lock.keys[0])}"
+    // Its script refuses a key of another type.
+    try RedisClient(quorum.servers[0])("SET", record, "foreign")
+    try RedisClient(quorum.servers[0])("CONFIG", "RESETSTAT")
+    quorum.servers[2].pause()
+    let task = Task { try await locker.record(lock, held: .zero, keptFor: .seconds(60)) }
+    await eventually("one has refused it, and another one has it") {
+      try RedisClient(quorum.servers[0])("INFO", "commandstats").string?.contains("cmdstat_hget")
+        == true
+        && quorum.servers[1].hasKey(record)
+    }
+    quorum.servers[2].resume()
+    try await task.value
+    #expect(try await locker.records(of: lock.keys)[0]?.token == lock.token)
+    try RedisClient(quorum.servers[1])("SET", record, "foreign")
+    await expectError(.refused) {
+      try await locker.record(lock, held: .zero, keptFor: .seconds(60))
+    }
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+
   // MARK: Restarts
 
   @Test(
