@@ -21,7 +21,8 @@ extension Locker {
 
   /// Sends commands to all servers of the quorum at once; returns the answers as soon as they are enough.
   ///
-  /// Without `isEnough`, a majority without an error is. The others are asked all the same.
+  /// Without `isEnough`, a majority without an error is, or so many errors that there can be none. The others are asked
+  /// all the same.
   ///
   /// - Throws: ``LockError`` if no majority answers; an error is an answer.
   private func askQuorum(
@@ -46,12 +47,19 @@ extension Locker {
       case .success(let found): replies.append(found)
       case .failure(let error): failure = error
       }
-      let isSettled = isEnough.map { $0(replies) } ?? (Self.successes(replies) >= quorumMajority)
+      let isSettled = isEnough.map { $0(replies) } ?? isSettled(replies)
       if isSettled || count == members.count { break }
     }
     try Task.checkCancellation()
     if replies.count < quorumMajority, let failure { throw failure }
     return replies
+  }
+
+  /// Whether a majority has answered without an error, or cannot any more.
+  private func isSettled(_ answers: [[Reply]]) -> Bool {
+    let successes = Self.successes(answers)
+    let refusals = answers.count - successes
+    return successes >= quorumMajority || refusals > (members?.count ?? 0) - quorumMajority
   }
 
   /// How many servers have answered without an error.

@@ -501,7 +501,7 @@ static void guard(int line, pid_t tool) {
     int64_t left = deadline ? deadline - now() : 1000000000;
     if (left <= 0) break;
     // Only for short times: the clock of poll(2) stops while the machine sleeps.
-    int longest = looks > 0 ? 50 : 250;
+    int longest = looks > 0 ? 50 : deadline || signals >= 0 ? 250 : 20;
     int milliseconds = left > longest * 1000000LL ? longest : (int)(left / 1000000) + 1;
     int is_ended = wait_for_event(line, signals, milliseconds);
     int is_to_stop = note_typed(line, tool);
@@ -861,8 +861,15 @@ void child_process_guardian_succeed(void) {
 int64_t child_process_guardian_time(void) { return now(); }
 
 void child_process_guardian_renew(int64_t deadline) {
+  if (!shared) return;
   // Zero would stand for none.
-  if (shared) atomic_store(&shared->deadline, deadline > 1 ? deadline : 1);
+  int64_t former = atomic_exchange(&shared->deadline, deadline > 1 ? deadline : 1);
+#ifdef __linux__
+  // The guardian waits for the former one, or for none; a signal of the terminal wakes it, and means nothing from here.
+  if (guardian > 0 && (!former || deadline < former - 1000000)) kill(guardian, SIGWINCH);
+#else
+  (void)former;
+#endif
 }
 
 void child_process_guardian_end(void) {

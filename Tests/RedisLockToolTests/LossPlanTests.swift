@@ -38,6 +38,46 @@
           == .terminate(.milliseconds(250)))
     }
 
+    @Test(
+      "However short the hold or the grace, the plan leaves time for the kill before the lock ends",
+      arguments: [60, 100, 150, 400, 1000], [0, 1, 40, nil])
+    func shortHold(maxHold: Int, grace: Int?) {
+      let (hold, grace) = (Duration.milliseconds(maxHold), grace.map(Duration.milliseconds))
+      var plan = LossPlan(
+        ttl: .seconds(30), extend: .seconds(10), grace: grace ?? hold / 5, maxHold: hold)
+      #expect(plan.reserve >= .milliseconds(10))
+      #expect(plan.margin < hold)
+      var (now, isAsked) = (start, false)
+      let end = start + hold
+      ending: while true {
+        let remaining = now.duration(to: end)
+        #expect(remaining > .zero)
+        switch plan.next(remaining: remaining, isGone: false, at: now) {
+        case .wait(let pause): now += pause
+        case .terminate(let pause):
+          isAsked = true
+          now += pause
+        case .kill: break ending
+        }
+      }
+      #expect(isAsked)
+      #expect(now.duration(to: end) >= plan.reserve)
+    }
+
+    @Test("A short grace is the time between the two signals")
+    func shortGrace() {
+      var plan = LossPlan(
+        ttl: .seconds(30), extend: .seconds(10), grace: .milliseconds(40))
+      #expect(plan.reserve == .milliseconds(100))
+      #expect(
+        plan.next(remaining: .milliseconds(140), isGone: false, at: start)
+          == .terminate(.milliseconds(40)))
+      plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .zero)
+      #expect(
+        plan.next(remaining: .milliseconds(100), isGone: false, at: start) == .terminate(.zero))
+      #expect(plan.next(remaining: .milliseconds(100), isGone: false, at: start) == .kill)
+    }
+
     @Test("If another holder has the lock, the command is asked to end and killed a moment later")
     func gone() {
       var plan = LossPlan(ttl: .seconds(30), extend: .seconds(10), grace: .seconds(5))

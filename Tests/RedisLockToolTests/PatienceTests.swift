@@ -31,6 +31,19 @@
       #expect(later.errors.contains("waiting for the server: LOADING"))
     }
 
+    @Test("A run whose wait is over before it is connected asks for the lock once")
+    func shortWait() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let words = ["run", "-w", "1ms", "-E", "12", "lock", "--", "echo", "ran"]
+      let free = try await ToolProcess.run(words, on: server)
+      #expect(free.status == 0 && free.output == "ran\n", "\(free.errors)")
+      _ = try RedisClient(server)("SET", "lock", "other")
+      let held = try await ToolProcess.run(words, on: server)
+      #expect(held.status == 12 && held.output.isEmpty, "\(held.errors)")
+      #expect(!held.errors.contains("invalidOptions"))
+    }
+
     @Test("A run waits for a server that accepts connections but does not answer for a while")
     func silent() async throws {
       let server = try RedisServer()

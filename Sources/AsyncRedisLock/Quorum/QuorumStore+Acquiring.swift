@@ -16,12 +16,14 @@ extension QuorumStore {
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    let attempt = beginAttempt(claim, from: token, numbers: numbers, by: deadline)
+    let attempt = beginAttempt(claim, numbers: numbers, by: deadline)
     do throws(StoreFailure) {
       // A server that still has the former token has not forgotten it.
       return try await take(.adopt(from: token, numbers: numbers), in: attempt, isNew: false)
     } catch {
-      if !attempt.record.isRestored {
+      // Unless the caller tries again, or a majority has refused, and still has it for the next attempt. If a majority
+      // had answered, another party could be taking it over.
+      if !error.isTransient, !error.isRefusal || attempt.hasMajority {
         giveBackEverywhere(Claim(claim.lockKeys, token: token, ttl: claim.ttl))
       }
       throw error
@@ -38,9 +40,9 @@ extension QuorumStore {
   }
 
   private func beginAttempt(
-    _ claim: Claim, from former: String? = nil, numbers: Int, by deadline: Instant
+    _ claim: Claim, numbers: Int, by deadline: Instant
   ) -> QuorumAttempt {
-    let record = QuorumClaim(claim, from: former, memberCount: members.count)
+    let record = QuorumClaim(claim, memberCount: members.count)
     claims.withLock { $0[claim.token] = record }
     return QuorumAttempt(record, numbers: numbers, by: deadline, in: self)
   }
@@ -150,14 +152,8 @@ final class QuorumAttempt: Sendable {
         isFencing: store.isFencing, count: numbers))
   }
 
-  /// Whether a failure leaves keys to the party that they were to be taken over from, for the next attempt.
-  ///
-  /// That is so if the caller tries again, or if a majority has refused. If a majority had answered, another party could
-  /// be taking them over.
-  private func restores(after failure: StoreFailure) -> Bool {
-    guard record.former != nil else { return false }
-    return failure.isTransient || failure.isRefusal && !state.withLock { $0.hasMajority }
-  }
+  /// Whether a majority has said that it has the keys.
+  var hasMajority: Bool { state.withLock { $0.hasMajority } }
 
   /// Processes the answer of a member.
   func answered(_ answer: Result<Acquisition, StoreFailure>, by member: Int) {
@@ -189,11 +185,7 @@ final class QuorumAttempt: Sendable {
 
   private func conclude(_ result: Result<Acquisition, StoreFailure>) {
     // At once, and not when the caller's task gets to run: other clients wait.
-    switch result {
-    case .success(.held): break
-    case .success(.contended): store.giveUp(record)
-    case .failure(let failure): store.giveUp(record, restores: restores(after: failure))
-    }
+    if case .success(.held) = result {} else { store.giveUp(record) }
     promise.fulfil(result)
   }
 }

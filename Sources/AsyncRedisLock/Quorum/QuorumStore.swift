@@ -162,9 +162,7 @@ final class QuorumStore: LockStore {
       if case .success(let acquisition) = result, let failure = objection(acquisition) {
         // It is not known when that is over.
         undos.neverEnds()
-        if case .held = acquisition {
-          giveBack(record, at: [member], restores: record.former != nil)
-        }
+        if case .held = acquisition { giveBack(record, at: [member]) }
         answer = .failure(failure)
       }
       report(conclude(answer, for: record, at: member))
@@ -182,9 +180,7 @@ final class QuorumStore: LockStore {
   ) -> Result<Acquisition, StoreFailure> {
     switch answer {
     case .success(.held):
-      if !record.conclude(.held, at: member) {
-        giveBack(record, at: [member], restores: record.isRestored)
-      }
+      if !record.conclude(.held, at: member) { giveBack(record, at: [member]) }
     case .success(.contended): _ = record.conclude(.refused, at: member)
     case .failure: _ = record.conclude(.spoiled, at: member)
     }
@@ -210,39 +206,21 @@ final class QuorumStore: LockStore {
     giveUp(record)
   }
 
-  /// Ends a claim, and gives its keys back everywhere, to their former holder if it `restores` them.
-  func giveUp(_ record: QuorumClaim, restores: Bool = false) {
+  func giveUp(_ record: QuorumClaim) {
     claims.withLock { _ = $0.removeValue(forKey: record.claim.token) }
-    let end = record.end(restores: restores)
+    let end = record.end()
     for task in end.tasks { task.cancel() }
-    giveBack(record, at: end.holders, restores: restores)
+    giveBack(record, at: end.holders)
   }
 
   /// Has members give the keys of a claim back, in the background.
-  func giveBack(_ record: QuorumClaim, at holders: [Int], restores: Bool = false) {
-    if restores, let former = record.former {
-      for member in holders { restore(record, to: former, at: member) }
-      return
-    }
+  func giveBack(_ record: QuorumClaim, at holders: [Int]) {
     let now = clock.now
     let release = Release(
       claim: record.claim, validUntil: now, keysLastUntil: now + record.longestTTL,
       wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: false)
     for member in holders {
       members[member].release(release, by: now + operationTimeout) { _ in }
-    }
-  }
-
-  /// Has a member give keys back to the token that they were taken over from; if it does not, they are freed.
-  private func restore(_ record: QuorumClaim, to former: String, at member: Int) {
-    guard requests.withLock({ $0.begin() }) else { return giveBack(record, at: [member]) }
-    let claim = Claim(record.claim.lockKeys, token: former, ttl: record.claim.ttl)
-    _ = members[member].request(
-      claim, .adopt(from: record.claim.token, numbers: 1), by: clock.now + operationTimeout,
-      undos: UndoRecord()
-    ) { [self] result in
-      if case .failure = result { giveBack(record, at: [member]) }
-      endRequest()
     }
   }
 

@@ -16,18 +16,26 @@
     let margin: Duration
     /// How long before the end of its validity the command is killed.
     let reserve: Duration
-    /// When the command was asked to end, and when its time is over.
-    private var termination: (askedAt: ContinuousClock.Instant, killAt: ContinuousClock.Instant)?
+    /// When the command was asked to end, when its time is over, and whether the lock had ended before.
+    private var termination:
+      (askedAt: ContinuousClock.Instant, killAt: ContinuousClock.Instant, isLate: Bool)?
 
     /// The lock may have been extended meanwhile, or the process may have slept.
     private static let longestWait = Duration.milliseconds(250)
 
-    /// Plans for a lock; `grace` is how long the command gets between the two signals, if the ttl leaves that.
-    init(ttl: Duration, extend: Duration, grace: Duration) {
+    /// Plans for a lock that is held for `maxHold` at most; the time between the two signals is part of `grace`, if the
+    /// ttl leaves that.
+    init(ttl: Duration, extend: Duration, grace: Duration, maxHold: Duration? = nil) {
       let most = Self.longestGrace(ttl: ttl, extend: extend)
-      margin = min(grace, most)
-      reserve = min(.milliseconds(100), margin / 4)
+      // A short grace does not shorten what the kill takes.
+      let share = min(most / 4, maxHold.map { $0 / 10 } ?? most)
+      let enough = min(.milliseconds(100), max(share, Self.shortestReserve))
+      margin = min(max(grace, enough + min(grace, enough)), most)
+      reserve = min(enough, margin)
     }
+
+    /// What the kill of one process takes on a busy machine.
+    private static let shortestReserve = Duration.milliseconds(10)
 
     /// The longest possible grace.
     ///
@@ -39,29 +47,30 @@
     /// Decides what to do with this much validity left; `isGone` tells that, by the server, another holder has the
     /// lock.
     ///
-    /// A command is always asked to end before it is killed, even if there is hardly any time.
+    /// A command is always asked to end before it is killed, even if there is hardly any time. It is killed before the
+    /// lock ends, unless that has ended unobserved.
     mutating func next(
       remaining: Duration, isGone: Bool, at now: ContinuousClock.Instant
     ) -> Action {
-      if let (askedAt, planned) = termination {
+      if let (askedAt, planned, isLate) = termination {
         // The lock may have been extended after all, but the command has been told otherwise.
-        let isUrgent = isGone || remaining <= reserve
-        let killAt = isUrgent ? min(planned, askedAt + Self.shortestGrace) : planned
-        guard now < killAt else { return .kill }
-        let left =
-          isUrgent ? now.duration(to: killAt) : min(remaining - reserve, now.duration(to: killAt))
-        return .wait(min(left, Self.longestWait))
+        let killAt = isGone ? min(planned, askedAt + Self.shortestGrace) : planned
+        guard now < killAt, isGone || isLate || remaining > reserve else { return .kill }
+        let left = now.duration(to: killAt)
+        return .wait(
+          min(isGone || isLate ? left : min(remaining - reserve, left), Self.longestWait))
       }
       guard isGone || remaining <= margin else {
         return .wait(min(remaining - margin, Self.longestWait))
       }
-      let grace = isGone ? Self.shortestGrace : max(margin - reserve, Self.shortestGrace)
-      termination = (now, now + grace)
-      let left = max(remaining - reserve, Self.shortestGrace)
+      let isLate = isGone || remaining <= .zero
+      let grace = isLate ? Self.shortestGrace : margin - reserve
+      termination = (now, now + grace, isLate)
+      let left = isLate ? grace : max(remaining - reserve, .zero)
       return .terminate(min(grace, left, Self.longestWait))
     }
 
-    /// The time between the two signals if another holder may have the lock already.
+    /// The time between the two signals if another holder may have the lock already; at most, if it is being lost.
     static let shortestGrace = Duration.milliseconds(100)
   }
 #endif

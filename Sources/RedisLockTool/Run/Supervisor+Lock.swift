@@ -22,16 +22,16 @@
           try await refuseNesting(at: locker)
           try await checkCommands(at: locker)
           let reporter = WaitReporter(keys: order.keys, locker: locker, console: console)
-          if order.waits {
+          let left = deadline.map { ContinuousClock.now.duration(to: $0) }
+          // If connecting took all the time, the lock is requested once.
+          if order.waits, left.map({ $0 >= .milliseconds(1) }) ?? true {
             let reporting = Task { await reporter.run() }
             defer {
               reporting.cancel()
               console.showProgress(nil)
             }
             var options = order.options
-            if let deadline {
-              options.timeout = max(.zero, ContinuousClock.now.duration(to: deadline))
-            }
+            options.timeout = left
             return (locker, try await locker.acquire(order.keys, options: options))
           }
           if let lock = try await locker.acquireIfAvailable(order.keys, options: order.options) {

@@ -76,7 +76,8 @@
       self.order = order
       self.console = console
       let extend = order.options.extend ?? order.options.ttl / 3
-      plan = LossPlan(ttl: order.options.ttl, extend: extend, grace: order.grace)
+      plan = LossPlan(
+        ttl: order.options.ttl, extend: extend, grace: order.grace, maxHold: order.options.maxHold)
     }
 
     /// Does all the work; returns the exit status.
@@ -221,11 +222,11 @@
           case .stopped(let signal): self.stopped(by: signal, lock, receiver)
           case .guardianEnded(let isReplaced): self.guardianEnded(isReplaced: isReplaced, lock)
           case .exited(let status):
-            self.ended(lock, with: status)
+            self.ended(lock, with: status, byItself: true)
             continuation.resume(returning: .success(status))
           case .killed(let signal):
             self.state.withLock { $0.endingSignal = signal }
-            self.ended(lock, with: 128 + signal)
+            self.ended(lock, with: 128 + signal, byItself: false)
             continuation.resume(returning: .success(128 + signal))
           }
         }
@@ -260,14 +261,16 @@
     /// Notes that the command has ended; processes that it has left behind must not go on without the lock.
     ///
     /// The guardian may have ended it while this process was stopped.
-    private func ended(_ lock: Lock, with status: Int32) {
+    private func ended(_ lock: Lock, with status: Int32, byItself: Bool) {
       // It does that a moment before the lock's time is over, and may not be done.
       let wasDue = child_process_was_due() != 0
       limitTheRest(after: .success(status), lock, wasHeld: lock.isHeld && !wasDue)
       child_process_set_signalled(0)
       let isLost = state.withLock { state in
         state.child = nil
-        if wasDue, state.loss == nil { state.loss = Self.endedByGuardian }
+        if wasDue, state.loss == nil {
+          state.loss = byItself ? Self.endedAmidGuard : Self.endedByGuardian
+        }
         return state.loss != nil
       }
       let missed = isLost || !lock.isHeld ? child_process_kill_left() : 0
@@ -354,6 +357,10 @@
 
     private static let endedByGuardian =
       "the guardian process ended the command: this process was stopped, or too slow, while the lock ran out"
+
+    /// It is not known whether all that the command has started had ended as well.
+    private static let endedAmidGuard =
+      "the lock ran out while this process was stopped, or too slow: the guardian process has ended what was left"
 
     /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
     private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {

@@ -116,9 +116,14 @@ struct QuorumMishapTests {
     try await task.value
     #expect(try await locker.records(of: lock.keys)[0]?.token == lock.token)
     try RedisClient(quorum.servers[1])("SET", record, "foreign")
+    // The third one is not waited for: with it, too, no majority would have the record.
+    quorum.servers[2].pause()
+    let start = ContinuousClock.now
     await expectError(.refused) {
       try await locker.record(lock, held: .zero, keptFor: .seconds(60))
     }
+    #expect(start.duration(to: .now) < .seconds(15))
+    quorum.servers[2].resume()
     #expect(try await lock.release() == .released)
     await locker.close()
   }
