@@ -44,7 +44,7 @@
       #expect(outcome.output.contains("asked"), "SIGTERM comes first")
       #expect(outcome.errors.contains("the lock was lost"))
       let lastSign = try nanoseconds(folder.read("alive"))
-      // After the command, it waits for the answer to its release, for an operation timeout of a second; on a busy
+      // After the command, it waits for the answer to its release, for an operation timeout of a second. On a busy
       // machine, it ends itself after three of them and 5 s.
       #expect(ended - lastSign < 8_500_000_000)
       // The last extension was confirmed before the server hung, so the lock is valid for less than its ttl.
