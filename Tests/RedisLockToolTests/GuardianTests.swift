@@ -195,30 +195,6 @@
         tool.signal(SIGCONT)
       }
 
-      @Test("If the tool is stopped, its command is ended in time also with a very short ttl")
-      func shortTTL() async throws {
-        let server = try RedisServer()
-        defer { server.stop() }
-        // The machine may be busy now and then. A guardian that does not learn of the lock at once takes 250 ms.
-        var shortest = Int64.max
-        for attempt in 0..<10 where shortest > 200_000_000 {
-          let folder = try TemporaryFolder()
-          let tool = try ToolProcess(
-            ["run", "--ttl", "100ms", "key-\(attempt)", "-c", stubborn(folder.path("alive"))],
-            on: server)
-          // So short a lock may end before the command is started.
-          await until("it runs") { !folder.read("alive").isEmpty || !tool.isRunning }
-          guard tool.isRunning else { continue }
-          tool.signal(SIGSTOP)
-          try await expectEnd(folder, of: now)
-          tool.signal(SIGCONT)
-          _ = await tool.outcome()
-          let signs = try signs(folder.read("alive"))
-          shortest = min(shortest, signs.last - signs.first)
-        }
-        #expect(shortest < 200_000_000)
-      }
-
       @Test(
         "If the tool and the guardian are stopped, or one is killed and the other stopped, the command is ended",
         arguments: [SIGSTOP, SIGKILL])

@@ -44,9 +44,8 @@
       #expect(outcome.output.contains("asked"), "SIGTERM comes first")
       #expect(outcome.errors.contains("the lock was lost"))
       let lastSign = try nanoseconds(folder.read("alive"))
-      // After the command, it waits for the answer to its release, for an operation timeout of a second. On a busy
-      // machine, it ends itself after three of them and 5 s.
-      #expect(ended - lastSign < 8_500_000_000)
+      // After the command, it waits for the answer to its release, for an operation timeout of a second.
+      #expect(ended - lastSign < 2_000_000_000)
       // The last extension was confirmed before the server hung, so the lock is valid for less than its ttl.
       #expect(lastSign - paused < 3_000_000_000)
       let next = await other.outcome()

@@ -52,13 +52,12 @@
     mutating func next(
       remaining: Duration, isGone: Bool, at now: ContinuousClock.Instant
     ) -> Action {
-      if let (askedAt, planned, isLate) = termination {
+      if let (askedAt, end, isLate) = termination {
         // The lock may have been extended after all, but the command has been told otherwise.
-        let killAt = isGone ? min(planned, askedAt + Self.shortestGrace) : planned
-        guard now < killAt, isGone || isLate || remaining > reserve else { return .kill }
-        let left = now.duration(to: killAt)
-        return .wait(
-          min(isGone || isLate ? left : min(remaining - reserve, left), Self.longestWait))
+        let killAt = isGone ? min(end, askedAt + Self.shortestGrace) : end
+        let planned = now.duration(to: killAt)
+        let left = isGone || isLate ? planned : min(planned, remaining - reserve)
+        return left > .zero ? .wait(min(left, Self.longestWait)) : .kill
       }
       guard isGone || remaining <= margin else {
         return .wait(min(remaining - margin, Self.longestWait))
@@ -70,7 +69,7 @@
       return .terminate(min(grace, left, Self.longestWait))
     }
 
-    /// The time between the two signals if another holder may have the lock already; at most, if it is being lost.
+    /// The time between the two signals if another holder may have the lock already.
     static let shortestGrace = Duration.milliseconds(100)
   }
 #endif

@@ -361,45 +361,5 @@
     /// It is not known whether all that the command has started had ended as well.
     private static let endedAmidGuard =
       "the lock ran out while this process was stopped, or too slow: the guardian process has ended what was left"
-
-    /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
-    private func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
-      guard let terminal else { return }
-      var continues = child_process_continues()
-      // A shell does not tell a background job that it has moved to the foreground.
-      if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
-        // The shell continues the whole job.
-        guard child_process_stays_in_job() == 0 else { return }
-        state.withLock { $0.getsTerminal = true }
-        return goOn()
-      }
-      // The command, or the whole job, may have been continued since.
-      if let child = state.withLock({ $0.child }) {
-        guard child_process_has_stayed_stopped(child) != 0 else { return }
-      }
-      state.withLock { $0.isStopped = true }
-      terminal.takeBack()
-      var isContinued = false
-      while !isContinued {
-        let former = min(continues, child_process_continues())
-        let hasStopped = receiver.stop(after: continues)
-        // The stop may have lasted for hours.
-        guard lock.isHeld else {
-          state.withLock { $0.isStopped = false }
-          return give(up: lock)
-        }
-        // What has stopped the command alone continues it, unless the system does not let jobs stop from the terminal.
-        if !hasStopped, signal == SIGSTOP {
-          state.withLock { state in
-            state.isStopped = false
-            if state.getsTerminal { terminal.lend() }
-          }
-          guard receiver.wasContinued() else { return }
-        }
-        isContinued = endStop()
-        // Else it is to stop anew. The signal that has ended the former stop may be noted late, or never.
-        continues = max(former + 1, child_process_continues_at_stop())
-      }
-    }
   }
 #endif

@@ -19,14 +19,16 @@ struct QuorumRepairTests {
     }
   }
 
-  /// Extends a lock with the servers that are left.
+  /// Waits until the locker has a server extend a lock: by then, it knows that the server has it.
   private func expectExtension(
-    of lock: Lock, by ttl: Duration, sourceLocation: SourceLocation = #_sourceLocation
+    of lock: Lock, on server: RedisServer, sourceLocation: SourceLocation = #_sourceLocation
   ) async {
-    // A server that has been asked for the keys just now, and has not answered, is not asked to extend them.
-    await eventually("the servers left extend it", sourceLocation: sourceLocation) {
-      try await lock.extend(by: ttl)
-      return true
+    let client = RedisClient(server)
+    let former = Shared(Int.max)
+    await eventually("it is extended there", sourceLocation: sourceLocation) {
+      let left = try client("PTTL", lock.keys[0]).integer ?? 0
+      defer { former.value = left }
+      return left > former.value
     }
   }
 
@@ -88,9 +90,10 @@ struct QuorumRepairTests {
     }
     // No other call makes the locker connect again.
     await expectValue(of: lock, on: server, "it is put there")
+    await expectExtension(of: lock, on: server)
     quorum.servers[0].kill()
     // The two others are a majority.
-    await expectExtension(of: lock, by: .seconds(2))
+    try await lock.extend(by: .seconds(2))
     #expect(try await lock.release() == .released)
     await locker.close()
   }
@@ -125,8 +128,9 @@ struct QuorumRepairTests {
     }
     isSlow.value = false
     await expectValue(of: lock, on: quorum.servers[2], "it is put there")
+    await expectExtension(of: lock, on: quorum.servers[2])
     quorum.servers[0].kill()
-    await expectExtension(of: lock, by: .seconds(1))
+    try await lock.extend(by: .seconds(1))
     #expect(try await lock.release() == .released)
     await locker.close()
   }
@@ -155,7 +159,7 @@ struct QuorumRepairTests {
     isDeaf.value = false
     let other = try await locker.acquire(uniqueKey("other"), options: Self.options)
     await expectValue(of: other, on: quorum.servers[2], "the locker is connected again")
-    for _ in 0..<3 { await expectExtension(of: lock, by: .seconds(2)) }
+    for _ in 0..<3 { try await lock.extend(by: .seconds(2)) }
     #expect(try RedisClient(quorum.servers[2])("GET", lock.keys[0]).string == nil)
     try quorum.servers[2].restart()
     await expectValue(of: lock, on: quorum.servers[2], "nothing can come late any more")
