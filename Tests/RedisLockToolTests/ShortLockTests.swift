@@ -9,9 +9,8 @@
     func shortTTL() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      // The machine may be busy now and then. A guardian that does not learn of the lock at once takes 250 ms.
-      var shortest = Int64.max
-      for attempt in 0..<10 where shortest > 200_000_000 {
+      var times: [Int64] = []
+      for attempt in 0..<10 {
         let folder = try TemporaryFolder()
         let tool = try ToolProcess(
           ["run", "--ttl", "100ms", "key-\(attempt)", "-c", stubborn(folder.path("alive"))],
@@ -24,9 +23,11 @@
         tool.signal(SIGCONT)
         _ = await tool.outcome()
         let signs = try signs(folder.read("alive"))
-        shortest = min(shortest, signs.last - signs.first)
+        times.append(signs.last - signs.first)
       }
-      #expect(shortest < 200_000_000)
+      // A guardian that does not learn of the lock at once is late by up to 150 ms. The machine may be busy now and then.
+      let late = times.count { $0 > 180_000_000 }
+      #expect(times.count >= 5 && late <= times.count / 4, "\(times)")
     }
   }
 #endif

@@ -67,13 +67,17 @@ struct QuorumMishapTests {
     // Long before the ttl ends.
     await quorum.expectFree(lost, within: .milliseconds(2500))
 
+    await locker.close()
+
+    // A busy machine may take longer than 300 ms to connect again.
+    let patient = try await quorum.locker()
     let held = uniqueKey("held")
     for server in quorum.servers[..<2] { try RedisClient(server)("SET", held, "foreign") }
-    #expect(try await locker.acquireIfAvailable(held) == nil)
+    #expect(try await patient.acquireIfAvailable(held) == nil)
     await eventually(within: .milliseconds(2500), "the third server has it no more") {
       try quorum.values(of: held) == ["foreign", "foreign", nil]
     }
-    await locker.close()
+    await patient.close()
   }
 
   @Test("A task that is cancelled while a majority is silent leaves nothing on any server")
