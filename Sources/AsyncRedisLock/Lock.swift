@@ -43,8 +43,8 @@ public final class Lock: Sendable {
   ///
   /// Numbers of locks on different keys say nothing about their order: some are drawn in blocks.
   ///
-  /// Tokens increase across all lockers that share a server, database and ``LockerConfiguration/keyPrefix``; other
-  /// client libraries do not use them.
+  /// For each key, tokens increase across all lockers that share a server, database and
+  /// ``LockerConfiguration/keyPrefix``; other client libraries do not use them.
   ///
   /// Pass the token to the protected resource and have it reject any number lower than the highest it has seen. A
   /// holder that was paused past the end of its lock can then do no harm. The numbers start at the server's time

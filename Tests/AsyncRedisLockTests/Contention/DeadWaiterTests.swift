@@ -46,6 +46,39 @@ struct DeadWaiterTests {
   }
 
   @Test(
+    "A waiter whose inbox died unnoticed moves it as soon as a poll is not heard", .redisServer())
+  func inboxDiesUnnoticed() async throws {
+    let (server, key) = (RedisServer.current, uniqueKey())
+    let (proxy, isCutOff) = (try FaultProxy(to: server), Shared(false))
+    defer { proxy.stop() }
+    let (holder, waiter) = (try await Locker(on: server), try await Locker(url: proxy.url))
+    let options = LockOptions(
+      timeout: .seconds(30), ttl: .milliseconds(1500), extend: .milliseconds(500))
+    let first = try await holder.acquire(key, options: options)
+    let waiting = try await queueUp(waiter, for: key, options: options)
+    // From this message on, nothing passes on the inbox's connection, not even its end.
+    let (inbox, text) = (try #require(try server.inboxes().first), "the last message")
+    proxy.setScript { message in
+      guard message.direction == .replies,
+        String(decoding: message.bytes, as: UTF8.self).contains(text)
+      else { return .forward }
+      isCutOff.value = true
+      return .blackhole(after: 0)
+    }
+    try RedisClient(server)("PUBLISH", inbox, text)
+    await eventually("the inbox is cut off") { isCutOff.value }
+    try RedisClient(server)("CLIENT", "KILL", "TYPE", "pubsub")
+    #expect(try server.inboxes().isEmpty)
+    // A PING on the inbox would be sent after 5 s only.
+    await eventually(within: .seconds(5), "the inbox is back") {
+      try server.inboxes() == [inbox]
+    }
+    try await first.release()
+    try await expectPromptly(waiting).release()
+    await expectNothingLeft(key)
+  }
+
+  @Test(
     "A waiter learns that it cannot listen as soon as an attempt has failed", .redisServer(),
     .timeLimit(.minutes(1)))
   func cannotListen() async throws {

@@ -96,6 +96,27 @@ struct GrantChannelTests {
     await waiter.close()
   }
 
+  @Test("An attempt to connect the inbox goes on, however often it is told to connect again")
+  func reconnectDuringAttempt() async throws {
+    let proxy = try FaultProxy(to: .current)
+    defer { proxy.stop() }
+    let inbox = try makeInbox(at: proxy.url)
+    defer { inbox.close() }
+    let isTold = Shared(false)
+    proxy.setScript { [weak inbox] message in
+      if message.direction == .replies, message.command?.name == "SUBSCRIBE", !isTold.value {
+        isTold.value = true
+        for _ in 0..<5 { inbox?.reconnect(because: "the server is another one") }
+      }
+      return .forward
+    }
+    let isReady = Shared<Bool?>(nil)
+    inbox.open { isReady.value = $0 }
+    await locate(.here)
+    await eventually("the inbox is ready") { isReady.value == true && inbox.isReady }
+    #expect(isTold.value && proxy.connectionCount == 1)
+  }
+
   @Test("An inbox counts as ready after one answer, however many polls go unheard meanwhile")
   func crowdOfUnheardPolls() async throws {
     let inbox = try makeInbox()
