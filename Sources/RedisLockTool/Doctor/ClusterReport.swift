@@ -65,28 +65,46 @@
 
     /// The findings from what all masters say.
     static func findings(on reports: [Self]) -> [Finding] {
-      guard let first = reports.first(where: { $0.trouble == nil }) else {
+      let answers = reports.filter { $0.trouble == nil }
+      guard !answers.isEmpty else {
         let trouble = reports.first?.trouble ?? "no node answered"
         return [Finding(.warning, "cluster", "no node tells about the cluster: \(trouble)")]
       }
       return [
-        first.coverage, agreement(of: reports), first.moving, first.failures, first.replicas,
-        first.fullCoverage,
+        coverage(in: answers), agreement(of: reports), moving(in: answers), failures(in: answers),
+        replicas(in: answers), fullCoverage(in: answers),
       ].compactMap(\.self)
     }
 
-    private var coverage: Finding {
-      let missing = Self.slotCount - servedCount
-      let replicaCount = nodes.count { !$0.isMaster && !$0.hasFailed }
-      let text = "\(masters.count) masters and \(replicaCount) replicas"
+    /// All nodes that one of the reports tells of, each once.
+    private static func nodes(in reports: [Self], _ named: (Self) -> [Node]) -> [Node] {
+      var seen: Set<String> = []
+      return reports.flatMap(named).filter { seen.insert($0.id).inserted }
+    }
+
+    private static func list(_ nodes: [Node]) -> String {
+      nodes.map { "\($0.address)" }.joined(separator: ", ")
+    }
+
+    private static func coverage(in reports: [Self]) -> Finding? {
+      // Keys cannot be locked where one node thinks so.
+      guard let worst = reports.min(by: { $0.servedCount < $1.servedCount }) else { return nil }
+      let missing = slotCount - worst.servedCount
       guard missing > 0 else {
-        return Finding(.fine, "slots", "\(text) serve all \(Self.slotCount)")
+        let replicaCount = worst.nodes.count { !$0.isMaster && !$0.hasFailed }
+        return Finding(
+          .fine, "slots",
+          "\(worst.masters.count) masters and \(replicaCount) replicas serve all \(slotCount)")
       }
+      let isDisputed = reports.contains { $0.servedCount > worst.servedCount }
       let effect =
-        needsFullCoverage == false
+        reports.allSatisfy { $0.needsFullCoverage == false }
         ? "no lock can be acquired on their keys"
         : "no lock at all can be acquired while cluster-require-full-coverage is yes"
-      return Finding(.problem, "slots", "\(missing) are served by no master: \(effect)")
+      return Finding(
+        .problem, "slots",
+        "\(missing) are served by no master\(isDisputed ? ", says \(worst.source)" : ""): \(effect)"
+      )
     }
 
     private static func agreement(of reports: [Self]) -> Finding? {
@@ -119,8 +137,12 @@
       return owners
     }
 
-    private var moving: Finding? {
-      let moving = nodes.flatMap { node in node.leaving.map { (slot: $0, node: node) } }
+    private static func moving(in reports: [Self]) -> Finding? {
+      // Each node tells that of its own slots only.
+      var seen: Set<Int> = []
+      let moving = reports.flatMap(\.nodes)
+        .flatMap { node in node.leaving.map { (slot: $0, node: node) } }
+        .filter { seen.insert($0.slot).inserted }
       guard let first = moving.first else { return nil }
       return Finding(
         .warning, "moving",
@@ -129,31 +151,34 @@
           + ": until it is there, its waiters poll, and locks on several keys pause")
     }
 
-    private var failures: Finding? {
-      let failed = nodes.filter(\.hasFailed)
+    private static func failures(in reports: [Self]) -> Finding? {
+      let failed = nodes(in: reports) { $0.nodes.filter(\.hasFailed) }
       guard !failed.isEmpty else { return nil }
-      let names = failed.map { "\($0.address)" }.joined(separator: ", ")
-      return Finding(.warning, "failures", "others cannot reach \(names)")
+      return Finding(.warning, "failures", "others cannot reach \(list(failed))")
     }
 
-    private var replicas: Finding? {
-      let lonely = masters.filter { master in
-        !nodes.contains { $0.master == master.id && !$0.hasFailed }
-      }
+    /// The masters without a replica that is well.
+    private var lonely: [Node] {
+      masters.filter { master in !nodes.contains { $0.master == master.id && !$0.hasFailed } }
+    }
+
+    private static func replicas(in reports: [Self]) -> Finding? {
+      let lonely = nodes(in: reports, \.lonely)
       guard !lonely.isEmpty else { return nil }
-      let names = lonely.map { "\($0.address)" }.joined(separator: ", ")
       return Finding(
         .warning, "replicas",
-        "none for \(names): if it fails, its locks end, and none can be acquired"
-      )
+        "none for \(list(lonely)): if it fails, its locks end, and none can be acquired")
     }
 
-    private var fullCoverage: Finding? {
-      guard needsFullCoverage == true else { return nil }
+    private static func fullCoverage(in reports: [Self]) -> Finding? {
+      let strict = reports.filter { $0.needsFullCoverage == true }
+      guard !strict.isEmpty else { return nil }
+      let places = strict.map { "\($0.source)" }.joined(separator: ", ")
+      let isEverywhere = strict.count == reports.count
       return Finding(
         .warning, "coverage",
-        "cluster-require-full-coverage is yes: if one slot is not served, all locks end; set it to no"
-      )
+        "cluster-require-full-coverage is yes\(isEverywhere ? "" : " on \(places)"): if one slot is not "
+          + "served, all locks \(isEverywhere ? "" : "there ")end; set it to no")
     }
   }
 
