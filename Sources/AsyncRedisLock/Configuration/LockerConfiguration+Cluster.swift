@@ -4,9 +4,6 @@ extension LockerConfiguration {
     if replicaAcknowledgements > 0 {
       return "replicaAcknowledgements cannot be used with a cluster yet"
     }
-    if keyPrefix.utf8.contains(where: "{}".utf8.contains) {
-      return "keyPrefix must not have a brace in it with a cluster"
-    }
     return nil
   }
 

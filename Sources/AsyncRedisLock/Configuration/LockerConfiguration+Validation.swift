@@ -65,6 +65,10 @@ extension LockerConfiguration {
         code, "\(part) must be from 1 to 128 bytes long, not \(keyPrefix.utf8.count)")
     }
     try check(keyPrefix, hasNoNULAs: part, code)
+    // In a cluster it would move the helpers out of their keys' slots, and a single server may become a cluster.
+    guard !keyPrefix.utf8.contains(where: "{}".utf8.contains) else {
+      throw LockError(code, "\(part) must not have a brace in it")
+    }
   }
 
   /// No primary has so many replicas of its own; a larger number is a mistake.

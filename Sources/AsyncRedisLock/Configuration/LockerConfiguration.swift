@@ -41,7 +41,7 @@ public struct LockerConfiguration: Sendable, Hashable {
   public var operationTimeout: Duration
   /// The prefix of the names of this library's own keys and channels; `redis-lock:` by default.
   ///
-  /// From 1 to 128 bytes. All clients of a lock have to use the same prefix. Lock keys are used unchanged, and
+  /// From 1 to 128 bytes, without braces. All clients of a lock have to use the same prefix. Lock keys are used unchanged, and
   /// must not begin with it.
   public var keyPrefix: String
   /// Whether every lock draws a fencing token; `true` by default.

@@ -242,7 +242,9 @@ private let badConfigurations: [BadConfiguration] =
   + ["a b", "a\n", "\0", "\u{7f}", "é", "\u{85}", " "].map {
     BadConfiguration(.init(clientName: $0), "clientName")
   }
-  + ["", "a\0", String(repeating: "k", count: 129), String(repeating: "é", count: 65)].map {
+  + [
+    "", "a\0", "{a}:", "a}", String(repeating: "k", count: 129), String(repeating: "é", count: 65),
+  ].map {
     BadConfiguration(.init(keyPrefix: $0), "keyPrefix")
   }
   + ["a\n", "\0", "\u{7f}", "\u{85}", String(repeating: "é", count: 33)].map {

@@ -9,8 +9,8 @@ struct URLTests {
 
   @Test(
     "A well-formed URL gives exactly the configuration it describes",
-    arguments: wellFormedURLs + wellFormedTLSURLs + wellFormedSentinelURLs + providerURLs
-      + providerTLSURLs)
+    arguments: wellFormedURLs + wellFormedTLSURLs + wellFormedSentinelURLs
+      + wellFormedClusterURLs + providerURLs + providerTLSURLs)
   func wellFormedURL(_ row: WellFormedURL) throws {
     let configuration = try LockerConfiguration(url: row.url)
     #expect(configuration == row.configuration)
@@ -21,7 +21,8 @@ struct URLTests {
 
   @Test(
     "A malformed URL throws an error that names the part",
-    arguments: malformedURLs + malformedTLSURLs + malformedSentinelURLs + foreignURLs)
+    arguments: malformedURLs + malformedTLSURLs + malformedSentinelURLs + malformedClusterURLs
+      + foreignURLs)
   func malformedURL(_ row: MalformedURL) throws {
     let error = try #require(throws: LockError.self) { try LockerConfiguration(url: row.url) }
     #expect(error.code == row.code)
