@@ -69,7 +69,7 @@ struct QuorumInputTests {
     #expect(try error { $0[1].password = "other" } == nil)
   }
 
-  @Test("A ttl, a minimum time or an extension must not be longer than restartDelay")
+  @Test("A ttl or a minimum time must not be longer than restartDelay")
   func restartDelay() async throws {
     #expect(
       try error(restartDelay: .seconds(2))?.message

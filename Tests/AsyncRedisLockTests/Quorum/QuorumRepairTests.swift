@@ -44,6 +44,8 @@ struct QuorumRepairTests {
     // The locker learns of the restart by the first of these.
     let first = try await locker.acquire(uniqueKey("first"), options: Self.options)
     await expectValue(of: first, on: quorum.servers[0], "it is put there")
+    // A server that restarts could give the lock to another client before it ends.
+    await expectError(.invalidOptions) { try await first.extend(by: .seconds(3)) }
     let second = try await locker.acquire(uniqueKey("second"), options: Self.options)
     await expectValue(of: second, on: quorum.servers[0], "it is put there")
     try quorum.servers[1].restart()
