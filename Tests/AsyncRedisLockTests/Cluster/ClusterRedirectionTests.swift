@@ -7,15 +7,6 @@ import Testing
 /// Two nodes in the test process: the first has all slots by its own words, and redirects as a test wants it.
 @Suite("Redirections in a cluster", .timeLimit(.minutes(2)))
 struct ClusterRedirectionTests {
-  private static func port(_ server: FakeServer) -> String {
-    String(server.url.split(separator: ":").last ?? "")
-  }
-
-  /// The answer to `CLUSTER SLOTS` that names one node.
-  private static func slots(of port: String) -> FakeAnswer {
-    .send("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:\(port)\r\n$2\r\nid\r\n")
-  }
-
   /// The commands about locks that a server has got, in order, on its busiest connection.
   private func names(_ server: FakeServer) -> [String] {
     let all = server.commands.map { $0.map(\.name) }
@@ -27,27 +18,28 @@ struct ClusterRedirectionTests {
     "If a slot is moving, an acquisition goes on step by step, and draws its number after it has the key"
   )
   func asked() async throws {
-    let target = try FakeServer { command, _, _ in
-      command.name == "CLUSTER" ? Self.slots(of: "1") : nil
+    let target = try FakeServer.node { command, _, _ in
+      command.name == "CLUSTER" ? FakeServer.slots(of: "1") : nil
     }
     defer { target.stop() }
-    let port = Self.port(target)
+    let port = target.port
     let (isMoving, token) = (Shared(false), Shared(""))
-    let own = Shared("")
-    let source = try FakeServer { command, _, _ in
+    let firstSending = Shared<Instant?>(nil)
+    let source = try FakeServer.node { command, _, _ in
       switch command.name {
-      case "CLUSTER": return Self.slots(of: own.value)
       case "SET" where isMoving.value:
         token.value = command.words[2]
-        return .send("-ASK 0 127.0.0.1:\(port)\r\n")
+        let redirection = FakeAnswer.send("-ASK 0 127.0.0.1:\(port)\r\n")
+        guard firstSending.value == nil else { return redirection }
+        firstSending.value = .now
+        return redirection.delayed(by: .milliseconds(300))
       // The counter is still here. The key was not, when this was drawn first.
       case "GETRANGE" where isMoving.value: return .send("-ASK 0 127.0.0.1:\(port)\r\n")
       default: return nil
       }
     }
     defer { source.stop() }
-    own.value = Self.port(source)
-    let locker = try await Locker(url: "redis+cluster://127.0.0.1:\(own.value)")
+    let locker = try await Locker(url: source.clusterURL)
     let key = uniqueKey()
     try await locker.acquire(key).release()
     isMoving.value = true
@@ -59,33 +51,34 @@ struct ClusterRedirectionTests {
     // The counter gave 1,000,001 to the script, then one number to each INCR: only the second counts.
     #expect(lock.fencingToken == 1_000_003)
     #expect(names(target).prefix(4) == ["ASKING", "SET", "ASKING", "GETRANGE"])
+    // The node had got the command by then, and may have taken the key.
+    let latest = try #require(firstSending.value) + LockOptions().ttl
+    #expect(lock.lease.state.validUntil < latest)
     await locker.close()
   }
 
   @Test("If a slot has moved, commands are sent to its new node without ASKING")
   func moved() async throws {
-    let (port, own) = (Shared(""), Shared(""))
-    let target = try FakeServer { command, _, _ in
-      command.name == "CLUSTER" ? Self.slots(of: port.value) : nil
-    }
+    let target = try FakeServer.node { _, _, _ in nil }
     defer { target.stop() }
-    port.value = Self.port(target)
-    let source = try FakeServer { command, _, _ in
+    let port = target.port
+    // It goes on to say that it has all slots, but the other node knows better.
+    let source = try FakeServer.node { command, _, _ in
       switch command.name {
-      // The other node knows better.
-      case "CLUSTER": Self.slots(of: own.value)
       case "SET", "INCR", "GETRANGE", "EVAL", "EVALSHA":
-        .send("-MOVED \(HashSlot.slot(of: "moved-key")) 127.0.0.1:\(port.value)\r\n")
+        .send("-MOVED \(HashSlot.slot(of: "moved-key")) 127.0.0.1:\(port)\r\n")
       default: nil
       }
     }
     defer { source.stop() }
-    own.value = Self.port(source)
-    let locker = try await Locker(url: "redis+cluster://127.0.0.1:\(own.value)")
+    let locker = try await Locker(url: source.clusterURL)
     let lock = try await locker.acquire("moved-key")
     #expect(lock.fencingToken == 1_000_001)
     #expect(names(target).prefix(3) == ["SET", "EVAL", "GETRANGE"])
     #expect(!target.commands.joined().contains { $0.name == "ASKING" })
+    await eventually("the node that was named is asked for the slots") {
+      target.commands.joined().contains { $0.name == "CLUSTER" }
+    }
     await locker.close()
   }
 
@@ -93,17 +86,11 @@ struct ClusterRedirectionTests {
     "An array in place of a drawn number is refused unless a script was sent, also in a cluster")
   func arrayForNumber() async throws {
     for answer in ["*2\r\n:0\r\n:0\r\n", "*2\r\n:1\r\n$1\r\n7\r\n"] {
-      let own = Shared("")
-      let server = try FakeServer { command, _, _ in
-        switch command.name {
-        case "CLUSTER": Self.slots(of: own.value)
-        case "INCR": .send(answer)
-        default: nil
-        }
+      let server = try FakeServer.node { command, _, _ in
+        command.name == "INCR" ? .send(answer) : nil
       }
       defer { server.stop() }
-      own.value = Self.port(server)
-      let locker = try await Locker(url: "redis+cluster://127.0.0.1:\(own.value)")
+      let locker = try await Locker(url: server.clusterURL)
       let key = uniqueKey()
       try await locker.acquire(key).release()
       let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(5))
