@@ -111,9 +111,25 @@ struct Soak {
     let keys = try client("KEYS", "*").array?.compactMap(\.string) ?? []
     let channels = try client("PUBSUB", "CHANNELS").array?.compactMap(\.string) ?? []
     let clients = try client("CLIENT", "LIST").string?.split(separator: "\n") ?? []
+    let left = try keys.filter { try !isCounter($0, client) } + shardChannels(client)
     // Sentinels listen on a channel of each server.
-    return keys.filter { !$0.hasPrefix("redis-lock:fence") }
-      + channels.filter { $0 != "__sentinel__:hello" }
+    return left + channels.filter { $0 != "__sentinel__:hello" }
       + clients.filter { $0.contains("name=async-redis-lock") }.map(String.init)
+  }
+
+  /// Whether a key is the fence counter, which stays; in a cluster, it has to be in the slot of all locks.
+  private func isCounter(_ key: String, _ client: RedisClient) throws -> Bool {
+    guard profile == .cluster else { return key == "redis-lock:fence" }
+    return try key.hasPrefix("redis-lock:fence:{")
+      && client("CLUSTER", "KEYSLOT", key) == client("CLUSTER", "KEYSLOT", profile.keyPrefix)
+  }
+
+  private func shardChannels(_ client: RedisClient) throws -> [String] {
+    guard profile == .cluster else { return [] }
+    do {
+      return try client("PUBSUB", "SHARDCHANNELS").array?.compactMap(\.string) ?? []
+    } catch RedisError.server {
+      return []  // Redis 6.2 has none.
+    }
   }
 }
