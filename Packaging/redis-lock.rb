@@ -9,11 +9,12 @@ class RedisLock < Formula
   depends_on xcode: ["26.0", :build]
   depends_on "hiredis"
   depends_on macos: :sequoia
+  depends_on "openssl@3"
   uses_from_macos "swift" => :build
 
   def install
     system "swift", "build", "--disable-sandbox", "-c", "release", "--product", "redis-lock",
-           "--traits", "CommandLineTool"
+           "--traits", "CommandLineTool,TLS"
     bin.install ".build/release/redis-lock"
     man1.install "Packaging/generated/redis-lock.1"
     bash_completion.install "Packaging/generated/redis-lock.bash" => "redis-lock"
@@ -25,5 +26,7 @@ class RedisLock < Formula
     assert_match version.to_s, shell_output("#{bin}/redis-lock --version")
     # No server listens at this address.
     shell_output("#{bin}/redis-lock run --url redis://127.0.0.1:1 key -- true 2>&1", 69)
+    # Without TLS, it would refuse this URL with another status.
+    shell_output("#{bin}/redis-lock run --url rediss://127.0.0.1:1 key -- true 2>&1", 69)
   end
 end

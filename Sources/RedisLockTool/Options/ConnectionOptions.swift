@@ -19,7 +19,7 @@
   struct ConnectionOptions: ParsableArguments {
     @Option(
       help: ArgumentHelp(
-        "The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host. Given 3, 5, 7 or 9 times: servers of which a majority decides.",
+        "The server, as redis://user:password@host:6379/0, unix:///path, redis+sentinel://host,host/primary or redis+cluster://host,host; with rediss in place of redis, by TLS. Given 3, 5, 7 or 9 times: servers of which a majority decides.",
         discussion:
           "The default is REDIS_LOCK_URL, which other users cannot read, or else a server on this host."
       ))
