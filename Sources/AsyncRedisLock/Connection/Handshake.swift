@@ -15,7 +15,7 @@ struct Handshake: Sendable {
 
   /// What the connection has to lead to.
   enum Peer: Sendable {
-    /// A server; if it is a replica, the first write meets its refusal.
+    /// A server; if it is a read-only replica, the first write meets its refusal.
     case server
     /// The server that a sentinel has named, which may be a replica by now.
     case primary
@@ -84,12 +84,16 @@ struct Handshake: Sendable {
       throw judge(error, mayRepeatPassword: index == 0 && hasPassword)
     }
     var rest = replies.dropFirst(required.count)
-    try check(identity: rest.popFirst())
+    let identity = rest.popFirst()
+    try check(identity: identity)
     var own: [Reply] = []
     let scriptCount = connectHook?.scriptCount ?? .max
     for (index, reply) in rest.dropFirst(optional.count).enumerated() {
       // The answers of scripts repeat the number of their request.
       own.append(index < scriptCount ? try reply.answer(to: 0) : reply)
+    }
+    if peer == .server, case .array(let fields)? = identity, ServerIdentity(fields).isLoneReplica {
+      try check(replica: own.prefix(scriptCount))
     }
     guard replies.prefix(required.count).allSatisfy({ $0 == .status("OK") }),
       connectHook?.received(own) ?? true
@@ -121,6 +125,23 @@ struct Handshake: Sendable {
           "the server is not the primary: its role is \(role.escaped(upTo: 32))")
       }
     default: throw .protocolViolation("an answer of the wrong type to the login")
+    }
+  }
+
+  /// Checks that a replica takes no writes, by its answers to the scripts of the hook, which write.
+  ///
+  /// A lock that a replica grants excludes no client of its primary. A read-only replica refuses it by itself, and can
+  /// be asked about locks.
+  private func check(replica answers: ArraySlice<Reply>) throws(TransportError) {
+    for answer in answers {
+      guard let error = answer.error else {
+        throw .notPrimary(
+          "the server is a replica that takes writes: set replica-read-only to yes, and connect "
+            + "to the primary")
+      }
+      // Its refusal may end before the connection does.
+      guard [.loading, .busy].contains(error.code) else { continue }
+      throw .unreachable("a replica is not ready: \(conceal(error).message)")
     }
   }
 

@@ -7,6 +7,9 @@ struct ServerIdentity: Equatable {
   /// `master` or `replica`.
   let role: String?
 
+  /// Whether it is a replica outside of a cluster, where a replica leads its clients to the master.
+  var isLoneReplica: Bool { role == "replica" && !isCluster && !isSentinel }
+
   /// Reads the names and values of the answer.
   init(_ fields: [Reply]) {
     var values: [String: String] = [:]

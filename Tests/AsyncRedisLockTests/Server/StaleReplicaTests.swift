@@ -38,6 +38,33 @@ struct StaleReplicaTests {
     #expect(try scripts.client("PTTL", key) == .integer(isTaken ? -1 : -2))
   }
 
+  @Test(
+    "A replica that takes writes grants no lock, and is left once the name leads to the primary")
+  func writable() async throws {
+    let servers = try ReplicatedPair()
+    defer { servers.stop() }
+    let replica = RedisClient(servers.servers[1])
+    try replica("CONFIG", "SET", "replica-read-only", "no")
+    await eventually("the replica has loaded the data") {
+      try replica("ROLE").array?[3].string == "connected"
+    }
+    try servers.lead(to: 1)
+    let (locker, key) = (try Locker(connectingLazilyTo: servers.url), uniqueKey())
+    let attempt = await Attempt {
+      try await locker.acquire(key, options: LockOptions(timeout: .milliseconds(1500)))
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(
+      attempt.error?.message.contains("replica that takes writes") == true, "\(attempt.result)")
+    #expect(try !servers.servers[1].hasKey(key))
+    try servers.lead(to: 0)
+    let lock = try await locker.acquire(key, options: LockOptions(timeout: .seconds(30)))
+    #expect(try servers.servers[0].hasKey(key))
+    #expect(try await lock.release() == .released)
+    await locker.close()
+  }
+
   @Test("A lock is extended and released where it is, though a locker was led to a replica before")
   func ledToReplica() async throws {
     let servers = try ReplicatedPair()
