@@ -169,8 +169,10 @@ struct ConnectionDriver: ~Copyable {
   ///
   /// If a server hangs up during the login, an earlier reply tells why, if there was one.
   private func causeOfLoss(_ error: TransportError) -> TransportError {
-    guard case .connectionLost = error, let last = state.loginError else { return error }
-    return handshake.judge(last)
+    guard case .connectionLost(let reason) = error, state.isLoggingIn else { return error }
+    if let last = state.loginError { return handshake.judge(last) }
+    return .connectionLost(
+      "\(reason) during the login; is this a TLS port, or a proxy that does not know HELLO?")
   }
 
   // MARK: Sending and receiving

@@ -98,6 +98,7 @@ struct NetworkFaultTests {
       }
     }
     #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.message.contains("is this a TLS port") == true, "\(attempt.result)")
     #expect(attempt.duration < .inTime)
   }
 }

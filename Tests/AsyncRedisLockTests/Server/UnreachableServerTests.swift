@@ -87,6 +87,22 @@ struct UnreachableServerTests {
     try await locker.acquire(uniqueKey()).release()
   }
 
+  @Test(
+    "If a proxy hangs up because it does not know a command of the login, the error asks for it")
+  func proxyWithoutHello() async throws {
+    // As Twemproxy does, which gives no reason.
+    let proxy = try FakeServer(greeting: FakeAnswer(.hangUp))
+    defer { proxy.stop() }
+    let attempt = await Attempt {
+      try await Locker(url: proxy.url) { $0.connectTimeout = .milliseconds(300) }
+    }
+    #expect(attempt.error?.code == .unreachable)
+    #expect(attempt.error?.isRetryable == true)
+    #expect(
+      attempt.error?.message.contains("a proxy that does not know HELLO") == true,
+      "\(attempt.result)")
+  }
+
   @Test("If a server does not listen, connecting fails in time with a typed error")
   func refused() async throws {
     let listener = try FakeListener(.tcp, isOpen: false) { _ in }
