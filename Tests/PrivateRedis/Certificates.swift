@@ -65,17 +65,20 @@ package final class Certificates: Sendable {
   }
 
   /// Makes a certificate with these alternative names, such as `DNS:localhost` and `IP:127.0.0.1`.
+  ///
+  /// An authority may sign others in its turn.
   package func make(
     _ name: String, names: [String], validity: Validity = .now, signedBy issuer: Identity? = nil,
-    passphrase: String? = nil
+    passphrase: String? = nil, isRSA: Bool = false, isAuthority: Bool = false
   ) throws -> Identity {
     let issuer = issuer ?? authority
     let base = "\(directory)/\(name)"
     let identity = Identity(certificate: base + ".pem", key: base + ".key")
     let protection = passphrase.map { ["-passout", "pass:\($0)"] } ?? ["-nodes"]
     try Self.openssl(
-      ["req"] + Self.newKey + protection + [
-        "-subj", "/CN=localhost", "-keyout", identity.key, "-out", base + ".request",
+      ["req"] + (isRSA ? ["-newkey", "rsa:2048"] : Self.newKey) + protection + [
+        "-subj", "/CN=\(isAuthority ? name : "localhost")", "-keyout", identity.key, "-out",
+        base + ".request",
       ])
     let extensions = names.isEmpty ? "" : "subjectAltName = \(names.joined(separator: ","))\n"
     let settings = """
@@ -92,7 +95,7 @@ package final class Certificates: Sendable {
       [any]
       commonName = supplied
       [extensions]
-      basicConstraints = CA:FALSE
+      basicConstraints = CA:\(isAuthority ? "TRUE" : "FALSE")
       \(extensions)
       """
     try settings.write(toFile: base + ".conf", atomically: false, encoding: .utf8)

@@ -242,6 +242,33 @@
         return try #require(try await diagnose(url).findings["certificate"])
       }
 
+      @Test("The doctor warns if the certificate of a sentinel ends soon")
+      func certificateOfSentinel() async throws {
+        let certificates = try Certificates()
+        let names = ["DNS:localhost", "IP:127.0.0.1"]
+        let long = try certificates.make("long", names: names, validity: .days(90))
+        let short = try certificates.make("short", names: names, validity: .days(12))
+        let server = try TLSServer(long, authority: certificates.authority)
+        defer { server.plain.stop() }
+        let port = try freeTCPPort()
+        let sentinel = try SentinelServer(configuration: [
+          "sentinel monitor locks 127.0.0.1 \(server.port) 1", "tls-port \(port)",
+          "tls-cert-file \(short.certificate)", "tls-key-file \(short.key)",
+          "tls-ca-cert-file \(certificates.authority.certificate)", "tls-auth-clients no",
+        ])
+        defer { sentinel.stop() }
+        let outcome = try await ToolProcess.run(
+          ["doctor"],
+          url: "rediss+sentinel://localhost:\(port)/locks?connect_timeout=5"
+            + "&cacert=\(certificates.authority.certificate)")
+        let lines = outcome.output.split(separator: "\n").filter { $0.contains("days left") }
+        #expect(lines.count == 2, "\(outcome)")
+        #expect(
+          lines.contains { line in
+            ["11", "12"].contains { line.contains("sentinel localhost:\(port): \($0) days left") }
+          }, "\(outcome)")
+      }
+
       @Test("The built program runs a command under a lock, and shows it, over TLS")
       func overTLS() async throws {
         let certificates = try Certificates()
@@ -263,6 +290,11 @@
         #expect(ending.errors.isEmpty, "\(ending)")
         let free = try await ToolProcess.run(["status", "key"], url: url)
         #expect(free.status == 1, "\(free)")
+        // Without a named authority, those of the system count, which OpenSSL finds here.
+        let trusted = try await ToolProcess.run(
+          ["run", "key", "--", "echo", "run"], url: server.url(),
+          through: ["/usr/bin/env", "SSL_CERT_FILE=\(certificates.authority.certificate)"])
+        #expect(trusted.status == 0 && trusted.output == "run\n", "\(trusted)")
         // Without the authority, nothing runs, and the reason is told.
         let refused = try await ToolProcess.run(
           ["run", "key", "--", "echo", "run"], url: server.url())

@@ -145,6 +145,20 @@
         server.url(isNamed ? "cacert=\(other.certificate)" : ""), "certificate")
     }
 
+    @Test("A chain without its middle is refused, and the whole one is accepted")
+    func chain() async throws {
+      let middle = try certificates.make("middle", names: [], isAuthority: true)
+      let leaf = try certificates.make("leaf", names: ["DNS:localhost"], signedBy: middle)
+      let cut = try TLSServer(leaf, authority: certificates.authority)
+      try await expectFailure(cut.url(trusting), "unable to get local issuer certificate")
+      let parts = try [leaf, middle].map {
+        try String(contentsOfFile: $0.certificate, encoding: .utf8)
+      }
+      try parts.joined().write(toFile: leaf.certificate, atomically: false, encoding: .utf8)
+      let whole = try TLSServer(leaf, authority: certificates.authority)
+      try await use(whole.url(trusting))
+    }
+
     @Test(
       "A server that wants a certificate of the client says so", arguments: ["TLSv1.2", "TLSv1.3"])
     func missingClientCertificate(version: String) async throws {
@@ -270,6 +284,7 @@
       let attempt = await Attempt { try await Locker(url: url) }
       #expect(
         attempt.error?.code == .tlsFailed, "\(attempt.result)", sourceLocation: sourceLocation)
+      #expect(attempt.error?.isRetryable == false, sourceLocation: sourceLocation)
       #expect(
         attempt.error?.message.contains(word) == true, "\(attempt.result)",
         sourceLocation: sourceLocation)

@@ -92,10 +92,11 @@ final class ToolProcess: Sendable {
 
   /// Runs the program to its end.
   static func run(
-    _ arguments: [String], on server: RedisServer? = nil, url: String? = nil, input: String? = nil,
+    _ arguments: [String], on server: RedisServer? = nil, url: String? = nil,
+    through launcher: [String] = [], input: String? = nil,
     sourceLocation: SourceLocation = #_sourceLocation
   ) async throws -> Outcome {
-    try await Self(arguments, on: server, url: url, input: input).outcome(
+    try await Self(arguments, on: server, url: url, through: launcher, input: input).outcome(
       sourceLocation: sourceLocation)
   }
 }
