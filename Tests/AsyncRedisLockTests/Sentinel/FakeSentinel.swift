@@ -61,6 +61,9 @@ final class FakeSentinel: Sendable {
   /// The port that it listens on.
   var port: Int { URLComponents(string: server.url)?.port ?? 0 }
 
+  /// How many connections have been made so far.
+  var connectionCount: Int { server.connectionCount }
+
   /// How many connections have asked it for the primary.
   var questionCount: Int {
     server.commands.count { commands in commands.contains { $0.name == "SENTINEL" } }

@@ -6,7 +6,7 @@ import AsyncRedisLock
     func with(_ tls: LockerConfiguration.TLS) -> LockerConfiguration {
       .init(address: host, tls: tls)
     }
-    return [
+    let single: [WellFormedURL] = [
       .init("rediss://h", with(.init())),
       .init("REDISS://h", with(.init())),
       .init("valkeys://h", with(.init())),
@@ -47,6 +47,19 @@ import AsyncRedisLock
         with(.init(certificatePath: "c", privateKeyPath: "k"))),
       .init("rediss://h?sni=db.example", with(.init(serverName: "db.example"))),
     ]
+    let several = ["rediss", "valkeys", "REDISS"].flatMap { scheme -> [WellFormedURL] in
+      [
+        .init(
+          "\(scheme)+sentinel://a,b:1/m/2?cacert=/a.pem",
+          .init(
+            address: .sentinels([.init(host: "a"), .init(host: "b", port: 1)], primary: "m"),
+            tls: .init(authoritiesPath: "/a.pem"), database: 2)),
+        .init(
+          "\(scheme)+cluster://a,b:1",
+          .init(address: .cluster([.init(host: "a"), .init(host: "b", port: 1)]), tls: .init())),
+      ]
+    }
+    return single + several
   }()
 
   let malformedTLSURLs: [MalformedURL] =
