@@ -36,6 +36,41 @@ struct NetworkFaultTests {
     #expect(process.hasSaid("connected after"), "\(process.saying)")
   }
 
+  @Test(
+    "A name is looked up for each connection, so a changed address counts for the next", .asRoot)
+  func changedAddress() async throws {
+    // One server at two addresses, which tells by which of them each client has come.
+    let server = try RedisServer(arguments: ["--bind", "127.0.0.1", "127.0.0.2"], listen: .tcp)
+    defer { server.stop() }
+    let (port, client) = (try #require(server.port), RedisClient(server))
+    let hosts = server.directory + "/hosts"
+    // The file is mounted, so it has to stay the same one.
+    func lead(to address: String) throws {
+      try "\(address) moving.test\n".write(toFile: hosts, atomically: false, encoding: .utf8)
+    }
+    func hasClient(at address: String) throws -> Bool {
+      let lines = try client("CLIENT", "LIST").string?.split(separator: "\n") ?? []
+      return lines.contains {
+        $0.contains(" laddr=\(address):\(port) ") && $0.contains(" name=async-redis-lock ")
+      }
+    }
+    try lead(to: "127.0.0.1")
+    let key = uniqueKey()
+    let process = try LockTakerProcess(
+      ["redis://moving.test:\(port)?connect_timeout=10s", "hold", key, "30000", "100"],
+      through: [
+        "/usr/bin/env", "unshare", "--mount", "sh", "-c",
+        #"mount --bind "$0" /etc/hosts && exec "$@""#, hosts,
+      ])
+    await eventually { process.hasSaid("held ") }
+    #expect(try hasClient(at: "127.0.0.1"))
+    try lead(to: "127.0.0.2")
+    try client("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await eventually("it comes by the other address") { try hasClient(at: "127.0.0.2") }
+    #expect(try server.hasKey(key))
+    #expect(try !hasClient(at: "127.0.0.1"))
+  }
+
   @Test("If no name server answers, connecting fails in time", .asRoot)
   func silentNameServer() async throws {
     let nameServer = try SilentNameServer()
