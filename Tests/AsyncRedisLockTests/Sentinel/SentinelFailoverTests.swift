@@ -180,12 +180,12 @@ struct SentinelFailoverTests {
       arguments: ["--min-replicas-to-write", "1", "--repl-diskless-sync-delay", "0"], listen: .tcp)
     let replica = try RedisServer(listen: .tcp)
     let link = try ReplicationLink(to: try #require(master.port))
+    // The sentinel on the holder's side, which hears of no failover.
     let near = try FakeSentinel(.port(try #require(master.port)))
-    let far = try FakeSentinel(.port(try #require(replica.port)))
     defer {
       link.stop()
       for server in [master, replica] { server.stop() }
-      for sentinel in [near, far] { sentinel.stop() }
+      near.stop()
     }
     try RedisClient(replica)("REPLICAOF", "127.0.0.1", link.port)
     let options = LockOptions(timeout: .seconds(30), ttl: .seconds(4), extend: .milliseconds(500))
@@ -194,13 +194,27 @@ struct SentinelFailoverTests {
     await eventually(within: .seconds(10), "the master has its replica") {
       try RedisClient(replica)("ROLE").array?[3].string == "connected"
     }
+    // The one on the other side knows the master by the link.
+    let far = try SentinelServer(configuration: [
+      "sentinel monitor locks 127.0.0.1 \(link.port) 1",
+      "sentinel down-after-milliseconds locks 500", "sentinel failover-timeout locks 3000",
+    ])
+    defer { far.stop() }
+    let client = try far.client()
+    await eventually(within: .seconds(10), "it knows the replica") {
+      let replicas = try client("SENTINEL", "REPLICAS", "locks").array ?? []
+      return replicas.count == 1
+        && replicas[0].array?.contains { $0.string == "ok" } == true
+    }
     let lost = try await holder.acquire(key, options: options)
     await eventually("the lock is on the replica") { try replica.hasKey(key) }
 
-    link.fallSilent()
-    link.stop()
-    try RedisClient(replica)("REPLICAOF", "NO", "ONE")
-    let other = try await Locker(url: FakeSentinel.url([far.port]))
+    link.cut()
+    await eventually(within: .seconds(20), "the sentinel has made the replica the primary") {
+      try RedisClient(replica)("ROLE").array?.first?.string == "master"
+    }
+    let other = try await Locker(
+      url: FakeSentinel.url([far.port], query: "connect_timeout=10s&operation_timeout=10s"))
     let taken = try await other.acquire(key, options: options)
     #expect(!lost.isHeld)
     #expect(taken.fencingToken ?? 0 > lost.fencingToken ?? .max)

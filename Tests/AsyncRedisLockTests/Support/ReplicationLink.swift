@@ -6,15 +6,17 @@ import PrivateRedis
 final class ReplicationLink: Sendable {
   private let listener: FakeListener
   private let isSilent: Shared<Bool>
+  private let masters: Recorder<FakeWire>
 
   /// Starts to listen.
   ///
   /// - Throws: `POSIXError`.
   init(to port: Int) throws {
-    let isSilent = Shared(false)
-    self.isSilent = isSilent
+    let (isSilent, masters) = (Shared(false), Recorder<FakeWire>())
+    (self.isSilent, self.masters) = (isSilent, masters)
     listener = try FakeListener(.tcp) { replica in
       guard let master = try? FakeWire(connectingTo: .tcp(port: UInt16(port))) else { return }
+      masters.record(master)
       Thread.detachNewThread {
         while let bytes = replica.receive() { master.write(bytes) }
         master.hangUp()
@@ -31,6 +33,12 @@ final class ReplicationLink: Sendable {
 
   /// Forwards nothing to the replica from now on.
   func fallSilent() { isSilent.value = true }
+
+  /// Hangs up on both sides, and accepts no more connections.
+  func cut() {
+    stop()
+    for master in masters.values { master.hangUp() }
+  }
 
   /// Accepts no more connections.
   func stop() { listener.stop() }
