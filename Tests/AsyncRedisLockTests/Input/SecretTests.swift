@@ -6,7 +6,7 @@ import Testing
 struct SecretTests {
   @Test(
     "A password in a malformed URL is in no rendering of the error",
-    arguments: malformedURLs + foreignURLs)
+    arguments: malformedURLs + foreignURLs + malformedTLSURLs + malformedSentinelURLs)
   func malformedURL(_ row: MalformedURL) {
     for marker in markers {
       for form in marker.forms {
@@ -40,6 +40,10 @@ struct SecretTests {
       let parsed = try LockerConfiguration(url: "redis://u:\(marker.encoded)@h")
       #expect(parsed.password?.value == marker.plain)
       expectNoTrace(of: marker, in: parsed)
+      let ofSentinels = try LockerConfiguration(
+        url: "redis+sentinel://h/m?sentinel_username=u&sentinel_password=\(marker.encoded)")
+      #expect(ofSentinels.sentinelPassword?.value == marker.plain)
+      expectNoTrace(of: marker, in: ofSentinels)
     }
   }
 
@@ -104,6 +108,10 @@ private let misplacedPasswords: [SampleText] = [
   "unix://P/s", "unix://:P/s", "unix://:P", "unix://P@/s", "unix://:P@h/s", "unix://:P@s",
   "unix://:1/P@/s", "unix:P@/s", "rediss://:P@h", "rediss://P", "http://:P@h", "a b://:P@h",
   "redis:P://h", "user:P@redis://h", "redis://redis://:P@h", "redis://user:P@h@",
+  "redis+sentinel://:P@h", "redis+sentinel://user:P@a,/m", "redis+sentinel://P@h/m",
+  "redis+sentinel://h/m?sentinel_password=P", "redis+sentinel://h/m?sentinel_password=P&db=x",
+  "redis+sentinel://h/m?sentinel_username=P", "redis://h?sentinel_password=P",
+  "rediss+sentinel://:P@a,b:x/m", "redis+cluster://:P@a,", "rediss+cluster://:P@a,b:x",
 ]
 
 /// A password that is easy to find.
@@ -146,9 +154,10 @@ private func expectNoTrace(
 ) {
   do throws(LockError) {
     // The rest is not secret: its writer put it where no password belongs.
-    let password = try LockerConfiguration(url: url).password
-    expectNoTrace(
-      of: marker, in: LockerConfiguration(password: password), sourceLocation: sourceLocation)
+    let configuration = try LockerConfiguration(url: url)
+    let secrets = LockerConfiguration(
+      password: configuration.password, sentinelPassword: configuration.sentinelPassword)
+    expectNoTrace(of: marker, in: secrets, sourceLocation: sourceLocation)
   } catch {
     expectNoTrace(of: marker, in: error, about: url, sourceLocation: sourceLocation)
   }
