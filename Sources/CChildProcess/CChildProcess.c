@@ -310,6 +310,7 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     // If stopped, it could not end the command, or tell what it has got.
     if ((is_guardian || child_process_is_witness(other)) && !is_ended) kill(other, SIGCONT);
     // Else an orphan; whether that was stopped is of no interest.
+    if (is_ended) child_process_note_end(&info);
     waitid(P_PID, other, &info, WEXITED | WSTOPPED | WNOHANG);
     if (change->guardian != child_process_guardian_runs) return 0;
   }

@@ -12,10 +12,43 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __APPLE__
+#include <libproc.h>
+#endif
+
+/// The processes that have ended by the kill, as far as they are children of the tool by then; those beyond the first
+/// are only counted. For the thread that waits for the command, and later for the one that reports its end.
+static struct {
+  pid_t ids[64];
+  int count, told;
+} killed;
+/// Whether the tool has killed the command's processes: a process that ends by SIGKILL before was killed by another.
+static _Atomic int is_killing;
+
+void child_process_note_end(const siginfo_t *info) {
+  const int most = sizeof killed.ids / sizeof *killed.ids;
+  if (!atomic_load(&is_killing) || info->si_code != CLD_KILLED || info->si_status != SIGKILL) return;
+  if (child_process_is_any_guardian(info->si_pid)) return;
+  if (killed.count < most) killed.ids[killed.count] = info->si_pid;
+  killed.count++;
+}
+
+pid_t child_process_next_killed(void) {
+  const int most = sizeof killed.ids / sizeof *killed.ids;
+  return killed.told < killed.count && killed.told < most ? killed.ids[killed.told++] : 0;
+}
+
+int child_process_more_killed(void) {
+  int count = killed.count - killed.told;
+  killed.told = killed.count;
+  return count;
+}
 
 #ifdef __linux__
 #include <stdlib.h>
@@ -440,15 +473,39 @@ static int signal_job(pid_t child, int signal, int (*signal_command)(pid_t child
   return result;
 }
 
-void child_process_reap_orphans(pid_t child) {
-  pthread_mutex_lock(&turn);
+/// Reaps the children that have ended, except the command and the guardian; returns how many there were.
+static int reap_orphans(pid_t child) {
+  int number = 0;
   list_processes();
   for (int i = 0; i < count; i++) {
     pid_t id = processes[i].id;
     int is_orphan = !look_up(&processes[i]) && processes[i].parent == getpid();
-    if (is_orphan && id != child && !child_process_is_guardian(id)) waitpid(id, NULL, WNOHANG);
+    if (!is_orphan || id == child || child_process_is_guardian(id)) continue;
+    siginfo_t info = {.si_pid = 0};
+    // Its name is known until it is reaped.
+    if (waitid(P_PID, (id_t)id, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid) continue;
+    child_process_note_end(&info);
+    waitpid(id, NULL, WNOHANG);
+    number++;
   }
+  return number;
+}
+
+void child_process_reap_orphans(pid_t child) {
+  pthread_mutex_lock(&turn);
+  reap_orphans(child);
   pthread_mutex_unlock(&turn);
+}
+
+int child_process_has_rest(pid_t child) {
+  struct signalling signalling = {.child = child};
+  pthread_mutex_lock(&turn);
+  // What has ended since the last look may have started others.
+  int is_changed = reap_orphans(child) > 0;
+  for_each_left(getpid(), 0, send, &signalling);
+  if (!signalling.last) for_each_marked(send, &signalling);
+  pthread_mutex_unlock(&turn);
+  return is_changed || signalling.last;
 }
 
 /// Whether /proc does not show the processes of other users, and those that may not be traced.
@@ -592,6 +649,16 @@ int child_process_is_any_guardian(pid_t process) { return 0; }
 
 void child_process_reap_orphans(pid_t child) {}
 
+int child_process_has_rest(pid_t child) {
+#ifdef __APPLE__
+  static pid_t ids[4096];
+  int size = proc_listpids(PROC_PGRP_ONLY, (uint32_t)child_process_group(), ids, sizeof ids);
+  for (int i = 0; i < size / (int)sizeof *ids; i++)
+    if (ids[i] > 0 && ids[i] != child && !child_process_is_guardian(ids[i])) return 1;
+#endif
+  return 0;
+}
+
 int child_process_group_has_ended(pid_t group) { return kill(-group, 0) != 0 && errno == ESRCH; }
 
 int child_process_group_is_left(pid_t group) { return child_process_group_has_ended(group); }
@@ -631,7 +698,10 @@ void child_process_follow(pid_t child, int signal) {
 
 int child_process_signal_command(pid_t child, int signal) {
   if (!child_process_keep(child)) return -1;
-  if (signal == SIGKILL) child_process_guardian_succeed();
+  if (signal == SIGKILL) {
+    atomic_store(&is_killing, 1);
+    child_process_guardian_succeed();
+  }
   int result = kill(-child_process_group(), signal), error = errno;
   if (getpgid(child) != child_process_group()) {
     // As a shell stops and continues a job.
@@ -660,6 +730,7 @@ pid_t child_process_signal_all(pid_t child, int signal) {
 }
 
 pid_t child_process_kill_left(void) {
+  atomic_store(&is_killing, 1);
   child_process_guardian_succeed();
   kill(-child_process_group(), SIGKILL);
 #ifdef __linux__
@@ -667,6 +738,8 @@ pid_t child_process_kill_left(void) {
 #endif
   pid_t missed = child_process_kill_rest(getpid(), NULL);
 #ifdef __linux__
+  // By now, all that have ended by it are children of this process.
+  reap_orphans(child_process_command());
   pthread_mutex_unlock(&turn);
 #endif
   return missed;

@@ -839,6 +839,13 @@ int child_process_guardian_restart(void) {
   return -1;
 }
 
+int child_process_guardian_check(void) {
+  siginfo_t info = {.si_pid = 0};
+  if (guardian <= 0 || waitid(P_PID, (id_t)guardian, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid) return 0;
+  int failure = child_process_guardian_restart();
+  return failure == 0 ? 1 : failure < 0 ? -1 : 0;
+}
+
 void child_process_guardian_succeed(void) {
   pthread_mutex_lock(&turn);
   is_expendable = 1;

@@ -92,6 +92,11 @@ int child_process_was_due(void);
 /// Not from now on: this process may be stopped between a look at the lock and this call.
 void child_process_guardian_renew(int64_t deadline);
 
+/// Replaces the guardian if it was ended from outside: 1 if it has, -1 if it cannot, else 0.
+///
+/// For the time after the command's own end, when `child_process_wait` does not notice that.
+int child_process_guardian_check(void);
+
 /// Ends the guardian, which then does nothing any more, and waits for that, 100 ms at most.
 ///
 /// It is left unreaped, so that the number of the command's group is not reused.
@@ -214,6 +219,19 @@ pid_t child_process_signal_all(pid_t child, int signal);
 ///
 /// Returns the id of a process that could not be killed, or 0.
 pid_t child_process_kill_left(void);
+
+/// Whether anything runs that a command which has ended, and was not reaped, has left behind.
+///
+/// Ask twice: between two looks, a process may have started another. Reaps what has ended. On Linux, all that the
+/// command has started counts; elsewhere, its group.
+int child_process_has_rest(pid_t child);
+
+/// The next process that the command had started, and that was killed, or 0; for `child_process_kill_left`, and after
+/// that. Linux only, and else 0.
+pid_t child_process_next_killed(void);
+
+/// How many more there were, which are not known one by one.
+int child_process_more_killed(void);
 
 /// The fate of the guardian.
 enum child_process_guardian_state {

@@ -20,6 +20,9 @@
     private var termination:
       (askedAt: ContinuousClock.Instant, killAt: ContinuousClock.Instant, isLate: Bool)?
 
+    /// Whether the command was asked to end.
+    var hasAsked: Bool { termination != nil }
+
     /// The lock may have been extended meanwhile, or the process may have slept.
     private static let longestWait = Duration.milliseconds(250)
 

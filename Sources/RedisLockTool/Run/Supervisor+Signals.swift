@@ -208,10 +208,8 @@
       look(after: lock, in: .milliseconds(50))
       guard let (killed, missed) = ends else { return }
       tell(missed: missed)
-      guard killed != missed else { return }
-      console.say(
-        .warning, "killed process \(killed) with SIGKILL",
-        fields(["pid": .number(Int64(killed))]))
+      // What else was killed is reported when the command's end is.
+      if let killed, killed != missed { tell(killed: killed) }
     }
   }
 #endif

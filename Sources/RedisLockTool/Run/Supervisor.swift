@@ -49,6 +49,8 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
+      /// Whether the command itself has ended; what it has started may go on.
+      var hasEnded = false
       /// Processes that could not be ended, and have been reported.
       var missed: Set<pid_t> = []
       /// Whether the command has no guardian any more.
@@ -114,7 +116,9 @@
       let outcome = await release(lock)
       let ending = judge(result, wasHeld: wasHeld, lock, outcome)
       // The server may have been the first to know.
-      if case .success = result, case .failure = ending { tell(missed: child_process_kill_left()) }
+      if case .success = result, case .failure = ending {
+        tellLeft(missed: child_process_kill_left())
+      }
       // If the server did not answer the release, another request would only cost time.
       if outcome != nil {
         _ = await note.value
@@ -258,69 +262,8 @@
       for signal in pending { pass(signal) }
     }
 
-    /// Notes that the command has ended; processes that it has left behind must not go on without the lock.
-    ///
-    /// The guardian may have ended it while this process was stopped.
-    private func ended(_ lock: Lock, with status: Int32, byItself: Bool) {
-      // It does that a moment before the lock's time is over, and may not be done.
-      let wasDue = child_process_was_due() != 0
-      limitTheRest(after: .success(status), lock, wasHeld: lock.isHeld && !wasDue)
-      child_process_set_signalled(0)
-      let isLost = state.withLock { state in
-        state.child = nil
-        if wasDue, state.loss == nil {
-          state.loss = byItself ? Self.endedAmidGuard : Self.endedByGuardian
-        }
-        return state.loss != nil
-      }
-      let missed = isLost || !lock.isHeld ? child_process_kill_left() : 0
-      child_process_guardian_end()
-      tell(missed: missed)
-    }
-
-    /// Takes the terminal back from a command that has ended.
-    private func takeTerminalBack(wasHeld: Bool) {
-      // Another process of this job may have asked for it a moment ago.
-      guard terminal?.takeBack() == true else { return }
-      // If the command has ended by itself, the shell sees to that.
-      if !wasHeld || state.withLock({ $0.loss != nil }) { terminal?.restoreModes() }
-      child_process_continue_job()
-    }
-
-    /// Ends this process if it has not ended by itself in time: to release the lock, it needs threads of Dispatch.
-    private func limitTheRest(
-      after result: Result<Int32, ToolFailure>, _ lock: Lock, wasHeld: Bool
-    ) {
-      // For the release, for the record of the run, and for what is in between.
-      let limit = lock.operationTimeout * 3 + .seconds(5)
-      limitTheRest(to: Int((limit / .seconds(1)).rounded(.up))) { [self] in
-        takeTerminalBack(wasHeld: wasHeld)
-        // A lost lock needs no release.
-        if wasHeld, state.withLock({ $0.loss == nil }) {
-          console.say(
-            .warning, "the lock could not be released in time and expires with its ttl", fields())
-        }
-        let ending = judge(result, wasHeld: wasHeld, lock, nil)
-        ToolFailure.end(with: ending, by: console, fields: fields(), signal: endingSignal)
-      }
-    }
-
-    /// Calls `end` after so many seconds in which this process runs: after a stop, it gets the rest of its time.
-    private func limitTheRest(to seconds: Int, _ end: @escaping @Sendable () -> Void) {
-      guard seconds > 0 else { return end() }
-      queue.async(after: .seconds(1)) { self.limitTheRest(to: seconds - 1, end) }
-    }
-
-    /// Reports that a process cannot be ended, such as another user's; once.
-    func tell(missed process: pid_t) {
-      guard process > 0, state.withLock({ $0.missed.insert(process).inserted }) else { return }
-      console.say(
-        .warning, "cannot kill process \(process), which runs under the lock",
-        fields(["pid": .number(Int64(process))]))
-    }
-
     /// Keeps the time without a guardian short: if this process hung meanwhile, the command would not be ended.
-    private func guardianEnded(isReplaced: Bool, _ lock: Lock) {
+    func guardianEnded(isReplaced: Bool, _ lock: Lock) {
       if isReplaced {
         let text = "the guardian process was killed; another was started"
         return console.say(.warning, text, fields())
@@ -328,38 +271,5 @@
       state.withLock { $0.isUnguarded = true }
       queue.async { self.look(after: lock) }
     }
-
-    /// Ends the command and all processes that it has started, because the lock is lost or is being lost.
-    ///
-    /// Returns the command's process id when it is killed for the first time, and the id of a process that cannot
-    /// be ended.
-    @discardableResult
-    func end(with signal: Int32, because lock: Lock) -> (killed: pid_t, missed: pid_t)? {
-      let loss = describeLoss(of: lock)
-      let child = state.withLock { state in
-        if state.child != nil { state.loss = state.isUnguarded ? Self.unguarded : loss }
-        return state.child
-      }
-      guard let child else { return nil }
-      let missed = child_process_signal_all(child, signal)
-      guard signal == SIGKILL else {
-        _ = child_process_signal_all(child, SIGCONT)
-        return nil
-      }
-      return state.withLock { state in
-        defer { state.isKilled = true }
-        return state.isKilled ? nil : (child, missed)
-      }
-    }
-
-    private static let unguarded =
-      "the lock was given up: the guardian process was killed, and another cannot be started"
-
-    private static let endedByGuardian =
-      "the guardian process ended the command: this process was stopped, or too slow, while the lock ran out"
-
-    /// It is not known whether all that the command has started had ended as well.
-    private static let endedAmidGuard =
-      "the lock ran out while this process was stopped, or too slow: the guardian process has ended what was left"
   }
 #endif
