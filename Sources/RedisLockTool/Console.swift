@@ -166,9 +166,11 @@
     }
 
     /// Reports why the process cannot even begin, and ends it.
-    static func fail(_ status: ToolStatus, _ text: String, isJSON: Bool = false) -> Never {
+    static func fail(_ status: ToolStatus, _ text: String) -> Never {
+      let fields: Fields = ["exitStatus": .number(Int64(status.rawValue))]
       let line =
-        isJSON ? jsonLine(.error, text, [:], at: .now) : "redis-lock: \(text.safeLines)\n"
+        CommandLineWords.wantsJSON
+        ? jsonLine(.error, text, fields, at: .now) : "redis-lock: \(text.safeLines)\n"
       sayLast(line)
       end(status.rawValue)
     }

@@ -4,6 +4,8 @@
   /// Passes the library's warnings on to the tool's user, except for lost locks, which the tool reports itself.
   struct ConsoleLogHandler: LogHandler {
     let console: Console
+    /// The fields of all messages.
+    let fields: Console.Fields
     var metadata: Logger.Metadata = [:]
     var logLevel = Logger.Level.warning
 
@@ -15,7 +17,11 @@
     func log(event: LogEvent) {
       guard event.level >= .warning, event.metadata?["redis-lock.reason"] == nil else { return }
       let cause = event.metadata?["redis-lock.cause"].map { " (\($0))" } ?? ""
-      console.say(.warning, "\(event.message)\(cause)")
+      var fields = fields
+      for name in ["cause", "holder", "server"] {
+        if let value = event.metadata?["redis-lock." + name] { fields[name] = .text("\(value)") }
+      }
+      console.say(.warning, "\(event.message)\(cause)", fields)
     }
   }
 
@@ -23,9 +29,9 @@
     /// A silent logger for commands that only inspect, which report everything important themselves.
     static var silent: Logger { Logger(label: "redis-lock") { _ in SwiftLogNoOpLogHandler() } }
 
-    /// Creates a handler whose warnings the tool prints.
-    init(_ console: Console) {
-      self.init(label: "redis-lock") { _ in ConsoleLogHandler(console: console) }
+    /// Creates a logger whose warnings the tool prints, with the fields of all messages.
+    init(_ console: Console, _ fields: Console.Fields) {
+      self.init(label: "redis-lock") { _ in ConsoleLogHandler(console: console, fields: fields) }
     }
   }
 #endif

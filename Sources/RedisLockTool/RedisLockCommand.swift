@@ -58,9 +58,7 @@
 
     /// Reports an error in the usage, with a suggestion, and ends the process.
     private static func fail(_ error: any Error, _ words: [String]) -> Never {
-      if words.contains("--json-log") {
-        Console.fail(.usage, message(for: error).masked, isJSON: true)
-      }
+      if CommandLineWords.wantsJSON { Console.fail(.usage, message(for: error).masked) }
       let isCommand = words.first.map { word in
         word == "help"
           || configuration.subcommands.contains { $0.configuration.commandName == word }

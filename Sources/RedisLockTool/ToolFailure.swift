@@ -37,9 +37,12 @@
     let description: String
     /// Whether the same command may succeed later.
     let isRetryable: Bool
+    /// The subjects of the failure, for programs.
+    var fields: Console.Fields = [:]
 
-    init(_ status: ToolStatus, _ description: String) {
+    init(_ status: ToolStatus, _ description: String, _ fields: Console.Fields = [:]) {
       self.init(status, description, isRetryable: false)
+      self.fields = fields
     }
 
     private init(_ status: ToolStatus, _ description: String, isRetryable: Bool) {
@@ -68,6 +71,15 @@
       let text = error.description
       self.init(
         status, subject.map { "\($0): \(text)" } ?? text, isRetryable: error.isRetryable)
+      if let holder = error.holder { fields["holder"] = .text(holder.description) }
+      if let waited = error.waited { fields["waited"] = .seconds(waited) }
+    }
+
+    /// Creates the failure for any error.
+    init(of error: any Error) {
+      self =
+        error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
+        ?? ToolFailure(.problem, "\(error)")
     }
 
     /// Ends the process with the status that a body returns, or reports why it failed.
@@ -82,9 +94,7 @@
       do {
         ending = .success(try await body())
       } catch {
-        ending = .failure(
-          error as? ToolFailure ?? (error as? LockError).map { ToolFailure($0) }
-            ?? ToolFailure(.problem, "\(error)"))
+        ending = .failure(ToolFailure(of: error))
       }
       end(with: ending, by: console, conflict: conflict, fields: fields, signal: signal())
     }
@@ -102,7 +112,8 @@
         let status = isConflict ? conflict.map(Int32.init) ?? failure.status : failure.status
         if !(isConflict && (conflict == 0 || console.level == .error)) {
           let own: Console.Fields = ["exitStatus": .number(Int64(status))]
-          console.say(.error, failure.description, fields.merging(own) { $1 })
+          let all = fields.merging(failure.fields) { $1 }.merging(own) { $1 }
+          console.say(.error, failure.description, all)
         }
         console.exit(status, endedBy: signal)
       }

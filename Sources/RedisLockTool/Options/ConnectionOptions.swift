@@ -95,11 +95,12 @@
 
     /// Connects, and tries again until a deadline, as long as that may help.
     ///
-    /// Locks need so many replicas, or as many as the URL says if nil.
+    /// Locks need so many replicas, or as many as the URL says if nil. Messages have the fields.
     ///
     /// - Throws: ``ToolFailure``.
     func connect(
-      until deadline: ContinuousClock.Instant?, acknowledging replicas: Int?, console: Console
+      until deadline: ContinuousClock.Instant?, acknowledging replicas: Int?, console: Console,
+      fields: Console.Fields
     ) async throws -> Locker {
       var hasWarned = false
       while true {
@@ -107,10 +108,12 @@
           // Read anew each time: the file may have been changed.
           var servers = try servers()
           if let replicas { try servers.setAcknowledgements(replicas) }
-          return try await servers.connect(logger: Logger(console))
+          return try await servers.connect(logger: Logger(console, fields))
         } catch let failure as ToolFailure {
           guard failure.isRetryable, let deadline, .now < deadline else { throw failure }
-          if !hasWarned { console.say(.warning, "waiting for the server: \(failure.description)") }
+          if !hasWarned {
+            console.say(.warning, "waiting for the server: \(failure.description)", fields)
+          }
           hasWarned = true
           try await Task.sleep(for: .milliseconds(250))
         }

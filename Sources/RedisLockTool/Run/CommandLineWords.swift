@@ -23,6 +23,9 @@
       return words
     }()
 
+    /// Whether messages are to be JSON, also those about other words.
+    static var wantsJSON: Bool { own?.contains("--json-log") == true }
+
     /// Whether there is a command behind `--`.
     static var hasCommand: Bool { unsafe pointers.count > terminator + 1 }
 

@@ -14,10 +14,11 @@
       on connection: ConnectionOptions
     ) async throws -> (Locker, Lock) {
       console.say(.info, "waiting for \(order.list)", fields())
-      let task = Task { [order, console] in
+      let task = Task { [order, console, fields = fields()] in
         let deadline = order.waits ? order.options.timeout.map { ContinuousClock.now + $0 } : nil
         let locker = try await connection.connect(
-          until: deadline, acknowledging: order.acknowledgements, console: console)
+          until: deadline, acknowledging: order.acknowledgements, console: console,
+          fields: fields)
         do throws(any Error) {
           try await refuseNesting(at: locker)
           try await checkCommands(at: locker)
@@ -38,8 +39,12 @@
             return (locker, lock)
           }
           let situation = try? await reporter.situation()
+          var own: Console.Fields = [:]
+          if let situation {
+            own = ["key": .text(situation.key), "holder": .text(situation.holder)]
+          }
           throw ToolFailure(
-            .notAcquired, situation?.text ?? "another client holds \(order.list)")
+            .notAcquired, situation?.text ?? "another client holds \(order.list)", own)
         } catch {
           // An abandoned request must be given back before this process ends.
           await locker.close()

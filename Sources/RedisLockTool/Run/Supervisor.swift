@@ -92,12 +92,20 @@
       defer { withExtendedLifetime(receiver) {} }
       let locker: Locker
       let lock: Lock
+      let begin = ContinuousClock.now
+      func waited() -> Console.Field { .seconds(begin.duration(to: .now)) }
       do {
         (locker, lock) = try await waitForLock(on: connection)
       } catch is CancellationError {
         let signal = state.withLock { $0.signals.first?.number } ?? SIGTERM
         state.withLock { $0.endingSignal = signal }
-        throw ToolFailure(signal: signal)
+        var failure = ToolFailure(signal: signal)
+        failure.fields["waited"] = waited()
+        throw failure
+      } catch {
+        var failure = ToolFailure(of: error)
+        failure.fields["waited"] = waited()
+        throw failure
       }
       // The process may have been stopped for long during the wait.
       guard lock.isHeld else {
@@ -107,7 +115,9 @@
       let start = ContinuousClock.now
       console.say(
         .info, "acquired \(order.list)",
-        fields(["fence": lock.fencingToken.map { .number(Int64($0)) }]))
+        fields([
+          "fence": lock.fencingToken.map { .number(Int64($0)) }, "waited": waited(),
+        ]))
       checkGuardian()
       let note = Task { try? await record(lock, at: locker, since: start) }
       let result = await runCommand(under: lock, receiver)
