@@ -46,6 +46,20 @@ extension Locker {
     return keys.indices.map { RunRecord(replies[$0 * count..<($0 + 1) * count]) }
   }
 
+  /// When waiters for a key took their places, by the server's clock, in milliseconds since 1970.
+  ///
+  /// Nil for a waiter that has none, or that an earlier version has entered.
+  package func arrivals(of tokens: [String], waitingFor key: String) async throws -> [Int64?] {
+    guard let store = coordinator.store as? RedisLockStore, !tokens.isEmpty else {
+      return tokens.map { _ in nil }
+    }
+    let entries = store.node(of: [key]).names.entries(of: key)
+    let commands = tokens.map { Command(["HGET", entries, $0 + "@"]) }
+    return try await ask(commands, about: key).map { reply in
+      if case .string(let text) = reply { RunRecord.time(text) } else { nil }
+    }
+  }
+
   /// The server's time, in milliseconds since 1970; nil if it does not say.
   package func serverTime() async throws -> Int64? {
     guard coordinator.store is RedisLockStore else { return try await quorumTime() }

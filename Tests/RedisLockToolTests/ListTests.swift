@@ -79,6 +79,41 @@
       #expect(lines.contains { $0.hasPrefix("job:stuck") && $0.contains("for ever") })
     }
 
+    @Test("The list tells how long a lock's waiters have waited, also before anything looked")
+    func longestWait() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let start = Date.now.addingTimeInterval(-2)
+      let holder = try await ToolProcess.hold("key", on: server)
+      let waiters = try (0..<2).map { _ in
+        try ToolProcess(["run", "key", "--", "true"], on: server)
+      }
+      let client = RedisClient(server)
+      await until("both wait") { try client("ZCARD", "redis-lock:queue:{key}").integer == 2 }
+      let json = try await ToolProcess.run(["status", "--json", "key"], on: server)
+      let parties = try #require(try object(json.output)["waiters"] as? [[String: Any]])
+      #expect(parties.count == 2)
+      for party in parties {
+        let since = (party["since"] as? String).flatMap { try? Date($0, strategy: .iso8601) }
+        let arrival = try #require(since)
+        #expect(arrival > start && arrival <= .now)
+      }
+      // As if it had come three hours earlier.
+      let token = try #require(parties[0]["value"] as? String)
+      let past = Int64(Date.now.timeIntervalSince1970 * 1000) - 3 * 3_600_000
+      try client("HSET", "redis-lock:entries:{key}", token + "@", String(past))
+      let board = try ToolProcess(["list", "--watch"], on: server)
+      await until("it is shown") {
+        board.output.split(separator: "\n").contains {
+          $0.hasPrefix("key ") && $0.firstMatch(of: /\ 2 +3h [0-9]+m$/) != nil
+        }
+      }
+      waiters[1].signal(SIGTERM)
+      holder.signal(SIGTERM)
+      for waiter in waiters { _ = await waiter.outcome() }
+      await until("nothing stays of it") { try server.keys().isEmpty }
+    }
+
     @Test(
       "A text is cut by the columns that a terminal gives it",
       arguments: [

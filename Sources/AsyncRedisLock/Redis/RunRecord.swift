@@ -44,7 +44,8 @@ package struct RunRecord: Sendable, Equatable {
     }
   }
 
-  private static func time(_ text: String) -> Int64? {
+  /// Reads a time; nil if it is none.
+  static func time(_ text: String) -> Int64? {
     Int64(text).flatMap { (0...latest).contains($0) ? $0 : nil }
   }
 }

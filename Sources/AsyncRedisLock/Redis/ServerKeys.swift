@@ -28,9 +28,11 @@ struct ServerKeys: Sendable {
   }
 
   /// A lock's key, its queue and its entries, in the order of the scripts.
-  func keys(of key: String) -> [String] { [key, queue(of: key), helper("entries", key)] }
+  func keys(of key: String) -> [String] { [key, queue(of: key), entries(of: key)] }
 
   func queue(of key: String) -> String { helper("queue", key) }
+
+  func entries(of key: String) -> String { helper("entries", key) }
 
   /// Encodes the name of a lock's queue, without a string in between.
   func appendQueue(of key: String, to buffer: inout CommandBuffer) {

@@ -7,7 +7,7 @@
 
   /// The locks of a server as a table of 80 columns.
   struct LockBoard {
-    /// When each waiter was first seen, by its token: the server does not tell how long it has waited.
+    /// When each waiter was first seen, by its token: the server may not tell how long it has waited.
     private var firstSeen: [String: Date] = [:]
 
     private static let widths = [24, 22, 9, 9, 3, 8]
@@ -22,7 +22,8 @@
         let start = (report.waiters ?? []).compactMap { firstSeen[$0.value] }.min()
         let held = report.held?.rounded.short
         let left = report.remaining.map { Duration.seconds($0).rounded.short }
-        let waiting = start.map { Duration.seconds(now.timeIntervalSince($0)).rounded.short }
+        let seen = start.map { Duration.seconds(now.timeIntervalSince($0)) }
+        let waiting = seen.map { max($0, report.longestWait ?? .zero).rounded.short }
         return [
           report.key.safeToShow, report.holder?.description ?? "",
           report.state == .held ? held ?? "" : report.state.rawValue, left ?? "for ever",

@@ -18,8 +18,11 @@
       let processID: Int32?
       let label: String?
       let description: String
+      /// For a waiter: since when it has its place, if that is known.
+      let since: Date?
 
-      init(_ holder: LockHolder) {
+      init(_ holder: LockHolder, since arrival: Int64? = nil) {
+        since = arrival.map { Date(milliseconds: $0) }
         value = holder.value
         host = holder.host
         processID = holder.processID
@@ -83,6 +86,8 @@
     var lastRun: Run?
     /// How long it has been held.
     private(set) var held: Duration?
+    /// How long the waiter has waited that has waited longest, as far as the server tells.
+    private(set) var longestWait: Duration?
 
     private enum CodingKeys: CodingKey {
       case key, state, holder, since, remaining, fencingToken, waiterCount, waiters, lastRun
@@ -100,12 +105,17 @@
     /// Asks the server for more about a key that is taken.
     init(_ status: LockStatus, at locker: Locker) async throws {
       let record = try await locker.records(of: [status.key])[0]
+      let arrivals = try await locker.arrivals(
+        of: status.waiters.map(\.value), waitingFor: status.key)
+      let time = try await locker.serverTime()
       self.init(
         key: status.key, status.holder, isReserved: status.isReserved,
-        remaining: status.remaining.map { $0 / .seconds(1) }, record,
-        at: try await locker.serverTime())
+        remaining: status.remaining.map { $0 / .seconds(1) }, record, at: time)
       waiterCount = status.waiterCount
-      waiters = status.waiters.map(Party.init)
+      waiters = zip(status.waiters, arrivals).map { Party($0, since: $1) }
+      if let time, let first = arrivals.compactMap(\.self).min() {
+        longestWait = .milliseconds(max(time - first, 0))
+      }
     }
 
     /// Reports a key that is taken.

@@ -86,7 +86,7 @@ extension RedisServer {
 
   /// The tokens that have an entry.
   func entries(of key: String) throws -> [String] {
-    try strings("HKEYS", "redis-lock:entries:{\(key)}")
+    try strings("HKEYS", "redis-lock:entries:{\(key)}").filter { !$0.hasSuffix("@") }
   }
 
   /// The channels that have a subscriber.

@@ -51,7 +51,7 @@ if isFree then
   for _, lock in ipairs(locks) do
     call('SET', lock.key, token, 'PX', ttl)
     -- A queue may be lost without its entries.
-    redis.pcall('HDEL', lock.entries, token, token .. '!')
+    redis.pcall('HDEL', lock.entries, token, token .. '!', token .. '@')
   end
   return {1, number}
 end
@@ -95,6 +95,8 @@ local function enter()
     end
     prolong(lock.entries)
     if isNew then
+      -- For people to look at; no decision depends on it.
+      call('HSET', lock.entries, token .. '@', text(milliseconds()))
       call('ZADD', lock.queue, ticket, token)
     end
     prolong(lock.queue)

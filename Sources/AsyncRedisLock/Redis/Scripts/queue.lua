@@ -1,7 +1,8 @@
 -- Functions about waiting, shared by the scripts that include this file.
 --
 -- A lock's key has two helpers: the queue, a sorted set of tokens by ticket, and the entries, a hash with the data
--- of each token: "lapse ttl numbers keys", see `parse`; under token .. '!', see `reserveUnheard`.
+-- of each token: "lapse ttl numbers keys", see `parse`; under token .. '!', see `reserveUnheard`; under
+-- token .. '@', since when it has its place.
 -- KEYS: key, queue, entries of each lock key; then the fence counter. ARGV[1]: the prefix of names.
 -- Without a prefix KEYS are the lock's keys alone: the caller may not use the queues.
 local prefix, fence, call = ARGV[1], KEYS[#KEYS], redis.call
@@ -108,7 +109,7 @@ end
 
 -- Entries first: without the right to remove one, the place stays whole.
 local function leave(lock, token)
-  call('HDEL', lock.entries, token, token .. '!')
+  call('HDEL', lock.entries, token, token .. '!', token .. '@')
   call('ZREM', lock.queue, token)
 end
 

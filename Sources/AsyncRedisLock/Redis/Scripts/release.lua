@@ -39,7 +39,7 @@ if #KEYS == 4 and #ARGV == 3 and ARGV[1] ~= '' and redis.pcall('GET', KEYS[1]) =
         return {question, {1, -1}}
       end
       call('ZREM', KEYS[2], waiter)
-      call('HDEL', KEYS[3], waiter, waiter .. '!')
+      call('HDEL', KEYS[3], waiter, waiter .. '!', waiter .. '@')
       return {question, {1, 1}}
     end
   end
