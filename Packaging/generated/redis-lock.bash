@@ -332,7 +332,7 @@ _redis-lock_release() {
 
 _redis-lock_list() {
     repeating_flags=()
-    non_repeating_flags=(--json --foreign --watch --version -h --help)
+    non_repeating_flags=(--json --foreign --ended --watch --version -h --help)
     repeating_options=(--url)
     non_repeating_options=(--url-file --restart-delay)
     __redis-lock_offer_flags_options 1

@@ -42,37 +42,40 @@ extension Locker {
     return masters.isEmpty ? cluster.seeds : masters
   }
 
-  /// A page of the strings in the database, and where the next page begins: at `0` after the last.
+  /// A page of the keys of one type in the database, and where the next page begins: at `0` after the last.
   ///
   /// In a cluster, this begins with the node, a colon, and then where its next page begins.
   package func page(
-    from cursor: String, matching pattern: String
+    from cursor: String, matching pattern: String, ofType type: ListedKey.KeyType
   ) async throws -> (cursor: String, keys: [ListedKey]) {
     if let cluster = (coordinator.store as? RedisLockStore)?.cluster {
-      return try await page(from: cursor, matching: pattern, in: cluster)
+      return try await page(from: cursor, matching: pattern, ofType: type, in: cluster)
     }
     guard let store = coordinator.store as? RedisLockStore else { return ("0", []) }
-    return try await page(from: cursor, matching: pattern, at: store.node(of: []))
+    return try await page(from: cursor, matching: pattern, ofType: type, at: store.node(of: []))
   }
 
-  /// A page of the strings on one server.
+  /// A page of the keys on one server.
   func page(
-    from cursor: String, matching pattern: String, at node: RedisNode
+    from cursor: String, matching pattern: String, ofType type: ListedKey.KeyType,
+    at node: RedisNode
   ) async throws -> (cursor: String, keys: [ListedKey]) {
-    let command = Script.list.command(keys: [], arguments: [cursor, pattern, "200"])
+    let command = Script.list.command(keys: [], arguments: [cursor, pattern, "200", type.rawValue])
     return try page(try await ask([command], at: node)[0])
   }
 
-  /// A page of the strings at one node of a cluster after the other.
+  /// A page of the keys at one node of a cluster after the other.
   private func page(
-    from cursor: String, matching pattern: String, in cluster: RedisCluster
+    from cursor: String, matching pattern: String, ofType type: ListedKey.KeyType,
+    in cluster: RedisCluster
   ) async throws -> (cursor: String, keys: [ListedKey]) {
     let masters = clusterMasters
     let parts = cursor.split(separator: ":")
     let place = parts.count == 2 ? Int(parts[0]) ?? 0 : 0
     guard place < masters.count else { return ("0", []) }
     let command = Script.list.command(
-      keys: [], arguments: [parts.count == 2 ? String(parts[1]) : "0", pattern, "200"])
+      keys: [],
+      arguments: [parts.count == 2 ? String(parts[1]) : "0", pattern, "200", type.rawValue])
     let deadline = coordinator.clock.now + coordinator.operationTimeout
     let page = try page(try await cluster.ask(masters[place], command, by: deadline))
     let next = page.cursor == "0" ? "\(place + 1):0" : "\(place):\(page.cursor)"

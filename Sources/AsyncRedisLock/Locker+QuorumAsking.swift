@@ -11,12 +11,14 @@ extension Locker {
   /// How many servers of the quorum have to agree.
   package var quorumMajority: Int { QuorumTally.majority(of: quorumSize) }
 
-  /// A page of the strings on one server of the quorum, and where the next page begins.
+  /// A page of the keys of one type on one server of the quorum, and where the next page begins.
   package func page(
-    from cursor: String, matching pattern: String, onMember number: Int
+    from cursor: String, matching pattern: String, ofType type: ListedKey.KeyType,
+    onMember number: Int
   ) async throws -> (cursor: String, keys: [ListedKey]) {
     guard let members else { return ("0", []) }
-    return try await page(from: cursor, matching: pattern, at: members[number].node)
+    return try await page(
+      from: cursor, matching: pattern, ofType: type, at: members[number].node)
   }
 
   /// Sends commands to all servers of the quorum at once; returns the answers as soon as they are enough.

@@ -46,6 +46,19 @@ extension Locker {
     return keys.indices.map { RunRecord(replies[$0 * count..<($0 + 1) * count]) }
   }
 
+  /// The patterns that the names of the records match whose keys match a pattern.
+  package func recordPatterns(forKeys pattern: String) -> [String] {
+    let start = keyPrefix.escapedForPattern + "record:"
+    guard pattern != "*" else { return [start + "*"] }
+    return ["\(start){\(pattern)}", "\(start):\(pattern)"]
+      + (isInCluster ? ["\(start){[0-9]*}:\(pattern)"] : [])
+  }
+
+  /// The key that a record is about, by the record's name; nil if that is not the name of a record.
+  package func key(ofRecord name: String) -> String? {
+    ServerKeys.key(ofRecord: name, prefix: keyPrefix)
+  }
+
   /// When waiters for a key took their places, by the server's clock, in milliseconds since 1970.
   ///
   /// Nil for a waiter that has none, or that an earlier version has entered.

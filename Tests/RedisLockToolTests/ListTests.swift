@@ -79,6 +79,46 @@
       #expect(lines.contains { $0.hasPrefix("job:stuck") && $0.contains("for ever") })
     }
 
+    @Test("On demand, the list also shows free keys, and how their last runs have ended")
+    func ended() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let client = RedisClient(server)
+      let keys = ["done", "do}ne", "{d}one"]
+      let run = try await ToolProcess.run(
+        ["run"] + keys + ["--label", "nightly", "-c", "exit 3"], on: server)
+      #expect(run.status == 3)
+      let holder = try await ToolProcess.hold("held", on: server)
+      // A hash that is no record, and the record of a key that another client has taken.
+      try client("HSET", "redis-lock:record:other", "token", token)
+      try client("COPY", "redis-lock:record:{done}", "redis-lock:record:{taken}")
+      try client("SET", "taken", "theirs")
+
+      let plain = try await ToolProcess.run(["list"], on: server)
+      #expect(plain.output.split(separator: "\n").count == 1, "scripts rely on it: \(plain)")
+      let all = try await ToolProcess.run(["list", "--ended"], on: server)
+      let lines = all.output.split(separator: "\n")
+      #expect(lines.count == 4 && lines[0].hasPrefix("held: held by nightly on "), "\(all)")
+      for key in keys {
+        let line = lines.first { $0.hasPrefix("\(key): free, last run by nightly on ") }
+        #expect(line?.hasSuffix(", exit status 3") == true, "\(all)")
+      }
+      let json = try await ToolProcess.run(["list", "--ended", "--json", "{*"], on: server)
+      let report = try object(json.output)
+      #expect(report["key"] as? String == "{d}one" && report["state"] as? String == "free")
+      #expect((report["lastRun"] as? [String: Any])?["exitStatus"] as? Int == 3)
+      let some = try await ToolProcess.run(["list", "--ended", "do?ne"], on: server)
+      #expect(some.output.hasPrefix("do}ne: free") && some.output.count { $0 == "\n" } == 1)
+
+      let board = try ToolProcess(["list", "--ended", "--watch"], on: server)
+      await until("a free key is shown") {
+        board.output.split(separator: "\n").contains {
+          $0.hasPrefix("done ") && $0.contains(" nightly on ") && $0.hasSuffix(" free")
+        }
+      }
+      withExtendedLifetime(holder) {}
+    }
+
     @Test("The list tells how long a lock's waiters have waited, also before anything looked")
     func longestWait() async throws {
       let server = try RedisServer()

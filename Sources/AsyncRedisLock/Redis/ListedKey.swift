@@ -1,8 +1,15 @@
-/// A string that a walk through a database has found.
+/// A key that a walk through a database has found: a string, or the record of a run.
 package struct ListedKey: Sendable {
+  /// What a walk looks for.
+  package enum KeyType: String, Sendable {
+    case string
+    /// Of these, only the records of runs.
+    case hash
+  }
+
   /// The key's bytes.
   package let bytes: [UInt8]
-  /// The first 512 bytes of its value.
+  /// The first 512 bytes of its value; of a record, those of the token.
   package let value: String
   /// How long until it expires, in milliseconds; negative if it never does.
   package let milliseconds: Int64
@@ -24,5 +31,17 @@ package struct ListedKey: Sendable {
     bytes = stride(from: 0, to: digit.count - 1, by: 2).map { digit[$0] << 4 | digit[$0 + 1] }
     self.value = value
     self.milliseconds = milliseconds
+  }
+}
+
+extension String {
+  /// The string as a pattern that only this string matches.
+  package var escapedForPattern: String {
+    var pattern = ""
+    for scalar in unicodeScalars {
+      if "*?[]^-\\".unicodeScalars.contains(scalar) { pattern.append("\\") }
+      pattern.unicodeScalars.append(scalar)
+    }
+    return pattern
   }
 }

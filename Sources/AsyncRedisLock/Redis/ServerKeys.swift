@@ -47,6 +47,25 @@ struct ServerKeys: Sendable {
   /// The key that records more about a lock's holder, if the holder wants that.
   func record(of key: String) -> String { helper("record", key) }
 
+  /// The key that a record is about; nil if the name is not that of a record.
+  ///
+  /// In a cluster, the name may depend on the key's slot.
+  static func key(ofRecord name: String, prefix: String) -> String? {
+    let (bytes, start) = (Array(name.utf8), Array("\(prefix)record:".utf8))
+    guard bytes.starts(with: start) else { return nil }
+    let rest = bytes.dropFirst(start.count)
+    var keys = [rest.dropFirst(), rest.dropFirst().dropLast()]
+    if let close = rest.firstIndex(of: UInt8(ascii: "}")) {
+      keys.append(rest[close...].dropFirst(2))
+    }
+    return keys.lazy.map { String(decoding: $0, as: UTF8.self) }.first { key in
+      !key.isEmpty
+        && [nil, HashSlot.slot(of: key)].contains { slot in
+          ServerKeys(prefix: prefix, slot: slot).record(of: key).utf8.elementsEqual(bytes)
+        }
+    }
+  }
+
   /// An unused key to try commands with.
   func trial(of key: String) -> String { helper("trial", key) }
 

@@ -4,26 +4,25 @@
   /// A walk through the keys of a server with SCAN, which does not block the server.
   struct KeyWalk {
     let pattern: String
+    var type = ListedKey.KeyType.string
     let locker: Locker
 
     /// The pattern for all keys with a prefix.
-    static func pattern(forPrefix prefix: String) -> String {
-      prefix.reduce(into: "") { pattern, character in
-        if "*?[]^-\\".contains(character) { pattern.append("\\") }
-        pattern.append(character)
-      } + "*"
-    }
+    static func pattern(forPrefix prefix: String) -> String { prefix.escapedForPattern + "*" }
 
-    /// Hands over the strings page by page, each once.
+    /// Hands over the keys page by page, each once.
     ///
     /// - Throws: ``LockError``, and any error that the body throws.
     func run(_ body: ([ListedKey]) async throws -> Void) async throws {
       guard locker.quorumSize == 0 else {
-        let keys = Self.merge(try await pages(), majority: locker.quorumMajority)
+        // A record may be on any of the servers, and differ between them.
+        let isRecord = type == .hash
+        let keys = Self.merge(
+          try await pages(), majority: isRecord ? 1 : locker.quorumMajority)
         if !keys.isEmpty { try await body(keys) }
         return
       }
-      try await walk({ try await locker.page(from: $0, matching: pattern) }, body)
+      try await walk({ try await locker.page(from: $0, matching: pattern, ofType: type) }, body)
     }
 
     private func walk(
@@ -43,7 +42,7 @@
 
     // MARK: Several servers
 
-    /// The strings on each server of a quorum; nil for a server that does not answer.
+    /// The keys on each server of a quorum; nil for a server that does not answer.
     ///
     /// - Throws: ``LockError`` if no majority answers.
     private func pages() async throws -> [[ListedKey]?] {
@@ -55,7 +54,8 @@
             do {
               var found: [ListedKey] = []
               try await walk {
-                try await locker.page(from: $0, matching: pattern, onMember: number)
+                try await locker.page(
+                  from: $0, matching: pattern, ofType: type, onMember: number)
               } _: {
                 found += $0
               }

@@ -28,6 +28,9 @@
         """)
     var foreign = false
 
+    @Flag(help: "Also the keys that are free and have a record of their last run.")
+    var ended = false
+
     @Argument(
       help: "A pattern for keys: * matches any text, ? one character, [ab] one of these characters."
     )
@@ -49,7 +52,7 @@
           var board = LockBoard()
           try await Watch.run(isJSON: json) {
             var reports: [LockReport] = []
-            try await look(at: locker) { page in
+            try await lookAtAll(locker) { page in
               for report in page {
                 if let detailed = try await detailed(report, at: locker) {
                   reports.append(detailed)
@@ -61,7 +64,7 @@
               : board.picture(of: reports, at: .now)
           }
         }
-        try await look(at: locker) { page in
+        try await lookAtAll(locker) { page in
           for report in page {
             Output.say(json ? try JSONEncoder.forTool.line(report) : line(for: report))
           }
@@ -72,12 +75,46 @@
 
     /// The report with all that the server knows about the key; nil if it has become free.
     private func detailed(_ report: LockReport, at locker: Locker) async throws -> LockReport? {
+      if report.state == .free { return report }
       do {
         guard let status = try await locker.inspect(report.key) else { return nil }
         return try await LockReport(status, at: locker)
       } catch let error as LockError where error.code == .invalidKey {
         // Not a lock of this library, which would not take such a key.
         return report
+      }
+    }
+
+    /// Hands over the locks page by page and, if asked for, then the free keys with a record.
+    private func lookAtAll(
+      _ locker: Locker, _ body: ([LockReport]) async throws -> Void
+    ) async throws {
+      // By bytes: equal strings can be different keys.
+      var known: Set<[UInt8]> = []
+      try await look(at: locker) { page in
+        if ended { known.formUnion(page.map { Array($0.key.utf8) }) }
+        try await body(page)
+      }
+      guard ended else { return }
+      for pattern in locker.recordPatterns(forKeys: pattern) {
+        try await KeyWalk(pattern: pattern, type: .hash, locker: locker).run { records in
+          for name in records.compactMap(\.name) {
+            guard let key = locker.key(ofRecord: name), known.insert(Array(key.utf8)).inserted,
+              let report = try await freeReport(on: key, at: locker)
+            else { continue }
+            try await body([report])
+          }
+        }
+      }
+    }
+
+    /// The report on a key with a record; nil if it is not free, or was just taken.
+    private func freeReport(on key: String, at locker: Locker) async throws -> LockReport? {
+      do {
+        let report = try await LockReport(about: key, at: locker)
+        return report.state == .free && report.lastRun != nil ? report : nil
+      } catch let error as LockError where error.code == .invalidKey {
+        return nil
       }
     }
 
@@ -109,7 +146,8 @@
     }
 
     private func line(for report: LockReport) -> String {
-      "\(report.summary), \(report.remainingText)"
+      guard report.state == .free else { return "\(report.summary), \(report.remainingText)" }
+      return report.summary + (report.lastRun.map { ", \($0.text)" } ?? "")
     }
   }
 #endif

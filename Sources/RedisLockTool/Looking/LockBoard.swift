@@ -24,9 +24,11 @@
         let left = report.remaining.map { Duration.seconds($0).rounded.short }
         let seen = start.map { Duration.seconds(now.timeIntervalSince($0)) }
         let waiting = seen.map { max($0, report.longestWait ?? .zero).rounded.short }
+        let party = report.holder ?? report.lastRun?.holder
+        let state = report.state == .held ? held ?? "" : report.state.rawValue
         return [
-          report.key.safeToShow, report.holder?.description ?? "",
-          report.state == .held ? held ?? "" : report.state.rawValue, left ?? "for ever",
+          report.key.safeToShow, party?.description ?? "", state,
+          report.state == .free ? "" : left ?? "for ever",
           report.waiterCount.flatMap { $0 > 0 ? String($0) : nil } ?? "", waiting ?? "",
         ]
       }

@@ -15,6 +15,22 @@ struct NamesAndMessagesTests {
       ServerKeys(prefix: "p:").keys(of: key) == [key, "p:queue\(suffix)", "p:entries\(suffix)"])
   }
 
+  @Test(
+    "The name of a record tells its key, in a cluster and without one",
+    arguments: [
+      "key", "{tag}key", "a{b}c", "{}x", "a}b", "a{b", "}{b}", "x{}{y}", "}", "{", ":", "{1}:a",
+    ])
+  func recordNames(key: String) {
+    for slot in [nil, HashSlot.slot(of: key)] {
+      let name = ServerKeys(prefix: "p:", slot: slot).record(of: key)
+      #expect(ServerKeys.key(ofRecord: name, prefix: "p:") == key, "\(name)")
+      #expect(ServerKeys.key(ofRecord: name, prefix: "q:") == nil)
+    }
+    for name in ["p:record:", "p:record:{}", "p:record:key", "p:queue:{key}"] {
+      #expect(ServerKeys.key(ofRecord: name, prefix: "p:") == nil, "\(name)")
+    }
+  }
+
   @Test("The names for several locks come with one counter")
   func several() {
     let names = ServerKeys(prefix: "p:").keysAndFence(of: ["a", "b"])
