@@ -80,5 +80,16 @@
       tool.signal(SIGTERM)
       #expect(await tool.outcome().status == 128 + SIGTERM)
     }
+
+    @Test("A run that waits reports that after ten seconds, then rarely, and at last every hour")
+    func pauses() {
+      var (time, times) = (Duration.zero, [Duration]())
+      for line in 0..<6 {
+        time += WaitReporter.pause(after: line)
+        times.append(time)
+      }
+      #expect(
+        times == [10, 60, 600, 4200, 7800, 11_400].map { Duration.seconds($0) })
+    }
   }
 #endif

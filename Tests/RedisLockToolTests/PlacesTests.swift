@@ -100,9 +100,16 @@
       #expect(names == ["REDIS_LOCK_TOKEN", "REDIS_LOCK_KEY", "REDIS_LOCK_FENCE"])
       let mask = folder.read("status").split(separator: "\n").first { $0.hasPrefix("SigBlk:") }
       #expect(mask == "SigBlk:\t0000000000000a00")
+      // The tool itself ignores SIGPIPE.
+      let ignored = folder.read("status").split(separator: "\n").first { $0.hasPrefix("SigIgn:") }
+      let bits = try #require(
+        ignored.flatMap { UInt64($0.dropFirst("SigIgn:\t".count), radix: 16) })
+      #expect(bits >> (SIGPIPE - 1) & 1 == 0)
     }
 
-    /// Runs a program with an environment, SIGUSR1 and SIGUSR2 blocked, and its output in a file; returns its status.
+    /// Runs a program with an environment, SIGUSR1 and SIGUSR2 blocked, SIGPIPE not ignored, and its output in a file.
+    ///
+    /// Returns its status.
     private func spawn(_ words: [String], _ variables: [String], output: String) throws -> Int32 {
       var actions = unsafe posix_spawn_file_actions_t()
       var attributes = posix_spawnattr_t()
@@ -116,7 +123,11 @@
       var mask = sigset_t()
       for signal in [SIGUSR1, SIGUSR2] { unsafe sigaddset(&mask, signal) }
       unsafe posix_spawnattr_setsigmask(&attributes, &mask)
-      unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+      var usual = sigset_t()
+      unsafe sigaddset(&usual, SIGPIPE)
+      unsafe posix_spawnattr_setsigdefault(&attributes, &usual)
+      unsafe posix_spawnattr_setflags(
+        &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
       var id: pid_t = 0
       let error = unsafe withCStrings(words) { words in
         unsafe withCStrings(variables) { variables in
@@ -140,6 +151,25 @@
       let tool = try ToolProcess(
         ["run", "--extend", "100ms", "key", "--", "sleep", "100"], on: server)
       await until("it is said") { tool.errors.contains("set maxmemory-policy to noeviction") }
+      tool.signal(SIGTERM)
+      #expect(await tool.outcome().status == 128 + SIGTERM)
+    }
+
+    @Test("The warning that a lock was extended late reaches the user of a run")
+    func lateExtension() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let tool = try ToolProcess(
+        [
+          "run", "--ttl", "6s", "--extend", "200ms", "--grace", "100ms", "key", "-c",
+          "echo ready; exec sleep 100",
+        ], on: server)
+      await tool.waitUntilSaid("ready")
+      server.pause()
+      // More than half of the ttl, and less than most of it.
+      try await Task.sleep(for: .milliseconds(3300))
+      server.resume()
+      await until("it is said") { tool.errors.contains("A lock was extended late") }
       tool.signal(SIGTERM)
       #expect(await tool.outcome().status == 128 + SIGTERM)
     }

@@ -6,14 +6,24 @@
   @Suite("redis-lock run and flock on a terminal", .timeLimit(.minutes(5)), .enabled(if: hasFlock))
   struct TerminalLikeFlockTests {
     /// The output of a shell between the marked lines, with flock(1) or with the tool in its place.
+    ///
+    /// The last input is typed repeatedly until there is an answer, if any.
     private func compare(
-      _ input: [(prompt: String, keys: String)], _ commands: String, on server: RedisServer
+      _ input: [(prompt: String, keys: String)], until answer: String? = nil, _ commands: String,
+      on server: RedisServer
     ) async throws -> (flock: String, tool: String) {
       let folder = try TemporaryFolder()
+      let file = folder.path("file")
+      // What succeeds when something waits for the lock: the system lists the waits for files.
+      let waits = "grep -q -- \"-> .*:$(stat -c %i '\(file)') \" /proc/locks"
       var outputs: [String] = []
-      for lock in ["flock '\(folder.path("file"))'", "$RUN key --"] {
+      for (lock, isWaitedFor) in [
+        ("flock '\(file)'", waits), ("$RUN key --", "$LOCK status key | grep -q 'in the queue'"),
+      ] {
         let outcome = try await Terminal.type(
-          input, into: commands.replacing("LOCKED", with: lock), on: server)
+          input, until: answer,
+          into: commands.replacing("LOCKED", with: lock).replacing("WAITED", with: isWaitedFor),
+          on: server)
         // The shell's own messages name the command, which differs.
         // The terminal also shows the typed input and, on a busy machine, the progress.
         let words = outcome.output.replacing("^Z", with: "").replacing("\u{1B}[K", with: "")
@@ -129,7 +139,7 @@
         """
         LOCKED sh -c 'trap i=1 INT; echo "= ready"; while [ -z "$i" ]; do :; done; echo "= done"'
         """,
-        // In a job of its own: after fg of a background job, and of a stopped job.
+        // In a job of its own, after fg of a background job.
         """
         set -m
         LOCKED sh -c '\(Terminal.untilInForeground); echo "= ready"; exec sleep 20' &
@@ -142,6 +152,53 @@
       let (flock, tool) = try await compare([("= ready", "\\003")], commands, on: server)
       #expect(flock == tool)
       #expect(!tool.contains("next") && !tool.contains("end"), "\(tool)")
+      await until("nothing stays") { try server.keys().isEmpty }
+    }
+
+    /// Tells the status of the last command on a line of its own: the terminal may show typed keys before it.
+    private static let say = #"say() { code=$?; printf '\n%s\n' "$1$code"; }"#
+
+    @Test(
+      "Ctrl-C ends a run that was stopped and resumed as it ends flock",
+      arguments: ["", "</dev/null", "| cat"])
+    func interruptResumedLikeFlock(input: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let commands = """
+        set -m; set -o pipefail; trap : INT; \(Self.say)
+        LOCKED sh -c 'echo "= ready" >/dev/tty; \(Terminal.untilGo); echo "= again" >/dev/tty; exec sleep 20' \(input)
+        say "= "; : >$GO; fg >/dev/null; say "= "
+        """
+      let keys = [("= ready", "\\032"), ("= again", "\\003")]
+      let (flock, tool) = try await compare(keys, commands, on: server)
+      #expect(flock == tool)
+      let statuses = [128 + SIGTSTP, 128 + SIGINT].map { "= \($0)" }
+      #expect(statuses.allSatisfy(tool.contains), "\(tool)")
+      await until("nothing stays") { try server.keys().isEmpty }
+    }
+
+    @Test(
+      "Ctrl-C and Ctrl-Z have the same effect on a run that waits as on flock",
+      arguments: [true, false], ["", "</dev/null"])
+    func waitLikeFlock(isStopped: Bool, input: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let resume = isStopped ? "fg >/dev/null; say '= then '" : ":"
+      let commands = """
+        set -m; trap : INT; \(Self.say)
+        LOCKED sh -c ': >$GO; exec sleep 30' & \(Terminal.untilGo)
+        ( until WAITED; do sleep 0.02; done; printf '\\n= ready\\n' ) &
+        LOCKED echo "= ran" \(input)
+        say "= first "; \(resume); kill %1
+        """
+      let keys = [("= ready", isStopped ? "\\032" : "\\003")]
+      let (flock, tool) = try await compare(
+        isStopped ? keys + [("= first", "\\003")] : keys, until: isStopped ? "= then" : nil,
+        commands, on: server)
+      #expect(flock == tool)
+      #expect(tool.contains("= first \(128 + (isStopped ? SIGTSTP : SIGINT))"), "\(tool)")
+      #expect(tool.contains("= then \(128 + SIGINT)") == isStopped, "\(tool)")
+      #expect(!tool.contains("= ran"), "\(tool)")
       await until("nothing stays") { try server.keys().isEmpty }
     }
   }

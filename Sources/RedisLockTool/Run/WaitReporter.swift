@@ -13,16 +13,22 @@
     let locker: Locker
     let console: Console
 
-    /// When a mail or a log gets a line, counted from the start of the wait; every hour after that.
+    /// The pauses before the first lines of a mail or a log.
     private static let pauses: [Duration] = [.seconds(10), .seconds(50), .seconds(540)]
+
+    /// How long a mail or a log waits for its next line, after so many: rarely, and at last every hour.
+    static func pause(after lines: Int) -> Duration {
+      lines < pauses.count ? pauses[lines] : .seconds(3600)
+    }
 
     /// Reports until the task is cancelled.
     func run() async {
       let start = ContinuousClock.now
-      var pauses = Self.pauses.makeIterator()
+      var lines = 0
       while !Task.isCancelled {
-        let pause = console.showsProgress ? .seconds(1) : pauses.next() ?? .seconds(3600)
-        try? await Task.sleep(for: pause)
+        try? await Task.sleep(
+          for: console.showsProgress ? .seconds(1) : Self.pause(after: lines))
+        lines += 1
         guard !Task.isCancelled, let situation = try? await situation(), !Task.isCancelled else {
           continue
         }
