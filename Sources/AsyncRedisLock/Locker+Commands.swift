@@ -1,4 +1,7 @@
 extension Locker {
+  /// How long the server may take for one answer.
+  package var operationTimeout: Duration { coordinator.operationTimeout }
+
   /// Sends commands in one go, for tools that inspect the server; returns the replies, in order.
   package func ask(_ commands: [[String]]) async throws -> [Reply] {
     try await ask(commands.map { Command($0) })

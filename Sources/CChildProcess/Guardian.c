@@ -47,6 +47,8 @@ struct shared {
   _Atomic unsigned long long start_of_child;
   /// Whether the deadline has passed, and the guardian has ended the command.
   _Atomic int was_due;
+  /// Whether the command had ended by itself when the guardian came to that.
+  _Atomic int had_ended;
   _Atomic int is_over, is_awake;
   /// Whether the command stays in the tool's group; set before there is any other process.
   int stays_in_job;
@@ -192,6 +194,13 @@ int child_process_is_due(void) {
 
 int child_process_was_due(void) { return shared && atomic_load(&shared->was_due); }
 
+int child_process_had_ended(void) { return shared && atomic_load(&shared->had_ended); }
+
+int child_process_has_ended(pid_t child) {
+  siginfo_t info = {.si_pid = 0};
+  return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
 void child_process_note_terminal(int is_lent) {
   if (!shared) return;
   atomic_store(&shared->has_terminal, is_lent);
@@ -295,7 +304,8 @@ static void stay_awake(int milliseconds) {
   atomic_store(&shared->is_awake, count > 0 ? has_timers : no_timers);
   // A stop takes back a signal to continue that has not yet had its effect, so there have to be others. A timer with an
   // interval would not do: since Linux 6.13, one whose signal was taken back does not go on.
-  long later = 20;
+  // The first at once: the shortest time that the guardian has is a few milliseconds.
+  long later = 1;
   for (int i = 0; i < count; i++, later = later * 2 + 10) {
     long total = milliseconds + later;
     struct itimerspec time = {.it_value = {total / 1000, total % 1000 * 1000000}};
@@ -526,6 +536,7 @@ static void guard(int line, pid_t tool) {
     if (looks > 0) looks = help_to_stop() ? most_looks : looks - 1;
     if (is_to_stop) looks = most_looks;
   }
+  if (look_at(atomic_load(&shared->child)).state == 'Z') atomic_store(&shared->had_ended, 1);
   atomic_store(&shared->was_due, 1);
   kill_command(tool);
   // The tool may still report how that happened, if it can, or when a shell continues it. Milliseconds.

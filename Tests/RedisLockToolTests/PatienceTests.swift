@@ -1,4 +1,5 @@
 #if CommandLineTool
+  import FaultProxy
   import Foundation
   import PrivateRedis
   import Testing
@@ -42,6 +43,25 @@
       let held = try await ToolProcess.run(words, on: server)
       #expect(held.status == 12 && held.output.isEmpty, "\(held.errors)")
       #expect(!held.errors.contains("invalidOptions"))
+    }
+
+    @Test(
+      "A run whose wait leaves no time for an answer once it is connected asks for the lock once")
+    func waitWithoutAnswer() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let proxy = try FaultProxy(to: server)
+      defer { proxy.stop() }
+      proxy.setScript { $0.direction == .replies ? .delay(.milliseconds(60)) : .forward }
+      _ = try RedisClient(server)("SET", "held", "other")
+      // One of these ends while the lock is requested.
+      for wait in stride(from: 160, through: 440, by: 40) {
+        for (key, status) in [("free", 0), ("held", 12)] {
+          let outcome = try await ToolProcess.run(
+            ["run", "-w", "\(wait)ms", "-E", "12", key, "--", "true"], url: proxy.url)
+          #expect(outcome.status == Int32(status), "-w \(wait)ms \(key): \(outcome.errors)")
+        }
+      }
     }
 
     @Test("A run waits for a server that accepts connections but does not answer for a while")

@@ -6,7 +6,18 @@
   @Suite("redis-lock run with a very short lock", .timeLimit(.minutes(2)))
   struct ShortLockTests: SignsOfLife {
     @Test("If the tool is stopped, its command is ended in time")
-    func shortTTL() async throws {
+    func toolStopped() async throws { try await expectEnds(after: { $0.signal(SIGSTOP) }) }
+
+    @Test("If the tool and the guardian are stopped, the command is ended in time, too")
+    func bothStopped() async throws {
+      try await expectEnds(after: { tool in
+        guard let guardian = tool.guardian else { return }
+        tool.signal(SIGSTOP)
+        kill(guardian, SIGSTOP)
+      })
+    }
+
+    private func expectEnds(after stop: (ToolProcess) -> Void) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       var times: [Int64] = []
@@ -18,7 +29,7 @@
         // So short a lock may end before the command is started.
         await until("it runs") { !folder.read("alive").isEmpty || !tool.isRunning }
         guard tool.isRunning else { continue }
-        tool.signal(SIGSTOP)
+        stop(tool)
         try await expectEnd(folder, of: now)
         tool.signal(SIGCONT)
         _ = await tool.outcome()

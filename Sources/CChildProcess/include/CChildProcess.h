@@ -87,6 +87,12 @@ int64_t child_process_guardian_time(void);
 /// Whether the guardian has begun to end the command, because its time was over.
 int child_process_was_due(void);
 
+/// Whether the command had ended by itself by then; Linux only, and else 0.
+int child_process_had_ended(void);
+
+/// Whether a child has ended, and nothing has taken note of that yet.
+int child_process_has_ended(pid_t child);
+
 /// Sets the guardian's deadline, by its clock.
 ///
 /// Not from now on: this process may be stopped between a look at the lock and this call.

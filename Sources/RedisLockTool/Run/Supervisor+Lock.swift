@@ -24,7 +24,7 @@
           try await checkCommands(at: locker)
           let reporter = WaitReporter(keys: order.keys, locker: locker, console: console)
           let left = deadline.map { ContinuousClock.now.duration(to: $0) }
-          // If connecting took all the time, the lock is requested once.
+          // If connecting took all the time, or most of it, the lock is requested once.
           if order.waits, left.map({ $0 >= .milliseconds(1) }) ?? true {
             let reporting = Task { await reporter.run() }
             defer {
@@ -33,7 +33,14 @@
             }
             var options = order.options
             options.timeout = left
-            return (locker, try await locker.acquire(order.keys, options: options))
+            do {
+              return (locker, try await locker.acquire(order.keys, options: options))
+            } catch let error as LockError
+              where error.code == .unreachable
+              && left.map({ $0 < locker.operationTimeout }) ?? false
+            {
+              // There was no time for an answer: as above, the lock is requested once.
+            }
           }
           if let lock = try await locker.acquireIfAvailable(order.keys, options: order.options) {
             return (locker, lock)

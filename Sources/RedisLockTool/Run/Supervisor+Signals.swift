@@ -181,9 +181,13 @@
     func look(after lock: Lock) {
       let isGone = lock.lossReason?.isSaidByServer == true || state.withLock { $0.isUnguarded }
       if !isGone { renewGuardian(for: lock) }
-      let action = state.withLock { state in
-        state.child == nil
-          ? nil : state.plan?.next(remaining: lock.remaining, isGone: isGone, at: .now)
+      let action = state.withLock { state -> LossPlan.Action? in
+        guard let child = state.child else { return nil }
+        // What has ended by itself needs no signal, and is not told of a loss: its end is about to be noted.
+        if state.plan?.hasAsked == false, child_process_has_ended(child) != 0 {
+          return .wait(.milliseconds(10))
+        }
+        return state.plan?.next(remaining: lock.remaining, isGone: isGone, at: .now)
       }
       switch action {
       case nil: break

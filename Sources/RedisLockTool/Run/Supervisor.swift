@@ -240,7 +240,9 @@
             continuation.resume(returning: .success(status))
           case .killed(let signal):
             self.state.withLock { $0.endingSignal = signal }
-            self.ended(lock, with: 128 + signal, byItself: false)
+            // That is how the guardian ends it.
+            let byItself = signal != SIGKILL || child_process_had_ended() != 0
+            self.ended(lock, with: 128 + signal, byItself: byItself)
             continuation.resume(returning: .success(128 + signal))
           }
         }

@@ -1,3 +1,5 @@
+import FaultProxy
+
 /// Nodes of a cluster in the test process.
 extension FakeServer {
   /// Starts a node that has all slots by its own words.
