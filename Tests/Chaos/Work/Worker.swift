@@ -69,7 +69,7 @@ struct Worker {
 
   /// Uses once everything that the system keeps open from its first use on.
   private func warmUp() async {
-    let name = "warm-up-\(ownProcessID)"
+    let name = "\(order.keyPrefix)warm-up-\(ownProcessID)"
     guard let session = await connect() else { return }
     let lock = try? await session.locker.acquire(name, options: order.options(timeout: .seconds(2)))
     async let waiting = session.locker.acquire(name, options: order.options(timeout: .seconds(2)))
