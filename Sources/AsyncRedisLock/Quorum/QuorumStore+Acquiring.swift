@@ -21,9 +21,9 @@ extension QuorumStore {
       // A server that still has the former token has not forgotten it.
       return try await take(.adopt(from: token, numbers: numbers), in: attempt, isNew: false)
     } catch {
-      // Unless a majority has refused, and still has it for the next attempt. If a majority has it no more, no attempt
-      // can succeed.
-      if attempt.hasMajority || !error.isTransient && !error.isRefusal {
+      // Unless the caller tries again, or a majority has refused, and still has it for the next attempt. If a majority
+      // had answered, another party could be taking it over.
+      if !error.isTransient, !error.isRefusal || attempt.hasMajority {
         giveBackEverywhere(Claim(claim.lockKeys, token: token, ttl: claim.ttl))
       }
       throw error

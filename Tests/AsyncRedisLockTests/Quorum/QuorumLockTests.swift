@@ -177,39 +177,6 @@ struct QuorumLockTests {
     await quorum.expectFree(lock.keys[0])
   }
 
-  @Test("A lock is taken over when a majority that has refused for the moment does so no more")
-  func refusedForAMoment() async throws {
-    let quorum = try QuorumServers(3)
-    defer { quorum.stop() }
-    let locker = try await quorum.locker { $0.operationTimeout = .seconds(20) }
-    let lock = try await locker.acquire(
-      uniqueKey(), options: LockOptions(ttl: .seconds(60), extend: nil))
-    await eventually("all servers have it") {
-      try quorum.values(of: lock.keys[0]).allSatisfy { $0 == lock.token }
-    }
-    let detached = try await lock.detach()
-    func requireReplicas(_ count: Int) throws {
-      for server in quorum.servers[..<2] {
-        try RedisClient(server)("CONFIG", "SET", "min-replicas-to-write", "\(count)")
-      }
-    }
-    try requireReplicas(1)
-    // No answer of it comes before the refusals.
-    quorum.servers[2].pause()
-    async let adopting = locker.adopt(
-      detached, options: LockOptions(ttl: .seconds(60), extend: nil))
-    await eventually("it is tried again and again") {
-      try quorum.servers[..<2].allSatisfy { try $0.errors("NOREPLICAS") >= 3 }
-    }
-    try requireReplicas(0)
-    let adopted = try await adopting
-    #expect(adopted.isHeld)
-    quorum.servers[2].resume()
-    #expect(try await adopted.release() == .released)
-    await quorum.expectFree(lock.keys[0])
-    await locker.close()
-  }
-
   @Test("A locker without fencing tokens takes locks in one round")
   func withoutFences() async throws {
     let quorum = try QuorumServers(3)

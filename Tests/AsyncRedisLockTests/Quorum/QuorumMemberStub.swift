@@ -16,8 +16,6 @@ final class QuorumMemberStub: QuorumMember {
     case refusingKeys
     /// Requests for keys are refused for good.
     case full
-    /// Requests for keys are refused for the moment.
-    case loading
     /// As stalled, but the answer counts though the task was cancelled meanwhile.
     case late
   }
@@ -128,10 +126,6 @@ final class QuorumMemberStub: QuorumMember {
       if mode == .full {
         return completion(
           .failure(.refused(code: "OOM", message: "OOM", isTransient: false)))
-      }
-      if mode == .loading {
-        return completion(
-          .failure(.refused(code: "LOADING", message: "LOADING", isTransient: true)))
       }
       // The answer of a cancelled request is dropped, and an undo is behind it.
       if isCancelled.value, !isLate { return completion(.failure(.cancelled)) }

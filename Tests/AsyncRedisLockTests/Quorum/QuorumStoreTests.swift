@@ -322,29 +322,6 @@ struct QuorumStoreTests {
     await eventually { holders == [nil, nil, nil] }
   }
 
-  @Test("If a majority refuses an adoption for the moment, the lock stays, though others are late")
-  func passingRefusal() async throws {
-    for member in members { member.setHolder("left", of: "key") }
-    members[0].mode = .late
-    for member in members[1...] { member.mode = .loading }
-    let failure = await #expect(throws: StoreFailure.self) {
-      try await quorum.adopt(claim(), from: "left")
-    }
-    guard case .refused("LOADING", _, isTransient: true) = failure else {
-      Issue.record("\(String(describing: failure))")
-      return
-    }
-    members[0].letGo()
-    await eventually("what was taken over late is given back") { holders == [nil, "left", "left"] }
-    for member in members { member.mode = .prompt }
-    let next = claim()
-    guard case .held = try await quorum.adopt(next, from: "left") else {
-      Issue.record("a majority still has it")
-      return
-    }
-    #expect(holders[1...] == [next.token, next.token])
-  }
-
   @Test("An inspection tells the holder that a majority knows, or may know")
   func inspected() async throws {
     func holder() async throws -> String? {
