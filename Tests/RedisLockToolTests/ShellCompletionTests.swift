@@ -75,6 +75,53 @@
       #expect(files.contains("/etc/passwd"))
     }
 
+    #if os(Linux)
+      /// The other shells that are installed.
+      private static let shells = ["zsh", "fish"].filter { SystemTool.runs([$0, "-c", "true"]) }
+
+      @Test(
+        "Other shells also complete names of locks, and the command behind --",
+        .enabled("There is neither zsh nor fish.") { !shells.isEmpty }, arguments: shells)
+      func otherShells(shell: String) async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let holder = try await ToolProcess.hold("job:nightly", on: server)
+        let folder = try TemporaryFolder()
+        let scripts = URL(filePath: #filePath).appending(path: "../../../Packaging/generated")
+          .standardized.path(percentEncoded: false)
+        _ = try folder.makeFile("unlikely-name", "#!/bin/sh\necho = it ran\n")
+        try FileManager.default.setAttributes(
+          [.posixPermissions: 0o755], ofItemAtPath: folder.path("unlikely-name"))
+        _ = try folder.makeFile(
+          ".zshrc",
+          """
+          fpath=('\(scripts)' $fpath); autoload -Uz compinit; compinit -u -D; PS1='= ready '
+          """)
+        try FileManager.default.createDirectory(
+          atPath: folder.path("fish"), withIntermediateDirectories: false)
+        _ = try folder.makeFile(
+          "fish/config.fish",
+          """
+          source '\(scripts)/redis-lock.fish'
+          function fish_greeting; end
+          function fish_prompt; echo '= ready '; end
+          """)
+        let outcome = try await Terminal.type(
+          [
+            ("= ready", "redis-lock status job:n\\t\\n"),
+            ("held by", "redis-lock run k -- unlikely-na\\t\\n"), ("= it ran", "exit\\n"),
+          ],
+          into: """
+            export TERM=xterm PATH='\(folder.path(""))':"$(dirname "$LOCK"):$PATH"
+            export HOME='\(folder.path(""))' ZDOTDIR='\(folder.path(""))' XDG_CONFIG_HOME='\(folder.path(""))'
+            exec \(shell) -i
+            """, on: server)
+        #expect(outcome.output.contains("job:nightly: held by nightly on "), "\(outcome.output)")
+        #expect(outcome.output.contains("= it ran"), "\(outcome.output)")
+        withExtendedLifetime(holder) {}
+      }
+    #endif
+
     @Test("The text before a colon belongs to the word, although bash splits it there")
     func head() {
       for (words, index, head) in [
