@@ -1,4 +1,6 @@
 # The formula of a Homebrew tap; the release fills in the version and the checksum.
+#
+# It has not been run yet: that takes Homebrew on macOS, and the archive of a release.
 class RedisLock < Formula
   desc "Run commands under a lock that is shared by way of Redis or Valkey"
   homepage "https://github.com/async-redis-lock/async-redis-lock"
