@@ -17,16 +17,17 @@
     func conflict() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      _ = try RedisClient(server)("SET", "held", "theirs")
+      let holder = try await ToolProcess.hold("held", on: server)
       for options in [["-n"], ["-w", "500ms"]] {
         let run = try await ToolProcess.run(
           ["run", "--json-log"] + options + ["free", "held", "--", "true"], on: server)
         let line = try #require(try objects(run.errors).last)
         #expect(run.status == 75 && line["exitStatus"] as? Int == 75, "\(run)")
-        #expect((line["holder"] as? String)?.contains("theirs") == true, "\(run)")
+        #expect((line["holder"] as? String)?.hasPrefix("nightly on ") == true, "\(run)")
         #expect((line["key"] as? String)?.contains("held") == true, "\(run)")
         #expect((line["waited"] as? Double ?? -1) >= (options[0] == "-w" ? 0.4 : 0), "\(run)")
       }
+      withExtendedLifetime(holder) {}
     }
 
     @Test("A lock that is acquired is told with the time of the wait")
@@ -59,11 +60,13 @@
 
     @Test("Warnings about the server are told with the key that the run is about")
     func warnings() async throws {
-      let lone = try await ToolProcess.run(
-        ["run", "--json-log", "-w", "1s", "key", "--", "true"], url: "unix:///no/such/socket")
-      let lines = try objects(lone.errors)
-      #expect(lines.count == 2 && lines.allSatisfy { $0["key"] as? String == "key" }, "\(lone)")
-      #expect(lines.last?["exitStatus"] as? Int == 69, "\(lone)")
+      let lone = try ToolProcess(
+        ["run", "--json-log", "-w", "60s", "key", "--", "true"], url: "unix:///no/such/socket")
+      await until("it waits") { lone.errors.hasSuffix("\n") }
+      lone.signal(SIGTERM)
+      let lines = try objects(await lone.outcome().errors)
+      #expect(lines.count == 2 && lines.allSatisfy { $0["key"] as? String == "key" }, "\(lines)")
+      #expect(lines.last?["exitStatus"] as? Int == Int(128 + SIGTERM), "\(lines)")
 
       let server = try RedisServer(
         arguments: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])

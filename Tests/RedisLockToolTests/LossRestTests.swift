@@ -115,8 +115,12 @@
     func leftBehind() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let tool = try ToolProcess(
-        ["run", "key", "-c", "sleep 100 >/dev/null 2>&1 & echo $!"], on: server)
+      // What is left behind closes the descriptor by which Foundation would wait for it, too.
+      let script = """
+        (for f in /proc/self/fd/*; do [ ${f##*/} -lt 3 ] || eval "exec ${f##*/}>&-"; done
+        exec sleep 100) >/dev/null 2>&1 & echo $!
+        """
+      let tool = try ToolProcess(["run", "key", "--", "/bin/bash", "-c", script], on: server)
       let outcome = await tool.outcome()
       #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome)")
       let id = outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
