@@ -56,7 +56,7 @@ extension Locker {
 
   /// The key that a record is about, by the record's name; nil if that is not the name of a record.
   package func key(ofRecord name: String) -> String? {
-    ServerKeys.key(ofRecord: name, prefix: keyPrefix)
+    ServerKeys.key(ofRecord: name, prefix: keyPrefix, inCluster: isInCluster)
   }
 
   /// When waiters for a key took their places, by the server's clock, in milliseconds since 1970.

@@ -156,6 +156,8 @@
     }
 
     /// Tells the status of the last command on a line of its own: the terminal may show typed keys before it.
+    ///
+    /// After Ctrl-C, a shell leaves out the rest of the line of its script.
     private static let say = #"say() { code=$?; printf '\n%s\n' "$1$code"; }"#
 
     @Test(
@@ -167,7 +169,9 @@
       let commands = """
         set -m; set -o pipefail; trap : INT; \(Self.say)
         LOCKED sh -c 'echo "= ready" >/dev/tty; \(Terminal.untilGo); echo "= again" >/dev/tty; exec sleep 20' \(input)
-        say "= "; : >$GO; fg >/dev/null; say "= "
+        say "= "; : >$GO
+        fg >/dev/null
+        say "= "
         """
       let keys = [("= ready", "\\032"), ("= again", "\\003")]
       let (flock, tool) = try await compare(keys, commands, on: server)
@@ -183,13 +187,15 @@
     func waitLikeFlock(isStopped: Bool, input: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      let resume = isStopped ? "fg >/dev/null; say '= then '" : ":"
+      let resume = isStopped ? "fg >/dev/null\nsay '= then '" : ":"
       let commands = """
         set -m; trap : INT; \(Self.say)
         LOCKED sh -c ': >$GO; exec sleep 30' & \(Terminal.untilGo)
         ( until WAITED; do sleep 0.02; done; printf '\\n= ready\\n' ) &
         LOCKED echo "= ran" \(input)
-        say "= first "; \(resume); kill %1
+        say "= first "
+        \(resume)
+        kill %1
         """
       let keys = [("= ready", isStopped ? "\\032" : "\\003")]
       let (flock, tool) = try await compare(

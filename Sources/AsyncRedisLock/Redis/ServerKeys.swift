@@ -50,7 +50,7 @@ struct ServerKeys: Sendable {
   /// The key that a record is about; nil if the name is not that of a record.
   ///
   /// In a cluster, the name may depend on the key's slot.
-  static func key(ofRecord name: String, prefix: String) -> String? {
+  static func key(ofRecord name: String, prefix: String, inCluster: Bool) -> String? {
     let (bytes, start) = (Array(name.utf8), Array("\(prefix)record:".utf8))
     guard bytes.starts(with: start) else { return nil }
     let rest = bytes.dropFirst(start.count)
@@ -59,10 +59,8 @@ struct ServerKeys: Sendable {
       keys.append(rest[close...].dropFirst(2))
     }
     return keys.lazy.map { String(decoding: $0, as: UTF8.self) }.first { key in
-      !key.isEmpty
-        && [nil, HashSlot.slot(of: key)].contains { slot in
-          ServerKeys(prefix: prefix, slot: slot).record(of: key).utf8.elementsEqual(bytes)
-        }
+      let names = ServerKeys(prefix: prefix, slot: inCluster ? HashSlot.slot(of: key) : nil)
+      return !key.isEmpty && names.record(of: key).utf8.elementsEqual(bytes)
     }
   }
 

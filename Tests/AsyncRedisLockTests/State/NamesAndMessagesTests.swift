@@ -23,11 +23,14 @@ struct NamesAndMessagesTests {
   func recordNames(key: String) {
     for slot in [nil, HashSlot.slot(of: key)] {
       let name = ServerKeys(prefix: "p:", slot: slot).record(of: key)
-      #expect(ServerKeys.key(ofRecord: name, prefix: "p:") == key, "\(name)")
-      #expect(ServerKeys.key(ofRecord: name, prefix: "q:") == nil)
+      func found(_ prefix: String) -> String? {
+        ServerKeys.key(ofRecord: name, prefix: prefix, inCluster: slot != nil)
+      }
+      #expect(found("p:") == key, "\(name)")
+      #expect(found("q:") == nil)
     }
     for name in ["p:record:", "p:record:{}", "p:record:key", "p:queue:{key}"] {
-      #expect(ServerKeys.key(ofRecord: name, prefix: "p:") == nil, "\(name)")
+      #expect(ServerKeys.key(ofRecord: name, prefix: "p:", inCluster: false) == nil, "\(name)")
     }
   }
 
