@@ -31,15 +31,15 @@
     func inTime() async throws {
       let server = try RedisServer()
       defer { server.stop() }
-      for _ in 0..<4 {
+      for _ in 0..<3 {
         let (tool, stopped) = try await stopAndEnd(
-          ["--ttl", "3s", "--extend", "300ms", "--grace", "2s"], by: "exit 0", on: server)
+          ["--ttl", "4s", "--extend", "300ms", "--grace", "1800ms"], by: "exit 0", on: server)
         // A command that ran would be asked to end now.
-        try await Task.sleep(until: stopped + .milliseconds(1400))
+        try await Task.sleep(until: stopped + .milliseconds(2400))
         tool.signal(SIGCONT)
         let duration = ContinuousClock.now - stopped
         let outcome = await tool.outcome()
-        guard duration < .seconds(2) else { continue }
+        guard duration < .seconds(3) else { continue }
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(!outcome.errors.contains("is being lost"), "\(outcome.errors)")
       }
