@@ -295,7 +295,8 @@ struct ConnectionDriver: ~Copyable {
       inFlight.heard(at: now)
       try parse(on: connection)
       if let oldest = answered.first?.answer.sentAt {
-        backoff.reset()
+        // A read-only replica answers each request with the refusal that ends the connection.
+        if state.isReady { backoff.reset() }
         connection.noteRoundTrip(oldest.duration(to: now))
         try handOut(on: connection)
       }

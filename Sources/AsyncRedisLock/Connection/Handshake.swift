@@ -139,8 +139,10 @@ struct Handshake: Sendable {
           "the server is a replica that takes writes: set replica-read-only to yes, and connect "
             + "to the primary")
       }
-      // Its refusal may end before the connection does.
-      guard [.loading, .busy].contains(error.code) else { continue }
+      // Any other refusal may end before the connection does. The connection ends by itself after MASTERDOWN. Without
+      // the right to run the script, no lock is taken.
+      let staysRefused: [ServerError.Code] = [.readOnly, .masterDown, .noPerm, .generic]
+      guard !staysRefused.contains(error.code) else { continue }
       throw .unreachable("a replica is not ready: \(conceal(error).message)")
     }
   }

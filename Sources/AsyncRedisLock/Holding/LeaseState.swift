@@ -191,15 +191,19 @@ struct LeaseState {
 
   /// When to extend, after the last confirmation.
   private func plannedExtension(roundTrip: Duration) -> Instant? {
-    // A lease that is valid until it has to end needs no more.
-    guard validUntil != holdEnd else { return nil }
+    guard validUntil != holdEnd else {
+      // It is valid until it has to end. But another client may have it by then, which only an extension finds out.
+      return interval.map { confirmedAt + $0 }.flatMap { $0 < validUntil ? $0 : nil }
+    }
     let margin = max(ttl.wholeNanoseconds / 4, roundTrip.wholeNanoseconds * 2)
     return interval.map { min(confirmedAt + $0, validUntil - .nanoseconds(margin)) }
   }
 
   /// How late an extension is that is confirmed now.
   func lateness(at now: Instant, roundTrip: Duration) -> Lateness? {
-    guard let planned = plannedExtension(roundTrip: roundTrip) else { return nil }
+    guard validUntil != holdEnd, let planned = plannedExtension(roundTrip: roundTrip) else {
+      return nil
+    }
     return Lateness(
       delay: max(planned.duration(to: now), .zero), slack: planned.duration(to: validUntil))
   }

@@ -22,6 +22,8 @@
         return (state.child, state.hasEnded)
       }
       guard let child else { return nil }
+      // The other thread may not have noted that yet.
+      let isOver = hasEnded || child_process_has_ended(child) != 0
       let missed = child_process_signal_all(child, signal)
       guard signal == SIGKILL else {
         _ = child_process_signal_all(child, SIGCONT)
@@ -29,7 +31,7 @@
       }
       return state.withLock { state in
         defer { state.isKilled = true }
-        return state.isKilled ? nil : (hasEnded ? nil : child, missed)
+        return state.isKilled ? nil : (isOver ? nil : child, missed)
       }
     }
 

@@ -190,6 +190,17 @@ struct HoldTests {
     await eventually { try !RedisServer.current.hasKey(key) }
   }
 
+  @Test("The loss of a lock that is valid until maxHold is noticed with the next extension, too")
+  func lossBeforeMaxHold() async throws {
+    let locker = try await Locker(on: .current)
+    let options = LockOptions(
+      ttl: .seconds(40), extend: .milliseconds(200), maxHold: .seconds(20))
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    try RedisClient(.current)("DEL", lock.keys[0])
+    await eventually("the loss is noticed") { lock.lossReason == .deleted }
+    await locker.close()
+  }
+
   @Test("A body of withLock that runs past maxHold is cancelled")
   func bodyTooLong() async throws {
     let locker = try await Locker(on: .current)
