@@ -306,7 +306,7 @@ static void stay_awake(int milliseconds) {
   // interval would not do: since Linux 6.13, one whose signal was taken back does not go on.
   // The first at once: the shortest time that the guardian has is a few milliseconds.
   long later = 1;
-  for (int i = 0; i < count; i++, later = later * 2 + 10) {
+  for (int i = 0; i < count; i++, later = later < 20 ? 20 : later * 2 + 10) {
     long total = milliseconds + later;
     struct itimerspec time = {.it_value = {total / 1000, total % 1000 * 1000000}};
     syscall(SYS_timer_settime, timers[i], 0, &time, NULL);
