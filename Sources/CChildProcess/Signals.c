@@ -39,8 +39,8 @@ static pthread_mutex_t beginning = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_begun = PTHREAD_COND_INITIALIZER;
 /// How often this process was to stop itself, and that number when it last received SIGTSTP; how often it has done so.
 static _Atomic unsigned stops, last_asked = ~0u, halts;
-/// How often this process has received SIGCONT, and that number when it last received SIGTSTP.
-static _Atomic unsigned continues, last_asked_after;
+/// How often this process has received SIGCONT, that number when it last received SIGTSTP, and how many were reported.
+static _Atomic unsigned continues, last_asked_after, reported_continues;
 /// How many signals were received; counted where the command's process can see it.
 static _Atomic unsigned own_receipts, *receipts = &own_receipts;
 /// What is being reported.
@@ -71,6 +71,8 @@ unsigned child_process_continues(void) { return atomic_load(&continues); }
 unsigned child_process_continues_at_stop(void) { return atomic_load(&last_asked_after); }
 
 unsigned child_process_continues_at_receipt(void) { return current.continues; }
+
+unsigned child_process_reported_continues(void) { return atomic_load(&reported_continues); }
 
 /// Whether a signal says that this process has reached a limit of its own: the command has its own use of the same.
 static int is_about_limit(const siginfo_t *info) {
@@ -109,14 +111,18 @@ unsigned child_process_receipts(void) { return atomic_load(receipts); }
 
 int child_process_has_stopped(void) { return current.stops != atomic_load(&stops); }
 
+/// Whether a signal is over, since this process has stopped meanwhile.
+static int is_past(struct receipt receipt, int number) {
+  if (number == SIGTSTP) return child_process_has_stopped();
+  // What has continued this process before it stopped is over as well.
+  return number == SIGCONT && receipt.halts != atomic_load(&halts);
+}
+
 static void report(struct receipt receipt) {
   int number = receipt.code % NSIG;
-  enum child_process_origin origin = receipt.code / NSIG;
   current = receipt;
-  if (number == SIGTSTP && child_process_has_stopped()) return;
-  // What has continued this process before it stopped is over as well.
-  if (number == SIGCONT && receipt.halts != atomic_load(&halts)) return;
-  receiver(number, origin);
+  if (!is_past(receipt, number)) receiver(number, receipt.code / NSIG);
+  atomic_store(&reported_continues, receipt.continues);
 }
 
 static void *tell(void *unused) {

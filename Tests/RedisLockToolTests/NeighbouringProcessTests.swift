@@ -72,7 +72,10 @@
         "$0" run key -- sleep 60 & tool=$!
         until command=$(named sleep) && [ "$command" ]; do :; done
         guardian=$(named lock-guardian)
-        kill -STOP $guardian; kill -KILL $tool
+        kill -STOP $guardian
+        # What is about to stop when its parent ends is continued by nothing.
+        until set -- $(cat /proc/$guardian/stat) && [ $3 = T ]; do :; done
+        kill -KILL $tool
         while [ -e /proc/$command ]; do :; done
         echo $((command - 1)) >/proc/sys/kernel/ns_last_pid
         sleep 60 & other=$!

@@ -214,18 +214,20 @@
       let server = try RedisServer()
       defer { server.stop() }
       // Another part of the script has asked for the terminal, so that the command does not get it again: Ctrl-Z goes
-      // to the script and the run. A shell may have noticed that the script was stopped for that, or not.
+      // to the script and the run. A shell may have noticed that the script was stopped for that, or not. If it did,
+      // it continues the script once the run has stopped: a signal to continue takes back what the run has not seen.
       let commands = """
         set -m
         bash -c '{ until [ -e $GO.ready ]; do sleep 0.02; done; echo asking
             read word </dev/tty; : >$GO.read; echo got $word; } &
-          $RUN key -c "echo \\$\\$ >$GO.ready; \(Terminal.untilGo)"; echo script ended'
-        while [ ! -e $GO.read ]; do fg >/dev/null; done
-        command=$(cat $GO.ready) script=$(jobs -p)
+          $RUN key -c "echo \\$\\$ \\$PPID >$GO.ids; : >$GO.ready; \(Terminal.untilGo)"; echo script ended'
+        read command run <$GO.ids; script=$(jobs -p)
+        state() { set -- $(cat /proc/$1/stat); echo $3; }
+        until [ -e $GO.read ]; do [ $(state $run) = T ] && [ ! -e $GO.read ] && fg >/dev/null; done
         ( until set -- $(cat /proc/$$/stat); [ $8 = $script ]; do :; done; echo resumed ) &
         fg %1 >/dev/null; echo again with $?
-        for n in $(seq 100); do set -- $(cat /proc/$command/stat); [ $3 = T ] && break; sleep 0.02; done
-        echo command is $3
+        for n in $(seq 100); do [ $(state $command) = T ] && break; sleep 0.02; done
+        echo command is $(state $command)
         : >$GO; fg %1 >/dev/null
         """
       let outcome = try await Terminal.type(

@@ -171,10 +171,12 @@ int child_process_is_to_stop(void);
 /// Whether this process has stopped itself since it received the signal that is being reported.
 int child_process_has_stopped(void);
 
-/// How often this process has received SIGCONT: so far, by its last SIGTSTP, and by the signal that is being reported.
+/// How often this process has received SIGCONT: so far, by its last SIGTSTP, and by the signal that is being reported;
+/// and how many of these have been reported.
 unsigned child_process_continues(void);
 unsigned child_process_continues_at_stop(void);
 unsigned child_process_continues_at_receipt(void);
+unsigned child_process_reported_continues(void);
 
 /// Stops the processes of this job as Ctrl-Z does, this one last, and returns when it is continued.
 ///

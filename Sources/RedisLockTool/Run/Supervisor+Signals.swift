@@ -140,7 +140,10 @@
     /// Stops when the command was stopped, as a shell expects of a job, and continues with it.
     func stopped(by signal: Int32, _ lock: Lock, _ receiver: SignalReceiver) {
       guard let terminal else { return }
-      var continues = child_process_continues()
+      // What is not reported yet has not reached a command outside of the job: it came after the stop.
+      var continues =
+        child_process_stays_in_job() != 0
+        ? child_process_continues() : child_process_reported_continues()
       // A shell does not tell a background job that it has moved to the foreground.
       if terminal.isOwn, SignalReceiver.terminal.contains(signal) {
         // The shell continues the whole job.
