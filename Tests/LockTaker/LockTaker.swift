@@ -10,6 +10,7 @@ import AsyncRedisLock
 ///
 /// Usage: `LockTaker URL MODE KEY TTL-MS EXTEND-MS`, `LockTaker URL ordeal NAME` for ``Ordeal``, or
 /// `LockTaker thread FILE` to take no lock and show signs of life by another thread than the first.
+/// `LockTaker invert` takes mutexes of the library in both orders.
 /// `LockTaker hang FOLDER` is for ``HungFile``, and `LockTaker try-hang FOLDER` finds out whether that is possible.
 @main
 enum LockTaker {
@@ -48,6 +49,7 @@ enum LockTaker {
       return await Ordeal.run(arguments[1], arguments[3])
     }
     if arguments.count == 3, arguments[1] == "thread" { LoneThread.run(arguments[2]) }
+    if arguments.dropFirst() == ["invert"] { return MutexOrder.invert() }
     #if os(Linux)
       if arguments.count == 4, arguments[1] == "count", let signal = Int32(arguments[2]),
         let times = Int(arguments[3])
