@@ -20,6 +20,12 @@ extension RedisNode {
   func inquire(
     _ claim: Claim, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
+    // While its slot is half moved, a script with the counter is refused, and commands with one key each are not.
+    if isInCluster, claim.mode == .exclusive, claim.keys.count == 1,
+      isHalfMoved.exchange(false, ordering: .relaxed)
+    {
+      return try await acquireInSlot(claim, by: deadline)
+    }
     let command = inquiry(claim, numbers: numbers)
     return try await acquire(claim, with: [command], by: deadline) { [self] answer in
       readInquiry(answer, numbers: numbers)
@@ -36,6 +42,9 @@ extension RedisNode {
   }
 
   func readInquiry(_ answer: Request.Answer, numbers: Int) -> Result<Attempt, StoreFailure> {
+    if answer.replies.first?.error?.code == .tryAgain {
+      isHalfMoved.store(true, ordering: .relaxed)
+    }
     let attempt = readScript(answer, numbers: numbers)
     if case .success = attempt { refusesScripts.store(false, ordering: .relaxed) }
     return attempt

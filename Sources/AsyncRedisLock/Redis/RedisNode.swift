@@ -24,6 +24,8 @@ final class RedisNode: Sendable {
   let queueAccess: QueueAccess
   /// Whether the server has refused to run scripts: a key could be taken, and neither extended nor given back.
   let refusesScripts = Atomic<Bool>(false)
+  /// Whether a script was refused because its slot is half moved.
+  let isHalfMoved = Atomic<Bool>(false)
   /// The tokens of stray grants and of refused releases that are being given back.
   let givingBack = Locked<Set<String>>([])
   /// How many clean-ups wait for their next attempt.

@@ -63,6 +63,26 @@ struct ClusterTroubleTests {
     await locker.close()
   }
 
+  @Test("While a slot is half moved, a free key is taken, also at a later attempt")
+  func laterAttempt() async throws {
+    let isDown = Shared(true)
+    let server = try FakeServer.node { command, _, _ in
+      if command.name == "SET", isDown.exchange(false) {
+        return "-CLUSTERDOWN Hash slot not served\r\n"
+      }
+      // The key is not there, and the counter is.
+      guard command.name.hasPrefix("EVAL"), command.words[2] != "1" else { return nil }
+      return "-TRYAGAIN Multiple keys request during rehashing of slot\r\n"
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.clusterURL)
+    let lock = try await locker.acquire(
+      uniqueKey(), options: LockOptions(timeout: .seconds(20), extend: nil))
+    let tokens = server.commands.joined().filter { $0.name == "SET" }.map { $0.words[2] }
+    #expect(tokens.count == 2 && lock.token == tokens.last)
+    await locker.close()
+  }
+
   @Test("While a slot is half moved, keys are given back at once, without their queue")
   func halfMoved() async throws {
     let (token, hangsUp) = (Shared("none"), Shared(false))
