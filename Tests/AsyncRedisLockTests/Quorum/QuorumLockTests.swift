@@ -177,6 +177,35 @@ struct QuorumLockTests {
     await quorum.expectFree(lock.keys[0])
   }
 
+  @Test(
+    "A lock is taken when a majority that has refused it for the moment does so no more",
+    arguments: [false, true])
+  func refusedForAMoment(waits: Bool) async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    let locker = try await quorum.locker { $0.operationTimeout = .seconds(60) }
+    func requireReplicas(_ count: Int) throws {
+      for server in quorum.servers[..<2] {
+        try RedisClient(server)("CONFIG", "SET", "min-replicas-to-write", "\(count)")
+      }
+    }
+    try requireReplicas(1)
+    let (key, options) = (uniqueKey(), LockOptions(timeout: .seconds(60), ttl: .seconds(60)))
+    let taking = Task<Lock?, any Error> {
+      waits
+        ? try await locker.acquire(key, options: options)
+        : try await locker.acquireIfAvailable(key, options: options)
+    }
+    await eventually("they are asked again and again") {
+      try quorum.servers[..<2].allSatisfy { try $0.errors("NOREPLICAS") >= 3 }
+    }
+    try requireReplicas(0)
+    let lock = try #require(try await taking.value)
+    #expect(try await lock.release() == .released)
+    await quorum.expectFree(key)
+    await locker.close()
+  }
+
   @Test("A locker without fencing tokens takes locks in one round")
   func withoutFences() async throws {
     let quorum = try QuorumServers(3)

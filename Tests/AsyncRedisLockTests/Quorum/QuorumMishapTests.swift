@@ -80,6 +80,54 @@ struct QuorumMishapTests {
     await patient.close()
   }
 
+  @Test(
+    "If requests reach all servers after their connections were given up, and the undos behind them do not, nothing stays"
+  )
+  func slowEverywhere() async throws {
+    let quorum = try QuorumServers(3)
+    defer { quorum.stop() }
+    // The numbers of the first connections that are not slow.
+    let limits = quorum.servers.map { _ in Shared(0) }
+    let proxies = try zip(quorum.servers, limits).map { server, limit in
+      let proxy = try FaultProxy(to: server)
+      proxy.setScript { message in
+        guard message.direction == .requests, message.connection < limit.value else {
+          return .forward
+        }
+        switch message.command?.name {
+        case "SET": return .delay(.milliseconds(1200))
+        case "EVAL", "EVALSHA": return .swallow
+        default: return .forward
+        }
+      }
+      return proxy
+    }
+    defer { for proxy in proxies { proxy.stop() } }
+    let urls = Dictionary(uniqueKeysWithValues: proxies.map(\.url).enumerated().map { ($0, $1) })
+    let locker = try await quorum.locker(through: urls) {
+      $0.operationTimeout = .milliseconds(300)
+    }
+    await eventually {
+      try await locker.ping()
+      return true
+    }
+    let key = uniqueKey()
+    for (limit, proxy) in zip(limits, proxies) { limit.value = proxy.connectionCount }
+    let attempt = await Attempt {
+      try await locker.acquireIfAvailable(key, options: LockOptions(ttl: .seconds(60)))
+    }
+    #expect(attempt.error?.code == .unreachable, "\(attempt)")
+    await eventually("each server gets the request late") {
+      try quorum.servers.allSatisfy { server in
+        try RedisClient(server)("INFO", "commandstats").string?.contains("cmdstat_getrange:")
+          == true
+      }
+    }
+    // Long before the ttl ends.
+    await quorum.expectFree(key, within: .seconds(20))
+    await locker.close()
+  }
+
   @Test("A task that is cancelled while a majority is silent leaves nothing on any server")
   func cancelled() async throws {
     let quorum = try QuorumServers(3)
