@@ -32,7 +32,7 @@ let isDependency =
 /// The Lua scripts that run on the server, compiled into the library.
 let scripts = [
   "acquire", "adopt", "extend", "fence", "force-release", "inspect", "keep", "list", "master",
-  "poll", "queue", "record", "refresh", "release", "release-group", "trial",
+  "poll", "queue", "record", "refresh", "release", "release-group", "restore", "trial",
 ]
 
 let package = Package(

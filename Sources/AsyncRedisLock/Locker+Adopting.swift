@@ -5,7 +5,7 @@ extension Locker {
   ///
   /// The lock gets a token and a fencing token of its own, so that a detached lock works only once and its former
   /// holder is fenced off. If the server does not answer, the lock is given back as far as possible, and the
-  /// detached lock counts as used.
+  /// detached lock counts as used. If the servers of a quorum refuse, the lock stays as it was: see <doc:Quorums>.
   ///
   /// - Parameters:
   ///   - check: The value that `detach()` returned.

@@ -36,12 +36,14 @@ extension SimulatedRedis {
   func adopt(_ keys: [String], _ words: [String]) -> Answer {
     let (former, token, count) = (number(of: words[0]), number(of: words[1]), Int(words[3]) ?? 0)
     let locks = numbers(ofKeys: keys.prefix(count))
+    let rest =
+      locks.map { server.value($0) == former ? server.remaining($0) ?? -1 : -1 }.min() ?? -1
     guard
       let first = server.adopt(
         locks, from: former, token, ttl: Int64(words[2]) ?? 0, numbers: Int(words[4]) ?? 1)
     else { return contended(locks, token) }
     confirm(words[1])
-    return .array([.number(1), .text(String(first))])
+    return .array([.number(1), .text(String(first)), .number(rest)])
   }
 
   func poll(_ keys: [String], _ words: [String]) -> Answer {

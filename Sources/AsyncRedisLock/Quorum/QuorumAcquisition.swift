@@ -23,6 +23,8 @@ struct QuorumAcquisition: Sendable {
   private let isFencing: Bool
   /// How many fencing tokens to draw.
   private let count: Int
+  /// Whether the keys are to be taken over from another token.
+  private let isTakingOver: Bool
   private var keys: QuorumTally
   private var phase = Phase.asking
   private var sentAt: Instant?
@@ -32,7 +34,10 @@ struct QuorumAcquisition: Sendable {
   /// The largest number that can be used as a fencing token: every client can represent it.
   private static let largestNumber: UInt64 = 1 << 53 - 1
 
-  init(names: [String], connected: [Bool], isFencing: Bool, count: Int) {
+  init(
+    names: [String], connected: [Bool], isFencing: Bool, count: Int, isTakingOver: Bool = false
+  ) {
+    self.isTakingOver = isTakingOver
     self.names = names
     self.isFencing = isFencing
     self.count = count
@@ -109,13 +114,18 @@ struct QuorumAcquisition: Sendable {
       }
       phase = .raising(fence, numbers: numbers)
       return .raise(above: numbers.upperBound - 1, at: keys.yes)
+    // Those without an answer may make the majority that the keys can be taken over from.
+    case .declined where isTakingOver && !keys.isBeaten: return fail(shortage)
     case .declined:
       phase = .over
       return .conclude(.success(.contended(KeyState(ofMost: others))))
-    case .unanswered:
-      return fail(
-        keys.failure("answered", count: keys.yesCount + keys.noCount, names: names))
+    case .unanswered: return fail(shortage)
     }
+  }
+
+  /// The failure of too few members to answer.
+  private var shortage: StoreFailure {
+    keys.failure("answered", count: keys.yesCount + keys.noCount, names: names)
   }
 
   private mutating func raising(_ fence: QuorumTally, _ numbers: Range<UInt64>) -> Action {

@@ -20,6 +20,8 @@ final class QuorumClaim: Sendable {
     var isOver = false
     /// Whether the keys were left to another process.
     var isLeft = false
+    /// Whether the keys go back to the former holder.
+    var isRestored = false
     /// The longest ttl that the keys were given.
     var longestTTL: Duration
     /// The largest fencing token of the claim; 0 without fencing.
@@ -27,13 +29,16 @@ final class QuorumClaim: Sendable {
   }
 
   let claim: Claim
+  /// The token that the keys are taken over from; nil if they are not.
+  let former: String?
   /// For each member, what is left to undo.
   let undos: [UndoRecord]
   private let state: Locked<State>
 
   /// Creates the record of a claim that no member has been asked about.
-  init(_ claim: Claim, memberCount: Int) {
+  init(_ claim: Claim, from former: String? = nil, memberCount: Int) {
     self.claim = claim
+    self.former = former
     undos = (0..<memberCount).map { _ in UndoRecord() }
     state = Locked(
       State(
@@ -42,6 +47,9 @@ final class QuorumClaim: Sendable {
   }
 
   var standings: [Standing] { state.withLock { $0.standings } }
+
+  /// Whether the keys go back to the former holder.
+  var isRestored: Bool { state.withLock { $0.isRestored } }
 
   /// The members that are being asked for the keys.
   var asked: [Int] {
@@ -87,7 +95,7 @@ final class QuorumClaim: Sendable {
   func attach(_ task: KeyCall, at member: Int) -> Bool {
     state.withLock { state in
       guard state.standings[member] == .asking else { return true }
-      guard !state.isOver else { return false }
+      guard !state.isOver || state.isRestored else { return false }
       state.tasks[member] = task
       return true
     }
@@ -127,12 +135,15 @@ final class QuorumClaim: Sendable {
   }
 
   /// Ends the claim: no member is asked for the keys any more, and those that get them late give them back.
-  func end() -> End {
+  ///
+  /// If the keys go back to the former holder, the requests go on: what they do is not known before their answers.
+  func end(restores: Bool = false) -> End {
     state.withLock { state in
       state.isOver = true
+      state.isRestored = restores
       let holders = state.standings.indices.filter { state.standings[$0] == .held }
       for member in holders { state.standings[member] = .refused }
-      let tasks = state.tasks.compactMap(\.self)
+      let tasks = restores ? [] : state.tasks.compactMap(\.self)
       state.tasks = state.tasks.map { _ in nil }
       return End(holders: holders, tasks: tasks)
     }

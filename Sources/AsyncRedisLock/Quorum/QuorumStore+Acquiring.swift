@@ -16,33 +16,20 @@ extension QuorumStore {
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
-    let attempt = beginAttempt(claim, numbers: numbers, by: deadline)
+    let attempt = beginAttempt(claim, from: token, numbers: numbers, by: deadline)
     do throws(StoreFailure) {
       // A server that still has the former token has not forgotten it.
       return try await take(.adopt(from: token, numbers: numbers), in: attempt, isNew: false)
     } catch {
-      // Unless the caller tries again, or a majority has refused, and still has it for the next attempt. If a majority
-      // had answered, another party could be taking it over.
-      if !error.isTransient, !error.isRefusal || attempt.hasMajority {
-        giveBackEverywhere(Claim(claim.lockKeys, token: token, ttl: claim.ttl))
-      }
+      if !attempt.record.isRestored { freeFormer(of: attempt.record) }
       throw error
     }
   }
 
-  private func giveBackEverywhere(_ claim: Claim) {
-    let release = Release(
-      claim: claim, validUntil: clock.now, keysLastUntil: clock.now + claim.ttl, wasValid: false,
-      isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: false)
-    for member in members {
-      member.release(release, by: clock.now + operationTimeout) { _ in }
-    }
-  }
-
   private func beginAttempt(
-    _ claim: Claim, numbers: Int, by deadline: Instant
+    _ claim: Claim, from former: String? = nil, numbers: Int, by deadline: Instant
   ) -> QuorumAttempt {
-    let record = QuorumClaim(claim, memberCount: members.count)
+    let record = QuorumClaim(claim, from: former, memberCount: members.count)
     claims.withLock { $0[claim.token] = record }
     return QuorumAttempt(record, numbers: numbers, by: deadline, in: self)
   }
@@ -78,6 +65,15 @@ extension QuorumStore {
     start(record, at: member, question, by: attempt.deadline) { [self] answer in
       flaw(of: answer, from: member, token: record.claim.token)
     } _: { [self] answer in
+      // Nothing is left to undo there. Otherwise the order of the answers could decide whether a lock that was left is
+      // used up. A request for a new lock does not wait: it could hold others up that have a part of the servers.
+      if record.former != nil, case .failure(let failure) = answer,
+        failure.isTransient(until: attempt.deadline, at: clock.now)
+      {
+        return attempt.afterPause(at: member) { [self] in
+          ask(member, question, isNew: isNew, attempt)
+        }
+      }
       guard isNew, case .success(let acquisition) = answer,
         let failure = objection(to: member, at: acquisition.sentAt ?? clock.now)
       else { return attempt.answered(answer, by: member) }
@@ -141,6 +137,8 @@ final class QuorumAttempt: Sendable {
   private let store: QuorumStore
   let deadline: Instant
   private let state: Locked<QuorumAcquisition>
+  /// What waits until members that could not answer are asked again.
+  private let pauses = Locked<[Int: any WakeTimer]>([:])
 
   init(_ record: QuorumClaim, numbers: Int, by deadline: Instant, in store: QuorumStore) {
     self.record = record
@@ -148,12 +146,30 @@ final class QuorumAttempt: Sendable {
     self.deadline = deadline
     state = Locked(
       QuorumAcquisition(
-        names: store.names, connected: store.members.map(\.isConnected),
-        isFencing: store.isFencing, count: numbers))
+        names: store.names,
+        // A lock that was left may be used up, so each server is waited for that could give it.
+        connected: store.members.map { $0.isConnected || record.former != nil },
+        isFencing: store.isFencing, count: numbers, isTakingOver: record.former != nil))
   }
 
-  /// Whether a majority has said that it has the keys.
-  var hasMajority: Bool { state.withLock { $0.hasMajority } }
+  /// Whether a failure leaves the keys to the token that they were to be taken over from, for the next attempt.
+  ///
+  /// That is so if a majority has refused: it still has that token. If a majority had answered, another party could be
+  /// taking them over.
+  private func restores(after failure: StoreFailure) -> Bool {
+    guard record.former != nil else { return false }
+    return failure.isTransient || failure.isRefusal && !state.withLock { $0.hasMajority }
+  }
+
+  /// Calls a function after the pause of a member that could not answer just then.
+  func afterPause(at member: Int, _ body: @escaping @Sendable () -> Void) {
+    let timer = store.clock.makeTimer { [self] in
+      pauses.withLock { $0[member] = nil }
+      body()
+    }
+    pauses.withLock { $0[member] = timer }
+    timer.set(for: store.clock.now + StoreFailure.transientPause)
+  }
 
   /// Processes the answer of a member.
   func answered(_ answer: Result<Acquisition, StoreFailure>, by member: Int) {
@@ -185,7 +201,11 @@ final class QuorumAttempt: Sendable {
 
   private func conclude(_ result: Result<Acquisition, StoreFailure>) {
     // At once, and not when the caller's task gets to run: other clients wait.
-    if case .success(.held) = result {} else { store.giveUp(record) }
+    switch result {
+    case .success(.held): break
+    case .success(.contended): store.giveUp(record)
+    case .failure(let failure): store.giveUp(record, restores: restores(after: failure))
+    }
     promise.fulfil(result)
   }
 }

@@ -79,6 +79,8 @@ extension QuorumStore {
       let end = record.end()
       for task in end.tasks { task.cancel() }
       holders = end.holders
+      // No party can take the keys over from it any more.
+      freeFormer(of: record, except: holders)
     }
     QuorumReleaser(release, from: holders, by: deadline, in: self, completion: completion).start()
   }

@@ -180,7 +180,9 @@ final class QuorumStore: LockStore {
   ) -> Result<Acquisition, StoreFailure> {
     switch answer {
     case .success(.held):
-      if !record.conclude(.held, at: member) { giveBack(record, at: [member]) }
+      if !record.conclude(.held, at: member) {
+        giveBack(record, at: [member], restores: record.isRestored)
+      }
     case .success(.contended): _ = record.conclude(.refused, at: member)
     case .failure: _ = record.conclude(.spoiled, at: member)
     }
@@ -206,22 +208,46 @@ final class QuorumStore: LockStore {
     giveUp(record)
   }
 
-  func giveUp(_ record: QuorumClaim) {
+  /// Ends a claim, and gives its keys back everywhere; if it `restores` them, to their former holder.
+  func giveUp(_ record: QuorumClaim, restores: Bool = false) {
     claims.withLock { _ = $0.removeValue(forKey: record.claim.token) }
-    let end = record.end()
+    let end = record.end(restores: restores)
     for task in end.tasks { task.cancel() }
-    giveBack(record, at: end.holders)
+    giveBack(record, at: end.holders, restores: restores)
   }
 
   /// Has members give the keys of a claim back, in the background.
-  func giveBack(_ record: QuorumClaim, at holders: [Int]) {
+  ///
+  /// A member that cannot give them to their former holder frees them.
+  func giveBack(_ record: QuorumClaim, at holders: [Int], restores: Bool = false) {
+    guard restores, let former = record.former else {
+      return giveBack(record.claim, lasting: record.longestTTL, at: holders)
+    }
+    for member in holders {
+      members[member].restore(
+        record.claim, to: former, undos: record.undos[member], by: clock.now + operationTimeout
+      ) { [self] result in
+        if case .failure = result { giveBack(record, at: [member]) }
+      }
+    }
+  }
+
+  /// Has members free the keys of a claim, in the background.
+  func giveBack(_ claim: Claim, lasting ttl: Duration, at members: some Sequence<Int>) {
     let now = clock.now
     let release = Release(
-      claim: record.claim, validUntil: now, keysLastUntil: now + record.longestTTL,
-      wasValid: false, isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: false)
-    for member in holders {
-      members[member].release(release, by: now + operationTimeout) { _ in }
+      claim: claim, validUntil: now, keysLastUntil: now + ttl, wasValid: false,
+      isRepetition: false, isAwaited: false, keptUntil: nil, hasQueued: false)
+    for member in members {
+      self.members[member].release(release, by: now + operationTimeout) { _ in }
     }
+  }
+
+  /// Frees the keys of the token that a claim took them over from, where the claim has not got them.
+  func freeFormer(of record: QuorumClaim, except holders: [Int] = []) {
+    guard let former = record.former else { return }
+    let claim = Claim(record.claim.lockKeys, token: former, ttl: record.claim.ttl)
+    giveBack(claim, lasting: claim.ttl, at: members.indices.filter { !holders.contains($0) })
   }
 
   // MARK: Closing

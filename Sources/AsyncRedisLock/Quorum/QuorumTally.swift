@@ -110,7 +110,10 @@ struct QuorumTally: Sendable {
     // Whatever the others may say, and however often they are asked: there can be no majority.
     let final = failures.filter(\.isFinal)
     let isHopeless = final.count > answers.count - majority
-    let reasons = isHopeless ? final : failures
+    // As many refusals that may pass decide, too, so it does not matter which servers have answered before the others.
+    let refusals = failures.filter(\.isRefusal)
+    let reasons =
+      isHopeless ? final : refusals.count > answers.count - majority ? refusals : failures
     let codes = reasons.compactMap(\.refusalCode)
     if let code = codes.first, isHopeless || codes.count == reasons.count {
       return .refused(code: code, message: text, isTransient: !isHopeless)

@@ -55,7 +55,9 @@ final class ClaimCall: Sendable {
           [node.adoption(claim, from: token, numbers: numbers)], deadline: deadline, undo: undo,
           isClaim: true, lingers: lingers
         ) { [self] result in
-          finish(result) { node.readScript($0, numbers: numbers) }
+          finish(result) {
+            node.readAdoption($0, numbers: numbers) { undos.noteFormer(lasting: $0) }
+          }
         })
     }
   }

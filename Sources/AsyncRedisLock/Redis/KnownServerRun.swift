@@ -85,6 +85,28 @@ extension RedisLockStore: QuorumMember {
     return KeyCall { call.cancel() }
   }
 
+  func restore(
+    _ claim: Claim, to former: String, undos: UndoRecord, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Void, StoreFailure>) -> Void
+  ) {
+    guard let rest = undos.formerRest else {
+      return completion(
+        .failure(.unreachable("it is not known how long the keys would have lasted")))
+    }
+    let difference = rest.wholeMilliseconds - claim.ttl.wholeMilliseconds
+    let command = Script.restore.command(
+      keys: claim.keys, arguments: [claim.token, former, String(difference)])
+    node(of: claim).connection.submit(
+      Request([command], deadline: deadline, kind: .release) { result in
+        switch result.map({ $0.replies[0] }) {
+        case .success(.integer(1)): completion(.success(()))
+        case .success(.error(let error)): completion(.failure(StoreFailure(error)))
+        case .success(let reply): completion(.failure(.unexpected(reply)))
+        case .failure(let failure): completion(.failure(StoreFailure(failure)))
+        }
+      })
+  }
+
   func raiseFence(
     above number: UInt64, for claim: Claim, by deadline: Instant,
     completion: @escaping @Sendable (Result<Bool, StoreFailure>) -> Void

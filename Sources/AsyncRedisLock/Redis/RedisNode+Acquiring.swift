@@ -55,8 +55,22 @@ extension RedisNode {
   ) async throws(StoreFailure) -> Acquisition {
     let command = adoption(claim, from: token, numbers: numbers)
     return try await acquire(claim, with: [command], by: deadline) { [self] answer in
-      readScript(answer, numbers: numbers)
+      readAdoption(answer, numbers: numbers)
     }
+  }
+
+  /// Reads the answer to an adoption; `note` gets how long the former holder would have had the keys, if that is known.
+  func readAdoption(
+    _ answer: Request.Answer, numbers: Int, note: (Duration) -> Void = { _ in }
+  ) -> Result<Attempt, StoreFailure> {
+    guard case .array(let fields) = answer.replies[0], fields.count == 3, fields[0] == .integer(1)
+    else { return readScript(answer, numbers: numbers) }
+    guard case .integer(let rest) = fields[2] else { return .failure(.unexpected(fields[2])) }
+    if rest >= 0 { note(.milliseconds(rest)) }
+    return readScript(
+      Request.Answer(
+        replies: [.array(Array(fields[..<2]))], sentAt: answer.sentAt, source: answer.source,
+        isOfRepetition: answer.isOfRepetition), numbers: numbers)
   }
 
   func adoption(_ claim: Claim, from token: String, numbers: Int) -> Command {

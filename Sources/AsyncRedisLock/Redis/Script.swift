@@ -11,6 +11,7 @@ package struct Script: Sendable {
   package static let releaseGroup = Self(PackageResources.release_group_lua)
   package static let keep = Self(PackageResources.keep_lua)
   package static let adopt = Self(PackageResources.adopt_lua)
+  package static let restore = Self(PackageResources.restore_lua)
   package static let fence = Self(PackageResources.fence_lua)
   package static let inspect = Self(PackageResources.inspect_lua)
   package static let record = Self(PackageResources.record_lua)

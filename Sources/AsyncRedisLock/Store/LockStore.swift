@@ -48,7 +48,7 @@ package protocol LockStore: Sendable {
   /// Takes the keys over from a holder that left them to any party that knows its token; draws `numbers` fencing
   /// tokens with them.
   ///
-  /// Throws with the same guarantee: nothing stays behind, of the former holder's either.
+  /// Throws with the same guarantee: nothing stays behind, of the former holder's either, unless the store has refused.
   func adopt(
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition

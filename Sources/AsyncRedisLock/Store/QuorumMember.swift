@@ -18,6 +18,13 @@ package protocol QuorumMember: LockStore {
     completion: @escaping @Sendable (Result<Acquisition, StoreFailure>) -> Void
   ) -> KeyCall
 
+  /// Gives keys that a claim took over back to their former token, for as long as that would have had them.
+  ///
+  /// `undos` is the record of the claim's request, which knows for how long that is.
+  func restore(
+    _ claim: Claim, to former: String, undos: UndoRecord, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Void, StoreFailure>) -> Void)
+
   /// Raises the fence counter above a number, provided that a claim still has its keys; the answer is false if it has
   /// not.
   func raiseFence(

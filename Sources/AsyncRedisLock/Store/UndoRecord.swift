@@ -10,6 +10,8 @@ package final class UndoRecord: Sendable {
     var late: Set<String> = []
     /// Whether an undo may come at any time.
     var isEndless = false
+    /// How long the former holder would have had the keys.
+    var formerRest: Duration?
   }
 
   private let state = Locked(State())
@@ -31,6 +33,12 @@ package final class UndoRecord: Sendable {
 
   /// Notes that an undo may come at any time.
   func neverEnds() { state.withLock { $0.isEndless = true } }
+
+  /// How long the holder that the keys were taken over from would have had them, at that moment; nil if not known.
+  package var formerRest: Duration? { state.withLock { $0.formerRest } }
+
+  /// Notes how long the holder that the keys were taken over from would have had them.
+  package func noteFormer(lasting rest: Duration) { state.withLock { $0.formerRest = rest } }
 
   fileprivate func count(_ change: Int) { state.withLock { $0.openCount += change } }
 

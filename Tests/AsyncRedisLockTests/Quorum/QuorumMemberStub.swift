@@ -16,6 +16,8 @@ final class QuorumMemberStub: QuorumMember {
     case refusingKeys
     /// Requests for keys are refused for good.
     case full
+    /// Requests for keys are refused for the moment.
+    case loading
     /// As stalled, but the answer counts though the task was cancelled meanwhile.
     case late
   }
@@ -127,6 +129,10 @@ final class QuorumMemberStub: QuorumMember {
         return completion(
           .failure(.refused(code: "OOM", message: "OOM", isTransient: false)))
       }
+      if mode == .loading {
+        return completion(
+          .failure(.refused(code: "LOADING", message: "LOADING", isTransient: true)))
+      }
       // The answer of a cancelled request is dropped, and an undo is behind it.
       if isCancelled.value, !isLate { return completion(.failure(.cancelled)) }
       completion(.success(take(claim, from: former, numbers)))
@@ -178,6 +184,19 @@ final class QuorumMemberStub: QuorumMember {
     _ claim: Claim, from token: String, numbers: Int, by deadline: Instant
   ) async throws(StoreFailure) -> Acquisition {
     try await answer(claim, .adopt(from: token, numbers: numbers), by: deadline)
+  }
+
+  func restore(
+    _ claim: Claim, to former: String, undos: UndoRecord, by deadline: Instant,
+    completion: @escaping @Sendable (Result<Void, StoreFailure>) -> Void
+  ) {
+    answer("restore") { [self] in
+      state.withLock { state in
+        guard state.holders[claim.keys[0]] == claim.token else { return }
+        state.holders[claim.keys[0]] = former
+      }
+      completion(.success(()))
+    }
   }
 
   // MARK: Keeping and giving back

@@ -308,14 +308,23 @@ struct QuorumStoreTests {
       Issue.record("\(String(describing: failure))")
       return
     }
-    await eventually("what was taken over is given back") { holders == [nil, "left", "left"] }
+    await eventually("what was taken over goes back") { holders == ["left", "left", "left"] }
+    // The answer of this one comes after the outcome.
+    members[0].mode = .stalled
+    await #expect(throws: StoreFailure.self) { try await quorum.adopt(claim(), from: "left") }
+    #expect(members[0].waitingCount == 1)
+    members[0].letGo()
+    await eventually("it goes back there, too") {
+      members[0].requests == ["adopt", "restore", "adopt", "restore"]
+        && holders == ["left", "left", "left"]
+    }
     for member in members { member.mode = .prompt }
     let second = claim()
     guard case .held = try await quorum.adopt(second, from: "left") else {
       Issue.record("a majority still has it")
       return
     }
-    #expect(holders[1...] == [second.token, second.token])
+    await eventually { holders == [second.token, second.token, second.token] }
     // An outage leaves in doubt what was done.
     for member in members[1...] { member.mode = .refusingKeys }
     await #expect(throws: StoreFailure.self) { try await quorum.adopt(claim(), from: second.token) }

@@ -79,6 +79,27 @@ struct QuorumTallyTests {
   }
 
   @Test(
+    "Refusals that may pass are the failure if a majority gives them, whoever has answered before",
+    arguments: [
+      ("ll.", true), ("ll-", true), ("yll", true), ("llf", true), ("lln", true), ("pl.", true),
+      ("lf.", false), ("yfl", false), ("lll..", true), ("llf..", false), ("llfff", false),
+    ])
+  func passingRefusals(answers: String, isRefusal: Bool) {
+    var tally = Self.tally(answers)
+    for (member, answer) in answers.enumerated() where "pl".contains(answer) {
+      let failure = StoreFailure.refused(
+        code: "LOADING", message: "no", isTransient: answer == "l")
+      tally.note(.failure(failure), of: member)
+    }
+    let failure = tally.failure("answered", count: 0, names: answers.map { "\($0)" })
+    if case .refused("LOADING", _, isTransient: true) = failure {
+      #expect(isRefusal)
+    } else {
+      #expect(!isRefusal, "\(failure)")
+    }
+  }
+
+  @Test(
     "A failure names each server and its reason once, and keeps what all reasons have in common")
   func failures() {
     let names = ["one:1", "two:2", "three:3"]

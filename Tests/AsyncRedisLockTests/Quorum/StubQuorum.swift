@@ -27,8 +27,10 @@ struct StubQuorum {
     try await store.acquire(claim, numbers: 1, by: .now + .seconds(5))
   }
 
-  func adopt(_ claim: Claim, from token: String) async throws -> Acquisition {
-    try await store.adopt(claim, from: token, numbers: 1, by: .now + .seconds(5))
+  func adopt(
+    _ claim: Claim, from token: String, within limit: Duration = .seconds(5)
+  ) async throws -> Acquisition {
+    try await store.adopt(claim, from: token, numbers: 1, by: .now + limit)
   }
 
   /// What each member has under a key.

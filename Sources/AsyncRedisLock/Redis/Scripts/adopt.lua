@@ -1,7 +1,8 @@
 -- Takes all keys over from the token that holds them, or none.
 -- KEYS: the lock's keys, then the fence counter if a number is to be drawn.
 -- ARGV: the former token, the new one, ttl in ms, number of lock keys in KEYS, number of fencing tokens to draw.
--- Returns {1, the first of them or ''}, or {0, the holder's value, PTTL} of the first key with another holder.
+-- Returns {1, the first of them or '', rest}, or {0, the holder's value, PTTL} of the first key with another holder.
+-- rest: how long in ms the former token would have had all keys, or -1 if that is not known.
 -- Keys that hold the new token already are prolonged: asking again must be safe.
 -- include master.lua
 local former, token, ttl, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -21,9 +22,12 @@ if KEYS[count + 1] then
   -- As text with all its digits: Lua's own conversion loses some.
   fence = string.format('%.0f', last - ARGV[5] + 1)
 end
+local rest
 for i = 1, count do
+  local left = redis.call('PTTL', KEYS[i])
+  local isOwn = redis.call('GET', KEYS[i]) == token
+  rest = math.min(rest or left, isOwn and -1 or left)
   -- Not for as long as its former holder had it: the new holder gives it back by its own ttl.
-  local left = redis.call('GET', KEYS[i]) == token and redis.call('PTTL', KEYS[i]) or 0
-  redis.call('SET', KEYS[i], token, 'PX', math.max(ttl, left))
+  redis.call('SET', KEYS[i], token, 'PX', math.max(ttl, isOwn and left or 0))
 end
-return {1, fence}
+return {1, fence, rest}
