@@ -114,16 +114,18 @@ static enum finding read_mark(pid_t thread, int *is_whole) {
   text[0] = 0;
   size_t kept = 1;
   ssize_t count;
-  int reads = 0;
+  int reads = 0, is_full = 0;
   while (finding != found && (count = read(file, text + kept, sizeof text - kept)) > 0) {
     size_t end = kept + (size_t)count;
     reads++;
+    is_full = end == sizeof text;
     finding = memmem(text, end, mark, length) ? found : not_found;
     kept = end < length - 1 ? end : length - 1;
     memmove(text, text + end - kept, kept);
   }
   close(file);
-  // At an exec in between, the rest is gone.
+  // At an exec between two reads, the rest is gone: what then follows looks like the end.
+  if (finding == not_found && is_full) finding = empty;
   if (is_whole) *is_whole = reads == 1;
   return finding;
 }
