@@ -91,7 +91,8 @@ static void note(int number, siginfo_t *info, void *unused) {
   if (number == SIGTSTP) atomic_store(&last_asked_after, atomic_load(&continues));
   enum child_process_origin origin = find_origin(info);
   // Here and not by the thread, for which it may come before or after a stop.
-  if (number == SIGTSTP && origin != child_process_from_job) atomic_store(&last_asked, atomic_load(&stops));
+  int is_to_stop = number == SIGTSTP && origin != child_process_from_job && !child_process_was_ignored(SIGTSTP);
+  if (is_to_stop) atomic_store(&last_asked, atomic_load(&stops));
   struct receipt receipt = {origin * NSIG + number, atomic_fetch_add(receipts, 1), atomic_load(&stops), atomic_load(&halts),
                             atomic_load(&continues), info->si_pid};
   struct receipt nothing = {0};

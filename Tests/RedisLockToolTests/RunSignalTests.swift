@@ -56,10 +56,10 @@
       #expect(outcome.output == "ready\ninner\nouter\n")
     }
 
-    /// The words that start a program which ignores SIGHUP, as nohup(1) does.
-    private static let ignoringHangUp = [
-      "/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\"",
-    ]
+    /// The words that start a program which ignores a signal, as nohup(1) does with SIGHUP.
+    private static func ignoring(_ name: String) -> [String] {
+      ["/bin/sh", "-c", "trap '' \(name); exec \"$0\" \"$@\""]
+    }
 
     @Test("A run leaves inherited ignored signals ignored, as under nohup")
     func ignored() async throws {
@@ -67,7 +67,7 @@
       defer { server.stop() }
       let tool = try ToolProcess(
         ["run", "key", "--", "sh", "-c", "echo ready; sleep 0.3; echo done"], on: server,
-        through: Self.ignoringHangUp)
+        through: Self.ignoring("HUP"))
       await tool.waitUntilSaid("ready")
       tool.signal(SIGHUP)
       let outcome = await tool.outcome()
@@ -75,21 +75,48 @@
       #expect(outcome.output == "ready\ndone\n")
     }
 
-    @Test("A command with a handler of its own gets also what the run's parent ignores")
-    func ignoredAndHandled() async throws {
+    @Test(
+      "A command with a handler of its own gets also what the run's parent ignores",
+      arguments: [("HUP", SIGHUP), ("TSTP", SIGTSTP), ("TTIN", SIGTTIN), ("TTOU", SIGTTOU)])
+    func ignoredAndHandled(name: String, number: Int32) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let program =
-        "$SIG{HUP} = sub { print qq(handled\\n); exit 7 }; print qq(ready\\n); sleep 1 while 1"
+        "$SIG{\(name)} = sub { print qq(handled\\n); exit 7 }; print qq(ready\\n); sleep 1 while 1"
       let tool = try ToolProcess(
         ["run", "key", "--", "perl", "-e", "$| = 1; \(program)"], on: server,
-        through: Self.ignoringHangUp)
+        through: Self.ignoring(name))
       await tool.waitUntilSaid("ready")
-      tool.signal(SIGHUP)
+      tool.signal(number)
       let outcome = await tool.outcome()
       #expect(outcome.status == 7)
       #expect(outcome.output == "ready\nhandled\n")
     }
+
+    #if os(Linux)
+      @Test("A run that waits is not stopped by what its parent ignores")
+      func ignoredStop() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let client = RedisClient(server)
+        _ = try client("SET", "key", "theirs", "PX", "60000")
+        // The shell gives the run a group of its own, which could be stopped.
+        let shell = try ToolProcess(
+          ["run", "key", "--", "echo", "ran"], on: server,
+          through: [
+            "/bin/bash", "-mc",
+            "(trap '' TSTP; exec \"$0\" \"$@\") & echo $!; wait -f",
+          ])
+        await until("it waits") { try client("EXISTS", "redis-lock:queue:{key}").integer == 1 }
+        let run = try #require(shell.output.split(separator: "\n").first.flatMap { pid_t($0) })
+        defer { kill(run, SIGKILL) }
+        kill(run, SIGTSTP)
+        // Signals are handled in their order.
+        kill(run, SIGWINCH)
+        _ = try client("DEL", "key")
+        await shell.waitUntilSaid("ran")
+      }
+    #endif
 
     #if os(Linux)
       @Test("A command gets each of thousands of real-time signals that come at once")

@@ -87,9 +87,8 @@
           receive(number, origin)
         }
       }
-      let ofJobs = ([SIGTSTP] + Self.terminal).filter { child_process_was_ignored($0) == 0 }
       // Also those that the parent has ignored, as for nohup(1): the command may have a handler of its own.
-      let numbers = Self.forwarded + ofJobs + [SIGCONT]
+      let numbers = Self.forwarded + Self.terminal + [SIGTSTP, SIGCONT]
       let result = unsafe child_process_receive_signals(numbers, Int32(numbers.count)) {
         number, origin in SignalReceiver.handler.withLock { $0 }?(number, origin)
       }

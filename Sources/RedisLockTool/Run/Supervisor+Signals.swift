@@ -120,7 +120,9 @@
         if child_process_stays_in_job() == 0 { return goOn() }
         return pass(received)
       }
-      guard !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
+      // What the parent ignores stops no job, and is only passed on.
+      let isIgnored = child_process_was_ignored(signal) != 0
+      guard isIgnored || !SignalReceiver.terminal.contains(signal) else { return shareTerminal() }
       let ends = Self.isEnding(signal)
       let (isRunning, hasWaited, cancelWait) = state.withLock { state in
         if state.child == nil, state.hasWaited || ends { state.signals.append(received) }
@@ -130,7 +132,7 @@
         pass(received)
       } else if !hasWaited {
         // Stops as without a handler; the place in the queue may lapse meanwhile.
-        if signal == SIGTSTP {
+        if signal == SIGTSTP, !isIgnored {
           SignalReceiver.stopJob(after: child_process_continues_at_receipt())
         }
         if ends { cancelWait?() }
