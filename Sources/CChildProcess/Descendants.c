@@ -76,6 +76,8 @@ struct process {
   pid_t thread;
   /// When it was started, in ticks since the system was.
   unsigned long long start;
+  /// The state of its first thread; 0 if it cannot be known.
+  char state;
   /// Whether it runs, and is neither the tool nor the guardian nor this one nor a former child.
   char counts;
   /// Whether it was found to have the mark.
@@ -115,9 +117,10 @@ static int take_other_thread(pid_t id, void *context) {
 /// PF_KTHREAD of the kernel's sched.h, which proc(5) refers to.
 static const unsigned long kernel_thread = 0x00200000;
 
-/// Reads the parent and the start of a process; returns whether it runs.
+/// Reads the parent, the state and the start of a process; returns whether it runs.
 static int look_up(struct process *process) {
   int file = child_process_open(process->id, "stat");
+  process->state = 0;
   process->parent = 0;
   process->start = 0;
   process->thread = process->id;
@@ -140,10 +143,20 @@ static int look_up(struct process *process) {
     if (number == 17) threads = strtol(field, NULL, 10);
     if (number == 19) process->start = strtoull(field, NULL, 10);
   }
+  process->state = state;
   // A process whose first thread has ended looks like one that has ended.
   if (state == 'Z' && threads > 1)
     list(child_process_open(process->id, "task"), take_other_thread, process);
   return state && state != 'X' && (state != 'Z' || threads > 1);
+}
+
+char child_process_state_of_other_thread(pid_t process) {
+  struct process found = {.id = process, .thread = process};
+  list(child_process_open(process, "task"), take_other_thread, &found);
+  struct process other = {.id = found.thread};
+  look_up(&other);
+  // That one may just be ending.
+  return other.state == 'Z' || other.state == 'X' ? 0 : other.state;
 }
 
 unsigned long long child_process_start_of(pid_t process) {

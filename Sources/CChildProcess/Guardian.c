@@ -392,7 +392,11 @@ static struct look look_at(pid_t process) {
   text[length > 0 ? length : 0] = 0;
   // The name may contain anything, but no line feed.
   const char *state = strstr(text, "\nState:\t"), *pending = strstr(text, "\nShdPnd:\t");
+  const char *threads = strstr(text, "\nThreads:\t");
   if (state) look.state = state[8];
+  // A process whose first thread has ended looks like one that has ended.
+  if (look.state == 'Z' && threads && strtol(threads + 10, NULL, 10) > 1)
+    look.state = child_process_state_of_other_thread(process);
   if (pending) look.is_to_stop = (strtoull(pending + 9, NULL, 16) >> (SIGTSTP - 1)) & 1;
 #else
   (void)process;

@@ -135,6 +135,10 @@ int child_process_is_due(void);
 int child_process_keep(pid_t child);
 void child_process_let_go(void);
 
+/// The state of a thread of a process whose first thread has ended, according to Linux; 0 if it cannot be known. Linux
+/// only.
+char child_process_state_of_other_thread(pid_t process);
+
 /// When a process was started, in ticks since the system was; 0 if that is not known.
 unsigned long long child_process_start_of(pid_t process);
 

@@ -59,5 +59,25 @@
       #expect(outcome.errors.contains("the lock ran out while"), "\(outcome.errors)")
       #expect(!outcome.errors.contains("ended the command"), "\(outcome.errors)")
     }
+
+    @Test("A command whose first thread has ended still runs, and ends with its lock")
+    func firstThread() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      let tool = try ToolProcess(
+        [
+          "run", "--ttl", "1500ms", "key", "--", ToolProcess.lockTaker, "thread",
+          folder.path("alive"),
+        ], on: server)
+      await until("it runs") { !folder.read("alive").isEmpty }
+      tool.signal(SIGSTOP)
+      await until("the lock ends") { try server.keys().isEmpty }
+      let alive = folder.read("alive")
+      tool.signal(SIGCONT)
+      let outcome = await tool.outcome()
+      #expect(outcome.errors.contains("ended the command"), "\(outcome.errors)")
+      #expect(outcome.status == 76 && folder.read("alive") == alive)
+    }
   }
 #endif

@@ -59,6 +59,41 @@
     }
 
     @Test(
+      "A command that waits for input from the terminal ends when its run is told to, whatever its input is",
+      arguments: ["TERM", "HUP"], [" </dev/null", " | cat"])
+    func endsWhileReading(name: String, input: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", "")],
+        into: """
+          set -m; set -o pipefail
+          ( until grep -q '^= ready' "$seen"; do sleep 0.02; done; kill -\(name) $(cat $GO.id) ) &
+          $RUN key -- sh -c 'echo $PPID >$GO.id; echo = ready >/dev/tty; read word </dev/tty'\(input)
+          echo = $?
+          """, on: server)
+      #expect(
+        outcome.output.contains("= \(128 + (name == "HUP" ? SIGHUP : SIGTERM))"),
+        "\(outcome.output)")
+      #expect(try server.keys().isEmpty)
+    }
+
+    @Test("Ctrl-Z stops a command whose first thread has ended, and its run")
+    func firstThreadEnded() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let outcome = try await Terminal.type(
+        [("= ready", "\\032")],
+        into: """
+          set -m; alive=$GO.alive
+          ( until [ -s "$alive" ]; do sleep 0.02; done; echo = ready ) &
+          $RUN key -- '\(ToolProcess.lockTaker)' thread "$alive"
+          echo = $?; kill -KILL %+; wait
+          """, on: server)
+      #expect(outcome.output.contains("= \(128 + SIGTSTP)"), "\(outcome.output)")
+    }
+
+    @Test(
       "A command that was stopped with SIGSTOP stays so if no shell can stop its job",
       arguments: ["/dev/tty", "/dev/null"])
     func stoppedWithoutShell(input: String) async throws {
