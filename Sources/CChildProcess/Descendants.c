@@ -510,13 +510,20 @@ void child_process_reap_orphans(pid_t child) {
   pthread_mutex_unlock(&turn);
 }
 
+/// Notes a process that was asked to end. One that was stopped since, as by Ctrl-Z, is continued: it could not end.
+static void note_rest(pid_t process, void *context) {
+  send(process, context);
+  const struct process *rest = find(process);
+  if (rest && rest->state == 'T' && !child_process_is_any_guardian(process)) kill(process, SIGCONT);
+}
+
 int child_process_has_rest(pid_t child) {
   struct signalling signalling = {.child = child};
   pthread_mutex_lock(&turn);
   // What has ended since the last look may have started others.
   int is_changed = reap_orphans(child) > 0;
-  for_each_left(getpid(), 0, send, &signalling);
-  if (!signalling.last) for_each_marked(send, &signalling);
+  for_each_left(getpid(), 0, note_rest, &signalling);
+  if (!signalling.last) for_each_marked(note_rest, &signalling);
   pthread_mutex_unlock(&turn);
   return is_changed || signalling.last;
 }

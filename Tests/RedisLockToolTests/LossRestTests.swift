@@ -106,6 +106,37 @@
       #expect(!outcome.output.contains("SIGKILL"), "\(outcome.output)")
     }
 
+    @Test(
+      "Ctrl-Z does not keep what the command has left behind from ending within its grace",
+      arguments: ["", " | cat"])
+    func stop(pipeline: String) async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      let folder = try TemporaryFolder()
+      // It ends when the terminal has shown that the key was typed, and its group signalled.
+      _ = try folder.makeFile(
+        "worker",
+        """
+        open T, ">", "/dev/tty"; select T; $| = 1;
+        $SIG{TERM} = sub {
+          print "first\\n";
+          for (;;) { open F, "<", $ENV{seen}; local $/; last if <F> =~ /\\^Z/; select undef, undef, undef, 0.02 }
+          print "second\\n"; exit;
+        };
+        sleep 1 while 1;
+        """)
+      let outcome = try await Terminal.type(
+        [("first", "\\032")],
+        into: """
+          set -m
+          $RUN --max-hold 7500ms --grace 6s key -c 'perl \(folder.path("worker")); :'\(pipeline)
+          fg >/dev/null
+          """,
+        on: server)
+      #expect(outcome.output.contains("second"), "\(outcome.output)")
+      #expect(!outcome.output.contains("SIGKILL"), "\(outcome.output)")
+    }
+
     /// A child of a shell that ends by the second of its signals.
     private static let stoppable = """
       sh -c 'trap "echo first; trap \\"echo second; exit\\" TERM INT" TERM INT; while :; do sleep 0.02; done'

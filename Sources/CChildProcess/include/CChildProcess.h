@@ -231,11 +231,11 @@ pid_t child_process_kill_left(void);
 /// Whether anything runs that a command which has ended, and was not reaped, has left behind.
 ///
 /// Ask twice: between two looks, a process may have started another. Reaps what has ended. On Linux, all that the
-/// command has started counts; elsewhere, its group.
+/// command has started counts, and what is stopped is continued; elsewhere, its group.
 int child_process_has_rest(pid_t child);
 
-/// The next process that the command had started, and that was killed, or 0; for `child_process_kill_left`, and after
-/// that. Linux only, and else 0.
+/// The next process that was killed, the command or what it had started, or 0; for `child_process_kill_left`, and after
+/// that. Only on Linux others than the command.
 pid_t child_process_next_killed(void);
 
 /// How many more there were, which are not known one by one.
