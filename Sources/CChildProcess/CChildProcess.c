@@ -315,6 +315,7 @@ int child_process_wait(pid_t child, struct child_process_change *change) {
     if (change->guardian != child_process_guardian_runs) return 0;
   }
   int is_stopped = info.si_code == CLD_STOPPED;
+  if (!is_stopped) child_process_note_end(&info);
   change->exit_status = info.si_code == CLD_EXITED ? info.si_status : -1;
   change->ending_signal = info.si_code != CLD_EXITED && !is_stopped ? info.si_status : 0;
   change->stopping_signal = is_stopped ? info.si_status : 0;

@@ -22,18 +22,34 @@
 #include <libproc.h>
 #endif
 
-/// The processes that have ended by the kill, as far as they are children of the tool by then; those beyond the first
-/// are only counted. For the thread that waits for the command, and later for the one that reports its end.
+/// The command and the processes that have ended by the kill, as far as they are children of the tool by then; those
+/// beyond the first are only counted. For the thread that waits for the command, and later for the one that reports its
+/// end.
 static struct {
   pid_t ids[64];
   int count, told;
 } killed;
 /// Whether the tool has killed the command's processes: a process that ends by SIGKILL before was killed by another.
-static _Atomic int is_killing;
+/// And whether the command ran by then: its end is noted later.
+static _Atomic int is_killing, kills_command;
+
+static void begin_kill(pid_t child) {
+  // One of another user is not killed.
+  int is_hit = child > 0 && kill(child, 0) == 0 && !child_process_has_ended(child);
+  if (is_hit && !atomic_load(&is_killing)) atomic_store(&kills_command, 1);
+  atomic_store(&is_killing, 1);
+}
+
+/// Whether the tool or its guardian has killed a process, if SIGKILL has ended it.
+static int was_killed_with_lock(pid_t process) {
+  int was_due = child_process_was_due();
+  if (process != child_process_command()) return atomic_load(&is_killing) || was_due;
+  return atomic_load(&kills_command) || (was_due && !child_process_had_ended());
+}
 
 void child_process_note_end(const siginfo_t *info) {
   const int most = sizeof killed.ids / sizeof *killed.ids;
-  if (!atomic_load(&is_killing) || info->si_code != CLD_KILLED || info->si_status != SIGKILL) return;
+  if (info->si_code != CLD_KILLED || info->si_status != SIGKILL || !was_killed_with_lock(info->si_pid)) return;
   if (child_process_is_any_guardian(info->si_pid)) return;
   if (killed.count < most) killed.ids[killed.count] = info->si_pid;
   killed.count++;
@@ -719,7 +735,7 @@ void child_process_follow(pid_t child, int signal) {
 int child_process_signal_command(pid_t child, int signal) {
   if (!child_process_keep(child)) return -1;
   if (signal == SIGKILL) {
-    atomic_store(&is_killing, 1);
+    begin_kill(child);
     child_process_guardian_succeed();
   }
   int result = kill(-child_process_group(), signal), error = errno;
@@ -750,7 +766,7 @@ pid_t child_process_signal_all(pid_t child, int signal) {
 }
 
 pid_t child_process_kill_left(void) {
-  atomic_store(&is_killing, 1);
+  begin_kill(0);
   child_process_guardian_succeed();
   kill(-child_process_group(), SIGKILL);
 #ifdef __linux__

@@ -34,7 +34,8 @@ void child_process_keep_former_children(void);
 /// Reaps the children of this process that have ended, except the command and the guardian. Linux only.
 void child_process_reap_orphans(pid_t child);
 
-/// Notes that a child of this process has ended, which was not reaped yet, if that was by the kill.
+/// Notes that a child of this process has ended, which was not reaped yet, if that was by the kill of the tool or of its
+/// guardian.
 void child_process_note_end(const siginfo_t *info);
 
 /// Whether no process of a group runs.

@@ -154,7 +154,7 @@
     }
 
     #if os(Linux)
-      @Test("A run that is continued right after its guardian's kill says that the lock was lost")
+      @Test("A run that is continued right after its guardian's kill tells the loss, and the kill")
       func killedWhileStopped() async throws {
         let server = try RedisServer()
         defer { server.stop() }
@@ -169,6 +169,8 @@
         let outcome = await tool.outcome()
         #expect(outcome.status == 76)
         #expect(outcome.errors.contains("lock"), "\(outcome.errors)")
+        #expect(
+          outcome.errors.contains("killed process \(child) with SIGKILL"), "\(outcome.errors)")
       }
     #endif
 

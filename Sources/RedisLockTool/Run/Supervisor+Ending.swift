@@ -12,18 +12,15 @@
   extension Supervisor {
     /// Ends the command and all processes that it has started, because the lock is lost or is being lost.
     ///
-    /// Returns the command's process id when it is killed for the first time, unless it had ended before, and the
-    /// id of a process that cannot be ended.
+    /// Returns the id of a process that cannot be ended, or 0, when the command is killed for the first time.
     @discardableResult
-    func end(with signal: Int32, because lock: Lock) -> (killed: pid_t?, missed: pid_t)? {
+    func end(with signal: Int32, because lock: Lock) -> pid_t? {
       let loss = describeLoss(of: lock)
-      let (child, hasEnded) = state.withLock { state in
+      let child = state.withLock { state in
         if state.child != nil { state.loss = state.isUnguarded ? Self.unguarded : loss }
-        return (state.child, state.hasEnded)
+        return state.child
       }
       guard let child else { return nil }
-      // The other thread may not have noted that yet.
-      let isOver = hasEnded || child_process_has_ended(child) != 0
       let missed = child_process_signal_all(child, signal)
       guard signal == SIGKILL else {
         _ = child_process_signal_all(child, SIGCONT)
@@ -31,7 +28,7 @@
       }
       return state.withLock { state in
         defer { state.isKilled = true }
-        return state.isKilled ? nil : (isOver ? nil : child, missed)
+        return state.isKilled ? nil : missed
       }
     }
 
@@ -73,7 +70,6 @@
     /// blocks the thread of the command, which has nothing else to do.
     private func awaitRest(_ lock: Lock) {
       let child = state.withLock { state in
-        state.hasEnded = true
         guard state.plan?.hasAsked == true else {
           // From now on, it cannot be asked any more.
           state.child = nil
@@ -135,22 +131,18 @@
         fields(["pid": .number(Int64(process))]))
     }
 
-    /// Reports what the command had left behind: the processes that were killed, and one that could not be.
+    /// Reports the processes that were killed, the command or what it had left behind, and one that could not be.
     func tellLeft(missed: pid_t) {
       tell(missed: missed)
       while true {
         let process = child_process_next_killed()
         guard process > 0 else { break }
-        tell(killed: process)
+        console.say(
+          .warning, "killed process \(process) with SIGKILL",
+          fields(["pid": .number(Int64(process))]))
       }
       let more = child_process_more_killed()
       if more > 0 { console.say(.warning, "killed \(more) more processes with SIGKILL", fields()) }
-    }
-
-    func tell(killed process: pid_t) {
-      console.say(
-        .warning, "killed process \(process) with SIGKILL",
-        fields(["pid": .number(Int64(process))]))
     }
   }
 #endif

@@ -212,13 +212,11 @@
     }
 
     func give(up lock: Lock) {
-      let ends = end(with: SIGKILL, because: lock)
+      let missed = end(with: SIGKILL, because: lock)
       // Until no process is left that was started meanwhile.
       look(after: lock, in: .milliseconds(50))
-      guard let (killed, missed) = ends else { return }
-      tell(missed: missed)
-      // What else was killed is reported when the command's end is.
-      if let killed, killed != missed { tell(killed: killed) }
+      // What was killed is reported when the command's end is, since it may just have ended otherwise.
+      if let missed { tell(missed: missed) }
     }
   }
 #endif

@@ -49,8 +49,6 @@
       /// Why the command had to be ended.
       var loss: String?
       var isKilled = false
-      /// Whether the command itself has ended; what it has started may go on.
-      var hasEnded = false
       /// Processes that could not be ended, and have been reported.
       var missed: Set<pid_t> = []
       /// Whether the command has no guardian any more.
