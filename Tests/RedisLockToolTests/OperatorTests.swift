@@ -327,6 +327,9 @@
       let undashed = try await ToolProcess.run(["run", "job", "echo", "hi"])
       #expect(undashed.status == 64)
       #expect(undashed.errors.contains("Did you mean: redis-lock run job -- echo …"))
+      let keyless = try await ToolProcess.run(["run", "echo", "hi"])
+      #expect(keyless.status == 64 && keyless.output.isEmpty)
+      #expect(keyless.errors.contains("a command is needed, either after -- or with -c"))
     }
 
     @Test(
