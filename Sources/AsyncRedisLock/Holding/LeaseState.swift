@@ -191,12 +191,12 @@ struct LeaseState {
 
   /// When to extend, after the last confirmation.
   private func plannedExtension(roundTrip: Duration) -> Instant? {
-    guard validUntil != holdEnd else {
-      // It is valid until it has to end. But another client may have it by then, which only an extension finds out.
-      return interval.map { confirmedAt + $0 }.flatMap { $0 < validUntil ? $0 : nil }
-    }
+    guard let interval else { return nil }
+    // Also if it is valid until it has to end: another client may have it by then, which only an extension finds out.
+    let end = validUntil == holdEnd ? Self.validity(of: ttl, sentAt: confirmedAt) : validUntil
     let margin = max(ttl.wholeNanoseconds / 4, roundTrip.wholeNanoseconds * 2)
-    return interval.map { min(confirmedAt + $0, validUntil - .nanoseconds(margin)) }
+    let planned = min(confirmedAt + interval, end - .nanoseconds(margin))
+    return planned < validUntil ? planned : nil
   }
 
   /// How late an extension is that is confirmed now.

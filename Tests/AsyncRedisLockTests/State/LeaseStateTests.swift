@@ -42,6 +42,17 @@ struct LeaseStateTests {
     #expect(lease.nextEvent == lease.validUntil - .milliseconds(750))
   }
 
+  @Test("A lease that is valid until its end is extended before a quarter of its ttl is left, too")
+  func extendsInTimeBeforeItsEnd() {
+    let end = start + .milliseconds(2900)
+    var lease = LeaseState(
+      ttl: .seconds(3), extend: .milliseconds(2999), sentAt: start, holdEnd: end)
+    lease.planExtensions(roundTrip: .milliseconds(1), share: 0)
+    #expect(lease.validUntil == end)
+    #expect(lease.nextEvent == start + .milliseconds(2968 - 750))
+    #expect(lease.lateness(at: end, roundTrip: .zero) == nil, "it cannot be lost by that")
+  }
+
   @Test("A lease leaves two round trips for its extension")
   func roundTrips() {
     var lease = makeLease(extend: .milliseconds(2999))
