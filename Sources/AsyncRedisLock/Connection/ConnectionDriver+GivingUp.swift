@@ -23,15 +23,18 @@ extension ConnectionDriver {
 
   /// Closes the connection; unanswered requests fail, or wait for the next connection.
   mutating func disconnect(because cause: TransportError, on connection: Connection) {
+    let hasInquired = inFlight.hasInquired
     let doubtful = inFlight.removeDoubtful()
     let unanswered = removeUnanswered()
     takeBack(doubtful + unanswered, on: connection)
     connection.reportLoss(
-      because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty)
+      because: cause, isIdle: doubtful.isEmpty && unanswered.isEmpty && !hasInquired)
     if case .protocolViolation = cause { connection.noteViolation() }
     if case .notPrimary = cause { connection.noteWrongServer() }
     stream = nil
-    lastFailure = cause
+    // For a caller whose time is up before the next login, that is what the server has said.
+    lastFailure = demotion.map { .heldBack($0) } ?? cause
+    demotion = nil
     // The connection is made again only for a waiting request.
     state.lost(
       until: connection.clock.now + backoff.pause(isWaitedFor: true, using: &generator))

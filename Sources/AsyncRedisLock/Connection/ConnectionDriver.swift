@@ -20,6 +20,8 @@ struct ConnectionDriver: ~Copyable {
   var generator: Randomness
   /// Why there is no connection, for callers that have waited for one in vain.
   var lastFailure = TransportError.unreachable("the connection was not made in time")
+  /// The refusal that shows that this connection leads to a replica.
+  var demotion: ServerError?
   private let longestDrain: Duration
   private(set) var ending = ConnectionEnding.open
   /// Memory for requests that are taken out of the submissions.
@@ -126,6 +128,7 @@ struct ConnectionDriver: ~Copyable {
   /// Does what the state allows now: connect, give up connecting, or send.
   private mutating func advance(at now: Instant, on connection: Connection) throws(TransportError) {
     if state.isDown { failRefused(at: now, on: connection) }
+    if state.phase == .outdated, inFlight.isInDoubt { return try dispelDoubt(at: now) }
     switch state.advance(at: now, hasPending: !pending.isEmpty, hasInFlight: !inFlight.isEmpty) {
     case .wait: break
     case .open(let attempt, let deadline):
@@ -203,24 +206,43 @@ struct ConnectionDriver: ~Copyable {
       let request = pending.popFirst(
         of: inFlight.sendable, beside: inFlight.crowd(at: now))
     {
-      guard request.beginSending() else { continue }
-      questionCount &+= 1
-      let question = questionCount
-      let encoded = stream?.append { request.encode(into: &$0, question: question) }
-      let byteCount = (stream?.unsentCount ?? size) - size
-      switch encoded {
-      case .nothing, nil:
-        request.succeed(Request.Answer(replies: [], sentAt: now))
-        continue
-      case .commands: inFlight.append(request, sentAt: now, byteCount: byteCount)
-      case .script:
-        inFlight.append(request, sentAt: now, byteCount: byteCount, question: question)
-      }
-      count += 1
+      if encode(request, behind: size, at: now) { count += 1 }
     }
     if count > 0 { callerRuns.sent(count, toBusyServer: isBusy) }
     if stream?.hasUnsentBytes == true { try stream?.write() }
   }
+
+  /// Encodes a request behind so many bytes that are not sent yet; returns false if there is nothing to send.
+  private mutating func encode(_ request: Request, behind size: Int, at now: Instant) -> Bool {
+    guard request.beginSending() else { return false }
+    questionCount &+= 1
+    let question = questionCount
+    let encoded = stream?.append { request.encode(into: &$0, question: question) }
+    let byteCount = (stream?.unsentCount ?? size) - size
+    switch encoded {
+    case .nothing, nil:
+      request.succeed(Request.Answer(replies: [], sentAt: now))
+      return false
+    case .commands: inFlight.append(request, sentAt: now, byteCount: byteCount)
+    case .script: inFlight.append(request, sentAt: now, byteCount: byteCount, question: question)
+    }
+    return true
+  }
+
+  /// Asks a server that is to be left for a number, which shows that each refusal was its request's own.
+  ///
+  /// Otherwise each refused claim would be undone, again and again: a read-only replica refuses that as well.
+  private mutating func dispelDoubt(at now: Instant) throws(TransportError) {
+    inFlight.noteInquiry()
+    let inquiry = Request([Self.inquiry], deadline: now + longestDrain) { _ in }
+    if encode(inquiry, behind: stream?.unsentCount ?? 0, at: now) { try stream?.write() }
+  }
+
+  /// A script that calls no command, so that a read-only replica runs it.
+  private static let inquiry: Command = {
+    let source = "return tonumber(ARGV[1])"
+    return Command(["EVAL", source, "0"], scriptSource: source)
+  }()
 
   /// Waits for the stream alone, and reads the available bytes; returns false if nothing comes by a deadline.
   private mutating func receive(
@@ -314,7 +336,10 @@ struct ConnectionDriver: ~Copyable {
         try acceptLogin(reply, on: connection)
         continue
       }
-      if reply.error?.remedy == .reconnect { state.isOutdated() }
+      if let error = reply.error, error.remedy == .reconnect {
+        state.isOutdated()
+        if error.code != .noAuth { demotion = handshake.conceal(error) }
+      }
       guard let next = try inFlight.accept(handshake.conceal(reply)) else { continue }
       let isViolation = next.answer.isMissingScript && next.request.hasSentSource
       answered.append(next)

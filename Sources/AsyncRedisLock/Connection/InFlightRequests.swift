@@ -47,6 +47,8 @@ struct InFlightRequests {
   ///
   /// They stay here until a later answer proves by its number that each answer was the claim's own.
   private var doubtful: Deque<Request> = []
+  /// Whether a request was sent only for the number of its answer.
+  private(set) var hasInquired = false
 
   /// How many silences a reply in small pieces may take: all its callers have given up by then.
   private static let longestReply = 4
@@ -152,7 +154,7 @@ struct InFlightRequests {
     }
     if let question = slots[0].question {
       replies.append(try reply.answer(to: question))
-      if reply.error == nil { doubtful.removeAll() }
+      if reply.error == nil { dispelDoubt() }
     } else {
       replies.append(reply)
     }
@@ -215,6 +217,18 @@ struct InFlightRequests {
   mutating func removeAll() -> [Request] {
     defer { self = Self(operationTimeout: longestSilence) }
     return slots.map(\.request)
+  }
+
+  /// Whether all answers are in, and a further request has to show by its number whose they are.
+  var isInDoubt: Bool { slots.isEmpty && !doubtful.isEmpty && !hasInquired }
+
+  /// Notes that such a request is about to be sent; if it is refused, no other is.
+  mutating func noteInquiry() { hasInquired = true }
+
+  /// Notes that each refusal was its request's own.
+  private mutating func dispelDoubt() {
+    for request in doubtful { request.noteRefusal() }
+    doubtful.removeAll()
   }
 
   /// Takes out the requests whose answers may have belonged to other requests.

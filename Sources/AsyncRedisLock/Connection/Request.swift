@@ -70,6 +70,7 @@ final class Request: Sendable {
   private let phase = Atomic<Phase>(.queued)
   private let isBySource = Atomic<Bool>(false)
   private let isRepeated = Atomic<Bool>(false)
+  private let isRefused = Atomic<Bool>(false)
   /// The slot of its keys in a cluster; negative for none.
   private let slotNumber = Atomic<Int32>(-1)
   private let hops = Atomic<UInt8>(0)
@@ -225,6 +226,14 @@ final class Request: Sendable {
   func noteRepetition() {
     isRepeated.store(true, ordering: .relaxed)
     lingers?()
+  }
+
+  /// Notes that the server has refused to execute its commands, beyond doubt.
+  func noteRefusal() { isRefused.store(true, ordering: .relaxed) }
+
+  /// Whether its commands have certainly not been executed, and never will be.
+  var hasDoneNothing: Bool {
+    isRefused.load(ordering: .relaxed) && !isRepeated.load(ordering: .relaxed)
   }
 
   /// Whether its commands, or those that it undoes, have been sent on a connection that broke.

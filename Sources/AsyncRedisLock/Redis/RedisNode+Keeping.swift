@@ -247,20 +247,22 @@ extension RedisNode {
   /// `wasRefused` tells that the server has refused the claim itself: then there is hardly anything to give back, and
   /// another refusal is the end. `mayHaveWaited` tells that the token may have been in a queue, which shows that this
   /// one may be used. `isAgain` tells that a series of repetitions has begun, so that this one begins none.
+  /// If `claiming`, by default `origin`, turns out to have been refused, there is nothing left to do.
   /// `ended` is called after the last attempt; `pending` is kept until then, and until all repetitions are over.
   func cleanUp(
     _ claim: Claim, until lastTime: Instant, mayHaveWaited: Bool = false,
     validUntil: Instant? = nil, keptUntil: Instant? = nil, wasRefused: Bool = false,
-    undoing origin: Request? = nil,
+    undoing origin: Request? = nil, claiming: Request? = nil,
     isAgain: Bool = false, mayQueue: Bool = true, pause: Duration = StoreFailure.transientPause,
     pending: PendingUndo? = nil, ended: @escaping @Sendable () -> Void = {}
   ) -> Request {
+    let claiming = claiming ?? origin
     let again: @Sendable (Duration, _ isAgain: Bool, _ mayQueue: Bool) -> Request = {
       [self] pause, isAgain, mayQueue in
       cleanUp(
         claim, until: lastTime, mayHaveWaited: mayHaveWaited, validUntil: validUntil,
-        keptUntil: keptUntil, wasRefused: wasRefused, isAgain: isAgain, mayQueue: mayQueue,
-        pause: pause, pending: pending, ended: ended)
+        keptUntil: keptUntil, wasRefused: wasRefused, claiming: claiming, isAgain: isAgain,
+        mayQueue: mayQueue, pause: pause, pending: pending, ended: ended)
     }
     // The closure holds the store, so that the connection lives until this is done.
     let queued = mayQueue && (mayHaveWaited || mayHaveToldWaiters(claim))
@@ -270,7 +272,8 @@ extension RedisNode {
       deadline: lastTime, kind: .cleanUp, undoing: origin,
       lingers: lingers,
       command: { [self] in
-        keepCommand(claim, until: keptUntil)
+        guard claiming?.hasDoneNothing != true else { return nil }
+        return keepCommand(claim, until: keptUntil)
           ?? Self.releaseCommand(claim, names, queues: queued, leavesQueue: true)
       }
     ) { [self] result in

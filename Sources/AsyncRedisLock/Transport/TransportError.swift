@@ -20,7 +20,7 @@ package enum TransportError: Error, Sendable, Equatable {
   case tlsFailed(String)
   /// The server refused the connection's login or database.
   case refused(ServerError)
-  /// The server has refused a login a moment ago, and the next one is not due yet.
+  /// The server has refused a login, or writes as a replica, a moment ago, and the next login is not due yet.
   case heldBack(ServerError)
   /// The server sent a reply that does not answer the request.
   case protocolViolation(String)

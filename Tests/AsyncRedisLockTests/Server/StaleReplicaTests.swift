@@ -89,4 +89,51 @@ struct StaleReplicaTests {
     #expect(try await lock.release() == .released)
     await locker.close()
   }
+
+  @Test("What a read-only replica has refused is not given back, and keeps no locker from closing")
+  func nothingToUndo() async throws {
+    let replica = try RedisServer(arguments: ["--replicaof", "127.0.0.1", "1"])
+    defer { replica.stop() }
+    for isFencing in [true, false] {
+      let locker = try await Locker(url: replica.url) {
+        $0.isFencingEnabled = isFencing
+        $0.operationTimeout = .seconds(30)
+      }
+      let options = LockOptions(timeout: .seconds(1))
+      let attempts = [
+        await Attempt { try await locker.acquire(uniqueKey(), options: options) },
+        await Attempt { try await locker.acquire([uniqueKey(), uniqueKey()], options: options) },
+      ]
+      // Also if the time is up before the next login.
+      #expect(attempts.allSatisfy { $0.error?.serverCode == "READONLY" })
+      let closing = await Attempt { await locker.close() }
+      #expect(closing.duration < .seconds(15))
+    }
+    #expect(try replica.errors("READONLY") > 3)
+    // A clean-up that the server does not know by its digest brings its source.
+    let isKnown = try RedisClient(replica)("SCRIPT", "EXISTS", Script.release.digest)
+    #expect(isKnown == .array([.integer(0)]))
+  }
+
+  @Test(
+    "A claim that a replica refuses after its caller has given up is not undone again and again")
+  func refusedTooLate() async throws {
+    let server = try FakeServer { command, _, _ in
+      switch command.name {
+      case "SET": FakeAnswer.send("-READONLY a replica\r\n").delayed(by: .milliseconds(300))
+      // The undo, which names the token.
+      case "EVAL", "EVALSHA":
+        command.words.contains { $0.hasPrefix("rl1") } ? "-READONLY a replica\r\n" : nil
+      default: nil
+      }
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url) { $0.operationTimeout = .seconds(30) }
+    let attempt = await Attempt {
+      try await locker.acquire(uniqueKey(), options: LockOptions(timeout: .milliseconds(100)))
+    }
+    #expect(attempt.error?.isRetryable == true)
+    let closing = await Attempt { await locker.close() }
+    #expect(closing.duration < .seconds(15))
+  }
 }

@@ -69,16 +69,15 @@ struct WrongAnswerTests {
   }
 
   @Test(
-    "If an error comes twice, a claim of several keys ends, and its keys are given back"
-  )
-  func errorTwice() async throws {
+    "If an error comes twice, a claim of several keys ends, and its keys are given back",
+    arguments: ["LOADING Redis is loading the dataset in memory", "READONLY a replica"])
+  func errorTwice(_ error: String) async throws {
     let server = try FakeServer { command, connection, _ in
       guard command.name == "EVALSHA", command.words[2] == "3", connection == 0,
         let question = command.words.last
       else { return nil }
       // The error belongs to another request; the claim's own answer comes after the error was believed.
-      return "-LOADING Redis is loading the dataset in memory\r\n"
-        + FakeAnswer(.pause(.milliseconds(50)))
+      return FakeAnswer.send("-\(error)\r\n") + FakeAnswer(.pause(.milliseconds(50)))
         + .send("*2\r\n:\(question)\r\n*2\r\n:1\r\n:5\r\n")
     }
     defer { server.stop() }
@@ -94,6 +93,25 @@ struct WrongAnswerTests {
         server.commands.joined().count { $0.words.contains(token) } > 1
       }
     }
+    try await lock.release()
+  }
+
+  @Test("A claim that a replica has refused is undone unless a number shows that it was meant")
+  func unprovenRefusal() async throws {
+    let server = try FakeServer { command, connection, _ in
+      guard connection == 0 else { return nil }
+      if command.name == "SET" { return "-READONLY a replica\r\n" }
+      // The request for a number.
+      return command.name == "EVAL" && command.words[2] == "0" ? "-NOPERM no\r\n" : nil
+    }
+    defer { server.stop() }
+    let locker = try await Locker(url: server.url)
+    let options = LockOptions(retry: .milliseconds(1), timeout: .seconds(20))
+    let lock = try await locker.acquire(uniqueKey(), options: options)
+    let tokens = server.commands[0].filter { $0.name == "SET" }.map { $0.words[2] }
+    #expect(tokens.count == 1 && !tokens.contains(lock.token))
+    #expect(server.commands[0].contains { $0.name == "EVAL" && $0.words[2] == "0" })
+    await eventually { tokens.allSatisfy(server.hasTakenBack) }
     try await lock.release()
   }
 

@@ -171,6 +171,31 @@ struct InFlightRequestsTests {
     #expect(next.removeDoubtful().isEmpty)
   }
 
+  @Test("Answers that may belong to other requests call for one number, when all of them are in")
+  func inquiry() throws {
+    var requests = InFlightRequests(operationTimeout: .seconds(1))
+    let readOnly = Reply.error(ServerError(message: "READONLY a replica"))
+    #expect(!requests.isInDoubt)
+    requests.append(makeRequest(isClaim: true), sentAt: start, question: 1)
+    requests.append(makeRequest(isClaim: true), sentAt: start, question: 2)
+    _ = try requests.accept(readOnly)
+    #expect(!requests.isInDoubt, "an answer is due")
+    _ = try requests.accept(readOnly)
+    #expect(requests.isInDoubt)
+    requests.noteInquiry()
+    requests.append(makeRequest(), sentAt: start, question: 3)
+    #expect(!requests.isInDoubt)
+    var refused = requests
+    _ = try refused.accept(readOnly)
+    #expect(!refused.isInDoubt, "asked once")
+    let claims = refused.removeDoubtful()
+    #expect(claims.count == 2 && claims.allSatisfy { !$0.hasDoneNothing })
+    _ = try requests.accept(.integer(3))
+    #expect(requests.removeDoubtful().isEmpty)
+    _ = requests.removeAll()
+    #expect(!requests.hasInquired)
+  }
+
   @Test("Requests in flight do not accept an unsolicited reply")
   func unasked() {
     var pipeline = InFlightRequests(operationTimeout: .seconds(1))
