@@ -15,10 +15,12 @@ SWIFT_SOURCES = Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swi
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
 
-build: dependencies ## build for debugging and for release, with warnings as errors
+build: dependencies ## build for debugging and for release, with warnings as errors, and without traits; test some of the latter
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) --build-tests
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) $(TRAITS) -c release
 	$(SWIFT) build --scratch-path .build-strict $(STRICT) --disable-default-traits --build-tests
+	$(SWIFT) test --scratch-path .build-strict $(STRICT) --disable-default-traits --skip-build --no-parallel \
+	  --filter '^AsyncRedisLockTests\.(URL|Secret|Lock)Tests/'
 
 install: library ## build redis-lock and install it under PREFIX=/usr/local, with its man page and completions
 	SWIFT=$(SWIFT) STATIC=$(STATIC) Packaging/install "$(DESTDIR)$(or $(PREFIX),/usr/local)"

@@ -16,6 +16,7 @@ let package = Package(
     .executableTarget(name: "FirstLock", dependencies: [locks], path: "FirstLock"),
     .executableTarget(name: "LeaderElection", dependencies: [locks], path: "LeaderElection"),
     .executableTarget(name: "ScheduledJob", dependencies: [locks], path: "ScheduledJob"),
+    .executableTarget(name: "WithoutTLS", dependencies: [locks], path: "WithoutTLS"),
     .executableTarget(name: "HandingOver", dependencies: [locks], path: "HandingOver"),
     .target(name: "CLedger", path: "CLedger"),
     .executableTarget(name: "CInterop", dependencies: ["CLedger", locks], path: "CInterop"),
