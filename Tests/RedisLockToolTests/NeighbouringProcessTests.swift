@@ -69,13 +69,12 @@
       defer { server.stop() }
       let script = """
         named() { for p in /proc/[0-9]*; do [ "$(cat $p/comm)" = $1 ] && echo ${p#/proc/}; done 2>/dev/null; }
-        "$0" run key -- sleep 60 & tool=$!
-        until command=$(named sleep) && [ "$command" ]; do :; done
+        stop() { kill -STOP $1; until grep -q '^State:.T' /proc/$1/status; do :; done; }
+        "$0" run --ttl 3s key -- sleep 60 & tool=$!
+        until command=$(named sleep) && [ "$command" ]; do [ -e /proc/$tool ] || exit; done
         guardian=$(named lock-guardian)
-        kill -STOP $guardian
-        # What is about to stop when its parent ends is continued by nothing.
-        until set -- $(cat /proc/$guardian/stat) && [ $3 = T ]; do :; done
-        kill -KILL $tool
+        # Stopped, the tool does not continue the guardian. So that looks when the lock ends, after the number is reused.
+        stop $tool; stop $guardian; kill -KILL $tool
         while [ -e /proc/$command ]; do :; done
         echo $((command - 1)) >/proc/sys/kernel/ns_last_pid
         sleep 60 & other=$!
