@@ -123,7 +123,9 @@ static void report(struct receipt receipt) {
   int number = receipt.code % NSIG;
   current = receipt;
   if (!is_past(receipt, number)) receiver(number, receipt.code / NSIG);
-  atomic_store(&reported_continues, receipt.continues);
+  // A thread that was slow to note a signal may have counted fewer.
+  if ((int)(receipt.continues - atomic_load(&reported_continues)) > 0)
+    atomic_store(&reported_continues, receipt.continues);
 }
 
 static void *tell(void *unused) {
