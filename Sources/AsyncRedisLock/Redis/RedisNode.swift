@@ -392,8 +392,7 @@ final class RedisNode: Sendable {
       let refusal = answer.replies.first?.error
       let hasDoneNothing = refusal.map { $0.remedy != .fail } ?? false
       if let claim, !hasDoneNothing {
-        connection.submit(
-          cleanUp(claim, wasRefused: refusal != nil, pending: undos?.begin()))
+        connection.submit(cleanUp(claim, wasRefused: refusal != nil, pending: undos?.begin()))
       }
       return value
     }
