@@ -135,6 +135,7 @@ static const unsigned long kernel_thread = 0x00200000;
 
 /// Reads the parent, the state and the start of a process; returns whether it runs.
 static int look_up(struct process *process) {
+  child_process_note_progress();
   int file = child_process_open(process->id, "stat");
   process->state = 0;
   process->parent = 0;
@@ -637,9 +638,9 @@ static pid_t kill_in_passes(pid_t tool, unsigned long long begin, int *has_found
     int is_found = signalling.is_sent || (signalling.last && signalling.last != signalling.missed);
     clean = is_found || is_new || (missed != not_found && !tool) ? 0 : clean + 1;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - start.tv_sec > 1) {
-      // It may go on.
-      if (!clean) signalling.missed = signalling.last ? signalling.last : latest_ended.id;
+    // One pass without a find is no proof, however long it took.
+    if (now.tv_sec - start.tv_sec > 1 && !clean) {
+      signalling.missed = signalling.last ? signalling.last : latest_ended.id;
       break;
     }
     // Killed processes need a moment to end.

@@ -50,6 +50,8 @@ struct shared {
   /// Whether the command had ended by itself when the guardian came to that.
   _Atomic int had_ended;
   _Atomic int is_over, is_awake;
+  /// How many processes the tool has looked at to find what the command has left.
+  _Atomic unsigned progress;
   /// Whether the command stays in the tool's group; set before there is any other process.
   int stays_in_job;
   /// Whether the command, or what it has started, has the terminal, as far as the tool knows; and whether it ever had.
@@ -191,6 +193,12 @@ int child_process_is_due(void) {
   // A guardian that has seen the deadline pass may not have seen the process that asks.
   return atomic_load(&shared->was_due) || (deadline && deadline <= now());
 }
+
+void child_process_note_progress(void) {
+  if (shared && getpid() != guardian) atomic_fetch_add(&shared->progress, 1);
+}
+
+unsigned child_process_progress(void) { return shared ? atomic_load(&shared->progress) : 0; }
 
 int child_process_was_due(void) { return shared && atomic_load(&shared->was_due); }
 
@@ -544,16 +552,21 @@ static void guard(int line, pid_t tool) {
   atomic_store(&shared->was_due, 1);
   kill_command(tool);
   // The tool may still report how that happened, if it can, or when a shell continues it. Milliseconds.
-  for (int running = 0, pause = 100; !wait_for_end(line, pause);) {
+  unsigned progress = 0;
+  for (int idle = 0, running = 0, pause = 100; !wait_for_end(line, pause);) {
     if (is_stopped(tool)) {
-      running = 0;
+      idle = running = 0;
       kill_missed(tool, &pause);
       continue;
     }
     // One that was just continued gets its time.
     pause = 100;
     running += pause;
-    if (running > 4000) {
+    // It may need longer where there are many processes, and descendants that it misses are found by no other.
+    unsigned former = progress;
+    progress = child_process_progress();
+    idle = progress != former && running < 60000 ? 0 : idle + pause;
+    if (idle > 4000) {
       kill(tool, SIGKILL);
       break;
     }

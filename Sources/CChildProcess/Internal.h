@@ -57,6 +57,9 @@ void child_process_tell_guardian_in_turn(pid_t group, int signal);
 /// Whether something was found out about a process; `empty` and `vanished` for an environment that could not be read.
 enum finding { not_found, found, empty, vanished };
 
+/// Notes that the tool has looked at another process: its guardian gives it time as long as it gets on.
+void child_process_note_progress(void);
+
 /// A process that the command may have started, one of its threads, and what is found in its environment.
 struct suspect {
   pid_t id, thread;

@@ -124,6 +124,23 @@
         #expect(outcome.output.contains("= spared"), "\(outcome.output)")
       }
 
+      @Test("A run that has to look at many processes for long is not taken for one that hangs")
+      func slowLook() async throws {
+        let server = try RedisServer()
+        defer { server.stop() }
+        let folder = try TemporaryFolder()
+        let processes = try FileManager.default.contentsOfDirectory(atPath: "/proc")
+          .count { Int($0) != nil }
+        let library = try makeSlow("/stat", by: max(1, 1800 / processes), in: folder)
+        let outcome = try await Terminal.type(
+          [("= over", "")],
+          into: """
+            LD_PRELOAD='\(library)' $RUN --ttl 3s --max-hold 2s key -- sh -c 'trap "" TERM; sleep 100' </dev/null
+            echo = $?; echo = over
+            """, on: server)
+        #expect(outcome.output.contains("= 76"), "\(outcome.output)")
+      }
+
       @Test("A chain of processes that are too short-lived to be found is not taken for ended")
       func shortLived() async throws {
         let server = try RedisServer()
@@ -153,11 +170,12 @@
         let outcome = try await Terminal.type(
           [("= over", "")],
           into: """
-            LD_PRELOAD='\(library)' $RUN --ttl 3s --max-hold 2s key -- '\(chain)' '\(alive)' </dev/null
+            LD_PRELOAD='\(library)' $RUN --ttl 3s --max-hold 2s key -- '\(chain)' '\(alive)' </dev/null; echo = $?
             \(isQuiet(alive)); echo = over
             """, on: server)
         let isTold = outcome.output.contains("cannot kill process")
         #expect(isTold || outcome.output.contains("= alone"), "\(outcome.output)")
+        #expect(outcome.output.contains("= 76"), "\(outcome.output)")
       }
     #endif
   }

@@ -84,6 +84,9 @@ int child_process_has_missed(int signal, unsigned receipt);
 /// The time by the guardian's clock, in nanoseconds.
 int64_t child_process_guardian_time(void);
 
+/// How many processes this one has looked at to find what the command has left; Linux only, and else 0.
+unsigned child_process_progress(void);
+
 /// Whether the guardian has begun to end the command, because its time was over.
 int child_process_was_due(void);
 

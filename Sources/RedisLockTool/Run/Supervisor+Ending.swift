@@ -118,9 +118,14 @@
     }
 
     /// Calls `end` after so many seconds in which this process runs: after a stop, it gets the rest of its time.
+    ///
+    /// Those do not count in which it is still looking for what the command has left: it is to tell what it finds.
     private func limitTheRest(to seconds: Int, _ end: @escaping @Sendable () -> Void) {
       guard seconds > 0 else { return end() }
-      queue.async(after: .seconds(1)) { self.limitTheRest(to: seconds - 1, end) }
+      let progress = child_process_progress()
+      queue.async(after: .seconds(1)) {
+        self.limitTheRest(to: progress == child_process_progress() ? seconds - 1 : seconds, end)
+      }
     }
 
     /// Reports that a process cannot be ended, such as another user's; once.
