@@ -171,6 +171,20 @@ extension Simulation {
     }
   }
 
+  /// Expects a lock to end when it has been held for as long as its `maxHold` allows, and its holder to be told.
+  func expectLimit(of lock: Lock, _ options: LockOptions, _ attempt: Attempt) {
+    guard let maxHold = options.maxHold else { return }
+    let process = attempt.process
+    let longest = maxHold.wholeNanoseconds + Self.longestOvertime
+    scheduler.at(scheduler.now + longest, of: nil) { [weak self, weak lock] in
+      guard process.isSteady, !process.isDead else { return }
+      if let lock, lock.isHeld { self?.find("\(lock.token) is held beyond its maxHold") }
+      if attempt.isUntold {
+        self?.find("the body of call \(attempt.number) was not told that its maxHold is over")
+      }
+    }
+  }
+
   func noteReleased(_ lock: Lock, wasHeld: Bool, _ outcome: ReleaseOutcome) {
     scheduler.note("\(lock.token) released \(lock.keys): \(outcome)")
     if outcome != .released { counts.lost += 1 }

@@ -94,6 +94,7 @@ final class Simulation: @unchecked Sendable {
     var generator = SplitMix(seed: seed)
     var drawn = Weather(using: &generator)
     drawn.addReplica(seed)
+    drawn.addLimits(seed)
     self.weather = weather ?? drawn
     scheduler = Scheduler(seed: generator.next())
     scheduler.tracer = tracer

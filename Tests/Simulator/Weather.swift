@@ -30,6 +30,8 @@ struct Weather {
   var forces = 0
   /// Acquisitions of two keys.
   var pairs = 0
+  /// Acquisitions with a `maxHold`.
+  var limits = 0
   /// The shortest ttl, in ms.
   var shortestTTL = 60
   /// How late a message can arrive after its connection has been reset, in µs.
@@ -103,6 +105,11 @@ struct Weather {
     failsOver = seed % 8 == 5 && isTrusty && !jumpsBack
   }
 
+  /// Limits how long locks are held in every eighth weather.
+  mutating func addLimits(_ seed: UInt64) {
+    if seed % 8 == 3 { limits = 400 }
+  }
+
   /// The same weather with a little less trouble, once for each way to reduce it.
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
@@ -111,7 +118,8 @@ struct Weather {
       { $0.failsOver = false },
       { ($0.acknowledges, $0.failsOver) = (false, false) }, { $0.repeats = 0 },
       { $0.splits = 0 },
-      { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.forces = 0 }, { $0.breaks = 0 },
+      { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.limits = 0 }, { $0.forces = 0 },
+      { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },
     ]
     return ways.map { way in

@@ -70,6 +70,10 @@ final class Worker: @unchecked Sendable {
       ttl: .milliseconds(world.weather.shortestTTL + pick(500)), extend: nil)
     if scheduler.happens(800) { options.extend = options.ttl / (2 + pick(2)) }
     if scheduler.happens(50) { options.minHold = .milliseconds(pick(50)) }
+    if scheduler.happens(world.weather.limits) {
+      let longest = Int(2 * (options.ttl / .milliseconds(1)))
+      options.maxHold = max(.milliseconds(30 + pick(longest)), options.minHold)
+    }
     return options
   }
 
@@ -80,6 +84,7 @@ final class Worker: @unchecked Sendable {
     case .withLock:
       try await locker.withLock(keys, options: options) { lock in
         world.noteHeld(lock, attempt)
+        world.expectLimit(of: lock, options, attempt)
         attempt.isUntold = true
         await withTaskCancellationHandler {
           await hold()
@@ -91,11 +96,13 @@ final class Worker: @unchecked Sendable {
     case .ifAvailable:
       guard let lock = try await locker.acquireIfAvailable(keys, options: options) else { return }
       world.noteHeld(lock, attempt)
+      world.expectLimit(of: lock, options, attempt)
       await hold()
       try await release(lock, options)
     case .acquire, .drop, .extend, .detach:
       let lock = try await locker.acquire(keys, options: options)
       world.noteHeld(lock, attempt)
+      world.expectLimit(of: lock, options, attempt)
       await hold()
       switch way {
       case .drop: return
