@@ -36,6 +36,8 @@ final class Scheduler: @unchecked Sendable {
   // Unsafe: one thread runs a simulation.
   nonisolated(unsafe) static var current: Scheduler?
 
+  /// How many steps of tasks are late, in thousandths.
+  var lateSteps = 0
   private var generator: SplitMix
   /// The time in nanoseconds.
   private(set) var now: Int64 = 0
@@ -126,7 +128,9 @@ final class Scheduler: @unchecked Sendable {
 
   private static func take(_ job: UnownedJob) {
     guard let scheduler = unsafe current else { fatalError("a task outside of a simulation") }
-    scheduler.soon(of: scheduler.process) { [unowned scheduler] in scheduler.run(job) }
+    let (process, run) = (scheduler.process, { [unowned scheduler] in scheduler.run(job) })
+    guard scheduler.happens(scheduler.lateSteps) else { return scheduler.soon(of: process, run) }
+    scheduler.at(scheduler.now + Int64(scheduler.pick(5_000_000)), of: process, run)
   }
 
   private func run(_ job: UnownedJob) {

@@ -101,6 +101,8 @@ final class SimulatedProcess: @unchecked Sendable {
 
   private func live(_ workerCount: Int) async {
     guard let locker = await connect() else { return }
+    // It may have been asked to end meanwhile.
+    guard !isEnding else { return await locker.close() }
     openLockers += 1
     generation += 1
     self.locker = locker

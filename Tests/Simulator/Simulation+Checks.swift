@@ -6,12 +6,12 @@ extension Simulation {
   private static let longestUnused: Int64 = 2_500_000_000
   /// How old the server's last confirmation of a lock may be when the lock is handed on: 50 ms and a round trip.
   private static let longestUnconfirmed: Int64 = 60_000_000
-  /// How long a cancelled call may go on.
-  static let longestCancelling: Int64 = 20_000_000
+  /// How long a cancelled call may go on: some steps.
+  var longestCancelling: Int64 { weather.lateSteps > 0 ? 100_000_000 : 20_000_000 }
   /// How long `close()` may take: an operation timeout for giving back, and one for the connection after that.
   private static let longestClosing: Int64 = 400_000_000
   /// How long a call may go on when its time is up, or after a jump of the clock, which timers do not count.
-  private static let longestOvertime: Int64 = 20_000_000
+  private var longestOvertime: Int64 { longestCancelling }
   private static let longestOvertimeBehindJump: Int64 = 1_200_000_000
 
   /// A call that has waited long for a key.
@@ -84,10 +84,10 @@ extension Simulation {
       if let former, fence <= former.number {
         find("fence \(fence) of \(lock.token) follows \(former.number) for \(key)")
       }
-      // If the key has a later holder by now, that one's number is higher.
+      // If the key has a later holder by now, that one's number is higher. Old data may bring a former one back.
       let token = redis.holder(of: keys.firstIndex(of: key) ?? 0)
       if let holder = heldLocks.first(where: { $0.token == token && $0.keys.contains(key) }),
-        let other = holder.fencingToken, other < fence
+        redis.keepsWord(to: holder.token), let other = holder.fencingToken, other < fence
       {
         find("\(lock.token) has fence \(fence), \(holder.token) holds by \(other)")
       }
@@ -104,12 +104,12 @@ extension Simulation {
   /// Checks that a lock handed on within a process was confirmed by the server shortly before.
   ///
   /// The check goes by what the server has executed, not by what the process believes. The length of a round trip
-  /// is known only where no message is late.
+  /// is known only where no message is late, and no task.
   private func checkHandOn(_ lock: Lock, of process: SimulatedProcess) {
     // Waiting for a replica belongs to the round trip.
-    guard weather.stalls == 0, weather.forces == 0, !weather.acknowledges, process.isSteady else {
-      return
-    }
+    guard weather.stalls == 0, weather.forces == 0, weather.lateSteps == 0, !weather.acknowledges,
+      process.isSteady
+    else { return }
     guard let confirmedAt = process.confirmedAt[lock.token] else {
       return find("\(lock.token) is handed on, but the server has never confirmed it")
     }
@@ -152,7 +152,7 @@ extension Simulation {
     } else if left > 0 {
       scheduler.at(scheduler.now + left, of: nil) { [weak self] in self?.checkTime(of: attempt) }
     } else {
-      let overtime = process.isSteady ? Self.longestOvertime : Self.longestOvertimeBehindJump
+      let overtime = process.isSteady ? longestOvertime : Self.longestOvertimeBehindJump
       scheduler.at(scheduler.now + overtime, of: nil) { [weak self] in
         self?.checkTime(of: attempt, isLast: true)
       }
@@ -175,7 +175,7 @@ extension Simulation {
   func expectLimit(of lock: Lock, _ options: LockOptions, _ attempt: Attempt) {
     guard let maxHold = options.maxHold else { return }
     let process = attempt.process
-    let longest = maxHold.wholeNanoseconds + Self.longestOvertime
+    let longest = maxHold.wholeNanoseconds + longestOvertime
     scheduler.at(scheduler.now + longest, of: nil) { [weak self, weak lock] in
       guard process.isSteady, !process.isDead else { return }
       if let lock, lock.isHeld { self?.find("\(lock.token) is held beyond its maxHold") }
@@ -183,6 +183,20 @@ extension Simulation {
         self?.find("the body of call \(attempt.number) was not told that its maxHold is over")
       }
     }
+  }
+
+  /// Notes that a lock had ended before its holder released it, which must not happen if it is extended in calm weather.
+  func noteEnded(_ lock: Lock, _ options: LockOptions, _ attempt: Attempt) {
+    guard weather.isPlain, !weather.acknowledges, options.extend != nil,
+      let since = attempt.heldSince,
+      !closedLockers.contains(where: lock.token.contains)
+    else { return }
+    if let maxHold = options.maxHold,
+      scheduler.now > since + maxHold.wholeNanoseconds - longestOvertime
+    {
+      return
+    }
+    find("\(lock.token) had ended before its release, although it was extended")
   }
 
   func noteReleased(_ lock: Lock, wasHeld: Bool, _ outcome: ReleaseOutcome) {

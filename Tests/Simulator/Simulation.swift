@@ -95,9 +95,11 @@ final class Simulation: @unchecked Sendable {
     var drawn = Weather(using: &generator)
     drawn.addReplica(seed)
     drawn.addLimits(seed)
+    drawn.addHaste(seed)
     self.weather = weather ?? drawn
     scheduler = Scheduler(seed: generator.next())
     scheduler.tracer = tracer
+    scheduler.lateSteps = self.weather.lateSteps
     configuration = LockerConfiguration(
       connectTimeout: .milliseconds(500), operationTimeout: .milliseconds(100),
       replicaAcknowledgements: self.weather.acknowledges ? 1 : 0)
@@ -172,7 +174,7 @@ final class Simulation: @unchecked Sendable {
     let process = SimulatedProcess(processCount, in: self)
     processes.append(process)
     allProcesses.append(process)
-    process.start(1 + scheduler.pick(3))
+    process.start(1 + scheduler.pick(weather.hasty > 0 ? 10 : 3))
   }
 
   // MARK: Cancelling
@@ -204,7 +206,7 @@ final class Simulation: @unchecked Sendable {
     scheduler.note("call \(attempt.number) of process \(attempt.process.id) is cancelled")
     if attempt.heldSince == nil { scheduler.count(.waitCancelled) }
     task.cancel()
-    scheduler.at(scheduler.now + Self.longestCancelling, of: nil) { [weak self] in
+    scheduler.at(scheduler.now + longestCancelling, of: nil) { [weak self] in
       self?.checkCancelled(attempt)
     }
   }

@@ -32,6 +32,10 @@ struct Weather {
   var pairs = 0
   /// Acquisitions with a `maxHold`.
   var limits = 0
+  /// Calls that wait for a few milliseconds only.
+  var hasty = 0
+  /// Steps of tasks that are late by up to 5 ms, as on a busy machine.
+  var lateSteps = 0
   /// The shortest ttl, in ms.
   var shortestTTL = 60
   /// How late a message can arrive after its connection has been reset, in µs.
@@ -110,6 +114,11 @@ struct Weather {
     if seed % 8 == 3 { limits = 400 }
   }
 
+  /// Lets many calls give up in every eighth weather, as soon as others leave the same lines.
+  mutating func addHaste(_ seed: UInt64) {
+    if seed % 8 == 7 { (hasty, lateSteps, pause) = (500, 300, 3) }
+  }
+
   /// The same weather with a little less trouble, once for each way to reduce it.
   var calmer: [Weather] {
     let ways: [(inout Weather) -> Void] = [
@@ -118,7 +127,8 @@ struct Weather {
       { $0.failsOver = false },
       { ($0.acknowledges, $0.failsOver) = (false, false) }, { $0.repeats = 0 },
       { $0.splits = 0 },
-      { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.limits = 0 }, { $0.forces = 0 },
+      { $0.stalls = 0 }, { $0.drift = 0 }, { $0.pairs = 0 }, { $0.limits = 0 }, { $0.hasty = 0 },
+      { $0.lateSteps = 0 }, { $0.forces = 0 },
       { $0.breaks = 0 },
       { $0.processes = max($0.processes - 1, 1) }, { $0.opening = $0.opening * 3 / 4 },
     ]

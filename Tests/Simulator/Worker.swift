@@ -74,6 +74,7 @@ final class Worker: @unchecked Sendable {
       let longest = Int(2 * (options.ttl / .milliseconds(1)))
       options.maxHold = max(.milliseconds(30 + pick(longest)), options.minHold)
     }
+    if scheduler.happens(world.weather.hasty) { options.timeout = .milliseconds(1 + pick(6)) }
     return options
   }
 
@@ -98,7 +99,7 @@ final class Worker: @unchecked Sendable {
       world.noteHeld(lock, attempt)
       world.expectLimit(of: lock, options, attempt)
       await hold()
-      try await release(lock, options)
+      try await release(lock, options, attempt)
     case .acquire, .drop, .extend, .detach:
       let lock = try await locker.acquire(keys, options: options)
       world.noteHeld(lock, attempt)
@@ -109,25 +110,29 @@ final class Worker: @unchecked Sendable {
       case .extend:
         try? await lock.extend(by: options.ttl * 3)
         await hold()
-        try await release(lock, options)
+        try await release(lock, options, attempt)
       case .detach where scheduler.happens(300):
         world.detachedTokens.insert(lock.token)
         let detached = try await lock.detach()
         let adopted = try await locker.adopt(detached, options: options)
         world.noteHeld(adopted, attempt)
-        try await release(adopted, options)
-      default: try await release(lock, options)
+        try await release(adopted, options, attempt)
+      default: try await release(lock, options, attempt)
       }
     }
   }
 
   private func hold() async {
-    let longest = scheduler.happens(100) ? 2_000_000_000 : 30_000_000
+    let usual = world.weather.hasty > 0 ? 1_000_000 : 30_000_000
+    let longest = scheduler.happens(100) ? 2_000_000_000 : usual
     await process.pause(world.isOpen ? Int64(pick(longest)) : 1_000_000)
   }
 
-  private func release(_ lock: Lock, _ options: LockOptions) async throws {
+  private func release(
+    _ lock: Lock, _ options: LockOptions, _ attempt: Attempt
+  ) async throws {
     let wasHeld = lock.isHeld
+    if !wasHeld { world.noteEnded(lock, options, attempt) }
     let outcome = try await lock.release()
     world.noteReleased(lock, wasHeld: wasHeld, outcome)
   }
