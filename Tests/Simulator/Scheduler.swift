@@ -130,6 +130,7 @@ final class Scheduler: @unchecked Sendable {
     guard let scheduler = unsafe current else { fatalError("a task outside of a simulation") }
     let (process, run) = (scheduler.process, { [unowned scheduler] in scheduler.run(job) })
     guard scheduler.happens(scheduler.lateSteps) else { return scheduler.soon(of: process, run) }
+    scheduler.count(.stepLate)
     scheduler.at(scheduler.now + Int64(scheduler.pick(5_000_000)), of: process, run)
   }
 

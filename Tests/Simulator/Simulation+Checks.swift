@@ -178,6 +178,7 @@ extension Simulation {
     let longest = maxHold.wholeNanoseconds + longestOvertime
     scheduler.at(scheduler.now + longest, of: nil) { [weak self, weak lock] in
       guard process.isSteady, !process.isDead else { return }
+      if !attempt.isOver { self?.scheduler.count(.maxHoldReached) }
       if let lock, lock.isHeld { self?.find("\(lock.token) is held beyond its maxHold") }
       if attempt.isUntold {
         self?.find("the body of call \(attempt.number) was not told that its maxHold is over")

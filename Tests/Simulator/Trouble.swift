@@ -44,6 +44,8 @@ enum Trouble: String, CaseIterable {
   // In a process.
   case processStopped = "processes stopped"
   case processKilled = "processes killed"
+  case stepLate = "steps of tasks late"
+  case maxHoldReached = "locks held until their maxHold"
   case processClockForward = "process clocks jumped"
   case clockJumpedWhileHeld = "process clocks jumped while a lock is held"
   case clockJumpedWhileWaiting = "process clocks jumped while a call waits"
