@@ -531,7 +531,10 @@ void child_process_reap_orphans(pid_t child) {
 static void note_rest(pid_t process, void *context) {
   send(process, context);
   const struct process *rest = find(process);
-  if (rest && rest->state == 'T' && !child_process_is_any_guardian(process)) kill(process, SIGCONT);
+  char state = rest ? rest->state : 0;
+  // It may go on without its first thread.
+  if (state == 'Z') state = child_process_state_of_other_thread(process);
+  if (state == 'T' && !child_process_is_any_guardian(process)) kill(process, SIGCONT);
 }
 
 int child_process_has_rest(pid_t child) {
@@ -540,7 +543,7 @@ int child_process_has_rest(pid_t child) {
   // What has ended since the last look may have started others.
   int is_changed = reap_orphans(child) > 0;
   for_each_left(getpid(), 0, note_rest, &signalling);
-  if (!signalling.last) for_each_marked(note_rest, &signalling);
+  for_each_marked(note_rest, &signalling);
   pthread_mutex_unlock(&turn);
   return is_changed || signalling.last;
 }

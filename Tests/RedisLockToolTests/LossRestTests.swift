@@ -108,8 +108,12 @@
 
     @Test(
       "Ctrl-Z does not keep what the command has left behind from ending within its grace",
-      arguments: ["", " | cat"])
-    func stop(pipeline: String) async throws {
+      arguments: [
+        ("", ""), ("", " | cat"),
+        // Only by its environment is the worker known there, and something else is left as well.
+        ("sleep 12 & exec ", ""),
+      ])
+    func stop(before: String, after: String) async throws {
       let server = try RedisServer()
       defer { server.stop() }
       let folder = try TemporaryFolder()
@@ -125,16 +129,38 @@
         };
         sleep 1 while 1;
         """)
+      let beside = before.isEmpty ? "" : #"setsid sh -c "trap \"\" TERM; sleep 10" &"#
       let outcome = try await Terminal.type(
         [("first", "\\032")],
         into: """
           set -m
-          $RUN --max-hold 7500ms --grace 6s key -c 'perl \(folder.path("worker")); :'\(pipeline)
+          ( \(before) $RUN --max-hold 7500ms --grace 6s key \
+            -c '\(beside) perl \(folder.path("worker")); :' )\(after)
           fg >/dev/null
           """,
         on: server)
       #expect(outcome.output.contains("second"), "\(outcome.output)")
-      #expect(!outcome.output.contains("SIGKILL"), "\(outcome.output)")
+      #expect(!before.isEmpty || !outcome.output.contains("SIGKILL"), "\(outcome.output)")
+    }
+
+    @Test("Ctrl-Z does not keep what is left behind without its first thread from its grace")
+    func stopWithoutFirstThread() async throws {
+      let server = try RedisServer()
+      defer { server.stop() }
+      // It writes a line every 10 ms.
+      let outcome = try await Terminal.type(
+        [("= asked", "\\032")],
+        into: """
+          set -m; alive=$GO.alive
+          ( until grep -q '^= asked' "$seen" && grep -q '\\^Z' "$seen"; do sleep 0.02; done
+            wc -c <"$alive" >"$alive.then" ) &
+          $RUN --ttl 20s --max-hold 8s --grace 5s key -- sh -c '
+            (trap "" TERM; exec "$@") & trap "echo = asked; exit" TERM; while :; do sleep 0.02; done
+            ' sh '\(ToolProcess.lockTaker)' thread "$alive"
+          fg %2 >/dev/null; wait
+          [ $(wc -c <"$alive") -gt $(($(cat "$alive.then") + 1000)) ] && echo = goes on
+          """, on: server)
+      #expect(outcome.output.contains("= goes on"), "\(outcome.output)")
     }
 
     /// A child of a shell that ends by the second of its signals.
