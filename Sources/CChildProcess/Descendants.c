@@ -509,8 +509,7 @@ static int reap_orphans(pid_t child) {
   list_processes();
   for (int i = 0; i < count; i++) {
     pid_t id = processes[i].id;
-    int is_orphan = !look_up(&processes[i]) && processes[i].parent == getpid();
-    if (!is_orphan || id == child || child_process_is_guardian(id)) continue;
+    if (id == child || child_process_is_guardian(id)) continue;
     siginfo_t info = {.si_pid = 0};
     // Its name is known until it is reaped.
     if (waitid(P_PID, (id_t)id, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid) continue;
@@ -631,6 +630,8 @@ static pid_t kill_in_passes(pid_t tool, unsigned long long begin, int *has_found
   for (int clean = 0, doubtful = 0; clean < 2;) {
     const struct process former_latest = latest_ended;
     signalling.last = signalling.is_sent = 0;
+    // Short-lived ones may come faster than they are looked at.
+    if (tool == getpid()) reap_orphans(child_process_command());
     if (tool) kill_family(tool, &signalling);
     enum finding missed = for_each_left(tool, begin, send, &signalling);
     if (tool) for_each_marked(send, &signalling);
